@@ -1,0 +1,29 @@
+"""Fast gradient sign method (Goodfellow et al. 2015, https://arxiv.org/abs/1412.6572)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from ..core.attack import Access, Attack
+from ..core.model import Model
+from ..core.norms import Norm, steepest
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ._gradient import loss_and_gradient
+
+
+@register_attack("fgsm")
+@dataclass(frozen=True, kw_only=True)
+class FGSM(Attack):
+    """One step of length eps in the direction of steepest ascent of the loss (descent towards `y` where targeted).
+
+    Optimal on a linear model. Under L2 the direction is the normalised gradient (the "fast gradient method").
+    """
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        _, gradient, _ = loss_and_gradient(model, x, y, rng=rng)
+        return x + (-self.eps if self.targeted else self.eps) * steepest(gradient, self.norm)

@@ -1,0 +1,88 @@
+"""Projected gradient descent (Madry et al. 2018, https://arxiv.org/abs/1706.06083)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..core.attack import Access, Attack
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..core.norms import Norm, random_point, steepest
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ._gradient import loss_and_gradient
+
+
+@register_attack("pgd")
+@dataclass(frozen=True, kw_only=True)
+class PGD(Attack):
+    """`steps` steps of steepest ascent of the loss, projected onto the threat after each; the last point counts.
+
+    `step_size` is in pixel space; None means 2.5 eps / steps, the paper's choice. `random_start` begins at a uniform
+    point of the ball, `restarts` repeats that, and per image the restart with the largest loss counts. With
+    `early_stop` an image costs nothing more once its prediction has left `y` (or reached it, where targeted); without
+    it the loss is driven on. Under `targeted` the loss towards `y` descends.
+    """
+
+    steps: int = 40
+    step_size: float | None = None
+    random_start: bool = True
+    restarts: int = 1
+    early_stop: bool = False
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 0 or self.restarts < 1:
+            raise ConfigError(f"Expected steps >= 0 and restarts >= 1, got {self.steps} and {self.restarts}.")
+        if self.step_size is not None and not self.step_size > 0:
+            raise ConfigError(f"Expected step_size > 0 or none, got {self.step_size}.")
+        if self.restarts > 1 and not self.random_start:
+            raise ConfigError("restarts > 1 without random_start would repeat one run; set random_start = true.")
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        best = x.clone()
+        best_gain = torch.full((len(x),), -torch.inf, device=x.device)
+        todo = torch.arange(len(x), device=x.device)
+        for restart in range(self.restarts):
+            draws = rng.fork(restart)[todo]
+            point, gain, reached = self._ascend(model, x[todo], y[todo], draws)
+            better = gain > best_gain[todo]
+            best[todo[better]], best_gain[todo[better]] = point[better], gain[better]
+            if self.early_stop:
+                todo = todo[~reached]
+            if not len(todo):
+                break
+        return best
+
+    def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+        """The last iterate of every image, its gain (signed loss, infinite once reached), and whether it got there."""
+        threat, sign = self.threat, -1.0 if self.targeted else 1.0
+        step = self.step_size or 2.5 * self.eps / max(self.steps, 1)
+        start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
+        z = threat.project(x + start, x)
+        active = torch.arange(len(x), device=x.device)
+        for step_index in range(self.steps):
+            fresh = draws.fork(step_index)[active]  # a randomized system is met with new draws at every step
+            _, gradient, outputs = loss_and_gradient(model, z[active], y[active], rng=fresh)
+            if self.early_stop:
+                going = ~self._reached(model, outputs, y[active])
+                active, gradient = active[going], gradient[going]
+            if not len(active):
+                break
+            moved = z[active] + sign * step * steepest(gradient, self.norm)
+            z[active] = threat.project(moved, x[active])
+        with torch.no_grad():
+            outputs = model.logits(z, rng=draws.fork(self.steps))
+        reached = self._reached(model, outputs, y)
+        gain = sign * model.task.loss(outputs, y)
+        return z, gain.masked_fill(reached, torch.inf), reached
+
+    def _reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
+        changed = model.task.predict(outputs) != y
+        return ~changed if self.targeted else changed

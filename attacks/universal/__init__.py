@@ -1,0 +1,3 @@
+"""Universal attacks: one perturbation for every image."""
+
+from .gd_uap import GDUAP as GDUAP

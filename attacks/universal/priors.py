@@ -1,0 +1,69 @@
+"""What a universal attack feeds the network while it crafts: nothing, the range of the data, or the data itself.
+
+Range and data prior share the random augmentation of GD-UAP's released code (https://github.com/val-iisc/GD-UAP):
+scale, mirror, rotation, blur and crop. The released code augments anew in every iteration; here a pool of augmented
+images is made once and sampled from, which keeps the iteration free of image processing.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as image_ops
+
+from ...core.attack import CraftingData, Prior
+from ...core.model import Model
+from ...core.seeding import Draws
+
+RANGE_STD = 58 / 255  # of the Gaussian image; the released code has 52, 58 and 62 for B, G and R
+RANGE_SCALE = 500 / 224  # the Gaussian image's side, in sides of the network's input
+POOL = 512
+
+
+def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -> Tensor:
+    """Images (P, C, H, W) to add the perturbation to, in pixel space. `rng` has a single stream."""
+    shape = data.validation.shape[1:]
+    mean = _mean_image(model, shape).to(data.validation.device)
+    if prior == "none":
+        return mean[None]  # the network's input is zero there: it sees the perturbation alone
+    if prior == "range":
+        height, width = (round(RANGE_SCALE * side) for side in shape[1:])
+        noise = rng.fork("range").normal((shape[0], height, width))[0]
+        sources = (mean[:, :1, :1] + RANGE_STD * noise).clamp(0, 1)[None]
+    else:
+        sources = data.load_training()
+    chosen = rng.fork("sources").integers(len(sources), (POOL,))[0]
+    per_image = Draws.of("augment", int(rng.fork("augment").bits()[0]), samples=range(POOL))
+    augmented = [_augment(sources[int(row)], mean, per_image[i : i + 1]) for i, row in enumerate(chosen)]
+    return torch.stack(augmented)
+
+
+def _mean_image(model: Model, shape: torch.Size) -> Tensor:
+    mean = torch.zeros(1, 1, 1) if model.mean is None else model.mean[0].cpu()
+    return mean.expand(shape).contiguous()
+
+
+def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
+    """One random view of `image` (C, h, w), of the size of `mean` (C, H, W), which also fills what is not covered."""
+    height, width = mean.shape[1:]
+    coins = draws.uniform((4,))[0] < 0.5
+    scale = float(draws.uniform((), 0.75, 1.5)) if coins[0] else 1.0
+    angle = (3, 5, 7, 10)[int(draws.integers(4))] * float(draws.signs()) if coins[1] else 0.0
+    inscribed = math.cos(math.radians(angle)) + abs(math.sin(math.radians(angle)))  # cut off by the rotation
+    size = [math.ceil(side * scale * inscribed) for side in (height, width)]
+    view = image_ops.resize(image, size, antialias=True)
+    if angle:
+        view = image_ops.rotate(view, angle, interpolation=image_ops.InterpolationMode.BILINEAR)
+        view = image_ops.center_crop(view, [math.floor(side * scale) for side in (height, width)])
+    if coins[2]:
+        view = image_ops.horizontal_flip(view)
+    if coins[3]:
+        kernel = (3, 5, 7, 9)[int(draws.integers(4))]
+        if kernel // 2 < min(view.shape[1:]):
+            view = image_ops.gaussian_blur(view, [kernel, kernel], [1.0, 1.0])
+    canvas = mean.clone()
+    rows, columns = min(height, view.shape[1]), min(width, view.shape[2])
+    top = int(draws.integers(view.shape[1] - rows + 1))
+    left = int(draws.integers(view.shape[2] - columns + 1))
+    canvas[:, :rows, :columns] = view[:, top : top + rows, left : left + columns]
+    return canvas

@@ -1,0 +1,34 @@
+"""The vocabulary: models, threats, attacks, defenses, tasks, and the registries that give them names."""
+
+from .attack import Access as Access
+from .attack import Attack as Attack
+from .attack import CraftingData as CraftingData
+from .attack import Prior as Prior
+from .attack import UniversalAttack as UniversalAttack
+from .dataset import Dataset as Dataset
+from .defense import Defense as Defense
+from .defense import InputTransform as InputTransform
+from .errors import BudgetError as BudgetError
+from .errors import ConfigError as ConfigError
+from .errors import FoolbenchError as FoolbenchError
+from .errors import InputError as InputError
+from .errors import OutputError as OutputError
+from .errors import UnknownNameError as UnknownNameError
+from .errors import WeightsError as WeightsError
+from .images import check_images as check_images
+from .model import Model as Model
+from .norms import Norm as Norm
+from .perturbation import Perturbation as Perturbation
+from .registry import Registry as Registry
+from .registry import attacks as attacks
+from .registry import datasets as datasets
+from .registry import defenses as defenses
+from .registry import models as models
+from .registry import register_attack as register_attack
+from .registry import register_dataset as register_dataset
+from .registry import register_defense as register_defense
+from .registry import register_model as register_model
+from .seeding import Draws as Draws
+from .task import Metric as Metric
+from .task import Task as Task
+from .threat import Threat as Threat

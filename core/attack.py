@@ -1,0 +1,114 @@
+"""The two kinds of attack: one perturbation per image, or one for all images."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from .errors import ConfigError
+from .images import check_images
+from .model import Model
+from .norms import Norm
+from .perturbation import Perturbation
+from .seeding import Draws, as_draws
+from .threat import Eps, Threat
+
+Access = Literal["none", "features", "gradient", "score", "decision"]
+Prior = Literal["none", "range", "data"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Budgeted:
+    """What every attack states: its threat, and what it needs of a model. The repr of an attack is its identity."""
+
+    eps: Eps
+    norm: Norm = "linf"
+
+    access: ClassVar[Access]
+    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
+    randomized: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eps", self.threat.eps)  # Threat parses "8/255" and refuses what is no budget
+        if self.norm not in self.norms:
+            raise ConfigError(f"{type(self).__name__} works in {' and '.join(self.norms)}, got norm={self.norm!r}.")
+
+    @property
+    def threat(self) -> Threat:
+        return Threat(norm=self.norm, eps=self.eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(_Budgeted, ABC):
+    """An image attack. Subclasses are frozen dataclasses that implement `perturb`.
+
+    `targeted`: `y` are the classes to reach instead of those to leave.
+    """
+
+    targeted: bool = False
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor | None = None, *, rng: Draws | torch.Generator | int | None = None
+    ) -> Tensor:
+        """Adversarial images, float32 (N, C, H, W), inside the threat around `x`.
+
+        `y` are targets of the model's task; None means the model's own predictions. `rng` gives every image its own
+        random stream. Raises InputError for images or labels that the model does not take.
+        """
+        model.check(x)
+        draws = as_draws(rng, len(x), x.device)
+        if y is None:
+            if self.targeted:
+                raise ConfigError(f"A targeted {type(self).__name__} needs y, the classes to reach.")
+            y = model.predict(x, rng=draws.fork("reference"))
+        model.task.check_targets(y, len(x))
+        x = x.detach()
+        return self.threat.project(self.perturb(model, x, y, rng=draws).detach(), x)
+
+    @abstractmethod
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        """The attack itself, on checked inputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CraftingData:
+    """What a universal attack may look at.
+
+    `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
+    the task's own training images and is called by data-prior runs only. `progress` is told (iterations done, limit,
+    best validation fooling rate).
+    """
+
+    validation: Tensor
+    load_training: Callable[[], Tensor]
+    progress: Callable[[int, int, float], None] = lambda done, limit, best: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniversalAttack(_Budgeted, ABC):
+    """Crafts one perturbation for all images. Subclasses are frozen dataclasses that implement `search`."""
+
+    prior: Prior = "none"
+
+    priors: ClassVar[Sequence[Prior]] = ("none", "range", "data")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prior not in self.priors:
+            raise ConfigError(f"Expected prior to be one of {', '.join(self.priors)}, got {self.prior!r}.")
+
+    def craft(
+        self, model: Model, data: CraftingData, *, rng: Draws | torch.Generator | int | None = None
+    ) -> Perturbation:
+        """Search for a perturbation of one image's shape. Raises InputError for validation images the model refuses."""
+        check_images(data.validation, model.shape)
+        draws = as_draws(rng, 1, data.validation.device)
+        delta = self.search(model, data, rng=draws).detach()
+        return Perturbation(delta=delta.cpu(), threat=self.threat, source=f"{self!r} on {model.name} {model.sha}")
+
+    @abstractmethod
+    def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
+        """The attack itself: delta of shape (C, H, W). `rng` has a single stream."""

@@ -1,0 +1,49 @@
+"""Everything foolbench raises on purpose.
+
+    FoolbenchError
+    ├── InputError         images, labels or predictions that are not what a function takes   (also a ValueError)
+    ├── ConfigError        a parameter, budget or recipe that makes no sense                   (also a ValueError)
+    │   └── UnknownNameError   a name that nothing is registered under                         (also a LookupError)
+    ├── BudgetError        an attack left its threat model
+    ├── WeightsError       a weights or perturbation file that is missing, corrupt or does not fit
+    └── OutputError        results that cannot be written or read back
+
+Each message is one sentence: what was expected, what was found, what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class FoolbenchError(Exception):
+    """Base of all errors that foolbench raises on purpose."""
+
+
+class InputError(FoolbenchError, ValueError):
+    """Images, labels or predictions that are not what the function takes."""
+
+
+class ConfigError(FoolbenchError, ValueError):
+    """A parameter, budget or recipe that makes no sense."""
+
+
+class UnknownNameError(ConfigError, LookupError):
+    """A name that nothing is registered under; the message offers the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"choose from {', '.join(known)}."
+        super().__init__(f"Unknown {kind} {name!r}: {hint}")
+
+
+class BudgetError(FoolbenchError):
+    """An attack returned images outside its threat model."""
+
+
+class WeightsError(FoolbenchError):
+    """A weights or perturbation file that is missing, corrupt or does not fit."""
+
+
+class OutputError(FoolbenchError):
+    """Results that cannot be written or read back."""

@@ -1,0 +1,33 @@
+"""The one rule about images: float32, (N, C, H, W), every value in [0, 1]."""
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+
+def check_layout(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) -> None:
+    """Raise InputError unless `x` is a float32 batch of images of the given (C, H, W), None meaning any."""
+    if not isinstance(x, Tensor):
+        raise InputError(f"Expected images as a torch tensor, got {type(x).__name__}; convert with torch.from_numpy.")
+    if x.dtype != torch.float32:
+        raise InputError(f"Expected float32 images in [0, 1], got {x.dtype}; for uint8 images use x.float() / 255.")
+    wanted = ", ".join(name if n is None else str(n) for name, n in zip("CHW", shape, strict=True))
+    fits = x.ndim == 4 and all(n in (None, m) for n, m in zip(shape, x.shape[1:], strict=True))
+    if not fits:
+        raise InputError(f"Expected images of shape (N, {wanted}), got {tuple(x.shape)}.")
+    if x.numel() == 0:
+        raise InputError(f"Expected at least one image, got an empty batch of shape {tuple(x.shape)}.")
+
+
+def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) -> None:
+    """Raise InputError unless `x` is a float32 batch of images in [0, 1] of the given (C, H, W), None meaning any."""
+    check_layout(x, shape)
+    low, high = (float(bound) for bound in torch.aminmax(x.detach()))
+    if low != low or high != high:
+        raise InputError("Expected images in [0, 1], got NaN among the pixels.")
+    if low < 0 or high > 1:
+        raise InputError(
+            f"Expected images in [0, 1], got values in [{low:.4g}, {high:.4g}]; "
+            "give raw pixels and declare the normalisation as mean= and std= of the Model."
+        )

@@ -1,0 +1,165 @@
+"""A frozen network over images in [0, 1], and what must be known about it."""
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ConfigError, InputError
+from .images import check_images, check_layout
+from .seeding import Draws
+from .task import Task
+
+
+@dataclass
+class Passes:
+    """How many images have gone forward and how many gradients have come back."""
+
+    forwards: int = 0
+    backwards: int = 0
+
+
+class Model:
+    """Wraps any `nn.Module` that maps float32 (N, C, H, W) to outputs of `task`.
+
+    `mean` and `std` (one value per channel) are the normalisation the network expects: it lives in here, so that every
+    budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs. `shape` is the
+    (C, H, W) the network takes, None meaning any.
+
+    The network is copied, put into eval mode and frozen: the caller's own module stays as it is.
+    Raises ConfigError for a feature name that the network lacks, or a normalisation of the wrong length.
+    """
+
+    randomized = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        task: Task,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        features: Sequence[str] = (),
+        shape: tuple[int | None, int | None, int | None] = (None, None, None),
+        name: str | None = None,
+    ) -> None:
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.task = task
+        self.shape = shape
+        self.name = name or type(net).__name__
+        self.passes = Passes()
+        self.feature_names = tuple(features)
+        self.mean = _per_channel("mean", mean, shape[0])
+        self.std = _per_channel("std", std, shape[0])
+        if self.std is not None and not bool((self.std > 0).all()):
+            raise ConfigError(f"Expected every std > 0, got {list(std or ())}.")
+        modules = dict(self.net.named_modules())
+        missing = [feature for feature in self.feature_names if feature not in modules]
+        if missing:
+            raise ConfigError(f"{self.name} has no submodule {missing[0]!r}; its submodules are {', '.join(modules)}.")
+
+    def __repr__(self) -> str:
+        return f"Model({self.name})"
+
+    @property
+    def device(self) -> torch.device:
+        parameter = next(self.net.parameters(), None)
+        return parameter.device if parameter is not None else torch.device("cpu")
+
+    def to(self, device: torch.device | str) -> "Model":
+        """Move the network in place."""
+        self.net.to(device)
+        return self
+
+    @cached_property
+    def sha(self) -> str:
+        """Hash of architecture, weights and normalisation: two models with the same hash compute the same function."""
+        digest = hashlib.sha256(str(self.net).encode())
+        for key, tensor in self.net.state_dict().items():
+            digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(f"{_values(self.mean)}{_values(self.std)}{self.task}".encode())
+        return digest.hexdigest()[:16]
+
+    def check(self, x: Tensor) -> None:
+        """Raise InputError unless `x` are images this model takes: float32 (N, C, H, W) in [0, 1] on its device."""
+        check_images(x, self.shape)
+        self._check_device(x)
+
+    def _check_device(self, x: Tensor) -> None:
+        if x.device != self.device:
+            raise InputError(f"Expected images on {self.device}, where {self.name} is, got {x.device}; use x.to(...).")
+
+    def __call__(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
+        """Outputs for images in [0, 1]. `rng` holds one stream per image, for randomized systems."""
+        self.check(x)
+        outputs = self.logits(x, rng=rng)
+        self.task.check_outputs(outputs, len(x))
+        return outputs
+
+    def logits(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
+        """The same without the checks: for the inner loop of an attack, whose iterates are images by construction."""
+        self.passes.forwards += len(x)
+        return self._count_backward(self.net(self.normalize(x)))
+
+    def predict(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
+        """Decoded predictions, without gradient."""
+        with torch.no_grad():
+            return self.task.predict(self(x, rng=rng))
+
+    def features(self, x: Tensor, *, rng: Draws | None = None) -> list[Tensor]:
+        """Outputs of the `feature_names`, in their order. `x` may leave [0, 1]: crafting does not clip.
+
+        Raises ConfigError where the model names no features.
+        """
+        if not self.feature_names:
+            raise ConfigError(f"{self.name} names no feature layers; give Model(..., features=(...)).")
+        check_layout(x, self.shape)
+        found: dict[str, Tensor] = {}
+        handles = [
+            self.net.get_submodule(name).register_forward_hook(_keep(found, name)) for name in self.feature_names
+        ]
+        try:
+            self.passes.forwards += len(x)
+            self.net(self.normalize(x))
+        finally:
+            for handle in handles:
+                handle.remove()
+        self._count_backward(found[self.feature_names[-1]])
+        return [found[name] for name in self.feature_names]
+
+    def normalize(self, x: Tensor) -> Tensor:
+        if self.mean is not None:
+            x = x - self.mean.to(x.device)
+        return x if self.std is None else x / self.std.to(x.device)
+
+    def _count_backward(self, outputs: Tensor) -> Tensor:
+        if outputs.requires_grad:
+            outputs.register_hook(self._count)
+        return outputs
+
+    def _count(self, gradient: Tensor) -> None:
+        self.passes.backwards += len(gradient)
+
+
+def _per_channel(what: str, values: Sequence[float] | None, channels: int | None) -> Tensor | None:
+    if values is None:
+        return None
+    if channels is not None and len(values) not in (1, channels):
+        raise ConfigError(f"Expected {what} with 1 or {channels} values, got {len(values)}.")
+    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
+
+
+def _values(tensor: Tensor | None) -> list[float] | None:
+    return None if tensor is None else tensor.flatten().tolist()
+
+
+def _keep(found: dict[str, Tensor], name: str) -> Callable[[nn.Module, object, Tensor], None]:
+    def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+        found[name] = output
+
+    return hook

@@ -1,0 +1,59 @@
+"""One perturbation for every image: applied, saved, loaded, looked at."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .errors import InputError, WeightsError
+from .norms import size
+from .threat import ROUNDING, Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbation:
+    """`delta` is float32 (C, H, W) in pixel units, within `threat`; `source` says what made it."""
+
+    delta: Tensor
+    threat: Threat
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        excess = float(size(self.delta[None], self.threat.norm)[0]) - self.threat.eps
+        if not excess <= ROUNDING:
+            raise InputError(f"Expected a perturbation within {self.threat}, got one that exceeds it by {excess:.3g}.")
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Add to images (N, C, H, W) and clip to [0, 1]. Raises InputError for another image shape."""
+        if x.shape[1:] != self.delta.shape:
+            raise InputError(
+                f"Expected images of shape (N, {', '.join(map(str, self.delta.shape))}), got {tuple(x.shape)}."
+            )
+        return (x + self.delta.to(x.device)).clamp(0, 1)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file with the threat and the source as metadata; whole or not at all."""
+        metadata = {"threat": json.dumps(asdict(self.threat)), "source": self.source}
+        temporary = path.with_name(path.name + ".tmp")
+        save_file({"delta": self.delta.contiguous()}, temporary, metadata)
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Perturbation":
+        """Read what `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
+        try:
+            with safe_open(path, framework="pt") as stored:
+                metadata = stored.metadata() or {}
+                delta = stored.get_tensor("delta")
+            return cls(delta=delta, threat=Threat(**json.loads(metadata["threat"])), source=metadata["source"])
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise WeightsError(f"Expected a perturbation saved by foolbench at {path}, but: {error}.") from None
+
+    def picture(self) -> Tensor:
+        """uint8 (H, W, C): mid-grey is no change, the extremes are the largest change in the perturbation."""
+        scale = float(self.delta.abs().max()) or 1.0
+        return ((self.delta / scale * 0.5 + 0.5) * 255).round().to(torch.uint8).permute(1, 2, 0)

@@ -1,0 +1,69 @@
+"""Names for classes: what recipes, the command line and plugins use to reach attacks, defenses, models and datasets."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from .attack import Attack, UniversalAttack
+from .dataset import Dataset
+from .defense import Defense
+from .errors import ConfigError, UnknownNameError
+from .model import Model
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+class Registry(Generic[T]):
+    """Name -> class of one kind ("attack", "defense"), or function that makes one ("model"); a name is given once."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._classes: dict[str, Callable[..., T]] = {}
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Class decorator. Raises ConfigError where the name is taken by another class."""
+
+        def decorate(cls: C) -> C:
+            taken = self._classes.setdefault(name, cls)
+            if taken is not cls:
+                raise ConfigError(f"The {self.kind} name {name!r} belongs to {taken}; choose another for {cls}.")
+            return cls
+
+        return decorate
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._classes))
+
+    def __getitem__(self, name: str) -> Callable[..., T]:
+        """The class of that name. Raises UnknownNameError."""
+        try:
+            return self._classes[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._classes) from None
+
+    def create(self, name: str, parameters: Mapping[str, Any]) -> T:
+        """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""
+        cls = self[name]
+        known = {field.name for field in fields(cls)}  # pyright: ignore[reportArgumentType] (they are dataclasses)
+        for key in parameters:
+            if key not in known:
+                raise UnknownNameError(f"parameter of {self.kind} {name}:", key, known)
+        try:
+            return TypeAdapter(cls).validate_python(dict(parameters))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(["", *map(str, first["loc"])])
+            complaint = f"{first['msg']}, got {first['input']!r}."
+            own = first.get("ctx", {}).get("error")  # our sentence, where one of our checks refused the value
+            raise ConfigError(f"{self.kind} {name}{where}: {own or complaint}") from None
+
+
+attacks: Registry[Attack | UniversalAttack] = Registry("attack")
+defenses: Registry[Defense] = Registry("defense")
+models: Registry[Model] = Registry("model")
+datasets: Registry[Dataset] = Registry("dataset")
+register_attack, register_defense = attacks.register, defenses.register
+register_model, register_dataset = models.register, datasets.register

@@ -1,0 +1,61 @@
+"""What an attacker may do: a norm and a budget in pixel space."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import BeforeValidator
+from torch import Tensor
+
+from .errors import BudgetError, ConfigError
+from .norms import Norm, check_norm, project, size
+
+ROUNDING = 1e-5  # how far beyond its budget a float32 perturbation may be found
+
+
+def parse_eps(eps: float | str) -> float:
+    """A budget in pixel space ([0, 1] images): a number, or a fraction such as "10/255".
+
+    Raises ConfigError unless it is positive and finite.
+    """
+    try:
+        value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
+    except (ValueError, ZeroDivisionError, TypeError):
+        raise ConfigError(f'Expected eps to be a number or a fraction such as "8/255", got {eps!r}.') from None
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(
+            f"Expected eps > 0, got {eps!r}; the undefended, unattacked scores are in every table anyway."
+        )
+    return value
+
+
+Eps = Annotated[float, BeforeValidator(parse_eps)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threat:
+    """All x' in [0, 1] with ||x' - x|| <= eps."""
+
+    norm: Norm
+    eps: float
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm)
+        object.__setattr__(self, "eps", parse_eps(self.eps))
+
+    def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Into the ball around `x`, then into [0, 1]; the second keeps the first, since `x` lies in the box."""
+        return (x + project(x_adv - x, self.norm, self.eps)).clamp(0, 1)
+
+    def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Undo an excess that rounding explains. Raises BudgetError for more, for NaN and for a changed shape."""
+        if x_adv.shape != x.shape:
+            raise BudgetError(f"The attack returned shape {tuple(x_adv.shape)} for images {tuple(x.shape)}.")
+        excess = float((size(x_adv - x, self.norm) - self.eps).max())
+        if not excess <= ROUNDING * max(1.0, x[0].numel() ** 0.5 if self.norm == "l2" else 1.0):
+            raise BudgetError(f"The attack exceeds its {self.norm} budget of {self.eps:.6g} by {excess:.3g}.")
+        low, high = float(x_adv.min()), float(x_adv.max())
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            raise BudgetError(f"The attack returned pixels in [{low:.4g}, {high:.4g}], outside [0, 1].")
+        return self.project(x_adv, x)

@@ -1,0 +1,50 @@
+"""Scikit-learn's handwritten digits: 1,797 real grey images of 8 x 8 pixels, for runs of seconds."""
+
+import hashlib
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ..core.dataset import Advance
+from ..core.errors import ConfigError
+from ..core.registry import register_dataset
+from ..tasks.recognition import Recognition
+
+EVALUATION = 512
+
+
+@register_dataset("digits")
+class Digits:
+    """Recognition of ten digits. The last 512 images are the evaluation split, the other 1,285 the training split."""
+
+    name = "digits"
+    task = Recognition(classes=10)
+    shape = (1, 8, 8)
+
+    @cached_property
+    def _all(self) -> tuple[Tensor, Tensor]:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        levels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]  # 0..16
+        return (levels.float() * 255 / 16).round().to(torch.uint8), torch.from_numpy(bunch.target).long()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        images, labels = (part[-EVALUATION:] for part in self._all)
+        return hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return EVALUATION
+
+    def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        images, labels = (part[-EVALUATION:][start:stop] for part in self._all)
+        return images.float() / 255, labels
+
+    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
+        images, labels = (part[:-EVALUATION] for part in self._all)
+        if count > len(images):
+            raise ConfigError(f"digits has {len(images)} training images, got a request for {count}.")
+        advance(count)
+        return images[:count], labels[:count]

@@ -1,0 +1,1 @@
+"""Ray-marched still lifes with exact ground truth for three tasks."""

@@ -1,0 +1,47 @@
+"""The embedded benchmark: 1,024 evaluation scenes that ship with it, and a training split rendered on demand."""
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core.dataset import Advance
+from ...core.registry import register_dataset
+from ...tasks.recognition import Recognition
+from .sheets import EVALUATION, read_sheets
+from .solids import SOLIDS
+from .splits import Shard, fingerprint, rendered
+
+
+@register_dataset("scenes")
+class Scenes:
+    """Recognition of the nearest solid: ten classes, RGB images of 64 x 64 pixels."""
+
+    name = "scenes"
+    task = Recognition(classes=len(SOLIDS))
+    shape = (3, 64, 64)
+
+    @cached_property
+    def scenes(self) -> Shard:
+        """The evaluation split with all three ground truths."""
+        return read_sheets(EVALUATION)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(self.scenes)
+
+    def __len__(self) -> int:
+        return len(self.scenes.labels)
+
+    def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        images = _channels_first(self.scenes.images[start:stop])
+        return images.float() / 255, torch.from_numpy(self.scenes.labels[start:stop])
+
+    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
+        shard = rendered("train", count, advance)
+        return _channels_first(shard.images), torch.from_numpy(shard.labels)
+
+
+def _channels_first(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()

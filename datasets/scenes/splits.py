@@ -1,0 +1,77 @@
+"""The scenes as numbered splits: rendered on all cores, kept in shards, the same on every machine."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from .composition import compose
+from .render import View, render
+from .solids import SOLIDS
+
+VERSION = 1  # of the generation: raised by every change that alters a pixel
+STREAMS = {"train": 0, "eval": 1}
+SHARD = 250
+
+
+class Shard(NamedTuple):
+    """Rendered scenes, one row an image: uint8 (N, 64, 64, 3), uint8 (N, 64, 64), float32 (N, 64, 64), int64 (N,)."""
+
+    images: NDArray[np.uint8]
+    segmentations: NDArray[np.uint8]
+    depths: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def fingerprint(shard: Shard) -> str:
+    """Hash of the pixels and of all ground truths."""
+    digest = hashlib.sha256()
+    for part in shard:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def render_one(split: str, index: int) -> View:
+    """The `index`-th scene of a split. Its label is `index % 10`, so every split is balanced."""
+    return render(compose(index % len(SOLIDS), np.random.default_rng([STREAMS[split], index])))
+
+
+def render_shard(split: str, start: int, stop: int) -> Shard:
+    cv2.setNumThreads(1)  # the shards are the parallelism
+    views = [render_one(split, index) for index in range(start, stop)]
+    images, segmentations, depths = (np.stack(part) for part in zip(*views, strict=True))
+    return Shard(images, segmentations, depths, np.arange(start, stop) % len(SOLIDS))
+
+
+def rendered(split: str, count: int, advance: Callable[[int], None] = lambda images: None) -> Shard:
+    """The first `count` scenes of a split, from the cache folder where they are there, else rendered into it.
+
+    `advance` is told how many more images are ready. A broken-off call loses at most the shards in flight.
+    """
+    folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / split
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = (delayed(_cached_shard)(folder, split, start) for start in range(0, count, SHARD))
+    shards = []
+    for shard in Parallel(n_jobs=-1, return_as="generator")(tasks):
+        shards.append(shard)
+        advance(len(shard.labels))
+    return Shard(*(np.concatenate(part)[:count] for part in zip(*shards, strict=True)))
+
+
+def _cached_shard(folder: Path, split: str, start: int) -> Shard:
+    path = folder / f"{start:06d}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as stored:
+            return Shard(*(stored[name] for name in Shard._fields))
+    shard = render_shard(split, start, start + SHARD)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
+    np.savez_compressed(temporary, **shard._asdict())
+    temporary.replace(path)  # atomic: a killed writer leaves no half shard under the final name
+    return shard

@@ -1,0 +1,37 @@
+"""Substitute images for attacks that must not see the task's data: crops of photographs, and noise."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from .scenes.textures import PHOTOGRAPHS, photograph
+
+
+def substitute_images(count: int, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
+    """float32 (count, C, H, W) in [0, 1]: three in four a random crop of a photograph, the fourth smooth or raw noise.
+
+    The crops are whole photographs seen from afar or near, none of them an image of any task here.
+    """
+    rng = np.random.default_rng(seed)
+    makers = (_photograph, _photograph, _photograph, _noise)
+    images = [makers[i % 4](rng, shape[1], shape[2]) for i in range(count)]
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    if shape[0] != 3:
+        batch = batch.mean(dim=1, keepdim=True).expand(-1, shape[0], -1, -1)
+    return batch.contiguous()
+
+
+def _photograph(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    image = photograph(str(rng.choice(list(PHOTOGRAPHS))))
+    scale = rng.uniform(0.3, 1.0) * min(image.shape[0] / height, image.shape[1] / width)
+    rows, columns = int(height * scale), int(width * scale)
+    top, left = (int(rng.integers(0, n - m + 1)) for n, m in zip(image.shape, (rows, columns), strict=False))
+    crop = cv2.resize(image[top : top + rows, left : left + columns], (width, height), interpolation=cv2.INTER_AREA)
+    return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+
+def _noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    noise = rng.normal(0, 1, (height, width, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), float(rng.uniform(0.3, min(height, width) / 8)))
+    return np.clip(0.5 + 0.2 * smooth / smooth.std(), 0, 1).astype(np.float32)

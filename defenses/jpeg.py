@@ -1,0 +1,45 @@
+"""JPEG compression as a defense (Guo et al. 2018, https://arxiv.org/abs/1711.00117; GD-UAP, Table 10)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.defense import InputTransform
+from ..core.errors import ConfigError, InputError
+from ..core.registry import register_defense
+from ..core.seeding import Draws
+
+
+@register_defense("jpeg")
+@dataclass(frozen=True, kw_only=True)
+class JPEG(InputTransform):
+    """Encode every image as a baseline JPEG file of `quality` 1..100 (4:2:0 chroma) and decode it: the real codec.
+
+    Takes images of one (grey) or three channels (RGB); raises InputError for others.
+    """
+
+    quality: int = 75
+
+    differentiable: ClassVar[bool] = False
+    randomized: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"Expected a JPEG quality in 1..100, got {self.quality}.")
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        if x.shape[1] not in (1, 3):
+            raise InputError(f"JPEG stores images of 1 or 3 channels, got {x.shape[1]}.")
+        pixels = (x.detach() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        decoded = np.stack([self._round_trip(image) for image in pixels])
+        return torch.from_numpy(decoded).permute(0, 3, 1, 2).to(x.device).float() / 255
+
+    def _round_trip(self, image: np.ndarray) -> np.ndarray:
+        flags = cv2.IMREAD_GRAYSCALE if image.shape[2] == 1 else cv2.IMREAD_COLOR
+        bgr = np.ascontiguousarray(image[:, :, ::-1])  # OpenCV's channel order; one channel is unaffected
+        _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        return cv2.imdecode(encoded, flags).reshape(image.shape)[:, :, ::-1]

@@ -1,0 +1,1 @@
+"""The harness: from a recipe to a table."""

@@ -1,0 +1,112 @@
+"""Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..core.attack import Attack, CraftingData, UniversalAttack
+from ..core.errors import WeightsError
+from ..core.model import Model
+from ..core.perturbation import Perturbation
+from ..core.seeding import Draws
+from ..core.threat import Threat
+from .ledger import Costs
+from .scoring import Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crafter:
+    """One attack on one model. `key` names the job by content, so what lies under it can be used again.
+
+    Image attacks keep their shards under `folder`/adversarial, universal ones their perturbation, as data and as a
+    picture, under `folder`/perturbations.
+    """
+
+    model: Model
+    attack: Attack | UniversalAttack
+    key: str
+    label: str
+    seed: int
+    storage: Literal["float32", "uint8"]
+    folder: Path
+
+    def perturbation(self, data: Callable[[], CraftingData]) -> tuple[Perturbation, Costs | None]:
+        """The universal perturbation, and what it cost where it was crafted just now."""
+        assert isinstance(self.attack, UniversalAttack)
+        path = self.folder / "perturbations" / f"{self.label}-{self.key}.safetensors"
+        if path.exists():
+            return Perturbation.load(path), None
+        rng = Draws.of(self.seed, self.key, samples=[0], device=self.model.device)
+        with _Meter(self.model) as meter:
+            found = self.attack.craft(self.model, data(), rng=rng)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.save(path)
+        cv2.imwrite(str(path.with_suffix(".png")), found.picture().numpy()[:, :, ::-1])
+        return found, meter.costs
+
+    def images(self, shard: Shard, perturbation: Perturbation | None) -> tuple[Tensor, Costs]:
+        """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
+        if perturbation is not None:
+            return _stored(perturbation.apply(shard.x), shard.x, self.attack.threat, self.storage), Costs()
+        path = (
+            self.folder / "adversarial" / self.key / f"{shard.samples.start:08d}-{shard.samples.stop:08d}.safetensors"
+        )
+        if path.exists():
+            return _read(path, shard.x.device)
+        assert isinstance(self.attack, Attack)
+        rng = Draws.of(self.seed, self.key, samples=shard.samples, device=shard.x.device)
+        with _Meter(self.model) as meter:
+            found = self.attack(self.model, shard.x, shard.y, rng=rng)
+        x_adv = _stored(found, shard.x, self.attack.threat, self.storage)
+        _write(path, x_adv, meter.costs, self.storage)
+        return x_adv, meter.costs
+
+
+class _Meter:
+    """Passes and wall-clock seconds between entering and leaving."""
+
+    def __init__(self, model: Model) -> None:
+        self._passes = model.passes
+
+    def __enter__(self) -> "_Meter":
+        self._start = (self._passes.forwards, self._passes.backwards, time.perf_counter())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        forwards, backwards, seconds = self._start
+        now = (self._passes.forwards - forwards, self._passes.backwards - backwards, time.perf_counter() - seconds)
+        self.costs = Costs(*now)
+
+
+def _stored(x_adv: Tensor, x: Tensor, threat: Threat, storage: str) -> Tensor:
+    x_adv = threat.enforce(x_adv, x)
+    if storage == "float32":
+        return x_adv
+    levels = x_adv * 255
+    nearer = torch.where(x_adv > x, (levels + 1e-3).floor(), (levels - 1e-3).ceil())  # towards x: never out of budget
+    return threat.enforce(nearer.clamp(0, 255) / 255, x)
+
+
+def _write(path: Path, x_adv: Tensor, costs: Costs, storage: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = (x_adv * 255).round().to(torch.uint8) if storage == "uint8" else x_adv
+    temporary = path.with_suffix(".tmp")
+    save_file({"x_adv": data.cpu().contiguous(), "costs": torch.tensor(costs, dtype=torch.float64)}, temporary)
+    temporary.replace(path)
+
+
+def _read(path: Path, device: torch.device) -> tuple[Tensor, Costs]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            data, costs = stored.get_tensor("x_adv").to(device), Costs(*stored.get_tensor("costs").tolist())
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"The cached adversarial images {path} cannot be read: {error}; delete the file.") from None
+    return (data.float() / 255 if data.dtype == torch.uint8 else data), costs

@@ -1,0 +1,134 @@
+"""The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..core.errors import FoolbenchError
+from . import grid
+from .plugins import REGISTRIES, load_plugins
+from .progress import Progress
+from .recipe import Recipe, load_recipe, shipped_recipes
+from .report import terminal
+from .results import Results, choose_device, new_run_name
+from .run import run as run_recipe
+from .train import train as train_entry
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe; TOML values.")]
+Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
+
+
+class Kind(StrEnum):
+    """What `foolbench list` lists."""
+
+    attacks = "attacks"
+    defenses = "defenses"
+    models = "models"
+    datasets = "datasets"
+    recipes = "recipes"
+
+
+def main() -> None:
+    """Entry point: turns the errors that foolbench raises on purpose into one sentence and exit code 2."""
+    try:
+        app()
+    except FoolbenchError as error:
+        Console(stderr=True, soft_wrap=True).print(f"foolbench: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    recipe: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="Result folder; runs/RECIPE if not given. Resumes what lies there.")
+    ] = None,
+    overrides: Overrides = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    plugin: Plugins = None,
+) -> None:
+    """Run a recipe and print its table. The same command again continues a run that was broken off."""
+    load_plugins(plugin or [])
+    loaded = load_recipe(recipe, overrides)
+    device = choose_device(device)
+    results = Results(out or Path("runs") / loaded.name)
+    with Progress(console, _images(loaded), loaded.name) as progress:
+        facts = run_recipe(
+            loaded, results.ledger, results.folder, device=device, progress=progress, name=new_run_name()
+        )
+    table = results.write(loaded, facts, device)
+    console.print(terminal(table))
+    console.print(
+        f"Written to {results.folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim"
+    )
+    failed = int((table.status != "ok").sum())
+    if failed:
+        console.print(f"{failed} of {len(table)} cells failed.", style="red")
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="The folder of an earlier run.")]) -> None:
+    """Make the tables of an earlier run anew from its ledger."""
+    if not folder.is_dir():
+        raise typer.BadParameter(f"expected the folder of a run, found none at {folder}")
+    load_plugins([])
+    results = Results(folder)
+    console.print(terminal(results.refresh(*results.manifest())))
+
+
+@app.command()
+def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
+    """Show the cells that a recipe spans, without running anything."""
+    load_plugins(plugin or [])
+    loaded = load_recipe(recipe, overrides)
+    for model in loaded.models:
+        for job, row in grid.cells(loaded, model):
+            defenses = ", ".join(str(cell.defense or cell.defense_name) for cell in row)
+            console.print(f"{model} x {job.attack} x [{defenses}]", soft_wrap=True, markup=False)
+    console.print(f"{_images(loaded) // loaded.samples} cells, {_images(loaded)} scored images", style="bold")
+
+
+@app.command("list")
+def list_names(
+    kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
+) -> None:
+    """List what has a name."""
+    load_plugins(plugin or [])
+    if kind is Kind.recipes:
+        entries = {name: load_recipe(name).description for name in shipped_recipes()}
+    else:
+        registry = REGISTRIES[kind]
+        entries = {name: (registry[name].__doc__ or "").strip().partition("\n")[0] for name in registry}
+    if as_json:
+        print(json.dumps(entries, indent=2))
+        return
+    table = Table("name", "what it is")
+    for name, text in entries.items():
+        table.add_row(name, text)
+    console.print(table)
+
+
+@app.command()
+def train(name: Annotated[str, typer.Argument(help="A model of `foolbench list models`.")]) -> None:
+    """Train a network of the zoo on its embedded data and overwrite its weights. Continues a broken-off training."""
+    load_plugins([])
+    with Progress(console, 1, name) as progress:
+        weights = train_entry(name, progress)
+    console.print(f"Written: {weights}")
+
+
+def _images(recipe: Recipe) -> int:
+    return recipe.samples * sum(len(row) for model in recipe.models for _, row in grid.cells(recipe, model))

@@ -1,0 +1,100 @@
+"""The crash-safe record of finished work: one SQLite file, one row per cell and image.
+
+Only the driver writes it. A shard's rows come in one transaction, so a shard is wholly in it or not, and killing the
+process at any moment loses at most the shard in flight.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from ..core.errors import OutputError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS scores (
+    cell TEXT, sample INTEGER, metric TEXT,
+    clean REAL NOT NULL, gfr REAL NOT NULL, floor REAL NOT NULL, robust REAL NOT NULL,
+    linf REAL NOT NULL, l2 REAL NOT NULL, forwards REAL NOT NULL, backwards REAL NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
+CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
+"""
+
+
+class Score(NamedTuple):
+    """One image in one cell. `clean`, `robust` in units of the metric; `gfr`, `floor` in 0..1; costs of crafting."""
+
+    sample: int
+    metric: str
+    clean: float
+    gfr: float
+    floor: float
+    robust: float
+    linf: float
+    l2: float
+    forwards: float
+    backwards: float
+    seconds: float
+
+
+class Costs(NamedTuple):
+    """What crafting took: images forward, gradients back, seconds."""
+
+    forwards: float = 0.0
+    backwards: float = 0.0
+    seconds: float = 0.0
+
+
+class Ledger:
+    """Opens or creates the file. Raises OutputError where it cannot be written, or is no ledger."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(path)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise OutputError(f"Expected a writable ledger at {path}, but: {error}.") from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def write(self, cell: str, scores: Sequence[Score]) -> None:
+        """Add a shard, and forget an error that an earlier run met in this cell."""
+        marks = ", ".join("?" * (1 + len(Score._fields)))
+        with self._connection:
+            self._connection.executemany(
+                f"INSERT OR REPLACE INTO scores VALUES ({marks})", [(cell, *score) for score in scores]
+            )
+            self._connection.execute("DELETE FROM errors WHERE cell = ?", (cell,))
+
+    def write_error(self, cell: str, message: str) -> None:
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO errors VALUES (?, ?)", (cell, message))
+
+    def write_costs(self, job: str, costs: Costs) -> None:
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO crafting VALUES (?, ?, ?, ?)", (job, *costs))
+
+    def finished(self, cell: str) -> set[int]:
+        """The samples that are scored."""
+        return {
+            row[0] for row in self._connection.execute("SELECT DISTINCT sample FROM scores WHERE cell = ?", (cell,))
+        }
+
+    def scores(self, cell: str, samples: int) -> pd.DataFrame:
+        """One row per image and metric of the first `samples` images, columns as in `Score`, ordered by sample."""
+        query = f"SELECT {', '.join(Score._fields)} FROM scores WHERE cell = ? AND sample < ? ORDER BY sample"
+        return pd.read_sql_query(query, self._connection, params=(cell, samples))
+
+    def costs(self, job: str) -> Costs:
+        """Of crafting a universal perturbation; zero for image attacks, whose costs stand at their images."""
+        row = self._connection.execute("SELECT forwards, backwards, seconds FROM crafting WHERE job = ?", (job,))
+        return Costs(*(row.fetchone() or ()))
+
+    def error(self, cell: str) -> str | None:
+        row = self._connection.execute("SELECT message FROM errors WHERE cell = ?", (cell,)).fetchone()
+        return row[0] if row else None

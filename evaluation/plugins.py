@@ -1,0 +1,50 @@
+"""Everything that has a name: the built-in attacks, defenses, models and datasets, and those of plugins."""
+
+import importlib.util
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from .. import attacks, datasets, defenses, models  # noqa: F401 (importing registers the names)
+from ..core.errors import ConfigError
+from ..core.registry import Registry
+from ..core.registry import attacks as attack_registry
+from ..core.registry import datasets as dataset_registry
+from ..core.registry import defenses as defense_registry
+from ..core.registry import models as model_registry
+
+REGISTRIES: dict[str, Registry] = {
+    "attacks": attack_registry,
+    "defenses": defense_registry,
+    "models": model_registry,
+    "datasets": dataset_registry,
+}
+
+
+def load_plugins(files: list[Path]) -> None:
+    """Import the modules behind the entry points `foolbench.plugins` and the given files, which register their names.
+
+    Raises ConfigError for a plugin that cannot be imported, saying which and why.
+    """
+    for point in entry_points(group="foolbench.plugins"):
+        try:
+            point.load()
+        except Exception as error:  # foreign code: whatever it raises is the message
+            raise ConfigError(f"The plugin {point.name!r} ({point.value}) cannot be imported: {error!r}.") from error
+    for file in files:
+        _load_file(file)
+
+
+def _load_file(file: Path) -> None:
+    if not file.is_file():
+        raise ConfigError(f"Expected a Python file for --plugin, found none at {file}.")
+    name = f"foolbench_plugin_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"Expected a Python file for --plugin, got {file}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # foreign code: whatever it raises is the message
+        raise ConfigError(f"The plugin {file} cannot be imported: {error!r}.") from error

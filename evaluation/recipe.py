@@ -1,0 +1,143 @@
+"""A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..core.attack import Attack, UniversalAttack
+from ..core.defense import Defense
+from ..core.errors import ConfigError, UnknownNameError
+from ..core.norms import Norm
+from ..core.registry import attacks, datasets, defenses, models
+from ..core.threat import Eps
+
+RECIPES = Path(__file__).parents[1] / "leaderboards" / "recipes"
+
+
+class Named(BaseModel):
+    """An attack or a defense of a recipe: its registered name, and its parameters beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class ThreatDefault(BaseModel):
+    """The norm and budget of every attack that does not state its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    norm: Norm = "linf"
+    eps: Eps
+
+
+class Recipe(BaseModel):
+    """What to run. See `leaderboards/recipes/quickstart.toml` for one with comments.
+
+    `samples`: how many evaluation images. `draws`: how often a randomized system is evaluated on each image.
+    `storage`: "float32" scores the adversarial images as they are, "uint8" what could be saved as an image file.
+    `batch_size` changes speed and memory only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: int = 1
+    description: str = ""
+    dataset: str
+    samples: int = Field(gt=0)
+    seed: int = 0
+    draws: int = Field(default=10, gt=0)
+    storage: Literal["float32", "uint8"] = "float32"
+    batch_size: int = Field(default=64, gt=0)
+    models: list[str] = Field(min_length=1)
+    threat: ThreatDefault
+    attacks: list[Named] = Field(min_length=1)
+    defenses: list[Named] = []
+
+    def build_attacks(self) -> list[Attack | UniversalAttack]:
+        """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
+        return [attacks.create(a.name, self.threat.model_dump() | a.parameters) for a in self.attacks]
+
+    def build_defenses(self) -> list[Defense]:
+        return [defenses.create(d.name, d.parameters) for d in self.defenses]
+
+
+def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
+    """A recipe from a file, or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
+
+    Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
+    """
+    document = _read(source)
+    for override in overrides or []:
+        _override(document, override)
+    try:
+        recipe = Recipe.model_validate(document)
+    except ValidationError as error:
+        raise _sentence(source, error) from None
+    _check_names(recipe)
+    return recipe
+
+
+def shipped_recipes() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def _read(source: str) -> dict[str, Any]:
+    path = Path(source)
+    if path.suffix != ".toml":
+        path = RECIPES / f"{source}.toml"
+        if not path.is_file():
+            raise UnknownNameError("recipe", source, shipped_recipes())
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string: --set dataset=digits
+    *parents, leaf = key.strip().split(".")
+    table = document
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"Expected --set with a key of the recipe, got {key!r}: {parent!r} is no table.")
+    table[leaf] = value
+
+
+def _sentence(source: str, error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        fields = ThreatDefault.model_fields if first["loc"][0] == "threat" else Recipe.model_fields
+        return UnknownNameError(f"key in recipe {source}:", where.rpartition(".")[2], fields)
+    if first["type"] == "missing":
+        return ConfigError(f"Recipe {source} lacks the key {where!r}.")
+    own = first.get("ctx", {}).get("error")
+    return ConfigError(f"Recipe {source}, {where}: {own or first['msg'] + '.'} Got {first['input']!r}.")
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Fail before any work: every name resolves, every parameter is accepted."""
+    dataset = datasets[recipe.dataset]()
+    if recipe.samples > len(dataset):
+        raise ConfigError(
+            f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
+        )
+    for name in recipe.models:
+        models[name]  # raises where unknown
+    recipe.build_attacks()
+    recipe.build_defenses()

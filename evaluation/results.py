@@ -1,0 +1,128 @@
+"""The folder a run leaves behind: ledger, manifest, leaderboard as CSV and as Markdown, perturbations."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ..core.errors import ConfigError, OutputError
+from ..core.registry import datasets
+from .ledger import Ledger
+from .recipe import Recipe
+from .report import markdown
+from .table import Facts, leaderboard
+
+PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
+
+
+class Results:
+    """One output folder. Raises OutputError where it cannot be made or written to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(f"Expected a folder that can be written to, got {folder}: {error.strerror}.") from None
+        self.ledger = Ledger(folder / "ledger.sqlite")
+
+    def write(self, recipe: Recipe, facts: Facts, device: str) -> pd.DataFrame:
+        """Manifest and leaderboard, from what the ledger holds."""
+        self._write("manifest.json", json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")
+        return self.refresh(recipe, facts)
+
+    def refresh(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+        """The leaderboard alone, from what the ledger holds."""
+        table = leaderboard(recipe, facts, self.ledger)
+        self._write("leaderboard.csv", table.to_csv(index=False))
+        self._write("leaderboard.md", markdown(table))
+        return table
+
+    def manifest(self) -> tuple[Recipe, Facts]:
+        """What ran here before. Raises OutputError where there is no manifest that can be read."""
+        path = self.folder / "manifest.json"
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            recipe = Recipe.model_validate(manifest["recipe"])
+            facts = Facts(
+                run=manifest["run"],
+                fingerprint=manifest["data_fingerprint"],
+                task=datasets[recipe.dataset]().task,
+                model_shas=manifest["model_shas"],
+            )
+        except (OSError, KeyError, ValueError) as error:
+            raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
+        return recipe, facts
+
+    def _write(self, name: str, text: str) -> None:
+        """Whole or not at all: a reader never sees half a file, a full disk leaves the old one."""
+        path = self.folder / name
+        temporary = path.with_name(f".{name}.tmp")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
+
+
+def new_run_name() -> str:
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+
+
+def choose_device(device: str) -> str:
+    """ "auto" is the GPU where there is one. Raises ConfigError for a device that torch does not have."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"Expected --device auto, cpu or a GPU of this machine, got {device!r}: {reason}.") from None
+    return device
+
+
+def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
+    return {
+        "run": facts.run,
+        "command": sys.argv,
+        "recipe": recipe.model_dump(mode="json"),
+        "data_fingerprint": facts.fingerprint,
+        "model_shas": dict(facts.model_shas),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "commit": _commit(),
+        "hardware": {
+            "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def _commit() -> str | None:
+    """Of the checkout this code runs from, where it runs from one."""
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return asked.stdout.strip()

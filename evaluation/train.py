@@ -1,0 +1,50 @@
+"""Train one network of the zoo on its dataset and write weights and model card."""
+
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from ..core.dataset import Dataset
+from ..core.errors import UnknownNameError
+from ..core.model import Model
+from ..core.registry import datasets
+from ..models import ENTRIES
+from ..models.training import fit
+from .progress import Progress
+
+CHUNK = 256
+
+
+def train(name: str, progress: Progress) -> Path:
+    """Continues where an earlier call was broken off. Returns the path of the weights. Raises UnknownNameError."""
+    if name not in ENTRIES:
+        raise UnknownNameError("trainable model", name, ENTRIES)
+    entry = ENTRIES[name]
+    dataset = datasets[entry.dataset]()
+    with progress.step("training images", entry.training_images, "images") as step:
+        images, labels = dataset.training(entry.training_images, step.advance)
+    checkpoints = user_cache_path("foolbench") / "training"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoint = checkpoints / f"{entry.dataset}-{entry.net}.pt"
+    net = entry.build()
+    with progress.step(name, entry.training.epochs * len(images), "images") as step:
+        step.at(0, entry.training.epochs * len(images), "images")
+        done = {"images": 0}
+
+        def show(epoch: int, count: int, loss: float) -> None:
+            done["images"] = max(done["images"], epoch * len(images)) + count
+            step.at(done["images"], entry.training.epochs * len(images), f"images, epoch {epoch + 1}, loss {loss:.3f}")
+
+        fit(net, images, labels, entry.training, normalize=entry.normalize, checkpoint=checkpoint, on_batch=show)
+    entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
+    checkpoint.unlink(missing_ok=True)
+    return entry.weights
+
+
+def top1(model: Model, dataset: Dataset) -> float:
+    """Clean accuracy on the whole evaluation split, 0..1."""
+    correct = 0
+    for start in range(0, len(dataset), CHUNK):
+        x, y = dataset.load(start, min(start + CHUNK, len(dataset)))
+        correct += int((model.predict(x) == y).sum())
+    return correct / len(dataset)

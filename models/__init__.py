@@ -1,0 +1,8 @@
+"""The networks: small ones trained on the embedded data, and the code that trains them."""
+
+from .digits import zoo as digits_zoo
+from .scenes import zoo as scenes_zoo
+from .zoo import Entry as Entry
+
+ENTRIES = {entry.name: entry for entry in (*scenes_zoo.ENTRIES, *digits_zoo.ENTRIES)}
+"""The trained networks by name: what `foolbench train` can make and `foolbench run` can load."""

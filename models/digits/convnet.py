@@ -1,0 +1,24 @@
+"""Three convolutions and a linear layer for 8 x 8 grey images, no batch norm."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+FEATURES = ("relu1", "relu2", "relu3")
+
+
+def convnet(classes: int = 10) -> nn.Sequential:
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 16, 3, padding=1),
+            relu1=nn.ReLU(),
+            conv2=nn.Conv2d(16, 32, 3, padding=1),
+            relu2=nn.ReLU(),
+            pool2=nn.MaxPool2d(2),
+            conv3=nn.Conv2d(32, 32, 3, padding=1),
+            relu3=nn.ReLU(),
+            pool3=nn.MaxPool2d(2),
+            flatten=nn.Flatten(),
+            fc=nn.Linear(32 * 2 * 2, classes),
+        )
+    )

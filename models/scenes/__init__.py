@@ -1,0 +1,1 @@
+"""Recognition networks for the scenes, in the families that the seed papers attack."""

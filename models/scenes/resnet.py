@@ -1,0 +1,61 @@
+"""A bottleneck ResNet for 64 x 64 scenes (https://arxiv.org/abs/1512.03385).
+
+Kept from the original: strided stem with batch norm and max pooling, four stages of bottleneck blocks with batch norm,
+projection shortcuts where the shape changes, global average pooling. Scaled: ResNet-152's depth and widths.
+"""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+WIDTHS = (16, 32, 48, 64)
+BLOCKS = (2, 3, 3, 2)
+EXPANSION = 4
+
+FEATURES = ("conv1", *(f"stage{s}.{k}" for s, n in enumerate(BLOCKS, 1) for k in range(n)))
+"""The stem's convolution before its batch norm, and every block's output after ReLU, as GD-UAP's code has it."""
+
+
+class Bottleneck(nn.Module):
+    """1x1 - 3x3 - 1x1 over (N, inputs, H, W) with batch norm, added to the shortcut, then ReLU."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        outputs = EXPANSION * width
+        self.residual = nn.Sequential(
+            nn.Conv2d(inputs, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            projection = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(outputs))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.residual(x) + self.shortcut(x))
+
+
+def resnet(classes: int = 10) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
+        norm1=nn.BatchNorm2d(32),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(3, stride=2, padding=1),
+    )
+    channels = 32
+    for stage, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True), 1):
+        strides = [1 if stage == 1 else 2] + [1] * (blocks - 1)
+        modules = []
+        for stride in strides:
+            modules.append(Bottleneck(channels, width, stride))
+            channels = EXPANSION * width
+        layers[f"stage{stage}"] = nn.Sequential(*modules)
+    layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(channels, classes))
+    return nn.Sequential(layers)

@@ -1,0 +1,45 @@
+"""VGG-16 and VGG-19 for 64 x 64 scenes (https://arxiv.org/abs/1409.1556).
+
+Kept from the original: 13 or 16 convolutions of 3 x 3 in five stages, each closed by 2 x 2 pooling, two hidden fully
+connected layers with dropout, no batch norm. Scaled: the widths.
+"""
+
+from torch import nn
+
+WIDTHS = (16, 32, 64, 80, 80)
+DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
+def _features(depth: int) -> tuple[str, ...]:
+    convolutions = (f"relu{stage}_{k}" for stage, n in enumerate(DEPTHS[depth], 1) for k in range(1, n + 1))
+    return (*convolutions, "relu6", "relu7")
+
+
+FEATURES_16, FEATURES_19 = _features(16), _features(19)
+"""All convolutions after ReLU, and fc6 and fc7. GD-UAP's paper names the convolutions only, its code has the fully
+connected layers too (for VGG-19 it counts them twice and adds the logits, which we take for a slip)."""
+
+
+def _vgg(depth: int, classes: int) -> nn.Sequential:
+    net, channels = nn.Sequential(), 3
+    for stage, (width, layers) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), 1):
+        for k in range(1, layers + 1):
+            net.add_module(f"conv{stage}_{k}", nn.Conv2d(channels, width, 3, padding=1))
+            net.add_module(f"relu{stage}_{k}", nn.ReLU())
+            channels = width
+        net.add_module(f"pool{stage}", nn.MaxPool2d(2))
+    net.add_module("flatten", nn.Flatten())
+    for k, (inputs, outputs) in enumerate([(channels * 2 * 2, 256), (256, 256)], 6):
+        net.add_module(f"fc{k}", nn.Linear(inputs, outputs))
+        net.add_module(f"relu{k}", nn.ReLU())
+        net.add_module(f"drop{k}", nn.Dropout(0.25))
+    net.add_module("fc8", nn.Linear(256, classes))
+    return net
+
+
+def vgg16(classes: int = 10) -> nn.Sequential:
+    return _vgg(16, classes)
+
+
+def vgg19(classes: int = 10) -> nn.Sequential:
+    return _vgg(19, classes)

@@ -1,0 +1,98 @@
+"""A shipped network: how to build it, how it was trained, where its weights lie."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..core.errors import WeightsError
+from ..core.model import Model
+from ..core.registry import register_model
+from ..core.task import Task
+from .training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One network of the zoo. `folder` holds NAME.safetensors and its model card NAME.json."""
+
+    dataset: str
+    net: str
+    build: Callable[[], nn.Module]
+    task: Task
+    shape: tuple[int, int, int]
+    mean: float
+    std: float
+    features: tuple[str, ...]
+    training: Training
+    training_images: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}:{self.net}"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / f"{self.net}.safetensors"
+
+    def wrap(self, net: nn.Module) -> Model:
+        channels = self.shape[0]
+        return Model(
+            net,
+            task=self.task,
+            mean=[self.mean] * channels,
+            std=[self.std] * channels,
+            features=self.features,
+            shape=self.shape,
+            name=self.name,
+        )
+
+    def normalize(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def load(self) -> Model:
+        """The trained network. Raises WeightsError where the file is missing, corrupt or of another architecture."""
+        net = self.build()
+        load_weights(net, self.weights)
+        return self.wrap(net)
+
+    def save(self, net: nn.Module, command: str, clean_top1: float) -> None:
+        """Write the weights and the model card, each whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.weights.with_suffix(".tmp")
+        save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, temporary)
+        temporary.replace(self.weights)
+        card = {
+            "name": self.name,
+            "command": command,
+            "training": asdict(self.training) | {"images": self.training_images},
+            "parameters": sum(parameter.numel() for parameter in net.parameters()),
+            "clean_top1_percent": round(100 * clean_top1, 2),
+            "sha256": hashlib.sha256(self.weights.read_bytes()).hexdigest(),
+        }
+        self.weights.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Fill `net` from a safetensors file. Raises WeightsError where that is missing, corrupt or does not fit."""
+    try:
+        net.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise WeightsError(f"Expected weights at {path}, found no file; make them with `foolbench train`.") from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"Expected a safetensors file at {path}, but it cannot be read: {error}.") from None
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise WeightsError(f"The weights at {path} are of another network than {type(net).__name__}: {first}") from None
+
+
+def register(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    for entry in entries:
+        register_model(entry.name)(entry.load)
+    return entries

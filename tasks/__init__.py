@@ -1,0 +1,4 @@
+"""What outputs mean, task by task, and the generalized fooling rate that all tasks share."""
+
+from .gfr import gfr as gfr
+from .recognition import Recognition as Recognition

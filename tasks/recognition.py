@@ -1,0 +1,52 @@
+"""Image recognition: one class per image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.errors import ConfigError, InputError
+from ..core.task import Metric
+
+
+def _agreement(prediction: Tensor, reference: Tensor) -> Tensor:
+    return (prediction == reference).float()
+
+
+_METRICS = {"top1": Metric(per_image=_agreement, range=1.0, proportion=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition:
+    """Outputs are logits (N, classes); predictions and targets are int64 (N,)."""
+
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise ConfigError(f"Expected at least 2 classes, got {self.classes}.")
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return _METRICS
+
+    def check_outputs(self, outputs: Tensor, samples: int) -> None:
+        if outputs.shape != (samples, self.classes):
+            raise InputError(f"Expected logits of shape ({samples}, {self.classes}), got {tuple(outputs.shape)}.")
+
+    def check_targets(self, targets: Tensor, samples: int) -> None:
+        if targets.dtype != torch.int64 or targets.shape != (samples,):
+            raise InputError(
+                f"Expected int64 labels of shape ({samples},), got {targets.dtype} {tuple(targets.shape)}."
+            )
+        low, high = int(targets.min()), int(targets.max())
+        if low < 0 or high >= self.classes:
+            raise InputError(f"Expected labels in 0..{self.classes - 1}, got labels in {low}..{high}.")
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs, targets, reduction="none")
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.argmax(dim=1)
