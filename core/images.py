@@ -28,6 +28,6 @@ def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) 
         raise InputError("Expected images in [0, 1], got NaN among the pixels.")
     if low < 0 or high > 1:
         raise InputError(
-            f"Expected images in [0, 1], got values in [{low:.4g}, {high:.4g}]; "
+            f"Expected images in [0, 1], got values in [{low:.8g}, {high:.8g}]; "
             "give raw pixels and declare the normalisation as mean= and std= of the Model."
         )

@@ -75,9 +75,13 @@ class Model:
         self.net.to(device)
         return self
 
-    @cached_property
+    @property
     def sha(self) -> str:
         """Hash of architecture, weights and normalisation: two models with the same hash compute the same function."""
+        return self._sha
+
+    @cached_property
+    def _sha(self) -> str:
         digest = hashlib.sha256(str(self.net).encode())
         for key, tensor in self.net.state_dict().items():
             digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .errors import InputError, WeightsError
+from .files import write_whole
 from .norms import size
 from .threat import ROUNDING, Threat
 
@@ -38,9 +39,7 @@ class Perturbation:
     def save(self, path: Path) -> None:
         """Write a safetensors file with the threat and the source as metadata; whole or not at all."""
         metadata = {"threat": json.dumps(asdict(self.threat)), "source": self.source}
-        temporary = path.with_name(path.name + ".tmp")
-        save_file({"delta": self.delta.contiguous()}, temporary, metadata)
-        temporary.replace(path)
+        write_whole(path, save({"delta": self.delta.contiguous()}, metadata))
 
     @classmethod
     def load(cls, path: Path) -> "Perturbation":

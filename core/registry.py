@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -52,7 +52,7 @@ class Registry(Generic[T]):
             if key not in known:
                 raise UnknownNameError(f"parameter of {self.kind} {name}:", key, known)
         try:
-            return TypeAdapter(cls).validate_python(dict(parameters))
+            return TypeAdapter(cast(type[T], cls)).validate_python(dict(parameters))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(["", *map(str, first["loc"])])

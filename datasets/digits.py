@@ -3,6 +3,7 @@
 import hashlib
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,9 +27,9 @@ class Digits:
     def _all(self) -> tuple[Tensor, Tensor]:
         from sklearn.datasets import load_digits
 
-        bunch = load_digits()
-        levels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]  # 0..16
-        return (levels.float() * 255 / 16).round().to(torch.uint8), torch.from_numpy(bunch.target).long()
+        rows, labels = load_digits(return_X_y=True)
+        levels = torch.from_numpy(np.asarray(rows)).reshape(-1, *self.shape)  # 0..16
+        return (levels * 255 / 16).round().to(torch.uint8), torch.from_numpy(np.asarray(labels)).long()
 
     @cached_property
     def fingerprint(self) -> str:

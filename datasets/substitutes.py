@@ -16,7 +16,7 @@ def substitute_images(count: int, shape: tuple[int, int, int], seed: int = 0) ->
     rng = np.random.default_rng(seed)
     makers = (_photograph, _photograph, _photograph, _noise)
     images = [makers[i % 4](rng, shape[1], shape[2]) for i in range(count)]
-    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).clamp(0, 1)  # resizing overshoots by rounding
     if shape[0] != 3:
         batch = batch.mean(dim=1, keepdim=True).expand(-1, shape[0], -1, -1)
     return batch.contiguous()

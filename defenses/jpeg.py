@@ -42,4 +42,4 @@ class JPEG(InputTransform):
         flags = cv2.IMREAD_GRAYSCALE if image.shape[2] == 1 else cv2.IMREAD_COLOR
         bgr = np.ascontiguousarray(image[:, :, ::-1])  # OpenCV's channel order; one channel is unaffected
         _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        return cv2.imdecode(encoded, flags).reshape(image.shape)[:, :, ::-1]
+        return np.asarray(cv2.imdecode(encoded, flags)).reshape(image.shape)[:, :, ::-1]

@@ -9,11 +9,12 @@ from typing import Literal
 import cv2
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..core.attack import Attack, CraftingData, UniversalAttack
 from ..core.errors import WeightsError
+from ..core.files import write_whole
 from ..core.model import Model
 from ..core.perturbation import Perturbation
 from ..core.seeding import Draws
@@ -47,7 +48,6 @@ class Crafter:
         rng = Draws.of(self.seed, self.key, samples=[0], device=self.model.device)
         with _Meter(self.model) as meter:
             found = self.attack.craft(self.model, data(), rng=rng)
-        path.parent.mkdir(parents=True, exist_ok=True)
         found.save(path)
         cv2.imwrite(str(path.with_suffix(".png")), found.picture().numpy()[:, :, ::-1])
         return found, meter.costs
@@ -96,11 +96,9 @@ def _stored(x_adv: Tensor, x: Tensor, threat: Threat, storage: str) -> Tensor:
 
 
 def _write(path: Path, x_adv: Tensor, costs: Costs, storage: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = (x_adv * 255).round().to(torch.uint8) if storage == "uint8" else x_adv
-    temporary = path.with_suffix(".tmp")
-    save_file({"x_adv": data.cpu().contiguous(), "costs": torch.tensor(costs, dtype=torch.float64)}, temporary)
-    temporary.replace(path)
+    tensors = {"x_adv": data.cpu().contiguous(), "costs": torch.tensor(costs, dtype=torch.float64)}
+    write_whole(path, save(tensors))
 
 
 def _read(path: Path, device: torch.device) -> tuple[Tensor, Costs]:

@@ -85,10 +85,11 @@ class Ledger:
             row[0] for row in self._connection.execute("SELECT DISTINCT sample FROM scores WHERE cell = ?", (cell,))
         }
 
-    def scores(self, cell: str, samples: int) -> pd.DataFrame:
-        """One row per image and metric of the first `samples` images, columns as in `Score`, ordered by sample."""
-        query = f"SELECT {', '.join(Score._fields)} FROM scores WHERE cell = ? AND sample < ? ORDER BY sample"
-        return pd.read_sql_query(query, self._connection, params=(cell, samples))
+    def scores(self, cell: str, metric: str, samples: int) -> pd.DataFrame:
+        """One row per image of the first `samples` that is scored, columns as in `Score`, ordered by sample."""
+        columns = ", ".join(Score._fields)
+        query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? AND sample < ? ORDER BY sample"
+        return pd.read_sql_query(query, self._connection, params=[cell, metric, samples])
 
     def costs(self, job: str) -> Costs:
         """Of crafting a universal perturbation; zero for image attacks, whose costs stand at their images."""

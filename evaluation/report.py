@@ -1,81 +1,94 @@
 """A leaderboard for people: like Tables 10 and 11 of GD-UAP, a row a defense and a column an attack."""
 
+import json
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
 import pandas as pd
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-
-def pivot(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """For each model and metric a title and a frame: defense, clean, drop, floor, then GFR and interval per attack."""
-    frames = []
-    for (model, metric), part in table.groupby(["model", "metric"], sort=False):
-        title = f"{model}: {metric} in percent, n = {part.n.iloc[0]}, {part.norm.iloc[0]}"
-        frames.append((title, _frame(part)))
-    return frames
-
-
-def _frame(part: pd.DataFrame) -> pd.DataFrame:
-    part = part.assign(attack_label=_labels(part, "attack"), defense_label=_labels(part, "defense"))
-    rows = []
-    for defense, row in part.groupby("defense_label", sort=False):
-        known = row[row.status == "ok"]
-        facts = known.iloc[0] if len(known) else None
-        cells = {
-            "defense": defense,
-            "clean": "-" if facts is None else f"{facts.clean:.1f}",
-            "drop": "-" if facts is None else f"{facts.clean_drop:.1f}",
-            "floor": "-" if facts is None else f"{facts.floor:.1f}",
-        }
-        for cell in row.itertuples():
-            done = cell.status == "ok"
-            cells[cell.attack_label] = f"{cell.gfr:.1f} [{cell.gfr_low:.0f}-{cell.gfr_high:.0f}]" if done else "error"
-        rows.append(cells)
-    return pd.DataFrame(rows)
-
-
-def _labels(part: pd.DataFrame, kind: str) -> pd.Series:
-    """The name, with those parameters that tell it from its namesakes."""
-    parameters = part[f"{kind}_params"].map(pd.io.json.ujson_loads)
-    labels = {}
-    for name, same in parameters.groupby(part[kind], sort=False):
-        unique = {key for chosen in same for key, value in chosen.items() if any(value != o.get(key) for o in same)}
-        for index, chosen in same.items():
-            shown = [f"{key} {chosen[key]}" for key in chosen if key in unique]
-            labels[index] = f"{name} {', '.join(shown)}".strip()
-    return pd.Series(labels)
-
-
 HEADING = (
     "Generalized fooling rate per attack in percent with its 95% interval; clean accuracy, and the points it drops."
 )
+
+Row = dict[str, Any]
+
+
+def pivot(table: pd.DataFrame) -> list[tuple[str, list[dict[str, str]]]]:
+    """For each model and metric a title and lines: defense, clean, drop, floor, then GFR and interval per attack."""
+    parts = []
+    for (model, metric), rows in groupby(_records(table), key=itemgetter("model", "metric")):
+        part = list(rows)
+        parts.append((f"{model}: {metric} in percent, n = {part[0]['n']}", _lines(part)))
+    return parts
+
+
+def _records(table: pd.DataFrame) -> list[Row]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _lines(part: list[Row]) -> list[dict[str, str]]:
+    attacks, defenses = _labels(part, "attack"), _labels(part, "defense")
+    lines: dict[str, dict[str, str]] = {}
+    for row, attack, defense in zip(part, attacks, defenses, strict=True):
+        line = lines.setdefault(defense, {"defense": defense, "clean": "-", "drop": "-", "floor": "-"})
+        if row["status"] == "ok":
+            shown = {"clean": row["clean"], "drop": row["clean_drop"], "floor": row["floor"]}
+            line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
+            line[attack] = f"{row['gfr']:.1f} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]"
+        else:
+            line[attack] = "error"
+    return list(lines.values())
+
+
+def _labels(part: list[Row], kind: str) -> list[str]:
+    """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
+    chosen = [(row[kind], json.loads(row[f"{kind}_params"])) for row in part]
+    labels = []
+    for name, parameters in chosen:
+        namesakes = [other for same, other in chosen if same == name]
+        telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
+        shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
+        labels.append(f"{name} {shown}".strip())
+    return labels
 
 
 def markdown(table: pd.DataFrame) -> str:
     """The tables as Markdown, and the errors below."""
     parts = [f"# {table.recipe.iloc[0]}", HEADING]
-    for title, frame in pivot(table):
-        parts += [f"## {title}", frame.to_markdown(index=False, disable_numparse=True)]
+    for title, lines in pivot(table):
+        parts += [f"## {title}", pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)]
     failures = _failures(table)
     if failures:
-        parts += ["## Errors", "\n".join(f"- {line}" for line in failures)]
+        parts += ["## Errors", "\n".join(f"- {failure}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
 
 
 def terminal(table: pd.DataFrame) -> Group:
-    """The same for the terminal."""
+    """The same for the terminal; the interval has a line of its own, so that ten attacks fit."""
     parts: list[Table | Text] = [Text(HEADING, style="dim")]
-    for title, frame in pivot(table):
+    for title, lines in pivot(table):
         shown = Table(title=title, title_justify="left", title_style="bold")
-        for column in frame.columns:
+        for column in lines[0]:
             shown.add_column(column, justify="left" if column == "defense" else "right")
-        for row in frame.itertuples(index=False):
-            shown.add_row(*row)
+        for line in lines:
+            shown.add_row(*(_two_lines(value) for value in line.values()))
         parts.append(shown)
-    parts += [Text(line, style="red") for line in _failures(table)]
+    parts += [Text(failure, style="red") for failure in _failures(table)]
     return Group(*parts)
 
 
 def _failures(table: pd.DataFrame) -> list[str]:
-    failed = table[table.status != "ok"]
-    return [f"{row.model} x {row.attack} x {row.defense}: {row.error}" for row in failed.itertuples()]
+    """One line for all cells that failed for the same reason."""
+    failed: dict[str, list[str]] = {}
+    for row in _records(table.query("status != 'ok'")):
+        failed.setdefault(row["error"], []).append(f"{row['model']} x {row['attack']} x {row['defense']}")
+    return [f"{', '.join(dict.fromkeys(cells))}: {error}" for error, cells in failed.items()]
+
+
+def _two_lines(value: str) -> Text:
+    rate, _, interval = value.partition(" [")
+    return Text.assemble(rate, ("\n" + interval.rstrip("]"), "dim")) if interval else Text(value)

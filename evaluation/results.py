@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from ..core.errors import ConfigError, OutputError
+from ..core.files import write_whole
 from ..core.registry import datasets
 from .ledger import Ledger
 from .recipe import Recipe
@@ -67,15 +68,9 @@ class Results:
         return recipe, facts
 
     def _write(self, name: str, text: str) -> None:
-        """Whole or not at all: a reader never sees half a file, a full disk leaves the old one."""
         path = self.folder / name
-        temporary = path.with_name(f".{name}.tmp")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_whole(path, text.encode())
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
 
@@ -115,10 +110,13 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
 
 def _commit() -> str | None:
     """Of the checkout this code runs from, where it runs from one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
     try:
         asked = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=Path(__file__).parent,
+            cwd=root,
             capture_output=True,
             text=True,
             check=True,

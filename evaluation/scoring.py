@@ -69,7 +69,7 @@ class System:
                 l2,
                 strict=True,
             )
-            scores += [Score(s, name, *row, *share) for s, row in zip(shard.samples, columns, strict=True)]
+            scores += [Score._make((s, name, *row, *share)) for s, row in zip(shard.samples, columns, strict=True)]
         return scores
 
 

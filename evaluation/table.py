@@ -90,8 +90,7 @@ def _undefended_clean(
 
 def _scores(cell: Cell, identity: dict[str, Any], metric: str, recipe: Recipe, ledger: Ledger) -> pd.DataFrame | None:
     """The scores of a finished cell."""
-    scores = ledger.scores(cell.key(identity), recipe.samples)
-    scores = scores[scores.metric == metric]
+    scores = ledger.scores(cell.key(identity), metric, recipe.samples)
     return scores if len(scores) == recipe.samples else None
 
 

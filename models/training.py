@@ -1,5 +1,6 @@
 """Train a small classifier from scratch on the CPU or a GPU: reproducible by its seed, resumable after every epoch."""
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ..core.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +126,9 @@ def _unit_variance_init(net: nn.Module, x: Tensor) -> None:
 
 def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training, epochs: int) -> None:
     state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "training": repr(training), "epochs": epochs}
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_whole(path, buffer.getvalue())
 
 
 def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> int:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..core.errors import WeightsError
+from ..core.files import write_whole
 from ..core.model import Model
 from ..core.registry import register_model
 from ..core.task import Task
@@ -64,19 +65,17 @@ class Entry:
 
     def save(self, net: nn.Module, command: str, clean_top1: float) -> None:
         """Write the weights and the model card, each whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.weights.with_suffix(".tmp")
-        save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, temporary)
-        temporary.replace(self.weights)
+        weights = save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
+        write_whole(self.weights, weights)
         card = {
             "name": self.name,
             "command": command,
             "training": asdict(self.training) | {"images": self.training_images},
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
             "clean_top1_percent": round(100 * clean_top1, 2),
-            "sha256": hashlib.sha256(self.weights.read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256(weights).hexdigest(),
         }
-        self.weights.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+        write_whole(self.weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
 
 
 def load_weights(net: nn.Module, path: Path) -> None:

@@ -46,6 +46,16 @@ def mid_images(count: int, shape: tuple[int, int, int], seed: int = 1) -> Tensor
     return 0.3 + 0.4 * torch.rand(count, *shape, generator=rng)
 
 
+@pytest.fixture(scope="session", name="linear_model")
+def linear_model_fixture():  # under --import-mode=importlib tests cannot import from here: they ask for the function
+    return linear_model
+
+
+@pytest.fixture(scope="session", name="mid_images")
+def mid_images_fixture():
+    return mid_images
+
+
 @pytest.fixture(scope="session")
 def digits_model() -> Model:
     return ENTRIES["digits:convnet"].load()

@@ -16,7 +16,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
-from ._validation import FoolingRate
+from ._validation import BestSoFar
 from .priors import crafting_pool
 
 
@@ -51,44 +51,60 @@ class GDUAP(UniversalAttack):
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         pool = crafting_pool(self.prior, model, data, rng.fork("pool"))
-        fooling_rate = FoolingRate(model, data.validation)
-        shape = tuple(data.validation.shape[1:])
-        delta = rng.fork("start").uniform(shape, -self.eps, self.eps)[0].requires_grad_()
-        bound = torch.tensor(self.eps, dtype=delta.dtype, device=delta.device)  # eps as the clamp stores it
-        rest = max(1, int(self.saturation_change * delta.numel()))  # entries that may still change at rest
-        adam = torch.optim.Adam([delta], lr=self.learning_rate * self.eps)
-        rows = rng.fork("batches")
-        best, best_rate, failures, last_event, saturated = delta.detach().clone(), -1.0, 0, 0, 0
+        ascent = FeatureAscent(model, pool, self, rng.fork("ascent"))
+        best = BestSoFar(model, data.validation)
+        still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may yet change at rest
+        last_event, saturated = 0, 0
 
         for iteration in range(1, self.max_iterations + 1):
-            batch = pool[rows.integers(len(pool), (self.batch_size,))[0]] if len(pool) > 1 else pool
-            delta.grad = feature_gradient(model, batch, delta)
-            adam.step()
-            with torch.no_grad():
-                delta.clamp_(-bound, bound)
-
-            before, saturated = saturated, int((delta.detach().abs() == bound).sum())
-            full = saturated > self.saturation * delta.numel()
-            rescale = full and abs(saturated - before) <= rest
-            since = iteration - last_event
-            if (rescale and since > self.settle) or since >= self.validate_every or iteration == self.max_iterations:
-                rate, last_event = fooling_rate(delta), iteration
-                failures = 0 if rate > best_rate else failures + 1
-                if rate > best_rate:
-                    best, best_rate = delta.detach().clone(), rate
-                data.progress(iteration, self.max_iterations, best_rate)
-                if failures == self.patience:
+            ascent.step()
+            before, saturated = saturated, ascent.saturated()
+            rescale = saturated > self.saturation * ascent.delta.numel() and abs(saturated - before) <= still
+            quiet = iteration - last_event
+            if (rescale and quiet > self.settle) or quiet >= self.validate_every or iteration == self.max_iterations:
+                last_event = iteration
+                best.offer(ascent.delta)
+                data.progress(iteration, self.max_iterations, best.rate)
+                if best.failures == self.patience:
                     break
             if rescale:  # after the validation, which judges the perturbation at full size
-                with torch.no_grad():
-                    delta.div_(2)
                 last_event, saturated = iteration, 0
-        return best
+                ascent.halve()
+        return best.delta
 
 
-def feature_gradient(model: Model, batch: Tensor, delta: Tensor) -> Tensor:
-    """Gradient of minus the objective with respect to `delta` (C, H, W)."""
-    loss = -sum(
-        torch.log(0.5 * activations.square().sum().clamp_min(1e-30)) for activations in model.features(batch + delta)
-    )
-    return torch.autograd.grad(loss, delta)[0]
+class FeatureAscent:
+    """Adam on one perturbation, up the sum over layers of log(half the squared norm of the batch's activations)."""
+
+    def __init__(self, model: Model, pool: Tensor, attack: GDUAP, rng: Draws) -> None:
+        self._model, self._pool, self._batch_size = model, pool, attack.batch_size
+        self._rows = rng.fork("batches")
+        start = rng.fork("start").uniform(pool.shape[1:], -attack.eps, attack.eps)[0]
+        self.delta = start.requires_grad_()
+        self._bound = torch.tensor(attack.eps, dtype=start.dtype, device=start.device)  # eps as float32 has it
+        self._adam = torch.optim.Adam([self.delta], lr=attack.learning_rate * attack.eps)
+
+    def step(self) -> None:
+        self.delta.grad = self._descent_direction()
+        self._adam.step()
+        with torch.no_grad():
+            self.delta.clamp_(-self._bound, self._bound)
+
+    def saturated(self) -> int:
+        """Number of entries at the bound."""
+        return int((self.delta.detach().abs() == self._bound).sum())
+
+    def halve(self) -> None:
+        with torch.no_grad():
+            self.delta.div_(2)
+
+    def _descent_direction(self) -> Tensor:
+        features = self._model.features(self._batch() + self.delta)
+        energies = torch.stack([0.5 * activations.square().sum() for activations in features])
+        loss = -energies.clamp_min(1e-30).log().sum()  # a dead layer has no energy, and no say
+        return torch.autograd.grad(loss, self.delta)[0]
+
+    def _batch(self) -> Tensor:
+        if len(self._pool) == 1:
+            return self._pool  # repeating one image would only shift the objective
+        return self._pool[self._rows.integers(len(self._pool), (self._batch_size,))[0]]

@@ -17,10 +17,10 @@ class Body:
     """One solid in the scene: `label` 0..9, pose (rotation is frame -> world), radius of its ball, texture patch."""
 
     label: int
-    center: NDArray[np.float32]
-    rotation: NDArray[np.float32]
+    center: NDArray[np.floating]
+    rotation: NDArray[np.floating]
     radius: float
-    texture: NDArray[np.float32]
+    texture: NDArray[np.floating]
 
     @property
     def name(self) -> str:
@@ -32,17 +32,17 @@ class Scene:
     """Everything the renderer needs. Scene units; x to the right, y up, z away from the camera; the floor is y = 0."""
 
     bodies: tuple[Body, ...]
-    floor: NDArray[np.float32]
-    wall: NDArray[np.float32]
+    floor: NDArray[np.floating]
+    wall: NDArray[np.floating]
     wall_z: float
     camera_y: float
     pitch: float  # radians below the horizon
-    light: NDArray[np.float32]  # position
+    light: NDArray[np.floating]  # position
     ambient: float
     noise_seed: int
 
 
-def _rotation(yaw: float, tilt: float, roll: float) -> NDArray[np.float32]:
+def _rotation(yaw: float, tilt: float, roll: float) -> NDArray[np.floating]:
     (cy, sy), (ct, st), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, tilt, roll))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, ct, -st], [0, st, ct]])

@@ -21,7 +21,7 @@ STEPS = 32
 HIT = 2e-3
 SENSOR_NOISE = 2 / 255
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 class View(NamedTuple):
@@ -114,15 +114,16 @@ def _sample(texture: Floats, u: Floats, v: Floats) -> Floats:
     x, y = (np.float32(48) * u)[:, None], (np.float32(48) * v)[:, None]
     period = 2 * (len(texture) - 1)  # mirrored tiles: no seams
     x, y = (np.abs((c + period / 2) % period - period / 2).astype(np.float32) for c in (x, y))
-    return cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+    sampled = np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return sampled[:, 0]
 
 
 def _surface(scene: Scene, owner: int, points: Floats) -> tuple[Floats, Floats]:
     """Albedo and normal of points that belong to one surface: 0 the floor, 1 the wall, k + 2 the body k."""
     if owner == 0:
-        return _sample(scene.floor, points[:, 0], points[:, 2]), np.tile(np.float32([0, 1, 0]), (len(points), 1))
+        return _sample(scene.floor, points[:, 0], points[:, 2]), np.tile([0.0, 1.0, 0.0], (len(points), 1))
     if owner == 1:
-        return _sample(scene.wall, points[:, 0], points[:, 1]), np.tile(np.float32([0, 0, -1]), (len(points), 1))
+        return _sample(scene.wall, points[:, 0], points[:, 1]), np.tile([0.0, 0.0, -1.0], (len(points), 1))
     body = scene.bodies[owner - 2]
     normal = _normals(body, points)
     local, facing = (points - body.center) @ body.rotation, np.abs(normal @ body.rotation).argmax(axis=1)

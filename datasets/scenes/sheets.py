@@ -1,7 +1,4 @@
-"""A split as three PNG contact sheets that any viewer opens: images, segmentation maps, depth maps.
-
-`python -m foolbench.datasets.scenes.sheets` renders the evaluation split anew and writes it beside this file.
-"""
+"""A split as three PNG contact sheets that any viewer opens: images, segmentation maps, depth maps."""
 
 import json
 from pathlib import Path
@@ -12,13 +9,17 @@ import numpy as np
 from ...core.errors import InputError
 from .render import SIZE
 from .solids import SOLIDS
-from .splits import VERSION, Shard, fingerprint, rendered
+from .splits import VERSION, Shard, fingerprint
 from .textures import PHOTOGRAPHS
 
 EVALUATION = Path(__file__).parent / "evaluation"
-COUNT = 1024
 SHEETS = ("images", "segmentation", "depth")
 COLUMNS = 32
+SMALLEST = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 9),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS),
+]
 DEPTH_SCALE = 4096  # levels per scene unit in the 16-bit depth sheet
 
 
@@ -27,7 +28,7 @@ def write_sheets(folder: Path, shard: Shard) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     depth = np.round(shard.depths * DEPTH_SCALE).astype(np.uint16)
     for name, tiles in zip(SHEETS, (shard.images[..., ::-1], shard.segmentations, depth), strict=True):
-        cv2.imwrite(str(folder / f"{name}.png"), _tile(tiles), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+        cv2.imwrite(str(folder / f"{name}.png"), _tile(tiles), SMALLEST)
     card = {
         "version": VERSION,
         "fingerprint": fingerprint(read_sheets(folder)),
@@ -43,13 +44,17 @@ def write_sheets(folder: Path, shard: Shard) -> None:
 
 def read_sheets(folder: Path) -> Shard:
     """Raises InputError where a sheet is missing or no PNG."""
-    sheets = {name: cv2.imread(str(folder / f"{name}.png"), cv2.IMREAD_UNCHANGED) for name in SHEETS}
-    missing = [name for name, sheet in sheets.items() if sheet is None]
-    if missing:
-        raise InputError(f"Expected a PNG sheet at {folder / missing[0]}.png; reinstall foolbench to restore it.")
-    images, segmentations, depths = (_cut(sheets[name]) for name in sheets)
+    images, segmentations, depths = (_cut(_read_sheet(folder / f"{name}.png")) for name in SHEETS)
     labels = np.arange(len(images)) % len(SOLIDS)
-    return Shard(np.ascontiguousarray(images[..., ::-1]), segmentations, np.float32(depths) / DEPTH_SCALE, labels)
+    depths = depths.astype(np.float32) / DEPTH_SCALE
+    return Shard(np.ascontiguousarray(images[..., ::-1]), segmentations, depths, labels)
+
+
+def _read_sheet(path: Path) -> np.ndarray:
+    sheet = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if sheet is None:
+        raise InputError(f"Expected a PNG sheet at {path}; reinstall foolbench to restore it.")
+    return sheet
 
 
 def _tile(tiles: np.ndarray) -> np.ndarray:
@@ -62,7 +67,3 @@ def _cut(sheet: np.ndarray) -> np.ndarray:
     rows = sheet.shape[0] // SIZE
     grid = sheet.reshape(rows, SIZE, COLUMNS, SIZE, *sheet.shape[2:])
     return np.ascontiguousarray(grid.swapaxes(1, 2).reshape(rows * COLUMNS, SIZE, SIZE, *sheet.shape[2:]))
-
-
-if __name__ == "__main__":
-    write_sheets(EVALUATION, rendered("eval", COUNT))

@@ -1,10 +1,10 @@
 """The scenes as numbered splits: rendered on all cores, kept in shards, the same on every machine."""
 
 import hashlib
-import os
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from ...core.files import write_whole
 from .composition import compose
 from .render import View, render
 from .solids import SOLIDS
@@ -26,7 +27,7 @@ class Shard(NamedTuple):
 
     images: NDArray[np.uint8]
     segmentations: NDArray[np.uint8]
-    depths: NDArray[np.float32]
+    depths: NDArray[np.floating]
     labels: NDArray[np.int64]
 
 
@@ -56,10 +57,9 @@ def rendered(split: str, count: int, advance: Callable[[int], None] = lambda ima
     `advance` is told how many more images are ready. A broken-off call loses at most the shards in flight.
     """
     folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / split
-    folder.mkdir(parents=True, exist_ok=True)
     tasks = (delayed(_cached_shard)(folder, split, start) for start in range(0, count, SHARD))
-    shards = []
-    for shard in Parallel(n_jobs=-1, return_as="generator")(tasks):
+    shards: list[Shard] = []
+    for shard in cast(Iterator[Shard], Parallel(n_jobs=-1, return_as="generator")(tasks)):
         shards.append(shard)
         advance(len(shard.labels))
     return Shard(*(np.concatenate(part)[:count] for part in zip(*shards, strict=True)))
@@ -71,7 +71,7 @@ def _cached_shard(folder: Path, split: str, start: int) -> Shard:
         with np.load(path, allow_pickle=False) as stored:
             return Shard(*(stored[name] for name in Shard._fields))
     shard = render_shard(split, start, start + SHARD)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez_compressed(temporary, **shard._asdict())
-    temporary.replace(path)  # atomic: a killed writer leaves no half shard under the final name
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **shard._asdict())
+    write_whole(path, buffer.getvalue())
     return shard

@@ -28,7 +28,7 @@ PATCH = 128
 
 
 @cache
-def photograph(name: str) -> NDArray[np.float32]:
+def photograph(name: str) -> NDArray[np.floating]:
     """One photograph as (H, W, 3) in [0, 1]; grey ones are repeated over the channels."""
     from skimage import data
 
@@ -39,7 +39,7 @@ def photograph(name: str) -> NDArray[np.float32]:
 CONTRAST = 0.11  # largest standard deviation within a patch
 
 
-def random_patch(rng: np.random.Generator) -> NDArray[np.float32]:
+def random_patch(rng: np.random.Generator) -> NDArray[np.floating]:
     """A (128, 128, 3) patch in [0, 1]: a random crop of a random photograph, recoloured towards a random tint."""
     image = photograph(str(rng.choice(list(PHOTOGRAPHS))))
     side = int(rng.integers(96, 288))

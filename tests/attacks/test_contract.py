@@ -1,0 +1,125 @@
+"""What every image attack in the registry owes, whatever it does: threat, type, determinism, and no side effects."""
+
+import copy
+
+import foolbench.attacks  # noqa: F401 (registers)
+import pytest
+import torch
+from foolbench.core import Attack, ConfigError, Draws, FoolbenchError, InputError, Model, attacks
+from foolbench.core.norms import size
+from foolbench.tasks import Recognition
+
+CASES = [(name, norm) for name in attacks if issubclass(attacks[name], Attack) for norm in attacks[name].norms]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def attack(request):
+    name, norm = request.param
+    return attacks.create(name, {"eps": "20/255", "norm": norm})
+
+
+@pytest.fixture
+def images():
+    x = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    return x.masked_fill(x < 0.2, 0.0).masked_fill(x > 0.8, 1.0)  # like real images, many values at the bounds
+
+
+def test_result_is_inside_the_threat(attack, digits_model, images):
+    adversarial = attack(digits_model, images, torch.arange(10), rng=0)
+    assert (adversarial.dtype, adversarial.shape, adversarial.requires_grad) == (torch.float32, images.shape, False)
+    assert size(adversarial - images, attack.norm).max() <= attack.eps + 1e-6
+    assert 0 <= adversarial.min() <= adversarial.max() <= 1
+    assert torch.equal(attack.threat.enforce(adversarial, images), attack.threat.project(adversarial, images))
+    assert size(adversarial - images, attack.norm).min() > 0
+
+
+def test_no_side_effects(attack, digits_model, images):
+    x, y = images.clone(), torch.arange(10)
+    before = copy.deepcopy(digits_model.net.state_dict())
+    attack(digits_model, x, y, rng=0)
+    assert torch.equal(x, images)
+    assert not x.requires_grad
+    assert torch.equal(y, torch.arange(10))
+    assert all(torch.equal(digits_model.net.state_dict()[key], tensor) for key, tensor in before.items())
+    assert all(p.grad is None and not p.requires_grad for p in digits_model.net.parameters())
+    assert not digits_model.net.training
+
+
+def test_images_that_require_a_gradient_get_none(attack, digits_model, images):
+    x = images.clone().requires_grad_()
+    assert torch.equal(attack(digits_model, x, rng=0), attack(digits_model, images, rng=0))
+    assert x.grad is None
+
+
+def test_works_where_gradients_are_switched_off(attack, digits_model, images):
+    expected = attack(digits_model, images, rng=0)
+    with torch.no_grad():
+        assert torch.equal(attack(digits_model, images, rng=0), expected)
+
+
+def test_a_seed_is_a_result(attack, digits_model, images):
+    first = attack(digits_model, images, rng=3)
+    torch.manual_seed(99)
+    assert torch.equal(attack(digits_model, images, rng=3), first)
+    assert torch.equal(attack(digits_model, images, rng=Draws.of(3, samples=range(10))), first)
+    assert torch.equal(attack(digits_model, images, rng=4), first) != attack.randomized
+    generator = torch.Generator().manual_seed(1)
+    draws = [attack(digits_model, images, rng=generator) for _ in range(2)]
+    assert torch.equal(*draws) != attack.randomized
+
+
+def test_without_labels_the_predictions_are_left(attack, digits_model, images):
+    own = attack(digits_model, images, digits_model.predict(images), rng=0)
+    assert torch.equal(attack(digits_model, images, rng=0), own)
+
+
+def test_access_is_what_it_says(attack, digits_model, images):
+    before = vars(digits_model.passes).copy()
+    attack(digits_model, images, torch.arange(10), rng=0)
+    spent = {key: value - before[key] for key, value in vars(digits_model.passes).items()}
+    assert (spent["forwards"] > 0) == (attack.access != "none")
+    assert (spent["backwards"] > 0) == (attack.access == "gradient")
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda x: x * 255, lambda x: x - 1, lambda x: x.double(), lambda x: x[:0], lambda x: x[:, 0]]
+)
+def test_refuses_what_is_no_image(attack, digits_model, images, spoil):
+    with pytest.raises(InputError):
+        attack(digits_model, spoil(images))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [torch.arange(9), torch.arange(10.0), torch.arange(1, 11), torch.arange(-1, 9), torch.zeros(10, 10).long(), [0] * 10],
+    ids=["too few", "float", "too large", "negative", "one-hot", "list"],
+)
+def test_refuses_what_are_no_labels(attack, digits_model, images, labels):
+    with pytest.raises(InputError, match="labels"):
+        attack(digits_model, images, labels)
+
+
+def test_refuses_streams_for_another_number_of_images(attack, digits_model, images):
+    # a single stream would broadcast: the same noise for every image
+    with pytest.raises(FoolbenchError):
+        attack(digits_model, images, rng=Draws.of(0, samples=[0]))
+
+
+def test_a_target_must_be_given(attack, digits_model, images):
+    targeted = attacks.create(CASES[0][0], {"eps": 0.1, "targeted": True})
+    with pytest.raises(ConfigError, match="needs y"):
+        targeted(digits_model, images)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 9), (3, 6, 4), (2, 1, 1)], ids=str)
+@pytest.mark.parametrize("classes", [2, 5])
+def test_any_shape_and_number_of_classes(attack, linear_model, mid_images, shape, classes):
+    model, x = linear_model(classes, shape), mid_images(4, shape)
+    adversarial = attack(model, x, rng=0)
+    assert adversarial.shape == x.shape
+    assert size(adversarial - x, attack.norm).max() <= attack.eps + 1e-6
+
+
+def test_a_network_without_parameters(attack):
+    model = Model(torch.nn.Flatten(), task=Recognition(classes=4))
+    assert attack(model, torch.full((3, 1, 2, 2), 0.5), rng=0).shape == (3, 1, 2, 2)

@@ -1,0 +1,50 @@
+"""An attack's iteration against the bare forward pass and input gradient that it cannot do without."""
+
+import pytest
+import torch
+from foolbench.attacks import GDUAP, PGD
+from foolbench.attacks.universal.gd_uap import FeatureAscent
+from foolbench.core import Draws
+from foolbench.datasets import Scenes
+from foolbench.models import ENTRIES
+
+NETWORKS = ["scenes:caffenet", "scenes:googlenet"]
+EPS = 10 / 255
+
+
+def bare_gradient(model, x, y):
+    x = x.detach().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(model.net(model.normalize(x)), y, reduction="sum")
+    return torch.autograd.grad(loss, x)[0]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_pgd_step(name, ratio):
+    model, steps = ENTRIES[name].load(), 5
+    x, y = Scenes().load(0, 64)
+    attack = PGD(eps=EPS, steps=steps)
+
+    def peer():
+        for _ in range(steps):
+            bare_gradient(model, x, y)
+        model.predict(x)  # the last point has to be judged
+
+    ratio(lambda: attack.perturb(model, x, y, rng=Draws.of(0, samples=range(64))), peer, limit=1.05)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gd_uap_iteration(name, ratio):
+    model, iterations = ENTRIES[name].load(), 10
+    x, y = Scenes().load(0, 25)
+    ascent = FeatureAscent(model, x, GDUAP(eps=EPS, batch_size=25), Draws.of(0, samples=[0]))
+
+    def ours():
+        for _ in range(iterations):
+            ascent.step()
+            ascent.saturated()
+
+    def peer():
+        for _ in range(iterations):
+            bare_gradient(model, x, y)
+
+    ratio(ours, peer, limit=1.15)

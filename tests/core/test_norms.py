@@ -1,0 +1,98 @@
+"""The geometry of the balls: projections are the nearest points, steps the steepest ones, random points uniform."""
+
+import math
+
+import pytest
+import torch
+from foolbench.core import ConfigError, Draws
+from foolbench.core.norms import NORMS, check_norm, project, random_point, size, steepest
+from scipy import stats
+
+EPS = 0.3
+
+
+def some(count: int, dimensions: int, scale: float = 1.0, seed: int = 0) -> torch.Tensor:
+    return scale * torch.randn(count, dimensions, generator=torch.Generator().manual_seed(seed))
+
+
+def test_size_by_hand():
+    delta = torch.tensor([[[[3.0, -4.0]]], [[[0.0, 0.0]]]])
+    assert size(delta, "linf").tolist() == [4, 0]
+    assert size(delta, "l2").tolist() == [5, 0]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("scale", [0.01, 0.1, 1.0, 100.0])
+def test_projection_is_inside_idempotent_and_leaves_the_inside_alone(norm, scale):
+    delta = some(50, 12, scale)
+    projected = project(delta, norm, EPS)
+    assert (size(projected, norm) <= EPS * (1 + 1e-6)).all()
+    torch.testing.assert_close(project(projected, norm, EPS), projected, rtol=1e-6, atol=0)
+    inside = size(delta, norm) <= EPS
+    assert torch.equal(projected[inside], delta[inside])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_projection_is_the_nearest_point(norm):
+    # p is the projection of d onto a convex set exactly where <d - p, q - p> <= 0 for every q of the set
+    delta = some(40, 3, 0.5)
+    nearest = project(delta, norm, EPS)
+    ball = random_point(Draws.of(0, samples=range(2000)), (3,), norm, EPS)
+    products = torch.einsum("nd,nqd->nq", delta - nearest, ball[None] - nearest[:, None])
+    assert products.max() <= 1e-6
+    assert (delta - nearest).norm(dim=1).max() > 0.1, "nothing was projected"
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2)])
+def test_steepest_attains_the_dual_norm(norm, dual):
+    gradient = some(50, 8)
+    direction = steepest(gradient, norm)
+    torch.testing.assert_close(size(direction, norm), torch.ones(50))
+    attained = (gradient * direction).sum(dim=1)
+    torch.testing.assert_close(attained, torch.linalg.vector_norm(gradient, ord=dual, dim=1))
+    rivals = random_point(Draws.of(1, samples=range(500)), (8,), norm, 1.0)
+    assert (gradient @ rivals.T <= attained[:, None] + 1e-6).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("scale", [1e-25, 1e-14, 1e-6, 1e6, 1e25])
+def test_steepest_does_not_depend_on_the_size_of_the_gradient(norm, scale):
+    # a confident network has gradients of 1e-14 and less: an attack that then makes no step looks like robustness
+    gradient = some(5, 8)
+    torch.testing.assert_close(steepest(gradient * scale, norm), steepest(gradient, norm), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_zero_row_stays_zero_and_harms_no_other(norm):
+    rows = torch.stack([torch.zeros(6), some(1, 6)[0]])
+    for function in (lambda d: steepest(d, norm), lambda d: project(d, norm, EPS)):
+        result = function(rows)
+        assert torch.equal(result[0], torch.zeros(6))
+        torch.testing.assert_close(result[1], function(rows[1:])[0])
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 12])
+def test_random_l2_point_has_a_uniform_radius_to_the_power_of_the_dimension(dimensions):
+    points = random_point(Draws.of("radius", samples=range(4000)), (dimensions,), "l2", EPS)
+    assert size(points, "l2").max() <= EPS * (1 + 1e-6)
+    quantiles = (size(points, "l2").double() / EPS) ** dimensions
+    assert stats.kstest(quantiles.numpy(), "uniform").pvalue > 1e-3
+
+
+def test_random_l2_point_has_a_uniform_direction():
+    points = steepest(random_point(Draws.of("direction", samples=range(4000)), (3, 1, 1), "l2", EPS), "l2")
+    for axis in range(3):  # Archimedes: each coordinate of a uniform point of the sphere is uniform
+        assert stats.kstest(points[:, axis].flatten().numpy(), "uniform", (-1, 2)).pvalue > 1e-3
+
+
+def test_random_linf_point_is_uniform_in_the_cube():
+    points = random_point(Draws.of("cube", samples=range(2000)), (2, 3, 4), "linf", EPS)
+    assert points.shape == (2000, 2, 3, 4)
+    assert stats.kstest(points.flatten().numpy(), "uniform", (-EPS, 2 * EPS)).pvalue > 1e-3
+    largest = (size(points, "linf").double() / EPS) ** math.prod((2, 3, 4))
+    assert stats.kstest(largest.numpy(), "uniform").pvalue > 1e-3, "the coordinates are not independent"
+
+
+def test_unknown_norm():
+    with pytest.raises(ConfigError, match="linf, l2, got 'l7'"):
+        check_norm("l7")

@@ -1,0 +1,87 @@
+"""Runs small recipes in this process, each in a folder of its own, and forgets the names that a test registers."""
+
+import sys
+
+import pandas as pd
+import pytest
+from foolbench.evaluation import cli
+from foolbench.evaluation.plugins import REGISTRIES
+from foolbench.evaluation.progress import Progress
+from foolbench.evaluation.recipe import load_recipe
+from foolbench.evaluation.results import Results
+from foolbench.evaluation.run import run
+from rich.console import Console
+
+
+@pytest.fixture(autouse=True)
+def own_registries(monkeypatch):
+    for registry in REGISTRIES.values():
+        monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+
+
+@pytest.fixture
+def quick_text(recipe_text):
+    """The same recipe without the pool of augmented noise, which takes seconds to make."""
+    return recipe_text.replace('prior = "range"', 'prior = "none"')
+
+
+@pytest.fixture
+def recipe_file(tmp_path, quick_text):
+    path = tmp_path / "tiny.toml"
+    path.write_text(quick_text)
+    return path
+
+
+@pytest.fixture
+def silent():
+    with Progress(Console(quiet=True), 1, "test") as progress:
+        yield progress
+
+
+@pytest.fixture
+def execute(tmp_path, quick_text, silent):
+    """`execute(folder, *overrides, add=TOML)` runs the recipe and returns its leaderboard.csv."""
+
+    def execute(folder, *overrides, add="", text=quick_text):
+        path = tmp_path / "recipe.toml"
+        path.write_text(text + add)
+        recipe = load_recipe(str(path), list(overrides))
+        results = Results(tmp_path / folder)
+        try:
+            facts = run(recipe, results.ledger, results.folder, device="cpu", progress=silent, name=f"run-{folder}")
+            results.write(recipe, facts, "cpu")
+        finally:
+            results.ledger.close()
+        return pd.read_csv(tmp_path / folder / "leaderboard.csv", keep_default_na=False, na_values=[""])
+
+    return execute
+
+
+@pytest.fixture
+def assert_same():
+    """Two leaderboards agree in everything but the run's name and the time it took."""
+
+    def check(left, right, loose=()):
+        drop = ["run", "seconds", *loose]
+        pd.testing.assert_frame_equal(left.drop(columns=drop), right.drop(columns=drop), check_exact=True)
+        for column in loose:
+            assert left[column].to_numpy() == pytest.approx(right[column].to_numpy(), abs=2e-6)
+
+    return check
+
+
+@pytest.fixture
+def foolbench(monkeypatch, capsys):
+    """`foolbench(*arguments)` is the command line: exit code, standard output, standard error."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["foolbench", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

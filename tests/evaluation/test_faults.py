@@ -1,0 +1,207 @@
+"""What fails is a row with a message, everything else is finished, and mending the cause finishes the rest."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from foolbench.core import (
+    Attack,
+    InputTransform,
+    Perturbation,
+    UniversalAttack,
+    register_attack,
+    register_defense,
+    register_model,
+)
+from foolbench.core.errors import WeightsError
+from foolbench.evaluation import adversarial
+from foolbench.evaluation.ledger import Ledger
+from foolbench.evaluation.table import COLUMNS
+from foolbench.models import ENTRIES
+
+NUMBERS = COLUMNS[COLUMNS.index("clean") : COLUMNS.index("flags")]
+
+TRANSFORMS = {
+    "raises": lambda x: (_ for _ in ()).throw(RuntimeError("lens cap on")),
+    "nan": lambda x: x * torch.nan,
+    "one nan": lambda x: torch.where(torch.arange(len(x))[:, None, None, None] == 3, torch.nan, x),
+    "smaller": lambda x: x[:, :, :4, :4],
+    "fewer": lambda x: x[:1],
+    "nothing": lambda x: None,
+}
+
+
+@pytest.fixture
+def mend(monkeypatch):
+    """Toy plugins that fail in a given way; `mend()` takes the cause away."""
+    broken = {"transform": None, "perturb": None, "model": False}
+
+    @register_defense("toy")
+    @dataclass(frozen=True, kw_only=True)
+    class Toy(InputTransform):
+        """Passes images on, while nothing is broken."""
+
+        differentiable: ClassVar[bool] = True
+        randomized: ClassVar[bool] = False
+
+        def transform(self, x, *, rng):
+            return broken["transform"](x) if broken["transform"] else x
+
+    @register_attack("toy")
+    @dataclass(frozen=True, kw_only=True)
+    class ToyAttack(Attack):
+        """Brightens every pixel, while nothing is broken."""
+
+        access: ClassVar = "none"
+
+        def __call__(self, model, x, y=None, *, rng=None):
+            return broken["perturb"](x) if broken["perturb"] else super().__call__(model, x, y, rng=rng)
+
+        def perturb(self, model, x, y, *, rng):
+            return x + self.eps
+
+    @register_attack("toy-universal")
+    @dataclass(frozen=True, kw_only=True)
+    class ToyUniversal(UniversalAttack):
+        """Brightens every pixel, while nothing is broken."""
+
+        access: ClassVar = "none"
+
+        def search(self, model, data, *, rng):
+            delta = torch.full((1, 8, 8), self.eps)
+            return broken["perturb"](delta) if broken["perturb"] else delta
+
+    @register_model("toy")
+    def load():
+        """The network for the digits, or none."""
+        if broken["model"]:
+            raise WeightsError("Expected weights, found moths.")
+        return ENTRIES["digits:convnet"].load()
+
+    def mend(**faults):
+        broken.update({"transform": None, "perturb": None, "model": False} | faults)
+
+    return mend
+
+
+def check_errors(table, failed):
+    """Exactly the `failed` rows are errors, with a message and without a number."""
+    assert (table.status == "error").tolist() == failed.tolist()
+    errors = table[failed]
+    assert errors.error.str.len().gt(5).all()
+    assert errors[NUMBERS].isna().all(axis=None)
+    assert table[~failed][["clean", "gfr", "robust", "seconds"]].notna().all(axis=None)
+    assert table[~failed].error.isna().all()
+
+
+@pytest.mark.parametrize("fault", TRANSFORMS)
+def test_a_broken_defense_costs_its_own_cells(execute, assert_same, mend, fault):
+    toy = '[[defenses]]\nname = "toy"\n'
+    mend()
+    whole = execute("whole", add=toy)
+    mend(transform=TRANSFORMS[fault])
+    table = execute("out", add=toy)
+    check_errors(table, table.defense == "toy")
+    if fault == "raises":
+        assert table[table.defense == "toy"].error.str.contains("lens cap on").all()
+    mend()
+    assert_same(execute("out", add=toy), whole)
+
+
+ATTACKS = {
+    "raises": lambda x: (_ for _ in ()).throw(RuntimeError("out of ink")),
+    "too far": lambda x: x + 41 / 255,
+    "far too far": lambda x: x * 0 + 9,
+    "one nan": lambda x: torch.where(torch.arange(x.numel()).reshape(x.shape) == 5, torch.nan, x),
+    "smaller": lambda x: x[..., :4],
+}
+
+
+@pytest.mark.parametrize("attack", ["toy", "toy-universal"])
+@pytest.mark.parametrize("fault", ATTACKS)
+def test_a_broken_attack_costs_its_own_cells(execute, assert_same, mend, fault, attack):
+    toy = f'[[attacks]]\nname = "{attack}"\n'
+    mend()
+    whole = execute("whole", add=toy)
+    mend(perturb=ATTACKS[fault])
+    table = execute("out", add=toy)
+    check_errors(table, table.attack == attack)
+    mend()
+    assert_same(execute("out", add=toy), whole)
+
+
+def test_what_an_attack_left_in_its_own_iterate_is_never_scored_beyond_the_budget(execute, mend, monkeypatch):
+    @register_attack("greedy")
+    @dataclass(frozen=True, kw_only=True)
+    class Greedy(Attack):
+        """Takes three times what it may."""
+
+        access: ClassVar = "none"
+
+        def perturb(self, model, x, y, *, rng):
+            return x + 3 * self.eps
+
+    table = execute("out", "attacks=[{name='greedy'}]", "defenses=[]")
+    assert table.status.item() == "error" or table.linf_max.item() <= 40 / 255 + 1e-6
+
+
+def test_a_model_that_cannot_be_loaded_costs_its_own_cells(execute, assert_same, mend):
+    both = "models=['toy', 'digits:convnet']"
+    mend(model=True)
+    table = execute("out", both)
+    check_errors(table, table.model == "toy")
+    assert table[table.model == "toy"].error.str.contains("moths").all()
+    mend()
+    alone = execute("alone")
+    again = execute("out", both)
+    assert_same(again[again.model == "digits:convnet"].reset_index(drop=True), alone)
+
+
+def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(execute, assert_same, mend, monkeypatch):
+    toy = '[[defenses]]\nname = "toy"\n'
+    mend()
+    whole = execute("whole", add=toy)
+    mend(transform=lambda x: x if len(x) == 16 else x * torch.nan)
+    table = execute("out", add=toy)  # 16 images, then 8
+    check_errors(table, table.defense == "toy")
+    mend()
+    assert_same(execute("out", add=toy), whole)
+
+
+@pytest.mark.parametrize(
+    ("owner", "function"),
+    [
+        (Ledger, "write"),
+        (Ledger, "write_costs"),
+        (Perturbation, "save"),
+        (adversarial, "_write"),
+        (adversarial.Crafter, "images"),
+        (adversarial.Crafter, "perturbation"),
+    ],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", [1, 4])
+def test_a_run_that_is_broken_off_anywhere_is_completed_by_the_next(
+    execute, assert_same, monkeypatch, owner, function, moment, call
+):
+    if call > 1 and function in ("write_costs", "save", "perturbation"):
+        call = 1  # there is one universal attack
+    whole = execute("whole", "batch_size=8")
+    original, calls = getattr(owner, function), []
+
+    def interrupted(*arguments, **options):
+        calls.append(function)
+        if len(calls) == call and moment == "before":
+            raise KeyboardInterrupt
+        result = original(*arguments, **options)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, function, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute("out", "batch_size=8")
+    assert_same(execute("out", "batch_size=8"), whole)
