@@ -56,7 +56,8 @@ class Attack(_Budgeted, ABC):
         """Adversarial images, float32 (N, C, H, W), inside the threat around `x`.
 
         `y` are targets of the model's task; None means the model's own predictions. `rng` gives every image its own
-        random stream. Raises InputError for images or labels that the model does not take.
+        random stream. Raises InputError for images or labels that the model does not take, and BudgetError where
+        `perturb` left its budget or returned NaN.
         """
         model.check(x)
         draws = as_draws(rng, len(x), x.device)
@@ -66,11 +67,12 @@ class Attack(_Budgeted, ABC):
             y = model.predict(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
         x = x.detach()
-        return self.threat.project(self.perturb(model, x, y, rng=draws).detach(), x)
+        x_adv = self.perturb(model, x, y, rng=draws).detach()
+        return self.threat.enforce(x_adv.clamp(0, 1), x)
 
     @abstractmethod
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        """The attack itself, on checked inputs."""
+        """The attack itself, on checked inputs. The result stays within the budget; it is clipped to [0, 1] for you."""
 
 
 @dataclass(frozen=True, kw_only=True)

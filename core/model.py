@@ -5,14 +5,25 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError, InputError
 from .images import check_images, check_layout
-from .seeding import Draws
+from .seeding import Draws, as_draws
 from .task import Task
+
+
+class Transform(Protocol):
+    """What can stand before a network. `randomized`: two evaluations of one image may differ."""
+
+    randomized: ClassVar[bool]
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        """Images in [0, 1] to images in [0, 1]; `rng` holds one stream per image."""
+        ...
 
 
 @dataclass
@@ -28,13 +39,12 @@ class Model:
 
     `mean` and `std` (one value per channel) are the normalisation the network expects: it lives in here, so that every
     budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs. `shape` is the
-    (C, H, W) the network takes, None meaning any.
+    (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory format: up to twice
+    as fast for convolutions, not possible for a network that calls `view`.
 
     The network is copied, put into eval mode and frozen: the caller's own module stays as it is.
     Raises ConfigError for a feature name that the network lacks, or a normalisation of the wrong length.
     """
-
-    randomized = False
 
     def __init__(
         self,
@@ -46,6 +56,7 @@ class Model:
         features: Sequence[str] = (),
         shape: tuple[int | None, int | None, int | None] = (None, None, None),
         name: str | None = None,
+        channels_last: bool = False,
     ) -> None:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
         self.task = task
@@ -53,8 +64,12 @@ class Model:
         self.name = name or type(net).__name__
         self.passes = Passes()
         self.feature_names = tuple(features)
+        self.transforms: tuple[Transform, ...] = ()
         self.mean = _per_channel("mean", mean, shape[0])
         self.std = _per_channel("std", std, shape[0])
+        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.net.to(memory_format=self._memory_format)
+        self.to(self.device)
         if self.std is not None and not bool((self.std > 0).all()):
             raise ConfigError(f"Expected every std > 0, got {list(std or ())}.")
         modules = dict(self.net.named_modules())
@@ -63,7 +78,7 @@ class Model:
             raise ConfigError(f"{self.name} has no submodule {missing[0]!r}; its submodules are {', '.join(modules)}.")
 
     def __repr__(self) -> str:
-        return f"Model({self.name})"
+        return f"Model({' < '.join([self.name, *map(repr, reversed(self.transforms))])})"
 
     @property
     def device(self) -> torch.device:
@@ -73,15 +88,30 @@ class Model:
     def to(self, device: torch.device | str) -> "Model":
         """Move the network in place."""
         self.net.to(device)
+        self.mean = None if self.mean is None else self.mean.to(device)
+        self.std = None if self.std is None else self.std.to(device)
         return self
+
+    def behind(self, transform: Transform) -> "Model":
+        """The defended system: this model, sharing its network, with images transformed before it sees them."""
+        defended = copy.copy(self)
+        defended.transforms = (transform, *self.transforms)
+        return defended
+
+    @property
+    def randomized(self) -> bool:
+        """Whether two evaluations of one image may differ."""
+        return any(transform.randomized for transform in self.transforms)
 
     @property
     def sha(self) -> str:
-        """Hash of architecture, weights and normalisation: two models with the same hash compute the same function."""
-        return self._sha
+        """Hash of architecture, weights, normalisation and transforms: equal hashes, equal functions."""
+        if not self.transforms:
+            return self._net_sha
+        return hashlib.sha256(f"{self._net_sha}{self.transforms!r}".encode()).hexdigest()[:16]
 
     @cached_property
-    def _sha(self) -> str:
+    def _net_sha(self) -> str:
         digest = hashlib.sha256(str(self.net).encode())
         for key, tensor in self.net.state_dict().items():
             digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -108,7 +138,7 @@ class Model:
     def logits(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
         """The same without the checks: for the inner loop of an attack, whose iterates are images by construction."""
         self.passes.forwards += len(x)
-        return self._count_backward(self.net(self.normalize(x)))
+        return self._count_backward(self.net(self._prepare(x, rng)))
 
     def predict(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
         """Decoded predictions, without gradient."""
@@ -129,17 +159,25 @@ class Model:
         ]
         try:
             self.passes.forwards += len(x)
-            self.net(self.normalize(x))
+            self.net(self._prepare(x, rng))
         finally:
             for handle in handles:
                 handle.remove()
         self._count_backward(found[self.feature_names[-1]])
         return [found[name] for name in self.feature_names]
 
-    def normalize(self, x: Tensor) -> Tensor:
+    def _prepare(self, x: Tensor, rng: Draws | None) -> Tensor:
+        """What the network is fed: transformed, then normalised."""
+        if rng is None and self.randomized:
+            raise ConfigError(f"{self} is randomized: give rng=Draws.of(seed, samples=...), one stream per image.")
+        if self.transforms:
+            streams = as_draws(rng, len(x), x.device)
+            for place, transform in enumerate(self.transforms):
+                x = transform.transform(x, rng=streams.fork((place, transform)))
+        x = x.contiguous(memory_format=self._memory_format)
         if self.mean is not None:
-            x = x - self.mean.to(x.device)
-        return x if self.std is None else x / self.std.to(x.device)
+            x = x - self.mean
+        return x if self.std is None else x / self.std
 
     def _count_backward(self, outputs: Tensor) -> Tensor:
         if outputs.requires_grad:

@@ -63,16 +63,19 @@ def run(
     load_plugins(plugin or [])
     loaded = load_recipe(recipe, overrides)
     device = choose_device(device)
-    results = Results(out or Path("runs") / loaded.name)
-    with Progress(console, _images(loaded), loaded.name) as progress:
-        facts = run_recipe(
-            loaded, results.ledger, results.folder, device=device, progress=progress, name=new_run_name()
-        )
-    table = results.write(loaded, facts, device)
+    folder = out or Path("runs") / loaded.name
+    with Results(folder) as results:
+        try:
+            with Progress(console, _images(loaded), loaded.name) as progress:
+                facts = run_recipe(
+                    loaded, results.ledger, folder, device=device, progress=progress, name=new_run_name()
+                )
+        except KeyboardInterrupt:
+            console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
+            raise typer.Exit(130) from None
+        table = results.write(loaded, facts, device)
     console.print(terminal(table))
-    console.print(
-        f"Written to {results.folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim"
-    )
+    console.print(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     failed = int((table.status != "ok").sum())
     if failed:
         console.print(f"{failed} of {len(table)} cells failed.", style="red")
@@ -85,8 +88,8 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of an earlier
     if not folder.is_dir():
         raise typer.BadParameter(f"expected the folder of a run, found none at {folder}")
     load_plugins([])
-    results = Results(folder)
-    console.print(terminal(results.refresh(*results.manifest())))
+    with Results(folder) as results:
+        console.print(terminal(results.refresh(*results.manifest())))
 
 
 @app.command()

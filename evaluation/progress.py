@@ -9,7 +9,7 @@ from rich.progress import Progress as Bars
 
 
 class Progress:
-    """A main bar that counts images over all cells, and a second bar for a long step in between."""
+    """A main bar that counts images, and a second bar for a long step in between."""
 
     def __init__(self, console: Console, total: int, what: str) -> None:
         self._bars = Bars(
@@ -23,7 +23,7 @@ class Progress:
             console=console,
             transient=True,
         )
-        self._main = self._bars.add_task(what, total=total, unit="images")
+        self.main = Step(self._bars, self._bars.add_task(what, total=total, unit="images"))
 
     def __enter__(self) -> "Progress":
         self._bars.start()
@@ -31,12 +31,6 @@ class Progress:
 
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
-
-    def describe(self, what: str) -> None:
-        self._bars.update(self._main, description=what)
-
-    def advance(self, images: int) -> None:
-        self._bars.advance(self._main, images)
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator["Step"]:
@@ -49,13 +43,16 @@ class Progress:
 
 
 class Step:
-    """One bar for one long step."""
+    """One bar."""
 
     def __init__(self, bars: Bars, task: TaskID) -> None:
         self._bars, self._task = bars, task
 
     def advance(self, amount: int) -> None:
         self._bars.advance(self._task, amount)
+
+    def describe(self, what: str) -> None:
+        self._bars.update(self._task, description=what)
 
     def at(self, done: int, total: int, unit: str) -> None:
         self._bars.update(self._task, completed=done, total=total, unit=unit)

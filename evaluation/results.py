@@ -39,6 +39,12 @@ class Results:
             raise OutputError(f"Expected a folder that can be written to, got {folder}: {error.strerror}.") from None
         self.ledger = Ledger(folder / "ledger.sqlite")
 
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.ledger.close()
+
     def write(self, recipe: Recipe, facts: Facts, device: str) -> pd.DataFrame:
         """Manifest and leaderboard, from what the ledger holds."""
         self._write("manifest.json", json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")

@@ -37,7 +37,7 @@ def run(recipe: Recipe, ledger: Ledger, folder: Path, *, device: str, progress: 
         except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
             shas[model_name] = ""
             _fail(ledger, recipe, model_name, context(recipe, dataset.fingerprint, ""), error)
-            progress.advance(recipe.samples * sum(len(row) for _, row in cells(recipe, model_name)))
+            progress.main.advance(recipe.samples * sum(len(row) for _, row in cells(recipe, model_name)))
             continue
         shas[model_name] = model.sha
         identity = context(recipe, dataset.fingerprint, model.sha)
@@ -70,11 +70,11 @@ class ModelRun:
 
     def run(self, progress: Progress) -> None:
         for job, row in cells(self.recipe, self.model_name):
-            progress.describe(f"{job.model}  {job.attack_name}")
+            progress.main.describe(f"{job.model}  {job.attack_name}")
             done = {cell: self.ledger.finished(cell.key(self.identity)) for cell in row}
             wanted = set(range(self.recipe.samples))
             missing = {cell: wanted - samples for cell, samples in done.items()}
-            progress.advance(sum(len(wanted) - len(samples) for samples in missing.values()))
+            progress.main.advance(sum(len(wanted) - len(samples) for samples in missing.values()))
             if any(missing.values()):
                 self._run_job(job, missing, progress)
 
@@ -106,7 +106,7 @@ class ModelRun:
                     self._drop(missing, [cell], error, progress)
                     continue
                 self.ledger.write(cell.key(self.identity), scores)
-                progress.advance(len(missing[cell].intersection(shard.samples)))
+                progress.main.advance(len(missing[cell].intersection(shard.samples)))
                 missing[cell] -= set(shard.samples)
 
     def _drop(self, missing: dict[Cell, set[int]], failed: list[Cell], error: Exception, progress: Progress) -> None:
@@ -114,7 +114,7 @@ class ModelRun:
             left = missing.pop(cell)
             if left:
                 self.ledger.write_error(cell.key(self.identity), _message(error))
-                progress.advance(len(left))
+                progress.main.advance(len(left))
 
     def _shards(self) -> Iterator[Shard]:
         for start in range(0, self.recipe.samples, self.recipe.batch_size):

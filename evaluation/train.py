@@ -1,5 +1,6 @@
 """Train one network of the zoo on its dataset and write weights and model card."""
 
+import math
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -27,15 +28,14 @@ def train(name: str, progress: Progress) -> Path:
     checkpoints.mkdir(parents=True, exist_ok=True)
     checkpoint = checkpoints / f"{entry.dataset}-{entry.net}.pt"
     net = entry.build()
-    with progress.step(name, entry.training.epochs * len(images), "images") as step:
-        step.at(0, entry.training.epochs * len(images), "images")
-        done = {"images": 0}
+    total = entry.training.epochs * len(images)
+    batches = math.ceil(len(images) / entry.training.batch_size)
 
-        def show(epoch: int, count: int, loss: float) -> None:
-            done["images"] = max(done["images"], epoch * len(images)) + count
-            step.at(done["images"], entry.training.epochs * len(images), f"images, epoch {epoch + 1}, loss {loss:.3f}")
+    def show(epoch: int, batch: int, loss: float) -> None:
+        done = round((epoch + (batch + 1) / batches) * len(images))
+        progress.main.at(done, total, f"images, epoch {epoch + 1}, loss {loss:.3f}")
 
-        fit(net, images, labels, entry.training, normalize=entry.normalize, checkpoint=checkpoint, on_batch=show)
+    fit(net, images, labels, entry.training, normalize=entry.normalize, checkpoint=checkpoint, on_batch=show)
     entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
     checkpoint.unlink(missing_ok=True)
     return entry.weights

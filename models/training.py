@@ -40,12 +40,12 @@ def fit(
     *,
     normalize: Callable[[Tensor], Tensor],
     checkpoint: Path | None = None,
-    on_batch: Callable[[int, int, float], None] = lambda epoch, images, loss: None,
+    on_batch: Callable[[int, int, float], None] = lambda epoch, batch, loss: None,
 ) -> None:
     """Train `net` in place on uint8 images (N, C, H, W) and int64 labels (N,); leave it in eval mode.
 
     `checkpoint` is rewritten after every epoch and, where it exists, continued from: the result is the same as without
-    the break. `on_batch` is told the epoch, how many images the batch had, and its mean loss.
+    the break. `on_batch` is told the epoch and the batch, both counted from 0, and its mean loss.
     """
     optimizer = torch.optim.AdamW(net.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     start = _resume(checkpoint, net, optimizer, training)
@@ -68,7 +68,7 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimizer.step()
-            on_batch(epoch, len(rows), loss.item())
+            on_batch(epoch, step, loss.item())
         if checkpoint:
             _save(checkpoint, net, optimizer, training, epoch + 1)
     net.eval()

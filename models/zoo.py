@@ -52,6 +52,7 @@ class Entry:
             features=self.features,
             shape=self.shape,
             name=self.name,
+            channels_last=True,
         )
 
     def normalize(self, x: Tensor) -> Tensor:

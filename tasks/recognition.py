@@ -35,6 +35,9 @@ class Recognition:
     def check_outputs(self, outputs: Tensor, samples: int) -> None:
         if outputs.shape != (samples, self.classes):
             raise InputError(f"Expected logits of shape ({samples}, {self.classes}), got {tuple(outputs.shape)}.")
+        broken = int((~torch.isfinite(outputs)).any(dim=1).sum())
+        if broken:
+            raise InputError(f"Expected finite logits, got NaN or infinity for {broken} of {samples} images.")
 
     def check_targets(self, targets: Tensor, samples: int) -> None:
         if targets.dtype != torch.int64 or targets.shape != (samples,):

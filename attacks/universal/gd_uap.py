@@ -27,8 +27,12 @@ class GDUAP(UniversalAttack):
 
     Adam on the perturbation alone; `learning_rate` is in units of eps per step (the paper's 0.1 on a scale where eps is
     10). When more than half of the entries sit at the bound and their number has come to rest, the perturbation is
-    halved, so that the search can go on. Every `validate_every` iterations without a halving, or at a halving with more
-    than `settle` iterations since the last event, the fooling rate on the substitute images decides about a new best.
+    halved, so that the search can go on. The fooling rate on the substitute images decides about a new best
+    `validate_every` iterations after the last time it did, or at a halving more than `settle` iterations after it. (The
+    released code counts from the last halving as well, so that frequent halvings keep it from ever validating.)
+
+    The defaults are the paper's, made for tens of thousands of iterations. With hundreds, `learning_rate=0.1` gets as
+    far in a tenth of them; leaderboards/README.md has the measurement.
     """
 
     batch_size: int = 25
@@ -54,21 +58,21 @@ class GDUAP(UniversalAttack):
         ascent = FeatureAscent(model, pool, self, rng.fork("ascent"))
         best = BestSoFar(model, data.validation)
         still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may yet change at rest
-        last_event, saturated = 0, 0
+        last_validation, saturated = 0, 0
 
         for iteration in range(1, self.max_iterations + 1):
             ascent.step()
             before, saturated = saturated, ascent.saturated()
             rescale = saturated > self.saturation * ascent.delta.numel() and abs(saturated - before) <= still
-            quiet = iteration - last_event
-            if (rescale and quiet > self.settle) or quiet >= self.validate_every or iteration == self.max_iterations:
-                last_event = iteration
+            since = iteration - last_validation
+            if (rescale and since > self.settle) or since >= self.validate_every or iteration == self.max_iterations:
+                last_validation = iteration
                 best.offer(ascent.delta)
                 data.progress(iteration, self.max_iterations, best.rate)
                 if best.failures == self.patience:
                     break
             if rescale:  # after the validation, which judges the perturbation at full size
-                last_event, saturated = iteration, 0
+                saturated = 0
                 ascent.halve()
         return best.delta
 

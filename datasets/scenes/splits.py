@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -57,21 +57,23 @@ def rendered(split: str, count: int, advance: Callable[[int], None] = lambda ima
     `advance` is told how many more images are ready. A broken-off call loses at most the shards in flight.
     """
     folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / split
-    tasks = (delayed(_cached_shard)(folder, split, start) for start in range(0, count, SHARD))
-    shards: list[Shard] = []
-    for shard in cast(Iterator[Shard], Parallel(n_jobs=-1, return_as="generator")(tasks)):
-        shards.append(shard)
-        advance(len(shard.labels))
+    paths = {start: folder / f"{start:06d}.npz" for start in range(0, count, SHARD)}
+    missing = {start: path for start, path in paths.items() if not path.exists()}
+    advance(SHARD * (len(paths) - len(missing)))
+    tasks = (delayed(_render_into)(path, split, start) for start, path in missing.items())
+    for images in Parallel(n_jobs=-1, return_as="generator")(tasks):
+        advance(cast(int, images))
+    shards = [_read(path) for path in paths.values()]
     return Shard(*(np.concatenate(part)[:count] for part in zip(*shards, strict=True)))
 
 
-def _cached_shard(folder: Path, split: str, start: int) -> Shard:
-    path = folder / f"{start:06d}.npz"
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            return Shard(*(stored[name] for name in Shard._fields))
-    shard = render_shard(split, start, start + SHARD)
+def _render_into(path: Path, split: str, start: int) -> int:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **shard._asdict())
+    np.savez_compressed(buffer, **render_shard(split, start, start + SHARD)._asdict())
     write_whole(path, buffer.getvalue())
-    return shard
+    return SHARD
+
+
+def _read(path: Path) -> Shard:
+    with np.load(path, allow_pickle=False) as stored:
+        return Shard(*(stored[name] for name in Shard._fields))

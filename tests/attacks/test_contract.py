@@ -1,11 +1,12 @@
 """What every image attack in the registry owes, whatever it does: threat, type, determinism, and no side effects."""
 
 import copy
+from dataclasses import dataclass, replace
 
 import foolbench.attacks  # noqa: F401 (registers)
 import pytest
 import torch
-from foolbench.core import Attack, ConfigError, Draws, FoolbenchError, InputError, Model, attacks
+from foolbench.core import Attack, BudgetError, ConfigError, Draws, FoolbenchError, InputError, Model, attacks
 from foolbench.core.norms import size
 from foolbench.tasks import Recognition
 
@@ -91,7 +92,14 @@ def test_refuses_what_is_no_image(attack, digits_model, images, spoil):
 
 @pytest.mark.parametrize(
     "labels",
-    [torch.arange(9), torch.arange(10.0), torch.arange(1, 11), torch.arange(-1, 9), torch.zeros(10, 10).long(), [0] * 10],
+    [
+        torch.arange(9),
+        torch.arange(10.0),
+        torch.arange(1, 11),
+        torch.arange(-1, 9),
+        torch.zeros(10, 10).long(),
+        [0] * 10,
+    ],
     ids=["too few", "float", "too large", "negative", "one-hot", "list"],
 )
 def test_refuses_what_are_no_labels(attack, digits_model, images, labels):
@@ -105,10 +113,32 @@ def test_refuses_streams_for_another_number_of_images(attack, digits_model, imag
         attack(digits_model, images, rng=Draws.of(0, samples=[0]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rogue(Attack):
+    excess: float = 0.0
+    access = "none"
+    norms = ("linf", "l2")
+
+    def perturb(self, model, x, y, *, rng):
+        step = torch.zeros_like(x)
+        step[0, 0, 0, 0] = self.eps + self.excess
+        return x + step
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(("excess", "refused"), [(0.0, False), (1e-6, False), (1e-3, True), (torch.nan, True)])
+def test_an_attack_that_leaves_its_budget_is_an_error(linear_model, mid_images, norm, excess, refused):
+    model, x, attack = linear_model(2, (1, 3, 3)), mid_images(2, (1, 3, 3)), Rogue(eps=0.1, norm=norm, excess=excess)
+    if refused:
+        with pytest.raises(BudgetError):
+            attack(model, x)
+    else:
+        assert size(attack(model, x) - x, norm).max() <= 0.1 + 1e-7
+
+
 def test_a_target_must_be_given(attack, digits_model, images):
-    targeted = attacks.create(CASES[0][0], {"eps": 0.1, "targeted": True})
     with pytest.raises(ConfigError, match="needs y"):
-        targeted(digits_model, images)
+        replace(attack, targeted=True)(digits_model, images)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 9), (3, 6, 4), (2, 1, 1)], ids=str)

@@ -15,9 +15,10 @@ EPS = 0.1
 DUAL = {"linf": 1, "l2": 2}
 ATTACKS = {
     "fgsm": lambda **facts: FGSM(eps=EPS, **facts),
-    "pgd": lambda **facts: PGD(eps=EPS, steps=20, **facts),
     "pgd-no-start": lambda **facts: PGD(eps=EPS, steps=20, random_start=False, **facts),
-    "pgd-restarts": lambda **facts: PGD(eps=EPS, steps=20, restarts=2, **facts),
+    # under L2 each step shrinks what is left of the start to a share of eps / (eps + step_size)
+    "pgd": lambda **facts: PGD(eps=EPS, steps=20, step_size=5 * EPS, **facts),
+    "pgd-restarts": lambda **facts: PGD(eps=EPS, steps=20, step_size=5 * EPS, restarts=2, **facts),
 }
 
 
@@ -55,12 +56,13 @@ def test_binary_optimum(linear_model, mid_images, attack, norm, targeted):
 
 
 @pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("attack", [FGSM, PGD])
 def test_binary_optimum_where_the_box_cuts(linear_model, attack, targeted):
     model, x = linear_model(2, SHAPE), torch.rand(16, *SHAPE, generator=torch.Generator().manual_seed(5))
     y = torch.ones(16, dtype=torch.int64)
     up = (model.net.weight[1] - model.net.weight[0]).reshape(SHAPE)
     optimum = (x + (EPS if targeted else -EPS) * up.sign()).clamp(0, 1)
-    torch.testing.assert_close(attack(targeted=targeted)(model, x, y, rng=0), optimum, rtol=0, atol=2e-6)
+    torch.testing.assert_close(attack(eps=EPS, targeted=targeted)(model, x, y, rng=0), optimum, rtol=0, atol=2e-6)
     assert (optimum == optimum.clamp(0.01, 0.99)).logical_not().any(), "the box never cut"
 
 

@@ -19,6 +19,15 @@ class Darker(InputTransform):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step(InputTransform):
+    differentiable = False
+    randomized = False
+
+    def transform(self, x, *, rng):
+        return (x > 0.5).float()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grain(InputTransform):
     amount: float = 0.2
     differentiable = True
@@ -46,8 +55,11 @@ def test_defended_is_the_model_behind_the_transform(model, images):
     assert isinstance(defended, Model)
     assert torch.equal(defended(images), model(0.5 * images))
     assert torch.equal(defended.predict(images), model.predict(0.5 * images))
-    twice = Darker(factor=0.25).defend(defended)
-    assert torch.equal(twice(images), model(0.125 * images))
+
+
+def test_the_last_defense_sees_the_image_first(model, images):
+    stacked = Step().defend(Darker().defend(model))
+    assert torch.equal(stacked(images), model(0.5 * (images > 0.5).float()))
 
 
 def test_identity_and_budget(model, images):
@@ -62,12 +74,18 @@ def test_features_pass_the_transform(model, images):
 
 
 def test_the_model_itself_stays_as_it_is(model, images):
-    before, sha, name = model(images), model.sha, model.name
+    before, facts = model(images), (model.sha, repr(model), model.randomized)
     defended = Grain().defend(model)
     defended(images, rng=Draws.of(0, samples=range(6)))
     assert torch.equal(model(images), before)
-    assert (model.sha, model.name, model.randomized) == (sha, name, False)
-    assert defended.randomized
+    assert (model.sha, repr(model), model.randomized) == facts
+    assert (model.randomized, defended.randomized) == (False, True)
+
+
+def test_moving_the_defended_system_moves_all_of_the_model(model):
+    normalised = Model(model.net, task=model.task, mean=(0.5,), std=(0.5,))
+    Darker().defend(normalised).to("meta")
+    assert {normalised.device, normalised.mean.device, normalised.std.device} == {torch.device("meta")}
 
 
 def test_identity_tells_defenses_and_models_apart(model, linear_model):
@@ -75,7 +93,7 @@ def test_identity_tells_defenses_and_models_apart(model, linear_model):
     systems += [Darker().defend(linear_model(4, SHAPE, seed=5)), Darker().defend(Darker().defend(model))]
     assert len({system.sha for system in systems}) == len(systems)
     assert Darker().defend(model).sha == Darker().defend(linear_model(4, SHAPE)).sha
-    assert "Darker(factor=0.5)" in Darker().defend(model).name
+    assert repr(Grain().defend(Darker().defend(model))) == "Model(linear-4 < Darker(factor=0.5) < Grain(amount=0.2))"
 
 
 def test_passes_are_counted_once_on_the_network(model, images):
@@ -92,7 +110,7 @@ def test_refuses_what_is_no_image(model, images):
 
 
 def test_randomness_needs_streams(model, images):
-    for use in (Grain(), Grain().defend(model), Darker().defend(Grain().defend(model))):
+    for use in (Grain().defend(model), Darker().defend(Grain().defend(model))):
         with pytest.raises(ConfigError, match="is randomized: give rng"):
             use(images)
 

@@ -14,7 +14,12 @@ def small_net(channels: int = 3, classes: int = 4, inplace: bool = False) -> nn.
     torch.manual_seed(0)
     pool = nn.AdaptiveAvgPool2d(1)
     return nn.Sequential(
-        nn.Conv2d(channels, 6, 3, padding=1), nn.ReLU(inplace), nn.Dropout(0.5), pool, nn.Flatten(), nn.Linear(6, classes)
+        nn.Conv2d(channels, 6, 3, padding=1),
+        nn.ReLU(inplace),
+        nn.Dropout(0.5),
+        pool,
+        nn.Flatten(),
+        nn.Linear(6, classes),
     )
 
 
@@ -81,6 +86,21 @@ def test_normalisation_lives_inside(images, mean, std):
     scale = torch.tensor(std or (1.0,)).reshape(-1, 1, 1)
     expected = net((images - shift) / scale)
     torch.testing.assert_close(wrap(net, mean=mean, std=std, shape=(3, None, None))(images), expected)
+
+
+def test_channels_last_changes_nothing_but_rounding(images):
+    fast, plain = wrap(channels_last=True, features=("0",)), wrap(features=("0",))
+    torch.testing.assert_close(fast(images), plain(images))
+    torch.testing.assert_close(fast.features(images)[0], plain.features(images)[0])
+    assert fast.sha == plain.sha
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_broken_logits_are_no_prediction(images, value):
+    net = small_net()
+    net[5].bias.data[1] = value
+    with pytest.raises(InputError, match="finite logits.* for 5 of 5 images"):
+        wrap(net).predict(images)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import sys
 import pandas as pd
 import pytest
 from foolbench.evaluation import cli
+from foolbench.evaluation import run as run_module
 from foolbench.evaluation.plugins import REGISTRIES
 from foolbench.evaluation.progress import Progress
 from foolbench.evaluation.recipe import load_recipe
@@ -17,6 +18,12 @@ from rich.console import Console
 def own_registries(monkeypatch):
     for registry in REGISTRIES.values():
         monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+
+
+@pytest.fixture(autouse=True)
+def few_substitutes(monkeypatch):
+    """Cropping the photographs is most of the time that a run on the digits takes."""
+    monkeypatch.setattr(run_module, "SUBSTITUTES", 32)
 
 
 @pytest.fixture
@@ -62,8 +69,9 @@ def assert_same():
     """Two leaderboards agree in everything but the run's name and the time it took."""
 
     def check(left, right, loose=()):
-        drop = ["run", "seconds", *loose]
-        pd.testing.assert_frame_equal(left.drop(columns=drop), right.drop(columns=drop), check_exact=True)
+        exact = left.columns.difference(["run", "seconds", *loose], sort=False)
+        text = {"flags": "", "error": ""}  # a column without any text reads as numbers
+        pd.testing.assert_frame_equal(left[exact].fillna(text), right[exact].fillna(text), check_exact=True)
         for column in loose:
             assert left[column].to_numpy() == pytest.approx(right[column].to_numpy(), abs=2e-6)
 

@@ -5,18 +5,8 @@ from typing import ClassVar
 
 import pytest
 import torch
-from foolbench.core import (
-    Attack,
-    InputTransform,
-    Perturbation,
-    UniversalAttack,
-    register_attack,
-    register_defense,
-    register_model,
-)
+from foolbench.core import Attack, InputTransform, UniversalAttack, register_attack, register_defense, register_model
 from foolbench.core.errors import WeightsError
-from foolbench.evaluation import adversarial
-from foolbench.evaluation.ledger import Ledger
 from foolbench.evaluation.table import COLUMNS
 from foolbench.models import ENTRIES
 
@@ -131,7 +121,7 @@ def test_a_broken_attack_costs_its_own_cells(execute, assert_same, mend, fault, 
     assert_same(execute("out", add=toy), whole)
 
 
-def test_what_an_attack_left_in_its_own_iterate_is_never_scored_beyond_the_budget(execute, mend, monkeypatch):
+def test_what_an_attack_left_in_its_own_iterate_is_never_scored_beyond_the_budget(execute):
     @register_attack("greedy")
     @dataclass(frozen=True, kw_only=True)
     class Greedy(Attack):
@@ -158,7 +148,7 @@ def test_a_model_that_cannot_be_loaded_costs_its_own_cells(execute, assert_same,
     assert_same(again[again.model == "digits:convnet"].reset_index(drop=True), alone)
 
 
-def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(execute, assert_same, mend, monkeypatch):
+def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(execute, assert_same, mend):
     toy = '[[defenses]]\nname = "toy"\n'
     mend()
     whole = execute("whole", add=toy)
@@ -167,41 +157,3 @@ def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(exe
     check_errors(table, table.defense == "toy")
     mend()
     assert_same(execute("out", add=toy), whole)
-
-
-@pytest.mark.parametrize(
-    ("owner", "function"),
-    [
-        (Ledger, "write"),
-        (Ledger, "write_costs"),
-        (Perturbation, "save"),
-        (adversarial, "_write"),
-        (adversarial.Crafter, "images"),
-        (adversarial.Crafter, "perturbation"),
-    ],
-    ids=lambda part: getattr(part, "__name__", part),
-)
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("call", [1, 4])
-def test_a_run_that_is_broken_off_anywhere_is_completed_by_the_next(
-    execute, assert_same, monkeypatch, owner, function, moment, call
-):
-    if call > 1 and function in ("write_costs", "save", "perturbation"):
-        call = 1  # there is one universal attack
-    whole = execute("whole", "batch_size=8")
-    original, calls = getattr(owner, function), []
-
-    def interrupted(*arguments, **options):
-        calls.append(function)
-        if len(calls) == call and moment == "before":
-            raise KeyboardInterrupt
-        result = original(*arguments, **options)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return result
-
-    with monkeypatch.context() as patched:
-        patched.setattr(owner, function, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            execute("out", "batch_size=8")
-    assert_same(execute("out", "batch_size=8"), whole)

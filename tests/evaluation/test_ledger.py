@@ -105,7 +105,7 @@ def test_a_null_score_is_refused(ledger):
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(content)
-    with pytest.raises(OutputError, match="ledger.sqlite"):
+    with pytest.raises(OutputError, match=r"ledger\.sqlite"):
         Ledger(path)
     assert path.read_bytes() == content
 

@@ -1,0 +1,39 @@
+"""Substitute images: valid, the same every time, and of no task."""
+
+import pytest
+import torch
+from foolbench.core import check_images
+from foolbench.datasets.substitutes import substitute_images
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 64, 64), (3, 32, 48), (3, 224, 224)])
+def test_shape_and_range(shape):
+    images = substitute_images(8, shape)
+    check_images(images, shape)
+    assert images.shape == (8, *shape)
+    assert images.is_contiguous()
+    assert float(images.std(dim=(1, 2, 3)).min()) > 0.005  # none is blank
+
+
+def test_they_are_the_same_every_time_and_differ_by_seed():
+    first = substitute_images(12, (3, 16, 16), seed=3)
+    assert torch.equal(first, substitute_images(12, (3, 16, 16), seed=3))
+    assert torch.equal(first[:5], substitute_images(5, (3, 16, 16), seed=3))
+    assert not torch.equal(first, substitute_images(12, (3, 16, 16), seed=4))
+
+
+def test_no_two_are_alike():
+    images = substitute_images(64, (3, 16, 16)).flatten(1)
+    distances = torch.cdist(images, images).fill_diagonal_(9)
+    assert float(distances.min()) > 0.05
+
+
+def test_grey_images_are_the_mean_over_the_colours():
+    colour, grey = substitute_images(8, (3, 8, 8), seed=1), substitute_images(8, (1, 8, 8), seed=1)
+    assert torch.allclose(grey[:, 0], colour.mean(dim=1), atol=1e-6)
+
+
+def test_every_fourth_is_noise():
+    images = substitute_images(64, (3, 32, 32))
+    assert float(images[3::4].mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(images[3::4].std(dim=(1, 2, 3)).std()) < 0.02  # all of one contrast, unlike photographs

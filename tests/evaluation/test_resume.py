@@ -1,0 +1,120 @@
+"""A run that is killed at any moment is completed by the same command, with the table of an undisturbed run."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from foolbench.core import Perturbation
+from foolbench.evaluation import adversarial
+from foolbench.evaluation.ledger import Ledger
+
+SETTINGS = ("batch_size=8", "samples=32")
+
+
+@pytest.fixture(scope="module")
+def memory():
+    return {}
+
+
+@pytest.fixture
+def undisturbed(execute, memory):
+    """The table to arrive at; it is made once."""
+    if "table" not in memory:
+        memory["table"] = execute("undisturbed", *SETTINGS)
+    return memory["table"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("owner", "function", "call"),
+    [
+        (adversarial.Crafter, "images", 1),
+        (adversarial.Crafter, "images", 7),
+        (adversarial.Crafter, "perturbation", 1),
+        (adversarial, "_write", 2),
+        (adversarial, "_write", 5),
+        (Perturbation, "save", 1),
+        (Ledger, "write", 1),
+        (Ledger, "write", 5),
+        (Ledger, "write", 35),
+        (Ledger, "write_costs", 1),
+    ],
+    ids=lambda part: getattr(part, "__name__", str(part)).rpartition(".")[2],
+)
+def test_interrupted_before_or_after_any_step(
+    execute, assert_same, undisturbed, monkeypatch, owner, function, call, moment
+):
+    original, calls = getattr(owner, function), []
+
+    def interrupted(*arguments, **options):
+        calls.append(function)
+        if len(calls) == call and moment == "before":
+            raise KeyboardInterrupt
+        result = original(*arguments, **options)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, function, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute("out", *SETTINGS)
+    assert_same(execute("out", *SETTINGS), undisturbed)
+
+
+def test_interrupted_within_an_attack(execute, assert_same, undisturbed, monkeypatch):
+    from foolbench.attacks import PGD
+
+    ascend, calls = PGD._ascend, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return ascend(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PGD, "_ascend", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute("out", *SETTINGS)
+    assert_same(execute("out", *SETTINGS), undisturbed)
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("shards", [3, 90])
+def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path, shards):
+    settings = ("batch_size=1", "samples=60", "attacks=[{name='uniform-noise'}, {name='pgd', steps=4}]")
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", tmp_path / "out", *overrides]
+    process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with process:
+        while process.poll() is None and len(list(tmp_path.glob("out/adversarial/*/*.safetensors"))) < shards:
+            time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -9, process.stderr
+    assert not (tmp_path / "out" / "leaderboard.csv").exists()
+    assert_same(execute("out", *settings), execute("undisturbed", *settings))
+
+
+def test_a_half_written_temporary_file_is_no_obstacle(execute, assert_same, undisturbed, tmp_path):
+    execute("out", *SETTINGS)
+    (tmp_path / "out" / "ledger.sqlite").unlink()
+    for path in (tmp_path / "out" / "adversarial").glob("*/*.safetensors"):
+        path.with_suffix(".tmp").write_bytes(path.read_bytes()[:20])
+        path.unlink()
+    assert set(execute("out", *SETTINGS).status) == {"ok"}
+
+
+def test_a_corrupt_cached_file_is_an_error_that_names_it(execute, assert_same, undisturbed, tmp_path):
+    execute("out", *SETTINGS)
+    for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (tmp_path / "out" / name).unlink(missing_ok=True)
+    (path,) = (tmp_path / "out" / "adversarial").glob("*/00000008-*.safetensors") and list(
+        (tmp_path / "out" / "perturbations").glob("*.safetensors")
+    )
+    path.write_bytes(path.read_bytes()[:50])
+    table = execute("out", *SETTINGS)
+    assert (table.status == "error").tolist() == (table.attack == "gd-uap").tolist()
+    assert table[table.attack == "gd-uap"].error.str.contains(path.name, regex=False).all()
