@@ -5,7 +5,8 @@ process at any moment loses at most the shard in flight.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ class Ledger:
     """Opens or creates the file. Raises OutputError where it cannot be written, or is no ledger."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._connection = sqlite3.connect(path)
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -65,19 +67,27 @@ class Ledger:
     def write(self, cell: str, scores: Sequence[Score]) -> None:
         """Add a shard, and forget an error that an earlier run met in this cell."""
         marks = ", ".join("?" * (1 + len(Score._fields)))
-        with self._connection:
-            self._connection.executemany(
-                f"INSERT OR REPLACE INTO scores VALUES ({marks})", [(cell, *score) for score in scores]
-            )
-            self._connection.execute("DELETE FROM errors WHERE cell = ?", (cell,))
+        with self._transaction() as transaction:
+            rows = [(cell, *score) for score in scores]
+            transaction.executemany(f"INSERT OR REPLACE INTO scores VALUES ({marks})", rows)
+            transaction.execute("DELETE FROM errors WHERE cell = ?", (cell,))
 
     def write_error(self, cell: str, message: str) -> None:
-        with self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO errors VALUES (?, ?)", (cell, message))
+        with self._transaction() as transaction:
+            transaction.execute("INSERT OR REPLACE INTO errors VALUES (?, ?)", (cell, message))
 
     def write_costs(self, job: str, costs: Costs) -> None:
-        with self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO crafting VALUES (?, ?, ?, ?)", (job, *costs))
+        with self._transaction() as transaction:
+            transaction.execute("INSERT OR REPLACE INTO crafting VALUES (?, ?, ?, ?)", (job, *costs))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises OutputError where the disk is full or the file is locked."""
+        try:
+            with self._connection:
+                yield self._connection
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"The ledger {self._path} cannot be written: {error}.") from None
 
     def finished(self, cell: str) -> set[int]:
         """The samples that are scored."""

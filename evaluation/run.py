@@ -41,8 +41,16 @@ def run(recipe: Recipe, ledger: Ledger, folder: Path, *, device: str, progress: 
             continue
         shas[model_name] = model.sha
         identity = context(recipe, dataset.fingerprint, model.sha)
-        runner = ModelRun(recipe=recipe, dataset=dataset, model=model, identity=identity, ledger=ledger, folder=folder)
-        runner.run(progress)
+        part = ModelRun(
+            recipe=recipe,
+            dataset=dataset,
+            name=model_name,
+            model=model,
+            identity=identity,
+            ledger=ledger,
+            folder=folder,
+        )
+        part.run(progress)
     return Facts(run=name, fingerprint=dataset.fingerprint, task=dataset.task, model_shas=shas)
 
 
@@ -62,6 +70,7 @@ class ModelRun:
 
     recipe: Recipe
     dataset: Dataset
+    name: str
     model: Model
     identity: dict[str, Any]
     ledger: Ledger
@@ -69,7 +78,7 @@ class ModelRun:
     _systems: dict[str, System] = field(default_factory=dict)
 
     def run(self, progress: Progress) -> None:
-        for job, row in cells(self.recipe, self.model_name):
+        for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
             done = {cell: self.ledger.finished(cell.key(self.identity)) for cell in row}
             wanted = set(range(self.recipe.samples))
@@ -77,10 +86,6 @@ class ModelRun:
             progress.main.advance(sum(len(wanted) - len(samples) for samples in missing.values()))
             if any(missing.values()):
                 self._run_job(job, missing, progress)
-
-    @property
-    def model_name(self) -> str:
-        return self.model.name
 
     def _run_job(self, job: Job, missing: dict[Cell, set[int]], progress: Progress) -> None:
         try:

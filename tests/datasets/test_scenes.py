@@ -169,7 +169,7 @@ def test_light_comes_from_the_light(view):
 @pytest.mark.parametrize("name", SOLIDS)
 def test_every_solid_fits_the_ball_that_rays_are_culled_with(name):
     points = surface_points(name)
-    assert len(points) > 1000
+    assert len(points) > 500  # rays from the middle miss parts of the torus
     assert np.linalg.norm(points, axis=1).max() <= 1
     directions = points / np.linalg.norm(points, axis=1, keepdims=True)
     assert (SOLIDS[name](directions.astype(np.float32)) >= -1e-6).all()

@@ -5,7 +5,15 @@ from typing import ClassVar
 
 import pytest
 import torch
-from foolbench.core import Attack, InputTransform, UniversalAttack, register_attack, register_defense, register_model
+from foolbench.core import (
+    Attack,
+    ConfigError,
+    InputTransform,
+    UniversalAttack,
+    register_attack,
+    register_defense,
+    register_model,
+)
 from foolbench.core.errors import WeightsError
 from foolbench.evaluation.table import COLUMNS
 from foolbench.models import ENTRIES
@@ -121,19 +129,30 @@ def test_a_broken_attack_costs_its_own_cells(execute, assert_same, mend, fault, 
     assert_same(execute("out", add=toy), whole)
 
 
-def test_what_an_attack_left_in_its_own_iterate_is_never_scored_beyond_the_budget(execute):
+@pytest.mark.parametrize("direction", [3, -1.1])
+def test_a_budget_is_enforced_not_repaired(execute, direction):
     @register_attack("greedy")
     @dataclass(frozen=True, kw_only=True)
     class Greedy(Attack):
-        """Takes three times what it may."""
+        """Takes more than it may."""
 
         access: ClassVar = "none"
 
         def perturb(self, model, x, y, *, rng):
-            return x + 3 * self.eps
+            return x + direction * self.eps
 
     table = execute("out", "attacks=[{name='greedy'}]", "defenses=[]")
-    assert table.status.item() == "error" or table.linf_max.item() <= 40 / 255 + 1e-6
+    check_errors(table, table.attack == "greedy")
+    assert "exceeds" in table.error.item()
+
+
+def test_a_targeted_attack_is_not_aimed_at_the_truth(execute):
+    """A recipe names no target classes, and the label as a target would make a model look robust."""
+    try:
+        table = execute("out", "attacks=[{name='pgd', targeted=true, steps=3}]", "defenses=[]")
+    except ConfigError:
+        return
+    check_errors(table, table.attack == "pgd")
 
 
 def test_a_model_that_cannot_be_loaded_costs_its_own_cells(execute, assert_same, mend):

@@ -47,19 +47,19 @@ def test_a_defense_of_the_users_own_gets_its_rows(foolbench, recipe_file, plugin
     assert none == twice != once
 
 
-def test_plan_and_list_know_it_too(foolbench, recipe_file, plugin, own_registries):
+def test_list_knows_it_too(foolbench, plugin):
     code, out, _ = foolbench("list", "defenses", "--json", "--plugin", plugin)
     assert code == 0
     assert '"my-mirror": "Mirrors the image."' in out
 
 
 def test_its_run_can_be_reported(foolbench, recipe_file, plugin, tmp_path, monkeypatch):
+    out = tmp_path / "out"
     with monkeypatch.context() as run:
         defenses = REGISTRIES["defenses"]
         run.setattr(defenses, "_classes", dict(defenses._classes))
-        out = tmp_path / "out"
         foolbench("run", recipe_file, "--plugin", plugin, "--out", out, "--device", "cpu", *MINE)
-    code, _, err = foolbench("report", tmp_path / "out", "--plugin", plugin)
+    code, _, err = foolbench("report", out, "--plugin", plugin)
     assert (code, err) == (0, "")
 
 
@@ -76,7 +76,7 @@ def test_without_the_file_the_name_is_unknown(foolbench, recipe_file):
         ("1 / 0", "division by zero"),
         ("def broken(:", "invalid syntax"),
         (PLUGIN.replace("my-mirror", "median"), "'median'"),
-        (PLUGIN.replace("times: int = 1", "times: int = []"), "times"),
+        (PLUGIN.replace("times: int = 1", "times: list = []"), "mutable default"),
     ],
 )
 def test_a_broken_file_is_blamed(tmp_path, text, says):
@@ -85,7 +85,7 @@ def test_a_broken_file_is_blamed(tmp_path, text, says):
     with pytest.raises(ConfigError) as caught:
         load_plugins([path])
     assert str(path) in str(caught.value)
-    assert says in str(caught.value) or text.count("[]")
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "folder.py", "plugin.txt"])

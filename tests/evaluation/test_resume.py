@@ -1,11 +1,13 @@
 """A run that is killed at any moment is completed by the same command, with the table of an undisturbed run."""
 
+import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from foolbench.attacks import PGD
 from foolbench.core import Perturbation
 from foolbench.evaluation import adversarial
 from foolbench.evaluation.ledger import Ledger
@@ -30,13 +32,10 @@ def undisturbed(execute, memory):
 @pytest.mark.parametrize(
     ("owner", "function", "call"),
     [
-        (adversarial.Crafter, "images", 1),
         (adversarial.Crafter, "images", 7),
         (adversarial.Crafter, "perturbation", 1),
-        (adversarial, "_write", 2),
         (adversarial, "_write", 5),
         (Perturbation, "save", 1),
-        (Ledger, "write", 1),
         (Ledger, "write", 5),
         (Ledger, "write", 35),
         (Ledger, "write_costs", 1),
@@ -65,8 +64,6 @@ def test_interrupted_before_or_after_any_step(
 
 
 def test_interrupted_within_an_attack(execute, assert_same, undisturbed, monkeypatch):
-    from foolbench.attacks import PGD
-
     ascend, calls = PGD._ascend, []
 
     def interrupted(*arguments):
@@ -83,22 +80,22 @@ def test_interrupted_within_an_attack(execute, assert_same, undisturbed, monkeyp
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("shards", [3, 90])
-def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path, shards):
-    settings = ("batch_size=1", "samples=60", "attacks=[{name='uniform-noise'}, {name='pgd', steps=4}]")
+def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path):
+    shards = random.randint(1, 45)  # of 60
+    settings = ("batch_size=1", "samples=30", "attacks=[{name='uniform-noise'}, {name='pgd', steps=4}]")
     overrides = [part for setting in settings for part in ("--set", setting)]
     command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", tmp_path / "out", *overrides]
-    process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with process:
         while process.poll() is None and len(list(tmp_path.glob("out/adversarial/*/*.safetensors"))) < shards:
             time.sleep(0.005)
         process.kill()
-    assert process.returncode == -9, process.stderr
+    assert process.returncode == -9, "it ended before it could be killed"
     assert not (tmp_path / "out" / "leaderboard.csv").exists()
     assert_same(execute("out", *settings), execute("undisturbed", *settings))
 
 
-def test_a_half_written_temporary_file_is_no_obstacle(execute, assert_same, undisturbed, tmp_path):
+def test_a_half_written_temporary_file_is_no_obstacle(execute, tmp_path):
     execute("out", *SETTINGS)
     (tmp_path / "out" / "ledger.sqlite").unlink()
     for path in (tmp_path / "out" / "adversarial").glob("*/*.safetensors"):
@@ -107,13 +104,11 @@ def test_a_half_written_temporary_file_is_no_obstacle(execute, assert_same, undi
     assert set(execute("out", *SETTINGS).status) == {"ok"}
 
 
-def test_a_corrupt_cached_file_is_an_error_that_names_it(execute, assert_same, undisturbed, tmp_path):
+def test_a_corrupt_cached_file_is_an_error_that_names_it(execute, tmp_path):
     execute("out", *SETTINGS)
     for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
         (tmp_path / "out" / name).unlink(missing_ok=True)
-    (path,) = (tmp_path / "out" / "adversarial").glob("*/00000008-*.safetensors") and list(
-        (tmp_path / "out" / "perturbations").glob("*.safetensors")
-    )
+    (path,) = (tmp_path / "out" / "perturbations").glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:50])
     table = execute("out", *SETTINGS)
     assert (table.status == "error").tolist() == (table.attack == "gd-uap").tolist()

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from foolbench.attacks import GDUAP
+from foolbench.attacks.universal import priors
 from foolbench.attacks.universal._validation import BestSoFar
 from foolbench.attacks.universal.gd_uap import FeatureAscent
 from foolbench.core import ConfigError, CraftingData, Draws, InputError, Model, Perturbation
@@ -12,6 +13,11 @@ from foolbench.tasks import Recognition
 from torch import nn
 
 SHAPE = (2, 6, 7)
+
+
+@pytest.fixture(autouse=True)
+def small_pool(monkeypatch):
+    monkeypatch.setattr(priors, "POOL", 16)
 
 
 def bias_free_net() -> nn.Sequential:
@@ -126,7 +132,11 @@ def test_finds_the_closed_form_optimum_of_one_linear_feature(scripted, mid_image
     layer.weight.data = torch.stack([row, 2 * row, -row])
     model = wrap(nn.Sequential(nn.Flatten(), layer), features=("1",))
     scripted([0.5])
-    delta = GDUAP(eps=0.1, max_iterations=400, saturation=1.0).craft(model, crafting(), rng=0).delta.flatten()
+    delta = (
+        GDUAP(eps=0.1, max_iterations=300, learning_rate=0.1, saturation=1.0)
+        .craft(model, crafting(), rng=0)
+        .delta.flatten()
+    )
     product = float(row @ delta)
     torch.testing.assert_close(delta, 0.1 * math.copysign(1, product) * row.sign(), rtol=0, atol=1e-7)
 
@@ -153,6 +163,15 @@ def test_without_saturation_nothing_is_halved():
     visited = spy_on_inputs(model)
     GDUAP(eps=0.1, learning_rate=0.2, max_iterations=60, saturation=1.0).craft(model, crafting(), rng=0)
     assert visited[-1].abs().max() == torch.tensor(0.1)
+
+
+def test_validates_however_often_it_halves():
+    told, model = [], wrap()
+    visited = spy_on_inputs(model)
+    data = crafting(progress=lambda done, limit, best: told.append(done))
+    GDUAP(eps=0.1, learning_rate=0.5, max_iterations=90, validate_every=20, settle=1000).craft(model, data, rng=0)
+    assert sum(delta.abs().max() <= 0.0501 for delta in visited) > 5, "too few halvings to starve the validation"
+    assert told == [20, 40, 60, 80, 90]
 
 
 def test_returns_the_best_so_far(scripted):

@@ -1,0 +1,80 @@
+"""Recognition: what logits mean, and which outputs and targets it refuses."""
+
+import math
+
+import pytest
+import torch
+from foolbench.core import ConfigError, InputError
+from foolbench.tasks import Recognition
+
+TASK = Recognition(classes=3)
+LOGITS = torch.tensor([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0], [100.0, 0.0, 0.0]])
+
+
+def test_loss_by_hand_and_image_by_image():
+    denominator = math.exp(1) + math.exp(3) + math.exp(2)
+    expected = [math.log(3), -math.log(math.exp(2) / denominator), 100]
+    targets = torch.tensor([0, 2, 1])
+    loss = TASK.loss(LOGITS, targets)
+    assert loss.tolist() == pytest.approx(expected)
+    for row in range(3):
+        torch.testing.assert_close(TASK.loss(LOGITS[row : row + 1], targets[row : row + 1])[0], loss[row])
+
+
+def test_predict():
+    predictions = TASK.predict(LOGITS[1:])
+    assert predictions.tolist() == [1, 0]
+    assert predictions.dtype == torch.int64
+    TASK.check_targets(predictions, 2)
+
+
+def test_top1():
+    (name, metric), *_ = TASK.metrics.items()
+    assert (name, metric.range, metric.proportion) == ("top1", 1, True)
+    scores = metric.per_image(torch.tensor([0, 1, 2]), torch.tensor([0, 2, 2]))
+    assert scores.tolist() == [1, 0, 1]
+    assert scores.is_floating_point()
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3), (3,), (3, 3, 1)])
+def test_wrong_outputs(shape):
+    TASK.check_outputs(LOGITS, 3)
+    with pytest.raises(InputError, match=r"logits of shape \(3, 3\)"):
+        TASK.check_outputs(torch.zeros(shape), 3)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_outputs_that_are_not_finite(value):
+    broken = LOGITS.clone()
+    broken[1, 2] = broken[1, 0] = value
+    with pytest.raises(InputError, match="finite logits, got NaN or infinity for 1 of 3 images"):
+        TASK.check_outputs(broken, 3)
+
+
+@pytest.mark.parametrize(
+    ("targets", "complaint"),
+    [
+        (torch.tensor([0, 1, 3]), r"labels in 0\.\.2, got labels in 0\.\.3"),
+        (torch.tensor([0, -1, 2]), r"labels in -1\.\.2"),
+        (torch.tensor([0, 1]), r"shape \(3,\)"),
+        (torch.tensor([[0], [1], [2]]), r"shape \(3,\)"),
+        (torch.tensor([0.0, 1.0, 2.0]), "int64 labels"),
+        (torch.tensor([0, 1, 2], dtype=torch.int32), "int64 labels"),
+        (torch.eye(3), "int64 labels"),
+    ],
+)
+def test_wrong_targets(targets, complaint):
+    TASK.check_targets(torch.tensor([0, 1, 2]), 3)
+    with pytest.raises(InputError, match=complaint):
+        TASK.check_targets(targets, 3)
+
+
+@pytest.mark.parametrize("classes", [1, 0, -2])
+def test_too_few_classes(classes):
+    with pytest.raises(ConfigError, match=f"at least 2 classes, got {classes}"):
+        Recognition(classes=classes)
+
+
+def test_a_value_with_a_stable_identity():
+    assert Recognition(classes=3) == TASK != Recognition(classes=4)
+    assert repr(TASK) == "Recognition(classes=3)"
