@@ -21,9 +21,11 @@ class PGD(Attack):
     """`steps` steps of steepest ascent of the loss, projected onto the threat after each; the last point counts.
 
     `step_size` is in pixel space; None means 2.5 eps / steps, the paper's choice. `random_start` begins at a uniform
-    point of the ball, `restarts` repeats that, and per image the restart with the largest loss counts. With
-    `early_stop` an image costs nothing more once its prediction has left `y` (or reached it, where targeted); without
-    it the loss is driven on. Under `targeted` the loss towards `y` descends.
+    point of the ball, `restarts` repeats that; per image the restart counts that reached its goal with the largest
+    loss. Under `targeted` the loss towards `y` descends.
+
+    With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), which saves the
+    rest of its steps. It then lies just beyond this model's boundary: do not score it through another system.
     """
 
     steps: int = 40
@@ -48,12 +50,13 @@ class PGD(Attack):
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         best = x.clone()
         best_gain = torch.full((len(x),), -torch.inf, device=x.device)
+        fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         todo = torch.arange(len(x), device=x.device)
         for restart in range(self.restarts):
-            draws = rng.fork(restart)[todo]
-            point, gain, reached = self._ascend(model, x[todo], y[todo], draws)
-            better = gain > best_gain[todo]
-            best[todo[better]], best_gain[todo[better]] = point[better], gain[better]
+            point, gain, reached = self._ascend(model, x[todo], y[todo], rng.fork(restart)[todo])
+            better = (reached & ~fooled[todo]) | ((reached == fooled[todo]) & (gain > best_gain[todo]))
+            rows = todo[better]
+            best[rows], best_gain[rows], fooled[rows] = point[better], gain[better], reached[better]
             if self.early_stop:
                 todo = todo[~reached]
             if not len(todo):
@@ -61,7 +64,7 @@ class PGD(Attack):
         return best
 
     def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """The last iterate of every image, its gain (signed loss, infinite once reached), and whether it got there."""
+        """The last iterate of every image, its loss (negated where targeted), and whether it got there."""
         threat, sign = self.threat, -1.0 if self.targeted else 1.0
         step = self.step_size or 2.5 * self.eps / max(self.steps, 1)
         start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
@@ -79,9 +82,7 @@ class PGD(Attack):
             z[active] = threat.project(moved, x[active])
         with torch.no_grad():
             outputs = model.logits(z, rng=draws.fork(self.steps))
-        reached = self._reached(model, outputs, y)
-        gain = sign * model.task.loss(outputs, y)
-        return z, gain.masked_fill(reached, torch.inf), reached
+        return z, sign * model.task.loss(outputs, y), self._reached(model, outputs, y)
 
     def _reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
         changed = model.task.predict(outputs) != y

@@ -11,6 +11,7 @@ from .defense import InputTransform as InputTransform
 from .errors import BudgetError as BudgetError
 from .errors import ConfigError as ConfigError
 from .errors import FoolbenchError as FoolbenchError
+from .errors import GradientError as GradientError
 from .errors import InputError as InputError
 from .errors import OutputError as OutputError
 from .errors import UnknownNameError as UnknownNameError

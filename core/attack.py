@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .errors import ConfigError
+from .errors import BudgetError, ConfigError
 from .images import check_images
 from .model import Model
 from .norms import Norm
@@ -67,7 +67,8 @@ class Attack(_Budgeted, ABC):
             y = model.predict(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
         x = x.detach()
-        x_adv = self.perturb(model, x, y, rng=draws).detach()
+        with torch.enable_grad():  # also for callers who have switched gradients off
+            x_adv = self.perturb(model, x, y, rng=draws).detach()
         return self.threat.enforce(x_adv.clamp(0, 1), x)
 
     @abstractmethod
@@ -108,7 +109,12 @@ class UniversalAttack(_Budgeted, ABC):
         """Search for a perturbation of one image's shape. Raises InputError for validation images the model refuses."""
         check_images(data.validation, model.shape)
         draws = as_draws(rng, 1, data.validation.device)
-        delta = self.search(model, data, rng=draws).detach()
+        with torch.enable_grad():
+            delta = self.search(model, data, rng=draws).detach()
+        if delta.shape != data.validation.shape[1:]:
+            raise BudgetError(
+                f"Expected a perturbation of shape {tuple(data.validation.shape[1:])}, got {tuple(delta.shape)}."
+            )
         return Perturbation(delta=delta.cpu(), threat=self.threat, source=f"{self!r} on {model.name} {model.sha}")
 
     @abstractmethod

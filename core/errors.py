@@ -5,6 +5,7 @@
     ├── ConfigError        a parameter, budget or recipe that makes no sense                   (also a ValueError)
     │   └── UnknownNameError   a name that nothing is registered under                         (also a LookupError)
     ├── BudgetError        an attack left its threat model
+    ├── GradientError      a gradient that is not finite, which no attack can follow
     ├── WeightsError       a weights or perturbation file that is missing, corrupt or does not fit
     └── OutputError        results that cannot be written or read back
 
@@ -39,6 +40,10 @@ class UnknownNameError(ConfigError, LookupError):
 
 class BudgetError(FoolbenchError):
     """An attack returned images outside its threat model."""
+
+
+class GradientError(FoolbenchError):
+    """A gradient that is not finite, which no attack can follow."""
 
 
 class WeightsError(FoolbenchError):

@@ -19,6 +19,7 @@ from .task import Task
 class Transform(Protocol):
     """What can stand before a network. `randomized`: two evaluations of one image may differ."""
 
+    differentiable: ClassVar[bool]
     randomized: ClassVar[bool]
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
@@ -58,20 +59,17 @@ class Model:
         name: str | None = None,
         channels_last: bool = False,
     ) -> None:
-        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.net = _without_inplace(copy.deepcopy(net)).eval().requires_grad_(False)
         self.task = task
-        self.shape = shape
+        self.shape = _with_channels(shape, mean, std)
         self.name = name or type(net).__name__
         self.passes = Passes()
         self.feature_names = tuple(features)
         self.transforms: tuple[Transform, ...] = ()
-        self.mean = _per_channel("mean", mean, shape[0])
-        self.std = _per_channel("std", std, shape[0])
+        self._normalization = _Normalization(mean, std, self.shape[0])
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self._memory_format)
         self.to(self.device)
-        if self.std is not None and not bool((self.std > 0).all()):
-            raise ConfigError(f"Expected every std > 0, got {list(std or ())}.")
         modules = dict(self.net.named_modules())
         missing = [feature for feature in self.feature_names if feature not in modules]
         if missing:
@@ -88,9 +86,13 @@ class Model:
     def to(self, device: torch.device | str) -> "Model":
         """Move the network in place."""
         self.net.to(device)
-        self.mean = None if self.mean is None else self.mean.to(device)
-        self.std = None if self.std is None else self.std.to(device)
+        self._normalization.to(device)
         return self
+
+    @property
+    def mean_image(self) -> Tensor:
+        """The pixels, shape (C, 1, 1) or (1, 1, 1), that normalisation maps to zero."""
+        return self._normalization.mean[0]
 
     def behind(self, transform: Transform) -> "Model":
         """The defended system: this model, sharing its network, with images transformed before it sees them."""
@@ -116,7 +118,7 @@ class Model:
         for key, tensor in self.net.state_dict().items():
             digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        digest.update(f"{_values(self.mean)}{_values(self.std)}{self.task}".encode())
+        digest.update(f"{self._normalization}{self.task}".encode())
         return digest.hexdigest()[:16]
 
     def check(self, x: Tensor) -> None:
@@ -174,10 +176,7 @@ class Model:
             streams = as_draws(rng, len(x), x.device)
             for place, transform in enumerate(self.transforms):
                 x = transform.transform(x, rng=streams.fork((place, transform)))
-        x = x.contiguous(memory_format=self._memory_format)
-        if self.mean is not None:
-            x = x - self.mean
-        return x if self.std is None else x / self.std
+        return self._normalization(x.contiguous(memory_format=self._memory_format))
 
     def _count_backward(self, outputs: Tensor) -> Tensor:
         if outputs.requires_grad:
@@ -188,16 +187,46 @@ class Model:
         self.passes.backwards += len(gradient)
 
 
-def _per_channel(what: str, values: Sequence[float] | None, channels: int | None) -> Tensor | None:
-    if values is None:
-        return None
+class _Normalization(nn.Module):
+    """(x - mean) / std per channel."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None, channels: int | None) -> None:
+        super().__init__()
+        self.register_buffer("mean", _per_channel("mean", mean or [0.0], channels))
+        self.register_buffer("std", _per_channel("std", std or [1.0], channels))
+        if not bool((self.std > 0).all()):
+            raise ConfigError(f"Expected every std > 0, got {self.std.flatten().tolist()}.")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def extra_repr(self) -> str:
+        return f"{self.mean.flatten().tolist()}, {self.std.flatten().tolist()}"
+
+
+def _per_channel(what: str, values: Sequence[float], channels: int | None) -> Tensor:
     if channels is not None and len(values) not in (1, channels):
         raise ConfigError(f"Expected {what} with 1 or {channels} values, got {len(values)}.")
     return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 
-def _values(tensor: Tensor | None) -> list[float] | None:
-    return None if tensor is None else tensor.flatten().tolist()
+def _with_channels(
+    shape: tuple[int | None, int | None, int | None], mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[int | None, int | None, int | None]:
+    """A normalisation of several channels says how many there are: one channel would silently broadcast to them."""
+    channels = max(len(mean or ()), len(std or ()))
+    return (channels, *shape[1:]) if shape[0] is None and channels > 1 else shape
+
+
+def _without_inplace(net: nn.Module) -> nn.Module:
+    """An in-place ReLU would overwrite the features of the layer before it."""
+    for module in net.modules():
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False  # pyright: ignore[reportArgumentType] (a flag, neither tensor nor module)
+    return net
 
 
 def _keep(found: dict[str, Tensor], name: str) -> Callable[[nn.Module, object, Tensor], None]:

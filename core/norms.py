@@ -44,7 +44,9 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """The direction of unit norm along which a linear function with this gradient grows fastest."""
     if norm == "linf":
         return gradient.sign()
-    return gradient / per_row(size(gradient, "l2").clamp_min(_TINY), gradient)
+    largest = per_row(size(gradient, "linf").clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+    scaled = gradient / largest  # squares of 1e-25 or 1e25 would leave float32
+    return scaled / per_row(size(scaled, "l2").clamp_min(_TINY), gradient)
 
 
 def random_point(draws: Draws, shape: tuple[int, ...], norm: Norm, eps: float) -> Tensor:

@@ -53,6 +53,8 @@ class Registry(Generic[T]):
                 raise UnknownNameError(f"parameter of {self.kind} {name}:", key, known)
         try:
             return TypeAdapter(cast(type[T], cls)).validate_python(dict(parameters))
+        except TypeError as error:  # an abstract class, say
+            raise ConfigError(f"{self.kind} {name} cannot be made: {error}.") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(["", *map(str, first["loc"])])

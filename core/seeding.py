@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .errors import InputError
+
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit number, like the two below
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
@@ -94,6 +96,8 @@ def as_draws(rng: "Draws | torch.Generator | int | None", samples: int, device: 
     A generator is advanced by one number, so that a second call with it draws anew.
     """
     if isinstance(rng, Draws):
+        if len(rng) != samples:
+            raise InputError(f"Expected one random stream for each of {samples} images, got {len(rng)}.")
         return rng
     if isinstance(rng, torch.Generator):
         rng = int(torch.randint(2**62, (), generator=rng, device=rng.device))

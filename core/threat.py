@@ -21,7 +21,7 @@ def parse_eps(eps: float | str) -> float:
     """
     try:
         value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
-    except (ValueError, ZeroDivisionError, TypeError):
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         raise ConfigError(f'Expected eps to be a number or a fraction such as "8/255", got {eps!r}.') from None
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(
@@ -49,7 +49,12 @@ class Threat:
         return (x + project(x_adv - x, self.norm, self.eps)).clamp(0, 1)
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """Undo an excess that rounding explains. Raises BudgetError for more, for NaN and for a changed shape."""
+        """`x_adv` with an excess undone that rounding explains. Raises BudgetError like `check`."""
+        self.check(x_adv, x)
+        return self.project(x_adv, x)
+
+    def check(self, x_adv: Tensor, x: Tensor) -> None:
+        """Raise BudgetError for an excess that rounding does not explain, for NaN, and for a changed shape."""
         if x_adv.shape != x.shape:
             raise BudgetError(f"The attack returned shape {tuple(x_adv.shape)} for images {tuple(x.shape)}.")
         excess = float((size(x_adv - x, self.norm) - self.eps).max())
@@ -58,4 +63,3 @@ class Threat:
         low, high = float(x_adv.min()), float(x_adv.max())
         if low < -ROUNDING or high > 1 + ROUNDING:
             raise BudgetError(f"The attack returned pixels in [{low:.4g}, {high:.4g}], outside [0, 1].")
-        return self.project(x_adv, x)

@@ -1,7 +1,6 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,49 +24,60 @@ from .scoring import Shard
 
 @dataclass(frozen=True, kw_only=True)
 class Crafter:
-    """One attack on one model. `key` names the job by content, so what lies under it can be used again.
+    """One attack on one model.
 
-    Image attacks keep their shards under `folder`/adversarial, universal ones their perturbation, as data and as a
-    picture, under `folder`/perturbations.
+    `key` names the job by content, so what lies under it can be used again; `stream` names its random streams. Image
+    attacks keep their shards under `folder`/adversarial, universal ones their perturbation, as data and as a picture,
+    under `folder`/perturbations.
     """
 
     model: Model
     attack: Attack | UniversalAttack
     key: str
+    stream: str
     label: str
     seed: int
     storage: Literal["float32", "uint8"]
     folder: Path
 
-    def perturbation(self, data: Callable[[], CraftingData]) -> tuple[Perturbation, Costs | None]:
-        """The universal perturbation, and what it cost where it was crafted just now."""
+    @property
+    def _path(self) -> Path:
+        return self.folder / "perturbations" / f"{self.label}-{self.key}.safetensors"
+
+    def kept(self) -> Perturbation | None:
+        """The universal perturbation of an earlier run."""
+        return Perturbation.load(self._path) if self._path.exists() else None
+
+    def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
+        """A universal perturbation, and what it cost."""
         assert isinstance(self.attack, UniversalAttack)
-        path = self.folder / "perturbations" / f"{self.label}-{self.key}.safetensors"
-        if path.exists():
-            return Perturbation.load(path), None
-        rng = Draws.of(self.seed, self.key, samples=[0], device=self.model.device)
+        rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
         with _Meter(self.model) as meter:
-            found = self.attack.craft(self.model, data(), rng=rng)
-        found.save(path)
-        cv2.imwrite(str(path.with_suffix(".png")), found.picture().numpy()[:, :, ::-1])
+            found = self.attack.craft(self.model, data, rng=rng)
         return found, meter.costs
+
+    def keep(self, perturbation: Perturbation) -> None:
+        """As data, and as a picture beside it."""
+        perturbation.save(self._path)
+        cv2.imwrite(str(self._path.with_suffix(".png")), perturbation.picture().numpy()[:, :, ::-1])
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> tuple[Tensor, Costs]:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
-            return _stored(perturbation.apply(shard.x), shard.x, self.attack.threat, self.storage), Costs()
+            stored = _stored(perturbation.apply(shard.x), shard.x, self.attack.threat, self.storage)
+            return _as_images(stored), Costs()
         path = (
             self.folder / "adversarial" / self.key / f"{shard.samples.start:08d}-{shard.samples.stop:08d}.safetensors"
         )
         if path.exists():
             return _read(path, shard.x.device)
         assert isinstance(self.attack, Attack)
-        rng = Draws.of(self.seed, self.key, samples=shard.samples, device=shard.x.device)
+        rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
         with _Meter(self.model) as meter:
-            found = self.attack(self.model, shard.x, shard.y, rng=rng)
-        x_adv = _stored(found, shard.x, self.attack.threat, self.storage)
-        _write(path, x_adv, meter.costs, self.storage)
-        return x_adv, meter.costs
+            found = self.attack(self.model, shard.x, rng=rng)  # away from the model's own prediction: that is GFR
+        stored = _stored(found, shard.x, self.attack.threat, self.storage)
+        _write(path, stored, meter.costs)
+        return _as_images(stored), meter.costs
 
 
 class _Meter:
@@ -87,17 +97,23 @@ class _Meter:
 
 
 def _stored(x_adv: Tensor, x: Tensor, threat: Threat, storage: str) -> Tensor:
+    """What is kept: the images as they are, or the nearest uint8 images on the side of `x`."""
     x_adv = threat.enforce(x_adv, x)
     if storage == "float32":
         return x_adv
     levels = x_adv * 255
-    nearer = torch.where(x_adv > x, (levels + 1e-3).floor(), (levels - 1e-3).ceil())  # towards x: never out of budget
-    return threat.enforce(nearer.clamp(0, 255) / 255, x)
+    towards_x = torch.where(x_adv > x, (levels + 1e-3).floor(), (levels - 1e-3).ceil())
+    stored = towards_x.clamp(0, 255).to(torch.uint8)
+    threat.check(_as_images(stored), x)  # an x between the levels may leave no level within a tiny budget
+    return stored
 
 
-def _write(path: Path, x_adv: Tensor, costs: Costs, storage: str) -> None:
-    data = (x_adv * 255).round().to(torch.uint8) if storage == "uint8" else x_adv
-    tensors = {"x_adv": data.cpu().contiguous(), "costs": torch.tensor(costs, dtype=torch.float64)}
+def _as_images(stored: Tensor) -> Tensor:
+    return stored.float() / 255 if stored.dtype == torch.uint8 else stored
+
+
+def _write(path: Path, stored: Tensor, costs: Costs) -> None:
+    tensors = {"x_adv": stored.cpu().contiguous(), "costs": torch.tensor(costs, dtype=torch.float64)}
     write_whole(path, save(tensors))
 
 
@@ -107,4 +123,4 @@ def _read(path: Path, device: torch.device) -> tuple[Tensor, Costs]:
             data, costs = stored.get_tensor("x_adv").to(device), Costs(*stored.get_tensor("costs").tolist())
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"The cached adversarial images {path} cannot be read: {error}; delete the file.") from None
-    return (data.float() / 255 if data.dtype == torch.uint8 else data), costs
+    return _as_images(data), costs

@@ -16,7 +16,7 @@ from .plugins import REGISTRIES, load_plugins
 from .progress import Progress
 from .recipe import Recipe, load_recipe, shipped_recipes
 from .report import terminal
-from .results import Results, choose_device, new_run_name
+from .results import Results, choose_device, read_manifest
 from .run import run as run_recipe
 from .train import train as train_entry
 
@@ -67,9 +67,7 @@ def run(
     with Results(folder) as results:
         try:
             with Progress(console, _images(loaded), loaded.name) as progress:
-                facts = run_recipe(
-                    loaded, results.ledger, folder, device=device, progress=progress, name=new_run_name()
-                )
+                facts = run_recipe(loaded, results.ledger, folder, device=device, progress=progress)
         except KeyboardInterrupt:
             console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
             raise typer.Exit(130) from None
@@ -83,13 +81,14 @@ def run(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The folder of an earlier run.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of an earlier run.")], plugin: Plugins = None
+) -> None:
     """Make the tables of an earlier run anew from its ledger."""
-    if not folder.is_dir():
-        raise typer.BadParameter(f"expected the folder of a run, found none at {folder}")
-    load_plugins([])
+    load_plugins(plugin or [])
+    recipe, facts = read_manifest(folder)
     with Results(folder) as results:
-        console.print(terminal(results.refresh(*results.manifest())))
+        console.print(terminal(results.refresh(recipe, facts)))
 
 
 @app.command()

@@ -1,17 +1,36 @@
 """The grid that a recipe spans: jobs that craft, cells that score, each a frozen value whose hash names it."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 from ..core.attack import Attack, UniversalAttack
 from ..core.defense import Defense
+from ..core.model import Model
 from .recipe import Recipe
 
 NO_DEFENSE = "none"
+
+Identity = dict[str, Any]
+"""What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
+
+
+def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
+    """`model` is None where it could not be loaded. How many samples, and in what batches, does not matter."""
+    return {
+        "data": fingerprint,
+        "model_sha": "" if model is None else model.sha,
+        "features": [] if model is None else list(model.feature_names),
+        "seed": recipe.seed,
+        "storage": recipe.storage,
+        "draws": recipe.draws,
+        "foolbench": version("foolbench"),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +41,14 @@ class Job:
     attack_name: str
     attack: Attack | UniversalAttack
 
-    def key(self, context: dict[str, Any]) -> str:
-        return _digest(context, self.model, self.attack_name, asdict(self.attack))
+    @property
+    def stream(self) -> str:
+        """Names the job's random streams. Storage, versions and weights stay out of it: such runs can be compared."""
+        return digest(self.model, self.attack_name, asdict(self.attack))
+
+    def key(self, identity: Identity) -> str:
+        crafting = {fact: value for fact, value in identity.items() if fact != "draws"}
+        return digest(crafting, self.stream, _source(self.attack))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +64,9 @@ class Cell:
     def defense_parameters(self) -> dict[str, Any]:
         return {} if self.defense is None else asdict(self.defense)
 
-    def key(self, context: dict[str, Any]) -> str:
-        return _digest(self.job.key(context), self.defense_name, self.defense_parameters, self.knowledge)
+    def key(self, identity: Identity) -> str:
+        defense = [self.defense_name, self.defense_parameters, _source(self.defense)]
+        return digest(self.job.key(identity), defense, self.knowledge, identity["draws"])
 
 
 def systems(recipe: Recipe) -> list[tuple[str, Defense | None]]:
@@ -56,17 +82,13 @@ def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
         yield job, [Cell(job=job, defense_name=name, defense=defense) for name, defense in systems(recipe)]
 
 
-def context(recipe: Recipe, fingerprint: str, model_sha: str) -> dict[str, Any]:
-    """What decides the numbers of a cell beside the cell itself. Sample count and batch size do not."""
-    return {
-        "data": fingerprint,
-        "model_sha": model_sha,
-        "seed": recipe.seed,
-        "draws": recipe.draws,
-        "storage": recipe.storage,
-        "foolbench": version("foolbench"),
-    }
-
-
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """Short hash of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _source(plugged: object) -> str:
+    """Hash of the file that defines an attack or a defense: an edited one is another one."""
+    if plugged is None:
+        return ""
+    return hashlib.sha256(Path(inspect.getfile(type(plugged))).read_bytes()).hexdigest()[:16]

@@ -86,7 +86,9 @@ class Ledger:
         try:
             with self._connection:
                 yield self._connection
-        except sqlite3.OperationalError as error:
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # a score that is no number: the fault of what is written, not of the ledger
+        except sqlite3.Error as error:
             raise OutputError(f"The ledger {self._path} cannot be written: {error}.") from None
 
     def finished(self, cell: str) -> set[int]:
@@ -101,10 +103,11 @@ class Ledger:
         query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? AND sample < ? ORDER BY sample"
         return pd.read_sql_query(query, self._connection, params=[cell, metric, samples])
 
-    def costs(self, job: str) -> Costs:
-        """Of crafting a universal perturbation; zero for image attacks, whose costs stand at their images."""
+    def costs(self, job: str) -> Costs | None:
+        """Of crafting a universal perturbation; those of an image attack stand at its images."""
         row = self._connection.execute("SELECT forwards, backwards, seconds FROM crafting WHERE job = ?", (job,))
-        return Costs(*(row.fetchone() or ()))
+        found = row.fetchone()
+        return Costs(*found) if found else None
 
     def error(self, cell: str) -> str | None:
         row = self._connection.execute("SELECT message FROM errors WHERE cell = ?", (cell,)).fetchone()

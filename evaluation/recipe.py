@@ -31,7 +31,7 @@ class Named(BaseModel):
 class ThreatDefault(BaseModel):
     """The norm and budget of every attack that does not state its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     norm: Norm = "linf"
     eps: Eps
@@ -45,7 +45,7 @@ class Recipe(BaseModel):
     `batch_size` changes speed and memory only.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str
     version: int = 1
@@ -119,7 +119,8 @@ def _override(document: dict[str, Any], override: str) -> None:
 
 
 def _sentence(source: str, error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
+    misspelt_first = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = misspelt_first[0]
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         fields = ThreatDefault.model_fields if first["loc"][0] == "threat" else Recipe.model_fields
@@ -139,5 +140,13 @@ def _check_names(recipe: Recipe) -> None:
         )
     for name in recipe.models:
         models[name]  # raises where unknown
-    recipe.build_attacks()
+    for attack in recipe.build_attacks():
+        if isinstance(attack, Attack) and attack.targeted:
+            raise ConfigError(
+                f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
+            )
     recipe.build_defenses()
+    for kind, entries in {"models": recipe.models, "attacks": recipe.attacks, "defenses": recipe.defenses}.items():
+        twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]
+        if twice:
+            raise ConfigError(f"The recipe lists {twice[0]!r} twice among its {kind}; leave one out.")

@@ -20,7 +20,7 @@ from ..core.registry import datasets
 from .ledger import Ledger
 from .recipe import Recipe
 from .report import markdown
-from .table import Facts, leaderboard
+from .table import Facts, leaderboard, run_name
 
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
@@ -57,22 +57,6 @@ class Results:
         self._write("leaderboard.md", markdown(table))
         return table
 
-    def manifest(self) -> tuple[Recipe, Facts]:
-        """What ran here before. Raises OutputError where there is no manifest that can be read."""
-        path = self.folder / "manifest.json"
-        try:
-            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            recipe = Recipe.model_validate(manifest["recipe"])
-            facts = Facts(
-                run=manifest["run"],
-                fingerprint=manifest["data_fingerprint"],
-                task=datasets[recipe.dataset]().task,
-                model_shas=manifest["model_shas"],
-            )
-        except (OSError, KeyError, ValueError) as error:
-            raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
-        return recipe, facts
-
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name
         try:
@@ -81,8 +65,19 @@ class Results:
             raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
 
 
-def new_run_name() -> str:
-    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
+    """What ran in a folder before. Raises OutputError where there is no manifest that can be read."""
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(manifest["recipe"])
+        facts = Facts(task=datasets[recipe.dataset]().task, identities=manifest["identities"])
+        missing = [model for model in recipe.models if model not in facts.identities]
+        if missing:
+            raise KeyError(missing[0])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
+    return recipe, facts
 
 
 def choose_device(device: str) -> str:
@@ -90,7 +85,7 @@ def choose_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"Expected --device auto, cpu or a GPU of this machine, got {device!r}: {reason}.") from None
@@ -99,11 +94,11 @@ def choose_device(device: str) -> str:
 
 def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
     return {
-        "run": facts.run,
+        "run": run_name(recipe, facts),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "recipe": recipe.model_dump(mode="json"),
-        "data_fingerprint": facts.fingerprint,
-        "model_shas": dict(facts.model_shas),
+        "identities": dict(facts.identities),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "commit": _commit(),
         "hardware": {

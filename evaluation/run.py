@@ -3,20 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..core.attack import CraftingData, UniversalAttack
 from ..core.dataset import Dataset
+from ..core.errors import ConfigError, OutputError
 from ..core.model import Model
 from ..core.perturbation import Perturbation
 from ..core.registry import datasets, models
 from ..datasets.substitutes import substitute_images
 from .adversarial import Crafter
-from .grid import Cell, Job, cells, context
-from .ledger import Ledger
-from .progress import Progress
+from .grid import Cell, Identity, Job, cells, identity
+from .ledger import Costs, Ledger
+from .progress import Progress, Step
 from .recipe import Recipe
 from .scoring import Shard, System
 from .table import Facts
@@ -27,41 +28,55 @@ TRAINING_IMAGES = 512
 """How many training images a data prior draws from."""
 
 
-def run(recipe: Recipe, ledger: Ledger, folder: Path, *, device: str, progress: Progress, name: str) -> Facts:
+def run(recipe: Recipe, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> Facts:
     """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
     dataset = datasets[recipe.dataset]()
-    shas = {}
-    for model_name in recipe.models:
+    identities = {}
+    for name in recipe.models:
         try:
-            model = models[model_name]().to(device)
+            model = _load(name, dataset, device)
+            identities[name] = identity(recipe, dataset.fingerprint, model)
         except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
-            shas[model_name] = ""
-            _fail(ledger, recipe, model_name, context(recipe, dataset.fingerprint, ""), error)
-            progress.main.advance(recipe.samples * sum(len(row) for _, row in cells(recipe, model_name)))
+            identities[name] = identity(recipe, dataset.fingerprint, None)
+            for cell in (cell for _, row in cells(recipe, name) for cell in row):
+                ledger.write_error(cell.key(identities[name]), _message(error))
+                progress.main.advance(recipe.samples)
             continue
-        shas[model_name] = model.sha
-        identity = context(recipe, dataset.fingerprint, model.sha)
         part = ModelRun(
             recipe=recipe,
             dataset=dataset,
-            name=model_name,
+            name=name,
             model=model,
-            identity=identity,
+            identity=identities[name],
             ledger=ledger,
             folder=folder,
         )
         part.run(progress)
-    return Facts(run=name, fingerprint=dataset.fingerprint, task=dataset.task, model_shas=shas)
+    return Facts(task=dataset.task, identities=identities)
 
 
-def _fail(ledger: Ledger, recipe: Recipe, model: str, identity: dict[str, Any], error: Exception) -> None:
-    for _, row in cells(recipe, model):
-        for cell in row:
-            ledger.write_error(cell.key(identity), _message(error))
+def _load(name: str, dataset: Dataset, device: str) -> Model:
+    model = models[name]()
+    if not isinstance(model, Model):
+        raise ConfigError(f"Expected model {name} to be a foolbench.core.Model, got {type(model).__name__}.")
+    if model.task != dataset.task:
+        raise ConfigError(f"{name} does {model.task}, but {dataset.name} asks for {dataset.task}.")
+    return model.to(device)
 
 
 def _message(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+@dataclass
+class Pending:
+    """A cell, and the samples that it still lacks."""
+
+    cell: Cell
+    key: str
+    samples: set[int]
 
 
 @dataclass(kw_only=True)
@@ -72,58 +87,62 @@ class ModelRun:
     dataset: Dataset
     name: str
     model: Model
-    identity: dict[str, Any]
+    identity: Identity
     ledger: Ledger
     folder: Path
     _systems: dict[str, System] = field(default_factory=dict)
 
     def run(self, progress: Progress) -> None:
+        wanted = set(range(self.recipe.samples))
         for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
-            done = {cell: self.ledger.finished(cell.key(self.identity)) for cell in row}
-            wanted = set(range(self.recipe.samples))
-            missing = {cell: wanted - samples for cell, samples in done.items()}
-            progress.main.advance(sum(len(wanted) - len(samples) for samples in missing.values()))
-            if any(missing.values()):
-                self._run_job(job, missing, progress)
+            keys = [cell.key(self.identity) for cell in row]
+            todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
+            progress.main.advance(sum(len(wanted) - len(pending.samples) for pending in todo))
+            waiting = [pending for pending in todo if pending.samples]
+            if waiting:
+                self._run_job(job, waiting, progress)
 
-    def _run_job(self, job: Job, missing: dict[Cell, set[int]], progress: Progress) -> None:
+    def _run_job(self, job: Job, waiting: list[Pending], progress: Progress) -> None:
+        """Where the attack fails all its cells fail, where a defense fails its own does."""
         try:
             crafter = self._crafter(job)
             perturbation = self._perturbation(job, crafter, progress)
-        except Exception as error:  # noqa: BLE001 (an attack that fails costs its own cells only)
-            self._drop(missing, list(missing), error, progress)
-            return
-        for shard in self._shards():
-            waiting = [cell for cell, samples in missing.items() if samples.intersection(shard.samples)]
-            if not waiting:
-                continue
-            try:
+            for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
-            except Exception as error:  # noqa: BLE001 (as above)
-                self._drop(missing, list(missing), error, progress)
-                return
-            for cell in waiting:
-                try:
-                    purpose = f"adversarial {job.key(self.identity)}"
-                    scores = self._system(cell).score(shard, x_adv, purpose, costs)
-                except Exception as error:  # noqa: BLE001 (a defense that fails costs its own cell only)
-                    self._drop(missing, [cell], error, progress)
-                    continue
-                self.ledger.write(cell.key(self.identity), scores)
-                progress.main.advance(len(missing[cell].intersection(shard.samples)))
-                missing[cell] -= set(shard.samples)
+                for pending in list(waiting):
+                    try:
+                        self._score(pending, shard, x_adv, costs, progress)
+                    except OutputError:
+                        raise
+                    except Exception as error:  # noqa: BLE001 (whatever a defense raises is its cell's message)
+                        self._fail(pending, error, progress)
+                        waiting.remove(pending)
+        except OutputError:
+            raise  # no cell's fault: nothing can be recorded any more
+        except Exception as error:  # noqa: BLE001 (whatever an attack raises is its cells' message)
+            for pending in waiting:
+                self._fail(pending, error, progress)
 
-    def _drop(self, missing: dict[Cell, set[int]], failed: list[Cell], error: Exception, progress: Progress) -> None:
-        for cell in failed:
-            left = missing.pop(cell)
-            if left:
-                self.ledger.write_error(cell.key(self.identity), _message(error))
-                progress.main.advance(len(left))
+    def _score(self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, progress: Progress) -> None:
+        missing = pending.samples.intersection(shard.samples)
+        if missing:
+            purpose = f"adversarial {pending.cell.job.stream}"
+            self.ledger.write(pending.key, self._system(pending.cell).score(shard, x_adv, purpose, costs))
+            progress.main.advance(len(missing))
+            pending.samples -= missing
 
-    def _shards(self) -> Iterator[Shard]:
+    def _fail(self, pending: Pending, error: Exception, progress: Progress) -> None:
+        if pending.samples:
+            self.ledger.write_error(pending.key, _message(error))
+            progress.main.advance(len(pending.samples))
+
+    def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
+        """The shards that some cell waits for."""
         for start in range(0, self.recipe.samples, self.recipe.batch_size):
             stop = min(start + self.recipe.batch_size, self.recipe.samples)
+            if not any(pending.samples.intersection(range(start, stop)) for pending in waiting):
+                continue
             x, y = self.dataset.load(start, stop)
             yield Shard(samples=range(start, stop), x=x.to(self.model.device), y=y.to(self.model.device))
 
@@ -140,6 +159,7 @@ class ModelRun:
             model=self.model,
             attack=job.attack,
             key=job.key(self.identity),
+            stream=job.stream,
             label=f"{job.model.replace(':', '-')}-{job.attack_name}",
             seed=self.recipe.seed,
             storage=self.recipe.storage,
@@ -147,24 +167,26 @@ class ModelRun:
         )
 
     def _perturbation(self, job: Job, crafter: Crafter, progress: Progress) -> Perturbation | None:
+        """Of a universal attack: the kept one where its costs are known too, else a new one."""
         if not isinstance(job.attack, UniversalAttack):
             return None
+        kept = crafter.kept()
+        if kept is not None and self.ledger.costs(crafter.key) is not None:
+            return kept
         with progress.step(f"  crafting {job.attack_name}, prior: {job.attack.prior}", 1, "iterations") as step:
-
-            def show(done: int, limit: int, best: float) -> None:
-                step.at(done, limit, f"iterations, fools {100 * best:.0f}% of the substitutes")
-
-            def training() -> torch.Tensor:
-                with progress.step("  training images", TRAINING_IMAGES, "images") as images_step:
-                    images, _ = self.dataset.training(TRAINING_IMAGES, images_step.advance)
-                return (images.float() / 255).to(self.model.device)
-
-            def data() -> CraftingData:
-                substitutes = substitute_images(SUBSTITUTES, self.dataset.shape, seed=self.recipe.seed)
-                on_device = substitutes.to(self.model.device)
-                return CraftingData(validation=on_device, load_training=training, progress=show)
-
-            perturbation, costs = crafter.perturbation(data)
-        if costs is not None:
-            self.ledger.write_costs(crafter.key, costs)
+            perturbation, costs = crafter.craft(self._crafting_data(progress, step))
+        self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
+        crafter.keep(perturbation)
         return perturbation
+
+    def _crafting_data(self, progress: Progress, step: Step) -> CraftingData:
+        def show(done: int, limit: int, best: float) -> None:
+            step.at(done, limit, f"iterations, fools {100 * best:.0f}% of the substitutes")
+
+        def training() -> torch.Tensor:
+            with progress.step("  training images", TRAINING_IMAGES, "images") as images_step:
+                images, _ = self.dataset.training(TRAINING_IMAGES, images_step.advance)
+            return (images.float() / 255).to(self.model.device)
+
+        substitutes = substitute_images(SUBSTITUTES, self.dataset.shape, seed=self.recipe.seed)
+        return CraftingData(validation=substitutes.to(self.model.device), load_training=training, progress=show)

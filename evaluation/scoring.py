@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..core.errors import ConfigError
 from ..core.model import Model
 from ..core.norms import size
 from ..core.seeding import Draws
@@ -48,8 +49,18 @@ class System:
 
     def clean(self, shard: Shard) -> list[Tensor]:
         if shard.samples.start not in self._clean:
+            if not self._clean:
+                self._check_declaration(shard)
             self._clean[shard.samples.start] = self.predictions(shard.x, shard.samples, "clean")
         return self._clean[shard.samples.start]
+
+    def _check_declaration(self, shard: Shard) -> None:
+        """A system that says it is deterministic gets no floor: so it has to be."""
+        if not self.model.randomized:
+            with torch.no_grad():
+                first, second = self.model(shard.x), self.model(shard.x)
+            if not torch.equal(first, second):
+                raise ConfigError(f"{self.model} says randomized = False, but two evaluations of one image differ.")
 
     def score(self, shard: Shard, x_adv: Tensor, purpose: str, costs: Costs) -> list[Score]:
         """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ..core.task import Metric, Task
-from .grid import Cell, cells, context
-from .ledger import Ledger
+from .grid import Cell, Identity, cells, digest
+from .ledger import Costs, Ledger
 from .recipe import Recipe
 from .stats import estimate
 
@@ -54,22 +54,22 @@ COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a run learned by loading things: enough to find its cells in the ledger again.
+    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name."""
 
-    `run` names the run; `model_shas` holds the hash of every model, or "" where it could not be loaded.
-    """
-
-    run: str
-    fingerprint: str
     task: Task
-    model_shas: Mapping[str, str]
+    identities: Mapping[str, Identity]
+
+
+def run_name(recipe: Recipe, facts: Facts) -> str:
+    """The same for the same recipe on the same data and models."""
+    return digest(recipe.model_dump(mode="json"), dict(facts.identities))[:12]
 
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     """Rates in percent. A cell that failed, or was not reached, has an error and no numbers."""
     rows = []
     for model in recipe.models:
-        identity = context(recipe, facts.fingerprint, facts.model_shas[model])
+        identity = facts.identities[model]
         grid = [cell for _, row in cells(recipe, model) for cell in row]
         for name, metric in facts.task.metrics.items():
             undefended = _undefended_clean(grid, identity, name, recipe, ledger)
@@ -78,7 +78,7 @@ def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
 
 
 def _undefended_clean(
-    grid: list[Cell], identity: dict[str, Any], metric: str, recipe: Recipe, ledger: Ledger
+    grid: list[Cell], identity: Identity, metric: str, recipe: Recipe, ledger: Ledger
 ) -> float | None:
     for cell in grid:
         if cell.defense is None:
@@ -88,7 +88,7 @@ def _undefended_clean(
     return None
 
 
-def _scores(cell: Cell, identity: dict[str, Any], metric: str, recipe: Recipe, ledger: Ledger) -> pd.DataFrame | None:
+def _scores(cell: Cell, identity: Identity, metric: str, recipe: Recipe, ledger: Ledger) -> pd.DataFrame | None:
     """The scores of a finished cell."""
     scores = ledger.scores(cell.key(identity), metric, recipe.samples)
     return scores if len(scores) == recipe.samples else None
@@ -96,7 +96,7 @@ def _scores(cell: Cell, identity: dict[str, Any], metric: str, recipe: Recipe, l
 
 def _row(
     cell: Cell,
-    identity: dict[str, Any],
+    identity: Identity,
     name: str,
     metric: Metric,
     undefended: float | None,
@@ -107,7 +107,7 @@ def _row(
     attack = cell.job.attack
     row = {
         "recipe": f"{recipe.name}-v{recipe.version}",
-        "run": facts.run,
+        "run": run_name(recipe, facts),
         "task": type(facts.task).__name__.lower(),
         "dataset": recipe.dataset,
         "n": recipe.samples,
@@ -127,11 +127,11 @@ def _row(
     scores = _scores(cell, identity, name, recipe, ledger)
     if scores is None:
         return row | {"status": "error", "error": ledger.error(cell.key(identity)) or "not run yet"}
-    costs = ledger.costs(cell.job.key(identity))
+    costs = ledger.costs(cell.job.key(identity)) or Costs()
     return row | _numbers(scores, metric, undefended, costs) | {"flags": _flags(cell, recipe), "status": "ok"}
 
 
-def _numbers(scores: pd.DataFrame, metric: Metric, undefended: float | None, costs: Any) -> dict[str, Any]:
+def _numbers(scores: pd.DataFrame, metric: Metric, undefended: float | None, costs: Costs) -> dict[str, Any]:
     percent = 100 / metric.range
     fooled = estimate(scores.gfr, proportion=metric.proportion)
     robust = estimate(scores.robust / metric.range, proportion=metric.proportion)

@@ -62,7 +62,17 @@ class Entry:
         """The trained network. Raises WeightsError where the file is missing, corrupt or of another architecture."""
         net = self.build()
         load_weights(net, self.weights)
+        self._check_card()
         return self.wrap(net)
+
+    def _check_card(self) -> None:
+        path = self.weights.with_suffix(".json")
+        try:
+            expected = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+        except (OSError, ValueError, KeyError) as error:
+            raise WeightsError(f"Expected the model card of {self.name} at {path}, but: {error!r}.") from None
+        if hashlib.sha256(self.weights.read_bytes()).hexdigest() != expected:
+            raise WeightsError(f"{self.weights} is not the file that its model card {path.name} describes; reinstall.")
 
     def save(self, net: nn.Module, command: str, clean_top1: float) -> None:
         """Write the weights and the model card, each whole or not at all."""
@@ -93,6 +103,15 @@ def load_weights(net: nn.Module, path: Path) -> None:
 
 
 def register(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Give every network its name in recipes."""
     for entry in entries:
-        register_model(entry.name)(entry.load)
+        register_model(entry.name)(_loader(entry))
     return entries
+
+
+def _loader(entry: Entry) -> Callable[[], Model]:
+    def load() -> Model:
+        return entry.load()
+
+    load.__doc__ = f"{entry.net}, trained on {entry.dataset} ({entry.training_images:,} images)."
+    return load

@@ -40,6 +40,8 @@ class Recognition:
             raise InputError(f"Expected finite logits, got NaN or infinity for {broken} of {samples} images.")
 
     def check_targets(self, targets: Tensor, samples: int) -> None:
+        if not isinstance(targets, Tensor):
+            raise InputError(f"Expected labels as an int64 tensor, got {type(targets).__name__}.")
         if targets.dtype != torch.int64 or targets.shape != (samples,):
             raise InputError(
                 f"Expected int64 labels of shape ({samples},), got {targets.dtype} {tuple(targets.shape)}."

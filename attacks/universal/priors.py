@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as image_ops
 
 from ...core.attack import CraftingData, Prior
+from ...core.images import check_images
 from ...core.model import Model
 from ...core.seeding import Draws
 
@@ -23,7 +24,7 @@ POOL = 512
 def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -> Tensor:
     """Images (P, C, H, W) to add the perturbation to, in pixel space. `rng` has a single stream."""
     shape = data.validation.shape[1:]
-    mean = _mean_image(model, shape).to(data.validation.device)
+    mean = model.mean_image.to(data.validation.device).expand(shape)
     if prior == "none":
         return mean[None]  # the network's input is zero there: it sees the perturbation alone
     if prior == "range":
@@ -32,15 +33,11 @@ def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) ->
         sources = (mean[:, :1, :1] + RANGE_STD * noise).clamp(0, 1)[None]
     else:
         sources = data.load_training()
+        check_images(sources, (shape[0], None, None))
     chosen = rng.fork("sources").integers(len(sources), (POOL,))[0]
     per_image = Draws.of("augment", int(rng.fork("augment").bits()[0]), samples=range(POOL))
     augmented = [_augment(sources[int(row)], mean, per_image[i : i + 1]) for i, row in enumerate(chosen)]
     return torch.stack(augmented)
-
-
-def _mean_image(model: Model, shape: torch.Size) -> Tensor:
-    mean = torch.zeros(1, 1, 1) if model.mean is None else model.mean[0].cpu()
-    return mean.expand(shape).contiguous()
 
 
 def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
@@ -49,12 +46,11 @@ def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
     coins = draws.uniform((4,))[0] < 0.5
     scale = float(draws.uniform((), 0.75, 1.5)) if coins[0] else 1.0
     angle = (3, 5, 7, 10)[int(draws.integers(4))] * float(draws.signs()) if coins[1] else 0.0
-    inscribed = math.cos(math.radians(angle)) + abs(math.sin(math.radians(angle)))  # cut off by the rotation
-    size = [math.ceil(side * scale * inscribed) for side in (height, width)]
-    view = image_ops.resize(image, size, antialias=True)
+    wanted = [max(1, round(side * scale)) for side in (height, width)]
+    view = image_ops.resize(image, _before_rotation(wanted, angle) if angle else wanted, antialias=True)
     if angle:
         view = image_ops.rotate(view, angle, interpolation=image_ops.InterpolationMode.BILINEAR)
-        view = image_ops.center_crop(view, [math.floor(side * scale) for side in (height, width)])
+        view = image_ops.center_crop(view, wanted)
     if coins[2]:
         view = image_ops.horizontal_flip(view)
     if coins[3]:
@@ -67,3 +63,11 @@ def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
     left = int(draws.integers(view.shape[2] - columns + 1))
     canvas[:, :rows, :columns] = view[:, top : top + rows, left : left + columns]
     return canvas
+
+
+def _before_rotation(size: list[int], angle: float) -> list[int]:
+    """Height and width of an image that still covers `size` after a rotation by `angle` degrees."""
+    cos, sin = math.cos(math.radians(angle)), abs(math.sin(math.radians(angle)))
+    height, width = size
+    margin = 4  # bilinear interpolation mixes the black outside into the border
+    return [math.ceil(height * cos + width * sin) + margin, math.ceil(width * cos + height * sin) + margin]

@@ -34,6 +34,6 @@ ENTRIES = register(
         _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, Training(epochs=8)),
         _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, Training(epochs=8)),
         _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, Training(epochs=6)),
-        _entry("resnet", resnet.resnet, resnet.FEATURES, Training(epochs=6)),
+        _entry("resnet", resnet.resnet, resnet.FEATURES, Training(epochs=16, learning_rate=3e-3)),
     )
 )

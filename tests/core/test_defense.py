@@ -85,7 +85,7 @@ def test_the_model_itself_stays_as_it_is(model, images):
 def test_moving_the_defended_system_moves_all_of_the_model(model):
     normalised = Model(model.net, task=model.task, mean=(0.5,), std=(0.5,))
     Darker().defend(normalised).to("meta")
-    assert {normalised.device, normalised.mean.device, normalised.std.device} == {torch.device("meta")}
+    assert {normalised.device, normalised.mean_image.device} == {torch.device("meta")}
 
 
 def test_identity_tells_defenses_and_models_apart(model, linear_model):

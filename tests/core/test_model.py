@@ -99,7 +99,7 @@ def test_channels_last_changes_nothing_but_rounding(images):
 def test_broken_logits_are_no_prediction(images, value):
     net = small_net()
     net[5].bias.data[1] = value
-    with pytest.raises(InputError, match="finite logits.* for 5 of 5 images"):
+    with pytest.raises(InputError, match=r"finite logits.* for 5 of 5 images"):
         wrap(net).predict(images)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import foolbench.attacks
-import foolbench.defenses  # noqa: F401 (registers)
+import foolbench.defenses  # registers them
 import pytest
 from foolbench.attacks import PGD
 from foolbench.core import ConfigError, Registry, UnknownNameError, attacks, defenses

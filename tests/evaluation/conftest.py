@@ -55,7 +55,7 @@ def execute(tmp_path, quick_text, silent):
         recipe = load_recipe(str(path), list(overrides))
         results = Results(tmp_path / folder)
         try:
-            facts = run(recipe, results.ledger, results.folder, device="cpu", progress=silent, name=f"run-{folder}")
+            facts = run(recipe, results.ledger, results.folder, device="cpu", progress=silent)
             results.write(recipe, facts, "cpu")
         finally:
             results.ledger.close()

@@ -83,6 +83,24 @@ def mend(monkeypatch):
     return mend
 
 
+@pytest.fixture(scope="module")
+def memory():
+    return {}
+
+
+@pytest.fixture
+def unbroken(execute, mend, memory):
+    """`unbroken(toy)` is the table where nothing fails; each is made once."""
+
+    def unbroken(toy):
+        if toy not in memory:
+            mend()
+            memory[toy] = execute("whole", add=toy)
+        return memory[toy]
+
+    return unbroken
+
+
 def check_errors(table, failed):
     """Exactly the `failed` rows are errors, with a message and without a number."""
     assert (table.status == "error").tolist() == failed.tolist()
@@ -94,10 +112,9 @@ def check_errors(table, failed):
 
 
 @pytest.mark.parametrize("fault", TRANSFORMS)
-def test_a_broken_defense_costs_its_own_cells(execute, assert_same, mend, fault):
+def test_a_broken_defense_costs_its_own_cells(execute, assert_same, mend, unbroken, fault):
     toy = '[[defenses]]\nname = "toy"\n'
-    mend()
-    whole = execute("whole", add=toy)
+    whole = unbroken(toy)
     mend(transform=TRANSFORMS[fault])
     table = execute("out", add=toy)
     check_errors(table, table.defense == "toy")
@@ -118,10 +135,9 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ["toy", "toy-universal"])
 @pytest.mark.parametrize("fault", ATTACKS)
-def test_a_broken_attack_costs_its_own_cells(execute, assert_same, mend, fault, attack):
+def test_a_broken_attack_costs_its_own_cells(execute, assert_same, mend, unbroken, fault, attack):
     toy = f'[[attacks]]\nname = "{attack}"\n'
-    mend()
-    whole = execute("whole", add=toy)
+    whole = unbroken(toy)
     mend(perturb=ATTACKS[fault])
     table = execute("out", add=toy)
     check_errors(table, table.attack == attack)
@@ -167,10 +183,9 @@ def test_a_model_that_cannot_be_loaded_costs_its_own_cells(execute, assert_same,
     assert_same(again[again.model == "digits:convnet"].reset_index(drop=True), alone)
 
 
-def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(execute, assert_same, mend):
+def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(execute, assert_same, mend, unbroken):
     toy = '[[defenses]]\nname = "toy"\n'
-    mend()
-    whole = execute("whole", add=toy)
+    whole = unbroken(toy)
     mend(transform=lambda x: x if len(x) == 16 else x * torch.nan)
     table = execute("out", add=toy)  # 16 images, then 8
     check_errors(table, table.defense == "toy")

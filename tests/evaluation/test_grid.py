@@ -1,7 +1,11 @@
 """A cell's key names its content: it is stable, and differs where a number could differ."""
 
+import importlib.util
+import sys
+from types import SimpleNamespace
+
 import pytest
-from foolbench.evaluation.grid import NO_DEFENSE, cells, context, systems
+from foolbench.evaluation.grid import NO_DEFENSE, Cell, cells, identity, systems
 from foolbench.evaluation.recipe import load_recipe
 
 
@@ -9,10 +13,11 @@ from foolbench.evaluation.recipe import load_recipe
 def keys(recipe_file):
     """Keys of all cells of the recipe, with overrides and facts."""
 
-    def keys(*overrides, fingerprint="data", sha="weights"):
+    def keys(*overrides, fingerprint="data", sha="weights", features=("conv1",)):
         recipe = load_recipe(str(recipe_file), list(overrides))
-        identity = context(recipe, fingerprint, sha)
-        return [cell.key(identity) for _, row in cells(recipe, recipe.models[0]) for cell in row]
+        model = SimpleNamespace(sha=sha, feature_names=features)
+        facts = identity(recipe, fingerprint, model)
+        return [cell.key(facts) for _, row in cells(recipe, recipe.models[0]) for cell in row]
 
     return keys
 
@@ -37,6 +42,7 @@ def test_what_decides_no_number_leaves_the_keys(keys, override):
         {"overrides": ["models=['scenes:caffenet']"]},
         {"fingerprint": "other data"},
         {"sha": "other weights"},
+        {"features": ("conv2",)},
     ],
     ids=str,
 )
@@ -77,3 +83,24 @@ def test_the_bare_model_comes_first(recipe_file):
     named = systems(load_recipe(str(recipe_file)))
     assert named[0] == (NO_DEFENSE, None)
     assert [name for name, _ in named] == ["none", "bit-depth", "median"]
+
+
+def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file):
+    source = (
+        "from dataclasses import dataclass\nfrom foolbench.core import InputTransform\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Plain(InputTransform):\n"
+        "    differentiable = True\n    randomized = False\n    def transform(self, x, *, rng):\n        return {}\n"
+    )
+    plugin = tmp_path / "plain_plugin.py"
+    keys = []
+    for result in ("x", "x * 0"):
+        plugin.write_text(source.format(result))
+        spec = importlib.util.spec_from_file_location("plain_plugin", plugin)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "plain_plugin", module)
+        spec.loader.exec_module(module)
+        recipe = load_recipe(str(recipe_file))
+        facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=()))
+        job, _ = next(cells(recipe, recipe.models[0]))
+        keys.append(Cell(job=job, defense_name="plain", defense=module.Plain()).key(facts))
+    assert keys[0] != keys[1]

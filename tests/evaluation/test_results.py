@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from foolbench.core import ConfigError, OutputError
 from foolbench.evaluation.recipe import load_recipe
-from foolbench.evaluation.results import Results, choose_device
+from foolbench.evaluation.results import Results, choose_device, read_manifest
 
 FASTEST = ("attacks=[{name='fgsm'}]", "defenses=[{name='median'}]")
 
@@ -22,7 +22,7 @@ def test_the_manifest_says_what_ran(execute, tmp_path):
     table = execute("out", *FASTEST)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["run"] == table.run[0]
-    assert manifest["model_shas"] == {"digits:convnet": table.model_sha[0]}
+    assert manifest["identities"]["digits:convnet"]["model_sha"] == table.model_sha[0]
     assert manifest["recipe"]["samples"] == 24
     assert manifest["recipe"]["seed"] == 0
     assert {"python", "foolbench", "torch", "numpy"} <= set(manifest["versions"])
@@ -31,9 +31,8 @@ def test_the_manifest_says_what_ran(execute, tmp_path):
 
 def test_recipe_and_facts_are_read_back(execute, tmp_path):
     execute("out", *FASTEST)
-    results = Results(tmp_path / "out")
-    with closing(results.ledger):
-        recipe, facts = results.manifest()
+    with Results(tmp_path / "out") as results:
+        recipe, facts = read_manifest(tmp_path / "out")
         assert recipe == load_recipe(str(tmp_path / "recipe.toml"), list(FASTEST))
         before = (tmp_path / "out" / "leaderboard.csv").read_text()
         results.refresh(recipe, facts)
@@ -42,11 +41,10 @@ def test_recipe_and_facts_are_read_back(execute, tmp_path):
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[]", "null", '{"recipe": {}}', '{"recipe": 3, "run": "r"}'])
 def test_a_manifest_that_cannot_be_read_is_refused(tmp_path, content):
-    results = Results(tmp_path)
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
-    with closing(results.ledger), pytest.raises(OutputError, match=r"manifest.json"):
-        results.manifest()
+    with pytest.raises(OutputError, match=r"manifest.json"):
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below"])
@@ -66,7 +64,7 @@ def test_a_failed_write_leaves_the_old_file(execute, tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with closing(results.ledger):
-        recipe, facts = results.manifest()
+        recipe, facts = read_manifest(tmp_path / "out")
         with pytest.raises(OutputError, match="No space left"):
             results.refresh(recipe, facts)
     assert (tmp_path / "out" / "leaderboard.csv").read_text() == before

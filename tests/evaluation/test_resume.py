@@ -33,7 +33,8 @@ def undisturbed(execute, memory):
     ("owner", "function", "call"),
     [
         (adversarial.Crafter, "images", 7),
-        (adversarial.Crafter, "perturbation", 1),
+        (adversarial.Crafter, "craft", 1),
+        (adversarial.Crafter, "keep", 1),
         (adversarial, "_write", 5),
         (Perturbation, "save", 1),
         (Ledger, "write", 5),

@@ -2,9 +2,11 @@
 
 import json
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
-from foolbench.evaluation.grid import cells, context
+from foolbench.evaluation import grid
+from foolbench.evaluation.grid import cells
 from foolbench.evaluation.ledger import Costs, Ledger, Score
 from foolbench.evaluation.recipe import load_recipe
 from foolbench.evaluation.report import markdown
@@ -39,8 +41,8 @@ def make(recipe_file, tmp_path):
     def make(content, *overrides, job_costs=None):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
-        facts = Facts(run="r", fingerprint="data", task=Recognition(classes=10), model_shas={"digits:convnet": sha})
-        identity = context(recipe, "data", sha)
+        identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=()))
+        facts = Facts(task=Recognition(classes=10), identities={"digits:convnet": identity})
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             for job, row in cells(recipe, "digits:convnet"):
                 if job_costs:
@@ -63,7 +65,7 @@ def test_the_columns_are_the_contract(make):
 
 def test_what_names_a_row(make):
     row = make({name: scores(clean) for name, clean in CLEAN.items()}).iloc[2]
-    assert (row.recipe, row.run, row.task, row.dataset, row.n) == ("tiny-v1", "r", "recognition", "digits", 8)
+    assert (row.recipe, row.task, row.dataset, row.n) == ("tiny-v1", "recognition", "digits", 8)
     assert (row.model, row.source_model, row.model_sha) == ("digits:convnet", "digits:convnet", "0123456789abcdef")
     assert (row.attack, row.access, row.knowledge, row.norm) == ("pgd", "gradient", "oblivious", "linf")
     assert row.eps == pytest.approx(40 / 255, abs=1e-6)

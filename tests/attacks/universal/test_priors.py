@@ -62,7 +62,7 @@ def test_augmentation_mirrors_moves_and_shrinks():
     ramp = torch.linspace(0.1, 0.9, 24).expand(1, 3, 24, 24)
     pool = pool_of("data", sources=ramp, mean=(0.0,))
     covered = (pool[:, 0] > 0.05).float().mean(dim=(1, 2))
-    assert 0.08 < (covered < 0.99).float().mean() < 0.3, "one view in six is smaller than the input"
+    assert 0.04 < (covered < 0.99).float().mean() < 0.3, "one view in six is smaller than the input"
     slope = pool[:, 0, 2, 7] - pool[:, 0, 2, 1]
     assert 0.4 < (slope < 0).float().mean() < 0.6, "half of the views is mirrored"
     assert 0 <= pool.min() <= pool.max() <= 0.9 + 1e-5
