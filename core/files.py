@@ -3,6 +3,20 @@
 import os
 from pathlib import Path
 
+from .errors import OutputError
+
+
+def writable_folder(folder: Path) -> Path:
+    """Make the folder where it is missing. Raises OutputError where that, or writing into it, is not possible."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"Expected a folder that can be written to, got {folder}: {error.strerror}.") from None
+    return folder
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write through a temporary file in the same folder (made where it is missing), flushed before it takes the name.

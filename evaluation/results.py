@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from ..core.errors import ConfigError, OutputError
-from ..core.files import write_whole
+from ..core.files import writable_folder, write_whole
 from ..core.registry import datasets
 from .ledger import Ledger
 from .recipe import Recipe
@@ -29,14 +29,7 @@ class Results:
     """One output folder. Raises OutputError where it cannot be made or written to."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OutputError(f"Expected a folder that can be written to, got {folder}: {error.strerror}.") from None
+        self.folder = writable_folder(folder)
         self.ledger = Ledger(folder / "ledger.sqlite")
 
     def __enter__(self) -> "Results":

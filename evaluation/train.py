@@ -7,6 +7,7 @@ from platformdirs import user_cache_path
 
 from ..core.dataset import Dataset
 from ..core.errors import UnknownNameError
+from ..core.files import writable_folder
 from ..core.model import Model
 from ..core.registry import datasets
 from ..models import ENTRIES
@@ -21,6 +22,7 @@ def train(name: str, progress: Progress) -> Path:
     if name not in ENTRIES:
         raise UnknownNameError("trainable model", name, ENTRIES)
     entry = ENTRIES[name]
+    writable_folder(entry.folder)  # asked now, not after an hour of training
     dataset = datasets[entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)

@@ -1,7 +1,8 @@
-"""Train a small classifier from scratch on the CPU or a GPU: reproducible by its seed, resumable after every epoch."""
+"""Train a small classifier from scratch on the CPU: reproducible by its seed, resumable after every epoch."""
 
 import io
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import WeightsError
 from ..core.files import write_whole
 
 
@@ -125,18 +127,30 @@ def _unit_variance_init(net: nn.Module, x: Tensor) -> None:
 
 
 def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training, epochs: int) -> None:
-    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "training": repr(training), "epochs": epochs}
+    state = {
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "training": _identity(net, training),
+        "epochs": epochs,
+    }
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_whole(path, buffer.getvalue())
+
+
+def _identity(net: nn.Module, training: Training) -> str:
+    return f"{training!r} of {net}"
 
 
 def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> int:
     """Number of finished epochs, with `net` and `optimizer` as they were then; 0 where there is nothing to continue."""
     if path is None or not path.exists():
         return 0
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    if state["training"] != repr(training):
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"The checkpoint {path} cannot be read: {error}; delete it to start afresh.") from None
+    if state["training"] != _identity(net, training):
         return 0  # another configuration: start afresh
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
