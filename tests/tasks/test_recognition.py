@@ -78,3 +78,13 @@ def test_too_few_classes(classes):
 def test_a_value_with_a_stable_identity():
     assert Recognition(classes=3) == TASK != Recognition(classes=4)
     assert repr(TASK) == "Recognition(classes=3)"
+
+
+@pytest.mark.parametrize("margin", [5.0, 20.0, 30.0])
+def test_the_gradient_keeps_the_class_that_the_network_is_sure_of(margin):
+    # in float32 the softmax of a margin of 17 is exactly 1: the gradient would pull at the other classes only
+    logits = torch.tensor([[margin, 0.0, -1.0]], requires_grad=True)
+    Recognition(classes=3).loss(logits, torch.tensor([0])).sum().backward()
+    others = torch.tensor([0.0, -1.0]).double().sub(margin).exp()
+    expected = torch.cat([-others.sum()[None], others]) / (1 + others.sum())
+    torch.testing.assert_close(logits.grad[0], expected.float(), rtol=1e-4, atol=0)
