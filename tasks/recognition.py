@@ -51,8 +51,9 @@ class Recognition:
             raise InputError(f"Expected labels in 0..{self.classes - 1}, got labels in {low}..{high}.")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, in double precision: where a class has probability 1 in float32 (a margin of 17 is enough), the
-        gradient would lose that class, and the network would look robust."""
+        """Cross-entropy in double precision: where a class has probability 1 in float32 (a margin of 17 is enough), the
+        gradient would lose that class, and the network would look robust.
+        """
         return F.cross_entropy(outputs.double(), targets, reduction="none").float()
 
     def predict(self, outputs: Tensor) -> Tensor:

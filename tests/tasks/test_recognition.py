@@ -80,7 +80,7 @@ def test_a_value_with_a_stable_identity():
     assert repr(TASK) == "Recognition(classes=3)"
 
 
-@pytest.mark.parametrize("margin", [5.0, 20.0, 30.0])
+@pytest.mark.parametrize("margin", [5.0, 20.0, 25.0])
 def test_the_gradient_keeps_the_class_that_the_network_is_sure_of(margin):
     # in float32 the softmax of a margin of 17 is exactly 1: the gradient would pull at the other classes only
     logits = torch.tensor([[margin, 0.0, -1.0]], requires_grad=True)
