@@ -26,7 +26,8 @@ def fooled(model, x, x_adv) -> float:
 def test_pgd_fools_nearly_all_and_noise_hardly_any(name):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(0, 128)
-    assert fooled(model, x, PGD(eps=8 / 255, steps=40, early_stop=True)(model, x, rng=0)) >= 0.99
+    # leaderboards/results/priors.csv has 98.8% to 100% on 512 images
+    assert fooled(model, x, PGD(eps=8 / 255, steps=40, early_stop=True)(model, x, rng=0)) > 0.97
     assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.1
 
 
