@@ -69,16 +69,16 @@ class PGD(Attack):
         step = self.step_size or 2.5 * self.eps / max(self.steps, 1)
         start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
         z = threat.project(x + start, x)
-        active = torch.arange(len(x), device=x.device)
-        for step_index in range(self.steps):
-            fresh = draws.fork(step_index)[active]  # a randomized system is met with new draws at every step
+        active: Tensor | slice = slice(None)
+        for index in range(self.steps):
+            fresh = draws.fork(index)[active]  # a randomized system is met with new draws at every step
             _, gradient, outputs = loss_and_gradient(model, z[active], y[active], rng=fresh)
             if self.early_stop:
                 going = ~self._reached(model, outputs, y[active])
-                active, gradient = active[going], gradient[going]
-            if not len(active):
-                break
-            moved = z[active] + sign * step * steepest(gradient, self.norm)
+                active, gradient = torch.arange(len(x), device=x.device)[active][going], gradient[going]
+                if not len(active):
+                    break
+            moved = steepest(gradient, self.norm).mul_(sign * step).add_(z[active])
             z[active] = threat.project(moved, x[active])
         with torch.no_grad():
             outputs = model.logits(z, rng=draws.fork(self.steps))

@@ -46,7 +46,9 @@ class Threat:
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Into the ball around `x`, then into [0, 1]; the second keeps the first, since `x` lies in the box."""
-        return (x + project(x_adv - x, self.norm, self.eps)).clamp(0, 1)
+        return (
+            project(x_adv - x, self.norm, self.eps).add_(x).clamp_(0, 1)
+        )  # in place: an attack's every step ends here
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """`x_adv` with an excess undone that rounding explains. Raises BudgetError like `check`."""

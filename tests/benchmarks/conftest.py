@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-ROUNDS = 15
+ROUNDS = 11
 
 
 @pytest.fixture
