@@ -10,19 +10,19 @@ PHOTOGRAPHS = {
     "astronaut": "NASA, public domain",
     "brick": "CC0, cc0textures.com",
     "camera": "CC0, Lav Varshney",
-    "cell": "CC0, Janelia/broadly shared by its author",
+    "cell": "CC0, a quantitative phase image from a comparison with qpformat",
     "chelsea": "CC0, Stefan van der Walt",
     "coffee": "CC0, Rachel Michetti",
     "coins": "no known copyright restrictions, Brooklyn Museum",
-    "grass": "CC0, cc0textures.com",
+    "grass": "CC0, linolafett, DeviantArt",
     "gravel": "CC0, cc0textures.com",
     "hubble_deep_field": "NASA, public domain",
-    "immunohistochemistry": "no known copyright restrictions, Human Protein Atlas authors",
-    "moon": "NASA, public domain",
-    "retina": "CC0, Wikimedia Commons (Mikael Haggstrom)",
-    "rocket": "CC0, SpaceX",
+    "immunohistochemistry": "no known copyright restrictions, Center for Microscopy And Molecular Imaging",
+    "moon": "scikit-image states no origin or licence",
+    "retina": "CC0, Mikael Haggstrom, Wikimedia Commons",
+    "rocket": "public domain, SpaceX",
 }
-"""Name of each photograph in `skimage.data` -> licence and origin."""
+"""Name of each photograph in `skimage.data` -> licence and origin, as scikit-image documents them."""
 
 PATCH = 128
 
