@@ -31,8 +31,8 @@ class GDUAP(UniversalAttack):
     `validate_every` iterations after the last time it did, or at a halving more than `settle` iterations after it. (The
     released code counts from the last halving as well, so that frequent halvings keep it from ever validating.)
 
-    The defaults are the paper's, made for tens of thousands of iterations. With hundreds, `learning_rate=0.1` gets as
-    far in a tenth of them; leaderboards/README.md has the measurement.
+    The defaults are the paper's, made for tens of thousands of iterations. With hundreds, `learning_rate=0.1` fools
+    more; leaderboards/README.md has the measurement.
     """
 
     batch_size: int = 25
