@@ -7,10 +7,11 @@ from torch import Tensor
 
 from ..core.attack import Access, Attack
 from ..core.model import Model
-from ..core.norms import Norm, steepest
+from ..core.norms import Norm
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import loss_and_gradient
+from ._losses import gain
 
 
 @register_attack("fgsm")
@@ -18,12 +19,13 @@ from ._gradient import loss_and_gradient
 class FGSM(Attack):
     """One step of length eps in the direction of steepest ascent of the loss (descent towards `y` where targeted).
 
-    Optimal on a linear model. Under L2 the direction is the normalised gradient (the "fast gradient method").
+    Optimal on a linear model. Under L2 the direction is the normalised gradient (the "fast gradient method"), under L1
+    the values with the largest gradients go to black or white until eps is used up.
     """
 
     access: ClassVar[Access] = "gradient"
-    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        _, gradient, _ = loss_and_gradient(model, x, y, rng=rng)
-        return x + (-self.eps if self.targeted else self.eps) * steepest(gradient, self.norm)
+        _, gradient, _ = loss_and_gradient(model, x, y, rng=rng, loss=gain(model.task.loss, self.targeted))
+        return self.threat.around(x).ascend_(x.clone(), gradient, self.eps)

@@ -18,7 +18,7 @@ class UniformNoise(Attack):
     """A uniform point of the ball around each image, clipped to [0, 1]."""
 
     access: ClassVar[Access] = "none"
-    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
     randomized: ClassVar[bool] = True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:

@@ -9,10 +9,11 @@ from torch import Tensor
 from ..core.attack import Access, Attack
 from ..core.errors import ConfigError
 from ..core.model import Model
-from ..core.norms import Norm, random_point, steepest
+from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import loss_and_gradient
+from ._losses import gain
 
 
 @register_attack("pgd")
@@ -22,7 +23,8 @@ class PGD(Attack):
 
     `step_size` is in pixel space; None means 2.5 eps / steps, the paper's choice. `random_start` begins at a uniform
     point of the ball, `restarts` repeats that; per image the restart counts that reached its goal with the largest
-    loss. Under `targeted` the loss towards `y` descends.
+    loss. Under `targeted` the loss towards `y` descends. Under L1 a step fills the values with the largest gradients up
+    to black or white.
 
     With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), which saves the
     rest of its steps. It then lies just beyond this model's boundary: do not score it through another system.
@@ -35,7 +37,7 @@ class PGD(Attack):
     early_stop: bool = False
 
     access: ClassVar[Access] = "gradient"
-    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
     randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -48,41 +50,53 @@ class PGD(Attack):
             raise ConfigError("restarts > 1 without random_start would repeat one run; set random_start = true.")
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        if self.restarts == 1:
+            return self._ascend(model, x, y, rng.fork(0))
         best = x.clone()
         best_gain = torch.full((len(x),), -torch.inf, device=x.device)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         todo = torch.arange(len(x), device=x.device)
         for restart in range(self.restarts):
-            point, gain, reached = self._ascend(model, x[todo], y[todo], rng.fork(restart)[todo])
-            better = (reached & ~fooled[todo]) | ((reached == fooled[todo]) & (gain > best_gain[todo]))
+            draws = rng.fork(restart)[todo]
+            point = self._ascend(model, x[todo], y[todo], draws)
+            gained, reached = self._judge(model, point, y[todo], draws.fork("judge"))
+            better = (reached & ~fooled[todo]) | ((reached == fooled[todo]) & (gained > best_gain[todo]))
             rows = todo[better]
-            best[rows], best_gain[rows], fooled[rows] = point[better], gain[better], reached[better]
+            best[rows], best_gain[rows], fooled[rows] = point[better], gained[better], reached[better]
             if self.early_stop:
                 todo = todo[~reached]
             if not len(todo):
                 break
         return best
 
-    def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """The last iterate of every image, its loss (negated where targeted), and whether it got there."""
-        threat, sign = self.threat, -1.0 if self.targeted else 1.0
-        step = self.step_size or 2.5 * self.eps / max(self.steps, 1)
+    def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
+        """The last iterate of every image."""
+        objective = gain(model.task.loss, self.targeted)
+        length = self.step_size or 2.5 * self.eps / max(self.steps, 1)
         start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
-        z = threat.project(x + start, x)
-        active: Tensor | slice = slice(None)
+        ball = self.threat.around(x)
+        z = ball.project_(x + start)
+        ended, rows = torch.empty_like(x), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
         for index in range(self.steps):
-            fresh = draws.fork(index)[active]  # a randomized system is met with new draws at every step
-            _, gradient, outputs = loss_and_gradient(model, z[active], y[active], rng=fresh)
+            fresh = draws.fork(index)  # a randomized system is met with new draws at every step
+            _, gradient, outputs = loss_and_gradient(model, z, y, rng=fresh, loss=objective)
             if self.early_stop:
-                going = ~self._reached(model, outputs, y[active])
-                active, gradient = torch.arange(len(x), device=x.device)[active][going], gradient[going]
-                if not len(active):
+                going = ~self._reached(model, outputs, y)
+                if not going.all():
+                    ended[rows[~going]] = z[~going]
+                    rows, z, y, gradient, draws = (part[going] for part in (rows, z, y, gradient, draws))
+                    ball = ball[going]
+                if not len(rows):
                     break
-            moved = steepest(gradient, self.norm).mul_(sign * step).add_(z[active])
-            z[active] = threat.project(moved, x[active])
+            ball.ascend_(z, gradient, length)
+        ended[rows] = z
+        return ended
+
+    def _judge(self, model: Model, z: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """What each image has gained, and whether it got there."""
         with torch.no_grad():
-            outputs = model.logits(z, rng=draws.fork(self.steps))
-        return z, sign * model.task.loss(outputs, y), self._reached(model, outputs, y)
+            outputs = model.logits(z, rng=draws)
+        return gain(model.task.loss, self.targeted)(outputs, y), self._reached(model, outputs, y)
 
     def _reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
         changed = model.task.predict(outputs) != y

@@ -3,6 +3,7 @@
 from .attack import Access as Access
 from .attack import Attack as Attack
 from .attack import CraftingData as CraftingData
+from .attack import MinimalAttack as MinimalAttack
 from .attack import Prior as Prior
 from .attack import UniversalAttack as UniversalAttack
 from .dataset import Dataset as Dataset

@@ -1,5 +1,6 @@
-"""The two kinds of attack: one perturbation per image, or one for all images."""
+"""The kinds of attack: one perturbation per image, within a budget or as small as can be, or one for all images."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,9 +31,12 @@ class _Budgeted:
     access: ClassVar[Access]
     norms: ClassVar[tuple[Norm, ...]] = ("linf",)
     randomized: ClassVar[bool] = False
+    needs_budget: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eps", self.threat.eps)  # Threat parses "8/255" and refuses what is no budget
+        if self.needs_budget and math.isinf(self.eps):
+            raise ConfigError(f"{type(self).__name__} works within a budget: expected a finite eps, got {self.eps}.")
         if self.norm not in self.norms:
             raise ConfigError(f"{type(self).__name__} works in {' and '.join(self.norms)}, got norm={self.norm!r}.")
 
@@ -66,7 +70,7 @@ class Attack(_Budgeted, ABC):
                 raise ConfigError(f"A targeted {type(self).__name__} needs y, the classes to reach.")
             y = model.predict(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
-        x = x.detach()
+        x = x.detach().contiguous(memory_format=model.memory_format)  # once, instead of at every pass
         with torch.enable_grad():  # also for callers who have switched gradients off
             x_adv = self.perturb(model, x, y, rng=draws).detach()
         return self.threat.enforce(x_adv.clamp(0, 1), x)
@@ -74,6 +78,26 @@ class Attack(_Budgeted, ABC):
     @abstractmethod
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         """The attack itself, on checked inputs. The result stays within the budget; it is clipped to [0, 1] for you."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinimalAttack(Attack):
+    """An image attack that looks for the smallest change. Subclasses implement `minimize`.
+
+    `eps` only says what counts: where the smallest change found is larger, the image gets as much of it as fits, and
+    most likely keeps its class. Infinite by default, so that the call gives the smallest adversarial images themselves.
+    """
+
+    eps: Eps = math.inf
+
+    needs_budget: ClassVar[bool] = False
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        return self.threat.project(self.minimize(model, x, y, rng=rng), x)
+
+    @abstractmethod
+    def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        """The attack itself: images in [0, 1], as near to `x` as it can be; `x` where nothing is found."""
 
 
 @dataclass(frozen=True, kw_only=True)

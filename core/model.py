@@ -67,8 +67,8 @@ class Model:
         self.feature_names = tuple(features)
         self.transforms: tuple[Transform, ...] = ()
         self._normalization = _Normalization(mean, std, self.shape[0])
-        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.net.to(memory_format=self._memory_format)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.net.to(memory_format=self.memory_format)
         self.to(self.device)
         modules = dict(self.net.named_modules())
         missing = [feature for feature in self.feature_names if feature not in modules]
@@ -176,7 +176,7 @@ class Model:
             streams = as_draws(rng, len(x), x.device)
             for place, transform in enumerate(self.transforms):
                 x = transform.transform(x, rng=streams.fork((place, transform)))
-        return self._normalization(x.contiguous(memory_format=self._memory_format))
+        return self._normalization(x.contiguous(memory_format=self.memory_format))
 
     def _count_backward(self, outputs: Tensor) -> Tensor:
         if outputs.requires_grad:

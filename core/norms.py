@@ -1,6 +1,7 @@
 """L_p geometry of perturbations: size, projection, steepest ascent, random points. The one place that knows it.
 
-A perturbation is a float tensor (N, ...); "its norm" is the norm of each row, flattened.
+A perturbation is a float tensor (N, ...); "its norm" is the norm of each row, flattened. "l0" is the number of values
+that differ from zero (of a colour image three a pixel), no norm in the mathematical sense.
 """
 
 from typing import Literal, get_args
@@ -11,7 +12,7 @@ from torch import Tensor
 from .errors import ConfigError
 from .seeding import Draws
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1", "l0"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 _TINY = 1e-12  # guards divisions by the norm of an all-zero row
@@ -30,29 +31,68 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
 def size(delta: Tensor, norm: Norm) -> Tensor:
     """The norm of each perturbation, shape (N,)."""
     flat = delta.flatten(1)
-    return flat.abs().amax(1) if norm == "linf" else torch.linalg.vector_norm(flat, dim=1)
+    if norm == "linf":
+        return flat.abs().amax(1)
+    return torch.linalg.vector_norm(flat, ord={"l2": 2, "l1": 1, "l0": 0}[norm], dim=1)
 
 
 def project(delta: Tensor, norm: Norm, eps: float) -> Tensor:
-    """The nearest perturbation (in L2) whose norm is at most `eps`."""
+    """The nearest perturbation (in L2) whose norm is at most `eps`; of several, under L0, one."""
     if norm == "linf":
         return delta.clamp(-eps, eps)
-    return delta * per_row((eps / size(delta, "l2").clamp_min(_TINY)).clamp_max(1), delta)
+    if norm == "l2":
+        return delta * per_row((eps / size(delta, "l2").clamp_min(_TINY)).clamp_max(1), delta)
+    flat = delta.flatten(1)
+    if norm == "l1":
+        return shrink_to(flat, torch.full_like(flat, torch.inf), eps).reshape(delta.shape)
+    kept = flat.abs().topk(int(min(eps, flat.shape[1])), dim=1).indices
+    return torch.zeros_like(flat).scatter(1, kept, flat.gather(1, kept)).reshape(delta.shape)
+
+
+def shrink_to(delta: Tensor, room: Tensor, eps: float) -> Tensor:
+    """The point nearest to `delta` (N, D) with |.| <= `room` entry by entry and an L1 norm of at most `eps`.
+
+    It is sign(delta) * clamp(|delta| - shift, 0, room) with one shift >= 0 a row. The L1 norm of that falls piecewise
+    linearly in the shift, so the shift is read off between the two knots where it passes `eps`.
+    """
+    length = delta.abs().double()
+    knots, order = torch.cat([length, length - room], dim=1).sort(dim=1, descending=True)
+    slopes = torch.where(order < delta.shape[1], 1.0, -1.0).to(length).cumsum(dim=1)  # below each knot
+    norms = torch.zeros_like(knots)  # at each knot
+    norms[:, 1:] = ((knots[:, :-1] - knots[:, 1:]) * slopes[:, :-1]).cumsum(dim=1)
+    last = (norms <= eps).sum(dim=1, keepdim=True) - 1  # the norm passes eps between this knot and the next
+    shift = knots.gather(1, last) - (eps - norms.gather(1, last)) / slopes.gather(1, last).clamp_min(1)
+    return delta.sign() * torch.minimum((length - shift.clamp_min(0)).clamp_min(0).to(delta), room)
 
 
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
-    """The direction of unit norm along which a linear function with this gradient grows fastest."""
+    """The direction of unit norm along which a linear function with this gradient grows fastest; L0 has none."""
+    _not_l0(norm, "steepest ascent")
     if norm == "linf":
         return gradient.sign()
+    if norm == "l1":
+        flat = gradient.flatten(1)
+        largest = flat.abs().argmax(dim=1, keepdim=True)
+        return torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign()).reshape(gradient.shape)
     largest = per_row(size(gradient, "linf").clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
     scaled = gradient / largest  # squares of 1e-25 or 1e25 would leave float32
     return scaled / per_row(size(scaled, "l2").clamp_min(_TINY), gradient)
 
 
 def random_point(draws: Draws, shape: tuple[int, ...], norm: Norm, eps: float) -> Tensor:
-    """A uniform point of the ball of radius `eps`, one per stream; `shape` is that of one perturbation."""
+    """A uniform point of the ball of radius `eps`, one per stream; `shape` is that of one perturbation. Not for L0."""
+    _not_l0(norm, "a uniform point")
     if norm == "linf":
         return draws.uniform(shape, -eps, eps)
+    if norm == "l1":  # exponential variables that are divided by their sum and one more are uniform in the simplex
+        spacings = -torch.log(1 - draws.uniform(shape))
+        total = spacings.flatten(1).sum(dim=1) - torch.log(1 - draws.uniform())
+        return draws.signs(shape) * spacings * per_row(eps / total, spacings)
     direction = steepest(draws.normal(shape), "l2")
     dimensions = direction[0].numel()
     return direction * per_row(eps * draws.uniform() ** (1 / dimensions), direction)
+
+
+def _not_l0(norm: Norm, what: str) -> None:
+    if norm == "l0":
+        raise ConfigError(f"Expected norm linf, l2 or l1 for {what}, got l0.")

@@ -1,6 +1,5 @@
 """What an attacker may do: a norm and a budget in pixel space."""
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
@@ -8,22 +7,23 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from torch import Tensor
 
+from .ball import Ball
 from .errors import BudgetError, ConfigError
-from .norms import Norm, check_norm, project, size
+from .norms import Norm, check_norm, size
 
 ROUNDING = 1e-5  # how far beyond its budget a float32 perturbation may be found
 
 
 def parse_eps(eps: float | str) -> float:
-    """A budget in pixel space ([0, 1] images): a number, or a fraction such as "10/255".
+    """A budget in pixel space ([0, 1] images): a number, or a fraction such as "10/255". Infinity leaves [0, 1] alone.
 
-    Raises ConfigError unless it is positive and finite.
+    Raises ConfigError unless it is positive.
     """
     try:
         value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
     except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         raise ConfigError(f'Expected eps to be a number or a fraction such as "8/255", got {eps!r}.') from None
-    if not (math.isfinite(value) and value > 0):
+    if not value > 0:
         raise ConfigError(
             f"Expected eps > 0, got {eps!r}; the undefended, unattacked scores are in every table anyway."
         )
@@ -44,11 +44,13 @@ class Threat:
         check_norm(self.norm)
         object.__setattr__(self, "eps", parse_eps(self.eps))
 
+    def around(self, x: Tensor) -> Ball:
+        """The same for given images, ready for many projections."""
+        return Ball(x, self.norm, self.eps)
+
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """Into the ball around `x`, then into [0, 1]; the second keeps the first, since `x` lies in the box."""
-        return (
-            project(x_adv - x, self.norm, self.eps).add_(x).clamp_(0, 1)
-        )  # in place: an attack's every step ends here
+        """`x_adv` brought into the ball around `x` and into [0, 1]."""
+        return self.around(x).project_(x_adv.clone())
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """`x_adv` with an excess undone that rounding explains. Raises BudgetError like `check`."""
@@ -60,8 +62,13 @@ class Threat:
         if x_adv.shape != x.shape:
             raise BudgetError(f"The attack returned shape {tuple(x_adv.shape)} for images {tuple(x.shape)}.")
         excess = float((size(x_adv - x, self.norm) - self.eps).max())
-        if not excess <= ROUNDING * max(1.0, x[0].numel() ** 0.5 if self.norm == "l2" else 1.0):
+        if not excess <= ROUNDING * _rounding_errors(self.norm, x[0].numel()):
             raise BudgetError(f"The attack exceeds its {self.norm} budget of {self.eps:.6g} by {excess:.3g}.")
         low, high = float(x_adv.min()), float(x_adv.max())
         if low < -ROUNDING or high > 1 + ROUNDING:
             raise BudgetError(f"The attack returned pixels in [{low:.4g}, {high:.4g}], outside [0, 1].")
+
+
+def _rounding_errors(norm: Norm, values: int) -> float:
+    """The norm of a perturbation whose every value is off by one unit."""
+    return {"linf": 1.0, "l2": values**0.5, "l1": float(values), "l0": 0.0}[norm]

@@ -4,14 +4,17 @@ import time
 
 import pytest
 
-ROUNDS = 11
+ROUNDS = 15
 
 
 @pytest.fixture
 def ratio(benchmark, request):
-    """`ratio(ours, peer, limit=...)`: times both in turn and fails where ours takes more than `limit` of the peer."""
+    """`ratio(ours, peer, limit=...)`: times both in turn and fails where ours takes more than `limit` of the peer.
 
-    def compare(ours, peer, *, limit: float) -> None:
+    The fastest round of each counts: whatever else the machine does can only add to a time.
+    """
+
+    def compare(ours, peer, *, limit: float, rounds: int = ROUNDS) -> None:
         peer_seconds = []
 
         def run_peer():
@@ -19,11 +22,11 @@ def ratio(benchmark, request):
             peer()
             peer_seconds.append(time.perf_counter() - start)
 
-        benchmark.pedantic(ours, setup=run_peer, rounds=ROUNDS, warmup_rounds=2)
-        ours_median, peer_median = benchmark.stats.stats.median, sorted(peer_seconds[2:])[ROUNDS // 2]
-        found = ours_median / peer_median
-        benchmark.extra_info.update(peer_seconds=peer_median, ratio=found, limit=limit)
-        request.config.stash.setdefault(ROWS, []).append((request.node.name, ours_median, peer_median, found, limit))
+        benchmark.pedantic(ours, setup=run_peer, rounds=rounds, warmup_rounds=1)
+        ours_best, peer_best = benchmark.stats.stats.min, min(peer_seconds)
+        found = ours_best / peer_best
+        benchmark.extra_info.update(peer_seconds=peer_best, ratio=found, limit=limit)
+        request.config.stash.setdefault(ROWS, []).append((request.node.name, ours_best, peer_best, found, limit))
         assert found <= limit, f"{found:.3f} of the peer's time, the limit is {limit}"
 
     return compare

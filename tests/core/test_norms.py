@@ -9,6 +9,7 @@ from foolbench.core.norms import NORMS, check_norm, project, random_point, size,
 from scipy import stats
 
 EPS = 0.3
+CONVEX = [norm for norm in NORMS if norm != "l0"]
 
 
 def some(count: int, dimensions: int, scale: float = 1.0, seed: int = 0) -> torch.Tensor:
@@ -19,20 +20,22 @@ def test_size_by_hand():
     delta = torch.tensor([[[[3.0, -4.0]]], [[[0.0, 0.0]]]])
     assert size(delta, "linf").tolist() == [4, 0]
     assert size(delta, "l2").tolist() == [5, 0]
+    assert size(delta, "l1").tolist() == [7, 0]
+    assert size(delta, "l0").tolist() == [2, 0]
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", CONVEX)
 @pytest.mark.parametrize("scale", [0.01, 0.1, 1.0, 100.0])
 def test_projection_is_inside_idempotent_and_leaves_the_inside_alone(norm, scale):
     delta = some(50, 12, scale)
     projected = project(delta, norm, EPS)
     assert (size(projected, norm) <= EPS * (1 + 1e-6)).all()
-    torch.testing.assert_close(project(projected, norm, EPS), projected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(project(projected, norm, EPS), projected, rtol=1e-6, atol=1e-8)
     inside = size(delta, norm) <= EPS
     assert torch.equal(projected[inside], delta[inside])
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", CONVEX)
 def test_projection_is_the_nearest_point(norm):
     # p is the projection of d onto a convex set exactly where <d - p, q - p> <= 0 for every q of the set
     delta = some(40, 3, 0.5)
@@ -43,7 +46,7 @@ def test_projection_is_the_nearest_point(norm):
     assert (delta - nearest).norm(dim=1).max() > 0.1, "nothing was projected"
 
 
-@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2)])
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", math.inf)])
 def test_steepest_attains_the_dual_norm(norm, dual):
     gradient = some(50, 8)
     direction = steepest(gradient, norm)
@@ -54,7 +57,7 @@ def test_steepest_attains_the_dual_norm(norm, dual):
     assert (gradient @ rivals.T <= attained[:, None] + 1e-6).all()
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", CONVEX)
 @pytest.mark.parametrize("scale", [1e-25, 1e-14, 1e-6, 1e6, 1e25])
 def test_steepest_does_not_depend_on_the_size_of_the_gradient(norm, scale):
     # a confident network has gradients of 1e-14 and less: an attack that then makes no step looks like robustness
@@ -62,7 +65,7 @@ def test_steepest_does_not_depend_on_the_size_of_the_gradient(norm, scale):
     torch.testing.assert_close(steepest(gradient * scale, norm), steepest(gradient, norm), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", CONVEX)
 def test_a_zero_row_stays_zero_and_harms_no_other(norm):
     rows = torch.stack([torch.zeros(6), some(1, 6)[0]])
     for function in (lambda d: steepest(d, norm), lambda d: project(d, norm, EPS)):
@@ -94,5 +97,27 @@ def test_random_linf_point_is_uniform_in_the_cube():
 
 
 def test_unknown_norm():
-    with pytest.raises(ConfigError, match="linf, l2, got 'l7'"):
+    with pytest.raises(ConfigError, match="linf, l2, l1, l0, got 'l7'"):
         check_norm("l7")
+
+
+def test_l0_projection_keeps_the_largest_values():
+    delta = torch.tensor([[0.1, -0.5, 0.0, 0.3], [0.0, 0.2, 0.0, 0.0]])
+    assert torch.equal(project(delta, "l0", 2), torch.tensor([[0, -0.5, 0, 0.3], [0, 0.2, 0, 0]]))
+    assert torch.equal(project(delta, "l0", 7), delta)
+
+
+def test_l0_has_no_steepest_direction_and_no_uniform_point():
+    with pytest.raises(ConfigError, match="got l0"):
+        steepest(some(1, 3), "l0")
+    with pytest.raises(ConfigError, match="got l0"):
+        random_point(Draws.of(0, samples=[0]), (3,), "l0", 1)
+
+
+def test_random_l1_point_is_uniform_in_the_cross_polytope():
+    points = random_point(Draws.of("cross", samples=range(4000)), (5,), "l1", EPS)
+    quantiles = (size(points, "l1").double() / EPS) ** 5
+    assert stats.kstest(quantiles.numpy(), "uniform").pvalue > 1e-3
+    shares = points.abs() / size(points, "l1")[:, None]  # Beta(1, n - 1) each
+    assert stats.kstest(shares[:, 2].numpy(), stats.beta(1, 4).cdf).pvalue > 1e-3
+    assert abs(float((points > 0).float().mean()) - 0.5) < 0.02

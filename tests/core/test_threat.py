@@ -9,6 +9,8 @@ from foolbench.core.norms import size
 
 LINF = Threat(norm="linf", eps=0.1)
 L2 = Threat(norm="l2", eps=0.5)
+L1 = Threat(norm="l1", eps=2.0)
+L0 = Threat(norm="l0", eps=7)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,7 @@ def test_parse(text, value):
 
 
 @pytest.mark.parametrize(
-    "eps", [0, 0.0, -1, "-1/255", "0/255", math.nan, math.inf, "nan", "x", "", "1/0", "8/255/2", None, [1], "1e400"]
+    "eps", [0, 0.0, -1, "-1/255", "0/255", math.nan, -math.inf, "nan", "x", "", "1/0", "8/255/2", None, [1], "1e400"]
 )
 def test_bad_eps_is_one_clear_sentence(eps):
     with pytest.raises(ConfigError) as caught:
@@ -34,10 +36,10 @@ def test_bad_eps_is_one_clear_sentence(eps):
 
 def test_bad_norm():
     with pytest.raises(ConfigError, match="Expected norm"):
-        Threat(norm="l1", eps=0.1)
+        Threat(norm="l7", eps=0.1)
 
 
-@pytest.mark.parametrize("threat", [LINF, L2], ids=str)
+@pytest.mark.parametrize("threat", [LINF, L2, L1, L0], ids=str)
 def test_project_meets_ball_and_box_and_keeps_what_is_inside(threat):
     rng = torch.Generator().manual_seed(0)
     x = torch.rand(30, 3, 4, 5, generator=rng)
@@ -61,7 +63,7 @@ def at_excess(threat: Threat, excess: float) -> tuple[torch.Tensor, torch.Tensor
     return adversarial, x
 
 
-@pytest.mark.parametrize("threat", [Threat(norm=norm, eps=0.1) for norm in ("linf", "l2")], ids=str)
+@pytest.mark.parametrize("threat", [Threat(norm=norm, eps=0.1) for norm in ("linf", "l2", "l1")], ids=str)
 @pytest.mark.parametrize("excess", [-0.05, 0.0, 5e-6])
 def test_enforce_repairs_what_rounding_explains(threat, excess):
     adversarial, x = at_excess(threat, excess)
@@ -70,7 +72,7 @@ def test_enforce_repairs_what_rounding_explains(threat, excess):
     torch.testing.assert_close(repaired, adversarial, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("threat", [Threat(norm=norm, eps=0.1) for norm in ("linf", "l2")], ids=str)
+@pytest.mark.parametrize("threat", [Threat(norm=norm, eps=0.1) for norm in ("linf", "l2", "l1")], ids=str)
 @pytest.mark.parametrize("excess", [1e-3, 0.3, math.inf, math.nan])
 def test_enforce_refuses_more(threat, excess):
     with pytest.raises(BudgetError, match="exceeds its"):
@@ -89,3 +91,15 @@ def test_enforce_refuses_pixels_outside_the_box(start, step):
 def test_enforce_refuses_another_shape(shape):
     with pytest.raises(BudgetError, match="shape"):
         LINF.enforce(torch.full(shape, 0.5), torch.full((2, 1, 2, 2), 0.5))
+
+
+def test_an_infinite_budget_leaves_only_the_box():
+    x, wild = torch.tensor([[0.05, 0.5]]), torch.tensor([[-1.0, 0.9]])
+    for norm in ("linf", "l2", "l1", "l0"):
+        torch.testing.assert_close(Threat(norm=norm, eps=math.inf).project(wild, x), torch.tensor([[0.0, 0.9]]))
+
+
+def test_l0_excess_is_never_rounding():
+    x = torch.full((1, 1, 3, 3), 0.5)
+    with pytest.raises(BudgetError, match="exceeds its l0 budget of 7 by 1"):
+        L0.check(torch.where(torch.arange(9).reshape(x.shape) < 8, x + 1e-6, x), x)
