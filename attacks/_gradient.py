@@ -19,7 +19,7 @@ def loss_and_gradient(
     """Per-sample loss (N,), its gradient (N, C, H, W), and the outputs, one forward and one backward pass.
 
     The loss is the task's where none is given. The samples' losses are summed, so no image weighs on another's. Nothing
-    but `x` is differentiated. Raises GradientError where a gradient is not finite, ConfigError where a defense has none.
+    but `x` is differentiated. Raises GradientError where a gradient is not finite, ConfigError for a defense with none.
     """
     check_differentiable(model)
     x = x.detach().requires_grad_()

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..tasks.recognition import Recognition
 from ._gradient import Loss
 
 
@@ -20,3 +23,10 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 def other_classes(logits: Tensor, y: Tensor) -> Tensor:
     """The logits, minus infinity at `y`."""
     return logits.scatter(1, y[:, None], -torch.inf)
+
+
+def class_count(model: Model) -> int:
+    """How many classes the logits are of. Raises ConfigError for a model of another task."""
+    if not isinstance(model.task, Recognition):
+        raise ConfigError(f"Expected a model of image recognition, for its class logits; {model} does {model.task}.")
+    return model.task.classes

@@ -84,8 +84,8 @@ class PGD(Attack):
                 going = ~self._reached(model, outputs, y)
                 if not going.all():
                     ended[rows[~going]] = z[~going]
-                    rows, z, y, gradient, draws = (part[going] for part in (rows, z, y, gradient, draws))
-                    ball = ball[going]
+                    rows, z, y, gradient = (part[going] for part in (rows, z, y, gradient))
+                    ball, draws = ball[going], draws[going]
                 if not len(rows):
                     break
             ball.ascend_(z, gradient, length)

@@ -1,10 +1,56 @@
 """Speed as a ratio: ours against a peer, alternating in one run, so that a busy machine slows both."""
 
 import time
+from typing import NamedTuple
 
 import pytest
+import torch
+from foolbench.core import Model
+from foolbench.datasets import Scenes
+from foolbench.models import ENTRIES
+from foolbench.tasks import Recognition
+from torch import Tensor, nn
+from torchvision.models import resnet18
 
 ROUNDS = 15
+
+
+class Subject(NamedTuple):
+    """A model, images, what it predicts for them, and the same model as a peer library takes it: [0, 1] to logits."""
+
+    model: Model
+    x: Tensor
+    y: Tensor
+    net: nn.Module
+
+
+class AsModule(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.net, self._model = model.net, [model]  # in a list, so that it is no submodule
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self._model[0]._prepare(x, None))
+
+
+def subject_of(model: Model, count: int = 64) -> Subject:
+    x, _ = Scenes().load(0, count)
+    return Subject(model, x, model.predict(x), AsModule(model).eval())
+
+
+@pytest.fixture(scope="session")
+def googlenet() -> Subject:
+    return subject_of(ENTRIES["scenes:googlenet"].load())
+
+
+@pytest.fixture(scope="session")
+def resnet18_1000() -> Subject:
+    """Random weights, 1,000 classes, 64 x 64 pixels."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = resnet18(weights=None)
+    task = Recognition(classes=1000)
+    return subject_of(Model(net, task=task, mean=(0.5,) * 3, std=(0.25,) * 3, name="resnet18", channels_last=True))
 
 
 @pytest.fixture
