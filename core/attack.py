@@ -17,7 +17,8 @@ from .perturbation import Perturbation
 from .seeding import Draws, as_draws
 from .threat import Eps, Threat
 
-Access = Literal["none", "features", "gradient", "score", "decision"]
+Access = Literal["none", "decision", "score", "features", "gradient"]
+"""What an attack needs of a model, from nothing to everything."""
 Prior = Literal["none", "range", "data"]
 
 

@@ -1,7 +1,7 @@
 """Names for classes: what recipes, the command line and plugins use to reach attacks, defenses, models and datasets."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,11 +16,26 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class Family(Generic[T]):
+    """Names `PREFIX:NAME` whose classes `make` gives when they are asked for: what they need may not be installed.
+
+    `summaries` says of each, by its full name, what it is.
+    """
+
+    summaries: Mapping[str, str]
+    make: Callable[[str], Callable[..., T]]
+
+
 class Registry(Generic[T]):
-    """Name -> class of one kind ("attack", "defense"), or function that makes one ("model"); a name is given once."""
+    """Name -> class of one kind ("attack", "defense"), or function that makes one ("model"); a name is given once.
+
+    Iteration gives the names of classes that are there, `families` those that are made on demand.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.families: dict[str, Family[T]] = {}
         self._classes: dict[str, Callable[..., T]] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
@@ -38,11 +53,12 @@ class Registry(Generic[T]):
         return iter(sorted(self._classes))
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        """The class of that name. Raises UnknownNameError."""
-        try:
-            return self._classes[name]
-        except KeyError:
-            raise UnknownNameError(self.kind, name, self._classes) from None
+        """The class of that name. Raises UnknownNameError, and ConfigError where its family needs what is missing."""
+        family = self.families.get(name.partition(":")[0])
+        known = self._classes if family is None else family.summaries
+        if name not in known:
+            raise UnknownNameError(self.kind, name, known)
+        return self._classes[name] if family is None else family.make(name)
 
     def create(self, name: str, parameters: Mapping[str, Any]) -> T:
         """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..core.attack import Attack, CraftingData, UniversalAttack
+from ..core.ensemble import attack_survivors
 from ..core.errors import WeightsError
 from ..core.files import write_whole
 from ..core.model import Model
@@ -28,7 +29,7 @@ class Crafter:
 
     `key` names the job by content, so what lies under it can be used again; `stream` names its random streams. Image
     attacks keep their shards under `folder`/adversarial, universal ones their perturbation, as data and as a picture,
-    under `folder`/perturbations.
+    under `folder`/perturbations. With `before`, the attack goes on where that one failed.
     """
 
     model: Model
@@ -39,6 +40,7 @@ class Crafter:
     seed: int
     storage: Literal["float32", "uint8"]
     folder: Path
+    before: "Crafter | None" = None
 
     @property
     def _path(self) -> Path:
@@ -71,13 +73,21 @@ class Crafter:
         )
         if path.exists():
             return _read(path, shard.x.device)
-        assert isinstance(self.attack, Attack)
-        rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
         with _Meter(self.model) as meter:
-            found = self.attack(self.model, shard.x, rng=rng)  # away from the model's own prediction: that is GFR
+            found = self._attack(shard)
         stored = _stored(found, shard.x, self.attack.threat, self.storage)
         _write(path, stored, meter.costs)
         return _as_images(stored), meter.costs
+
+    def _attack(self, shard: Shard) -> Tensor:
+        """Away from the model's own prediction: that is GFR."""
+        assert isinstance(self.attack, Attack)
+        rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
+        if self.before is None:
+            return self.attack(self.model, shard.x, rng=rng)
+        x_adv, _ = self.before.images(shard, None)
+        own = self.model.predict(shard.x, rng=rng.fork("reference"))
+        return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
 
 
 class _Meter:

@@ -17,6 +17,7 @@ from .progress import Progress
 from .recipe import Recipe, load_recipe, shipped_recipes
 from .report import terminal
 from .results import Results, choose_device, read_manifest
+from .run import prepare
 from .run import run as run_recipe
 from .train import train as train_entry
 
@@ -64,17 +65,22 @@ def run(
     loaded = load_recipe(recipe, overrides)
     device = choose_device(device)
     folder = out or Path("runs") / loaded.name
+    interrupted = False
     with Results(folder) as results:
+        prepared = prepare(loaded)
+        results.write_manifest(loaded, prepared.facts, device)
         try:
             with Progress(console, _images(loaded), loaded.name) as progress:
-                facts = run_recipe(loaded, results.ledger, folder, device=device, progress=progress)
+                run_recipe(prepared, results.ledger, folder, device=device, progress=progress)
         except KeyboardInterrupt:
-            console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
-            raise typer.Exit(130) from None
-        table = results.write(loaded, facts, device)
+            interrupted = True
+        table = results.write_leaderboard(loaded, prepared.facts)
     console.print(terminal(table))
     console.print(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
-    failed = int((table.status != "ok").sum())
+    if interrupted:
+        console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
+        raise typer.Exit(130)
+    failed = int((table.status == "error").sum())
     if failed:
         console.print(f"{failed} of {len(table)} cells failed.", style="red")
         raise typer.Exit(1)
@@ -88,7 +94,7 @@ def report(
     load_plugins(plugin or [])
     recipe, facts = read_manifest(folder)
     with Results(folder) as results:
-        console.print(terminal(results.refresh(recipe, facts)))
+        console.print(terminal(results.write_leaderboard(recipe, facts)))
 
 
 @app.command()
@@ -124,11 +130,16 @@ def list_names(
 
 
 @app.command()
-def train(name: Annotated[str, typer.Argument(help="A model of `foolbench list models`.")]) -> None:
-    """Train a network of the zoo on its embedded data and overwrite its weights. Continues a broken-off training."""
+def train(
+    name: Annotated[str, typer.Argument(help="A model of `foolbench list models`.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and card; over the shipped ones if not given.")
+    ] = None,
+) -> None:
+    """Train a network of the zoo on its embedded data. Continues a training that was broken off."""
     load_plugins([])
     with Progress(console, 1, name) as progress:
-        weights = train_entry(name, progress)
+        weights = train_entry(name, progress, out)
     console.print(f"Written: {weights}")
 
 

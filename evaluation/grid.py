@@ -1,18 +1,18 @@
 """The grid that a recipe spans: jobs that craft, cells that score, each a frozen value whose hash names it."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 from ..core.attack import Attack, UniversalAttack
 from ..core.defense import Defense
+from ..core.ensemble import Ensemble
 from ..core.model import Model
 from .recipe import Recipe
+from .sources import source_hash
 
 NO_DEFENSE = "none"
 
@@ -35,11 +35,17 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One attack crafted against one model."""
+    """One attack crafted against one model.
+
+    `group` names the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one
+    attacks: the member before it in an ensemble.
+    """
 
     model: str
     attack_name: str
     attack: Attack | UniversalAttack
+    group: str | None = None
+    after: "Job | None" = None
 
     @property
     def stream(self) -> str:
@@ -48,7 +54,8 @@ class Job:
 
     def key(self, identity: Identity) -> str:
         crafting = {fact: value for fact, value in identity.items() if fact != "draws"}
-        return digest(crafting, self.stream, _source(self.attack))
+        before = None if self.after is None else self.after.key(identity)
+        return digest(crafting, self.stream, source_hash(type(self.attack)), before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +72,8 @@ class Cell:
         return {} if self.defense is None else asdict(self.defense)
 
     def key(self, identity: Identity) -> str:
-        defense = [self.defense_name, self.defense_parameters, _source(self.defense)]
+        source = "" if self.defense is None else source_hash(type(self.defense))
+        defense = [self.defense_name, self.defense_parameters, source]
         return digest(self.job.key(identity), defense, self.knowledge, identity["draws"])
 
 
@@ -77,18 +85,23 @@ def systems(recipe: Recipe) -> list[tuple[str, Defense | None]]:
 
 def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
     """Each job of one model with the cells that score it."""
-    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
-        job = Job(model=model, attack_name=entry.name, attack=attack)
+    for job in jobs(recipe, model):
         yield job, [Cell(job=job, defense_name=name, defense=defense) for name, defense in systems(recipe)]
+
+
+def jobs(recipe: Recipe, model: str) -> Iterator[Job]:
+    """The recipe's attacks; an ensemble is the group of its members, each after the one before."""
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if not isinstance(attack, Ensemble):
+            yield Job(model=model, attack_name=entry.name, attack=attack, group=entry.group)
+            continue
+        before = None
+        for name, member in attack.members.items():
+            whole = f"{entry.name}/{name}"
+            before = Job(model=model, attack_name=whole, attack=member, group=entry.name, after=before)
+            yield before
 
 
 def digest(*parts: Any) -> str:
     """Short hash of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _source(plugged: object) -> str:
-    """Hash of the file that defines an attack or a defense: an edited one is another one."""
-    if plugged is None:
-        return ""
-    return hashlib.sha256(Path(inspect.getfile(type(plugged))).read_bytes()).hexdigest()[:16]

@@ -5,7 +5,7 @@ process at any moment loses at most the shard in flight.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS scores (
     PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
 CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
+CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag));
 """
 
 
@@ -64,12 +65,13 @@ class Ledger:
     def close(self) -> None:
         self._connection.close()
 
-    def write(self, cell: str, scores: Sequence[Score]) -> None:
-        """Add a shard, and forget an error that an earlier run met in this cell."""
+    def write(self, cell: str, scores: Sequence[Score], flags: Iterable[str] = ()) -> None:
+        """Add a shard and what makes it doubtful, and forget an error that an earlier run met in this cell."""
         marks = ", ".join("?" * (1 + len(Score._fields)))
         with self._transaction() as transaction:
             rows = [(cell, *score) for score in scores]
             transaction.executemany(f"INSERT OR REPLACE INTO scores VALUES ({marks})", rows)
+            transaction.executemany("INSERT OR REPLACE INTO flags VALUES (?, ?)", [(cell, flag) for flag in flags])
             transaction.execute("DELETE FROM errors WHERE cell = ?", (cell,))
 
     def write_error(self, cell: str, message: str) -> None:
@@ -112,3 +114,6 @@ class Ledger:
     def error(self, cell: str) -> str | None:
         row = self._connection.execute("SELECT message FROM errors WHERE cell = ?", (cell,)).fetchone()
         return row[0] if row else None
+
+    def flags(self, cell: str) -> set[str]:
+        return {row[0] for row in self._connection.execute("SELECT flag FROM flags WHERE cell = ?", (cell,))}

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.attack import Attack, UniversalAttack
 from ..core.defense import Defense
+from ..core.ensemble import Ensemble
 from ..core.errors import ConfigError, UnknownNameError
 from ..core.norms import Norm
 from ..core.registry import attacks, datasets, defenses, models
-from ..core.threat import Eps
+from ..core.threat import Eps, Threat
 
 RECIPES = Path(__file__).parents[1] / "leaderboards" / "recipes"
 
@@ -26,6 +27,12 @@ class Named(BaseModel):
     @property
     def parameters(self) -> dict[str, Any]:
         return dict(self.__pydantic_extra__ or {})
+
+
+class NamedAttack(Named):
+    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it."""
+
+    group: str | None = None
 
 
 class ThreatDefault(BaseModel):
@@ -58,7 +65,7 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=64, gt=0)
     models: list[str] = Field(min_length=1)
     threat: ThreatDefault
-    attacks: list[Named] = Field(min_length=1)
+    attacks: list[NamedAttack] = Field(min_length=1)
     defenses: list[Named] = []
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
@@ -146,7 +153,24 @@ def _check_names(recipe: Recipe) -> None:
                 f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
             )
     recipe.build_defenses()
+    _check_groups(recipe)
     for kind, entries in {"models": recipe.models, "attacks": recipe.attacks, "defenses": recipe.defenses}.items():
         twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]
         if twice:
             raise ConfigError(f"The recipe lists {twice[0]!r} twice among its {kind}; leave one out.")
+
+
+def _check_groups(recipe: Recipe) -> None:
+    """The best of several attacks says something where they had the same budget."""
+    threats: dict[str, Threat] = {}
+    names = {attack.name for attack in recipe.attacks}
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if entry.group is None:
+            continue
+        if isinstance(attack, Ensemble):
+            raise ConfigError(f"{entry.name} is a group of its own: leave group = {entry.group!r} out.")
+        if entry.group in names:
+            raise ConfigError(f"The group {entry.group!r} has the name of an attack; choose another.")
+        first = threats.setdefault(entry.group, attack.threat)
+        if attack.threat != first:
+            raise ConfigError(f"Expected one threat in group {entry.group!r}, got {first} and {attack.threat}.")

@@ -40,13 +40,14 @@ def _lines(part: list[Row]) -> list[dict[str, str]]:
             line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
             line[attack] = f"{row['gfr']:.1f} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]"
         else:
-            line[attack] = "error"
+            line[attack] = row["status"]
     return list(lines.values())
 
 
 def _labels(part: list[Row], kind: str) -> list[str]:
     """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
-    chosen = [(row[kind], json.loads(row[f"{kind}_params"])) for row in part]
+    threat = ("norm", "eps") if kind == "attack" else ()
+    chosen = [(row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in threat}) for row in part]
     labels = []
     for name, parameters in chosen:
         namesakes = [other for same, other in chosen if same == name]
@@ -84,7 +85,7 @@ def terminal(table: pd.DataFrame) -> Group:
 def _failures(table: pd.DataFrame) -> list[str]:
     """One line for all cells that failed for the same reason."""
     failed: dict[str, list[str]] = {}
-    for row in _records(table.query("status != 'ok'")):
+    for row in _records(table.query("status == 'error'")):
         failed.setdefault(row["error"], []).append(f"{row['model']} x {row['attack']} x {row['defense']}")
     return [f"{', '.join(dict.fromkeys(cells))}: {error}" for error, cells in failed.items()]
 

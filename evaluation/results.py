@@ -17,6 +17,7 @@ import torch
 from ..core.errors import ConfigError, OutputError
 from ..core.files import writable_folder, write_whole
 from ..core.registry import datasets
+from .grid import digest
 from .ledger import Ledger
 from .recipe import Recipe
 from .report import markdown
@@ -38,13 +39,12 @@ class Results:
     def __exit__(self, *exception: object) -> None:
         self.ledger.close()
 
-    def write(self, recipe: Recipe, facts: Facts, device: str) -> pd.DataFrame:
-        """Manifest and leaderboard, from what the ledger holds."""
+    def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
+        """What runs here, with what: enough to make the tables of a run that was broken off."""
         self._write("manifest.json", json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")
-        return self.refresh(recipe, facts)
 
-    def refresh(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
-        """The leaderboard alone, from what the ledger holds."""
+    def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+        """From what the ledger holds."""
         table = leaderboard(recipe, facts, self.ledger)
         self._write("leaderboard.csv", table.to_csv(index=False))
         self._write("leaderboard.md", markdown(table))
@@ -91,6 +91,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "recipe": recipe.model_dump(mode="json"),
+        "recipe_hash": digest(recipe.model_dump(mode="json")),
         "identities": dict(facts.identities),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "commit": _commit(),

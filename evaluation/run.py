@@ -1,6 +1,7 @@
 """Run a recipe: craft, score, record; whatever is in the ledger already is not done again."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,42 +29,70 @@ TRAINING_IMAGES = 512
 """How many training images a data prior draws from."""
 
 
-def run(recipe: Recipe, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> Facts:
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe with all that it names: `models` by name, or why one could not be loaded."""
+
+    recipe: Recipe
+    dataset: Dataset
+    models: Mapping[str, Model | Exception]
+    facts: Facts
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Load data and models. What is known now is enough to find every cell of the run in the ledger again."""
+    dataset = datasets[recipe.dataset]()
+    loaded, identities = {}, {}
+    for name in recipe.models:
+        try:
+            model = _load(name, dataset)
+            identities[name] = identity(recipe, dataset.fingerprint, model)
+        except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
+            model = error
+            identities[name] = identity(recipe, dataset.fingerprint, None)
+        loaded[name] = model
+    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, identities=identities))
+
+
+def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
     """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    dataset = datasets[recipe.dataset]()
-    identities = {}
-    for name in recipe.models:
-        try:
-            model = _load(name, dataset, device)
-            identities[name] = identity(recipe, dataset.fingerprint, model)
-        except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
-            identities[name] = identity(recipe, dataset.fingerprint, None)
-            for cell in (cell for _, row in cells(recipe, name) for cell in row):
-                ledger.write_error(cell.key(identities[name]), _message(error))
-                progress.main.advance(recipe.samples)
+    for name, loaded in prepared.models.items():
+        known = prepared.facts.identities[name]
+        model = _moved(loaded, device)
+        if isinstance(model, Exception):
+            for cell in (cell for _, row in cells(prepared.recipe, name) for cell in row):
+                ledger.write_error(cell.key(known), _message(model))
+                progress.main.advance(prepared.recipe.samples)
             continue
         part = ModelRun(
-            recipe=recipe,
-            dataset=dataset,
+            recipe=prepared.recipe,
+            dataset=prepared.dataset,
             name=name,
             model=model,
-            identity=identities[name],
+            identity=known,
             ledger=ledger,
             folder=folder,
         )
         part.run(progress)
-    return Facts(task=dataset.task, identities=identities)
+        model.to("cpu")  # the next one needs the room
 
 
-def _load(name: str, dataset: Dataset, device: str) -> Model:
+def _load(name: str, dataset: Dataset) -> Model:
     model = models[name]()
     if not isinstance(model, Model):
         raise ConfigError(f"Expected model {name} to be a foolbench.core.Model, got {type(model).__name__}.")
     if model.task != dataset.task:
         raise ConfigError(f"{name} does {model.task}, but {dataset.name} asks for {dataset.task}.")
-    return model.to(device)
+    return model
+
+
+def _moved(model: Model | Exception, device: str) -> Model | Exception:
+    try:
+        return model if isinstance(model, Exception) else model.to(device)
+    except RuntimeError as error:  # out of memory, say
+        return error
 
 
 def _message(error: Exception) -> str:
@@ -128,7 +157,9 @@ class ModelRun:
         missing = pending.samples.intersection(shard.samples)
         if missing:
             purpose = f"adversarial {pending.cell.job.stream}"
-            self.ledger.write(pending.key, self._system(pending.cell).score(shard, x_adv, purpose, costs))
+            system = self._system(pending.cell)
+            scores = system.score(shard, x_adv, purpose, costs)
+            self.ledger.write(pending.key, scores, system.flags)
             progress.main.advance(len(missing))
             pending.samples -= missing
 
@@ -160,10 +191,11 @@ class ModelRun:
             attack=job.attack,
             key=job.key(self.identity),
             stream=job.stream,
-            label=f"{job.model.replace(':', '-')}-{job.attack_name}",
+            label=re.sub(r"[:/]", "-", f"{job.model}-{job.attack_name}"),
             seed=self.recipe.seed,
             storage=self.recipe.storage,
             folder=self.folder,
+            before=None if job.after is None else self._crafter(job.after),
         )
 
     def _perturbation(self, job: Job, crafter: Crafter, progress: Progress) -> Perturbation | None:

@@ -10,6 +10,7 @@ from ..core.model import Model
 from ..core.norms import size
 from ..core.seeding import Draws
 from ..tasks.gfr import gfr
+from .flags import PROBABILITIES, are_probabilities
 from .ledger import Costs, Score
 
 
@@ -27,12 +28,13 @@ class System:
     """A model, perhaps behind a defense, and what it says about the unperturbed images.
 
     A randomized system is evaluated `draws` times on every image, each time with new streams, and every score is the
-    mean; a deterministic one once.
+    mean; a deterministic one once. `flags` say what makes the scores doubtful.
     """
 
     model: Model
     seed: int
     draws: int
+    flags: set[str] = field(default_factory=set)
     _clean: dict[int, list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -50,17 +52,22 @@ class System:
     def clean(self, shard: Shard) -> list[Tensor]:
         if shard.samples.start not in self._clean:
             if not self._clean:
-                self._check_declaration(shard)
+                self._inspect(shard)
             self._clean[shard.samples.start] = self.predictions(shard.x, shard.samples, "clean")
         return self._clean[shard.samples.start]
 
-    def _check_declaration(self, shard: Shard) -> None:
-        """A system that says it is deterministic gets no floor: so it has to be."""
-        if not self.model.randomized:
-            with torch.no_grad():
-                first, second = self.model(shard.x), self.model(shard.x)
-            if not torch.equal(first, second):
-                raise ConfigError(f"{self.model} says randomized = False, but two evaluations of one image differ.")
+    def _inspect(self, shard: Shard) -> None:
+        """What must be known before the first score: a system that says it is deterministic has to be, for it gets no
+        floor; and its outputs should be logits.
+        """
+        rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples, device=shard.x.device)
+        with torch.no_grad():
+            outputs = self.model(shard.x, rng=rng)
+            again = outputs if self.model.randomized else self.model(shard.x)
+        if not torch.equal(outputs, again):
+            raise ConfigError(f"{self.model} says randomized = False, but two evaluations of one image differ.")
+        if are_probabilities(outputs):
+            self.flags.add(PROBABILITIES)
 
     def score(self, shard: Shard, x_adv: Tensor, purpose: str, costs: Costs) -> list[Score]:
         """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""

@@ -1,17 +1,19 @@
-"""From the ledger to the leaderboard: one row per cell and metric."""
+"""From the ledger to the leaderboard: one row per cell and metric, and one for the best attack of each group."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
+from ..core.attack import Access
 from ..core.task import Metric, Task
+from .flags import SINGLE_DRAW
 from .grid import Cell, Identity, cells, digest
 from .ledger import Costs, Ledger
 from .recipe import Recipe
-from .stats import estimate
+from .stats import Estimate, estimate
 
 COLUMNS = [
     "recipe",
@@ -32,6 +34,8 @@ COLUMNS = [
     "defense_params",
     "metric",
     "clean",
+    "clean_low",
+    "clean_high",
     "clean_drop",
     "clean_drop_rel",
     "gfr",
@@ -66,102 +70,145 @@ def run_name(recipe: Recipe, facts: Facts) -> str:
 
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
-    """Rates in percent. A cell that failed, or was not reached, has an error and no numbers."""
+    """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
     rows = []
     for model in recipe.models:
-        identity = facts.identities[model]
-        grid = [cell for _, row in cells(recipe, model) for cell in row]
         for name, metric in facts.task.metrics.items():
-            undefended = _undefended_clean(grid, identity, name, recipe, ledger)
-            rows += [_row(cell, identity, name, metric, undefended, recipe, facts, ledger) for cell in grid]
+            rows += ModelTable(recipe, facts, ledger, model, name, metric).rows()
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _undefended_clean(
-    grid: list[Cell], identity: Identity, metric: str, recipe: Recipe, ledger: Ledger
-) -> float | None:
-    for cell in grid:
-        if cell.defense is None:
-            scores = _scores(cell, identity, metric, recipe, ledger)
+class ModelTable:
+    """The rows of one model and metric."""
+
+    def __init__(self, recipe: Recipe, facts: Facts, ledger: Ledger, model: str, name: str, metric: Metric) -> None:
+        self._recipe, self._facts, self._ledger = recipe, facts, ledger
+        self._identity = facts.identities[model]
+        self._name, self._metric = name, metric
+        self._grid = list(cells(recipe, model))
+        self._undefended = self._clean_of_the_bare_model()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a cell, and after the last attack of a group one row a defense for the best of them."""
+        rows, groups = [], {job.group for job, _ in self._grid if job.group}
+        members = {group: [row for job, row in self._grid if job.group == group] for group in groups}
+        for job, row in self._grid:
+            rows += [self._row(cell) for cell in row]
+            if job.group and row is members[job.group][-1]:
+                rows += [self._worst_case(job.group, list(same)) for same in zip(*members[job.group], strict=True)]
+        return rows
+
+    def _row(self, cell: Cell) -> dict[str, Any]:
+        scores = self._costed_scores(cell)
+        if scores is None:
+            return self._facts_of(cell) | self._failure(cell)
+        flags = " ".join(sorted(self._flags(cell)))
+        return self._facts_of(cell) | self._numbers(scores) | {"flags": flags, "status": "ok"}
+
+    def _worst_case(self, group: str, same_defense: list[Cell]) -> dict[str, Any]:
+        """Per image the best attack of a group, by its effect on the defended system."""
+        attacks = [cell.job.attack for cell in same_defense]
+        named = self._facts_of(same_defense[0]) | {
+            "attack": group,
+            "attack_params": _compact({"worst_of": [cell.job.attack_name for cell in same_defense]}),
+            "access": max((attack.access for attack in attacks), key=get_args(Access).index),
+        }
+        found = []
+        for cell in same_defense:
+            scores = self._costed_scores(cell)
+            if scores is None:
+                failure = self._failure(cell)
+                return named | failure | {"error": f"{cell.job.attack_name}: {failure['error']}"}
+            found.append(scores)
+        flags = sorted({flag for cell in same_defense for flag in self._flags(cell)})
+        return named | self._numbers(worst_case(pd.concat(found))) | {"flags": " ".join(flags), "status": "ok"}
+
+    def _facts_of(self, cell: Cell) -> dict[str, Any]:
+        attack = cell.job.attack
+        return {
+            "recipe": f"{self._recipe.name}-v{self._recipe.version}",
+            "run": run_name(self._recipe, self._facts),
+            "task": type(self._facts.task).__name__.lower(),
+            "dataset": self._recipe.dataset,
+            "n": self._recipe.samples,
+            "model": cell.job.model,
+            "model_sha": self._identity["model_sha"],
+            "attack": cell.job.attack_name,
+            "attack_params": _compact(asdict(attack), leave_out=("norm", "eps")),
+            "access": attack.access,
+            "source_model": cell.job.model,
+            "knowledge": cell.knowledge,
+            "norm": attack.norm,
+            "eps": round(attack.eps, 6),
+            "defense": cell.defense_name,
+            "defense_params": _compact(cell.defense_parameters),
+            "metric": self._name,
+        }
+
+    def _failure(self, cell: Cell) -> dict[str, str]:
+        message = self._ledger.error(cell.key(self._identity))
+        return {"status": "error", "error": message} if message else {"status": "pending", "error": "not run yet"}
+
+    def _costed_scores(self, cell: Cell) -> pd.DataFrame | None:
+        """The scores of a finished cell; each image bears its share of what a universal attack cost."""
+        scores = self._ledger.scores(cell.key(self._identity), self._name, self._recipe.samples)
+        if len(scores) != self._recipe.samples:
+            return None
+        for name, cost in (self._ledger.costs(cell.job.key(self._identity)) or Costs())._asdict().items():
+            scores[name] += cost / len(scores)
+        return scores
+
+    def _clean_of_the_bare_model(self) -> float | None:
+        for cell in (cell for _, row in self._grid for cell in row if cell.defense is None):
+            scores = self._costed_scores(cell)
             if scores is not None:
                 return float(scores.clean.mean())
-    return None
+        return None
+
+    def _flags(self, cell: Cell) -> set[str]:
+        flags = self._ledger.flags(cell.key(self._identity))
+        if cell.defense is not None and cell.defense.randomized and self._recipe.draws == 1:
+            flags.add(SINGLE_DRAW)
+        return flags
+
+    def _numbers(self, scores: pd.DataFrame) -> dict[str, Any]:
+        percent, proportion = 100 / self._metric.range, self._metric.proportion
+        clean = estimate(scores.clean / self._metric.range, proportion=proportion)
+        fooled = estimate(scores.gfr, proportion=proportion)
+        robust = estimate(scores.robust / self._metric.range, proportion=proportion)
+        numbers = {
+            **_with_interval("clean", clean),
+            **_with_interval("gfr", fooled),
+            "floor": 100 * scores.floor.mean(),
+            **_with_interval("robust", robust),
+        }
+        if self._undefended is not None:
+            numbers["clean_drop"] = percent * self._undefended - numbers["clean"]
+            if self._undefended > 0:
+                numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / (percent * self._undefended)
+        rounded = {key: round(value, 2) + 0.0 for key, value in numbers.items()}  # + 0.0: no minus zero
+        return rounded | {
+            "linf_max": round(float(scores.linf.max()), 6),
+            "l2_mean": round(float(scores.l2.mean()), 6),
+            "forwards_mean": round(float(scores.forwards.mean()), 2),
+            "backwards_mean": round(float(scores.backwards.mean()), 2),
+            "seconds": round(float(scores.seconds.sum()), 2),
+        }
 
 
-def _scores(cell: Cell, identity: Identity, metric: str, recipe: Recipe, ledger: Ledger) -> pd.DataFrame | None:
-    """The scores of a finished cell."""
-    scores = ledger.scores(cell.key(identity), metric, recipe.samples)
-    return scores if len(scores) == recipe.samples else None
+def worst_case(scores: pd.DataFrame) -> pd.DataFrame:
+    """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them."""
+    by_sample = scores.groupby("sample")
+    strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
+    found = strongest.set_index("sample").sort_index()
+    found["robust"] = by_sample.robust.min()
+    for cost in Costs._fields:
+        found[cost] = by_sample[cost].sum()
+    return found.reset_index()
 
 
-def _row(
-    cell: Cell,
-    identity: Identity,
-    name: str,
-    metric: Metric,
-    undefended: float | None,
-    recipe: Recipe,
-    facts: Facts,
-    ledger: Ledger,
-) -> dict[str, Any]:
-    attack = cell.job.attack
-    row = {
-        "recipe": f"{recipe.name}-v{recipe.version}",
-        "run": run_name(recipe, facts),
-        "task": type(facts.task).__name__.lower(),
-        "dataset": recipe.dataset,
-        "n": recipe.samples,
-        "model": cell.job.model,
-        "model_sha": identity["model_sha"],
-        "attack": cell.job.attack_name,
-        "attack_params": _compact(asdict(attack), leave_out=("norm", "eps")),
-        "access": attack.access,
-        "source_model": cell.job.model,
-        "knowledge": cell.knowledge,
-        "norm": attack.norm,
-        "eps": round(attack.eps, 6),
-        "defense": cell.defense_name,
-        "defense_params": _compact(cell.defense_parameters),
-        "metric": name,
-    }
-    scores = _scores(cell, identity, name, recipe, ledger)
-    if scores is None:
-        return row | {"status": "error", "error": ledger.error(cell.key(identity)) or "not run yet"}
-    costs = ledger.costs(cell.job.key(identity)) or Costs()
-    return row | _numbers(scores, metric, undefended, costs) | {"flags": _flags(cell, recipe), "status": "ok"}
-
-
-def _numbers(scores: pd.DataFrame, metric: Metric, undefended: float | None, costs: Costs) -> dict[str, Any]:
-    percent = 100 / metric.range
-    fooled = estimate(scores.gfr, proportion=metric.proportion)
-    robust = estimate(scores.robust / metric.range, proportion=metric.proportion)
-    clean = float(scores.clean.mean())
-    numbers = {
-        "clean": percent * clean,
-        "gfr": 100 * fooled.mean,
-        "gfr_low": 100 * fooled.low,
-        "gfr_high": 100 * fooled.high,
-        "floor": 100 * scores.floor.mean(),
-        "robust": 100 * robust.mean,
-        "robust_low": 100 * robust.low,
-        "robust_high": 100 * robust.high,
-    }
-    if undefended is not None:
-        numbers["clean_drop"] = percent * (undefended - clean)
-        if undefended > 0:
-            numbers["clean_drop_rel"] = 100 * (undefended - clean) / undefended
-    rounded = {key: round(value, 2) + 0.0 for key, value in numbers.items()}  # + 0.0: no minus zero
-    return rounded | {
-        "linf_max": round(float(scores.linf.max()), 6),
-        "l2_mean": round(float(scores.l2.mean()), 6),
-        "forwards_mean": round(float(scores.forwards.mean() + costs.forwards / len(scores)), 2),
-        "backwards_mean": round(float(scores.backwards.mean() + costs.backwards / len(scores)), 2),
-        "seconds": round(float(scores.seconds.sum() + costs.seconds), 2),
-    }
-
-
-def _flags(cell: Cell, recipe: Recipe) -> str:
-    return "single-draw" if cell.defense is not None and cell.defense.randomized and recipe.draws == 1 else ""
+def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
+    return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
 
 
 def _compact(parameters: dict[str, Any], leave_out: tuple[str, ...] = ()) -> str:

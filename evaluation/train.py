@@ -1,6 +1,7 @@
 """Train one network of the zoo on its dataset and write weights and model card."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -17,11 +18,14 @@ from .progress import Progress
 CHUNK = 256
 
 
-def train(name: str, progress: Progress) -> Path:
-    """Continues where an earlier call was broken off. Returns the path of the weights. Raises UnknownNameError."""
+def train(name: str, progress: Progress, out: Path | None = None) -> Path:
+    """Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
+
+    Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
+    """
     if name not in ENTRIES:
         raise UnknownNameError("trainable model", name, ENTRIES)
-    entry = ENTRIES[name]
+    entry = replace(ENTRIES[name], folder=out or ENTRIES[name].folder)
     writable_folder(entry.folder)  # asked now, not after an hour of training
     dataset = datasets[entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:

@@ -10,7 +10,7 @@ from foolbench.evaluation.plugins import REGISTRIES
 from foolbench.evaluation.progress import Progress
 from foolbench.evaluation.recipe import load_recipe
 from foolbench.evaluation.results import Results
-from foolbench.evaluation.run import run
+from foolbench.evaluation.run import prepare, run
 from rich.console import Console
 
 
@@ -55,8 +55,10 @@ def execute(tmp_path, quick_text, silent):
         recipe = load_recipe(str(path), list(overrides))
         results = Results(tmp_path / folder)
         try:
-            facts = run(recipe, results.ledger, results.folder, device="cpu", progress=silent)
-            results.write(recipe, facts, "cpu")
+            prepared = prepare(recipe)
+            results.write_manifest(recipe, prepared.facts, "cpu")
+            run(prepared, results.ledger, results.folder, device="cpu", progress=silent)
+            results.write_leaderboard(recipe, prepared.facts)
         finally:
             results.ledger.close()
         text = {"flags": str, "error": str}  # also where no row has any

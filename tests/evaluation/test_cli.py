@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from foolbench.attacks import PGD
 
 FAST = ("--device", "cpu", "--set", "attacks=[{name='fgsm'}]")
 
@@ -133,3 +135,22 @@ def test_report_makes_the_tables_anew(foolbench, recipe_file, tmp_path):
     assert (code, err) == (0, "")
     assert "median" in out
     assert {name: (tmp_path / "out" / name).read_text() for name in before} == before
+
+
+def test_an_interrupted_run_leaves_a_table_of_what_is_finished(foolbench, recipe_file, tmp_path, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PGD, "perturb", interrupt)
+    code, out, _ = foolbench("run", recipe_file, "--out", tmp_path / "out")
+    assert code == 130
+    assert "Interrupted" in out
+    table = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    done = table.set_index("attack").status
+    assert set(done["uniform-noise"]) == {"ok"}
+    assert set(done["pgd"]) == {"pending"}
+    assert set(table[table.attack == "pgd"].error) == {"not run yet"}
+    assert (tmp_path / "out" / "manifest.json").exists()
+    code, out, _ = foolbench("report", tmp_path / "out")
+    assert code == 0
+    assert "uniform-noise" in out

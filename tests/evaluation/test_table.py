@@ -16,8 +16,8 @@ from foolbench.tasks import Recognition
 CONTRACT = (
     """
 recipe, run, task, dataset, n, model, model_sha, attack, attack_params, access, source_model, knowledge, norm, eps,
-defense, defense_params, metric, clean, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high, floor, robust, robust_low,
-robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds, flags, status, error
+defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
+floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds, flags, status, error
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -110,7 +110,7 @@ NUMBERS = COLUMNS[COLUMNS.index("clean") : COLUMNS.index("flags")]
 def test_rows_without_scores_have_no_numbers(make):
     content = {"none": scores([1] * 8), "median": "RuntimeError: lens cap on", "jpeg": scores([1] * 8)[:7]}
     table = make(content).set_index("defense")
-    assert table.status.to_dict() == {"none": "ok", "median": "error", "jpeg": "error"}
+    assert table.status.to_dict() == {"none": "ok", "median": "error", "jpeg": "pending"}
     assert table.loc[["median", "jpeg"], NUMBERS].isna().all(axis=None)
     assert table.loc["none", NUMBERS].notna().all()
     assert table.error["median"] == "RuntimeError: lens cap on"
@@ -139,3 +139,15 @@ def test_namesakes_are_told_apart_by_their_parameters(make):
     text = markdown(make({"none": scores([1] * 8), "jpeg": scores([1] * 8)}, *twins))
     for label in ("pgd steps 3", "pgd steps 4", "jpeg quality 75", "jpeg quality 9"):
         assert label in text
+
+
+def test_one_attack_under_two_threats_has_two_columns(make):
+    twins = "attacks=[{name='fgsm', eps=0.25}, {name='fgsm', eps=0.5}, {name='fgsm', norm='l2', eps=0.5}]"
+    text = markdown(make({"none": scores([1] * 8)}, twins))
+    for label in ("fgsm norm linf, eps 0.25", "fgsm norm linf, eps 0.5", "fgsm norm l2, eps 0.5"):
+        assert label in text
+
+
+def test_clean_has_its_wilson_interval(make):
+    row = make({"none": scores([1] * 8)}).iloc[0]
+    assert (row.clean, row.clean_low, row.clean_high) == (100.0, 67.56, 100.0)

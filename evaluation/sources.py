@@ -1,0 +1,32 @@
+"""The code behind a result: an edited attack is another attack, and so is one whose helpers were edited."""
+
+import hashlib
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+
+@cache
+def source_hash(cls: type) -> str:
+    """Hash of the file that defines a class and of all files of foolbench whose classes and functions it uses."""
+    start = sys.modules[cls.__module__]
+    found = {start.__name__: start}
+    todo = [start]
+    while todo:
+        for used in _uses(todo.pop()):
+            if used.__name__ not in found:
+                found[used.__name__] = used
+                todo.append(used)
+    files = [getattr(found[name], "__file__", None) for name in sorted(found)]  # what is typed into a shell has none
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files if file)).hexdigest()[:16]
+
+
+def _uses(module: ModuleType) -> list[ModuleType]:
+    """The modules of foolbench that define what `module` has imported."""
+    values = vars(module).values()
+    names = {
+        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values
+    }
+    ours = {str(name) for name in names if str(name).startswith("foolbench.")}
+    return [sys.modules[name] for name in ours if name in sys.modules]
