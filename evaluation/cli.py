@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ..core.errors import FoolbenchError
 from . import grid
+from .catalogue import catalogue
 from .plugins import REGISTRIES, load_plugins
 from .progress import Progress
 from .recipe import Recipe, load_recipe, shipped_recipes
@@ -120,6 +121,8 @@ def list_names(
     else:
         registry = REGISTRIES[kind]
         entries = {name: (registry[name].__doc__ or "").strip().partition("\n")[0] for name in registry}
+        for family in registry.families.values():
+            entries |= family.summaries
     if as_json:
         print(json.dumps(entries, indent=2))
         return
@@ -127,6 +130,12 @@ def list_names(
     for name, text in entries.items():
         table.add_row(name, text)
     console.print(table)
+
+
+@app.command("catalogue")
+def print_catalogue() -> None:
+    """Print the page of all attacks, as Markdown."""
+    print(catalogue(REGISTRIES["attacks"]), end="")
 
 
 @app.command()
