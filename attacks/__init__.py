@@ -1,7 +1,20 @@
 """The attacks. Image attacks return adversarial images, universal attacks craft one perturbation for all images."""
 
+from . import foolbox_adapter as foolbox_adapter
+from .apgd import APGD as APGD
+from .autoattack import AutoAttack as AutoAttack
+from .bim import BIM as BIM
+from .carlini_wagner import CarliniWagner as CarliniWagner
+from .deepfool import DeepFool as DeepFool
+from .fab import FAB as FAB
 from .fgsm import FGSM as FGSM
+from .jsma import JSMA as JSMA
 from .noise import RandomSign as RandomSign
 from .noise import UniformNoise as UniformNoise
 from .pgd import PGD as PGD
+from .square import Square as Square
+from .trust_region import TrustRegion as TrustRegion
+from .universal import FFF as FFF
 from .universal import GDUAP as GDUAP
+from .universal import UAP as UAP
+from .universal import UniversalPGD as UniversalPGD

@@ -1,0 +1,70 @@
+"""Projected ascent whose step size each image adapts for itself: the inner loop of Auto-PGD."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from ..core.ball import Ball
+from ..core.norms import per_row, steepest
+from ..core.seeding import Draws
+
+
+class AdaptiveAscent:
+    """Where the ascent of each image stands. Every attribute has one entry an image; `ascent[rows]` is some of them.
+
+    `rows`, `y`, `rival` and `draws` are the caller's, who brings losses and gradients; here they are only kept in step.
+    """
+
+    def __init__(self, start: Tensor, ball: Ball, rows: Tensor, y: Tensor, rival: Tensor | None, draws: Draws) -> None:
+        self.ball, self.rows, self.y, self.rival, self.draws = ball, rows, y, rival, draws
+        self.point = self.last_point = ball.project_(start)
+        self.gradient = torch.zeros_like(start)
+        self.step_size = start.new_full((len(start),), 2 * ball.eps)
+        self.best, self.best_gradient = self.point.clone(), self.gradient.clone()
+        self.last_loss = torch.full_like(self.step_size, torch.inf)
+        self.best_loss = -self.last_loss
+        self.reached = torch.zeros_like(rows, dtype=torch.bool)  # whether the best point is adversarial
+        self.improved = self.reached  # since the last checkpoint, as the next one
+        self.rises = torch.zeros_like(rows)
+        self.halved = ~self.reached  # at the last checkpoint
+
+    def __getitem__(self, rows: Tensor) -> "AdaptiveAscent":
+        chosen = copy.copy(self)
+        vars(chosen).update({name: part if part is None else part[rows] for name, part in vars(self).items()})
+        return chosen
+
+    def note(self, loss: Tensor, reached: Tensor) -> None:
+        """What the points have come to."""
+        better = beats(reached, loss, self.reached, self.best_loss)
+        self.best[better], self.best_gradient[better] = self.point[better], self.gradient[better]
+        self.best_loss = torch.where(better, loss, self.best_loss)
+        self.reached = self.reached | reached
+        self.improved = self.improved | better
+        self.rises = self.rises + (loss > self.last_loss)
+        self.last_loss = loss
+
+    def adapt(self, enough: float) -> None:
+        """Halve the step size where the loss rose less often than `enough`, or no new best came of the present size.
+
+        Those images go back to their best point.
+        """
+        halve = (self.rises < enough) | ~(self.improved | self.halved)
+        self.step_size[halve] /= 2
+        self.point[halve], self.gradient[halve] = self.best[halve], self.best_gradient[halve]
+        self.rises = torch.zeros_like(self.rises)
+        self.improved, self.halved = torch.zeros_like(halve), halve
+
+    def move(self, momentum: float) -> None:
+        """A projected step; then, of it and the last move again, the average with weight `momentum`, projected."""
+        step = steepest(self.gradient, self.ball.norm).mul_(per_row(self.step_size, self.gradient))
+        ahead = self.ball.project_(step.add_(self.point))
+        if momentum:
+            ahead.mul_(1 - momentum).add_(self.point, alpha=2 * momentum).sub_(self.last_point, alpha=momentum)
+            self.ball.project_(ahead)
+        self.last_point, self.point = self.point, ahead
+
+
+def beats(reached: Tensor, loss: Tensor, than_reached: Tensor, than_loss: Tensor) -> Tensor:
+    """Adversarial first, then the larger loss."""
+    return (reached & ~than_reached) | ((reached == than_reached) & (loss > than_loss))

@@ -1,0 +1,164 @@
+"""Auto-PGD (Croce & Hein 2020, https://arxiv.org/abs/2003.01690): gradient ascent that chooses its own step sizes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from ..core.attack import Access, Attack
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..core.norms import Norm, random_point
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ._adaptive import AdaptiveAscent, beats
+from ._gradient import loss_and_gradient
+from ._losses import class_count, gain, margin, other_classes
+
+_MOMENTUM = 0.25  # how much of its last move an image makes again
+_TINY = 1e-12  # guards divisions where several logits are equal
+
+
+@register_attack("apgd")
+@dataclass(frozen=True, kw_only=True)
+class APGD(Attack):
+    """`steps` steps with momentum from a random start; their size, 2 eps, is halved where it has ceased to pay.
+
+    At each checkpoint an image whose loss rose in fewer than a share `rho` of the last steps, or found no new best
+    since the last checkpoint at the same size, halves its step size and goes back to its best point. That point is also
+    the result: an adversarial one before others, then the one of largest loss. `restarts` repeats the search from other
+    starts.
+
+    `loss` is "ce", the task's own, or "dlr", the difference of logits ratio, which the scale of the logits does not
+    change. With `target_classes` = n > 0 the search goes towards each of the n highest-scoring other classes in turn
+    (AutoAttack: 9, "dlr"). That is still an attack on the class `y`; under `targeted`, `y` are the classes to reach.
+
+    With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), if need be as it
+    came. It then lies just beyond this model's boundary: do not score it through another system. Without, every image
+    spends all steps on making its loss larger.
+
+    Raises ConfigError for "dlr" or `target_classes` where the model's outputs are no class scores.
+    """
+
+    steps: int = 100
+    restarts: int = 1
+    loss: Literal["ce", "dlr"] = "ce"
+    rho: float = 0.75
+    target_classes: int = 0
+    early_stop: bool = True
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 1 or self.restarts < 1:
+            raise ConfigError(f"Expected steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}.")
+        if self.loss not in ("ce", "dlr"):
+            raise ConfigError(f"Expected loss to be ce or dlr, got {self.loss!r}.")
+        if not 0 < self.rho < 1:
+            raise ConfigError(f"Expected 0 < rho < 1, got {self.rho}.")
+        if self.target_classes < 0 or (self.targeted and self.target_classes):
+            raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        if self.loss == "dlr" or self.target_classes:
+            class_count(model)  # refuses a model without class scores
+        found, loss = x.clone(), x.new_full((len(x),), -torch.inf)
+        fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        rivals: tuple[Tensor | None, ...] = (None,)
+        if self.early_stop or self.target_classes:
+            outputs = model.logits(x, rng=rng.fork("clean"))
+            fooled = self._reached(model, outputs, y)
+            if self.target_classes:
+                count = min(self.target_classes, class_count(model) - 1)
+                rivals = other_classes(outputs, y).topk(count, dim=1).indices.unbind(dim=1)
+        for run, rival in enumerate(rival for rival in rivals for _ in range(self.restarts)):
+            todo = torch.arange(len(x), device=x.device)
+            if self.early_stop:
+                todo = todo[~fooled]
+            if not len(todo):
+                break
+            towards = None if rival is None else rival[todo]
+            for end in self._search(model, todo, x[todo], y[todo], towards, rng.fork(run)[todo]):
+                better = beats(end.reached, end.best_loss, fooled[end.rows], loss[end.rows])
+                rows = end.rows[better]
+                found[rows], loss[rows], fooled[rows] = end.best[better], end.best_loss[better], end.reached[better]
+        return found
+
+    def _search(
+        self, model: Model, rows: Tensor, x: Tensor, y: Tensor, rival: Tensor | None, draws: Draws
+    ) -> Iterator[AdaptiveAscent]:
+        """One search from a random start for each image; they are handed over as they end, known by their `rows`."""
+        start = x + random_point(draws, tuple(x.shape[1:]), self.norm, self.eps)
+        ascent = AdaptiveAscent(start, self.threat.around(x), rows, y, rival, draws)
+        checkpoints = _checkpoints(self.steps)
+        for step in range(self.steps):
+            self._look(model, ascent, step)
+            if self.early_stop and ascent.reached.any():
+                yield ascent[ascent.reached]
+                ascent = ascent[~ascent.reached]
+                if not len(ascent.rows):
+                    return
+            if step in checkpoints:
+                ascent.adapt(self.rho * checkpoints[step])
+            ascent.move(_MOMENTUM if step else 0)
+        self._look(model, ascent, self.steps)
+        yield ascent
+
+    def _look(self, model: Model, ascent: AdaptiveAscent, step: int) -> None:
+        """Take in the loss and, unless these are the last, the gradient of the points."""
+        draws = ascent.draws.fork(step)  # a randomized system is met with new draws at every step
+
+        def objective(outputs: Tensor, y: Tensor) -> Tensor:
+            return self._loss(model, outputs, y, ascent.rival)
+
+        if step < self.steps:
+            loss, ascent.gradient, outputs = loss_and_gradient(model, ascent.point, ascent.y, rng=draws, loss=objective)
+        else:
+            outputs = model.logits(ascent.point, rng=draws)
+            loss = objective(outputs, ascent.y)
+        ascent.note(loss, self._reached(model, outputs, ascent.y))
+
+    def _loss(self, model: Model, outputs: Tensor, y: Tensor, rival: Tensor | None) -> Tensor:
+        """What ascends: from `y` to anywhere, from `y` to `rival`, or, where targeted, from anywhere to `y`."""
+        if self.loss == "ce":
+            target = y if rival is None else rival
+            return gain(model.task.loss, self.targeted or rival is not None)(outputs, target)
+        if self.targeted:
+            return dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)
+        return dlr(outputs, y, rival)
+
+    def _reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
+        return (model.task.predict(outputs) == y) == self.targeted
+
+
+def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:
+    """Difference of logits ratio: the lead of the best other class over `y`, as a share of the spread of the top three.
+
+    Given a `rival`, it is that class's lead, and the spread that of the first over the mean of the third and fourth.
+    With fewer classes than that, it is the lead itself.
+    """
+    lead = (
+        margin(logits, y) if rival is None else (logits.gather(1, rival[:, None]) - logits.gather(1, y[:, None]))[:, 0]
+    )
+    needed = 3 if rival is None else 4
+    if logits.shape[1] < needed:
+        return lead
+    top = logits.topk(needed, dim=1).values
+    return lead / (top[:, 0] - top[:, 2:].mean(dim=1) + _TINY)
+
+
+def _checkpoints(steps: int) -> dict[int, int]:
+    """The steps before which step sizes are reconsidered, and how many steps went before each since the last one."""
+    shorter, shortest = max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
+    period = step = max(int(0.22 * steps), 1)
+    periods = {}
+    while step < steps:
+        periods[step] = period
+        period = max(period - shorter, shortest)
+        step += period
+    return periods

@@ -1,0 +1,169 @@
+"""Fast adaptive boundary attack (Croce & Hein 2020, https://arxiv.org/abs/1907.02044)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.attack import Access, MinimalAttack
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..core.norms import Norm, per_row, random_point, size
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ._gradient import class_gradients, loss_and_gradient
+from ._hyperplane import move_onto
+from ._losses import class_count, gain, margin, other_classes
+
+_DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
+_REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
+_FINAL_STEPS = 3
+_SURPLUS = 1e-4  # of the lead that had to be won: what the goal must lead by for rounding not to undo it
+_CAUTION = 0.1  # of what is left of the way beyond a linear estimate of the boundary, so as not to fall short
+_TINY = 1e-12
+
+
+@register_attack("fab")
+@dataclass(frozen=True, kw_only=True)
+class FAB(MinimalAttack):
+    """The nearest of the adversarial points that `steps` projections onto the linearised boundary come across.
+
+    Each step overshoots by `eta`, and is drawn towards the projection of `x` with a weight of up to `alpha_max`. Where
+    the new point is adversarial, the next step starts a share `beta` of the way from `x` to it. A final search of three
+    evaluations moves the nearest point found to the boundary between it and `x`.
+
+    The boundary is that with the class nearest in linear terms: classes - 1 backward passes a step. With
+    `target_classes` = n > 0 it is instead, one search after another, that with each of the n highest-scoring other
+    classes (AutoAttack: 9): one backward pass a step. `restarts` - 1 further searches begin at random points, up to
+    half as far from `x` as the nearest point so far and no further than eps / 2.
+    """
+
+    steps: int = 100
+    restarts: int = 1
+    target_classes: int = 0
+    alpha_max: float = 0.1
+    beta: float = 0.9
+    eta: float = 1.05
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
+    randomized: ClassVar[bool] = False  # with one start, the default
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 1 or self.restarts < 1:
+            raise ConfigError(f"Expected steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}.")
+        if self.target_classes < 0 or (self.targeted and self.target_classes):
+            raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
+        if not (0 <= self.alpha_max <= 1 and 0 < self.beta < 1 and self.eta >= 1):
+            raise ConfigError(
+                "Expected 0 <= alpha_max <= 1, 0 < beta < 1 and eta >= 1, "
+                f"got {self.alpha_max}, {self.beta} and {self.eta}."
+            )
+
+    def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        classes = class_count(model)
+        outputs = model.logits(x, rng=rng.fork("clean"))
+        resisting = (model.task.predict(outputs) == y) != self.targeted
+        rows = resisting.nonzero()[:, 0]
+        nearest = x.clone()
+        if not len(rows):
+            return nearest
+        x, y, outputs, rng = x[rows], y[rows], outputs[rows], rng[rows]
+        missing = -self._lead(outputs, y)
+        found = _Found(x.clone(), torch.full_like(missing, torch.inf), -missing, _SURPLUS * missing)
+        rivals: tuple[Tensor | None, ...] = (None,)
+        if self.target_classes:
+            rivals = other_classes(outputs, y).topk(min(self.target_classes, classes - 1), dim=1).indices.unbind(dim=1)
+        for place, rival in enumerate(rivals):
+            directions = None if self.targeted else _directions(y, rival, classes)
+            for restart in range(self.restarts):
+                draws = rng.fork((place, restart))
+                start = self._random_start(x, found.distance, draws) if restart else x
+                self._search(model, start, x, y, directions, found, draws)
+        nearest[rows] = self._retreat(model, x, y, -missing, found, rng.fork("retreat"))
+        return nearest
+
+    def _search(
+        self, model: Model, z: Tensor, x: Tensor, y: Tensor, directions: Tensor | None, found: "_Found", draws: Draws
+    ) -> None:
+        """Along the boundary from `z`; `found` is told of all points beyond it."""
+        for step in range(self.steps):
+            lead, slope = self._linearize(model, z, y, directions, draws.fork(step))
+            z = self._approach(z, x, lead, slope)
+            lead = self._lead(model.logits(z, rng=draws.fork((step, "beyond"))), y)
+            found.offer(z, size(z - x, self.norm), lead)
+            z = torch.where(per_row(lead > 0, z), torch.lerp(x, z, self.beta), z)
+
+    def _linearize(
+        self, model: Model, z: Tensor, y: Tensor, directions: Tensor | None, draws: Draws
+    ) -> tuple[Tensor, Tensor]:
+        """The lead (N,) of the class whose boundary is nearest to `z`, in linear terms, and its gradient (N, D)."""
+        if directions is None:
+            lead, slope, _ = loss_and_gradient(model, z, y, rng=draws, loss=gain(margin, targeted=True))
+            return lead, slope.flatten(1)
+        outputs, slopes = class_gradients(model, z, directions, rng=draws)
+        leads, slopes = (directions @ outputs[:, :, None])[:, :, 0], slopes.flatten(2)
+        steepness = size(slopes.flatten(0, 1), _DUAL[self.norm]).reshape_as(leads)
+        nearest = (leads.abs() / steepness.clamp_min(_TINY)).argmin(dim=1)
+        images = torch.arange(len(z), device=z.device)
+        return leads[images, nearest], slopes[images, nearest]
+
+    def _approach(self, z: Tensor, x: Tensor, lead: Tensor, slope: Tensor) -> Tensor:
+        """Beyond the plane on which the linearised lead is 0, between what is nearest to `z` and to `x`."""
+        ends = torch.stack([z, x])
+        rise = torch.stack([-lead, -lead - (slope * (x - z).flatten(1)).sum(dim=1)])
+        moves = move_onto(ends.flatten(2), slope, rise, self.norm).reshape(ends.shape)
+        from_z, from_x = size(moves.flatten(0, 1), self.norm).reshape(2, -1)
+        share = (from_z / (from_z + from_x).clamp_min(_TINY)).clamp_max(self.alpha_max)
+        ends.add_(moves, alpha=self.eta)
+        return torch.lerp(ends[0], ends[1], per_row(share, z)).clamp_(0, 1)
+
+    def _random_start(self, x: Tensor, distance: Tensor, draws: Draws) -> Tensor:
+        radius = distance.clamp_max(min(self.eps, _REACH[self.norm])) / 2
+        return (x + per_row(radius, x) * random_point(draws, tuple(x.shape[1:]), self.norm, 1)).clamp_(0, 1)
+
+    def _retreat(self, model: Model, x: Tensor, y: Tensor, near_lead: Tensor, found: "_Found", draws: Draws) -> Tensor:
+        """The points found, moved towards `x` as far as regula falsi on the lead gets."""
+        points, far_lead = found.points.clone(), found.lead
+        near, far = torch.zeros_like(near_lead), torch.ones_like(near_lead)  # shares of the way, short of and beyond it
+        for step in range(_FINAL_STEPS):
+            crossing = ((found.surplus - near_lead) / (far_lead - near_lead).clamp_min(_TINY)).clamp(0, 1)
+            crossing = torch.lerp(near, far, crossing)
+            share = torch.lerp(crossing, far, _CAUTION)
+            z = torch.lerp(x, found.points, per_row(share, x))
+            lead = self._lead(model.logits(z, rng=draws.fork(step)), y)
+            beyond = lead > found.surplus
+            points = torch.where(per_row(beyond, x), z, points)
+            far, far_lead = torch.where(beyond, share, far), torch.where(beyond, lead, far_lead)
+            near, near_lead = torch.where(beyond, near, share), torch.where(beyond, near_lead, lead)
+        return points
+
+    def _lead(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Positive where the goal is reached."""
+        return gain(margin, self.targeted)(outputs, y)
+
+
+@dataclass
+class _Found:
+    """The nearest adversarial point of each image so far, its distance, and by how much its goal leads there."""
+
+    points: Tensor
+    distance: Tensor
+    lead: Tensor
+    surplus: Tensor  # what a lead must exceed for a point to count
+
+    def offer(self, points: Tensor, distance: Tensor, lead: Tensor) -> None:
+        closer = (lead > self.surplus) & (distance < self.distance)
+        self.points[closer], self.distance[closer], self.lead[closer] = points[closer], distance[closer], lead[closer]
+
+
+def _directions(y: Tensor, rival: Tensor | None, classes: int) -> Tensor:
+    """Of the logits, those in which `rival` (or each other class) gains on `y`: (N, 1 or classes - 1, classes)."""
+    if rival is None:
+        others = (torch.arange(classes, device=y.device) != y[:, None]).nonzero()[:, 1].reshape(len(y), -1)
+    else:
+        others = rival[:, None]
+    return (F.one_hot(others, classes) - F.one_hot(y, classes)[:, None]).float()
