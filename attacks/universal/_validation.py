@@ -8,19 +8,24 @@ from ...core.model import Model
 CHUNK = 128
 
 
+def predictions(model: Model, images: Tensor, delta: Tensor | float = 0.0) -> Tensor:
+    """What the model makes of `images` (N, C, H, W) under one perturbation."""
+    return torch.cat([model.predict((chunk + delta).clamp(0, 1)) for chunk in images.split(CHUNK)])
+
+
 class BestSoFar:
     """Keeps the perturbation (C, H, W) with the highest fooling rate on `images` (N, C, H, W).
 
-    `rate` is that of `delta`, in 0..1 (-1 before the first offer); `failures` counts the offers since then.
+    With `target`, a class index, an image counts as fooled where that is its prediction. `rate` is that of `delta`, in
+    0..1 (-1 before the first offer); `failures` counts the offers since then.
     """
 
-    def __init__(self, model: Model, images: Tensor) -> None:
+    def __init__(self, model: Model, images: Tensor, target: int | None = None) -> None:
         self.delta = torch.zeros_like(images[0])
         self.rate = -1.0
         self.failures = 0
-        self._model = model
-        self._chunks = images.split(CHUNK)
-        self._clean = [model.predict(chunk) for chunk in self._chunks]
+        self._model, self._images, self._target = model, images, target
+        self._clean = predictions(model, images)
 
     def offer(self, delta: Tensor) -> None:
         """A tie keeps the earlier one and counts as a failure."""
@@ -31,6 +36,6 @@ class BestSoFar:
             self.failures += 1
 
     def _fooling_rate(self, delta: Tensor) -> float:
-        perturbed = [self._model.predict((chunk + delta.detach()).clamp(0, 1)) for chunk in self._chunks]
-        changed = torch.cat([p != c for p, c in zip(perturbed, self._clean, strict=True)])
-        return float(changed.float().mean())
+        found = predictions(self._model, self._images, delta.detach())
+        fooled = found != self._clean if self._target is None else found == self._target
+        return float(fooled.float().mean())

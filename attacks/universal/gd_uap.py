@@ -6,9 +6,8 @@ validations without a new best (the box, read literally, stops at the first impr
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from ...core.attack import Access, CraftingData, UniversalAttack
@@ -16,6 +15,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
+from ._features import FeatureAscent
 from ._validation import BestSoFar
 from .priors import crafting_pool
 
@@ -75,57 +75,3 @@ class GDUAP(UniversalAttack):
                 saturated = 0
                 ascent.halve()
         return best.delta
-
-
-class FeatureAscent:
-    """Adam on one perturbation, up the sum over layers of log(half the squared norm of the batch's activations)."""
-
-    def __init__(self, model: Model, pool: Tensor, attack: GDUAP, rng: Draws) -> None:
-        self._model, self._pool, self._batch_size = model, pool, attack.batch_size
-        self._rows = rng.fork("batches")
-        start = rng.fork("start").uniform(pool.shape[1:], -attack.eps, attack.eps)[0]
-        self.delta = start.requires_grad_()
-        self._bound = torch.tensor(attack.eps, dtype=start.dtype, device=start.device)  # eps as float32 has it
-        self._adam = torch.optim.Adam([self.delta], lr=attack.learning_rate * attack.eps)
-
-    def step(self) -> None:
-        self.delta.grad = self._descent_direction()
-        self._adam.step()
-        with torch.no_grad():
-            self.delta.clamp_(-self._bound, self._bound)
-
-    def saturated(self) -> int:
-        """Number of entries at the bound."""
-        return int((self.delta.detach().abs() == self._bound).sum())
-
-    def halve(self) -> None:
-        with torch.no_grad():
-            self.delta.div_(2)
-
-    def _descent_direction(self) -> Tensor:
-        features = self._model.features(self._batch() + self.delta)
-        energies = torch.stack([_half_squared_norm(activations) for activations in features])
-        loss = -energies.clamp_min(1e-30).log().sum()  # a dead layer has no energy, and no say
-        return torch.autograd.grad(loss, self.delta)[0]
-
-    def _batch(self) -> Tensor:
-        if len(self._pool) == 1:
-            return self._pool  # repeating one image would only shift the objective
-        return self._pool[self._rows.integers(len(self._pool), (self._batch_size,))[0]]
-
-
-class _HalfSquaredNorm(torch.autograd.Function):
-    """One pass over the data forward and one back: autograd's own chain of square and sum needs three times that."""
-
-    @staticmethod
-    def forward(ctx: Any, activations: Tensor) -> Tensor:
-        ctx.save_for_backward(activations)
-        return 0.5 * torch.linalg.vector_norm(activations).square()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return ctx.saved_tensors[0] * gradients[0]
-
-
-def _half_squared_norm(activations: Tensor) -> Tensor:
-    return cast(Tensor, _HalfSquaredNorm.apply(activations))

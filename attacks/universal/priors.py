@@ -40,6 +40,16 @@ def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) ->
     return torch.stack(augmented)
 
 
+def images_to_fool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -> Tensor:
+    """Images (P, C, H, W) whose classes are to change: the training images as they are, else the crafting pool."""
+    if prior != "data":
+        return crafting_pool(prior, model, data, rng)
+    images = data.load_training()
+    shape = data.validation.shape[1:]
+    check_images(images, (shape[0], shape[1], shape[2]))
+    return images
+
+
 def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
     """One random view of `image` (C, h, w), of the size of `mean` (C, H, W), which also fills what is not covered."""
     height, width = mean.shape[1:]

@@ -1,0 +1,140 @@
+"""DeepFool: over the nearest class boundary (Moosavi-Dezfooli et al. 2016, https://arxiv.org/abs/1511.04599)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..core.attack import Access, MinimalAttack
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..core.norms import Norm, per_row, steepest
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ._gradient import check_differentiable, check_finite
+from ._losses import class_count, other_classes
+
+BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
+FAR = 2.0  # times the nearest distance
+
+
+@register_attack("deepfool")
+@dataclass(frozen=True, kw_only=True)
+class DeepFool(MinimalAttack):
+    """Step onto the nearest face of the region that the linearised logits give to the class `y`, until it is left.
+
+    Only the `classes` highest logits of the clean image, its own included, are considered. Every step goes too far by
+    `overshoot` (a share of its length) and is clipped to [0, 1]. An image that keeps its class for `steps` steps, or
+    where all gradients are zero, comes back as it was. Defaults are those of the authors' code.
+
+    From the second step on, a class is not differentiated again where it is FAR by the gradient norm it had last. For
+    an affine model that changes nothing, nor for another while no such norm doubles or halves in a step.
+    """
+
+    norm: Norm = "l2"
+    classes: int = 10
+    steps: int = 50
+    overshoot: float = 0.02
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("l2", "linf")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.targeted:
+            raise ConfigError("DeepFool leaves a class for whichever is nearest: expected targeted=False, got True.")
+        if self.classes < 2 or self.steps < 1 or not self.overshoot >= 0:
+            given = f"{self.classes}, {self.steps} and {self.overshoot}"
+            raise ConfigError(f"Expected classes >= 2, steps >= 1 and overshoot >= 0, got {given}.")
+
+    def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        check_differentiable(model)
+        width = min(self.classes, class_count(model)) - 1
+        found, z, rows = x.clone(), x.clone(), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
+        faces = None
+        for index in range(self.steps + 1):
+            fresh = rng.fork(index)
+            graph = _forward(model, z, fresh)
+            left = model.task.predict(graph.outputs) != y
+            found[rows[left]] = z[left]
+            if index == self.steps or left.all():
+                break
+            faces = faces or _Faces.of(graph.outputs.detach(), y, width, self.norm)
+            distance, normal = faces.nearest(model, z, fresh, graph, left)
+            del graph  # or the next forward pass would find it in memory
+            going = distance.isfinite()
+            if not going.all():
+                rows, z, y, distance, normal = (part[going] for part in (rows, z, y, distance, normal))
+                faces, rng = faces[going], rng[going]
+            if not len(rows):
+                break
+            length = (1 + self.overshoot) * (distance + BEYOND)
+            z.add_(steepest(normal, self.norm).mul_(per_row(length, z))).clamp_(0, 1)
+        return found
+
+
+class _Graph(NamedTuple):
+    point: Tensor
+    outputs: Tensor
+
+
+def _forward(model: Model, z: Tensor, rng: Draws) -> _Graph:
+    point = z.detach().requires_grad_()
+    return _Graph(point, model.logits(point, rng=rng))
+
+
+@dataclass
+class _Faces:
+    """Between the class `y` (N,) and the `others` (N, D); `steepness` (N, D) is the dual norm their gradients had last.
+
+    `faces[rows]` are those of some of the images.
+    """
+
+    norm: Norm
+    y: Tensor
+    others: Tensor
+    steepness: Tensor
+
+    @classmethod
+    def of(cls, outputs: Tensor, y: Tensor, width: int, norm: Norm) -> "_Faces":
+        others = other_classes(outputs, y).topk(width, dim=1).indices
+        return cls(norm, y, others, torch.full_like(others, torch.inf, dtype=outputs.dtype))  # all may be near
+
+    def __getitem__(self, rows: Tensor) -> "_Faces":
+        return _Faces(self.norm, self.y[rows], self.others[rows], self.steepness[rows])
+
+    def nearest(self, model: Model, z: Tensor, rng: Draws, graph: _Graph, left: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance to the nearest face (N,) and its normal (N, C, H, W).
+
+        The distance is infinite where all gradients are zero, and minus infinity for an image that has `left` already.
+        """
+        gaps = (graph.outputs.gather(1, self.y[:, None]) - graph.outputs.gather(1, self.others)).detach()
+        estimates, order = (gaps / self.steepness).sort(dim=1, stable=True)
+        distance = torch.where(left, -torch.inf, torch.inf).to(gaps)
+        normal, held = torch.zeros_like(z), torch.arange(len(z), device=z.device)  # the graph is of `held`
+        for place in range(order.shape[1]):
+            near = estimates[held, place] <= FAR * distance[held]
+            if not near.any():
+                break
+            if 2 * near.sum() <= len(held):  # what is saved in backward passes pays for another forward pass
+                held = held[near]
+                near = near[near]
+                graph = _forward(model, z[held], rng[held])
+            face = order[held, place]
+            slope, steepness = self._differentiate(graph, held, face)
+            check_finite(model, steepness[:, None])  # NaN or infinity anywhere shows in the norm
+            self.steepness[held[near], face[near]] = steepness[near].to(self.steepness)
+            reach = (gaps[held, face].abs() / steepness).to(distance)
+            nearer = near & (reach < distance[held])
+            distance[held[nearer]], normal[held[nearer]] = reach[nearer], slope[nearer]
+        return distance, normal
+
+    def _differentiate(self, graph: _Graph, rows: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient across one face of each image, and its dual norm."""
+        other = graph.outputs.gather(1, self.others[rows, face][:, None])
+        rise = other - graph.outputs.gather(1, self.y[rows][:, None])
+        (slope,) = torch.autograd.grad(rise.sum(), graph.point, retain_graph=True)
+        order = {"l2": 2, "linf": 1}[self.norm]
+        # in double precision, as squares of 1e-25 would leave float32
+        return slope, torch.linalg.vector_norm(slope.flatten(1), ord=order, dim=1, dtype=torch.float64)

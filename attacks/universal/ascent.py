@@ -1,0 +1,91 @@
+"""Universal perturbation by ascent of the loss (Shafahi et al. 2020, https://arxiv.org/abs/1811.11304).
+
+The attack half of Universal Adversarial Training. With the task's own images it is the reference for what one
+perturbation can do at all; data-free attacks are measured against it.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ...core.attack import Access, CraftingData, Prior, UniversalAttack
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...core.norms import Norm, project, steepest
+from ...core.registry import register_attack
+from ...core.seeding import Draws
+from .._gradient import check_differentiable, check_finite
+from .._losses import class_count
+from ._validation import BestSoFar, predictions
+from .priors import images_to_fool
+
+
+@register_attack("universal-pgd")
+@dataclass(frozen=True, kw_only=True)
+class UniversalPGD(UniversalAttack):
+    """Steps of steepest ascent of the loss, summed over `batch_size` images at a time, on one perturbation.
+
+    The loss is against the model's own predictions, and no image's counts for more than `clamp`: one that is fooled
+    already pulls no further (the paper's 9; infinite for the plain loss). With `target`, a class index, the loss
+    towards that class falls instead, unclamped. `step_size` is in pixel space; None means a fifth of eps.
+
+    The fooling rate on the substitute images (with `target`, how many of them are given that class) decides about a new
+    best every `validate_every` iterations; `patience` of them without one end the search.
+    """
+
+    prior: Prior = "data"
+    target: int | None = None
+    batch_size: int = 64
+    step_size: float | None = None
+    clamp: float = 9.0
+    max_iterations: int = 500
+    patience: int = 5
+    validate_every: int = 25
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_size", "clamp", "max_iterations", "patience", "validate_every"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"Expected {name} > 0, got {getattr(self, name)}.")
+        if self.step_size is not None and not self.step_size > 0:
+            raise ConfigError(f"Expected step_size > 0 or none, got {self.step_size}.")
+
+    def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
+        check_differentiable(model)
+        images = images_to_fool(self.prior, model, data, rng.fork("pool"))
+        labels = self._labels(model, images)
+        best = BestSoFar(model, data.validation, self.target)
+        length, rows = self.step_size or self.eps / 5, rng.fork("batches")
+        delta = torch.zeros_like(images[:1])
+        for iteration in range(1, self.max_iterations + 1):
+            batch = rows.integers(len(images), (min(self.batch_size, len(images)),))[0]
+            gradient = self._gradient(model, delta, images[batch], labels[batch])
+            delta = project(delta + length * steepest(gradient, self.norm), self.norm, self.eps)
+            if iteration % self.validate_every == 0 or iteration == self.max_iterations:
+                best.offer(delta[0])
+                data.progress(iteration, self.max_iterations, best.rate)
+                if best.failures == self.patience:
+                    break
+        return best.delta
+
+    def _labels(self, model: Model, images: Tensor) -> Tensor:
+        if self.target is None:
+            return predictions(model, images)
+        if not 0 <= self.target < class_count(model):
+            raise ConfigError(f"Expected target in 0..{class_count(model) - 1} or none, got {self.target}.")
+        return torch.full((len(images),), self.target, device=images.device)
+
+    def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """That of what is ascended, with respect to `delta` (1, C, H, W)."""
+        delta = delta.detach().requires_grad_()
+        losses = model.task.loss(model.logits((x + delta).clamp(0, 1)), y)
+        objective = losses.clamp_max(self.clamp) if self.target is None else -losses
+        (gradient,) = torch.autograd.grad(objective.sum(), delta)
+        check_finite(model, gradient)
+        return gradient

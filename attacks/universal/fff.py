@@ -1,0 +1,73 @@
+"""FFF: Fast Feature Fool (Mopuri, Garg and Babu 2017, https://arxiv.org/abs/1707.05572).
+
+Follows the released code (https://github.com/val-iisc/fast-feature-fool) in what the paper leaves open: when the
+perturbation is halved, and when it is judged.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from ...core.attack import Access, CraftingData, Prior, UniversalAttack
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...core.registry import register_attack
+from ...core.seeding import Draws
+from ._features import FeatureAscent
+from ._validation import BestSoFar
+from .priors import crafting_pool
+
+
+@register_attack("fff")
+@dataclass(frozen=True, kw_only=True)
+class FFF(UniversalAttack):
+    """Maximise the sum over the feature layers of log(mean absolute activation), with the perturbation as only input.
+
+    Adam; `learning_rate` is in units of eps per step (the released 0.1 on a scale where eps is 10). The perturbation is
+    halved after every `halve_every` iterations, so that the search can go on where it is saturated, and the fooling
+    rate on the substitute images decides about a new best `validate_after` iterations after each halving. The search
+    ends after `patience` validations in a row without one. Defaults are those of the released code.
+    """
+
+    learning_rate: float = 0.01
+    max_iterations: int = 10_000
+    patience: int = 5
+    halve_every: int = 300
+    validate_after: int = 200
+
+    access: ClassVar[Access] = "features"
+    randomized: ClassVar[bool] = True
+    priors: ClassVar[tuple[Prior, ...]] = ("none",)
+    batch_size: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("learning_rate", "max_iterations", "patience", "halve_every", "validate_after"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"Expected {name} > 0, got {getattr(self, name)}.")
+        if self.validate_after > self.halve_every:
+            given = f"{self.validate_after} and {self.halve_every}"
+            raise ConfigError(f"Expected validate_after <= halve_every, got {given}.")
+
+    def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
+        pool = crafting_pool(self.prior, model, data, rng.fork("pool"))
+        ascent = FeatureAscent(model, pool, self, rng.fork("ascent"), _mean_magnitude)
+        best = BestSoFar(model, data.validation)
+        for iteration in range(1, self.max_iterations + 1):
+            ascent.step()
+            if (
+                iteration % self.halve_every == self.validate_after % self.halve_every
+                or iteration == self.max_iterations
+            ):
+                best.offer(ascent.delta)
+                data.progress(iteration, self.max_iterations, best.rate)
+                if best.failures == self.patience:
+                    break
+            if iteration % self.halve_every == 0:
+                ascent.halve()
+        return best.delta
+
+
+def _mean_magnitude(activations: Tensor) -> Tensor:
+    return activations.abs().mean()

@@ -1,0 +1,80 @@
+"""UAP: universal adversarial perturbations (Moosavi-Dezfooli et al. 2017, https://arxiv.org/abs/1610.08401)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ...core.attack import Access, CraftingData, Prior, UniversalAttack
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...core.norms import Norm, project
+from ...core.registry import register_attack
+from ...core.seeding import Draws
+from ..deepfool import DeepFool
+from ._validation import BestSoFar, predictions
+from .priors import images_to_fool
+
+
+@register_attack("uap")
+@dataclass(frozen=True, kw_only=True)
+class UAP(UniversalAttack):
+    """Collect the smallest perturbations (L2, by DeepFool) that take one image after the other out of its class.
+
+    With `batch_size=1` this is the paper's algorithm: an image that the perturbation does not fool adds the smallest
+    further change that would, and the sum is projected. With more, DeepFool runs on a batch from where the perturbation
+    has brought it, and the n changes found are added together, times the root of n: as far as n single updates go that
+    do not agree. The search ends when `target_rate` of the crafting images are fooled, or after `passes` over them; of
+    the perturbations after each pass, the one with the highest fooling rate on the substitute images counts.
+
+    `classes`, `overshoot` and `steps` are DeepFool's; an image on which that fails adds nothing. The paper crafts on
+    the task's images. Noise (prior range) tells it little, and without images ("none") it does not converge: there is
+    one image to fool, and nothing to do once that is.
+    """
+
+    prior: Prior = "data"
+    batch_size: int = 64
+    target_rate: float = 0.8
+    passes: int = 10
+    classes: int = 10
+    overshoot: float = 0.02
+    steps: int = 10
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size < 1 or self.passes < 1:
+            raise ConfigError(f"Expected batch_size >= 1 and passes >= 1, got {self.batch_size} and {self.passes}.")
+        if not 0 < self.target_rate <= 1:
+            raise ConfigError(f"Expected target_rate in (0, 1], got {self.target_rate}.")
+        self._nearest_boundary()  # refuses what DeepFool refuses
+
+    def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
+        images = images_to_fool(self.prior, model, data, rng.fork("pool"))
+        labels = predictions(model, images)
+        best = BestSoFar(model, data.validation)
+        delta = torch.zeros_like(images[0])
+        for index in range(1, self.passes + 1):
+            order = rng.fork(index).uniform((len(images),))[0].argsort()
+            for rows in order.split(self.batch_size):
+                delta = self._update(model, delta, images[rows], labels[rows])
+            best.offer(delta)
+            data.progress(index, self.passes, best.rate)
+            if (predictions(model, images, delta) != labels).float().mean() >= self.target_rate:
+                break
+        return best.delta
+
+    def _nearest_boundary(self) -> DeepFool:
+        return DeepFool(classes=self.classes, overshoot=self.overshoot, steps=self.steps)
+
+    def _update(self, model: Model, delta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """`delta` after a batch; an image that it fools already adds nothing."""
+        start = (x + delta).clamp(0, 1)
+        unused = Draws.of(samples=range(len(x)), device=x.device)
+        changes = self._nearest_boundary().minimize(model, start, y, rng=unused) - start
+        found = int((changes != 0).flatten(1).any(dim=1).sum())
+        return project((delta + found**0.5 * changes.sum(dim=0))[None], self.norm, self.eps)[0]
