@@ -1,0 +1,25 @@
+"""What the attack is to reach: a margin of at least the confidence."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .._losses import gain, margin
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Margins (N,) are those of another class over `y`, or of `y` over the others where targeted."""
+
+    targeted: bool
+    confidence: float
+
+    def margin(self, logits: Tensor, y: Tensor) -> Tensor:
+        return gain(margin, self.targeted)(logits, y)
+
+    def reached(self, margins: Tensor) -> Tensor:
+        """A tie is no success: which of two equal classes a model predicts is its own affair."""
+        return (margins >= self.confidence) & (margins > 0)
+
+    def hinge(self, margins: Tensor) -> Tensor:
+        return (self.confidence - margins).clamp_min_(0)

@@ -1,0 +1,262 @@
+"""C&W finds the known optima of linear models, keeps the paper's invariants, and is no worse than foolbox's."""
+
+import warnings
+
+import pytest
+import torch
+from foolbench.attacks import CarliniWagner
+from foolbench.core import ConfigError, Draws, Model
+from foolbench.core.norms import size
+from foolbench.datasets import Scenes
+from foolbench.datasets.digits import Digits
+from foolbench.models import ENTRIES
+from foolbench.tasks import Recognition
+from torch import nn
+
+with warnings.catch_warnings():  # foolbox 3.3.4 imports the filter from its old place
+    warnings.filterwarnings("ignore", "Please import `gaussian_filter`", DeprecationWarning)
+    import foolbox
+
+SHAPE = (2, 3, 4)
+NORMS = ["l2", "linf", "l0"]
+DUAL = {"l2": 2, "linf": 1}
+QUICK = {"steps": 20, "searches": 9}
+
+
+def margins(model, x, y):
+    logits = model(x)
+    return logits.scatter(1, y[:, None], -torch.inf).amax(dim=1) - logits.gather(1, y[:, None])[:, 0]
+
+
+def gaps(model, x, y):
+    """How far `y` leads each class, and the weights along which the lead falls, one class after the other."""
+    weight, logits = model.net.weight.detach(), model(x).detach()
+    own = logits.gather(1, y[:, None])
+    return own - logits, weight[y][:, None] - weight[None]
+
+
+def optimum(model, x, y, norm):
+    gap, away = gaps(model, x, y)
+    distances = gap / away.norm(p=DUAL[norm], dim=2).clamp_min(1e-9)
+    return distances.scatter(1, y[:, None], torch.inf).amin(dim=1)
+
+
+def fewest(model, x, y):
+    """Greedy: for each class the values whose whole way to black or white closes the most of the gap, in turn."""
+    gap, away = gaps(model, x, y)
+    room = torch.where(away > 0, x.flatten(1)[:, None], 1 - x.flatten(1)[:, None]) * away.abs()
+    closed = room.sort(dim=2, descending=True).values.cumsum(dim=2)
+    counts = (closed < gap[:, :, None]).sum(dim=2) + 1
+    return counts.scatter(1, y[:, None], x[0].numel()).amin(dim=1)
+
+
+@pytest.mark.parametrize(("classes", "targeted"), [(2, False), (2, True), (5, False)])
+def test_l2_optimum_of_a_linear_model(linear_model, mid_images, classes, targeted):
+    model, x = linear_model(classes, SHAPE), mid_images(16, SHAPE)
+    y = model.predict(x)
+    goal = 1 - y if targeted else y
+    found, expected = CarliniWagner(targeted=targeted, steps=200)(model, x, goal), optimum(model, x, y, "l2")
+    assert ((model.predict(found) == goal) == targeted).all()
+    distance = size(found - x, "l2")
+    assert (distance >= expected * (1 - 1e-4)).all()
+    assert (distance <= expected * 1.01).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 5])
+def test_linf_optimum_of_a_linear_model(linear_model, mid_images, classes):
+    model, x = linear_model(classes, SHAPE), mid_images(16, SHAPE)
+    y = model.predict(x)
+    distance, expected = size(CarliniWagner(norm="linf")(model, x, y) - x, "linf"), optimum(model, x, y, "linf")
+    assert (distance >= expected * (1 - 1e-4)).all()
+    assert (distance <= expected * 1.1).all()
+    assert distance.mean() <= expected.mean() * 1.015
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_l0_is_near_the_greedy_optimum_of_a_linear_model(linear_model, mid_images, classes):
+    model, x = linear_model(classes, SHAPE), mid_images(16, SHAPE)
+    y = model.predict(x)
+    found = CarliniWagner(norm="l0", steps=400)(model, x, y)
+    assert (model.predict(found) != y).all()
+    changed, least = (found != x).flatten(1).sum(dim=1), fewest(model, x, y)
+    assert (changed >= least).all()
+    assert (changed <= least + 1).all()
+    assert changed.float().mean() <= least.float().mean() + 0.25
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("confidence", "targeted"), [(0.0, False), (3.0, False), (3.0, True)])
+def test_success_has_the_confidence_and_lies_inside(digits_model, norm, confidence, targeted):
+    x, _ = Digits().load(0, 6)  # most values are exactly 0 or 1
+    y = (digits_model.predict(x) + targeted) % 10
+    attack = CarliniWagner(norm=norm, confidence=confidence, targeted=targeted, steps=20)
+    found = attack.minimize(digits_model, x, y, rng=Draws.of(0, samples=range(6)))
+    lead = margins(digits_model, found, y) * (-1 if targeted else 1)
+    assert (lead > 0).all()
+    assert (lead >= confidence - 1e-4).all()
+    changed = found[found != x]
+    assert ((changed > 0) & (changed < 1)).all()
+    if norm != "l0":
+        assert ((found > 0) & (found < 1)).all()
+
+
+def test_confidence_costs_distance(digits_model):
+    x, _ = Digits().load(0, 8)
+    norms = [size(CarliniWagner(confidence=k, steps=20)(digits_model, x) - x, "l2").mean() for k in (0, 5)]
+    assert norms[0] < norms[1]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_image_depends_on_its_batch(digits_model, norm):
+    x, _ = Digits().load(0, 4)
+    y, attack = digits_model.predict(x), CarliniWagner(norm=norm, searches=5, steps=20)
+    together = size(attack(digits_model, x, y) - x, norm)
+    alone = torch.cat([size(attack(digits_model, x[i : i + 1], y[i : i + 1]) - x[i : i + 1], norm) for i in range(4)])
+    # a convolution rounds differently for another batch size, and a descent of hundreds of steps amplifies it
+    close = (together - alone).abs() <= 0.01 * together
+    assert close.float().mean() >= 0.75
+    assert together.mean() == pytest.approx(float(alone.mean()), rel=0.02)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_image_of_a_linear_model_depends_on_its_batch(linear_model, mid_images, norm):
+    model, x = linear_model(3, SHAPE), mid_images(5, SHAPE)
+    attack = CarliniWagner(norm=norm, **QUICK)
+    together, alone = attack(model, x), torch.cat([attack(model, x[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_black_and_white_can_move(digits_model, norm):
+    x = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3)) > 0.5).float()
+    found = CarliniWagner(norm=norm, steps=40)(digits_model, x)
+    assert (digits_model.predict(found) != digits_model.predict(x)).all()
+
+
+def test_optimum_from_black_and_white():
+    class Brightness(nn.Module):
+        def forward(self, x):
+            bright = x.flatten(1).mean(dim=1)
+            return torch.stack([bright, 0.6 - bright], dim=1)
+
+    model = Model(Brightness(), task=Recognition(classes=2))
+    x = torch.cat([torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)])
+    found = CarliniWagner()(model, x)
+    torch.testing.assert_close(size(found - x, "l2"), torch.tensor([0.6, 1.4]), rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("offset", [-1000.0, 1000.0])
+def test_only_differences_of_logits_count(linear_model, mid_images, norm, offset):
+    model, x = linear_model(3, SHAPE), mid_images(6, SHAPE)
+    y = model.predict(x)
+    model.net.bias.data += offset
+    found = CarliniWagner(norm=norm, **QUICK)(model, x, y)
+    assert (model.predict(found) != y).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_works_on_probabilities(mid_images, linear_model, norm):
+    linear = linear_model(3, SHAPE)
+    linear.net.weight.data *= 0.3
+    linear.net.bias.data *= 0.3
+    model = Model(nn.Sequential(linear.net, nn.Softmax(dim=1)), task=Recognition(classes=3), shape=SHAPE)
+    x = mid_images(8, SHAPE)
+    attack = CarliniWagner(norm=norm, steps=100)
+    found = attack(model, x)
+    assert (model.predict(found) != model.predict(x)).all()
+    if norm == "l2":
+        logits = size(attack(linear, x) - x, norm)
+        torch.testing.assert_close(size(found - x, norm), logits, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_what_is_there_already_comes_back(linear_model, mid_images, norm, targeted):
+    model, x = linear_model(3, SHAPE), mid_images(6, SHAPE)
+    y = (model.predict(x) + (not targeted)) % 3
+    assert torch.equal(CarliniWagner(norm=norm, targeted=targeted, **QUICK)(model, x, y), x)
+    assert model.passes.backwards == 0
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_constant_model_leaves_the_image_alone(norm):
+    class Constant(nn.Module):
+        def forward(self, x):
+            return torch.tensor([2.0, 1.0]) + 0 * x.flatten(1)[:, :1]
+
+    model, x = Model(Constant(), task=Recognition(classes=2)), torch.rand(3, 1, 1, 1)
+    assert torch.equal(CarliniWagner(norm=norm, **QUICK)(model, x), x)
+
+
+def test_too_small_a_c_changes_nothing(linear_model, mid_images):
+    model, x = linear_model(2, SHAPE), mid_images(4, SHAPE)
+    found = CarliniWagner(initial_c=1e-9, searches=1, steps=1)(model, x)
+    assert torch.equal(found, x)
+
+
+def test_finished_images_cost_nothing(linear_model, mid_images):
+    model, x = linear_model(2, SHAPE), mid_images(16, SHAPE)
+    CarliniWagner(steps=200)(model, x)
+    assert model.passes.backwards < 16 * 9 * 200 / 4
+    assert model.passes.forwards == model.passes.backwards + 2 * 16, "one to see y, one to see whether it is left"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"searches": 0},
+        {"steps": 0},
+        {"confidence": -1.0},
+        {"confidence": float("nan")},
+        {"learning_rate": 0.0},
+        {"initial_c": 0.0},
+        {"norm": "l1"},
+    ],
+    ids=repr,
+)
+def test_refused_parameters(wrong):
+    with pytest.raises(ConfigError):
+        CarliniWagner(**wrong)
+
+
+def _foolbox(model, x, y, attack):
+    class AsModule(nn.Module):
+        def forward(self, x):
+            return model.net(model._prepare(x, None))
+
+    wrapped = foolbox.PyTorchModel(AsModule().eval(), bounds=(0, 1), device="cpu")
+    found, _, success = attack(wrapped, x, y, epsilons=None)
+    return size(found - x, "l2"), success
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "steps"),
+    [
+        ("digits:convnet", 12, 50),
+        pytest.param("digits:convnet", 128, 200, marks=pytest.mark.slow),
+        pytest.param("scenes:googlenet", 64, 200, marks=pytest.mark.slow),
+    ],
+)
+def test_is_no_worse_than_foolbox(name, count, steps):
+    model = ENTRIES[name].load()
+    x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, count)
+    y = model.predict(x)
+    found = CarliniWagner(steps=steps)(model, x, y)
+    assert (model.predict(found) != y).all()
+    mean = size(found - x, "l2").mean()
+    theirs = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=steps)
+    distances, success = _foolbox(model, x, y, theirs)
+    assert success.all()
+    assert mean <= 1.01 * distances.mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits:convnet", "scenes:googlenet"])
+def test_is_nearer_than_deepfool(name):
+    model = ENTRIES[name].load()
+    x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, 64)
+    y = model.predict(x)
+    distances, _ = _foolbox(model, x, y, foolbox.attacks.L2DeepFoolAttack())
+    assert size(CarliniWagner(steps=200)(model, x, y) - x, "l2").mean() <= distances.mean()
