@@ -20,8 +20,8 @@ class AutoAttack(Ensemble):
     """Four attacks without parameters to tune, each on the images that still resist: APGD on the cross-entropy, then
     towards each of the nine runner-up classes on the difference of logits ratio, FAB towards each of these, and Square.
 
-    The first three take `steps` steps, Square asks `queries` times; the defaults are the paper's. In a table each member
-    has a row that counts what it and those before it fool, and "autoattack" the row of the worst case.
+    The first three take `steps` steps, Square asks `queries` times; the defaults are the paper's. In a table a member's
+    row counts what it and those before it fool, and the row "autoattack" is the worst case.
     """
 
     steps: int = 100

@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from foolbench.attacks import CarliniWagner
-from foolbench.core import Attack, BudgetError, ConfigError, Draws, FoolbenchError, InputError, MinimalAttack, Model, attacks
+from foolbench.core import (
+    Attack,
+    BudgetError,
+    ConfigError,
+    Draws,
+    FoolbenchError,
+    InputError,
+    MinimalAttack,
+    Model,
+    attacks,
+)
 from foolbench.core.norms import size
 from foolbench.tasks import Recognition
 
