@@ -20,7 +20,7 @@ from ._losses import class_count, gain, margin, other_classes
 _DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
 _REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
 _FINAL_STEPS = 3
-_SURPLUS = 1e-4  # of the lead that had to be won: what the goal must lead by for rounding not to undo it
+_SURPLUS = 1e-5  # of the lead that had to be won: what the goal must lead by for rounding not to undo it
 _CAUTION = 0.1  # of what is left of the way beyond a linear estimate of the boundary, so as not to fall short
 _TINY = 1e-12
 
@@ -72,8 +72,8 @@ class FAB(MinimalAttack):
         if not len(rows):
             return nearest
         x, y, outputs, rng = x[rows], y[rows], outputs[rows], rng[rows]
-        missing = -self._lead(outputs, y)
-        found = _Found(x.clone(), torch.full_like(missing, torch.inf), -missing, _SURPLUS * missing)
+        lead = self._lead(outputs, y)
+        found = _Found(x.clone(), torch.full_like(lead, torch.inf), lead.clone())
         rivals: tuple[Tensor | None, ...] = (None,)
         if self.target_classes:
             rivals = other_classes(outputs, y).topk(min(self.target_classes, classes - 1), dim=1).indices.unbind(dim=1)
@@ -83,7 +83,7 @@ class FAB(MinimalAttack):
                 draws = rng.fork((place, restart))
                 start = self._random_start(x, found.distance, draws) if restart else x
                 self._search(model, start, x, y, directions, found, draws)
-        nearest[rows] = self._retreat(model, x, y, -missing, found, rng.fork("retreat"))
+        nearest[rows] = self._retreat(model, x, y, lead, found, rng.fork("retreat"))
         return nearest
 
     def _search(
@@ -127,15 +127,15 @@ class FAB(MinimalAttack):
 
     def _retreat(self, model: Model, x: Tensor, y: Tensor, near_lead: Tensor, found: "_Found", draws: Draws) -> Tensor:
         """The points found, moved towards `x` as far as regula falsi on the lead gets."""
-        points, far_lead = found.points.clone(), found.lead
+        points, far_lead, surplus = found.points.clone(), found.lead, -_SURPLUS * near_lead
         near, far = torch.zeros_like(near_lead), torch.ones_like(near_lead)  # shares of the way, short of and beyond it
         for step in range(_FINAL_STEPS):
-            crossing = ((found.surplus - near_lead) / (far_lead - near_lead).clamp_min(_TINY)).clamp(0, 1)
+            crossing = ((surplus - near_lead) / (far_lead - near_lead).clamp_min(_TINY)).clamp(0, 1)
             crossing = torch.lerp(near, far, crossing)
             share = torch.lerp(crossing, far, _CAUTION)
             z = torch.lerp(x, found.points, per_row(share, x))
             lead = self._lead(model.logits(z, rng=draws.fork(step)), y)
-            beyond = lead > found.surplus
+            beyond = lead > surplus
             points = torch.where(per_row(beyond, x), z, points)
             far, far_lead = torch.where(beyond, share, far), torch.where(beyond, lead, far_lead)
             near, near_lead = torch.where(beyond, near, share), torch.where(beyond, near_lead, lead)
@@ -153,10 +153,9 @@ class _Found:
     points: Tensor
     distance: Tensor
     lead: Tensor
-    surplus: Tensor  # what a lead must exceed for a point to count
 
     def offer(self, points: Tensor, distance: Tensor, lead: Tensor) -> None:
-        closer = (lead > self.surplus) & (distance < self.distance)
+        closer = (lead > 0) & (distance < self.distance)
         self.points[closer], self.distance[closer], self.lead[closer] = points[closer], distance[closer], lead[closer]
 
 

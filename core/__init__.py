@@ -2,6 +2,7 @@
 
 from .attack import Access as Access
 from .attack import Attack as Attack
+from .attack import Checkpoint as Checkpoint
 from .attack import CraftingData as CraftingData
 from .attack import MinimalAttack as MinimalAttack
 from .attack import Prior as Prior

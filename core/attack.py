@@ -3,8 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -101,18 +101,39 @@ class MinimalAttack(Attack):
         """The attack itself: images in [0, 1], as near to `x` as it can be; `x` where nothing is found."""
 
 
+class Checkpoint(Protocol):
+    """Where a search keeps what it needs to go on from its last validation."""
+
+    def load(self) -> dict[str, Tensor]:
+        """What was saved last; nothing where the search is new."""
+        ...
+
+    def save(self, state: dict[str, Tensor]) -> None: ...
+
+
+class NoCheckpoint:
+    """For searches that begin at the beginning."""
+
+    def load(self) -> dict[str, Tensor]:
+        return {}
+
+    def save(self, state: dict[str, Tensor]) -> None:
+        pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class CraftingData:
     """What a universal attack may look at.
 
     `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
     the task's own training images and is called by data-prior runs only. `progress` is told (iterations done, limit,
-    best validation fooling rate).
+    best validation fooling rate). A search tells `checkpoint` its state after every validation, and goes on from there.
     """
 
     validation: Tensor
     load_training: Callable[[], Tensor]
     progress: Callable[[int, int, float], None] = lambda done, limit, best: None
+    checkpoint: Checkpoint = field(default_factory=NoCheckpoint)
 
 
 @dataclass(frozen=True, kw_only=True)

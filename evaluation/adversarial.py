@@ -1,7 +1,7 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,12 +55,18 @@ class Crafter:
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
         with _Meter(self.model) as meter:
-            found = self.attack.craft(self.model, data, rng=rng)
+            checkpoint = _CheckpointFile(self._partial, self.model.device, meter)
+            found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
         return found, meter.costs
+
+    @property
+    def _partial(self) -> Path:
+        return self._path.with_suffix(".partial")
 
     def keep(self, perturbation: Perturbation) -> None:
         """As data, and as a picture beside it."""
         perturbation.save(self._path)
+        self._partial.unlink(missing_ok=True)
         cv2.imwrite(str(self._path.with_suffix(".png")), perturbation.picture().numpy()[:, :, ::-1])
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> tuple[Tensor, Costs]:
@@ -91,19 +97,48 @@ class Crafter:
 
 
 class _Meter:
-    """Passes and wall-clock seconds between entering and leaving."""
+    """Passes and wall-clock seconds between entering and leaving, and what an earlier run had spent by then."""
 
     def __init__(self, model: Model) -> None:
         self._passes = model.passes
+        self.before = Costs()
 
     def __enter__(self) -> "_Meter":
-        self._start = (self._passes.forwards, self._passes.backwards, time.perf_counter())
+        self._start = self._now()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        forwards, backwards, seconds = self._start
-        now = (self._passes.forwards - forwards, self._passes.backwards - backwards, time.perf_counter() - seconds)
-        self.costs = Costs(*now)
+        self.costs = self.so_far()
+
+    def so_far(self) -> Costs:
+        spent = zip(self._now(), self._start, self.before, strict=True)
+        return Costs(*(now - start + before for now, start, before in spent))
+
+    def _now(self) -> Costs:
+        return Costs(self._passes.forwards, self._passes.backwards, time.perf_counter())
+
+
+class _CheckpointFile:
+    """A search's state as safetensors, with its costs."""
+
+    def __init__(self, path: Path, device: torch.device, meter: _Meter) -> None:
+        self._path, self._device, self._meter = path, device, meter
+
+    def load(self) -> dict[str, Tensor]:
+        if not self._path.exists():
+            return {}
+        try:
+            with safe_open(self._path, framework="pt") as stored:
+                state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"The state of a search {self._path} cannot be read: {error}; delete it.") from None
+        self._meter.before = Costs(*state.pop("costs").tolist())
+        return {name: tensor.to(self._device) for name, tensor in state.items()}
+
+    def save(self, state: dict[str, Tensor]) -> None:
+        costs = torch.tensor(self._meter.so_far(), dtype=torch.float64)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        write_whole(self._path, save(tensors | {"costs": costs}))
 
 
 def _stored(x_adv: Tensor, x: Tensor, threat: Threat, storage: str) -> Tensor:

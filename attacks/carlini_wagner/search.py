@@ -27,8 +27,8 @@ _CLOSER = (
 
 
 def window_of(steps: int) -> int:
-    """How many steps pass between two looks at the progress. More steps mean more patience: the paper looks ten times a
-    search, twenty times with never less than ten steps (less than that Adam needs to turn round) is as good.
+    """How many steps pass between two looks at an image's progress: a twentieth of a search, so that more steps mean
+    more patience (the paper looks ten times), but ten at least, which Adam needs to turn round.
     """
     return min(max(10, steps // 20), steps)
 

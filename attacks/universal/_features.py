@@ -1,7 +1,7 @@
 """Ascent of the activations of a network's feature layers on one perturbation: what GD-UAP and FFF share."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -11,19 +11,6 @@ from ...core.seeding import Draws
 
 Energy = Callable[[Tensor], Tensor]
 """The activations of one layer, of the whole batch, to one number >= 0."""
-
-
-class _Settings(Protocol):
-    """`learning_rate` is in units of eps."""
-
-    @property
-    def eps(self) -> float: ...
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def batch_size(self) -> int: ...
 
 
 class _HalfSquaredNorm(torch.autograd.Function):
@@ -44,23 +31,47 @@ def half_squared_norm(activations: Tensor) -> Tensor:
 
 
 class FeatureAscent:
-    """Adam on one perturbation, up the sum over layers of log(energy of the batch's activations)."""
+    """Adam on one perturbation, up the sum over layers of log(energy of the batch's activations).
+
+    `learning_rate` is in units of eps.
+    """
 
     def __init__(
-        self, model: Model, pool: Tensor, attack: _Settings, rng: Draws, energy: Energy = half_squared_norm
+        self,
+        model: Model,
+        pool: Tensor,
+        rng: Draws,
+        *,
+        eps: float,
+        learning_rate: float,
+        batch_size: int = 1,
+        energy: Energy = half_squared_norm,
     ) -> None:
-        self._model, self._pool, self._batch_size, self._energy = model, pool, attack.batch_size, energy
-        self._rows = rng.fork("batches")
-        start = rng.fork("start").uniform(pool.shape[1:], -attack.eps, attack.eps)[0]
+        self._model, self._pool, self._batch_size, self._energy = model, pool, batch_size, energy
+        self._rows, self._steps = rng.fork("batches"), 0
+        start = rng.fork("start").uniform(pool.shape[1:], -eps, eps)[0]
         self.delta = start.requires_grad_()
-        self._bound = torch.tensor(attack.eps, dtype=start.dtype, device=start.device)  # eps as float32 has it
-        self._adam = torch.optim.Adam([self.delta], lr=attack.learning_rate * attack.eps)
+        self._bound = torch.tensor(eps, dtype=start.dtype, device=start.device)  # eps as float32 has it
+        self._adam = torch.optim.Adam([self.delta], lr=learning_rate * eps)
 
     def step(self) -> None:
         self.delta.grad = self._descent_direction()
         self._adam.step()
+        self._steps += 1
         with torch.no_grad():
             self.delta.clamp_(-self._bound, self._bound)
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        moments = {f"adam.{name}": part for name, part in self._adam.state[self.delta].items()}
+        return {"delta": self.delta, "iteration": torch.tensor(self._steps), **moments}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            self.delta.copy_(state["delta"])
+        self._steps = int(state["iteration"])
+        moments = {name.removeprefix("adam."): part for name, part in state.items() if name.startswith("adam.")}
+        self._adam.state[self.delta] = moments
 
     def saturated(self) -> int:
         """Number of entries at the bound."""
@@ -79,4 +90,4 @@ class FeatureAscent:
     def _batch(self) -> Tensor:
         if len(self._pool) == 1:
             return self._pool  # repeating one image would only shift the objective
-        return self._pool[self._rows.integers(len(self._pool), (self._batch_size,))[0]]
+        return self._pool[self._rows.fork(self._steps).integers(len(self._pool), (self._batch_size,))[0]]

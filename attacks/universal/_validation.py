@@ -35,6 +35,14 @@ class BestSoFar:
         else:
             self.failures += 1
 
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        rate = torch.tensor(self.rate, dtype=torch.float64)
+        return {"best": self.delta, "best_rate": rate, "failures": torch.tensor(self.failures)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.delta, self.rate, self.failures = state["best"], float(state["best_rate"]), int(state["failures"])
+
     def _fooling_rate(self, delta: Tensor) -> float:
         found = predictions(self._model, self._images, delta.detach())
         fooled = found != self._clean if self._target is None else found == self._target

@@ -62,9 +62,12 @@ class UniversalPGD(UniversalAttack):
         labels = self._labels(model, images)
         best = BestSoFar(model, data.validation, self.target)
         length, rows = self.step_size or self.eps / 5, rng.fork("batches")
-        delta = torch.zeros_like(images[:1])
-        for iteration in range(1, self.max_iterations + 1):
-            batch = rows.integers(len(images), (min(self.batch_size, len(images)),))[0]
+        delta, done = torch.zeros_like(images[:1]), 0
+        if state := data.checkpoint.load():
+            best.restore(state)
+            delta, done = state["delta"], int(state["iteration"])
+        for iteration in range(done + 1, self.max_iterations + 1):
+            batch = rows.fork(iteration).integers(len(images), (min(self.batch_size, len(images)),))[0]
             gradient = self._gradient(model, delta, images[batch], labels[batch])
             delta = project(delta + length * steepest(gradient, self.norm), self.norm, self.eps)
             if iteration % self.validate_every == 0 or iteration == self.max_iterations:
@@ -72,6 +75,7 @@ class UniversalPGD(UniversalAttack):
                 data.progress(iteration, self.max_iterations, best.rate)
                 if best.failures == self.patience:
                     break
+                data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(iteration)})
         return best.delta
 
     def _labels(self, model: Model, images: Tensor) -> Tensor:

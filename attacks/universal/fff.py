@@ -39,7 +39,6 @@ class FFF(UniversalAttack):
     access: ClassVar[Access] = "features"
     randomized: ClassVar[bool] = True
     priors: ClassVar[tuple[Prior, ...]] = ("none",)
-    batch_size: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,20 +51,31 @@ class FFF(UniversalAttack):
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         pool = crafting_pool(self.prior, model, data, rng.fork("pool"))
-        ascent = FeatureAscent(model, pool, self, rng.fork("ascent"), _mean_magnitude)
-        best = BestSoFar(model, data.validation)
-        for iteration in range(1, self.max_iterations + 1):
+        ascent = FeatureAscent(
+            model,
+            pool,
+            rng.fork("ascent"),
+            eps=self.eps,
+            learning_rate=self.learning_rate,
+            energy=_mean_magnitude,
+        )
+        best, done = BestSoFar(model, data.validation), 0
+        if state := data.checkpoint.load():
+            ascent.restore(state)
+            best.restore(state)
+            done = int(state["iteration"])
+        for iteration in range(done + 1, self.max_iterations + 1):
             ascent.step()
-            if (
-                iteration % self.halve_every == self.validate_after % self.halve_every
-                or iteration == self.max_iterations
-            ):
+            due = iteration % self.halve_every == self.validate_after % self.halve_every
+            if due or iteration == self.max_iterations:
                 best.offer(ascent.delta)
                 data.progress(iteration, self.max_iterations, best.rate)
                 if best.failures == self.patience:
                     break
-            if iteration % self.halve_every == 0:
+            if iteration % self.halve_every == 0:  # after the validation, which judges the perturbation at full size
                 ascent.halve()
+            if due:
+                data.checkpoint.save(ascent.state() | best.state())
         return best.delta
 
 

@@ -8,6 +8,7 @@ validations without a new best (the box, read literally, stops at the first impr
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from ...core.attack import Access, CraftingData, UniversalAttack
@@ -55,12 +56,23 @@ class GDUAP(UniversalAttack):
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         pool = crafting_pool(self.prior, model, data, rng.fork("pool"))
-        ascent = FeatureAscent(model, pool, self, rng.fork("ascent"))
+        ascent = FeatureAscent(
+            model,
+            pool,
+            rng.fork("ascent"),
+            eps=self.eps,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+        )
         best = BestSoFar(model, data.validation)
         still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may yet change at rest
         last_validation, saturated = 0, 0
+        if state := data.checkpoint.load():
+            ascent.restore(state)
+            best.restore(state)
+            last_validation, saturated = int(state["iteration"]), int(state["saturated"])
 
-        for iteration in range(1, self.max_iterations + 1):
+        for iteration in range(last_validation + 1, self.max_iterations + 1):
             ascent.step()
             before, saturated = saturated, ascent.saturated()
             rescale = saturated > self.saturation * ascent.delta.numel() and abs(saturated - before) <= still
@@ -74,4 +86,6 @@ class GDUAP(UniversalAttack):
             if rescale:  # after the validation, which judges the perturbation at full size
                 saturated = 0
                 ascent.halve()
+            if iteration == last_validation:
+                data.checkpoint.save(ascent.state() | best.state() | {"saturated": torch.tensor(saturated)})
         return best.delta

@@ -57,13 +57,17 @@ class UAP(UniversalAttack):
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))
         labels = predictions(model, images)
         best = BestSoFar(model, data.validation)
-        delta = torch.zeros_like(images[0])
-        for index in range(1, self.passes + 1):
+        delta, done = torch.zeros_like(images[0]), 0
+        if state := data.checkpoint.load():
+            best.restore(state)
+            delta, done = state["delta"], int(state["iteration"])
+        for index in range(done + 1, self.passes + 1):
             order = rng.fork(index).uniform((len(images),))[0].argsort()
             for rows in order.split(self.batch_size):
                 delta = self._update(model, delta, images[rows], labels[rows])
             best.offer(delta)
             data.progress(index, self.passes, best.rate)
+            data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
             if (predictions(model, images, delta) != labels).float().mean() >= self.target_rate:
                 break
         return best.delta

@@ -56,11 +56,15 @@ def peers_with_torchattacks(net, norm, eps, steps, queries):
     ]
 
 
-def check(model, x, y, ours, theirs, slack):
+def check(model, x, y, ours, theirs, seeds, slack):
+    found = torch.tensor([robust(model, ours(model, x, y, rng=seed), y) for seed in range(seeds)]).mean()
     with torch.random.fork_rng():
-        found = [robust(model, adversarial, y) for adversarial in (ours(model, x, y, rng=0), theirs(x, y))]
-    assert 0.03 < found[1] < 0.97, "too easy or too hard to tell implementations apart"
-    assert found[0] <= found[1] + slack, f"{ours}: {found[0]:.3f} stay robust, {found[1]:.3f} with torchattacks"
+        peers = []
+        for theirs.seed in range(seeds):
+            peers.append(robust(model, theirs(x, y), y))
+    expected = torch.tensor(peers).mean()
+    assert 0.03 < expected < 0.97, "too easy or too hard to tell implementations apart"
+    assert found <= expected + slack, f"{ours}: {found:.3f} stay robust, {expected:.3f} with torchattacks"
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.5)])
@@ -68,7 +72,8 @@ def check(model, x, y, ours, theirs, slack):
 def test_as_strong_as_torchattacks(digits, norm, eps, place):
     model, x, y = digits
     ours, theirs = peers_with_torchattacks(AsModule(model).eval(), norm, eps, steps=8, queries=60)[place]
-    check(model, x, y, ours, theirs, slack=0.01 if place > 2 else 0.02)  # the start is random
+    # random starts: over five seeds of 150 images, a mean differs from another by half a point
+    check(model, x, y, ours, theirs, seeds=1 if isinstance(ours, FAB) else 5, slack=0.01)
 
 
 @pytest.mark.slow
@@ -78,7 +83,7 @@ def test_as_strong_as_torchattacks_on_scenes(name, eps, place):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(0, 64)
     ours, theirs = peers_with_torchattacks(AsModule(model).eval(), "linf", eps, steps=10, queries=200)[place]
-    check(model, x, model.predict(x), ours, theirs, slack=0.01)
+    check(model, x, model.predict(x), ours, theirs, seeds=1, slack=0.01)
 
 
 @pytest.mark.parametrize(

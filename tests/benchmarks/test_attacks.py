@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from foolbench.attacks import GDUAP, PGD
-from foolbench.attacks.universal.gd_uap import FeatureAscent
+from foolbench.attacks import PGD
+from foolbench.attacks.universal._features import FeatureAscent
 from foolbench.core import Draws
 from foolbench.datasets import Scenes
 from foolbench.models import ENTRIES
@@ -35,7 +35,7 @@ def test_pgd_step(name, ratio):
 def test_gd_uap_iteration(name, ratio):
     model, iterations = ENTRIES[name].load(), 10
     x, y = Scenes().load(0, 25)
-    ascent = FeatureAscent(model, x, GDUAP(eps=EPS, batch_size=25), Draws.of(0, samples=[0]))
+    ascent = FeatureAscent(model, x, Draws.of(0, samples=[0]), eps=EPS, learning_rate=0.01, batch_size=25)
 
     def ours():
         for _ in range(iterations):

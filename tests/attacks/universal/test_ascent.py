@@ -75,7 +75,9 @@ def test_target_rate_is_what_validation_counts(digits_model, images, norm):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_never_leaves_the_bound(digits_model, images, norm, monkeypatch):
     visited, gradient = [], UniversalPGD._gradient
-    monkeypatch.setattr(UniversalPGD, "_gradient", lambda self, m, delta, *a: visited.append(delta) or gradient(self, m, delta, *a))
+    monkeypatch.setattr(
+        UniversalPGD, "_gradient", lambda self, m, delta, *a: visited.append(delta) or gradient(self, m, delta, *a)
+    )
     UniversalPGD(eps=SIZES[norm], norm=norm, max_iterations=30).craft(digits_model, crafting(images), rng=0)
     assert len(visited) == 30
     assert max(float(size(delta, norm)[0]) for delta in visited) <= SIZES[norm] * (1 + 1e-6)

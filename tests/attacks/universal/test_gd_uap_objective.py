@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from foolbench.attacks import GDUAP
-from foolbench.attacks.universal.gd_uap import FeatureAscent
+from foolbench.attacks.universal._features import FeatureAscent
 from foolbench.core import Draws, Model
 from torch import nn
 
@@ -13,7 +12,7 @@ SHAPE = (2, 6, 7)
 
 
 def gradient(model: Model, pool: torch.Tensor, delta: torch.Tensor, batch_size: int = 25) -> torch.Tensor:
-    ascent = FeatureAscent(model, pool, GDUAP(eps=0.1, batch_size=batch_size), Draws.of(0, samples=[0]))
+    ascent = FeatureAscent(model, pool, Draws.of(0, samples=[0]), eps=0.1, learning_rate=0.01, batch_size=batch_size)
     ascent.delta.data.copy_(delta)
     ascent.step()
     return ascent.delta.grad

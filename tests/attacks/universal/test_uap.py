@@ -66,14 +66,13 @@ def test_stays_within_the_bound_and_learns_from_the_unfooled_only(digits_model, 
     attack.craft(digits_model, crafting(images[:96]), rng=0)
     assert len(updates) == 2 * 96 // batch_size
     saturated = False
-    for before, after, x, y in updates:
+    for before, after, x, y in list(updates):  # what is called below is recorded as well
         assert size(after[None], norm)[0] <= attack.eps * (1 + 1e-6)
         saturated |= bool(size(after[None], norm)[0] > attack.eps * (1 - 1e-6))
         resisting = digits_model.predict((x + before).clamp(0, 1)) == y
         assert torch.equal(before, after) != bool(resisting.any())
         left_out = attack._update(digits_model, before, x[resisting], y[resisting]) if resisting.any() else before
         torch.testing.assert_close(after, left_out, rtol=0, atol=1e-5)
-        updates = updates[: len(updates)]
     assert saturated
 
 
