@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -35,6 +35,11 @@ class _Budgeted:
     needs_budget: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if not hasattr(self, "access"):
+            raise ConfigError(
+                f"{type(self).__name__} does not say what it needs of a model; add to its class "
+                f"access = one of {', '.join(map(repr, get_args(Access)))}."
+            )
         object.__setattr__(self, "eps", self.threat.eps)  # Threat parses "8/255" and refuses what is no budget
         if self.needs_budget and math.isinf(self.eps):
             raise ConfigError(f"{type(self).__name__} works within a budget: expected a finite eps, got {self.eps}.")
@@ -71,10 +76,12 @@ class Attack(_Budgeted, ABC):
                 raise ConfigError(f"A targeted {type(self).__name__} needs y, the classes to reach.")
             y = model.predict(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
-        x = x.detach().contiguous(memory_format=model.memory_format)  # once, instead of at every pass
+        own = x.detach().clone(memory_format=model.memory_format)  # once, instead of at every pass
         with torch.enable_grad():  # also for callers who have switched gradients off
-            x_adv = self.perturb(model, x, y, rng=draws).detach()
-        return self.threat.enforce(x_adv.clamp(0, 1), x)
+            x_adv = self.perturb(model, own, y, rng=draws)
+        if not isinstance(x_adv, Tensor):
+            raise BudgetError(f"Expected adversarial images from {self!r}, got {type(x_adv).__name__}.")
+        return self.threat.enforce(x_adv.detach().clamp(0, 1), x.detach())
 
     @abstractmethod
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:

@@ -95,7 +95,13 @@ class Model:
         return self._normalization.mean[0]
 
     def behind(self, transform: Transform) -> "Model":
-        """The defended system: this model, sharing its network, with images transformed before it sees them."""
+        """The defended system: this model, sharing its network, with images transformed before it sees them.
+
+        Raises ConfigError for a transform that does not say whether it is differentiable and randomized.
+        """
+        for fact in ("differentiable", "randomized"):
+            if not isinstance(getattr(transform, fact, None), bool):
+                raise ConfigError(f"{transform!r} does not say whether it is {fact}; add {fact} = True or False to it.")
         defended = copy.copy(self)
         defended.transforms = (transform, *self.transforms)
         return defended

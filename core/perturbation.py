@@ -1,5 +1,6 @@
 """One perturbation for every image: applied, saved, loaded, looked at."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Perturbation:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file with the threat and the source as metadata; whole or not at all."""
-        metadata = {"threat": json.dumps(asdict(self.threat)), "source": self.source}
+        metadata = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": _hash(self.delta)}
         write_whole(path, save({"delta": self.delta.contiguous()}, metadata))
 
     @classmethod
@@ -48,6 +49,8 @@ class Perturbation:
             with safe_open(path, framework="pt") as stored:
                 metadata = stored.metadata() or {}
                 delta = stored.get_tensor("delta")
+            if _hash(delta) != metadata["sha256"]:
+                raise ValueError("its values are not those that were saved")
             return cls(delta=delta, threat=Threat(**json.loads(metadata["threat"])), source=metadata["source"])
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise WeightsError(f"Expected a perturbation saved by foolbench at {path}, but: {error}.") from None
@@ -56,3 +59,7 @@ class Perturbation:
         """uint8 (H, W, C): mid-grey is no change, the extremes are the largest change in the perturbation."""
         scale = float(self.delta.abs().max()) or 1.0
         return ((self.delta / scale * 0.5 + 0.5) * 255).round().to(torch.uint8).permute(1, 2, 0)
+
+
+def _hash(delta: Tensor) -> str:
+    return hashlib.sha256(delta.cpu().contiguous().numpy().tobytes()).hexdigest()

@@ -1,7 +1,8 @@
 """Names for classes: what recipes, the command line and plugins use to reach attacks, defenses, models and datasets."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -63,12 +64,15 @@ class Registry(Generic[T]):
     def create(self, name: str, parameters: Mapping[str, Any]) -> T:
         """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""
         cls = self[name]
-        known = {field.name for field in fields(cls)}  # pyright: ignore[reportArgumentType] (they are dataclasses)
+        if not is_dataclass(cls):
+            raise ConfigError(f"Expected {self.kind} {name} to be a frozen dataclass, got {cls!r}.")
+        known = {field.name for field in fields(cls)}
         for key in parameters:
             if key not in known:
                 raise UnknownNameError(f"parameter of {self.kind} {name}:", key, known)
         try:
-            return TypeAdapter(cast(type[T], cls)).validate_python(dict(parameters))
+            text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
+            return TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
         except TypeError as error:  # an abstract class, say
             raise ConfigError(f"{self.kind} {name} cannot be made: {error}.") from None
         except ValidationError as error:

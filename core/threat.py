@@ -20,6 +20,8 @@ def parse_eps(eps: float | str) -> float:
     Raises ConfigError unless it is positive.
     """
     try:
+        if isinstance(eps, bool):
+            raise TypeError
         value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
     except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         raise ConfigError(f'Expected eps to be a number or a fraction such as "8/255", got {eps!r}.') from None

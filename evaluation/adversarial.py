@@ -1,5 +1,6 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,8 +48,11 @@ class Crafter:
         return self.folder / "perturbations" / f"{self.label}-{self.key}.safetensors"
 
     def kept(self) -> Perturbation | None:
-        """The universal perturbation of an earlier run."""
-        return Perturbation.load(self._path) if self._path.exists() else None
+        """The universal perturbation of an earlier run; none where its file is damaged."""
+        try:
+            return Perturbation.load(self._path) if self._path.exists() else None
+        except WeightsError:
+            return None
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
         """A universal perturbation, and what it cost."""
@@ -77,8 +81,9 @@ class Crafter:
         path = (
             self.folder / "adversarial" / self.key / f"{shard.samples.start:08d}-{shard.samples.stop:08d}.safetensors"
         )
-        if path.exists():
-            return _read(path, shard.x.device)
+        kept = _read(path, shard.x) if path.exists() else None
+        if kept is not None:
+            return kept
         with _Meter(self.model) as meter:
             found = self._attack(shard)
         stored = _stored(found, shard.x, self.attack.threat, self.storage)
@@ -101,7 +106,7 @@ class _Meter:
 
     def __init__(self, model: Model) -> None:
         self._passes = model.passes
-        self.before = Costs()
+        self._before = Costs()
 
     def __enter__(self) -> "_Meter":
         self._start = self._now()
@@ -111,8 +116,12 @@ class _Meter:
         self.costs = self.so_far()
 
     def so_far(self) -> Costs:
-        spent = zip(self._now(), self._start, self.before, strict=True)
+        spent = zip(self._now(), self._start, self._before, strict=True)
         return Costs(*(now - start + before for now, start, before in spent))
+
+    def go_on_from(self, costs: Costs) -> None:
+        """What was spent until now, an earlier run had spent too, and counted."""
+        self._start, self._before = self._now(), costs
 
     def _now(self) -> Costs:
         return Costs(self._passes.forwards, self._passes.backwards, time.perf_counter())
@@ -132,7 +141,7 @@ class _CheckpointFile:
                 state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"The state of a search {self._path} cannot be read: {error}; delete it.") from None
-        self._meter.before = Costs(*state.pop("costs").tolist())
+        self._meter.go_on_from(Costs(*state.pop("costs").tolist()))
         return {name: tensor.to(self._device) for name, tensor in state.items()}
 
     def save(self, state: dict[str, Tensor]) -> None:
@@ -158,14 +167,23 @@ def _as_images(stored: Tensor) -> Tensor:
 
 
 def _write(path: Path, stored: Tensor, costs: Costs) -> None:
-    tensors = {"x_adv": stored.cpu().contiguous(), "costs": torch.tensor(costs, dtype=torch.float64)}
-    write_whole(path, save(tensors))
+    stored = stored.cpu().contiguous()
+    tensors = {"x_adv": stored, "costs": torch.tensor(costs, dtype=torch.float64)}
+    write_whole(path, save(tensors, metadata={"sha256": _hash(stored)}))
 
 
-def _read(path: Path, device: torch.device) -> tuple[Tensor, Costs]:
+def _read(path: Path, x: Tensor) -> tuple[Tensor, Costs] | None:
+    """Kept adversarial images for `x`; none where the file is damaged, or of other images."""
     try:
-        with safe_open(path, framework="pt") as stored:
-            data, costs = stored.get_tensor("x_adv").to(device), Costs(*stored.get_tensor("costs").tolist())
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"The cached adversarial images {path} cannot be read: {error}; delete the file.") from None
-    return _as_images(data), costs
+        with safe_open(path, framework="pt") as file:
+            stored, costs = file.get_tensor("x_adv"), Costs(*file.get_tensor("costs").tolist())
+            expected = (file.metadata() or {}).get("sha256")
+    except (SafetensorError, OSError):
+        return None
+    if _hash(stored) != expected or stored.shape != x.shape:
+        return None
+    return _as_images(stored.to(x.device)), costs
+
+
+def _hash(stored: Tensor) -> str:
+    return hashlib.sha256(stored.numpy().tobytes()).hexdigest()

@@ -71,10 +71,14 @@ class Cell:
     def defense_parameters(self) -> dict[str, Any]:
         return {} if self.defense is None else asdict(self.defense)
 
-    def key(self, identity: Identity) -> str:
+    @property
+    def system(self) -> str:
+        """Names the defense by its content."""
         source = "" if self.defense is None else source_hash(type(self.defense))
-        defense = [self.defense_name, self.defense_parameters, source]
-        return digest(self.job.key(identity), defense, self.knowledge, identity["draws"])
+        return digest(self.defense_name, self.defense_parameters, source)
+
+    def key(self, identity: Identity) -> str:
+        return digest(self.job.key(identity), self.system, self.knowledge, identity["draws"])
 
 
 def systems(recipe: Recipe) -> list[tuple[str, Defense | None]]:
@@ -103,5 +107,5 @@ def jobs(recipe: Recipe, model: str) -> Iterator[Job]:
 
 
 def digest(*parts: Any) -> str:
-    """Short hash of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    """Short hash of anything that JSON can hold; of what it cannot, as a path, the text counts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

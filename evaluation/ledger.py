@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -95,25 +95,29 @@ class Ledger:
 
     def finished(self, cell: str) -> set[int]:
         """The samples that are scored."""
-        return {
-            row[0] for row in self._connection.execute("SELECT DISTINCT sample FROM scores WHERE cell = ?", (cell,))
-        }
+        return {row[0] for row in self._read("SELECT DISTINCT sample FROM scores WHERE cell = ?", cell)}
 
     def scores(self, cell: str, metric: str, samples: int) -> pd.DataFrame:
         """One row per image of the first `samples` that is scored, columns as in `Score`, ordered by sample."""
         columns = ", ".join(Score._fields)
         query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? AND sample < ? ORDER BY sample"
-        return pd.read_sql_query(query, self._connection, params=[cell, metric, samples])
+        return pd.DataFrame(self._read(query, cell, metric, samples), columns=list(Score._fields))
 
     def costs(self, job: str) -> Costs | None:
         """Of crafting a universal perturbation; those of an image attack stand at its images."""
-        row = self._connection.execute("SELECT forwards, backwards, seconds FROM crafting WHERE job = ?", (job,))
-        found = row.fetchone()
-        return Costs(*found) if found else None
+        found = self._read("SELECT forwards, backwards, seconds FROM crafting WHERE job = ?", job)
+        return Costs(*found[0]) if found else None
 
     def error(self, cell: str) -> str | None:
-        row = self._connection.execute("SELECT message FROM errors WHERE cell = ?", (cell,)).fetchone()
-        return row[0] if row else None
+        found = self._read("SELECT message FROM errors WHERE cell = ?", cell)
+        return found[0][0] if found else None
 
     def flags(self, cell: str) -> set[str]:
-        return {row[0] for row in self._connection.execute("SELECT flag FROM flags WHERE cell = ?", (cell,))}
+        return {row[0] for row in self._read("SELECT flag FROM flags WHERE cell = ?", cell)}
+
+    def _read(self, query: str, *parameters: str | int) -> list[tuple[Any, ...]]:
+        """Raises OutputError where the file is damaged, or a ledger of another version."""
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise OutputError(f"The ledger {self._path} cannot be read: {error}; choose another --out.") from None

@@ -1,5 +1,6 @@
 """Everything that has a name: the built-in attacks, defenses, models and datasets, and those of plugins."""
 
+import hashlib
 import importlib.util
 import sys
 from importlib.metadata import entry_points
@@ -29,16 +30,16 @@ def load_plugins(files: list[Path]) -> None:
     for point in entry_points(group="foolbench.plugins"):
         try:
             point.load()
-        except Exception as error:  # foreign code: whatever it raises is the message
+        except (Exception, SystemExit) as error:  # foreign code: whatever it raises is the message
             raise ConfigError(f"The plugin {point.name!r} ({point.value}) cannot be imported: {error!r}.") from error
-    for file in files:
+    for file in dict.fromkeys(file.resolve() for file in files):  # one given twice registers its names once
         _load_file(file)
 
 
 def _load_file(file: Path) -> None:
     if not file.is_file():
         raise ConfigError(f"Expected a Python file for --plugin, found none at {file}.")
-    name = f"foolbench_plugin_{file.stem}"
+    name = f"foolbench_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ConfigError(f"Expected a Python file for --plugin, got {file}.")
@@ -46,5 +47,5 @@ def _load_file(file: Path) -> None:
     sys.modules[name] = module  # dataclasses look their module up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # foreign code: whatever it raises is the message
+    except (Exception, SystemExit) as error:  # foreign code: whatever it raises is the message
         raise ConfigError(f"The plugin {file} cannot be imported: {error!r}.") from error

@@ -54,7 +54,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str
+    name: str = Field(pattern=r"^[^./\\][^/\\]*$")  # names a folder
     version: int = 1
     description: str = ""
     dataset: str
@@ -104,7 +104,7 @@ def _read(source: str) -> dict[str, Any]:
             raise UnknownNameError("recipe", source, shipped_recipes())
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
         raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
 
 
@@ -135,7 +135,8 @@ def _sentence(source: str, error: ValidationError) -> ConfigError:
     if first["type"] == "missing":
         return ConfigError(f"Recipe {source} lacks the key {where!r}.")
     own = first.get("ctx", {}).get("error")
-    return ConfigError(f"Recipe {source}, {where}: {own or first['msg'] + '.'} Got {first['input']!r}.")
+    complaint = f"{first['msg']}, got {first['input']!r}."
+    return ConfigError(f"Recipe {source}, {where}: {own or complaint}")
 
 
 def _check_names(recipe: Recipe) -> None:
@@ -154,10 +155,13 @@ def _check_names(recipe: Recipe) -> None:
             )
     recipe.build_defenses()
     _check_groups(recipe)
-    for kind, entries in {"models": recipe.models, "attacks": recipe.attacks, "defenses": recipe.defenses}.items():
+    attacks_listed = list(zip([entry.name for entry in recipe.attacks], recipe.build_attacks(), strict=True))
+    defenses_listed = list(zip([entry.name for entry in recipe.defenses], recipe.build_defenses(), strict=True))
+    for kind, entries in {"models": recipe.models, "attacks": attacks_listed, "defenses": defenses_listed}.items():
         twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]
         if twice:
-            raise ConfigError(f"The recipe lists {twice[0]!r} twice among its {kind}; leave one out.")
+            what = twice[0] if isinstance(twice[0], str) else twice[0][0]
+            raise ConfigError(f"The recipe lists {what} twice, with equal parameters, among its {kind}; leave one out.")
 
 
 def _check_groups(recipe: Recipe) -> None:

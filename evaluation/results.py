@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ..core.errors import ConfigError, OutputError
+from ..core.errors import ConfigError, FoolbenchError, OutputError
 from ..core.files import writable_folder, write_whole
 from ..core.registry import datasets
-from .grid import digest
+from .grid import digest, identity
 from .ledger import Ledger
 from .recipe import Recipe
 from .report import markdown
@@ -65,10 +65,11 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         recipe = Recipe.model_validate(manifest["recipe"])
         facts = Facts(task=datasets[recipe.dataset]().task, identities=manifest["identities"])
-        missing = [model for model in recipe.models if model not in facts.identities]
-        if missing:
-            raise KeyError(missing[0])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        expected = set(identity(recipe, "", None))
+        for model in recipe.models:
+            if not expected <= set(facts.identities[model]):
+                raise ValueError(f"the facts about {model} are incomplete")
+    except (OSError, KeyError, TypeError, ValueError, FoolbenchError) as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
     return recipe, facts
 

@@ -95,7 +95,7 @@ def _moved(model: Model | Exception, device: str) -> Model | Exception:
         return error
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -144,12 +144,12 @@ class ModelRun:
                         self._score(pending, shard, x_adv, costs, progress)
                     except OutputError:
                         raise
-                    except Exception as error:  # noqa: BLE001 (whatever a defense raises is its cell's message)
+                    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a defense raises is its cell's message)
                         self._fail(pending, error, progress)
                         waiting.remove(pending)
         except OutputError:
             raise  # no cell's fault: nothing can be recorded any more
-        except Exception as error:  # noqa: BLE001 (whatever an attack raises is its cells' message)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever an attack raises is its cells' message)
             for pending in waiting:
                 self._fail(pending, error, progress)
 
@@ -163,7 +163,7 @@ class ModelRun:
             progress.main.advance(len(missing))
             pending.samples -= missing
 
-    def _fail(self, pending: Pending, error: Exception, progress: Progress) -> None:
+    def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
         if pending.samples:
             self.ledger.write_error(pending.key, _message(error))
             progress.main.advance(len(pending.samples))
@@ -179,7 +179,7 @@ class ModelRun:
 
     def _system(self, cell: Cell) -> System:
         """Kept for the next attack: it remembers its predictions for the clean images."""
-        key = repr(cell.defense)
+        key = cell.system
         if key not in self._systems:
             defended = self.model if cell.defense is None else cell.defense.defend(self.model)
             self._systems[key] = System(defended, self.recipe.seed, self.recipe.draws)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError
+from ..core.images import check_images
 from ..core.model import Model
 from ..core.norms import size
 from ..core.seeding import Draws
@@ -46,7 +47,7 @@ class System:
         found = []
         for draw in range(self.draws):
             rng = Draws.of(self.seed, self.model.sha, purpose, draw, samples=samples, device=x.device)
-            found.append(self.model.predict(x, rng=rng))
+            found.append(self.model.predict(x.clone(), rng=rng))  # no defense can change the images of the next
         return found
 
     def clean(self, shard: Shard) -> list[Tensor]:
@@ -57,17 +58,31 @@ class System:
         return self._clean[shard.samples.start]
 
     def _inspect(self, shard: Shard) -> None:
-        """What must be known before the first score: a system that says it is deterministic has to be, for it gets no
-        floor; and its outputs should be logits.
-        """
-        rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples, device=shard.x.device)
-        with torch.no_grad():
-            outputs = self.model(shard.x, rng=rng)
-            again = outputs if self.model.randomized else self.model(shard.x)
-        if not torch.equal(outputs, again):
-            raise ConfigError(f"{self.model} says randomized = False, but two evaluations of one image differ.")
+        """What must be known before the first score: that the system keeps its promises, and what makes it doubtful."""
+        outputs = self._evaluate(shard, slice(None))
+        if not torch.equal(outputs, self._evaluate(shard, slice(None))):
+            raise ConfigError(
+                f"{self.model} draws random numbers elsewhere than from `rng`: two evaluations with one seed differ."
+                if self.model.randomized
+                else f"{self.model} says randomized = False, but two evaluations of one image differ."
+            )
+        half = len(shard.x) // 2
+        if half:
+            apart = torch.cat([self._evaluate(shard, slice(half)), self._evaluate(shard, slice(half, None))])
+            if not torch.allclose(apart, outputs, rtol=1e-2, atol=1e-2 * float(outputs.abs().max())):
+                raise ConfigError(f"{self.model} answers otherwise when an image shares its batch with other images.")
         if are_probabilities(outputs):
             self.flags.add(PROBABILITIES)
+
+    def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
+        """Outputs for some of the images, each transform held to giving images; the same draws at every call."""
+        rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples[rows], device=shard.x.device)
+        x = shard.x[rows].clone()
+        for place, transform in enumerate(self.model.transforms):
+            x = transform.transform(x, rng=rng.fork((place, transform)))
+            check_images(x, self.model.shape)
+        with torch.no_grad():
+            return self.model(shard.x[rows].clone(), rng=rng)
 
     def score(self, shard: Shard, x_adv: Tensor, purpose: str, costs: Costs) -> list[Score]:
         """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""

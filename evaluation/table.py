@@ -213,4 +213,4 @@ def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
 
 def _compact(parameters: dict[str, Any], leave_out: tuple[str, ...] = ()) -> str:
     kept = {key: value for key, value in parameters.items() if key not in leave_out}
-    return json.dumps(kept, separators=(",", ":"), sort_keys=True)
+    return json.dumps(kept, separators=(",", ":"), sort_keys=True, default=str)

@@ -81,4 +81,6 @@ class UAP(UniversalAttack):
         unused = Draws.of(samples=range(len(x)), device=x.device)
         changes = self._nearest_boundary().minimize(model, start, y, rng=unused) - start
         found = int((changes != 0).flatten(1).any(dim=1).sum())
+        if not found:
+            return delta
         return project((delta + found**0.5 * changes.sum(dim=0))[None], self.norm, self.eps)[0]

@@ -71,9 +71,8 @@ def check(model, x, y, ours, theirs, seeds, slack):
 @pytest.mark.parametrize("place", range(6), ids=["ce", "dlr", "dlr-targeted", "fab", "fab-targeted", "square"])
 def test_as_strong_as_torchattacks(digits, norm, eps, place):
     model, x, y = digits
-    ours, theirs = peers_with_torchattacks(AsModule(model).eval(), norm, eps, steps=8, queries=60)[place]
-    # random starts: over five seeds of 150 images, a mean differs from another by half a point
-    check(model, x, y, ours, theirs, seeds=1 if isinstance(ours, FAB) else 5, slack=0.01)
+    ours, theirs = peers_with_torchattacks(AsModule(model).eval(), norm, eps, steps=8, queries=120)[place]
+    check(model, x, y, ours, theirs, seeds=[5, 5, 2, 1, 1, 2][place], slack=0.01)  # what starts at random needs several
 
 
 @pytest.mark.slow

@@ -134,7 +134,8 @@ def test_more_searches_come_nearer(digits_model, digits, norm):
     one, more = (size(f(digits_model, x, y, rng=0) - x, norm) for f in (few, replace(few, restarts=2)))
     one, more = (torch.where(found == 0, torch.inf, found) for found in (one, more))
     assert (more <= one * 1.005).all()  # of two points within a share of 1 / 200, either may retreat farther
-    assert (more < one - 1e-5).any()
+    if norm != "linf":  # where few steps find what there is
+        assert (more < 0.99 * one).any()
 
 
 def test_a_budget_only_cuts(digits_model, digits):

@@ -93,7 +93,7 @@ def test_a_deterministic_system_is_evaluated_once(model):
     found = System(model, 0, 10)
     found.score(many(), many().x, "p", Costs())
     assert found.draws == 1
-    assert model.passes.forwards == (2 + 2) * COUNT  # two that prove it deterministic, clean and perturbed once each
+    assert model.passes.forwards == (3 + 2) * COUNT  # three that hold it to its promises, clean and perturbed once each
 
 
 def test_the_floor_of_a_randomized_system_is_its_disagreement_with_itself(model):

@@ -65,7 +65,7 @@ def test_a_clamped_loss_pulls_no_further(linear_model, mid_images):
 def test_target_rate_is_what_validation_counts(digits_model, images, norm):
     told = []
     data = crafting(images, progress=lambda *report: told.append(report))
-    attack = UniversalPGD(eps=SIZES[norm], norm=norm, target=8, max_iterations=60, validate_every=30)
+    attack = UniversalPGD(eps=2 * SIZES[norm], norm=norm, target=8, max_iterations=60, validate_every=30)
     delta = attack.craft(digits_model, data, rng=0).delta
     reached = float((predictions(digits_model, data.validation, delta) == 8).float().mean())
     assert told[-1] == (60, 60, pytest.approx(reached))

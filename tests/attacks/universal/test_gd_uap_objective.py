@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from foolbench.attacks import GDUAP
 from foolbench.attacks.universal._features import FeatureAscent
 from foolbench.core import Draws, Model
 from torch import nn

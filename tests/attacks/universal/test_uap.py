@@ -60,11 +60,11 @@ def test_batch_size_1_is_the_papers_algorithm(digits_model, images, norm):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("batch_size", [1, 32])
+@pytest.mark.parametrize("batch_size", [1, 8])
 def test_stays_within_the_bound_and_learns_from_the_unfooled_only(digits_model, images, updates, norm, batch_size):
-    attack = UAP(eps=SIZES[norm], norm=norm, batch_size=batch_size, passes=2, target_rate=1)
-    attack.craft(digits_model, crafting(images[:96]), rng=0)
-    assert len(updates) == 2 * 96 // batch_size
+    attack = UAP(eps=SIZES[norm] / 2, norm=norm, batch_size=batch_size, passes=2, target_rate=1)
+    attack.craft(digits_model, crafting(images[:24]), rng=0)
+    assert len(updates) == 2 * 24 // batch_size
     saturated = False
     for before, after, x, y in list(updates):  # what is called below is recorded as well
         assert size(after[None], norm)[0] <= attack.eps * (1 + 1e-6)
@@ -95,16 +95,15 @@ def test_a_batch_moves_as_far_as_updates_that_agree(linear_model, mid_images):
     assert fooled(model, x, found.delta) == 1
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_in_batches_it_fools_as_many(digits_model, images, evaluation, norm):
-    attack = {"eps": SIZES[norm], "norm": norm, "passes": 3, "target_rate": 1}
-    rates = {
-        size: fooled(digits_model, evaluation, UAP(batch_size=size, **attack).craft(digits_model, data, rng=0).delta)
-        for size in (1, 64)
-        for data in [CraftingData(validation=images[-128:], load_training=lambda: images[:128])]
-    }
-    assert rates[64] >= rates[1] - 0.02
-    assert rates[1] > 0.2, "nothing to compare"
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.3), ("l2", 2.0)])
+def test_in_batches_it_fools_as_many(digits_model, images, evaluation, norm, eps):
+    data = CraftingData(validation=images[-128:], load_training=lambda: images[:64])
+    rates = {}
+    for batch_size in (1, 32):
+        attack = UAP(eps=eps, norm=norm, batch_size=batch_size, passes=3, target_rate=1)
+        rates[batch_size] = fooled(digits_model, evaluation, attack.craft(digits_model, data, rng=0).delta)
+    assert rates[1] > 0.3, "nothing to compare"
+    assert rates[32] >= rates[1]
 
 
 def test_the_target_rate_on_the_crafting_images_ends_the_search(digits_model, images):
