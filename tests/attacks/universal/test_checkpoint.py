@@ -17,10 +17,6 @@ ATTACKS = [
 ]
 
 
-class BrokenOff(Exception):
-    pass
-
-
 class Kept:
     """A checkpoint in memory; the `breaks`-th time that a state is saved, the plug is pulled right after."""
 
@@ -33,7 +29,7 @@ class Kept:
     def save(self, state):
         self.state, self.saved = {name: tensor.detach().clone() for name, tensor in state.items()}, self.saved + 1
         if self.saved == self.breaks:
-            raise BrokenOff
+            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +46,7 @@ def test_the_result_is_that_of_an_undisturbed_search(attack, data, breaks):
     expected = attack.craft(model, replace(data, checkpoint=whole), rng=0).delta
     assert whole.saved > breaks
     checkpoint = Kept(breaks)
-    with pytest.raises(BrokenOff):
+    with pytest.raises(KeyboardInterrupt):
         attack.craft(model, replace(data, checkpoint=checkpoint), rng=0)
     checkpoint.breaks, before = 0, model.passes.forwards
     assert torch.equal(attack.craft(model, replace(data, checkpoint=checkpoint), rng=0).delta, expected)
