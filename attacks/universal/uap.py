@@ -25,7 +25,8 @@ class UAP(UniversalAttack):
     With `batch_size=1` this is the paper's algorithm: an image that the perturbation does not fool adds the smallest
     further change that would, and the sum is projected. With more, DeepFool runs on a batch from where the perturbation
     has brought it, and the n changes found are added together, times the root of n: as far as n single updates go that
-    do not agree. The search ends when `target_rate` of the crafting images are fooled, or after `passes` over them; of
+    do not agree. Under Linf that fools as many; under L2 it fools fewer, and `batch_size=1` is the better choice where
+    time allows. The search ends when `target_rate` of the crafting images are fooled, or after `passes` over them; of
     the perturbations after each pass, the one with the highest fooling rate on the substitute images counts.
 
     `classes`, `overshoot` and `steps` are DeepFool's; an image on which that fails adds nothing. The paper crafts on

@@ -72,7 +72,7 @@ def check(model, x, y, ours, theirs, seeds, slack):
 def test_as_strong_as_torchattacks(digits, norm, eps, place):
     model, x, y = digits
     ours, theirs = peers_with_torchattacks(AsModule(model).eval(), norm, eps, steps=8, queries=120)[place]
-    check(model, x, y, ours, theirs, seeds=[5, 5, 2, 1, 1, 2][place], slack=0.01)  # what starts at random needs several
+    check(model, x, y, ours, theirs, seeds=[5, 5, 5, 1, 1, 2][place], slack=0.01)  # what starts at random needs several
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_a_batch_moves_as_far_as_updates_that_agree(linear_model, mid_images):
     assert fooled(model, x, found.delta) == 1
 
 
-@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.3), ("l2", 2.0)])
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.3)])
 def test_in_batches_it_fools_as_many(digits_model, images, evaluation, norm, eps):
     data = CraftingData(validation=images[-128:], load_training=lambda: images[:64])
     rates = {}
