@@ -37,7 +37,10 @@ class AdaptiveAscent:
     def note(self, loss: Tensor, reached: Tensor) -> None:
         """What the points have come to."""
         better = beats(reached, loss, self.reached, self.best_loss)
-        self.best[better], self.best_gradient[better] = self.point[better], self.gradient[better]
+        if better.any():
+            image = per_row(better, self.best)
+            torch.where(image, self.point, self.best, out=self.best)
+            torch.where(image, self.gradient, self.best_gradient, out=self.best_gradient)
         self.best_loss = torch.where(better, loss, self.best_loss)
         self.reached = self.reached | reached
         self.improved = self.improved | better
@@ -56,9 +59,13 @@ class AdaptiveAscent:
         self.improved, self.halved = torch.zeros_like(halve), halve
 
     def move(self, momentum: float) -> None:
-        """A projected step; then, of it and the last move again, the average with weight `momentum`, projected."""
-        step = steepest(self.gradient, self.ball.norm).mul_(per_row(self.step_size, self.gradient))
-        ahead = self.ball.project_(step.add_(self.point))
+        """A projected step; then, of it and the last move again, the average with weight `momentum`, projected.
+
+        The gradient is used up.
+        """
+        ahead = self.gradient.sign_() if self.ball.norm == "linf" else steepest(self.gradient, self.ball.norm)
+        torch.addcmul(self.point, ahead, per_row(self.step_size, ahead), out=ahead)
+        self.ball.project_(ahead)
         if momentum:
             ahead.mul_(1 - momentum).add_(self.point, alpha=2 * momentum).sub_(self.last_point, alpha=momentum)
             self.ball.project_(ahead)
