@@ -82,7 +82,7 @@ def test_as_strong_as_torchattacks_on_scenes(name, eps, place):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(0, 64)
     ours, theirs = peers_with_torchattacks(AsModule(model).eval(), "linf", eps, steps=10, queries=200)[place]
-    check(model, x, model.predict(x), ours, theirs, seeds=1, slack=0.01)
+    check(model, x, model.predict(x), ours, theirs, seeds=1, slack=1.5 / 64)  # an image of 64 is chance
 
 
 @pytest.mark.parametrize(
