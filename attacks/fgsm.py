@@ -25,6 +25,7 @@ class FGSM(Attack):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
+    one_step: ClassVar[bool] = True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         _, gradient, _ = loss_and_gradient(model, x, y, rng=rng, loss=gain(model.task.loss, self.targeted))

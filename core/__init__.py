@@ -9,7 +9,10 @@ from .attack import Prior as Prior
 from .attack import UniversalAttack as UniversalAttack
 from .dataset import Dataset as Dataset
 from .defense import Defense as Defense
+from .defense import FittedTransform as FittedTransform
 from .defense import InputTransform as InputTransform
+from .defense import LearnedTransform as LearnedTransform
+from .defense import LearningData as LearningData
 from .errors import BudgetError as BudgetError
 from .errors import ConfigError as ConfigError
 from .errors import FoolbenchError as FoolbenchError
@@ -19,6 +22,7 @@ from .errors import OutputError as OutputError
 from .errors import UnknownNameError as UnknownNameError
 from .errors import WeightsError as WeightsError
 from .images import check_images as check_images
+from .learned import Learned as Learned
 from .model import Model as Model
 from .norms import Norm as Norm
 from .perturbation import Perturbation as Perturbation

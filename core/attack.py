@@ -32,6 +32,7 @@ class _Budgeted:
     access: ClassVar[Access]
     norms: ClassVar[tuple[Norm, ...]] = ("linf",)
     randomized: ClassVar[bool] = False
+    one_step: ClassVar[bool] = False
     needs_budget: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

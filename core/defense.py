@@ -1,13 +1,16 @@
 """Defenses: from a model to a defended model, which is a model again."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from .errors import ConfigError
 from .images import check_images
+from .learned import Learned
 from .model import Model
 from .seeding import Draws, as_draws
 
@@ -27,6 +30,19 @@ class Defense(ABC):
     def defend(self, model: Model) -> Model:
         """The defended system. `model` itself stays as it is."""
 
+    def fit(self, images: Tensor, *, model: Model, rng: Draws | torch.Generator | int | None = None) -> "Defense":
+        """This defense with every part that learns fitted to training images (N, C, H, W) of the task.
+
+        One that learns nothing comes back as it is. Raises InputError for anything but images.
+        """
+        check_images(images)
+        data, draws = LearningData(images=images, model=model), as_draws(rng, 1, images.device)
+        return self.with_learned(lambda part: Learned(part.learn(data, rng=draws)))
+
+    def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "Defense":
+        """This defense with what `learned` has for each part that learns."""
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputTransform(Defense):
@@ -34,7 +50,18 @@ class InputTransform(Defense):
 
     @abstractmethod
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] to images in [0, 1], on the same device; `rng` holds one stream per image."""
+        """Images (N, C, H, W) in [0, 1] to images in [0, 1], on the same device; `rng` holds one stream per image.
+
+        (N, V, C, H, W) are V views of each image: the system's output is the mean of the model's outputs for them.
+        """
+
+    def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
+        """What an adaptive attack differentiates in place of a `transform` that has no useful gradient (BPDA).
+
+        A differentiable map of the same shape that is near to the transform; the identity unless overridden. `rng`
+        holds the streams that the transform got.
+        """
+        return x
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
         """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
@@ -43,3 +70,69 @@ class InputTransform(Defense):
 
     def defend(self, model: Model) -> Model:
         return model.behind(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningData:
+    """What a defense may look at while it learns.
+
+    `images` (N, C, H, W) in [0, 1] are the task's training images, `model` is what will be defended. `progress` is told
+    (steps done, of how many).
+    """
+
+    images: Tensor
+    model: Model
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedTransform(Defense):
+    """The configuration of an input transform that learns from the task's training images.
+
+    `training_images`: how many it wants. `needs_model`: what it learns depends on the model, not on the images alone.
+    """
+
+    training_images: ClassVar[int] = 512
+    needs_model: ClassVar[bool] = False
+
+    @abstractmethod
+    def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
+        """What `transform` needs, by name; `rng` has a single stream."""
+
+    @abstractmethod
+    def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        """As `InputTransform.transform`, with what was learned, on the device of `x`."""
+
+    def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        """As `InputTransform.surrogate`."""
+        return x
+
+    def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "FittedTransform":
+        return FittedTransform(configuration=self, learned=learned(self))
+
+    def defend(self, model: Model) -> Model:
+        raise ConfigError(
+            f"{self!r} learns from images: call fit(images, model=model) first, and defend with the result."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedTransform(InputTransform):
+    """A learned transform with what it has learned."""
+
+    configuration: LearnedTransform
+    learned: Learned
+
+    @property
+    def differentiable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (that of another class)
+        return self.configuration.differentiable
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.configuration.randomized
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        return self.configuration.transform(x, self.learned.on(x.device), rng=rng)
+
+    def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
+        return self.configuration.surrogate(x, self.learned.on(x.device), rng=rng)

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Protocol
@@ -17,13 +17,20 @@ from .task import Task
 
 
 class Transform(Protocol):
-    """What can stand before a network. `randomized`: two evaluations of one image may differ."""
+    """What can stand before a network.
+
+    `differentiable`: gradients through it are those of its forward pass. `randomized`: two evaluations of one image may
+    differ.
+    """
 
     differentiable: ClassVar[bool]
     randomized: ClassVar[bool]
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        """Images in [0, 1] to images in [0, 1]; `rng` holds one stream per image."""
+        """Images in [0, 1] to images in [0, 1]; `rng` holds one stream per image.
+
+        The result is (N, C, H, W), or (N, V, C, H, W): V views of each image, whose outputs the task averages.
+        """
         ...
 
 
@@ -66,6 +73,7 @@ class Model:
         self.passes = Passes()
         self.feature_names = tuple(features)
         self.transforms: tuple[Transform, ...] = ()
+        self.draws = 1
         self._normalization = _Normalization(mean, std, self.shape[0])
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
@@ -102,9 +110,16 @@ class Model:
         for fact in ("differentiable", "randomized"):
             if not isinstance(getattr(transform, fact, None), bool):
                 raise ConfigError(f"{transform!r} does not say whether it is {fact}; add {fact} = True or False to it.")
-        defended = copy.copy(self)
-        defended.transforms = (transform, *self.transforms)
-        return defended
+        return self.through((transform, *self.transforms), draws=self.draws)
+
+    def through(self, transforms: Sequence[Transform], *, draws: int = 1) -> "Model":
+        """The same network with exactly these transforms before it; the first one sees the image.
+
+        A gradient through a randomized system is the mean over `draws` evaluations (EOT); its outputs are those of one.
+        """
+        system = copy.copy(self)
+        system.transforms, system.draws = tuple(transforms), draws
+        return system
 
     @property
     def randomized(self) -> bool:
@@ -145,8 +160,8 @@ class Model:
 
     def logits(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
         """The same without the checks: for the inner loop of an attack, whose iterates are images by construction."""
-        self.passes.forwards += len(x)
-        return self._count_backward(self.net(self._prepare(x, rng)))
+        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams)], x, rng)
+        return outputs
 
     def predict(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
         """Decoded predictions, without gradient."""
@@ -161,36 +176,70 @@ class Model:
         if not self.feature_names:
             raise ConfigError(f"{self.name} names no feature layers; give Model(..., features=(...)).")
         check_layout(x, self.shape)
+        images = x.clamp(0, 1) if self.transforms else x  # a transform is promised images
+        return self._expect(lambda streams: self._activations(images, streams), x, rng)
+
+    def stages(self, x: Tensor, rng: Draws) -> Iterator[Tensor]:
+        """What each transform in turn makes of the images; views of one image lie together, (N * V, C, H, W)."""
+        for place, transform in enumerate(self.transforms):
+            x = transform.transform(x, rng=rng.fork(place))
+            if x.ndim == 5:
+                rng = rng.split(x.shape[1])
+                x = x.flatten(0, 1)
+            yield x
+
+    def _evaluate(self, x: Tensor, rng: Draws | None) -> Tensor:
+        prepared = self._prepare(x, rng)
+        self.passes.forwards += len(prepared)
+        outputs = self.net(prepared)
+        if len(prepared) > len(x):
+            outputs = self.task.average(outputs.unflatten(0, (len(x), -1)))
+        return self._count_backward(outputs, len(prepared))
+
+    def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
         found: dict[str, Tensor] = {}
         handles = [
             self.net.get_submodule(name).register_forward_hook(_keep(found, name)) for name in self.feature_names
         ]
         try:
-            self.passes.forwards += len(x)
-            self.net(self._prepare(x, rng))
+            prepared = self._prepare(x, rng)
+            self.passes.forwards += len(prepared)
+            self.net(prepared)
         finally:
             for handle in handles:
                 handle.remove()
-        self._count_backward(found[self.feature_names[-1]])
+        self._count_backward(found[self.feature_names[-1]], len(prepared))
         return [found[name] for name in self.feature_names]
+
+    def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], x: Tensor, rng: Draws | None) -> list[Tensor]:
+        """One evaluation, with the gradient of several where the system is randomized and a gradient is wanted."""
+        found = evaluate(rng)
+        if self.draws == 1 or rng is None or not (self.randomized and found[0].requires_grad):
+            return found
+        others = [evaluate(rng.fork(f"draw {draw}")) for draw in range(1, self.draws)]
+        return [_mean_gradient(*same) for same in zip(found, *others, strict=True)]
 
     def _prepare(self, x: Tensor, rng: Draws | None) -> Tensor:
         """What the network is fed: transformed, then normalised."""
         if rng is None and self.randomized:
             raise ConfigError(f"{self} is randomized: give rng=Draws.of(seed, samples=...), one stream per image.")
         if self.transforms:
-            streams = as_draws(rng, len(x), x.device)
-            for place, transform in enumerate(self.transforms):
-                x = transform.transform(x, rng=streams.fork((place, transform)))
+            *_, x = self.stages(x, as_draws(rng, len(x), x.device))
         return self._normalization(x.contiguous(memory_format=self.memory_format))
 
-    def _count_backward(self, outputs: Tensor) -> Tensor:
+    def _count_backward(self, outputs: Tensor, images: int) -> Tensor:
         if outputs.requires_grad:
-            outputs.register_hook(self._count)
+            outputs.register_hook(lambda gradient: self._count(images))
         return outputs
 
-    def _count(self, gradient: Tensor) -> None:
-        self.passes.backwards += len(gradient)
+    def _count(self, images: int) -> None:
+        self.passes.backwards += images
+
+
+def _mean_gradient(value: Tensor, *others: Tensor) -> Tensor:
+    """`value`, as exact as it was, with the mean of all gradients."""
+    flows = [tensor - tensor.detach() for tensor in (value, *others)]  # zeros that carry a gradient
+    return value.detach() + sum(flows) / len(flows)
 
 
 class _Normalization(nn.Module):

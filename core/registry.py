@@ -63,24 +63,28 @@ class Registry(Generic[T]):
 
     def create(self, name: str, parameters: Mapping[str, Any]) -> T:
         """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""
-        cls = self[name]
-        if not is_dataclass(cls):
-            raise ConfigError(f"Expected {self.kind} {name} to be a frozen dataclass, got {cls!r}.")
-        known = {field.name for field in fields(cls)}
-        for key in parameters:
-            if key not in known:
-                raise UnknownNameError(f"parameter of {self.kind} {name}:", key, known)
-        try:
-            text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
-            return TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
-        except TypeError as error:  # an abstract class, say
-            raise ConfigError(f"{self.kind} {name} cannot be made: {error}.") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["", *map(str, first["loc"])])
-            complaint = f"{first['msg']}, got {first['input']!r}."
-            own = first.get("ctx", {}).get("error")  # our sentence, where one of our checks refused the value
-            raise ConfigError(f"{self.kind} {name}{where}: {own or complaint}") from None
+        return configure(self[name], f"{self.kind} {name}", parameters)
+
+
+def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -> T:
+    """An instance of a frozen dataclass from untrusted parameters; `what` names it in the ConfigErrors raised."""
+    if not is_dataclass(cls):
+        raise ConfigError(f"Expected {what} to be a frozen dataclass, got {cls!r}.")
+    known = {field.name for field in fields(cls)}
+    for key in parameters:
+        if key not in known:
+            raise UnknownNameError(f"parameter of {what}:", key, known)
+    try:
+        text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
+        return TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
+    except TypeError as error:  # an abstract class, say
+        raise ConfigError(f"{what} cannot be made: {error}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["", *map(str, first["loc"])])
+        complaint = f"{first['msg']}, got {first['input']!r}."
+        own = first.get("ctx", {}).get("error")  # our sentence, where one of our checks refused the value
+        raise ConfigError(f"{what}{where}: {own or complaint}") from None
 
 
 attacks: Registry[Attack | UniversalAttack] = Registry("attack")

@@ -65,6 +65,10 @@ class Draws:
         """Independent streams of the same images; the same label gives the same streams, wherever `self` has got to."""
         return Draws(_mix(self.keys + derive_key("fork", label)))
 
+    def split(self, count: int) -> "Draws":
+        """`count` independent streams of each image, (N * count), those of one image together."""
+        return Draws(self.fork("split").bits((count,)).flatten())
+
     def bits(self, shape: Sequence[int] = ()) -> Tensor:
         """Uniform int64."""
         count = math.prod(shape)

@@ -40,6 +40,10 @@ class Task(Protocol):
         """Per-sample training loss, shape (N,)."""
         ...
 
+    def average(self, outputs: Tensor) -> Tensor:
+        """Outputs for several views of each image (N, V, ...) to those for the images (N, ...)."""
+        ...
+
     def predict(self, outputs: Tensor) -> Tensor:
         """Decode outputs into what targets look like."""
         ...

@@ -13,9 +13,10 @@ from rich.table import Table
 from ..core.errors import FoolbenchError
 from . import grid
 from .catalogue import catalogue
+from .conformance import check, named, prepared
 from .plugins import REGISTRIES, load_plugins
 from .progress import Progress
-from .recipe import Recipe, load_recipe, shipped_recipes
+from .recipe import Recipe, load_recipe, parse_overrides, shipped_recipes
 from .report import terminal
 from .results import Results, choose_device, read_manifest
 from .run import prepare
@@ -105,8 +106,9 @@ def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) ->
     loaded = load_recipe(recipe, overrides)
     for model in loaded.models:
         for job, row in grid.cells(loaded, model):
-            defenses = ", ".join(str(cell.defense or cell.defense_name) for cell in row)
-            console.print(f"{model} x {job.attack} x [{defenses}]", soft_wrap=True, markup=False)
+            knowledge = f"{row[0].knowledge}: " if len(loaded.knowledge) > 1 else ""
+            defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
+            console.print(f"{model} x {knowledge}{job.attack} x [{defenses}]", soft_wrap=True, markup=False)
     console.print(f"{_images(loaded) // loaded.samples} cells, {_images(loaded)} scored images", style="bold")
 
 
@@ -136,6 +138,28 @@ def list_names(
 def print_catalogue() -> None:
     """Print the page of all attacks, as Markdown."""
     print(catalogue(REGISTRIES["attacks"]), end="")
+
+
+@app.command("check")
+def check_promises(
+    subject: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.py:Class", help="An attack or a defense, by name or where it is.")
+    ],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, a parameter; TOML values.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Check what an attack or a defense promises, and say which promise is not kept, what was seen, what to do."""
+    load_plugins(plugin or [])
+    found = check(prepared(named(subject, parse_overrides(overrides or []))))
+    for name, seen in found.items():
+        verdict = "[green]kept[/]" if seen is None else "[red]BROKEN[/]"
+        console.print(f"{verdict}  {name.replace('_', ' ')}", highlight=False)
+        if seen is not None:
+            console.print(f"        {seen}", soft_wrap=True, markup=False, highlight=False)
+    broken = sum(seen is not None for seen in found.values())
+    console.print(f"{subject} keeps {len(found) - broken} of {len(found)} promises.", highlight=False)
+    if broken:
+        raise typer.Exit(1)
 
 
 @app.command()

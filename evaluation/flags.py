@@ -1,12 +1,36 @@
-"""When a number should not be believed. Flags travel with the row into the leaderboard."""
+"""When a number should not be believed. Flags travel with the row into the leaderboard.
 
+What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import pandas as pd
 import torch
 from torch import Tensor
+
+from ..core.attack import Attack, UniversalAttack
+from ..core.model import Model
+from ..core.seeding import Draws
+from .stats import larger
 
 PROBABILITIES = "probabilities"
 """The model answers with probabilities, not logits: the gradient of a loss on them vanishes where it is sure."""
 SINGLE_DRAW = "single-draw"
 """A randomized system was scored with one draw per image."""
+ZERO_GRADIENTS = "zero-gradients"
+"""The attack has no gradient to follow at some images; the flag says at how many percent of them."""
+ONE_STEP_WINS = "one-step-beats-iterative"
+BLACK_BOX_WINS = "black-box-beats-white-box"
+FALLS_WITH_EPS = "falls-with-eps"
+"""A smaller budget fools more images."""
+RESISTS_ANY_EPS = "resists-any-eps"
+"""A budget that can turn every image grey does not fool (almost) all."""
+
+ANY_EPS = 0.5
+ALMOST_ALL = 95.0
 
 
 def are_probabilities(outputs: Tensor) -> bool:
@@ -15,3 +39,74 @@ def are_probabilities(outputs: Tensor) -> bool:
         return False
     totals = outputs.sum(dim=1)
     return bool(torch.allclose(totals, torch.ones_like(totals), atol=1e-4))
+
+
+def gradient_flags(model: Model, x: Tensor, rng: Draws) -> set[str]:
+    """Whether an attack that follows the gradient of `model` finds one at the images `x`."""
+    y = model.predict(x, rng=rng)
+    point = x.clone().requires_grad_()
+    losses = model.task.loss(model.logits(point, rng=rng), y)
+    gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
+    magnitude = torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    share = float((magnitude == 0).float().mean())
+    return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
+
+
+@dataclass
+class Finding:
+    """One finished row of one model, metric and system with one knowledge; `scores` has a row per image."""
+
+    attack: Attack | UniversalAttack
+    scores: pd.DataFrame
+    gfr_high: float
+    flags: set[str] = field(default_factory=set)
+
+
+Suspicion = Callable[[Finding, Finding], bool]
+
+
+def compare(findings: Sequence[Finding]) -> None:
+    """Flag what should not be, given how other attacks did on the same system: adds to the findings' flags.
+
+    One attack beats another where it fools more images than chance explains, by a sign test on the same images.
+    """
+    for better, worse in permutations(findings, 2):
+        found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
+        if found and larger(better.scores.gfr, worse.scores.gfr):
+            better.flags |= found
+            worse.flags |= found
+    for finding in findings:
+        attack = finding.attack
+        follows = isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
+        if follows and attack.norm == "linf" and attack.eps >= ANY_EPS and finding.gfr_high < ALMOST_ALL:
+            finding.flags.add(RESISTS_ANY_EPS)
+
+
+def _one_step_wins(better: Finding, worse: Finding) -> bool:
+    return better.attack.one_step and _iterative(worse.attack) and better.attack.threat == worse.attack.threat
+
+
+def _black_box_wins(better: Finding, worse: Finding) -> bool:
+    asks_little = isinstance(better.attack, Attack) and better.attack.access in ("none", "decision", "score")
+    return asks_little and _iterative(worse.attack) and better.attack.threat == worse.attack.threat
+
+
+def _falls_with_eps(better: Finding, worse: Finding) -> bool:
+    if type(better.attack) is not type(worse.attack) or better.attack.eps >= worse.attack.eps:
+        return False
+    return _without_eps(better.attack) == _without_eps(worse.attack)
+
+
+_PAIRS: dict[str, Suspicion] = {
+    ONE_STEP_WINS: _one_step_wins,
+    BLACK_BOX_WINS: _black_box_wins,
+    FALLS_WITH_EPS: _falls_with_eps,
+}
+
+
+def _iterative(attack: Attack | UniversalAttack) -> bool:
+    return isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
+
+
+def _without_eps(attack: Attack | UniversalAttack) -> dict[str, object]:
+    return {name: value for name, value in vars(attack).items() if name != "eps"}

@@ -3,15 +3,15 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 from ..core.attack import Attack, UniversalAttack
 from ..core.defense import Defense
 from ..core.ensemble import Ensemble
 from ..core.model import Model
-from .recipe import Recipe
+from .recipe import Knowledge, NamedAttack, Recipe
 from .sources import source_hash
 
 NO_DEFENSE = "none"
@@ -29,81 +29,120 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
         "seed": recipe.seed,
         "storage": recipe.storage,
         "draws": recipe.draws,
+        "eot_draws": recipe.eot_draws,
         "foolbench": version("foolbench"),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedDefense:
+    """A defense of a recipe; the bare model is one without a `defense`."""
+
+    name: str = NO_DEFENSE
+    defense: Defense | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {} if self.defense is None else parameters(self.defense)
+
+    @property
+    def digest(self) -> str:
+        """Names the defense by its content and code."""
+        return digest(self.name, self.parameters, [] if self.defense is None else _sources(self.defense))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One attack crafted against one model.
 
-    `group` names the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one
-    attacks: the member before it in an ensemble.
+    `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
+    the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
+    member before it in an ensemble.
     """
 
     model: str
     attack_name: str
     attack: Attack | UniversalAttack
+    through: NamedDefense = NamedDefense()
     group: str | None = None
     after: "Job | None" = None
 
     @property
     def stream(self) -> str:
-        """Names the job's random streams. Storage, versions and weights stay out of it: such runs can be compared."""
-        return digest(self.model, self.attack_name, asdict(self.attack))
+        """Names the job's random streams. What is left out of it can be compared between runs: storage, versions,
+        weights, and what the attack knows.
+        """
+        return digest(self.model, self.attack_name, parameters(self.attack))
 
     def key(self, identity: Identity) -> str:
-        crafting = {fact: value for fact, value in identity.items() if fact != "draws"}
+        not_for_crafting = {"draws"} if self.through.defense else {"draws", "eot_draws"}
+        crafting = {fact: value for fact, value in identity.items() if fact not in not_for_crafting}
         before = None if self.after is None else self.after.key(identity)
-        return digest(crafting, self.stream, source_hash(type(self.attack)), before)
+        return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One point of the grid: a job, scored through one defense. `defense` is None for the bare model."""
+    """One point of the grid: a job, scored through one defense."""
 
     job: Job
-    defense_name: str
-    defense: Defense | None
-    knowledge: Literal["oblivious"] = "oblivious"
+    defense: NamedDefense
 
     @property
-    def defense_parameters(self) -> dict[str, Any]:
-        return {} if self.defense is None else asdict(self.defense)
-
-    @property
-    def system(self) -> str:
-        """Names the defense by its content."""
-        source = "" if self.defense is None else source_hash(type(self.defense))
-        return digest(self.defense_name, self.defense_parameters, source)
+    def knowledge(self) -> Knowledge:
+        return "oblivious" if self.job.through.defense is None else "adaptive"
 
     def key(self, identity: Identity) -> str:
-        return digest(self.job.key(identity), self.system, self.knowledge, identity["draws"])
+        return digest(self.job.key(identity), self.defense.digest, self.knowledge, identity["draws"])
 
 
-def systems(recipe: Recipe) -> list[tuple[str, Defense | None]]:
+def systems(recipe: Recipe) -> list[NamedDefense]:
     """The defenses of a recipe by name; the bare model comes first, for every other is compared with it."""
-    named = [(entry.name, defense) for entry, defense in zip(recipe.defenses, recipe.build_defenses(), strict=True)]
-    return [(NO_DEFENSE, None), *named]
+    named = zip(recipe.defenses, recipe.build_defenses(), strict=True)
+    return [NamedDefense(), *(NamedDefense(name=entry.name, defense=defense) for entry, defense in named)]
 
 
 def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
-    """Each job of one model with the cells that score it."""
-    for job in jobs(recipe, model):
-        yield job, [Cell(job=job, defense_name=name, defense=defense) for name, defense in systems(recipe)]
+    """Each job of one model with the cells that score it.
 
-
-def jobs(recipe: Recipe, model: str) -> Iterator[Job]:
-    """The recipe's attacks; an ensemble is the group of its members, each after the one before."""
+    What is crafted on the bare model is scored on that and, as oblivious, through every defense; what is crafted
+    through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing one.
+    """
+    bare, *defended = systems(recipe)
+    oblivious = (bare, *defended) if "oblivious" in recipe.knowledge else (bare,)
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
-        if not isinstance(attack, Ensemble):
-            yield Job(model=model, attack_name=entry.name, attack=attack, group=entry.group)
-            continue
-        before = None
-        for name, member in attack.members.items():
-            whole = f"{entry.name}/{name}"
-            before = Job(model=model, attack_name=whole, attack=member, group=entry.name, after=before)
-            yield before
+        for job in _jobs(model, entry, attack, bare):
+            yield job, [Cell(job=job, defense=system) for system in oblivious]
+        if "adaptive" in recipe.knowledge and attack.access != "none":
+            for system in defended:
+                for job in _jobs(model, entry, attack, system):
+                    yield job, [Cell(job=job, defense=system)]
+
+
+def _jobs(model: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
+    """One attack of a recipe; an ensemble is the group of its members, each after the one before."""
+    if not isinstance(attack, Ensemble):
+        yield Job(model=model, attack_name=entry.name, attack=attack, through=through, group=entry.group)
+        return
+    before = None
+    for name, member in attack.members.items():
+        whole = f"{entry.name}/{name}"
+        before = Job(model=model, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
+        yield before
+
+
+def parameters(configuration: Any) -> dict[str, Any]:
+    """The fields of an attack or a defense, by name; one that lies in a field stays whole, and its repr names it."""
+    return {field.name: getattr(configuration, field.name) for field in fields(configuration)}
+
+
+def _sources(defense: Defense) -> list[str]:
+    """Hashes of its code, and of the code of the defenses in its fields."""
+    found = [source_hash(type(defense))]
+    for value in parameters(defense).values():
+        for part in value if isinstance(value, tuple) else (value,):
+            found += _sources(part) if isinstance(part, Defense) else []
+    return found
 
 
 def digest(*parts: Any) -> str:

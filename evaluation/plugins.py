@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 from .. import attacks, datasets, defenses, models  # noqa: F401 (importing registers the names)
 from ..core.errors import ConfigError
@@ -32,14 +33,17 @@ def load_plugins(files: list[Path]) -> None:
             point.load()
         except (Exception, SystemExit) as error:  # foreign code: whatever it raises is the message
             raise ConfigError(f"The plugin {point.name!r} ({point.value}) cannot be imported: {error!r}.") from error
-    for file in dict.fromkeys(file.resolve() for file in files):  # one given twice registers its names once
-        _load_file(file)
+    for file in files:
+        load_file(file)
 
 
-def _load_file(file: Path) -> None:
+def load_file(file: Path) -> ModuleType:
+    """The module of a file. Raises ConfigError where it cannot be imported, saying why."""
     if not file.is_file():
         raise ConfigError(f"Expected a Python file for --plugin, found none at {file}.")
-    name = f"foolbench_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"foolbench_plugin_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+    if name in sys.modules:  # its names are registered
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ConfigError(f"Expected a Python file for --plugin, got {file}.")
@@ -48,4 +52,6 @@ def _load_file(file: Path) -> None:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # foreign code: whatever it raises is the message
+        del sys.modules[name]
         raise ConfigError(f"The plugin {file} cannot be imported: {error!r}.") from error
+    return module

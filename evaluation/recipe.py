@@ -17,6 +17,10 @@ from ..core.threat import Eps, Threat
 RECIPES = Path(__file__).parents[1] / "leaderboards" / "recipes"
 
 
+Knowledge = Literal["oblivious", "adaptive"]
+"""What an attack knew: nothing of the defense, or all of it."""
+
+
 class Named(BaseModel):
     """An attack or a defense of a recipe: its registered name, and its parameters beside it."""
 
@@ -47,7 +51,9 @@ class ThreatDefault(BaseModel):
 class Recipe(BaseModel):
     """What to run. See `leaderboards/recipes/quickstart.toml` for one with comments.
 
-    `samples`: how many evaluation images. `draws`: how often a randomized system is evaluated on each image.
+    `samples`: how many evaluation images. `knowledge`: "oblivious" crafts on the bare model, "adaptive" through each
+    defense. `draws`: how often a randomized system is evaluated on each image to score it; `eot_draws`: and for each of
+    an adaptive attack's gradients.
     `storage`: "float32" scores the adversarial images as they are, "uint8" what could be saved as an image file.
     `batch_size` changes speed and memory only.
     """
@@ -60,7 +66,9 @@ class Recipe(BaseModel):
     dataset: str
     samples: int = Field(gt=0)
     seed: int = 0
+    knowledge: list[Knowledge] = Field(default=["oblivious"], min_length=1)
     draws: int = Field(default=10, gt=0)
+    eot_draws: int = Field(default=10, gt=0)
     storage: Literal["float32", "uint8"] = "float32"
     batch_size: int = Field(default=64, gt=0)
     models: list[str] = Field(min_length=1)
@@ -81,15 +89,21 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
 
     Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
     """
-    document = _read(source)
-    for override in overrides or []:
-        _override(document, override)
+    document = parse_overrides(overrides or [], _read(source))
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
         raise _sentence(source, error) from None
     _check_names(recipe)
     return recipe
+
+
+def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`document` with `KEY=VALUE` set in it. Raises ConfigError for what is no such thing."""
+    document = {} if document is None else document
+    for override in overrides:
+        _override(document, override)
+    return document
 
 
 def shipped_recipes() -> list[str]:

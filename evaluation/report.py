@@ -1,7 +1,7 @@
 """A leaderboard for people: like Tables 10 and 11 of GD-UAP, a row a defense and a column an attack."""
 
 import json
-from itertools import groupby
+from itertools import groupby, product
 from operator import itemgetter
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.text import Text
 HEADING = (
     "Generalized fooling rate per attack in percent with its 95% interval; clean accuracy, and the points it drops."
 )
+GAPS = "Adaptive attacks know the defense; in brackets, how many points more they fool than oblivious ones."
 
 Row = dict[str, Any]
 
@@ -32,16 +33,23 @@ def _records(table: pd.DataFrame) -> list[Row]:
 
 def _lines(part: list[Row]) -> list[dict[str, str]]:
     attacks, defenses = _labels(part, "attack"), _labels(part, "defense")
-    lines: dict[str, dict[str, str]] = {}
+    adaptive = any(row["knowledge"] == "adaptive" for row in part)
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
+        named = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
+        lines[defense, knowledge] = named | dict.fromkeys(("clean", "drop", "floor", *dict.fromkeys(attacks)), "-")
     for row, attack, defense in zip(part, attacks, defenses, strict=True):
-        line = lines.setdefault(defense, {"defense": defense, "clean": "-", "drop": "-", "floor": "-"})
-        if row["status"] == "ok":
-            shown = {"clean": row["clean"], "drop": row["clean_drop"], "floor": row["floor"]}
-            line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
-            line[attack] = f"{row['gfr']:.1f} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]"
-        else:
-            line[attack] = row["status"]
-    return list(lines.values())
+        line = lines[defense, row["knowledge"]]
+        line[attack] = _rate(row) if row["status"] == "ok" else row["status"]
+        shown = {"clean": row["clean"], "drop": row["clean_drop"], "floor": row["floor"]}
+        line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
+    reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
+    return [line for key, line in lines.items() if key in reached]
+
+
+def _rate(row: Row) -> str:
+    gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
+    return f"{row['gfr']:.1f} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
 
 
 def _labels(part: list[Row], kind: str) -> list[str]:
@@ -59,7 +67,7 @@ def _labels(part: list[Row], kind: str) -> list[str]:
 
 def markdown(table: pd.DataFrame) -> str:
     """The tables as Markdown, and the errors below."""
-    parts = [f"# {table.recipe.iloc[0]}", HEADING]
+    parts = [f"# {table.recipe.iloc[0]}", _heading(table)]
     for title, lines in pivot(table):
         parts += [f"## {title}", pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)]
     failures = _failures(table)
@@ -70,16 +78,20 @@ def markdown(table: pd.DataFrame) -> str:
 
 def terminal(table: pd.DataFrame) -> Group:
     """The same for the terminal; the interval has a line of its own, so that ten attacks fit."""
-    parts: list[Table | Text] = [Text(HEADING, style="dim")]
+    parts: list[Table | Text] = [Text(_heading(table), style="dim")]
     for title, lines in pivot(table):
         shown = Table(title=title, title_justify="left", title_style="bold")
         for column in lines[0]:
-            shown.add_column(column, justify="left" if column == "defense" else "right")
+            shown.add_column(column, justify="left" if column in ("defense", "knowledge") else "right")
         for line in lines:
             shown.add_row(*(_two_lines(value) for value in line.values()))
         parts.append(shown)
     parts += [Text(failure, style="red") for failure in _failures(table)]
     return Group(*parts)
+
+
+def _heading(table: pd.DataFrame) -> str:
+    return f"{HEADING} {GAPS}" if (table.knowledge == "adaptive").any() else HEADING
 
 
 def _failures(table: pd.DataFrame) -> list[str]:
@@ -91,5 +103,6 @@ def _failures(table: pd.DataFrame) -> list[str]:
 
 
 def _two_lines(value: str) -> Text:
-    rate, _, interval = value.partition(" [")
-    return Text.assemble(rate, ("\n" + interval.rstrip("]"), "dim")) if interval else Text(value)
+    rate, _, rest = value.partition(" [")
+    interval, _, gap = rest.partition("]")
+    return Text.assemble(rate, gap, ("\n" + interval, "dim")) if interval else Text(value)

@@ -10,13 +10,18 @@ from torch import Tensor
 
 from ..core.attack import CraftingData, UniversalAttack
 from ..core.dataset import Dataset
+from ..core.defense import Defense
 from ..core.errors import ConfigError, OutputError
 from ..core.model import Model
 from ..core.perturbation import Perturbation
 from ..core.registry import datasets, models
+from ..core.seeding import Draws
 from ..datasets.substitutes import substitute_images
+from ..defenses.gradients import adaptive
 from .adversarial import Crafter
-from .grid import Cell, Identity, Job, cells, identity
+from .flags import gradient_flags
+from .grid import Cell, Identity, Job, NamedDefense, cells, identity
+from .learning import School
 from .ledger import Costs, Ledger
 from .progress import Progress, Step
 from .recipe import Recipe
@@ -74,6 +79,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
             identity=known,
             ledger=ledger,
             folder=folder,
+            school=School(prepared.dataset, model, prepared.recipe.seed, progress),
         )
         part.run(progress)
         model.to("cpu")  # the next one needs the room
@@ -99,6 +105,12 @@ def _message(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _words(job: Job) -> list[str]:
+    """What tells a job's files from those of others at a glance."""
+    prior = [job.attack.prior] if isinstance(job.attack, UniversalAttack) else []
+    return [job.model, job.attack_name, *prior, *([job.through.name] if job.through.defense else [])]
+
+
 @dataclass
 class Pending:
     """A cell, and the samples that it still lacks."""
@@ -119,7 +131,10 @@ class ModelRun:
     identity: Identity
     ledger: Ledger
     folder: Path
+    school: School
+    _defenses: dict[str, Defense] = field(default_factory=dict)
     _systems: dict[str, System] = field(default_factory=dict)
+    _gradients: dict[str, set[str]] = field(default_factory=dict)
 
     def run(self, progress: Progress) -> None:
         wanted = set(range(self.recipe.samples))
@@ -139,9 +154,10 @@ class ModelRun:
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
+                flags = self._gradient_flags(job, crafter.model, shard)
                 for pending in list(waiting):
                     try:
-                        self._score(pending, shard, x_adv, costs, progress)
+                        self._score(pending, shard, x_adv, costs, flags, progress)
                     except OutputError:
                         raise
                     except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a defense raises is its cell's message)
@@ -153,13 +169,15 @@ class ModelRun:
             for pending in waiting:
                 self._fail(pending, error, progress)
 
-    def _score(self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, progress: Progress) -> None:
+    def _score(
+        self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, flags: set[str], progress: Progress
+    ) -> None:
         missing = pending.samples.intersection(shard.samples)
         if missing:
             purpose = f"adversarial {pending.cell.job.stream}"
             system = self._system(pending.cell)
             scores = system.score(shard, x_adv, purpose, costs)
-            self.ledger.write(pending.key, scores, system.flags)
+            self.ledger.write(pending.key, scores, system.flags | flags)
             progress.main.advance(len(missing))
             pending.samples -= missing
 
@@ -179,19 +197,42 @@ class ModelRun:
 
     def _system(self, cell: Cell) -> System:
         """Kept for the next attack: it remembers its predictions for the clean images."""
-        key = cell.system
+        key = cell.defense.digest
         if key not in self._systems:
-            defended = self.model if cell.defense is None else cell.defense.defend(self.model)
+            defense = self._fitted(cell.defense)
+            defended = self.model if defense is None else defense.defend(self.model)
             self._systems[key] = System(defended, self.recipe.seed, self.recipe.draws)
         return self._systems[key]
 
+    def _fitted(self, named: NamedDefense) -> Defense | None:
+        """The defense with all that it has to learn, kept for the next attack."""
+        if named.defense is None:
+            return None
+        if named.digest not in self._defenses:
+            self._defenses[named.digest] = named.defense.with_learned(self.school.learned)
+        return self._defenses[named.digest]
+
+    def _attacked(self, job: Job) -> Model:
+        """What the attack looks at."""
+        defense = self._fitted(job.through)
+        return self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
+
+    def _gradient_flags(self, job: Job, model: Model, shard: Shard) -> set[str]:
+        """Of the system that a gradient attack looks at, judged by the first images it is scored on."""
+        if job.attack.access != "gradient":
+            return set()
+        if job.through.digest not in self._gradients:
+            rng = Draws.of(self.recipe.seed, "gradient", samples=shard.samples, device=shard.x.device)
+            self._gradients[job.through.digest] = gradient_flags(model, shard.x, rng)
+        return self._gradients[job.through.digest]
+
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(
-            model=self.model,
+            model=self._attacked(job),
             attack=job.attack,
             key=job.key(self.identity),
             stream=job.stream,
-            label=re.sub(r"[:/]", "-", f"{job.model}-{job.attack_name}"),
+            label=re.sub(r"[:/]", "-", "-".join(_words(job))),
             seed=self.recipe.seed,
             storage=self.recipe.storage,
             folder=self.folder,

@@ -77,10 +77,8 @@ class System:
     def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
         """Outputs for some of the images, each transform held to giving images; the same draws at every call."""
         rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples[rows], device=shard.x.device)
-        x = shard.x[rows].clone()
-        for place, transform in enumerate(self.model.transforms):
-            x = transform.transform(x, rng=rng.fork((place, transform)))
-            check_images(x, self.model.shape)
+        for images in self.model.stages(shard.x[rows].clone(), rng):
+            check_images(images, self.model.shape)
         with torch.no_grad():
             return self.model(shard.x[rows].clone(), rng=rng)
 

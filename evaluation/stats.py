@@ -40,3 +40,10 @@ def estimate(values: ArrayLike, *, proportion: bool) -> Estimate:
         drawn = bootstrap((sample,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=rng, batch=100)
         low, high = drawn.confidence_interval
     return Estimate(mean, float(low), float(high))
+
+
+def larger(values: ArrayLike, others: ArrayLike, *, significance: float = 0.01) -> bool:
+    """Whether `values` exceed `others`, image by image, more often than chance explains: a one-sided sign test."""
+    difference = np.asarray(values, dtype=float) - np.asarray(others, dtype=float)
+    up, down = int((difference > 0).sum()), int((difference < 0).sum())
+    return up > down and float(binomtest(up, up + down, alternative="greater").pvalue) < significance

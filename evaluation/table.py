@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import pandas as pd
 
 from ..core.attack import Access
 from ..core.task import Metric, Task
-from .flags import SINGLE_DRAW
-from .grid import Cell, Identity, cells, digest
+from .flags import SINGLE_DRAW, Finding, compare
+from .grid import Cell, Identity, cells, digest, parameters
 from .ledger import Costs, Ledger
 from .recipe import Recipe
 from .stats import Estimate, estimate
@@ -41,6 +41,7 @@ COLUMNS = [
     "gfr",
     "gfr_low",
     "gfr_high",
+    "gfr_gap",
     "floor",
     "robust",
     "robust_low",
@@ -85,18 +86,21 @@ class ModelTable:
         self._recipe, self._facts, self._ledger = recipe, facts, ledger
         self._identity = facts.identities[model]
         self._name, self._metric = name, metric
-        self._grid = list(cells(recipe, model))
+        self._cells = [cell for _, row in cells(recipe, model) for cell in row]
+        self._known_scores: dict[str, pd.DataFrame | None] = {}
         self._undefended = self._clean_of_the_bare_model()
+        self._suspicions = self._compare()
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row a cell, and after the last attack of a group one row a defense for the best of them."""
-        rows, groups = [], {job.group for job, _ in self._grid if job.group}
-        members = {group: [row for job, row in self._grid if job.group == group] for group in groups}
-        for job, row in self._grid:
-            rows += [self._row(cell) for cell in row]
-            if job.group and row is members[job.group][-1]:
-                rows += [self._worst_case(job.group, list(same)) for same in zip(*members[job.group], strict=True)]
-        return rows
+        """A row a cell, and after the last attack of a group one row a system for the best of them."""
+        rows = []
+        groups = {cell.job.group for cell in self._cells if cell.job.group}
+        members = {group: [cell for cell in self._cells if cell.job.group == group] for group in groups}
+        for cell in self._cells:
+            rows.append(self._row(cell))
+            if cell.job.group and cell is members[cell.job.group][-1]:
+                rows += [self._worst_case(cell.job.group, same) for same in _by_system(members[cell.job.group])]
+        return _with_gaps(rows)
 
     def _row(self, cell: Cell) -> dict[str, Any]:
         scores = self._costed_scores(cell)
@@ -105,22 +109,22 @@ class ModelTable:
         flags = " ".join(sorted(self._flags(cell)))
         return self._facts_of(cell) | self._numbers(scores) | {"flags": flags, "status": "ok"}
 
-    def _worst_case(self, group: str, same_defense: list[Cell]) -> dict[str, Any]:
-        """Per image the best attack of a group, by its effect on the defended system."""
-        attacks = [cell.job.attack for cell in same_defense]
-        named = self._facts_of(same_defense[0]) | {
+    def _worst_case(self, group: str, members: list[Cell]) -> dict[str, Any]:
+        """Per image the best attack of a group, by its effect on one defended system."""
+        attacks = [cell.job.attack for cell in members]
+        named = self._facts_of(members[0]) | {
             "attack": group,
-            "attack_params": _compact({"worst_of": [cell.job.attack_name for cell in same_defense]}),
+            "attack_params": _compact({"worst_of": [cell.job.attack_name for cell in members]}),
             "access": max((attack.access for attack in attacks), key=get_args(Access).index),
         }
         found = []
-        for cell in same_defense:
+        for cell in members:
             scores = self._costed_scores(cell)
             if scores is None:
                 failure = self._failure(cell)
                 return named | failure | {"error": f"{cell.job.attack_name}: {failure['error']}"}
             found.append(scores)
-        flags = sorted({flag for cell in same_defense for flag in self._flags(cell)})
+        flags = sorted({flag for cell in members for flag in self._flags(cell)})
         return named | self._numbers(worst_case(pd.concat(found))) | {"flags": " ".join(flags), "status": "ok"}
 
     def _facts_of(self, cell: Cell) -> dict[str, Any]:
@@ -134,14 +138,14 @@ class ModelTable:
             "model": cell.job.model,
             "model_sha": self._identity["model_sha"],
             "attack": cell.job.attack_name,
-            "attack_params": _compact(asdict(attack), leave_out=("norm", "eps")),
+            "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,
             "source_model": cell.job.model,
             "knowledge": cell.knowledge,
             "norm": attack.norm,
             "eps": round(attack.eps, 6),
-            "defense": cell.defense_name,
-            "defense_params": _compact(cell.defense_parameters),
+            "defense": cell.defense.name,
+            "defense_params": _compact(cell.defense.parameters),
             "metric": self._name,
         }
 
@@ -151,7 +155,13 @@ class ModelTable:
 
     def _costed_scores(self, cell: Cell) -> pd.DataFrame | None:
         """The scores of a finished cell; each image bears its share of what a universal attack cost."""
-        scores = self._ledger.scores(cell.key(self._identity), self._name, self._recipe.samples)
+        key = cell.key(self._identity)
+        if key not in self._known_scores:
+            self._known_scores[key] = self._read(cell, key)
+        return self._known_scores[key]
+
+    def _read(self, cell: Cell, key: str) -> pd.DataFrame | None:
+        scores = self._ledger.scores(key, self._name, self._recipe.samples)
         if len(scores) != self._recipe.samples:
             return None
         for name, cost in (self._ledger.costs(cell.job.key(self._identity)) or Costs())._asdict().items():
@@ -159,15 +169,33 @@ class ModelTable:
         return scores
 
     def _clean_of_the_bare_model(self) -> float | None:
-        for cell in (cell for _, row in self._grid for cell in row if cell.defense is None):
-            scores = self._costed_scores(cell)
+        for cell in self._cells:
+            scores = self._costed_scores(cell) if cell.defense.defense is None else None
             if scores is not None:
                 return float(scores.clean.mean())
         return None
 
+    def _compare(self) -> dict[str, set[str]]:
+        """What the attacks on one system say about each other, by the key of the cell."""
+        suspicions = {}
+        for same in _by_system(self._cells):
+            finished = {cell.key(self._identity): (cell, self._costed_scores(cell)) for cell in same}
+            findings = {
+                key: Finding(
+                    cell.job.attack, scores, 100 * estimate(scores.gfr, proportion=self._metric.proportion).high
+                )
+                for key, (cell, scores) in finished.items()
+                if scores is not None
+            }
+            compare(list(findings.values()))
+            suspicions |= {key: finding.flags for key, finding in findings.items()}
+        return suspicions
+
     def _flags(self, cell: Cell) -> set[str]:
-        flags = self._ledger.flags(cell.key(self._identity))
-        if cell.defense is not None and cell.defense.randomized and self._recipe.draws == 1:
+        key = cell.key(self._identity)
+        flags = self._ledger.flags(key) | self._suspicions[key]
+        defense = cell.defense.defense
+        if defense is not None and defense.randomized and self._recipe.draws == 1:
             flags.add(SINGLE_DRAW)
         return flags
 
@@ -205,6 +233,25 @@ def worst_case(scores: pd.DataFrame) -> pd.DataFrame:
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
     return found.reset_index()
+
+
+def _by_system(cells: list[Cell]) -> list[list[Cell]]:
+    """Those of the cells together that score one system with the same knowledge."""
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.defense.digest, cell.knowledge), []).append(cell)
+    return list(found.values())
+
+
+def _with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many points more an attack fools when it knows the defense, at the row of the one that does."""
+    same = ("attack", "attack_params", "norm", "eps", "defense", "defense_params")
+    oblivious = {tuple(row[key] for key in same): row.get("gfr") for row in rows if row["knowledge"] == "oblivious"}
+    for row in rows:
+        before = oblivious.get(tuple(row[key] for key in same))
+        if row["knowledge"] == "adaptive" and before is not None and row["status"] == "ok":
+            row["gfr_gap"] = round(row["gfr"] - before, 2)
+    return rows
 
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:

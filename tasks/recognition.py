@@ -1,5 +1,6 @@
 """Image recognition: one class per image."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,6 +56,10 @@ class Recognition:
         gradient would lose that class, and the network would look robust.
         """
         return F.cross_entropy(outputs.double(), targets, reduction="none").float()
+
+    def average(self, outputs: Tensor) -> Tensor:
+        """Log of the mean probabilities, which are logits again."""
+        return outputs.log_softmax(dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(dim=1)

@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from foolbench.evaluation.grid import NO_DEFENSE, Cell, cells, identity, systems
+from foolbench.evaluation.grid import NO_DEFENSE, Cell, NamedDefense, cells, identity, systems
 from foolbench.evaluation.recipe import load_recipe
 
 
@@ -81,8 +81,8 @@ def test_order_and_spelling_of_the_recipe_do_not_matter(keys):
 
 def test_the_bare_model_comes_first(recipe_file):
     named = systems(load_recipe(str(recipe_file)))
-    assert named[0] == (NO_DEFENSE, None)
-    assert [name for name, _ in named] == ["none", "bit-depth", "median"]
+    assert [system.name for system in named] == [NO_DEFENSE, "bit-depth", "median"]
+    assert [system.defense is None for system in named] == [True, False, False]
 
 
 def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file):
@@ -102,5 +102,5 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
         recipe = load_recipe(str(recipe_file))
         facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=()))
         job, _ = next(cells(recipe, recipe.models[0]))
-        keys.append(Cell(job=job, defense_name="plain", defense=module.Plain()).key(facts))
+        keys.append(Cell(job=job, defense=NamedDefense(name="plain", defense=module.Plain())).key(facts))
     assert keys[0] != keys[1]

@@ -1,0 +1,68 @@
+"""What a defense has learned: named tensors that are saved, loaded and known by their hash."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .errors import WeightsError
+from .files import write_whole
+
+
+class Learned(Mapping[str, Tensor]):
+    """Tensors by name. The repr, and with it the identity of a defense, is their hash."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = {name: tensor.detach() for name, tensor in tensors.items()}
+        self._elsewhere: dict[torch.device, Learned] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __repr__(self) -> str:
+        return f"Learned({self.sha})"
+
+    @cached_property
+    def sha(self) -> str:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._tensors.items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def on(self, device: torch.device) -> "Learned":
+        """The same on a device, copied there once."""
+        if all(tensor.device == device for tensor in self._tensors.values()):
+            return self
+        if device not in self._elsewhere:
+            self._elsewhere[device] = Learned({name: tensor.to(device) for name, tensor in self._tensors.items()})
+        return self._elsewhere[device]
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file, whole or not at all."""
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self._tensors.items()}
+        write_whole(path, save(tensors, {"sha": self.sha}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Learned":
+        """Read what `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
+        try:
+            with safe_open(path, framework="pt") as stored:
+                metadata = stored.metadata() or {}
+                found = cls({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118 (no mapping)
+            if found.sha != metadata["sha"]:
+                raise ValueError("its values are not those that were saved")
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise WeightsError(f"Expected what a defense has learned at {path}, but: {error}.") from None
+        return found

@@ -1,0 +1,61 @@
+"""Gradients through defenses: exact where there are any, BPDA where not, EOT where the defense is random.
+
+BPDA: Athalye, Carlini and Wagner 2018, https://arxiv.org/abs/1802.00420. EOT: Athalye et al. 2018,
+https://arxiv.org/abs/1707.07397.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..core.defense import Defense, InputTransform
+from ..core.errors import ConfigError
+from ..core.model import Model, Transform
+from ..core.seeding import Draws
+
+
+def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
+    """The defended system for an attacker who knows the defense: same outputs, and the best gradient there is.
+
+    Transforms that are differentiable keep their gradient, others get that of their surrogate at the same point. A
+    gradient through a randomized system is the mean over `draws` evaluations. Raises ConfigError for `draws` < 1.
+    """
+    if draws < 1:
+        raise ConfigError(f"Expected draws >= 1, got {draws}.")
+    defended = defense.defend(model)
+    return defended.through([_with_gradient(transform) for transform in defended.transforms], draws=draws)
+
+
+def _with_gradient(transform: Transform) -> Transform | InputTransform:
+    if isinstance(transform, InputTransform) and not transform.differentiable:
+        return BPDA(defense=transform)
+    return transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class BPDA(InputTransform):
+    """Forward the transform itself, backward the gradient of its surrogate, with the loss differentiated at the former.
+
+    Raises ConfigError where the surrogate has another shape than the transform.
+    """
+
+    defense: InputTransform
+
+    differentiable: ClassVar[bool] = True
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (that of the defense)
+        return self.defense.randomized
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        same_streams = rng[:]
+        exact = self.defense.transform(x.detach(), rng=rng)
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return exact
+        surrogate = self.defense.surrogate(x, rng=same_streams)
+        if surrogate.shape != exact.shape:
+            shapes = f"{tuple(surrogate.shape)} and {tuple(exact.shape)}"
+            raise ConfigError(f"Expected {self.defense!r} and its surrogate to give one shape, got {shapes}.")
+        return exact + (surrogate - surrogate.detach())  # plus zeros that carry a gradient

@@ -1,0 +1,148 @@
+"""What an attack promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+
+import copy
+import pickle
+
+import torch
+from torch import Tensor
+
+from ...core.attack import Attack, CraftingData, UniversalAttack
+from ...core.errors import BudgetError, FoolbenchError
+from ...core.model import Model
+from ...core.norms import size
+from ...core.seeding import Draws
+from .checks import Check, extremes, global_random_states, hold, images, model, streams
+
+CLOSE = 1e-3  # between an image alone and in a batch: rounding grows over the steps of an attack
+ROUNDING = 1e-5
+
+
+def describes_itself(attack: Attack | UniversalAttack) -> None:
+    """The first line of its docstring says what it does."""
+    doc = (type(attack).__doc__ or "").strip()
+    own = doc and not doc.startswith(f"{type(attack).__name__}(")  # a dataclass without one gets its signature
+    hold(bool(own), f"{type(attack).__name__} has no docstring; say in one sentence what it does.")
+
+
+def configuration_survives_pickling(attack: Attack | UniversalAttack) -> None:
+    """Pickled and unpickled it is equal and has the same repr, which is its identity in the ledger."""
+    try:
+        again = pickle.loads(pickle.dumps(attack))
+    except Exception as error:  # noqa: BLE001 (whatever pickling raises is what was seen)
+        hold(
+            False, f"Pickling it raised {error!r}; keep only plain values in its fields, at the top level of a module."
+        )
+        return
+    hold(again == attack, f"Unpickled it is {again!r}, not {attack!r}; make it a frozen dataclass.")
+    hold(" at 0x" not in repr(attack), f"Its repr {attack!r} names a place in memory; make every field a plain value.")
+
+
+def budget_is_kept(attack: Attack | UniversalAttack) -> None:
+    """The result lies within eps of the images, and in [0, 1]."""
+    for x in (images(), extremes()):
+        try:
+            found = _attacked(attack, x)
+        except BudgetError as error:
+            hold(False, f"{error} Project the result: self.threat.project(x_adv, x).")
+            return
+        hold(found.shape == x.shape and found.dtype == torch.float32, f"{found.dtype} {tuple(found.shape)} came back.")
+        excess = float((size(found - x, attack.norm) - attack.eps).max())
+        hold(excess <= ROUNDING, f"The result exceeds eps by {excess:.2g}; project it.")
+
+
+def model_and_images_are_left_alone(attack: Attack | UniversalAttack) -> None:
+    """Weights, their gradients, the model's mode and the images are as they were."""
+    target, x = model(), images()
+    before, weights = x.clone(), copy.deepcopy(target.net.state_dict())
+    _attacked(attack, x, target)
+    hold(torch.equal(x, before), "The images it was given have changed; work on a copy, x.clone().")
+    same = all(torch.equal(weights[name], tensor) for name, tensor in target.net.state_dict().items())
+    hold(same, "The model's weights have changed; optimise the images only.")
+    clean = all(parameter.grad is None for parameter in target.net.parameters())
+    hold(clean, "The model's weights have gradients now; use torch.autograd.grad on the images.")
+    hold(not target.net.training, "The model is in training mode now; leave it in eval mode.")
+
+
+def randomness_is_declared(attack: Attack | UniversalAttack) -> None:
+    """Equal streams give equal results; other streams may give others only if it says randomized = True."""
+    x = images()
+    first, same, other = (_attacked(attack, x, seed=seed) for seed in (0, 0, 1))
+    hold(torch.equal(first, same), "Two calls with the same rng differ; draw every random number from rng.")
+    if not attack.randomized:
+        hold(torch.equal(first, other), "Another seed gives another result; say randomized = True.")
+
+
+def global_random_state_is_left_alone(attack: Attack | UniversalAttack) -> None:
+    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    before = global_random_states()
+    _attacked(attack, images())
+    hold(before == global_random_states(), "It drew from a global random generator; draw from rng instead.")
+
+
+def batch_does_not_matter(attack: Attack | UniversalAttack) -> None:
+    """What becomes of an image does not depend on the others in its batch, nor on their order."""
+    if isinstance(attack, UniversalAttack):
+        return
+    target, x = model(), images()
+    together = attack(target, x, rng=streams(4))
+    for rows in (torch.tensor([2]), torch.tensor([3, 0])):
+        apart = attack(target, x[rows], rng=streams(4)[rows])
+        worst = float((apart - together[rows]).abs().max())
+        hold(
+            worst <= CLOSE,
+            f"Images {rows.tolist()} without the others come out {worst:.2g} apart; use no mean over the batch, "
+            "and stop every image by itself.",
+        )
+
+
+def flat_models_do_no_harm(attack: Attack | UniversalAttack) -> None:
+    """Where the model answers the same to everything, finite images come back."""
+    target = model()
+    for parameter in target.net.parameters():
+        parameter.data.zero_()
+    try:
+        found = _attacked(attack, images(), target)
+    except FoolbenchError:
+        return  # it says that there is nothing to follow
+    hold(torch.isfinite(found).all(), "NaN or infinite values came back; look for a division by a gradient's norm.")
+
+
+def access_is_what_it_says(attack: Attack | UniversalAttack) -> None:
+    """It asks for gradients exactly if access is "gradient" or "features", and asks nothing with access "none"."""
+    if isinstance(attack, UniversalAttack):
+        return  # its validation asks for predictions whatever it looks at
+    target, x = model(), images()
+    y = target.predict(x)
+    before = copy.copy(target.passes)
+    attack(target, x, y, rng=streams(4))
+    asked = target.passes.forwards > before.forwards
+    back = target.passes.backwards > before.backwards
+    says = f"access = {attack.access!r}"
+    hold(asked == (attack.access != "none"), f"It {'asks' if asked else 'does not ask'} the model, but says {says}.")
+    follows = attack.access in ("gradient", "features")
+    hold(back == follows, f"It {'asks' if back else 'does not ask'} for gradients, but says {says}; correct access.")
+
+
+ATTACK_CHECKS = [
+    Check(check)
+    for check in (
+        describes_itself,
+        configuration_survives_pickling,
+        budget_is_kept,
+        model_and_images_are_left_alone,
+        randomness_is_declared,
+        global_random_state_is_left_alone,
+        batch_does_not_matter,
+        flat_models_do_no_harm,
+        access_is_what_it_says,
+    )
+]
+
+
+def _attacked(attack: Attack | UniversalAttack, x: Tensor, target: Model | None = None, seed: int = 0) -> Tensor:
+    target = target or model()
+    if isinstance(attack, Attack):
+        y = torch.zeros(len(x), dtype=torch.int64) if attack.targeted else None
+        return attack(target, x, y, rng=streams(len(x), seed))
+    data = CraftingData(validation=images(8), load_training=lambda: images(8))
+    return attack.craft(target, data, rng=Draws.of(seed, samples=[0])).apply(x)

@@ -1,0 +1,201 @@
+"""What a defense promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+
+import pickle
+
+import torch
+from torch import Tensor
+
+from ...core.defense import Defense, FittedTransform, InputTransform
+from ...core.errors import ConfigError, FoolbenchError, InputError
+from ...core.model import Model
+from ...core.seeding import Draws
+from ...defenses.gradients import adaptive
+from .checks import SHAPE, Check, extremes, global_random_states, hold, images, model, streams
+
+CLOSE = 1e-5  # between an image alone and in a batch
+
+
+def describes_itself(defense: Defense) -> None:
+    """The first line of its docstring says what it does, and it states whether it is differentiable and randomized."""
+    subject = defense.configuration if isinstance(defense, FittedTransform) else defense
+    doc = (type(subject).__doc__ or "").strip()
+    own = doc and not doc.startswith(f"{type(subject).__name__}(")  # a dataclass without one gets its signature
+    hold(bool(own), f"{type(subject).__name__} has no docstring; say in one sentence what it does.")
+    for fact in ("differentiable", "randomized"):
+        stated = getattr(subject, fact, None)
+        hold(isinstance(stated, bool), f"{fact} is {stated!r}; add {fact} = True or False to the class.")
+
+
+def configuration_survives_pickling(defense: Defense) -> None:
+    """Pickled and unpickled it is equal and has the same repr, which is its identity in the ledger."""
+    if isinstance(defense, FittedTransform):
+        defense = defense.configuration
+    try:
+        again = pickle.loads(pickle.dumps(defense))
+    except Exception as error:  # noqa: BLE001 (whatever pickling raises is what was seen)
+        hold(
+            False, f"Pickling it raised {error!r}; keep only plain values in its fields, at the top level of a module."
+        )
+        return
+    hold(again == defense, f"Unpickled it is {again!r}, not {defense!r}; make it a frozen dataclass.")
+    hold(
+        " at 0x" not in repr(defense), f"Its repr {defense!r} names a place in memory; make every field a plain value."
+    )
+
+
+def images_stay_images(defense: Defense) -> None:
+    """What the network gets is float32, finite, in [0, 1], on the same device, and one output comes for each image."""
+    for count, shape in ((4, SHAPE), (1, SHAPE), (2, (3, 40, 32))):
+        x = images(count, shape)
+        _hold_images(defense, x)
+        outputs = _outputs(defense, x)
+        hold(len(outputs) == count, f"{len(outputs)} outputs came for {count} images; keep the batch dimension.")
+
+
+def extreme_images_stay_images(defense: Defense) -> None:
+    """Wholly black, wholly white and black-and-white images give images, too."""
+    _hold_images(defense, extremes())
+
+
+def one_channel_works_or_is_refused(defense: Defense) -> None:
+    """Images of one channel are defended, or refused with an InputError."""
+    system, x = _defended(defense, 1), images(2, (1, *SHAPE[1:]))
+    try:
+        system(x, rng=streams(2))
+    except InputError:
+        return
+    except Exception as error:  # noqa: BLE001 (whatever else it raises is what was seen)
+        hold(False, f"Images of one channel raised {error!r}; work on them, or raise InputError with one sentence.")
+
+
+def bad_images_are_refused(defense: Defense) -> None:
+    """NaN, values outside [0, 1] and a missing batch dimension are refused with an InputError."""
+    if not isinstance(defense, InputTransform):
+        return
+    bad = {"NaN": images() * torch.nan, "values of 255": images() * 255, "three dimensions": images()[0]}
+    for what, x in bad.items():
+        try:
+            defense(x, rng=0)
+        except FoolbenchError:
+            continue
+        except Exception as error:  # noqa: BLE001
+            hold(False, f"{what} raised {error!r} instead of an InputError; leave __call__ to InputTransform.")
+        hold(False, f"{what} went through; leave __call__ to InputTransform, which refuses it.")
+
+
+def input_is_left_alone(defense: Defense) -> None:
+    """The images it is given are not changed in place."""
+    x = images()
+    before = x.clone()
+    _outputs(defense, x)
+    hold(torch.equal(x, before), "The images it was given have changed; work on a copy, x.clone().")
+
+
+def randomness_is_declared(defense: Defense) -> None:
+    """Equal streams give equal outputs; other streams give others exactly if it says randomized = True."""
+    x = images()
+    first, same, other = (_outputs(defense, x, seed) for seed in (0, 0, 1))
+    hold(torch.equal(first, same), "Two calls with the same rng differ; draw every random number from rng.")
+    if defense.randomized:
+        hold(not torch.equal(first, other), "Another seed changes nothing; draw from rng, or say randomized = False.")
+    else:
+        hold(torch.equal(first, other), "Another seed gives other outputs; say randomized = True.")
+
+
+def global_random_state_is_left_alone(defense: Defense) -> None:
+    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    before = global_random_states()
+    _outputs(defense, images())
+    hold(before == global_random_states(), "It drew from a global random generator; draw from rng instead.")
+
+
+def batch_does_not_matter(defense: Defense) -> None:
+    """What becomes of an image does not depend on the others in its batch, nor on their order."""
+    system, x = _defended(defense), images()
+    together = system(x, rng=streams(4))
+    for rows in (torch.tensor([2]), torch.tensor([3, 0])):
+        apart = system(x[rows], rng=streams(4)[rows])
+        worst = float((apart - together[rows]).abs().max())
+        scale = float(together.abs().max())
+        hold(
+            worst <= CLOSE * max(1.0, scale),
+            f"Images {rows.tolist()} without the others give outputs {worst:.2g} apart; treat every image by itself.",
+        )
+
+
+def gradient_is_as_declared(defense: Defense) -> None:
+    """With differentiable = True, autograd gives the slope that the outputs have."""
+    if not defense.differentiable:
+        return
+    system, rng = _defended(defense), streams(2)
+    x = (0.1 + 0.8 * images(2)).requires_grad_()
+    outputs = system.logits(x, rng=rng[:])
+    hold(outputs.requires_grad, "No gradient comes through; say differentiable = False, or drop detach and no_grad.")
+    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0))
+    (gradient,) = torch.autograd.grad((outputs * weights).sum(), x)
+    hold(torch.isfinite(gradient).all(), "The gradient is not finite; look for a root or a division at zero.")
+    along = torch.nn.functional.normalize(gradient.flatten(1), dim=1).reshape(x.shape)
+    slope, step = float((gradient * along).sum()), 0.02
+    with torch.no_grad():
+        ahead, behind = (
+            float((system.logits((x + way * step * along).clamp(0, 1), rng=rng[:]) * weights).sum()) for way in (1, -1)
+        )
+    measured = (ahead - behind) / (2 * step)
+    hold(
+        slope > 0 and abs(measured - slope) <= 0.2 * slope,
+        f"Along the gradient the outputs rise by {measured:.3g} per unit, autograd says {slope:.3g}; "
+        "say differentiable = False, and give a surrogate.",
+    )
+
+
+def adaptive_attack_sees_the_defended_system(defense: Defense) -> None:
+    """Behind `adaptive` the outputs are exactly those of the defended system, and a gradient comes through."""
+    x = images(2).requires_grad_()
+    try:
+        outputs = adaptive(defense, model(), draws=2).logits(x, rng=streams(2))
+    except ConfigError as error:  # a surrogate of another shape
+        hold(False, f"{error}")
+        return
+    hold(torch.equal(outputs, _outputs(defense, images(2))), "The outputs differ from those of the defended system.")
+    (gradient,) = torch.autograd.grad(outputs.square().sum(), x, allow_unused=True)
+    seen = gradient is not None and bool(torch.isfinite(gradient).all()) and bool(gradient.any())
+    hold(seen, "No finite gradient comes back; give a surrogate through which one does.")
+
+
+DEFENSE_CHECKS = [
+    Check(check)
+    for check in (
+        describes_itself,
+        configuration_survives_pickling,
+        images_stay_images,
+        extreme_images_stay_images,
+        one_channel_works_or_is_refused,
+        bad_images_are_refused,
+        input_is_left_alone,
+        randomness_is_declared,
+        global_random_state_is_left_alone,
+        batch_does_not_matter,
+        gradient_is_as_declared,
+        adaptive_attack_sees_the_defended_system,
+    )
+]
+
+
+def _defended(defense: Defense, channels: int = SHAPE[0]) -> Model:
+    return defense.defend(model(channels))
+
+
+def _outputs(defense: Defense, x: Tensor, seed: int = 0) -> Tensor:
+    with torch.no_grad():
+        return _defended(defense, x.shape[1])(x, rng=streams(len(x), seed))
+
+
+def _hold_images(defense: Defense, x: Tensor) -> None:
+    rng: Draws = streams(len(x))
+    for after in _defended(defense, x.shape[1]).stages(x, rng):
+        hold(after.dtype == torch.float32, f"Images of {after.dtype} came back; return float32.")
+        hold(after.device == x.device, f"Images on {after.device} came back; return them where they were.")
+        hold(after.ndim == 4, f"Images of shape {tuple(after.shape)} came back; return (N, C, H, W).")
+        hold(torch.isfinite(after).all(), "NaN or infinite values came back; look for a division by zero.")
+        low, high = float(after.min()), float(after.max())
+        hold(low >= 0 and high <= 1, f"Values in [{low:.4g}, {high:.4g}] came back; clamp to [0, 1].")
