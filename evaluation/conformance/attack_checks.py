@@ -15,6 +15,7 @@ from .checks import Check, extremes, global_random_states, hold, images, model, 
 
 CLOSE = 1e-3  # between an image alone and in a batch: rounding grows over the steps of an attack
 ROUNDING = 1e-5
+SHAPE = (3, 10, 12)  # small: an attack takes its steps many times over
 
 
 def describes_itself(attack: Attack | UniversalAttack) -> None:
@@ -39,7 +40,7 @@ def configuration_survives_pickling(attack: Attack | UniversalAttack) -> None:
 
 def budget_is_kept(attack: Attack | UniversalAttack) -> None:
     """The result lies within eps of the images, and in [0, 1]."""
-    for x in (images(), extremes()):
+    for x in (images(4, SHAPE), extremes(SHAPE)):
         try:
             found = _attacked(attack, x)
         except BudgetError as error:
@@ -52,7 +53,7 @@ def budget_is_kept(attack: Attack | UniversalAttack) -> None:
 
 def model_and_images_are_left_alone(attack: Attack | UniversalAttack) -> None:
     """Weights, their gradients, the model's mode and the images are as they were."""
-    target, x = model(), images()
+    target, x = model(), images(4, SHAPE)
     before, weights = x.clone(), copy.deepcopy(target.net.state_dict())
     _attacked(attack, x, target)
     hold(torch.equal(x, before), "The images it was given have changed; work on a copy, x.clone().")
@@ -65,7 +66,7 @@ def model_and_images_are_left_alone(attack: Attack | UniversalAttack) -> None:
 
 def randomness_is_declared(attack: Attack | UniversalAttack) -> None:
     """Equal streams give equal results; other streams may give others only if it says randomized = True."""
-    x = images()
+    x = images(4, SHAPE)
     first, same, other = (_attacked(attack, x, seed=seed) for seed in (0, 0, 1))
     hold(torch.equal(first, same), "Two calls with the same rng differ; draw every random number from rng.")
     if not attack.randomized:
@@ -75,7 +76,7 @@ def randomness_is_declared(attack: Attack | UniversalAttack) -> None:
 def global_random_state_is_left_alone(attack: Attack | UniversalAttack) -> None:
     """No random number is drawn from torch, NumPy or Python behind the harness's back."""
     before = global_random_states()
-    _attacked(attack, images())
+    _attacked(attack, images(4, SHAPE))
     hold(before == global_random_states(), "It drew from a global random generator; draw from rng instead.")
 
 
@@ -83,7 +84,7 @@ def batch_does_not_matter(attack: Attack | UniversalAttack) -> None:
     """What becomes of an image does not depend on the others in its batch, nor on their order."""
     if isinstance(attack, UniversalAttack):
         return
-    target, x = model(), images()
+    target, x = model(), images(4, SHAPE)
     together = attack(target, x, rng=streams(4))
     for rows in (torch.tensor([2]), torch.tensor([3, 0])):
         apart = attack(target, x[rows], rng=streams(4)[rows])
@@ -101,17 +102,18 @@ def flat_models_do_no_harm(attack: Attack | UniversalAttack) -> None:
     for parameter in target.net.parameters():
         parameter.data.zero_()
     try:
-        found = _attacked(attack, images(), target)
+        _attacked(attack, images(4, SHAPE), target)
+    except BudgetError as error:
+        hold(False, f"{error} Look for a division by a gradient's norm.")
     except FoolbenchError:
         return  # it says that there is nothing to follow
-    hold(torch.isfinite(found).all(), "NaN or infinite values came back; look for a division by a gradient's norm.")
 
 
 def access_is_what_it_says(attack: Attack | UniversalAttack) -> None:
     """It asks for gradients exactly if access is "gradient" or "features", and asks nothing with access "none"."""
     if isinstance(attack, UniversalAttack):
         return  # its validation asks for predictions whatever it looks at
-    target, x = model(), images()
+    target, x = model(), images(4, SHAPE)
     y = target.predict(x)
     before = copy.copy(target.passes)
     attack(target, x, y, rng=streams(4))
@@ -144,5 +146,5 @@ def _attacked(attack: Attack | UniversalAttack, x: Tensor, target: Model | None 
     if isinstance(attack, Attack):
         y = torch.zeros(len(x), dtype=torch.int64) if attack.targeted else None
         return attack(target, x, y, rng=streams(len(x), seed))
-    data = CraftingData(validation=images(8), load_training=lambda: images(8))
+    data = CraftingData(validation=images(8, SHAPE), load_training=lambda: images(8, SHAPE))
     return attack.craft(target, data, rng=Draws.of(seed, samples=[0])).apply(x)
