@@ -27,7 +27,7 @@ PARAMETERS = {  # what makes them quick, or possible at all
     "square": {"queries": 40},
     "universal-pgd": {"max_iterations": 20},
 }
-NAMES = [name for name in (*attacks, *defenses)]
+NAMES = [*attacks, *defenses]
 
 
 @pytest.mark.parametrize("name", NAMES)
