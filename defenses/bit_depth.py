@@ -16,7 +16,9 @@ Levels = Literal["squeezing", "guo", "shift"]
 @register_defense("bit-depth")
 @dataclass(frozen=True, kw_only=True)
 class BitDepth(InputTransform):
-    """Round every value to few levels. Three definitions are in use:
+    """Round every value to few levels.
+
+    Three definitions are in use:
 
     "squeezing" (the default): round(x (2^bits - 1)) / (2^bits - 1), 2^bits levels that include 0 and 1;
     "guo": round(x 2^bits) / 2^bits, 2^bits + 1 levels, as Guo et al. released it;

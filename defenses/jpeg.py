@@ -12,6 +12,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._differentiable_jpeg import differentiable_jpeg
 
 
 @register_defense("jpeg")
@@ -19,7 +20,8 @@ from ..core.seeding import Draws
 class JPEG(InputTransform):
     """Encode every image as a baseline JPEG file of `quality` 1..100 (4:2:0 chroma) and decode it: the real codec.
 
-    Takes images of one (grey) or three channels (RGB); raises InputError for others.
+    The surrogate is a differentiable JPEG. Takes images of one (grey) or three channels (RGB); raises InputError for
+    others.
     """
 
     quality: int = 75
@@ -32,14 +34,21 @@ class JPEG(InputTransform):
             raise ConfigError(f"Expected a JPEG quality in 1..100, got {self.quality}.")
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        self._check(x)
+        pixels = (x.detach() * 255).round().to(torch.uint8).flip(1)  # OpenCV's channel order
+        images = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        decoded = np.stack([self._round_trip(image) for image in images])
+        return torch.from_numpy(decoded).to(x.device).permute(0, 3, 1, 2).flip(1).float() / 255
+
+    def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
+        self._check(x)
+        return differentiable_jpeg(x, self.quality)
+
+    def _check(self, x: Tensor) -> None:
         if x.shape[1] not in (1, 3):
             raise InputError(f"JPEG stores images of 1 or 3 channels, got {x.shape[1]}.")
-        pixels = (x.detach() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        decoded = np.stack([self._round_trip(image) for image in pixels])
-        return torch.from_numpy(decoded).permute(0, 3, 1, 2).to(x.device).float() / 255
 
     def _round_trip(self, image: np.ndarray) -> np.ndarray:
         flags = cv2.IMREAD_GRAYSCALE if image.shape[2] == 1 else cv2.IMREAD_COLOR
-        bgr = np.ascontiguousarray(image[:, :, ::-1])  # OpenCV's channel order; one channel is unaffected
-        _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        return np.asarray(cv2.imdecode(encoded, flags)).reshape(image.shape)[:, :, ::-1]
+        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        return np.asarray(cv2.imdecode(encoded, flags)).reshape(image.shape)

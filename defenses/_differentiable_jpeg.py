@@ -1,0 +1,84 @@
+"""JPEG compression with a gradient (Shin and Song 2017, https://machine-learning-and-security.github.io/papers/mlsec17_paper_54.pdf).
+
+The steps of the codec in floating point, in which a cubic takes the place of rounding. Colours are those of JFIF, the
+chroma planes are halved by averaging and doubled by linear interpolation, and images are extended to whole blocks by
+repeating the edge pixel: all as libjpeg does.
+"""
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LUMA = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+CHROMA = (
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
+    47, 66, 99, 99, 99, 99, 99, 99, *(99,) * 32,
+)  # fmt: skip
+"""The quantization tables of the standard (ITU-T T.81, annex K), row by row."""
+
+
+def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
+    """Images (N, 1 or 3, H, W) in [0, 1], as a JPEG file of `quality` 1..100 would give them back, very nearly."""
+    height, width = x.shape[2:]
+    block = 8 if x.shape[1] == 1 else 16  # halved chroma planes need whole blocks, too
+    pixels = F.pad(255 * x, (0, -width % block, 0, -height % block), mode="replicate")
+    if x.shape[1] == 1:
+        decoded = _quantized(pixels, scaled(LUMA, quality))
+    else:
+        luma, chroma = _to_ycc(pixels).split((1, 2), dim=1)
+        luma = _quantized(luma, scaled(LUMA, quality))
+        chroma = _quantized(F.avg_pool2d(chroma, 2), scaled(CHROMA, quality))
+        decoded = _to_rgb(torch.cat([luma, F.interpolate(chroma, scale_factor=2, mode="bilinear")], dim=1))
+    return (decoded[:, :, :height, :width] / 255).clamp(0, 1)
+
+
+def scaled(table: tuple[int, ...], quality: int) -> list[int]:
+    """A table for a quality, by libjpeg's rule."""
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return [min(max((entry * percent + 50) // 100, 1), 255) for entry in table]
+
+
+def _quantized(planes: Tensor, table: list[int]) -> Tensor:
+    """Each block of 8 x 8 pixels to multiples of the table's steps in frequency, and back."""
+    count, channels, height, width = planes.shape
+    blocks = (planes - 128).unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (N, C, rows, columns, 8, 8)
+    basis = torch.tensor(_basis(), dtype=planes.dtype, device=planes.device)
+    steps = torch.tensor(table, dtype=planes.dtype, device=planes.device)
+    frequencies = _soft_round(blocks.flatten(4) @ basis.T / steps) * steps
+    restored = (frequencies @ basis).unflatten(4, (8, 8)).transpose(3, 4)
+    return restored.reshape(count, channels, height, width) + 128
+
+
+def _soft_round(x: Tensor) -> Tensor:
+    """Rounding, plus the cube of what it takes away: a slope of 0 at whole numbers and of 3/4 between them."""
+    whole = x.detach().round()
+    return whole + (x - whole) ** 3
+
+
+@cache
+def _basis() -> list[list[float]]:
+    """The orthonormal discrete cosine transform of a flattened 8 x 8 block, a frequency in each row."""
+    line = [
+        [math.sqrt((2 if k else 1) / 8) * math.cos((2 * i + 1) * k * math.pi / 16) for i in range(8)] for k in range(8)
+    ]
+    return [[a * b for a in down for b in across] for down in line for across in line]
+
+
+def _to_ycc(rgb: Tensor) -> Tensor:
+    red, green, blue = rgb.split(1, dim=1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.cat([luma, 128 + (blue - luma) / 1.772, 128 + (red - luma) / 1.402], dim=1)
+
+
+def _to_rgb(ycc: Tensor) -> Tensor:
+    luma, blueness, redness = ycc.split(1, dim=1)
+    red, blue = luma + 1.402 * (redness - 128), luma + 1.772 * (blueness - 128)
+    green = (luma - 0.299 * red - 0.114 * blue) / 0.587
+    return torch.cat([red, green, blue], dim=1)

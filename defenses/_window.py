@@ -1,0 +1,12 @@
+"""How far a window may reach over the edge of an image."""
+
+from torch import Tensor
+
+from ..core.defense import InputTransform
+from ..core.errors import InputError
+
+
+def check_reach(defense: InputTransform, radius: int, x: Tensor) -> None:
+    """Raise InputError unless `x` is larger than the `radius` of the defense's window in pixels."""
+    if min(x.shape[2:]) <= radius:
+        raise InputError(f"{defense} needs images larger than {radius} pixels a side, got {tuple(x.shape[2:])}.")

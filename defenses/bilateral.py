@@ -1,0 +1,80 @@
+"""Bilateral smoothing (Tomasi and Manduchi 1998, https://doi.org/10.1109/ICCV.1998.710815; GD-UAP, Table 10)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.defense import InputTransform
+from ..core.errors import ConfigError
+from ..core.registry import register_defense
+from ..core.seeding import Draws
+from ._window import check_reach
+
+NEGLIGIBLE = -80.0  # exponent of a weight; smaller ones are subnormal numbers, which are slow, not more exact
+
+
+@register_defense("bilateral")
+@dataclass(frozen=True, kw_only=True)
+class BilateralSmoothing(InputTransform):
+    """Average the pixels around each pixel that are near to it in place and in colour, so that edges stay.
+
+    The window is a disk of `size` pixels diameter. Both weights are Gaussian: of the distance with `sigma_space`
+    pixels, of the colour difference, summed over the channels (as OpenCV does), with `sigma_color` in units of the
+    pixel range [0, 1]. Borders mirror all but the edge pixel.
+    """
+
+    size: int = 5
+    sigma_color: float = 0.2
+    sigma_space: float = 2.0
+
+    differentiable: ClassVar[bool] = True
+    randomized: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.size < 3 or self.size % 2 == 0:
+            raise ConfigError(f"Expected an odd window size of at least 3 pixels, got {self.size}.")
+        if not 0 < self.sigma_color < math.inf:
+            raise ConfigError(f"Expected sigma_color > 0, got {self.sigma_color}.")
+        if not 0 < self.sigma_space < math.inf:
+            raise ConfigError(f"Expected sigma_space > 0 pixels, got {self.sigma_space}.")
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        radius = self.size // 2
+        check_reach(self, radius, x)
+        height, width = x.shape[2:]
+        padded = F.pad(x, (radius,) * 4, mode="reflect")
+        total, weights = x.clone(), torch.ones_like(x[:, :1])
+
+        def window(images: Tensor, top: int, left: int) -> Tensor:
+            return images[:, :, top : top + height, left : left + width]
+
+        for down, right in _half_disk(radius):
+            pairs, start = self._weights(padded, down, right), max(0, -right)
+            # a pair serves both its pixels: each is the other's neighbour
+            for way, first in ((1, (radius, radius - start)), (-1, (radius - down, radius - right - start))):
+                weight = window(pairs, *first)
+                total.addcmul_(window(padded, radius + way * down, radius + way * right), weight)
+                weights.add_(weight)
+        return (total / weights).clamp(0, 1)
+
+    def _weights(self, padded: Tensor, down: int, right: int) -> Tensor:
+        """Of all pairs of pixels that lie so far apart, in the order of the upper one, (N, 1, ...)."""
+        height, width = padded.shape[2:]
+        upper = padded[:, :, : height - down, max(0, -right) : width - max(0, right)]
+        lower = padded[:, :, down:, max(0, right) : width - max(0, -right)]
+        colour = (upper[:, 0] - lower[:, 0]).abs_()
+        for channel in range(1, padded.shape[1]):
+            colour.add_((upper[:, channel] - lower[:, channel]).abs_())
+        place = (down**2 + right**2) / (2 * self.sigma_space**2)
+        exponent = colour.square_().mul_(-0.5 / self.sigma_color**2).sub_(place)
+        return exponent.clamp_(min=NEGLIGIBLE).exp_()[:, None]
+
+
+def _half_disk(radius: int) -> list[tuple[int, int]]:
+    """(down, right) to the pixels below, or on the right of, the middle of a disk: the others are their opposites."""
+    square = [(down, right) for down in range(radius + 1) for right in range(-radius, radius + 1)]
+    return [(down, right) for down, right in square if (down, right) > (0, 0) and down**2 + right**2 <= radius**2]

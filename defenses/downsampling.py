@@ -1,0 +1,70 @@
+"""Downsampling (Liang et al. 2017)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.defense import InputTransform
+from ..core.errors import ConfigError
+from ..core.registry import register_defense
+from ..core.seeding import Draws
+
+Interpolation = Literal["area", "bilinear", "bicubic", "nearest"]
+
+
+@register_defense("downsampling")
+@dataclass(frozen=True, kw_only=True)
+class Downsampling(InputTransform):
+    """Shrink the image to `keep` percent of each side and, unless `restore` is off, enlarge it to its size again.
+
+    "area" averages the pixels that an output pixel covers (OpenCV's INTER_AREA) and enlarges bilinearly. "bilinear" and
+    "bicubic" widen their filter where they shrink, against aliasing (as Pillow does). "nearest" takes single pixels.
+    Without `restore` the network must take images of another size.
+    """
+
+    keep: float = 75.0
+    interpolation: Interpolation = "area"
+    restore: bool = True
+
+    differentiable: ClassVar[bool] = True
+    randomized: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 100:
+            raise ConfigError(f"Expected to keep a percentage in (0, 100], got keep = {self.keep}.")
+        if self.interpolation not in get_args(Interpolation):
+            known = ", ".join(get_args(Interpolation))
+            raise ConfigError(f"Expected interpolation to be one of {known}, got {self.interpolation!r}.")
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        down, across = (self._matrix(side, like=x) for side in x.shape[2:])
+        return (down @ (x @ across.T)).clamp(0, 1)
+
+    def _matrix(self, side: int, *, like: Tensor) -> Tensor:
+        """The whole transform along one side of the image, for all these interpolations are linear and separable."""
+        length = max(1, round(side * self.keep / 100))
+        pixels = torch.eye(side, dtype=like.dtype, device=like.device)
+        if self.interpolation == "area":
+            small, mode = _shares(side, length, like=like), "bilinear"
+        else:
+            small, mode = _resized(pixels, length, self.interpolation), self.interpolation
+        return _resized(small, side, mode) if self.restore else small
+
+
+def _resized(lines: Tensor, count: int, mode: str) -> Tensor:
+    """A (lines, pixels) matrix with `count` lines instead."""
+    size = (count, lines.shape[1])
+    if mode == "nearest":
+        return F.interpolate(lines[None, None], size, mode="nearest-exact")[0, 0]  # nearest to the pixels' centres
+    return F.interpolate(lines[None, None], size, mode=mode, antialias=True)[0, 0]
+
+
+def _shares(side: int, parts: int, *, like: Tensor) -> Tensor:
+    """The share of each pixel in each of the equal parts of a side, (parts, side)."""
+    edges = torch.arange(parts + 1, device=like.device, dtype=torch.float64) * (side / parts)
+    pixels = torch.arange(side, device=like.device, dtype=torch.float64)
+    overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
+    return (overlap.clamp(min=0) * (parts / side)).to(like.dtype)

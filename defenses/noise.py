@@ -1,0 +1,42 @@
+"""Random noise before the network (Liang et al. 2017; Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from torch import Tensor
+
+from ..core.defense import InputTransform
+from ..core.errors import ConfigError
+from ..core.registry import register_defense
+from ..core.seeding import Draws
+
+Distribution = Literal["uniform", "gaussian"]
+
+
+@register_defense("random-noise")
+@dataclass(frozen=True, kw_only=True)
+class RandomNoise(InputTransform):
+    """Add fresh noise to every value of every image, clamped to [0, 1].
+
+    "uniform" noise lies within `scale` on both sides of 0, "gaussian" noise has a standard deviation of `scale`; the
+    unit is the pixel range [0, 1].
+    """
+
+    distribution: Distribution = "uniform"
+    scale: float = 0.05
+
+    differentiable: ClassVar[bool] = True
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.distribution not in get_args(Distribution):
+            known = ", ".join(get_args(Distribution))
+            raise ConfigError(f"Expected distribution to be one of {known}, got {self.distribution!r}.")
+        if not 0 < self.scale < math.inf:
+            raise ConfigError(f"Expected scale > 0, got {self.scale}.")
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        shape = x.shape[1:]
+        noise = rng.uniform(shape, -1, 1) if self.distribution == "uniform" else rng.normal(shape)
+        return (x + self.scale * noise).clamp(0, 1)

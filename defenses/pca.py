@@ -1,0 +1,85 @@
+"""Projection on principal components (Bhagoji et al. 2018, https://arxiv.org/abs/1704.02654; Liang et al. 2017)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..core.defense import LearnedTransform, LearningData
+from ..core.errors import ConfigError, InputError
+from ..core.learned import Learned
+from ..core.registry import register_defense
+from ..core.seeding import Draws
+
+
+@register_defense("pca")
+@dataclass(frozen=True, kw_only=True)
+class PCA(LearnedTransform):
+    """Keep of every image only its principal components over the training images, clamped to [0, 1].
+
+    All channels and pixels together form one vector. As many components are kept as explain the `share` of the
+    training images' variance, or exactly `components` (at most one less than there are images).
+    """
+
+    share: float = 0.99
+    components: int | None = None
+
+    differentiable: ClassVar[bool] = True
+    randomized: ClassVar[bool] = False
+    training_images: ClassVar[int] = 1024
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"Expected a share of the variance in (0, 1], got {self.share}.")
+        if self.components is not None and self.components < 1:
+            raise ConfigError(f"Expected components >= 1, got {self.components}.")
+
+    def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
+        """The mean image (C, H, W) and orthonormal components (K, C * H * W), those of the largest variance first."""
+        vectors = data.images.flatten(1).double()
+        mean = vectors.mean(dim=0)
+        variances, directions = _principal(vectors - mean)
+        kept = self._kept(variances)
+        return {
+            "mean": mean.float().reshape(data.images.shape[1:]),
+            "components": directions[:kept].float().contiguous(),
+        }
+
+    def _kept(self, variances: Tensor) -> int:
+        if self.components is None:
+            shares = variances.cumsum(0) / variances.sum()
+            return min(int((shares < self.share).sum()) + 1, len(variances))
+        if self.components > len(variances):
+            raise ConfigError(
+                f"Expected at most {len(variances)} components, which is what the training images have, "
+                f"got components = {self.components}."
+            )
+        return self.components
+
+    def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        mean, components = learned["mean"], learned["components"]
+        if x.shape[1:] != mean.shape:
+            shapes = f"{tuple(mean.shape)}, as learned, got {tuple(x.shape[1:])}"
+            raise InputError(f"Expected images of shape {shapes}.")
+        coordinates = (x - mean).flatten(1) @ components.T
+        return (mean + (coordinates @ components).reshape(x.shape)).clamp(0, 1)
+
+
+def _principal(centred: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances, descending, and orthonormal directions (K, pixels) of centred vectors (images, pixels).
+
+    Of fewer images than pixels the small matrix of inner products has the same spectrum as the covariance.
+    """
+    images, pixels = centred.shape
+    if images > pixels:
+        variances, directions = torch.linalg.eigh(centred.T @ centred)
+        directions = directions.T
+    else:
+        variances, mixtures = torch.linalg.eigh(centred @ centred.T)
+        directions = mixtures.T @ centred
+    # the spectrum ascends; what is left of rounding is no direction
+    real = variances > variances[-1] * 1e-12
+    if not bool(real.any()):
+        raise InputError("Expected training images that differ, got the same image throughout.")
+    return variances[real].flip(0), torch.nn.functional.normalize(directions[real].flip(0), dim=1)

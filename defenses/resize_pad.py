@@ -1,0 +1,63 @@
+"""Random resizing and padding (Xie et al. 2018, https://arxiv.org/abs/1711.01991)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..core.defense import InputTransform
+from ..core.errors import ConfigError
+from ..core.registry import register_defense
+from ..core.seeding import Draws
+from ._resampling import read
+
+
+@register_defense("resize-pad")
+@dataclass(frozen=True, kw_only=True)
+class ResizePad(InputTransform):
+    """Shrink every image by a random factor and lay it at a random place of a canvas filled with `value`.
+
+    The factor is between `min_scale` and 1, equal for both sides but for rounding to whole pixels, every size equally
+    likely; the interpolation is bilinear. The canvas has the size of the image, so that any network takes it: the
+    paper enlarges 299 pixels to 299..330 on a canvas of 331, of which the default has the range of scales. Its padding
+    is 0 in images of [-1, 1], which is 0.5 here; a black frame costs the embedded networks 14 to 26 points.
+    """
+
+    min_scale: float = 0.9
+    value: float = 0.5
+
+    differentiable: ClassVar[bool] = True
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_scale <= 1:
+            raise ConfigError(f"Expected min_scale in (0, 1], got {self.min_scale}.")
+        if not 0 <= self.value <= 1:
+            raise ConfigError(f"Expected a padding value in [0, 1], got {self.value}.")
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        size = rng.uniform()
+        rows, in_rows = self._places(x.shape[2], size, rng.uniform())
+        columns, in_columns = self._places(x.shape[3], size, rng.uniform())
+        small = read(x, rows[:, None], columns[:, None])[:, 0]
+        inside = in_rows[:, None, :, None] & in_columns[:, None, None, :]
+        return torch.where(inside, small, self.value).clamp(0, 1)
+
+    def _places(self, side: int, size: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """For the pixels along one side of the canvas, (N, side): the place in the image, and whether it is in it.
+
+        `size` and `offset` (N,) are uniform in [0, 1).
+        """
+        smallest = math.ceil(self.min_scale * side)
+        length = smallest + _choose(side - smallest + 1, size)
+        start = _choose(side - length + 1, offset)
+        pixels = torch.arange(side, device=size.device) - start[:, None]
+        places = (pixels + 0.5) * (side / length)[:, None] - 0.5
+        return places.clamp(0, side - 1), (pixels >= 0) & (pixels < length[:, None])
+
+
+def _choose(count: Tensor | int, uniform: Tensor) -> Tensor:
+    """One of 0..count-1 from a number in [0, 1), whose product with `count` may round up to it."""
+    return torch.minimum((uniform * count).floor(), torch.as_tensor(count - 1, device=uniform.device))
