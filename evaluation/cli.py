@@ -22,6 +22,7 @@ from .results import Results, choose_device, read_manifest
 from .run import prepare
 from .run import run as run_recipe
 from .train import train as train_entry
+from .train import train_defense
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -164,16 +165,34 @@ def check_promises(
 
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(help="A model of `foolbench list models`.")],
+    name: Annotated[str, typer.Argument(help="A network of `foolbench list models`, or a defense that learns.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and card; over the shipped ones if not given.")
+        Path | None,
+        typer.Option(help="For a network: folder for weights and card, over the shipped ones if not given."),
     ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For a defense: KEY=VALUE, a parameter.")] = None,
+    dataset: Annotated[str, typer.Option(help="For a defense: what it learns from.")] = "scenes",
+    model: Annotated[str, typer.Option(help="For a defense: the network it is to defend.")] = "scenes:caffenet",
+    seed: Annotated[int, typer.Option(help="For a defense: that of the recipes which will use it.")] = 0,
+    device: Annotated[str, typer.Option(help="For a defense: auto, cpu, cuda, cuda:1, …")] = "auto",
+    plugin: Plugins = None,
 ) -> None:
-    """Train a network of the zoo on its embedded data. Continues a training that was broken off."""
-    load_plugins([])
+    """Train a network of the zoo on its embedded data, or a defense that learns.
+
+    The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
+    """
+    load_plugins(plugin or [])
+    if name not in REGISTRIES["defenses"]:
+        with Progress(console, 1, name) as progress:
+            console.print(f"Written: {train_entry(name, progress, out)}", soft_wrap=True)
+        return
+    parameters = parse_overrides(overrides or [])
     with Progress(console, 1, name) as progress:
-        weights = train_entry(name, progress, out)
-    console.print(f"Written: {weights}")
+        written = train_defense(
+            name, parameters, dataset=dataset, model=model, seed=seed, device=choose_device(device), progress=progress
+        )
+    for path in written:
+        console.print(f"Written: {path}", soft_wrap=True)
 
 
 def _images(recipe: Recipe) -> int:

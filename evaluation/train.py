@@ -1,25 +1,30 @@
-"""Train one network of the zoo on its dataset and write weights and model card."""
+"""Train what is to be trained: a network of the zoo, or a defense that learns."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
 from ..core.dataset import Dataset
-from ..core.errors import UnknownNameError
+from ..core.defense import LearnedTransform
+from ..core.errors import ConfigError, UnknownNameError
 from ..core.files import writable_folder
+from ..core.learned import Learned
 from ..core.model import Model
-from ..core.registry import datasets
+from ..core.registry import datasets, defenses, models
 from ..models import ENTRIES
 from ..models.training import fit
+from .learning import School
 from .progress import Progress
 
 CHUNK = 256
 
 
 def train(name: str, progress: Progress, out: Path | None = None) -> Path:
-    """Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
+    """A network. Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
 
     Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
     """
@@ -45,6 +50,26 @@ def train(name: str, progress: Progress, out: Path | None = None) -> Path:
     entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
     checkpoint.unlink(missing_ok=True)
     return entry.weights
+
+
+def train_defense(
+    name: str, parameters: Mapping[str, Any], *, dataset: str, model: str, seed: int, device: str, progress: Progress
+) -> list[Path]:
+    """All that a defense has to learn, anew, for the runs to come that use it with these parameters and this seed.
+
+    Returns where it is kept. Raises ConfigError for a defense that learns nothing.
+    """
+    defense, found = defenses.create(name, parameters), []
+    school = School(datasets[dataset](), models[model]().to(device), seed, progress)
+
+    def taught(part: LearnedTransform) -> Learned:
+        found.append(school.path(part))
+        return school.teach(part)
+
+    defense.with_learned(taught)
+    if not found:
+        raise ConfigError(f"{name} learns nothing: it can be used as it is.")
+    return found
 
 
 def top1(model: Model, dataset: Dataset) -> float:
