@@ -3,6 +3,8 @@
 from .attack_checks import ATTACK_CHECKS as ATTACK_CHECKS
 from .checks import BrokenPromiseError as BrokenPromiseError
 from .checks import Check as Check
+from .checks import model as model
+from .checks import streams as streams
 from .defense_checks import DEFENSE_CHECKS as DEFENSE_CHECKS
 from .kit import check as check
 from .kit import checks_of as checks_of
