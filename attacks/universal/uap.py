@@ -25,9 +25,12 @@ class UAP(UniversalAttack):
     With `batch_size=1` this is the paper's algorithm: an image that the perturbation does not fool adds the smallest
     further change that would, and the sum is projected. With more, DeepFool runs on a batch from where the perturbation
     has brought it, and the n changes found are added together, times the root of n: as far as n single updates go that
-    do not agree. Under Linf that fools as many; under L2 it fools fewer, and `batch_size=1` is the better choice where
-    time allows. The search ends when `target_rate` of the crafting images are fooled, or after `passes` over them; of
-    the perturbations after each pass, the one with the highest fooling rate on the substitute images counts.
+    do not agree. Under L2 that sum is no longer than eps, or the projection would leave little of what was found
+    before. Where a perturbation fools many images at all, batches fool as many as single images; under an L2 budget
+    that fools few, they fool fewer, and `batch_size=1` is the better choice.
+
+    The search ends when `target_rate` of the crafting images are fooled, or after `passes` over them; of the
+    perturbations after each pass, the one with the highest fooling rate on the substitute images counts.
 
     `classes`, `overshoot` and `steps` are DeepFool's; an image on which that fails adds nothing. The paper crafts on
     the task's images. Noise (prior range) tells it little, and without images ("none") it does not converge: there is
@@ -84,4 +87,7 @@ class UAP(UniversalAttack):
         found = int((changes != 0).flatten(1).any(dim=1).sum())
         if not found:
             return delta
-        return project((delta + found**0.5 * changes.sum(dim=0))[None], self.norm, self.eps)[0]
+        update = found**0.5 * changes.sum(dim=0, keepdim=True)
+        if self.norm == "l2":
+            update = project(update, self.norm, self.eps)
+        return project(delta + update, self.norm, self.eps)[0]

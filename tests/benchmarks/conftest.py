@@ -1,6 +1,8 @@
 """Speed as a ratio: ours against a peer, alternating in one run, so that a busy machine slows both."""
 
+import importlib.util
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -38,6 +40,28 @@ def subject_of(model: Model, count: int = 64) -> Subject:
     return Subject(model, x, model.predict(x), AsModule(model).eval())
 
 
+@pytest.fixture(scope="session", name="subject_of")
+def subject_of_fixture():
+    return subject_of
+
+
+@pytest.fixture(scope="session")
+def adv_lib():
+    """`adv_lib(name)` is the module of one of its attacks, loaded by itself: the package wants visdom."""
+
+    def load(name: str):
+        package = importlib.util.find_spec("adv_lib")
+        if package is None:
+            pytest.skip("adv-lib is not installed")
+        path = Path(package.submodule_search_locations[0]) / "attacks" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"adv_lib_{name}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
 @pytest.fixture(scope="session")
 def googlenet() -> Subject:
     return subject_of(ENTRIES["scenes:googlenet"].load())
@@ -68,7 +92,7 @@ def ratio(benchmark, request):
             peer()
             peer_seconds.append(time.perf_counter() - start)
 
-        benchmark.pedantic(ours, setup=run_peer, rounds=rounds, warmup_rounds=1)
+        benchmark.pedantic(ours, setup=run_peer, rounds=rounds, warmup_rounds=min(1, rounds - 1))  # one round: minutes
         ours_best, peer_best = benchmark.stats.stats.min, min(peer_seconds)
         found = ours_best / peer_best
         benchmark.extra_info.update(peer_seconds=peer_best, ratio=found, limit=limit)

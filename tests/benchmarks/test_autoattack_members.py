@@ -6,6 +6,7 @@ from foolbench.attacks import APGD, FAB, Square
 from foolbench.core.norms import size
 
 STEPS = 20
+CHANCE = 0.05  # of 64 images: three that a random start decides
 EPS = 4 / 255
 
 
@@ -38,20 +39,20 @@ def test_apgd_against_torchattacks(subject, early_stop, ratio):
     model, x, y, net = subject
     ours = APGD(eps=1 / 255, steps=STEPS, early_stop=early_stop)
     theirs = torchattacks.APGD(net, eps=1 / 255, steps=STEPS)
-    assert robust(subject, ours(model, x, y, rng=0)) <= robust(subject, theirs(x, y)) + 0.02
+    assert robust(subject, ours(model, x, y, rng=0)) <= robust(subject, theirs(x, y)) + CHANCE
     ratio(lambda: ours(model, x, y, rng=0), lambda: theirs(x, y), limit=1.0, rounds=5)
 
 
 @pytest.mark.parametrize("early_stop", [False, True])
-def test_apgd_against_adv_lib(subject, early_stop, ratio):
-    apgd = pytest.importorskip("adv_lib.attacks").apgd
+def test_apgd_against_adv_lib(subject, early_stop, ratio, adv_lib):
+    apgd = adv_lib("auto_pgd").apgd
     model, x, y, net = subject
     ours = APGD(eps=1 / 255, steps=STEPS, early_stop=early_stop)
 
     def theirs():
         return apgd(net, x, y, eps=1 / 255, norm=float("inf"), n_iter=STEPS, loss_function="ce")
 
-    assert robust(subject, ours(model, x, y, rng=0)) <= robust(subject, theirs()) + 0.02
+    assert robust(subject, ours(model, x, y, rng=0)) <= robust(subject, theirs()) + CHANCE
     ratio(lambda: ours(model, x, y, rng=0), theirs, limit=1.0, rounds=5)
 
 
@@ -78,5 +79,5 @@ def test_square_against_torchattacks(googlenet, norm, ratio):
     eps = 1 / 255 if norm == "linf" else 0.1
     ours = Square(eps=eps, norm=norm, queries=50)
     theirs = torchattacks.Square(net, norm="Linf" if norm == "linf" else "L2", eps=eps, n_queries=50)
-    assert robust(googlenet, ours(model, x, y, rng=0)) <= robust(googlenet, theirs(x, y)) + 0.02
+    assert robust(googlenet, ours(model, x, y, rng=0)) <= robust(googlenet, theirs(x, y)) + CHANCE
     ratio(lambda: ours(model, x, y, rng=0), lambda: theirs(x, y), limit=1.0, rounds=5)

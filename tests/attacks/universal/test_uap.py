@@ -95,15 +95,17 @@ def test_a_batch_moves_as_far_as_updates_that_agree(linear_model, mid_images):
     assert fooled(model, x, found.delta) == 1
 
 
-@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.3)])
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.3), ("l2", 2.0)])
 def test_in_batches_it_fools_as_many(digits_model, images, evaluation, norm, eps):
     data = CraftingData(validation=images[-128:], load_training=lambda: images[:64])
-    rates = {}
-    for batch_size in (1, 32):
+    rates = {1: [], 32: []}
+    for batch_size, found in rates.items():
         attack = UAP(eps=eps, norm=norm, batch_size=batch_size, passes=3, target_rate=1)
-        rates[batch_size] = fooled(digits_model, evaluation, attack.craft(digits_model, data, rng=0).delta)
-    assert rates[1] > 0.3, "nothing to compare"
-    assert rates[32] >= rates[1]
+        found += [
+            fooled(digits_model, evaluation, attack.craft(digits_model, data, rng=seed).delta) for seed in (0, 1, 2)
+        ]
+    assert sum(rates[1]) / 3 > 0.3, "nothing to compare"
+    assert sum(rates[32]) >= sum(rates[1])
 
 
 def test_the_target_rate_on_the_crafting_images_ends_the_search(digits_model, images):
