@@ -1,5 +1,6 @@
 """Projected gradient descent (Madry et al. 2018, https://arxiv.org/abs/1706.06083)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,8 +45,8 @@ class PGD(Attack):
         super().__post_init__()
         if self.steps < 0 or self.restarts < 1:
             raise ConfigError(f"Expected steps >= 0 and restarts >= 1, got {self.steps} and {self.restarts}.")
-        if self.step_size is not None and not self.step_size > 0:
-            raise ConfigError(f"Expected step_size > 0 or none, got {self.step_size}.")
+        if self.step_size is not None and not 0 < self.step_size < math.inf:
+            raise ConfigError(f"Expected a finite step_size > 0, or none, got {self.step_size}.")
         if self.restarts > 1 and not self.random_start:
             raise ConfigError("restarts > 1 without random_start would repeat one run; set random_start = true.")
 

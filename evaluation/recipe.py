@@ -127,7 +127,8 @@ def _override(document: dict[str, Any], override: str) -> None:
     if not equals:
         raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
+        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
     except tomllib.TOMLDecodeError:
         value = text  # a bare word is a string: --set dataset=digits
     *parents, leaf = key.strip().split(".")

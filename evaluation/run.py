@@ -102,7 +102,7 @@ def _moved(model: Model | Exception, device: str) -> Model | Exception:
 
 
 def _message(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return " ".join(f"{type(error).__name__}: {error}".split())  # one line: it ends up in tables
 
 
 def _words(job: Job) -> list[str]:
@@ -132,9 +132,13 @@ class ModelRun:
     ledger: Ledger
     folder: Path
     school: School
+    _weights: dict[str, Tensor] = field(init=False)
     _defenses: dict[str, Defense] = field(default_factory=dict)
     _systems: dict[str, System] = field(default_factory=dict)
     _gradients: dict[str, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._weights = {name: tensor.clone() for name, tensor in self.model.net.state_dict().items()}
 
     def run(self, progress: Progress) -> None:
         wanted = set(range(self.recipe.samples))
@@ -154,6 +158,7 @@ class ModelRun:
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
+                self._check_weights(job)
                 flags = self._gradient_flags(job, crafter.model, shard)
                 for pending in list(waiting):
                     try:
@@ -168,6 +173,15 @@ class ModelRun:
         except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever an attack raises is its cells' message)
             for pending in waiting:
                 self._fail(pending, error, progress)
+
+    def _check_weights(self, job: Job) -> None:
+        """Raise ConfigError for an attack that has changed the network, with the network as it was before."""
+        now = self.model.net.state_dict()
+        if any(not torch.equal(now[name], tensor) for name, tensor in self._weights.items()):
+            self.model.net.load_state_dict(self._weights)
+            raise ConfigError(
+                f"{job.attack!r} has changed the weights of {self.name}; an attack may change images only."
+            )
 
     def _score(
         self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, flags: set[str], progress: Progress

@@ -4,6 +4,7 @@ The attack half of Universal Adversarial Training. With the task's own images it
 perturbation can do at all; data-free attacks are measured against it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,8 +54,8 @@ class UniversalPGD(UniversalAttack):
         for name in ("batch_size", "clamp", "max_iterations", "patience", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"Expected {name} > 0, got {getattr(self, name)}.")
-        if self.step_size is not None and not self.step_size > 0:
-            raise ConfigError(f"Expected step_size > 0 or none, got {self.step_size}.")
+        if self.step_size is not None and not 0 < self.step_size < math.inf:
+            raise ConfigError(f"Expected a finite step_size > 0, or none, got {self.step_size}.")
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         check_differentiable(model)

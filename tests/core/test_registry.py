@@ -94,7 +94,7 @@ def test_attack_from_a_recipe():
         ({"eps": 0.1, "norm": "l7"}, "norm"),
         ({"eps": 0.1, "steps": "x"}, "steps"),
         ({"eps": 0.1, "steps": -1}, "Expected steps >= 0"),
-        ({"eps": 0.1, "step_size": 0}, "Expected step_size > 0"),
+        ({"eps": 0.1, "step_size": 0}, "Expected a finite step_size > 0"),
         ({"eps": 0.1, "restarts": 0}, "restarts >= 1"),
         ({"eps": 0.1, "restarts": 3, "random_start": False}, "random_start"),
     ],

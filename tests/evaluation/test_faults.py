@@ -191,3 +191,38 @@ def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(exe
     check_errors(table, table.defense == "toy")
     mend()
     assert_same(execute("out", add=toy), whole)
+
+
+def test_an_attack_that_changes_the_network_is_refused_and_harms_no_other(execute):
+    @register_attack("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(Attack):
+        """Makes every image a success."""
+
+        access = "gradient"
+
+        def perturb(self, model, x, y, *, rng):
+            for tensor in model.net.state_dict().values():
+                tensor.zero_()
+            return x
+
+    alone = execute("alone", "attacks=[{name='fgsm'}]").set_index("defense")
+    table = execute("out", "attacks=[{name='vandal'}, {name='fgsm'}]")
+    vandal, fgsm = (table[table.attack == name].set_index("defense") for name in ("vandal", "fgsm"))
+    assert set(vandal.status) == {"error"}
+    assert vandal.error.str.contains("has changed the weights of digits:convnet").all()
+    assert fgsm.gfr.tolist() == alone.gfr.tolist()
+
+
+def test_a_message_of_several_lines_is_one_line_in_the_table(execute):
+    @register_attack("talker")
+    @dataclass(frozen=True, kw_only=True)
+    class Talker(Attack):
+        """Has much to say."""
+
+        access = "none"
+
+        def perturb(self, model, x, y, *, rng):
+            raise RuntimeError("first\n\n  second\tthird")
+
+    assert set(execute("out", "attacks=[{name='talker'}]").error) == {"RuntimeError: first second third"}

@@ -144,7 +144,9 @@ def test_the_last_override_wins(recipe_file):
     assert load_recipe(str(recipe_file), ["samples=8", "samples=9"]).samples == 9
 
 
-@pytest.mark.parametrize("override", ["samples", "", "=3", "sampels=3", "attacks.name=pgd", "samples.x=3", "a.b=1"])
+@pytest.mark.parametrize(
+    "override", ["samples", "", "=3", "sampels=3", "attacks.name=pgd", "samples.x=3", "a.b=1", "samples=3\nseed=1"]
+)
 def test_malformed_overrides_are_refused(recipe_file, override):
     complaint(recipe_file, override)
 

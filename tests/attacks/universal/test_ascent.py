@@ -121,7 +121,7 @@ def test_bad_parameters(facts):
 
 
 def test_bad_step():
-    with pytest.raises(ConfigError, match="Expected step_size > 0 or none, got 0"):
+    with pytest.raises(ConfigError, match="Expected a finite step_size > 0, or none, got 0"):
         UniversalPGD(eps=EPS, step_size=0)
 
 
