@@ -7,17 +7,23 @@ generators on the host.
 """
 
 import hashlib
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .errors import InputError
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit number, like the two below
-_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
-_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_ROUNDS = ((30, -4658895280553007687), (27, -7723592293110705685))  # shift, and multiply by 0xBF.., 0x94D049BB133111EB
+_LAST_SHIFT = 31  # leaves the upper 31 bits as they are
+_AT_A_TIME = 2**15  # numbers on a CPU: what is done to them stays in its cache
+
+Array = Any  # of signed numbers, which wrap around: NumPy's on a CPU, where it takes half of torch's time, or torch's
 
 
 def derive_key(*parts: object) -> int:
@@ -26,14 +32,30 @@ def derive_key(*parts: object) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
-def _shift_right(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & ((1 << (64 - bits)) - 1)  # torch's own shift keeps the sign
+def _array(x: Tensor) -> Array:
+    """The same memory."""
+    return x.numpy() if x.device.type == "cpu" else x
 
 
-def _mix(x: Tensor) -> Tensor:
-    x = (x ^ _shift_right(x, 30)) * _MIX_1
-    x = (x ^ _shift_right(x, 27)) * _MIX_2
-    return x ^ _shift_right(x, 31)
+def _shift_right(x: Array, bits: int, *, out: Array) -> Array:
+    """Bring in zeros, where torch's own shift keeps the sign."""
+    if isinstance(x, Tensor):
+        return torch.bitwise_right_shift(x, bits, out=out).bitwise_and_((1 << (64 - bits)) - 1)
+    np.right_shift(x.view(np.uint64), bits, out=out.view(np.uint64))
+    return out
+
+
+def _rounds(x: Array, *, spare: Array) -> Array:
+    """All of SplitMix64 but the last shift, in place."""
+    for bits, factor in _ROUNDS:
+        x ^= _shift_right(x, bits, out=spare)
+        x *= factor
+    return x
+
+
+def _last_shift(x: Array, out: Array) -> None:
+    _shift_right(x, _LAST_SHIFT, out=out)
+    out ^= x
 
 
 class Draws:
@@ -63,7 +85,9 @@ class Draws:
 
     def fork(self, label: object) -> "Draws":
         """Independent streams of the same images; the same label gives the same streams, wherever `self` has got to."""
-        return Draws(_mix(self.keys + derive_key("fork", label)))
+        keys, start = torch.empty_like(self.keys), self.keys + derive_key("fork", label)
+        _last_shift(_rounds(_array(start), spare=_array(keys)), _array(keys))
+        return Draws(keys)
 
     def split(self, count: int) -> "Draws":
         """`count` independent streams of each image, (N * count), those of one image together."""
@@ -71,27 +95,60 @@ class Draws:
 
     def bits(self, shape: Sequence[int] = ()) -> Tensor:
         """Uniform int64."""
-        count = math.prod(shape)
-        counter = torch.arange(self._position + 1, self._position + count + 1, device=self.keys.device)
-        self._position += count
-        return _mix(self.keys[:, None] + counter * _GOLDEN).reshape(len(self), *shape)
+        return self._each(shape, torch.int64, _last_shift)
 
     def uniform(self, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform float32 in [low, high), 24 bits deep."""
-        return low + (high - low) * (_shift_right(self.bits(shape), 40).float() * 2.0**-24)
+        unit = (high - low) * 2.0**-24
+
+        def write(bits: Array, out: Array) -> None:
+            out[...] = _shift_right(bits, 40, out=bits)
+            out *= unit
+            out += low
+
+        return self._each(shape, torch.float32, write)
 
     def normal(self, shape: Sequence[int] = ()) -> Tensor:
         """Standard normal float32, by the Box-Muller transform."""
-        radius = torch.sqrt(-2 * torch.log(1 - self.uniform(shape)))
-        return radius * torch.cos(2 * math.pi * self.uniform(shape))
+        radii, angles = self.uniform(shape), self.uniform(shape)
+        for radius, angle in zip(radii.view(-1).split(_AT_A_TIME), angles.view(-1).split(_AT_A_TIME), strict=True):
+            radius.neg_().add_(1).log_().mul_(-2).sqrt_().mul_(angle.mul_(2 * math.pi).cos_())
+        return radii
 
     def signs(self, shape: Sequence[int] = ()) -> Tensor:
         """-1.0 or 1.0 with equal chances, float32."""
-        return 1.0 - 2.0 * (self.bits(shape) < 0).float()
+
+        def write(bits: Array, out: Array) -> None:
+            out[...] = bits >> 63  # the sign: -1 or 0
+            out *= 2
+            out += 1
+
+        return self._each(shape, torch.float32, write)
 
     def integers(self, high: int, shape: Sequence[int] = ()) -> Tensor:
         """Uniform int64 in [0, high)."""
-        return torch.remainder(_shift_right(self.bits(shape), 1), high)
+        bits = self.bits(shape)
+        _shift_right(_array(bits), 1, out=_array(bits))
+        return bits.remainder_(high)
+
+    def _each(self, shape: Sequence[int], dtype: torch.dtype, write: Callable[[Array, Array], None]) -> Tensor:
+        """`write(bits, out)` for the next bits of every stream, which still lack the last shift and may be changed."""
+        count, device = math.prod(shape), self.keys.device
+        result = torch.empty(len(self), count, dtype=dtype, device=device)
+        steps = torch.arange(self._position + 1, self._position + count + 1, device=device).mul_(_GOLDEN)
+        self._position += count
+        at_a_time = _AT_A_TIME if device.type == "cpu" else result.numel()
+        width = max(1, min(count, at_a_time))
+        height = max(1, min(len(self), at_a_time // width))
+        buffers = _array(torch.empty(2, height, width, dtype=torch.int64, device=device))
+        keys, steps, results = _array(self.keys[:, None]), _array(steps), _array(result)
+        for top, left in itertools.product(range(0, len(self), height), range(0, count, width)):
+            out = results[top : top + height, left : left + width]
+            state, spare = buffers[:, : out.shape[0], : out.shape[1]]
+            state[...] = steps[left : left + width]
+            state += keys[top : top + height]
+            write(_rounds(state, spare=spare), out)
+        return result.view(len(self), *shape)
 
 
 def as_draws(rng: "Draws | torch.Generator | int | None", samples: int, device: torch.device) -> Draws:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,8 +13,10 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._opencv import suits
 from ._window import check_reach
 
+STEEP = 0.05  # for a smaller sigma_color, OpenCV's table of weights is too coarse
 NEGLIGIBLE = -80.0  # exponent of a weight; smaller ones are subnormal numbers, which are slow, not more exact
 
 
@@ -45,6 +48,8 @@ class BilateralSmoothing(InputTransform):
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         radius = self.size // 2
         check_reach(self, radius, x)
+        if suits(x) and x.shape[1] in (1, 3) and self.sigma_color >= STEEP:
+            return self._by_opencv(x)
         height, width = x.shape[2:]
         padded = F.pad(x, (radius,) * 4, mode="reflect")
         total, weights = x.clone(), torch.ones_like(x[:, :1])
@@ -60,6 +65,13 @@ class BilateralSmoothing(InputTransform):
                 total.addcmul_(window(padded, radius + way * down, radius + way * right), weight)
                 weights.add_(weight)
         return (total / weights).clamp(0, 1)
+
+    def _by_opencv(self, x: Tensor) -> Tensor:
+        images = x.detach().permute(0, 2, 3, 1).contiguous()
+        smooth = images.new_empty(images.shape)
+        for image, out in zip(images.numpy(), smooth.numpy(), strict=True):
+            cv2.bilateralFilter(image, self.size, self.sigma_color, self.sigma_space, dst=out)
+        return torch.clamp(smooth.permute(0, 3, 1, 2), 0, 1, out=torch.empty_like(x))
 
     def _weights(self, padded: Tensor, down: int, right: int) -> Tensor:
         """Of all pairs of pixels that lie so far apart, in the order of the upper one, (N, 1, ...)."""

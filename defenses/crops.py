@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._opencv import suits
 from ._resampling import read
 
 
@@ -35,12 +37,10 @@ class CropEnsemble(InputTransform):
         _check_fraction(self.fraction)
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        rows, columns = (self._random_places(side, rng) for side in x.shape[2:])
-        return read(x, rows, columns).clamp(0, 1)
-
-    def _random_places(self, side: int, rng: Draws) -> Tensor:
-        length = _length(side, self.fraction)
-        return _places(rng.integers(side - length + 1, (self.crops,)), length, side)
+        size = _size(x, self.fraction)
+        rooms = (side - length for side, length in zip(x.shape[2:], size, strict=True))
+        tops, lefts = (rng.integers(room + 1, (self.crops,)) for room in rooms)
+        return _enlarged(x, tops, lefts, size)
 
 
 @register_defense("ten-crop")
@@ -61,13 +61,32 @@ class TenCrop(InputTransform):
         _check_fraction(self.fraction)
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        height, width = (_length(side, self.fraction) for side in x.shape[2:])
-        down, right = x.shape[2] - height, x.shape[3] - width
+        size = _size(x, self.fraction)
+        down, right = (side - length for side, length in zip(x.shape[2:], size, strict=True))
         tops = torch.tensor([0, 0, down, down, down // 2], device=x.device)
         lefts = torch.tensor([0, right, 0, right, right // 2], device=x.device)
-        rows, columns = _places(tops, height, x.shape[2]), _places(lefts, width, x.shape[3])
-        rows, columns = torch.cat([rows, rows]), torch.cat([columns, x.shape[3] - 1 - columns])  # then mirrored
-        return read(x, rows.expand(len(x), -1, -1), columns.expand(len(x), -1, -1)).clamp(0, 1)
+        both = torch.stack([x, x.flip(3)], dim=1).flatten(0, 1)
+        crops = _enlarged(both, tops.expand(len(both), -1), lefts.expand(len(both), -1), size)
+        return crops.reshape(len(x), 10, *x.shape[1:])
+
+
+def _enlarged(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crops of one `size` from (N, V) places of every image, (N, V, C, H, W)."""
+    if suits(x):
+        return _by_opencv(x, tops, lefts, size)
+    rows, columns = _places(tops, size[0], x.shape[2]), _places(lefts, size[1], x.shape[3])
+    return read(x, rows, columns).clamp(0, 1)
+
+
+def _by_opencv(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
+    crops = x.new_empty(len(x), tops.shape[1], *x.shape[1:])
+    places = torch.stack([tops, lefts], dim=2).tolist()
+    for image, outs, starts in zip(x.detach().numpy(), crops.numpy(), places, strict=True):
+        for planes, (top, left) in zip(outs, starts, strict=True):
+            crop = image[:, top : top + size[0], left : left + size[1]]
+            for plane, out in zip(crop, planes, strict=True):
+                cv2.resize(plane, out.shape[::-1], dst=out)
+    return crops
 
 
 def _places(starts: Tensor, length: int, side: int) -> Tensor:
@@ -77,8 +96,9 @@ def _places(starts: Tensor, length: int, side: int) -> Tensor:
     return starts[..., None] + places
 
 
-def _length(side: int, fraction: float) -> int:
-    return max(1, round(fraction * side))
+def _size(x: Tensor, fraction: float) -> tuple[int, int]:
+    height, width = (max(1, round(fraction * side)) for side in x.shape[2:])
+    return height, width
 
 
 def _check_fraction(fraction: float) -> None:

@@ -39,4 +39,4 @@ class RandomNoise(InputTransform):
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         shape = x.shape[1:]
         noise = rng.uniform(shape, -1, 1) if self.distribution == "uniform" else rng.normal(shape)
-        return (x + self.scale * noise).clamp(0, 1)
+        return noise.mul_(self.scale).add_(x).clamp_(0, 1)

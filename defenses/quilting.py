@@ -19,7 +19,8 @@ from ..core.seeding import Draws
 _AXES = 24  # principal components that shortlist patches: 98% of the variance of 5x5 colour patches
 _GROUP = 16  # patches that enter or miss the shortlist together
 _SPARE = 4  # groups on the shortlist beyond the neighbours wanted
-_QUERIES = 128  # at a time: their distances to 1/_GROUP of the bank stay in the cache
+_QUERIES = 128  # at a time
+_GROUPS = 784  # at a time on a CPU: distances between so many and the queries stay in its cache
 
 
 @register_defense("quilting")
@@ -98,18 +99,21 @@ def _nearest(queries: Tensor, bank: Tensor, count: int) -> Tensor:
         torch.cat([-2 * codes, codes.square().sum(dim=1, keepdim=True)], dim=1), (0, 0, 0, -len(bank) % _GROUP)
     )
     groups[len(bank) :, -1] = torch.inf
-    slices = groups.T.contiguous().chunk(_GROUP, dim=1)
-    listed = min(count + _SPARE, slices[0].shape[1])
-    members = torch.arange(_GROUP, device=bank.device) * slices[0].shape[1]
+    slices = groups.T.unflatten(1, (_GROUP, -1)).movedim(1, 0).contiguous()  # members, components, groups
+    total = slices.shape[2]
+    tiles = slices.split(_GROUPS if bank.device.type == "cpu" else total, dim=2)
+    listed = min(count + _SPARE, total)
+    members = torch.arange(_GROUP, device=bank.device) * total
 
     def search(some: Tensor) -> Tensor:
         code = F.pad((some - mean) @ axes, (0, 1), value=1.0)
-        closest = code @ slices[0]
-        for part in slices[1:]:
-            torch.minimum(closest, code @ part, out=closest)
-        group = closest.topk(listed, dim=1, largest=False, sorted=False).indices
+        group = (
+            torch.cat([_least(code, tile) for tile in tiles], dim=1)
+            .topk(listed, dim=1, largest=False, sorted=False)
+            .indices
+        )
         candidates = (group[:, :, None] + members).flatten(1)
-        found = bank[candidates.clamp(max=len(bank) - 1)]
+        found = F.embedding(candidates.clamp(max=len(bank) - 1), bank)  # faster than indexing
         # not as the difference of large numbers: patches that are nearly equal must be told apart
         distances = torch.cdist(some[:, None], found, compute_mode="donot_use_mm_for_euclid_dist")[:, 0]
         distances = distances.masked_fill(candidates >= len(bank), torch.inf)
@@ -118,6 +122,15 @@ def _nearest(queries: Tensor, bank: Tensor, count: int) -> Tensor:
     # every product has the same shape, so that rounding does not depend on how many images are searched for
     whole = F.pad(queries, (0, 0, 0, -len(queries) % _QUERIES))
     return torch.cat([search(some) for some in whole.split(_QUERIES)])[: len(queries)]
+
+
+def _least(code: Tensor, members: Tensor) -> Tensor:
+    """The least product with a member of each group: (Q, D) by (members, D, groups) to (Q, groups)."""
+    least = code @ members[0]
+    product = torch.empty_like(least)
+    for member in members[1:]:
+        torch.minimum(least, torch.mm(code, member, out=product), out=least)
+    return least
 
 
 def _quilt(chosen: Tensor, rows: Tensor, columns: Tensor, canvas: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._opencv import suits
 from ._resampling import read
 
 
@@ -39,23 +41,35 @@ class ResizePad(InputTransform):
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         size = rng.uniform()
-        rows, in_rows = self._places(x.shape[2], size, rng.uniform())
-        columns, in_columns = self._places(x.shape[3], size, rng.uniform())
+        down, right = (self._extent(side, size, rng.uniform()) for side in x.shape[2:])
+        if suits(x):
+            return self._by_opencv(x, down, right)
+        rows, in_rows = _places(x.shape[2], *down)
+        columns, in_columns = _places(x.shape[3], *right)
         small = read(x, rows[:, None], columns[:, None])[:, 0]
         inside = in_rows[:, None, :, None] & in_columns[:, None, None, :]
         return torch.where(inside, small, self.value).clamp(0, 1)
 
-    def _places(self, side: int, size: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        """For the pixels along one side of the canvas, (N, side): the place in the image, and whether it is in it.
-
-        `size` and `offset` (N,) are uniform in [0, 1).
-        """
+    def _extent(self, side: int, size: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """Length and start (N,) of the shrunk images along one side; `size` and `offset` are uniform in [0, 1)."""
         smallest = math.ceil(self.min_scale * side)
         length = smallest + _choose(side - smallest + 1, size)
-        start = _choose(side - length + 1, offset)
-        pixels = torch.arange(side, device=size.device) - start[:, None]
-        places = (pixels + 0.5) * (side / length)[:, None] - 0.5
-        return places.clamp(0, side - 1), (pixels >= 0) & (pixels < length[:, None])
+        return length, _choose(side - length + 1, offset)
+
+    def _by_opencv(self, x: Tensor, down: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
+        canvas = torch.full_like(x, self.value, memory_format=torch.contiguous_format)
+        extents = torch.stack([*down, *right], dim=1).int().tolist()
+        for image, framed, (height, top, width, left) in zip(x.detach().numpy(), canvas.numpy(), extents, strict=True):
+            for plane, out in zip(image, framed, strict=True):
+                cv2.resize(plane, (width, height), dst=out[top : top + height, left : left + width])
+        return canvas.clamp_(0, 1)
+
+
+def _places(side: int, length: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """For the pixels along one side of the canvas, (N, side): the place in the image, and whether it is in it."""
+    pixels = torch.arange(side, device=length.device) - start[:, None]
+    places = (pixels + 0.5) * (side / length)[:, None] - 0.5
+    return places.clamp(0, side - 1), (pixels >= 0) & (pixels < length[:, None])
 
 
 def _choose(count: Tensor | int, uniform: Tensor) -> Tensor:

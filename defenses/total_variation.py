@@ -8,6 +8,7 @@ batch moves at once, without sweeps.
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +17,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._opencv import filter_planes, suits
 
 _STEP = 0.25  # of the image; that of the dual variables is 1 / (8 _STEP), 8 bounding the squared norm of the gradient
 _WINDOW = 5  # pixels, from which dropped ones are filled at the start
@@ -55,11 +57,12 @@ class TotalVariation(InputTransform):
             raise ConfigError(f"Expected iterations >= 1, got {self.iterations}.")
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        x = x.detach().contiguous()
-        kept = self._kept(x, rng)
-        images = max(1, _AT_A_TIME // x[0].numel()) if x.device.type == "cpu" else len(x)
-        parts = zip(_filled(x, kept).split(images), x.split(images), kept.split(images), strict=True)
-        return torch.cat([self._minimize(*part) for part in parts]).clamp(0, 1)
+        kept = self._kept(x, rng).expand_as(x)
+        # no channel touches another
+        planes, masks = (values.reshape(-1, 1, *x.shape[2:]) for values in (x.detach(), kept))
+        count = max(1, _AT_A_TIME // planes[0].numel()) if x.device.type == "cpu" else len(planes)
+        parts = zip(planes.split(count), masks.split(count), strict=True)
+        return torch.cat([self._minimize(*part) for part in parts]).clamp_(0, 1).view(x.shape)
 
     def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
         """Kept pixels as they are, dropped ones the mean of those kept around them."""
@@ -69,11 +72,11 @@ class TotalVariation(InputTransform):
         chance = rng.uniform((1, *x.shape[2:]))
         return chance >= chance.amax(dim=(1, 2, 3), keepdim=True).clamp(max=self.drop)
 
-    def _minimize(self, start: Tensor, x: Tensor, kept: Tensor) -> Tensor:
+    def _minimize(self, x: Tensor, kept: Tensor) -> Tensor:
         """The dual variables `right` and `down` are kept in units of their bound, `weight`."""
         towards_x = (kept * (_STEP / (1 + _STEP))).expand_as(x)
         # height and width first: neighbours are then taken along long stretches of memory, not row by row
-        z, x, towards_x = (part.permute(2, 3, 0, 1).contiguous() for part in (start, x, towards_x))
+        z, x, towards_x = (part.permute(2, 3, 0, 1).contiguous() for part in (_filled(x, kept), x, towards_x))
         ahead, right, down = z, torch.zeros_like(z), torch.zeros_like(z)
         step = _STEP * self.weight
         dual_step = 1 / (8 * step)
@@ -104,5 +107,13 @@ def _filled(x: Tensor, kept: Tensor) -> Tensor:
     """Dropped pixels become the mean of those kept in a window around them, or of all where the window has none."""
     mask = kept.to(x.dtype)
     overall = (x * mask).mean(dim=(2, 3), keepdim=True) / mask.mean(dim=(2, 3), keepdim=True)
-    total, count = (F.avg_pool2d(values, _WINDOW, stride=1, padding=_WINDOW // 2) for values in (x * mask, mask))
+    total, count = _window_mean(x * mask), _window_mean(mask)
     return torch.where(kept, x, (total + 1e-4 * overall) / (count + 1e-4))
+
+
+def _window_mean(values: Tensor) -> Tensor:
+    """Zero beyond the border."""
+    if not suits(values):
+        return F.avg_pool2d(values, _WINDOW, stride=1, padding=_WINDOW // 2)
+    size, border = (_WINDOW, _WINDOW), cv2.BORDER_CONSTANT
+    return filter_planes(values, values.shape[2:], lambda plane, out: cv2.blur(plane, size, dst=out, borderType=border))

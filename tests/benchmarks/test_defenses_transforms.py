@@ -67,13 +67,14 @@ def through_jpeg(array):
 
 
 SAME = [
-    (GaussianSmoothing(), lambda array: cv2.GaussianBlur(array, (7, 7), 1.0), 1e-5, 2.5),
+    (GaussianSmoothing(), lambda array: cv2.GaussianBlur(array, (7, 7), 1.0), 1e-5, 1.0),
     (MedianSmoothing(size=3), lambda array: cv2.medianBlur(array, 3), 0, 1.0),
     (MedianSmoothing(size=5), lambda array: cv2.medianBlur(array, 5), 0, 1.0),
-    (BilateralSmoothing(), lambda array: cv2.bilateralFilter(array, 5, 0.2, 2.0), 1e-5, 2.0),
+    # both spend nearly all their time in the same call of OpenCV: 0.86 to 1.0 on a busy machine
+    (BilateralSmoothing(), lambda array: cv2.bilateralFilter(array, 5, 0.2, 2.0), 1e-5, 1.05),
     (JPEG(), through_jpeg, 0, 1.0),
     (BitDepth(), lambda array: np.round(array * 7) / 7, 1e-6, 1.0),
-    (Downsampling(), shrink, 1e-5, 1.7),
+    (Downsampling(), shrink, 1e-5, 1.0),
 ]
 
 
@@ -100,7 +101,7 @@ def test_ten_crop(ratio, x):
         )
 
     torch.testing.assert_close(TenCrop()(x), theirs(), rtol=0, atol=1e-5)
-    ratio(lambda: TenCrop()(x), theirs, limit=2.5, rounds=5)
+    ratio(lambda: TenCrop()(x), theirs, limit=1.0, rounds=5)
 
 
 def test_crop_ensemble(ratio, x):
@@ -115,7 +116,7 @@ def test_crop_ensemble(ratio, x):
 
     ours = CropEnsemble()
     assert ours(x).shape == theirs().shape
-    ratio(lambda: ours(x), theirs, limit=2.0, rounds=5)
+    ratio(lambda: ours(x), theirs, limit=1.0, rounds=5)
 
 
 def test_resize_pad(ratio, x):
@@ -130,12 +131,12 @@ def test_resize_pad(ratio, x):
 
     ours = ResizePad()
     assert ours(x).shape == loop(x, frame).shape
-    ratio(lambda: ours(x), lambda: loop(x, frame), limit=2.2)
+    ratio(lambda: ours(x), lambda: loop(x, frame), limit=1.0)
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "gaussian"])
 def test_random_noise(ratio, x, distribution):
-    # other random numbers, hence no equal result. A stream per image has its price
+    # other random numbers, hence no equal result
     rng, ours = np.random.default_rng(0), RandomNoise(distribution=distribution)
 
     def noisy(array):
@@ -145,7 +146,7 @@ def test_random_noise(ratio, x, distribution):
 
     theirs = loop(x, noisy)
     assert float((ours(x) - x).std()) == pytest.approx(float((theirs - x).std()), rel=0.05)
-    ratio(lambda: ours(x), lambda: loop(x, noisy), limit=4.0)
+    ratio(lambda: ours(x), lambda: loop(x, noisy), limit=1.0)
 
 
 def test_pca(ratio):

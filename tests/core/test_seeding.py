@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from foolbench.core import Draws
+from foolbench.core import Draws, seeding
 from foolbench.core.seeding import as_draws, derive_key
 from scipy import stats
 
@@ -134,3 +134,36 @@ def test_as_draws_takes_what_a_caller_has():
     first, second = (as_draws(generators[0], 2, cpu).keys for _ in range(2))
     assert not torch.equal(first, second), "a second call with one generator must draw anew"
     assert torch.equal(as_draws(generators[1], 2, cpu).keys, first)
+
+
+def test_numbers_are_pinned():
+    # a change here changes every published number
+    draws = Draws.of("pinned", samples=[0, 7])
+    assert draws.bits((2,)).tolist() == [
+        [-2696170372709290685, 8324052292442893877],
+        [5600522089670441102, -6845788297083965195],
+    ]
+    assert draws.uniform((2,)).tolist() == [
+        [0.33824408054351807, 0.9231032133102417],
+        [0.20591652393341064, 0.24881839752197266],
+    ]
+    assert draws.uniform((2,), -1, 3).tolist() == [
+        [-0.5289745330810547, 2.7980053424835205],
+        [1.2684800624847412, -0.7402186393737793],
+    ]
+    normal = [[-0.4616064727306366, 0.3307487666606903], [-0.505338728427887, -0.5362008213996887]]
+    torch.testing.assert_close(draws.normal((2,)), torch.tensor(normal), rtol=0, atol=1e-6)  # libraries' logarithms
+    assert draws.integers(1000, (3,)).tolist() == [[649, 422, 258], [407, 522, 567]]
+    assert draws.signs((4,)).tolist() == [[-1, -1, 1, 1], [1, 1, 1, 1]]
+    assert draws.fork("x").bits().tolist() == [-8321500955178519930, -1856130977976098104]
+
+
+@pytest.mark.parametrize("count", [1000, seeding._AT_A_TIME - 1, 2 * seeding._AT_A_TIME + 5])
+def test_long_and_many_streams_are_as_one_number_at_a_time(count):
+    # more numbers than are worked on at a time, across streams and along them
+    draws = Draws.of("long", samples=range(70 if count == 1000 else 2))
+    bits = draws.bits((count,))
+    for place in (0, count // 2, count - 1):
+        single = draws[:]
+        single._position = place
+        assert torch.equal(single.bits(), bits[:, place])

@@ -1,0 +1,54 @@
+"""Where OpenCV does the work, on the CPU and without a gradient, it gives what the transforms written in torch give."""
+
+import pytest
+import torch
+from foolbench.core import Draws
+from foolbench.defenses import (
+    BilateralSmoothing,
+    CropEnsemble,
+    Downsampling,
+    GaussianSmoothing,
+    ResizePad,
+    TenCrop,
+    TotalVariation,
+)
+from foolbench.defenses._opencv import suits
+
+ALL = [
+    BilateralSmoothing(),
+    BilateralSmoothing(sigma_color=0.01),  # always in torch
+    CropEnsemble(crops=3),
+    Downsampling(),
+    Downsampling(keep=40, restore=False),
+    GaussianSmoothing(sigma=1.7),
+    ResizePad(),
+    ResizePad(min_scale=0.4, value=0.0),
+    TenCrop(),
+    TenCrop(fraction=0.33),
+]
+
+
+@pytest.mark.parametrize("defense", ALL, ids=repr)
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 33, 40), (3, 128, 97), (2, 20, 150)])
+def test_with_and_without_gradient(photos, defense, channels, height, width):
+    x = photos(2, channels, height, width)
+    plain = defense.transform(x.clone().requires_grad_(), rng=Draws.of(0, samples=range(2)))
+    assert plain.requires_grad
+    found = defense.transform(x, rng=Draws.of(0, samples=range(2)))
+    torch.testing.assert_close(found, plain.detach(), rtol=0, atol=3e-5)  # 1e-5 pixels in grid_sample
+
+
+def test_the_filling_of_dropped_pixels(photos):
+    x = photos(2, 3, 33, 40)
+    plain = TotalVariation().surrogate(x.clone().requires_grad_(), rng=Draws.of(0, samples=range(2)))
+    found = TotalVariation().surrogate(x, rng=Draws.of(0, samples=range(2)))
+    torch.testing.assert_close(found, plain.detach(), rtol=0, atol=1e-5)
+
+
+def test_what_it_suits():
+    x = torch.rand(1, 3, 8, 8)
+    assert suits(x)
+    assert not suits(x.double())
+    assert not suits(x.requires_grad_())
+    with torch.no_grad():
+        assert suits(x)
