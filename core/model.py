@@ -160,7 +160,7 @@ class Model:
 
     def logits(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
         """The same without the checks: for the inner loop of an attack, whose iterates are images by construction."""
-        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams)], x, rng)
+        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams)], rng)
         return outputs
 
     def predict(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
@@ -177,7 +177,7 @@ class Model:
             raise ConfigError(f"{self.name} names no feature layers; give Model(..., features=(...)).")
         check_layout(x, self.shape)
         images = x.clamp(0, 1) if self.transforms else x  # a transform is promised images
-        return self._expect(lambda streams: self._activations(images, streams), x, rng)
+        return self._expect(lambda streams: self._activations(images, streams), rng)
 
     def stages(self, x: Tensor, rng: Draws) -> Iterator[Tensor]:
         """What each transform in turn makes of the images; views of one image lie together, (N * V, C, H, W)."""
@@ -211,7 +211,7 @@ class Model:
         self._count_backward(found[self.feature_names[-1]], len(prepared))
         return [found[name] for name in self.feature_names]
 
-    def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], x: Tensor, rng: Draws | None) -> list[Tensor]:
+    def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], rng: Draws | None) -> list[Tensor]:
         """One evaluation, with the gradient of several where the system is randomized and a gradient is wanted."""
         found = evaluate(rng)
         if self.draws == 1 or rng is None or not (self.randomized and found[0].requires_grad):

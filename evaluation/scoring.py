@@ -36,7 +36,7 @@ class System:
     seed: int
     draws: int
     flags: set[str] = field(default_factory=set)
-    _clean: dict[int, list[Tensor]] = field(default_factory=dict)
+    _known: dict[tuple[int, str], list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.model.randomized:
@@ -51,11 +51,16 @@ class System:
         return found
 
     def clean(self, shard: Shard) -> list[Tensor]:
-        if shard.samples.start not in self._clean:
-            if not self._clean:
-                self._inspect(shard)
-            self._clean[shard.samples.start] = self.predictions(shard.x, shard.samples, "clean")
-        return self._clean[shard.samples.start]
+        if not self._known:
+            self._inspect(shard)
+        return self._unperturbed(shard, "clean")
+
+    def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
+        """Kept for the next attack."""
+        key = shard.samples.start, purpose
+        if key not in self._known:
+            self._known[key] = self.predictions(shard.x, shard.samples, purpose)
+        return self._known[key]
 
     def _inspect(self, shard: Shard) -> None:
         """What must be known before the first score: that the system keeps its promises, and what makes it doubtful."""
@@ -86,7 +91,7 @@ class System:
         """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""
         clean = self.clean(shard)
         perturbed = self.predictions(x_adv, shard.samples, purpose)
-        again = self.predictions(shard.x, shard.samples, "floor") if self.model.randomized else clean
+        again = self._unperturbed(shard, "floor") if self.model.randomized else clean
         linf, l2 = size(x_adv - shard.x, "linf").tolist(), size(x_adv - shard.x, "l2").tolist()
         share = Costs(*(cost / len(shard.samples) for cost in costs))
         scores = []

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...core.model import Model
 from ...core.seeding import Draws
+from .._gradient import check_differentiable
 
 Energy = Callable[[Tensor], Tensor]
 """The activations of one layer, of the whole batch, to one number >= 0."""
@@ -47,6 +48,7 @@ class FeatureAscent:
         batch_size: int = 1,
         energy: Energy = half_squared_norm,
     ) -> None:
+        check_differentiable(model)
         self._model, self._pool, self._batch_size, self._energy = model, pool, batch_size, energy
         self._rows, self._steps = rng.fork("batches"), 0
         start = rng.fork("start").uniform(pool.shape[1:], -eps, eps)[0]
@@ -82,7 +84,9 @@ class FeatureAscent:
             self.delta.div_(2)
 
     def _descent_direction(self) -> Tensor:
-        features = self._model.features(self._batch() + self.delta)
+        batch = self._batch()
+        draws = self._rows.fork(f"draws {self._steps}").split(len(batch))
+        features = self._model.features(batch + self.delta, rng=draws)
         energies = torch.stack([self._energy(activations) for activations in features])
         loss = -energies.clamp_min(1e-30).log().sum()  # a dead layer has no energy, and no say
         return torch.autograd.grad(loss, self.delta)[0]

@@ -4,13 +4,16 @@ import torch
 from torch import Tensor
 
 from ...core.model import Model
+from ...core.seeding import Draws
 
 CHUNK = 128
 
 
 def predictions(model: Model, images: Tensor, delta: Tensor | float = 0.0) -> Tensor:
-    """What the model makes of `images` (N, C, H, W) under one perturbation."""
-    return torch.cat([model.predict((chunk + delta).clamp(0, 1)) for chunk in images.split(CHUNK)])
+    """What the model makes of `images` (N, C, H, W) under one perturbation; the same draws for each perturbation."""
+    draws = Draws.of("validation", samples=range(len(images)), device=images.device)
+    rows = torch.arange(len(images), device=images.device).split(CHUNK)
+    return torch.cat([model.predict((images[some] + delta).clamp(0, 1), rng=draws[some]) for some in rows])
 
 
 class BestSoFar:

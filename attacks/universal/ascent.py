@@ -69,7 +69,8 @@ class UniversalPGD(UniversalAttack):
             delta, done = state["delta"], int(state["iteration"])
         for iteration in range(done + 1, self.max_iterations + 1):
             batch = rows.fork(iteration).integers(len(images), (min(self.batch_size, len(images)),))[0]
-            gradient = self._gradient(model, delta, images[batch], labels[batch])
+            draws = rows.fork(f"draws {iteration}").split(len(batch))
+            gradient = self._gradient(model, delta, images[batch], labels[batch], draws)
             delta = project(delta + length * steepest(gradient, self.norm), self.norm, self.eps)
             if iteration % self.validate_every == 0 or iteration == self.max_iterations:
                 best.offer(delta[0])
@@ -86,10 +87,10 @@ class UniversalPGD(UniversalAttack):
             raise ConfigError(f"Expected target in 0..{class_count(model) - 1} or none, got {self.target}.")
         return torch.full((len(images),), self.target, device=images.device)
 
-    def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """That of what is ascended, with respect to `delta` (1, C, H, W)."""
         delta = delta.detach().requires_grad_()
-        losses = model.task.loss(model.logits((x + delta).clamp(0, 1)), y)
+        losses = model.task.loss(model.logits((x + delta).clamp(0, 1), rng=rng), y)
         objective = losses.clamp_max(self.clamp) if self.target is None else -losses
         (gradient,) = torch.autograd.grad(objective.sum(), delta)
         check_finite(model, gradient)

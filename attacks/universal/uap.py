@@ -68,7 +68,8 @@ class UAP(UniversalAttack):
         for index in range(done + 1, self.passes + 1):
             order = rng.fork(index).uniform((len(images),))[0].argsort()
             for rows in order.split(self.batch_size):
-                delta = self._update(model, delta, images[rows], labels[rows])
+                draws = rng.fork(f"draws {index}").split(len(images))[rows]
+                delta = self._update(model, delta, images[rows], labels[rows], draws)
             best.offer(delta)
             data.progress(index, self.passes, best.rate)
             data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
@@ -79,11 +80,10 @@ class UAP(UniversalAttack):
     def _nearest_boundary(self) -> DeepFool:
         return DeepFool(classes=self.classes, overshoot=self.overshoot, steps=self.steps)
 
-    def _update(self, model: Model, delta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    def _update(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """`delta` after a batch; an image that it fools already adds nothing."""
         start = (x + delta).clamp(0, 1)
-        unused = Draws.of(samples=range(len(x)), device=x.device)
-        changes = self._nearest_boundary().minimize(model, start, y, rng=unused) - start
+        changes = self._nearest_boundary().minimize(model, start, y, rng=rng) - start
         found = int((changes != 0).flatten(1).any(dim=1).sum())
         if not found:
             return delta

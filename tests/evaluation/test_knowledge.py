@@ -135,6 +135,17 @@ def test_universal_attacks_are_crafted_through_the_defense_too(execute, tmp_path
     assert names == ["digits-convnet-gd-uap-none", "digits-convnet-gd-uap-none-jpeg"]
 
 
+def test_universal_attacks_are_crafted_through_random_defenses(execute):
+    attacks = [
+        "{name='gd-uap', max_iterations=20}",
+        "{name='universal-pgd', max_iterations=20}",
+        "{name='uap', passes=1}",
+    ]
+    noise = "defenses=[{name='random-noise'}]"
+    table = execute("out", BOTH, f"attacks=[{', '.join(attacks)}]", noise, "draws=2", "eot_draws=2", "samples=8")
+    assert set(table.status) == {"ok"}, table.error.tolist()
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeanPull(LearnedTransform):
     """Part of the way to the mean of the training images."""

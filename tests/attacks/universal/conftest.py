@@ -36,7 +36,7 @@ def crafting(load_training=forbidden, **facts) -> CraftingData:
 def spy_on_inputs(model: Model) -> list[torch.Tensor]:
     """What the network is shown from now on; without prior and mean that is the perturbation of each iteration."""
     seen, features = [], model.features
-    model.features = lambda x: (seen.append(x.detach().clone()), features(x))[1]
+    model.features = lambda x, rng=None: (seen.append(x.detach().clone()), features(x, rng=rng))[1]
     return seen
 
 

@@ -35,8 +35,8 @@ def updates(monkeypatch):
     """The perturbation before and after each update, and the images it was for."""
     seen, update = [], UAP._update
 
-    def spy(self, model, delta, x, y):
-        after = update(self, model, delta, x, y)
+    def spy(self, model, delta, x, y, rng):
+        after = update(self, model, delta, x, y, rng)
         seen.append((delta, after, x, y))
         return after
 
@@ -69,9 +69,14 @@ def test_stays_within_the_bound_and_learns_from_the_unfooled_only(digits_model, 
     for before, after, x, y in list(updates):  # what is called below is recorded as well
         assert size(after[None], norm)[0] <= attack.eps * (1 + 1e-6)
         saturated |= bool(size(after[None], norm)[0] > attack.eps * (1 - 1e-6))
+        draws = Draws.of(0, samples=range(len(x)))
         resisting = digits_model.predict((x + before).clamp(0, 1)) == y
         assert torch.equal(before, after) != bool(resisting.any())
-        left_out = attack._update(digits_model, before, x[resisting], y[resisting]) if resisting.any() else before
+        left_out = (
+            attack._update(digits_model, before, x[resisting], y[resisting], draws[resisting])
+            if resisting.any()
+            else before
+        )
         torch.testing.assert_close(after, left_out, rtol=0, atol=1e-5)
     assert saturated
 
