@@ -1,5 +1,6 @@
 """The defenses, one concept a file."""
 
+from .autoencoder import Autoencoder as Autoencoder
 from .bilateral import BilateralSmoothing as BilateralSmoothing
 from .bit_depth import BitDepth as BitDepth
 from .compose import Compose as Compose
@@ -13,6 +14,7 @@ from .jpeg import JPEG as JPEG
 from .median import MedianSmoothing as MedianSmoothing
 from .noise import RandomNoise as RandomNoise
 from .pca import PCA as PCA
+from .prn import PRN as PRN
 from .quilting import Quilting as Quilting
 from .resize_pad import ResizePad as ResizePad
 from .total_variation import TotalVariation as TotalVariation
