@@ -39,7 +39,6 @@ class Quilting(LearnedTransform):
     patches: int = 100_000
 
     differentiable: ClassVar[bool] = False
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -50,6 +49,10 @@ class Quilting(LearnedTransform):
             raise ConfigError(f"Expected neighbours >= 1, got {self.neighbours}.")
         if self.patches < 1:
             raise ConfigError(f"Expected patches >= 1, got {self.patches}.")
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (it depends on `neighbours`)
+        return self.neighbours > 1
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """The bank, `patches` (M, C, size, size): distinct windows of the images, all of them where there are fewer."""

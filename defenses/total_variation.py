@@ -46,7 +46,6 @@ class TotalVariation(InputTransform):
     iterations: int = 30
 
     differentiable: ClassVar[bool] = False
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.drop < 1:
@@ -55,6 +54,10 @@ class TotalVariation(InputTransform):
             raise ConfigError(f"Expected weight > 0, got {self.weight}.")
         if self.iterations < 1:
             raise ConfigError(f"Expected iterations >= 1, got {self.iterations}.")
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (it depends on `drop`)
+        return self.drop > 0
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         kept = self._kept(x, rng).expand_as(x)

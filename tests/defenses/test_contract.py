@@ -4,7 +4,7 @@ import foolbench.defenses  # noqa: F401 (registers)
 import pytest
 import torch
 from foolbench.core import ConfigError, Defense, UnknownNameError, defenses
-from foolbench.evaluation.conformance import model, prepared, streams
+from foolbench.evaluation.conformance import check, model, prepared, streams
 
 KEEPS_GREY = ["bilateral", "crop-ensemble", "downsampling", "gaussian", "jpeg", "median", "ten-crop", "tv"]
 QUICK = {"compose": {"steps": [{"name": "median"}, {"name": "jpeg"}]}}
@@ -67,3 +67,11 @@ def test_bad_parameters(name, key, value):
 def test_unknown_parameters(name):
     with pytest.raises(UnknownNameError, match=f"parameter of defense {name}"):
         defenses.create(name, {"magic": 1})
+
+
+def test_what_draws_nothing_is_not_randomized():
+    for name, still in (("tv", {"drop": 0.0}), ("quilting", {"neighbours": 1})):
+        assert defenses.create(name, {}).randomized
+        assert not defenses.create(name, still).randomized
+        kept = check(prepared(defenses.create(name, still)))
+        assert kept["randomness_is_declared"] is None
