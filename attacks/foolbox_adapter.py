@@ -94,6 +94,10 @@ class _FoolboxAttack(Attack, ABC):
         with _seeded(rng, x.device):
             return self._make().run(net, x.contiguous(), criterion(y), **more)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickling: the class is made, not found in a module."""
+        return _rebuilt, (type(self).__name__, vars(self))
+
 
 class _Budget(_FoolboxAttack):
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
@@ -169,6 +173,10 @@ def _foolbox() -> Any:
         raise ConfigError(
             f"The attacks foolbox:NAME need foolbox, but {error}: pip install 'foolbench[foolbox]'."
         ) from None
+
+
+def _rebuilt(name: str, parameters: dict[str, Any]) -> Attack:
+    return make_class(name)(**parameters)
 
 
 @cache

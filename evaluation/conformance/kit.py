@@ -44,6 +44,8 @@ def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
         found = defenses[subject]
     elif subject in attacks or subject.partition(":")[0] in attacks.families:
         found = attacks[subject]
+    elif subject.endswith(".py"):
+        raise ConfigError(f"Expected {subject}:Class, the class as well, got the file alone.")
     else:
         raise UnknownNameError("attack or defense", subject, [*attacks, *defenses])
     return configure(found, subject, _budget(found) | dict(parameters))

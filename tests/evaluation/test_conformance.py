@@ -352,6 +352,7 @@ def test_a_class_in_a_file(foolbench, source):
     [
         (["jpg"], "Unknown attack or defense 'jpg': did you mean 'jpeg'"),
         (["{}:Lighter"], "has no class 'Lighter'"),
+        (["{}"], "the class as well"),
         (["nowhere.py:Darker"], "found none at nowhere.py"),
         (["jpeg", "--set", "quality=0"], "JPEG quality in 1..100"),
         (["jpeg", "--set", "strength=1"], "Unknown parameter"),
@@ -368,6 +369,10 @@ def test_bad_names_are_one_sentence(foolbench, source, arguments, sentence):
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(UnknownNameError, match="pgd"):
         named("pdg", {})
+
+
+def test_attacks_of_foolbox_survive_pickling():
+    assert check(named("foolbox:LinfPGD", {"steps": 3}))["configuration_survives_pickling"] is None
 
 
 def test_an_input_error_is_a_refusal():
