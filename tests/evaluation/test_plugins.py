@@ -1,6 +1,7 @@
 """A file of the user's own adds names, and is blamed by name where it cannot be imported."""
 
 import csv
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -59,6 +60,8 @@ def test_its_run_can_be_reported(foolbench, recipe_file, plugin, tmp_path, monke
         defenses = REGISTRIES["defenses"]
         run.setattr(defenses, "_classes", dict(defenses._classes))
         foolbench("run", recipe_file, "--plugin", plugin, "--out", out, "--device", "cpu", *MINE)
+    (name,) = [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(plugin)]
+    monkeypatch.delitem(sys.modules, name)  # as in another process
     code, _, err = foolbench("report", out, "--plugin", plugin)
     assert (code, err) == (0, "")
 
