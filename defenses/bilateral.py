@@ -13,7 +13,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import suits
+from ._opencv import suits, with_gradient
 from ._window import check_reach
 
 STEEP = 0.05  # for a smaller sigma_color, OpenCV's table of weights is too coarse
@@ -49,7 +49,10 @@ class BilateralSmoothing(InputTransform):
         radius = self.size // 2
         check_reach(self, radius, x)
         if suits(x) and x.shape[1] in (1, 3) and self.sigma_color >= STEEP:
-            return self._by_opencv(x)
+            return with_gradient(self._by_opencv(x), lambda: self._in_torch(x, radius), x)
+        return self._in_torch(x, radius)
+
+    def _in_torch(self, x: Tensor, radius: int) -> Tensor:
         height, width = x.shape[2:]
         padded = F.pad(x, (radius,) * 4, mode="reflect")
         total, weights = x.clone(), torch.ones_like(x[:, :1])

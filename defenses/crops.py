@@ -11,7 +11,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import suits
+from ._opencv import suits, with_gradient
 from ._resampling import read
 
 
@@ -73,7 +73,11 @@ class TenCrop(InputTransform):
 def _enlarged(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
     """Crops of one `size` from (N, V) places of every image, (N, V, C, H, W)."""
     if suits(x):
-        return _by_opencv(x, tops, lefts, size)
+        return with_gradient(_by_opencv(x, tops, lefts, size), lambda: _in_torch(x, tops, lefts, size), x)
+    return _in_torch(x, tops, lefts, size)
+
+
+def _in_torch(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
     rows, columns = _places(tops, size[0], x.shape[2]), _places(lefts, size[1], x.shape[3])
     return read(x, rows, columns).clamp(0, 1)
 

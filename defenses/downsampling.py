@@ -13,7 +13,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import filter_planes, suits
+from ._opencv import filter_planes, suits, with_gradient
 
 LARGE = 128  # pixels a side: from here on, the products of matrices take longer than OpenCV
 
@@ -46,7 +46,10 @@ class Downsampling(InputTransform):
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         if self.interpolation == "area" and max(x.shape[2:]) >= LARGE and suits(x):
-            return self._by_opencv(x)
+            return with_gradient(self._by_opencv(x), lambda: self._in_torch(x), x)
+        return self._in_torch(x)
+
+    def _in_torch(self, x: Tensor) -> Tensor:
         down, across = (self._matrix(side, like=x) for side in x.shape[2:])
         return (down @ (x @ across.T)).clamp(0, 1)
 

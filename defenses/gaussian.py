@@ -14,7 +14,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import filter_planes, suits
+from ._opencv import filter_planes, suits, with_gradient
 from ._window import check_reach
 
 
@@ -36,15 +36,20 @@ class GaussianSmoothing(InputTransform):
         radius = math.ceil(3 * self.sigma)
         check_reach(self, radius, x)
         if suits(x):
-            return self._by_opencv(x, 2 * radius + 1)
+            return with_gradient(self._by_opencv(x, radius), lambda: self._in_torch(x, radius), x)
+        return self._in_torch(x, radius)
+
+    def _in_torch(self, x: Tensor, radius: int) -> Tensor:
         distances = torch.arange(-radius, radius + 1, dtype=torch.float64, device=x.device)
         kernel = torch.softmax(-0.5 * (distances / self.sigma) ** 2, dim=0).to(x.dtype)
         down, across = (_matrix(kernel, side) for side in x.shape[2:])
         return (down.T @ (x @ across)).clamp(0, 1)  # the kernel sums to 1 only up to rounding
 
-    def _by_opencv(self, x: Tensor, size: int) -> Tensor:
+    def _by_opencv(self, x: Tensor, radius: int) -> Tensor:
+        size = (2 * radius + 1, 2 * radius + 1)
+
         def blur(plane: np.ndarray, out: np.ndarray) -> None:
-            cv2.GaussianBlur(plane, (size, size), self.sigma, dst=out)
+            cv2.GaussianBlur(plane, size, self.sigma, dst=out)
 
         return filter_planes(x, x.shape[2:], blur).clamp_(0, 1)
 

@@ -12,7 +12,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import suits
+from ._opencv import suits, with_gradient
 from ._resampling import read
 
 
@@ -43,7 +43,10 @@ class ResizePad(InputTransform):
         size = rng.uniform()
         down, right = (self._extent(side, size, rng.uniform()) for side in x.shape[2:])
         if suits(x):
-            return self._by_opencv(x, down, right)
+            return with_gradient(self._by_opencv(x, down, right), lambda: self._in_torch(x, down, right), x)
+        return self._in_torch(x, down, right)
+
+    def _in_torch(self, x: Tensor, down: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
         rows, in_rows = _places(x.shape[2], *down)
         columns, in_columns = _places(x.shape[3], *right)
         small = read(x, rows[:, None], columns[:, None])[:, 0]

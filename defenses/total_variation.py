@@ -17,7 +17,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import filter_planes, suits
+from ._opencv import filter_planes, suits, wants_gradient
 
 _STEP = 0.25  # of the image; that of the dual variables is 1 / (8 _STEP), 8 bounding the squared norm of the gradient
 _WINDOW = 5  # pixels, from which dropped ones are filled at the start
@@ -116,7 +116,7 @@ def _filled(x: Tensor, kept: Tensor) -> Tensor:
 
 def _window_mean(values: Tensor) -> Tensor:
     """Zero beyond the border."""
-    if not suits(values):
+    if not suits(values) or wants_gradient(values):
         return F.avg_pool2d(values, _WINDOW, stride=1, padding=_WINDOW // 2)
     size, border = (_WINDOW, _WINDOW), cv2.BORDER_CONSTANT
     return filter_planes(values, values.shape[2:], lambda plane, out: cv2.blur(plane, size, dst=out, borderType=border))

@@ -1,4 +1,6 @@
-"""Where OpenCV does the work, on the CPU and without a gradient, it gives what the transforms written in torch give."""
+"""Where OpenCV does the work, on the CPU, it gives what the transforms written in torch give, and their gradient."""
+
+import sys
 
 import pytest
 import torch
@@ -32,10 +34,26 @@ ALL = [
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 33, 40), (3, 128, 97), (2, 20, 150)])
 def test_with_and_without_gradient(photos, defense, channels, height, width):
     x = photos(2, channels, height, width)
-    plain = defense.transform(x.clone().requires_grad_(), rng=Draws.of(0, samples=range(2)))
-    assert plain.requires_grad
+    traced = defense.transform(x.clone().requires_grad_(), rng=Draws.of(0, samples=range(2)))
+    assert traced.requires_grad
     found = defense.transform(x, rng=Draws.of(0, samples=range(2)))
-    torch.testing.assert_close(found, plain.detach(), rtol=0, atol=3e-5)  # 1e-5 pixels in grid_sample
+    assert torch.equal(found, traced.detach())
+
+
+@pytest.mark.parametrize("defense", ALL, ids=repr)
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 33, 40), (3, 128, 97), (2, 20, 150)])
+def test_value_and_gradient_are_those_of_torch(photos, monkeypatch, defense, channels, height, width):
+    def value_and_gradient():
+        x = photos(2, channels, height, width).requires_grad_()
+        after = defense.transform(x, rng=Draws.of(0, samples=range(2)))
+        return after.detach(), torch.autograd.grad(after.square().sum(), x)[0]
+
+    found, slope = value_and_gradient()
+    module = sys.modules[type(defense).__module__]
+    monkeypatch.setattr(module, "suits", lambda x: False)
+    expected, expected_slope = value_and_gradient()
+    torch.testing.assert_close(found, expected, rtol=0, atol=3e-5)  # 1e-5 pixels in grid_sample
+    torch.testing.assert_close(slope, expected_slope, rtol=1e-3, atol=1e-3)
 
 
 def test_the_filling_of_dropped_pixels(photos):
@@ -49,6 +67,4 @@ def test_what_it_suits():
     x = torch.rand(1, 3, 8, 8)
     assert suits(x)
     assert not suits(x.double())
-    assert not suits(x.requires_grad_())
-    with torch.no_grad():
-        assert suits(x)
+    assert not suits(x.to("meta"))
