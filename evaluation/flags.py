@@ -54,11 +54,16 @@ def gradient_flags(model: Model, x: Tensor, rng: Draws) -> set[str]:
 
 @dataclass
 class Finding:
-    """One finished row of one model, metric and system with one knowledge; `scores` has a row per image."""
+    """One finished row of one model, metric and system with one knowledge; `scores` has a row per image.
+
+    `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
+    defense, little can be asked: a single step often transfers better than many.
+    """
 
     attack: Attack | UniversalAttack
     scores: pd.DataFrame
     gfr_high: float
+    direct: bool
     flags: set[str] = field(default_factory=set)
 
 
@@ -76,19 +81,18 @@ def compare(findings: Sequence[Finding]) -> None:
             better.flags |= found
             worse.flags |= found
     for finding in findings:
-        attack = finding.attack
-        follows = isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
-        if follows and attack.norm == "linf" and attack.eps >= ANY_EPS and finding.gfr_high < ALMOST_ALL:
+        huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
+        if huge and _should_win(finding) and finding.gfr_high < ALMOST_ALL:
             finding.flags.add(RESISTS_ANY_EPS)
 
 
 def _one_step_wins(better: Finding, worse: Finding) -> bool:
-    return better.attack.one_step and _iterative(worse.attack) and better.attack.threat == worse.attack.threat
+    return better.attack.one_step and _should_win(worse) and better.attack.threat == worse.attack.threat
 
 
 def _black_box_wins(better: Finding, worse: Finding) -> bool:
     asks_little = isinstance(better.attack, Attack) and better.attack.access in ("none", "decision", "score")
-    return asks_little and _iterative(worse.attack) and better.attack.threat == worse.attack.threat
+    return asks_little and _should_win(worse) and better.attack.threat == worse.attack.threat
 
 
 def _falls_with_eps(better: Finding, worse: Finding) -> bool:
@@ -104,8 +108,10 @@ _PAIRS: dict[str, Suspicion] = {
 }
 
 
-def _iterative(attack: Attack | UniversalAttack) -> bool:
-    return isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
+def _should_win(finding: Finding) -> bool:
+    """An iterated attack that follows the gradient of what it is scored on."""
+    attack = finding.attack
+    return finding.direct and isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
 
 
 def _without_eps(attack: Attack | UniversalAttack) -> dict[str, object]:

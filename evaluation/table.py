@@ -181,15 +181,15 @@ class ModelTable:
         for same in _by_system(self._cells):
             finished = {cell.key(self._identity): (cell, self._costed_scores(cell)) for cell in same}
             findings = {
-                key: Finding(
-                    cell.job.attack, scores, 100 * estimate(scores.gfr, proportion=self._metric.proportion).high
-                )
-                for key, (cell, scores) in finished.items()
-                if scores is not None
+                key: self._finding(cell, scores) for key, (cell, scores) in finished.items() if scores is not None
             }
             compare(list(findings.values()))
             suspicions |= {key: finding.flags for key, finding in findings.items()}
         return suspicions
+
+    def _finding(self, cell: Cell, scores: pd.DataFrame) -> Finding:
+        high = 100 * estimate(scores.gfr, proportion=self._metric.proportion).high
+        return Finding(cell.job.attack, scores, high, direct=cell.job.through == cell.defense)
 
     def _flags(self, cell: Cell) -> set[str]:
         key = cell.key(self._identity)

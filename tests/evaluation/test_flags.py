@@ -10,10 +10,10 @@ from foolbench.evaluation.stats import larger
 EPS = 8 / 255
 
 
-def finding(attack, fooled, count=200):
+def finding(attack, fooled, count=200, direct=True):
     gfr = np.zeros(count)
     gfr[: round(fooled * count)] = 1
-    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3)
+    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3, direct)
 
 
 def flags(*findings):
@@ -56,6 +56,11 @@ def test_a_smaller_budget_fools_more():
 )
 def test_what_cannot_be_compared_is_not(pair):
     assert flags(finding(pair[0], 0.9), finding(pair[1], 0.3)) == [set(), set()]
+
+
+def test_an_attack_that_did_not_see_the_system_need_not_win():
+    pair = [finding(FGSM(eps=0.5), 0.6, direct=False), finding(PGD(eps=0.5), 0.5, direct=False)]
+    assert flags(*pair) == [set(), set()]
 
 
 def test_chance_is_no_sign():
