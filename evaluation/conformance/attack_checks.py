@@ -1,7 +1,6 @@
 """What an attack promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
 
 import copy
-import pickle
 
 import torch
 from torch import Tensor
@@ -11,31 +10,21 @@ from ...core.errors import BudgetError, FoolbenchError
 from ...core.model import Model
 from ...core.norms import size
 from ...core.seeding import Draws
-from .checks import Check, extremes, global_random_states, hold, images, model, streams
+from .checks import (
+    Check,
+    configuration_survives_pickling,
+    describes_itself,
+    extremes,
+    global_random_states,
+    hold,
+    images,
+    model,
+    streams,
+)
 
 CLOSE = 1e-3  # between an image alone and in a batch: rounding grows over the steps of an attack
 ROUNDING = 1e-5
 SHAPE = (3, 10, 12)  # small: an attack takes its steps many times over
-
-
-def describes_itself(attack: Attack | UniversalAttack) -> None:
-    """The first line of its docstring says what it does."""
-    doc = (type(attack).__doc__ or "").strip()
-    own = doc and not doc.startswith(f"{type(attack).__name__}(")  # a dataclass without one gets its signature
-    hold(bool(own), f"{type(attack).__name__} has no docstring; say in one sentence what it does.")
-
-
-def configuration_survives_pickling(attack: Attack | UniversalAttack) -> None:
-    """Pickled and unpickled it is equal and has the same repr, which is its identity in the ledger."""
-    try:
-        again = pickle.loads(pickle.dumps(attack))
-    except Exception as error:  # noqa: BLE001 (whatever pickling raises is what was seen)
-        hold(
-            False, f"Pickling it raised {error!r}; keep only plain values in its fields, at the top level of a module."
-        )
-        return
-    hold(again == attack, f"Unpickled it is {again!r}, not {attack!r}; make it a frozen dataclass.")
-    hold(" at 0x" not in repr(attack), f"Its repr {attack!r} names a place in memory; make every field a plain value.")
 
 
 def budget_is_kept(attack: Attack | UniversalAttack) -> None:

@@ -1,5 +1,6 @@
 """What a check is, and what they share: small models, images at the edges, and the global random states."""
 
+import pickle
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...core.defense import FittedTransform
 from ...core.model import Model
 from ...core.seeding import Draws
 from ...tasks.recognition import Recognition
@@ -41,6 +43,33 @@ class Check(Generic[T]):
 def hold(kept: bool | Tensor, sentence: str) -> None:
     if not kept:
         raise BrokenPromiseError(sentence)
+
+
+def describes_itself(subject: object) -> None:
+    """The first line of its docstring says what it does."""
+    cls = type(_configuration(subject))
+    doc = (cls.__doc__ or "").strip()
+    own = doc and not doc.startswith(f"{cls.__name__}(")  # a dataclass without one gets its signature
+    hold(bool(own), f"{cls.__name__} has no docstring; say in one sentence what it does.")
+
+
+def configuration_survives_pickling(subject: object) -> None:
+    """Pickled and unpickled it is equal and has the same repr, which is its identity in the ledger."""
+    subject = _configuration(subject)
+    try:
+        again = pickle.loads(pickle.dumps(subject))
+    except Exception as error:  # noqa: BLE001 (whatever pickling raises is what was seen)
+        where = "keep only plain values in its fields, at the top level of a module"
+        raise BrokenPromiseError(f"Pickling it raised {error!r}; {where}.") from None
+    hold(again == subject, f"Unpickled it is {again!r}, not {subject!r}; make it a frozen dataclass.")
+    hold(
+        " at 0x" not in repr(subject), f"Its repr {subject!r} names a place in memory; make every field a plain value."
+    )
+
+
+def _configuration(subject: object) -> object:
+    """What a user has written; a fitted transform is foolbench's own."""
+    return subject.configuration if isinstance(subject, FittedTransform) else subject
 
 
 def images(count: int = 4, shape: tuple[int, int, int] = SHAPE) -> Tensor:

@@ -1,46 +1,34 @@
 """What a defense promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
 
-import pickle
-
 import torch
 from torch import Tensor
 
-from ...core.defense import Defense, FittedTransform, InputTransform
+from ...core.defense import Defense, InputTransform
 from ...core.errors import ConfigError, FoolbenchError, InputError
 from ...core.model import Model
 from ...core.seeding import Draws
 from ...defenses.gradients import adaptive
-from .checks import SHAPE, Check, extremes, global_random_states, hold, images, model, streams
+from .checks import (
+    SHAPE,
+    Check,
+    configuration_survives_pickling,
+    describes_itself,
+    extremes,
+    global_random_states,
+    hold,
+    images,
+    model,
+    streams,
+)
 
 CLOSE = 1e-5  # between an image alone and in a batch
 
 
-def describes_itself(defense: Defense) -> None:
-    """The first line of its docstring says what it does, and it states whether it is differentiable and randomized."""
-    subject = defense.configuration if isinstance(defense, FittedTransform) else defense
-    doc = (type(subject).__doc__ or "").strip()
-    own = doc and not doc.startswith(f"{type(subject).__name__}(")  # a dataclass without one gets its signature
-    hold(bool(own), f"{type(subject).__name__} has no docstring; say in one sentence what it does.")
+def facts_are_stated(defense: Defense) -> None:
+    """It says whether it is differentiable and whether it is randomized."""
     for fact in ("differentiable", "randomized"):
-        stated = getattr(subject, fact, None)
+        stated = getattr(defense, fact, None)
         hold(isinstance(stated, bool), f"{fact} is {stated!r}; add {fact} = True or False to the class.")
-
-
-def configuration_survives_pickling(defense: Defense) -> None:
-    """Pickled and unpickled it is equal and has the same repr, which is its identity in the ledger."""
-    if isinstance(defense, FittedTransform):
-        defense = defense.configuration
-    try:
-        again = pickle.loads(pickle.dumps(defense))
-    except Exception as error:  # noqa: BLE001 (whatever pickling raises is what was seen)
-        hold(
-            False, f"Pickling it raised {error!r}; keep only plain values in its fields, at the top level of a module."
-        )
-        return
-    hold(again == defense, f"Unpickled it is {again!r}, not {defense!r}; make it a frozen dataclass.")
-    hold(
-        " at 0x" not in repr(defense), f"Its repr {defense!r} names a place in memory; make every field a plain value."
-    )
 
 
 def images_stay_images(defense: Defense) -> None:
@@ -174,6 +162,7 @@ DEFENSE_CHECKS = [
     Check(check)
     for check in (
         describes_itself,
+        facts_are_stated,
         configuration_survives_pickling,
         images_stay_images,
         other_sizes_work_or_are_refused,
