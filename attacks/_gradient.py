@@ -19,14 +19,31 @@ def loss_and_gradient(
     """Per-sample loss (N,), its gradient (N, C, H, W), and the outputs, one forward and one backward pass.
 
     The loss is the task's where none is given. The samples' losses are summed, so no image weighs on another's. Nothing
-    but `x` is differentiated. Raises GradientError where a gradient is not finite, ConfigError for a defense with none.
+    but `x` is differentiated. Of a randomized system, loss and gradient are the means over `model.draws` evaluations
+    (EOT), a pair of passes each, and the outputs those of the first. Raises GradientError where a gradient is not
+    finite, ConfigError for a defense with none.
     """
     check_differentiable(model)
-    x = x.detach().requires_grad_()
-    outputs = model.logits(x, rng=rng)
-    losses = (loss or model.task.loss)(outputs, y)
-    (gradient,) = torch.autograd.grad(losses.sum(), x)
+    first, *others = model.evaluations(rng)
+    single, x = model.through(model.transforms), x.detach().requires_grad_()
+    losses, gradient, outputs = _of_one_evaluation(single, x, y, first, loss or model.task.loss)
+    for streams in others:
+        more, ahead, _ = _of_one_evaluation(single, x, y, streams, loss or model.task.loss)
+        losses = losses + more  # not in place: a loss may be a view of the outputs
+        gradient += ahead
+    if others:
+        losses /= 1 + len(others)
+        gradient /= 1 + len(others)
     check_finite(model, gradient)
+    return losses, gradient, outputs
+
+
+def _of_one_evaluation(
+    model: Model, x: Tensor, y: Tensor, rng: Draws | None, loss: Loss
+) -> tuple[Tensor, Tensor, Tensor]:
+    outputs = model.logits(x, rng=rng)
+    losses = loss(outputs, y)
+    (gradient,) = torch.autograd.grad(losses.sum(), x)
     return losses.detach(), gradient, outputs.detach()
 
 

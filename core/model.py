@@ -116,10 +116,18 @@ class Model:
         """The same network with exactly these transforms before it; the first one sees the image.
 
         A gradient through a randomized system is the mean over `draws` evaluations (EOT); its outputs are those of one.
+        So a loss of the outputs is differentiated at that one, and its slope there taken for all of them, which is
+        exact for linear losses. `attacks._gradient.loss_and_gradient` differentiates the mean loss itself.
         """
         system = copy.copy(self)
         system.transforms, system.draws = tuple(transforms), draws
         return system
+
+    def evaluations(self, rng: Draws | None) -> list[Draws | None]:
+        """The streams of each evaluation that a gradient is the mean of: more than one for a randomized system only."""
+        if rng is None or not self.randomized:
+            return [rng]
+        return [rng, *(rng.fork(f"draw {draw}") for draw in range(1, self.draws))]
 
     @property
     def randomized(self) -> bool:
@@ -213,11 +221,11 @@ class Model:
 
     def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], rng: Draws | None) -> list[Tensor]:
         """One evaluation, with the gradient of several where the system is randomized and a gradient is wanted."""
-        found = evaluate(rng)
-        if self.draws == 1 or rng is None or not (self.randomized and found[0].requires_grad):
+        first, *others = self.evaluations(rng)
+        found = evaluate(first)
+        if not (others and found[0].requires_grad):
             return found
-        others = [evaluate(rng.fork(f"draw {draw}")) for draw in range(1, self.draws)]
-        return [_mean_gradient(*same) for same in zip(found, *others, strict=True)]
+        return [_mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
     def _prepare(self, x: Tensor, rng: Draws | None) -> Tensor:
         """What the network is fed: transformed, then normalised."""

@@ -17,7 +17,7 @@ from ...core.model import Model
 from ...core.norms import Norm, project, steepest
 from ...core.registry import register_attack
 from ...core.seeding import Draws
-from .._gradient import check_differentiable, check_finite
+from .._gradient import check_differentiable, loss_and_gradient
 from .._losses import class_count
 from ._validation import BestSoFar, predictions
 from .priors import images_to_fool
@@ -89,9 +89,12 @@ class UniversalPGD(UniversalAttack):
 
     def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """That of what is ascended, with respect to `delta` (1, C, H, W)."""
-        delta = delta.detach().requires_grad_()
-        losses = model.task.loss(model.logits((x + delta).clamp(0, 1), rng=rng), y)
-        objective = losses.clamp_max(self.clamp) if self.target is None else -losses
-        (gradient,) = torch.autograd.grad(objective.sum(), delta)
-        check_finite(model, gradient)
-        return gradient
+
+        def objective(outputs: Tensor, y: Tensor) -> Tensor:
+            losses = model.task.loss(outputs, y)
+            return losses.clamp_max(self.clamp) if self.target is None else -losses
+
+        moved = x + delta
+        images = moved.clamp(0, 1)
+        _, gradient, _ = loss_and_gradient(model, images, y, rng=rng, loss=objective)
+        return (gradient * (images == moved)).sum(dim=0, keepdim=True)  # clipped values do not follow delta

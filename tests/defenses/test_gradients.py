@@ -129,6 +129,23 @@ def test_eot_is_the_mean_over_the_draws(model, images, draws):
     torch.testing.assert_close(gradient(adaptive(Dimmed(), model, draws=draws), images), sum(several) / draws)
 
 
+def test_attacks_follow_the_gradient_of_the_mean_loss(digits_model):
+    x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y, one = digits_model.predict(x), Dimmed().defend(digits_model)
+    losses, gradients, outputs = zip(
+        *(
+            loss_and_gradient(one, x, y, rng=draws)
+            for draws in adaptive(Dimmed(), digits_model, draws=4).evaluations(streams())
+        ),
+        strict=True,
+    )
+    loss, found, seen = loss_and_gradient(adaptive(Dimmed(), digits_model, draws=4), x, y, rng=streams())
+    assert not torch.allclose(gradients[0], gradients[1])
+    torch.testing.assert_close(loss, sum(losses) / 4)
+    torch.testing.assert_close(found, sum(gradients) / 4)
+    assert torch.equal(seen, outputs[0])
+
+
 def test_eot_finds_the_expected_gradient_of_a_linear_system(model, images):
     # the factor is uniform in [0, 1): on average a half, with variance 1/12 per draw
     found = gradient(adaptive(Dimmed(), model, draws=400), images) / gradient(model, images)
