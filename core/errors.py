@@ -52,3 +52,8 @@ class WeightsError(FoolbenchError):
 
 class OutputError(FoolbenchError):
     """Results that cannot be written or read back."""
+
+
+def one_line(error: BaseException) -> str:
+    """Type and message of an error for a cell of a table, which no line break may tear."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -33,6 +33,12 @@ class Learned(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         return f"Learned({self.sha})"
 
+    def __eq__(self, other: object) -> bool:
+        return self.sha == other.sha if isinstance(other, Learned) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.sha)
+
     @cached_property
     def sha(self) -> str:
         digest = hashlib.sha256()

@@ -1,6 +1,7 @@
 """The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1."""
 
 import json
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,20 +13,22 @@ from rich.table import Table
 
 from ..core.errors import FoolbenchError
 from . import grid
-from .catalogue import catalogue
+from .catalogue import attack_page, defense_page
 from .conformance import check, named, prepared
 from .plugins import REGISTRIES, load_plugins
+from .prepare import prepare
 from .progress import Progress
 from .recipe import Recipe, load_recipe, parse_overrides, shipped_recipes
 from .report import terminal
 from .results import Results, choose_device, read_manifest
-from .run import prepare
 from .run import run as run_recipe
 from .train import train as train_entry
 from .train import train_defense
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
+if not console.is_terminal:
+    console.width = 200  # a file or a pipe has no edge at which a table must be cut
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
@@ -44,8 +47,16 @@ class Kind(StrEnum):
     recipes = "recipes"
 
 
+class Catalogued(StrEnum):
+    """What `foolbench catalogue` has a page of."""
+
+    attacks = "attacks"
+    defenses = "defenses"
+
+
 def main() -> None:
     """Entry point: turns the errors that foolbench raises on purpose into one sentence and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by which schedulers end a job: the same as Ctrl-C
     try:
         app()
     except FoolbenchError as error:
@@ -135,10 +146,11 @@ def list_names(
     console.print(table)
 
 
-@app.command("catalogue")
-def print_catalogue() -> None:
-    """Print the page of all attacks, as Markdown."""
-    print(catalogue(REGISTRIES["attacks"]), end="")
+@app.command()
+def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks or defenses")]) -> None:
+    """Print the page of all attacks or all defenses, as Markdown."""
+    page = attack_page if kind is Catalogued.attacks else defense_page
+    print(page(REGISTRIES[kind]), end="")
 
 
 @app.command("check")
@@ -147,11 +159,13 @@ def check_promises(
         str, typer.Argument(metavar="NAME|FILE.py:Class", help="An attack or a defense, by name or where it is.")
     ],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, a parameter; TOML values.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Check what an attack or a defense promises, and say which promise is not kept, what was seen, what to do."""
     load_plugins(plugin or [])
-    found = check(prepared(named(subject, parse_overrides(overrides or []))))
+    device = choose_device(device)
+    found = check(prepared(named(subject, parse_overrides(overrides or []))), device)
     for name, seen in found.items():
         verdict = "[green]kept[/]" if seen is None else "[red]BROKEN[/]"
         console.print(f"{verdict}  {name.replace('_', ' ')}", highlight=False)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.attack import Attack, UniversalAttack
+from ..core.dataset import Dataset
 from ..core.model import Model
 from ..core.seeding import Draws
 from .stats import larger
@@ -24,6 +25,8 @@ ZERO_GRADIENTS = "zero-gradients"
 """The attack has no gradient to follow at some images; the flag says at how many percent of them."""
 ONE_STEP_WINS = "one-step-beats-iterative"
 BLACK_BOX_WINS = "black-box-beats-white-box"
+TRANSFER_WINS = "transfer-beats-white-box"
+"""What was crafted on the bare model fools the defended one more often than what was crafted on that."""
 FALLS_WITH_EPS = "falls-with-eps"
 """A smaller budget fools more images."""
 RESISTS_ANY_EPS = "resists-any-eps"
@@ -31,6 +34,10 @@ RESISTS_ANY_EPS = "resists-any-eps"
 
 ANY_EPS = 0.5
 ALMOST_ALL = 95.0
+VANISHING = 1e-12
+"""The largest entry of a gradient that counts as zero: about what attacks add to a norm before they divide by it."""
+JUDGED = 64
+"""How many images a system's gradient is judged by: the first of the data set, whatever a recipe takes of them."""
 
 
 def are_probabilities(outputs: Tensor) -> bool:
@@ -41,20 +48,23 @@ def are_probabilities(outputs: Tensor) -> bool:
     return bool(torch.allclose(totals, torch.ones_like(totals), atol=1e-4))
 
 
-def gradient_flags(model: Model, x: Tensor, rng: Draws) -> set[str]:
-    """Whether an attack that follows the gradient of `model` finds one at the images `x`."""
+def gradient_flags(model: Model, dataset: Dataset, seed: int) -> set[str]:
+    """Whether an attack that follows the gradient of `model` finds one at the images of `dataset`."""
+    count = min(JUDGED, len(dataset))
+    x = dataset.load(0, count)[0].to(model.device)
+    rng = Draws.of(seed, "gradient", samples=range(count), device=x.device)
     y = model.predict(x, rng=rng)
-    point = x.clone().requires_grad_()
+    point = x.requires_grad_()
     losses = model.task.loss(model.logits(point, rng=rng), y)
     gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
-    magnitude = torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
-    share = float((magnitude == 0).float().mean())
+    magnitude = torch.zeros(count) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    share = float((magnitude <= VANISHING).float().mean())
     return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
 
 
 @dataclass
 class Finding:
-    """One finished row of one model, metric and system with one knowledge; `scores` has a row per image.
+    """One finished row of one model, metric and system; `scores` has a row per image.
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
     defense, little can be asked: a single step often transfers better than many.
@@ -87,23 +97,29 @@ def compare(findings: Sequence[Finding]) -> None:
 
 
 def _one_step_wins(better: Finding, worse: Finding) -> bool:
-    return better.attack.one_step and _should_win(worse) and better.attack.threat == worse.attack.threat
+    return better.direct and better.attack.one_step and _should_win_over(better, worse)
 
 
 def _black_box_wins(better: Finding, worse: Finding) -> bool:
     asks_little = isinstance(better.attack, Attack) and better.attack.access in ("none", "decision", "score")
-    return asks_little and _should_win(worse) and better.attack.threat == worse.attack.threat
+    return asks_little and _should_win_over(better, worse)
+
+
+def _transfer_wins(better: Finding, worse: Finding) -> bool:
+    sees_inside = better.attack.access in ("features", "gradient")
+    return not better.direct and sees_inside and _should_win_over(better, worse)
 
 
 def _falls_with_eps(better: Finding, worse: Finding) -> bool:
     if type(better.attack) is not type(worse.attack) or better.attack.eps >= worse.attack.eps:
         return False
-    return _without_eps(better.attack) == _without_eps(worse.attack)
+    return better.direct == worse.direct and _without_eps(better.attack) == _without_eps(worse.attack)
 
 
 _PAIRS: dict[str, Suspicion] = {
     ONE_STEP_WINS: _one_step_wins,
     BLACK_BOX_WINS: _black_box_wins,
+    TRANSFER_WINS: _transfer_wins,
     FALLS_WITH_EPS: _falls_with_eps,
 }
 
@@ -112,6 +128,11 @@ def _should_win(finding: Finding) -> bool:
     """An iterated attack that follows the gradient of what it is scored on."""
     attack = finding.attack
     return finding.direct and isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
+
+
+def _should_win_over(other: Finding, finding: Finding) -> bool:
+    """... and so should fool no fewer images than an attack of another kind under the same threat."""
+    return _should_win(finding) and other.attack.threat == finding.attack.threat
 
 
 def _without_eps(attack: Attack | UniversalAttack) -> dict[str, object]:

@@ -7,7 +7,8 @@ from platformdirs import user_cache_path
 
 from ..core.dataset import Dataset
 from ..core.defense import LearnedTransform, LearningData
-from ..core.errors import WeightsError
+from ..core.errors import OutputError, WeightsError
+from ..core.files import writable_folder
 from ..core.learned import Learned
 from ..core.model import Model
 from ..core.seeding import Draws
@@ -36,7 +37,9 @@ class School:
             return self.teach(part)
 
     def teach(self, part: LearnedTransform) -> Learned:
-        """Learn anew, and keep it."""
+        """Learn anew, and keep it. Raises OutputError where the cache cannot be written."""
+        path = self.path(part)
+        writable_folder(path.parent)  # asked now, not after minutes of learning
         with self.progress.step("  training images", part.training_images, "images") as step:
             images, _ = self.dataset.training(part.training_images, step.advance)
         with self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step:
@@ -47,12 +50,14 @@ class School:
             )
             rng = Draws.of(self.seed, "learning", samples=[0], device=self.model.device)
             found = Learned(part.learn(data, rng=rng))
-        found.save(self.path(part))
+        try:
+            found.save(path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
         return found
 
     def path(self, part: LearnedTransform) -> Path:
+        data = self.dataset.fingerprint, source_hash(type(self.dataset)), part.training_images
         model = self.model.sha if part.needs_model else None
-        key = digest(
-            repr(part), source_hash(type(part)), self.dataset.fingerprint, part.training_images, self.seed, model
-        )
+        key = digest(repr(part), source_hash(type(part)), data, self.seed, model)
         return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS scores (
     PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
 CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
+CREATE TABLE IF NOT EXISTS learned (system TEXT PRIMARY KEY, defense TEXT);
 CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag));
 """
 
@@ -82,6 +83,10 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.execute("INSERT OR REPLACE INTO crafting VALUES (?, ?, ?, ?)", (job, *costs))
 
+    def write_learned(self, system: str, defense: str) -> None:
+        with self._transaction() as transaction:
+            transaction.execute("INSERT OR REPLACE INTO learned VALUES (?, ?)", (system, defense))
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises OutputError where the disk is full or the file is locked."""
@@ -110,6 +115,11 @@ class Ledger:
 
     def error(self, cell: str) -> str | None:
         found = self._read("SELECT message FROM errors WHERE cell = ?", cell)
+        return found[0][0] if found else None
+
+    def learned(self, system: str) -> str | None:
+        """The defense of a system, with the hash of what it had learned, when it was first scored."""
+        found = self._read("SELECT defense FROM learned WHERE system = ?", system)
         return found[0][0] if found else None
 
     def flags(self, cell: str) -> set[str]:

@@ -47,6 +47,16 @@ class ThreatDefault(BaseModel):
     norm: Norm = "linf"
     eps: Eps
 
+    def fill(self, attack: NamedAttack) -> dict[str, Any]:
+        """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""
+        given = attack.parameters
+        norm = given.get("norm", self.norm)
+        if norm != self.norm and "eps" not in given:
+            raise ConfigError(
+                f"Expected an eps for {attack.name} in {norm}, got none: {self.eps:.6g} is the recipe's in {self.norm}."
+            )
+        return self.model_dump() | given
+
 
 class Recipe(BaseModel):
     """What to run. See `leaderboards/recipes/quickstart.toml` for one with comments.
@@ -78,7 +88,7 @@ class Recipe(BaseModel):
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
-        return [attacks.create(a.name, self.threat.model_dump() | a.parameters) for a in self.attacks]
+        return [attacks.create(a.name, self.threat.fill(a)) for a in self.attacks]
 
     def build_defenses(self) -> list[Defense]:
         return [defenses.create(d.name, d.parameters) for d in self.defenses]

@@ -82,7 +82,8 @@ def terminal(table: pd.DataFrame) -> Group:
     for title, lines in pivot(table):
         shown = Table(title=title, title_justify="left", title_style="bold")
         for column in lines[0]:
-            shown.add_column(column, justify="left" if column in ("defense", "knowledge") else "right")
+            justify = "left" if column in ("defense", "knowledge") else "right"
+            shown.add_column(column, justify=justify, overflow="fold")
         for line in lines:
             shown.add_row(*(_two_lines(value) for value in line.values()))
         parts.append(shown)

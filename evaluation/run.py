@@ -1,7 +1,7 @@
 """Run a recipe: craft, score, record; whatever is in the ledger already is not done again."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,53 +10,24 @@ from torch import Tensor
 
 from ..core.attack import CraftingData, UniversalAttack
 from ..core.dataset import Dataset
-from ..core.defense import Defense
-from ..core.errors import ConfigError, OutputError
+from ..core.errors import ConfigError, OutputError, one_line
 from ..core.model import Model
 from ..core.perturbation import Perturbation
-from ..core.registry import datasets, models
-from ..core.seeding import Draws
 from ..datasets.substitutes import substitute_images
-from ..defenses.gradients import adaptive
 from .adversarial import Crafter
-from .flags import gradient_flags
-from .grid import Cell, Identity, Job, NamedDefense, cells, identity
+from .grid import Cell, Identity, Job, cells
 from .learning import School
 from .ledger import Costs, Ledger
+from .prepare import Prepared
 from .progress import Progress, Step
 from .recipe import Recipe
-from .scoring import Shard, System
-from .table import Facts
+from .scoring import Shard
+from .systems import Systems
 
 SUBSTITUTES = 512
 """How many images, none of them of the task, a universal attack validates on."""
 TRAINING_IMAGES = 512
 """How many training images a data prior draws from."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A recipe with all that it names: `models` by name, or why one could not be loaded."""
-
-    recipe: Recipe
-    dataset: Dataset
-    models: Mapping[str, Model | Exception]
-    facts: Facts
-
-
-def prepare(recipe: Recipe) -> Prepared:
-    """Load data and models. What is known now is enough to find every cell of the run in the ledger again."""
-    dataset = datasets[recipe.dataset]()
-    loaded, identities = {}, {}
-    for name in recipe.models:
-        try:
-            model = _load(name, dataset)
-            identities[name] = identity(recipe, dataset.fingerprint, model)
-        except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
-            model = error
-            identities[name] = identity(recipe, dataset.fingerprint, None)
-        loaded[name] = model
-    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, identities=identities))
 
 
 def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
@@ -68,7 +39,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
         model = _moved(loaded, device)
         if isinstance(model, Exception):
             for cell in (cell for _, row in cells(prepared.recipe, name) for cell in row):
-                ledger.write_error(cell.key(known), _message(model))
+                ledger.write_error(cell.key(known), one_line(model))
                 progress.main.advance(prepared.recipe.samples)
             continue
         part = ModelRun(
@@ -79,19 +50,17 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
             identity=known,
             ledger=ledger,
             folder=folder,
-            school=School(prepared.dataset, model, prepared.recipe.seed, progress),
+            systems=Systems(
+                recipe=prepared.recipe,
+                dataset=prepared.dataset,
+                model=model,
+                identity=known,
+                ledger=ledger,
+                school=School(prepared.dataset, model, prepared.recipe.seed, progress),
+            ),
         )
         part.run(progress)
         model.to("cpu")  # the next one needs the room
-
-
-def _load(name: str, dataset: Dataset) -> Model:
-    model = models[name]()
-    if not isinstance(model, Model):
-        raise ConfigError(f"Expected model {name} to be a foolbench.core.Model, got {type(model).__name__}.")
-    if model.task != dataset.task:
-        raise ConfigError(f"{name} does {model.task}, but {dataset.name} asks for {dataset.task}.")
-    return model
 
 
 def _moved(model: Model | Exception, device: str) -> Model | Exception:
@@ -99,10 +68,6 @@ def _moved(model: Model | Exception, device: str) -> Model | Exception:
         return model if isinstance(model, Exception) else model.to(device)
     except RuntimeError as error:  # out of memory, say
         return error
-
-
-def _message(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())  # one line: it ends up in tables
 
 
 def _words(job: Job) -> list[str]:
@@ -131,11 +96,8 @@ class ModelRun:
     identity: Identity
     ledger: Ledger
     folder: Path
-    school: School
+    systems: Systems
     _weights: dict[str, Tensor] = field(init=False)
-    _defenses: dict[str, Defense] = field(default_factory=dict)
-    _systems: dict[str, System] = field(default_factory=dict)
-    _gradients: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._weights = {name: tensor.clone() for name, tensor in self.model.net.state_dict().items()}
@@ -159,7 +121,7 @@ class ModelRun:
             for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
                 self._check_weights(job)
-                flags = self._gradient_flags(job, crafter.model, shard)
+                flags = self.systems.gradient_flags(job.through) if job.attack.access == "gradient" else set()
                 for pending in list(waiting):
                     try:
                         self._score(pending, shard, x_adv, costs, flags, progress)
@@ -189,7 +151,7 @@ class ModelRun:
         missing = pending.samples.intersection(shard.samples)
         if missing:
             purpose = f"adversarial {pending.cell.job.stream}"
-            system = self._system(pending.cell)
+            system = self.systems.scored(pending.cell.defense)
             scores = system.score(shard, x_adv, purpose, costs)
             self.ledger.write(pending.key, scores, system.flags | flags)
             progress.main.advance(len(missing))
@@ -197,7 +159,7 @@ class ModelRun:
 
     def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
         if pending.samples:
-            self.ledger.write_error(pending.key, _message(error))
+            self.ledger.write_error(pending.key, one_line(error))
             progress.main.advance(len(pending.samples))
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
@@ -209,40 +171,9 @@ class ModelRun:
             x, y = self.dataset.load(start, stop)
             yield Shard(samples=range(start, stop), x=x.to(self.model.device), y=y.to(self.model.device))
 
-    def _system(self, cell: Cell) -> System:
-        """Kept for the next attack: it remembers its predictions for the clean images."""
-        key = cell.defense.digest
-        if key not in self._systems:
-            defense = self._fitted(cell.defense)
-            defended = self.model if defense is None else defense.defend(self.model)
-            self._systems[key] = System(defended, self.recipe.seed, self.recipe.draws)
-        return self._systems[key]
-
-    def _fitted(self, named: NamedDefense) -> Defense | None:
-        """The defense with all that it has to learn, kept for the next attack."""
-        if named.defense is None:
-            return None
-        if named.digest not in self._defenses:
-            self._defenses[named.digest] = named.defense.with_learned(self.school.learned)
-        return self._defenses[named.digest]
-
-    def _attacked(self, job: Job) -> Model:
-        """What the attack looks at."""
-        defense = self._fitted(job.through)
-        return self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
-
-    def _gradient_flags(self, job: Job, model: Model, shard: Shard) -> set[str]:
-        """Of the system that a gradient attack looks at, judged by the first images it is scored on."""
-        if job.attack.access != "gradient":
-            return set()
-        if job.through.digest not in self._gradients:
-            rng = Draws.of(self.recipe.seed, "gradient", samples=shard.samples, device=shard.x.device)
-            self._gradients[job.through.digest] = gradient_flags(model, shard.x, rng)
-        return self._gradients[job.through.digest]
-
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(
-            model=self._attacked(job),
+            model=self.systems.attacked(job.through),
             attack=job.attack,
             key=job.key(self.identity),
             stream=job.stream,

@@ -11,7 +11,7 @@ from ..core.model import Model
 from ..core.norms import size
 from ..core.seeding import Draws
 from ..tasks.gfr import gfr
-from .flags import PROBABILITIES, are_probabilities
+from .flags import PROBABILITIES, SINGLE_DRAW, are_probabilities
 from .ledger import Costs, Score
 
 
@@ -41,6 +41,8 @@ class System:
     def __post_init__(self) -> None:
         if not self.model.randomized:
             self.draws = 1
+        elif self.draws == 1:
+            self.flags.add(SINGLE_DRAW)
 
     def predictions(self, x: Tensor, samples: range, purpose: str) -> list[Tensor]:
         """One prediction per draw. Other purposes have other streams."""
@@ -82,8 +84,11 @@ class System:
     def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
         """Outputs for some of the images, each transform held to giving images; the same draws at every call."""
         rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples[rows], device=shard.x.device)
-        for images in self.model.stages(shard.x[rows].clone(), rng):
-            check_images(images, self.model.shape)
+        stages = list(self.model.stages(shard.x[rows].clone(), rng))
+        for images in stages:
+            check_images(images)
+        for last in stages[-1:]:
+            check_images(last, self.model.shape)
         with torch.no_grad():
             return self.model(shard.x[rows].clone(), rng=rng)
 

@@ -1,7 +1,7 @@
 """From the ledger to the leaderboard: one row per cell and metric, and one for the best attack of each group."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..core.attack import Access
 from ..core.task import Metric, Task
-from .flags import SINGLE_DRAW, Finding, compare
+from .flags import Finding, compare
 from .grid import Cell, Identity, cells, digest, parameters
 from .ledger import Costs, Ledger
 from .recipe import Recipe
@@ -99,7 +99,8 @@ class ModelTable:
         for cell in self._cells:
             rows.append(self._row(cell))
             if cell.job.group and cell is members[cell.job.group][-1]:
-                rows += [self._worst_case(cell.job.group, same) for same in _by_system(members[cell.job.group])]
+                systems = _grouped(members[cell.job.group], lambda cell: (cell.defense.digest, cell.knowledge))
+                rows += [self._worst_case(cell.job.group, same) for same in systems]
         return _with_gaps(rows)
 
     def _row(self, cell: Cell) -> dict[str, Any]:
@@ -176,9 +177,9 @@ class ModelTable:
         return None
 
     def _compare(self) -> dict[str, set[str]]:
-        """What the attacks on one system say about each other, by the key of the cell."""
+        """What the attacks on one system, whatever they know of it, say about each other, by the key of the cell."""
         suspicions = {}
-        for same in _by_system(self._cells):
+        for same in _grouped(self._cells, lambda cell: cell.defense.digest):
             finished = {cell.key(self._identity): (cell, self._costed_scores(cell)) for cell in same}
             findings = {
                 key: self._finding(cell, scores) for key, (cell, scores) in finished.items() if scores is not None
@@ -193,11 +194,7 @@ class ModelTable:
 
     def _flags(self, cell: Cell) -> set[str]:
         key = cell.key(self._identity)
-        flags = self._ledger.flags(key) | self._suspicions[key]
-        defense = cell.defense.defense
-        if defense is not None and defense.randomized and self._recipe.draws == 1:
-            flags.add(SINGLE_DRAW)
-        return flags
+        return self._ledger.flags(key) | self._suspicions[key]
 
     def _numbers(self, scores: pd.DataFrame) -> dict[str, Any]:
         percent, proportion = 100 / self._metric.range, self._metric.proportion
@@ -235,11 +232,11 @@ def worst_case(scores: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
-def _by_system(cells: list[Cell]) -> list[list[Cell]]:
-    """Those of the cells together that score one system with the same knowledge."""
-    found: dict[tuple[str, str], list[Cell]] = {}
+def _grouped(cells: list[Cell], key: Callable[[Cell], Hashable]) -> list[list[Cell]]:
+    """Those of the cells together that have the same key."""
+    found: dict[Hashable, list[Cell]] = {}
     for cell in cells:
-        found.setdefault((cell.defense.digest, cell.knowledge), []).append(cell)
+        found.setdefault(key(cell), []).append(cell)
     return list(found.values())
 
 

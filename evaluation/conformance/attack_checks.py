@@ -9,7 +9,6 @@ from ...core.attack import Attack, CraftingData, UniversalAttack
 from ...core.errors import BudgetError, FoolbenchError
 from ...core.model import Model
 from ...core.norms import size
-from ...core.seeding import Draws
 from .checks import (
     Check,
     configuration_survives_pickling,
@@ -133,7 +132,7 @@ ATTACK_CHECKS = [
 def _attacked(attack: Attack | UniversalAttack, x: Tensor, target: Model | None = None, seed: int = 0) -> Tensor:
     target = target or model()
     if isinstance(attack, Attack):
-        y = torch.zeros(len(x), dtype=torch.int64) if attack.targeted else None
+        y = torch.zeros(len(x), dtype=torch.int64, device=x.device) if attack.targeted else None
         return attack(target, x, y, rng=streams(len(x), seed))
     data = CraftingData(validation=images(8, SHAPE), load_training=lambda: images(8, SHAPE))
-    return attack.craft(target, data, rng=Draws.of(seed, samples=[0])).apply(x)
+    return attack.craft(target, data, rng=streams(1, seed)).apply(x)

@@ -2,7 +2,9 @@
 
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,6 +21,18 @@ from ...tasks.recognition import Recognition
 T = TypeVar("T")
 
 SHAPE = (3, 32, 40)
+
+_DEVICE = ContextVar("device", default="cpu")
+
+
+@contextmanager
+def on(device: str) -> Iterator[None]:
+    """Images, models and streams of the checks lie on this device."""
+    token = _DEVICE.set(device)
+    try:
+        yield
+    finally:
+        _DEVICE.reset(token)
 
 
 class BrokenPromiseError(AssertionError):
@@ -78,13 +92,13 @@ def images(count: int = 4, shape: tuple[int, int, int] = SHAPE) -> Tensor:
     coarse = torch.rand(count, shape[0], 4, 5, generator=rng)
     smooth = F.interpolate(coarse, shape[1:], mode="bicubic", align_corners=False)
     noisy = 1.4 * smooth - 0.2 + 0.05 * torch.randn(smooth.shape, generator=rng)
-    return (noisy.clamp(0, 1) * 255).round() / 255
+    return ((noisy.clamp(0, 1) * 255).round() / 255).to(_DEVICE.get())
 
 
 def extremes(shape: tuple[int, int, int] = SHAPE) -> Tensor:
     """A black image, a white one, and one of both."""
     both = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
-    return torch.stack([torch.zeros(shape), torch.ones(shape), both])
+    return torch.stack([torch.zeros(shape), torch.ones(shape), both]).to(_DEVICE.get())
 
 
 def model(channels: int = SHAPE[0], classes: int = 5) -> Model:
@@ -96,11 +110,11 @@ def model(channels: int = SHAPE[0], classes: int = 5) -> Model:
         net = nn.Sequential(
             nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), head
         )
-    return Model(net, task=Recognition(classes=classes), features=("0",), name="a small network")
+    return Model(net, task=Recognition(classes=classes), features=("0",), name="a small network").to(_DEVICE.get())
 
 
 def streams(count: int, seed: int = 0) -> Draws:
-    return Draws.of(seed, "conformance", samples=range(count))
+    return Draws.of(seed, "conformance", samples=range(count), device=_DEVICE.get())
 
 
 def global_random_states() -> tuple[bytes, str, str]:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ...core.defense import Defense, InputTransform
-from ...core.errors import ConfigError, FoolbenchError, InputError
+from ...core.defense import Defense
+from ...core.errors import ConfigError, InputError
 from ...core.model import Model
 from ...core.seeding import Draws
 from ...defenses.gradients import adaptive
@@ -65,14 +65,20 @@ def one_channel_works_or_is_refused(defense: Defense) -> None:
 
 
 def bad_images_are_refused(defense: Defense) -> None:
-    """NaN, values outside [0, 1] and a missing batch dimension are refused with an InputError."""
-    if not isinstance(defense, InputTransform):
+    """NaN, values outside [0, 1], other types and a missing batch dimension are refused with an InputError."""
+    if not callable(defense):
         return
-    bad = {"NaN": images() * torch.nan, "values of 255": images() * 255, "three dimensions": images()[0]}
+    bad = {
+        "NaN": images() * torch.nan,
+        "values of 255": images() * 255,
+        "uint8": (images() * 255).byte(),
+        "double precision": images().double(),
+        "three dimensions": images()[0],
+    }
     for what, x in bad.items():
         try:
             defense(x, rng=0)
-        except FoolbenchError:
+        except InputError:
             continue
         except Exception as error:  # noqa: BLE001
             hold(False, f"{what} raised {error!r} instead of an InputError; leave __call__ to InputTransform.")
@@ -127,7 +133,7 @@ def gradient_is_as_declared(defense: Defense) -> None:
     x = (0.1 + 0.8 * images(2)).requires_grad_()
     outputs = system.logits(x, rng=rng[:])
     hold(outputs.requires_grad, "No gradient comes through; say differentiable = False, or drop detach and no_grad.")
-    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs.device)
     (gradient,) = torch.autograd.grad((outputs * weights).sum(), x)
     hold(torch.isfinite(gradient).all(), "The gradient is not finite; look for a root or a division at zero.")
     along = torch.nn.functional.normalize(gradient.flatten(1), dim=1).reshape(x.shape)

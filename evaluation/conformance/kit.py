@@ -10,7 +10,7 @@ from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import attacks, configure, defenses
 from ..plugins import load_file
 from .attack_checks import ATTACK_CHECKS
-from .checks import BrokenPromiseError, Check, images, model
+from .checks import BrokenPromiseError, Check, images, model, on
 from .defense_checks import DEFENSE_CHECKS
 
 BUDGETS = {"linf": 0.1, "l2": 2.0, "l1": 20.0, "l0": 60.0}
@@ -59,15 +59,16 @@ def _budget(cls: Callable[..., Any]) -> dict[str, Any]:
 
 def prepared(subject: Subject) -> Subject:
     """The subject itself; a defense that learns is fitted to a few images first."""
-    return subject.fit(images(16), model=model(), rng=0) if isinstance(subject, Defense) else subject
+    return subject.fit(images(64), model=model(), rng=0) if isinstance(subject, Defense) else subject
 
 
-def check(subject: Subject) -> dict[str, str | None]:
+def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:
     """Each promise, by the name of its check, with what was seen instead; None where it is kept."""
     found = {}
     for one in checks_of(subject):
         try:
-            one.run(subject)
+            with on(device):
+                one.run(subject)
             found[str(one)] = None
         except BrokenPromiseError as broken:
             found[str(one)] = str(broken)

@@ -7,10 +7,11 @@ import pytest
 from foolbench.evaluation import cli
 from foolbench.evaluation import run as run_module
 from foolbench.evaluation.plugins import REGISTRIES
+from foolbench.evaluation.prepare import prepare
 from foolbench.evaluation.progress import Progress
 from foolbench.evaluation.recipe import load_recipe
 from foolbench.evaluation.results import Results
-from foolbench.evaluation.run import prepare, run
+from foolbench.evaluation.run import run
 from rich.console import Console
 
 

@@ -1,31 +1,49 @@
-"""The page of all attacks is what the registry says today."""
+"""The pages of all attacks and of all defenses are what the registries say today."""
 
 from pathlib import Path
 
 import pytest
-from foolbench.core import attacks
-from foolbench.evaluation.catalogue import catalogue
+from foolbench.core import attacks, defenses
+from foolbench.evaluation.catalogue import attack_page, defense_page
 
-PAGE = Path(__file__).parents[2] / "attacks" / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_is_up_to_date(foolbench):
-    code, out, _ = foolbench("catalogue")
+@pytest.mark.parametrize("kind", ["attacks", "defenses"])
+def test_the_page_is_up_to_date(foolbench, kind):
+    code, out, _ = foolbench("catalogue", kind)
     assert code == 0
-    assert out == PAGE.read_text(), "make it anew: foolbench catalogue > attacks/README.md"
+    assert out == (ROOT / kind / "README.md").read_text(), f"foolbench catalogue {kind} > {kind}/README.md"
 
 
-@pytest.mark.parametrize("name", [*attacks, *attacks.families["foolbox"].summaries])
-def test_every_name_is_on_it(name):
-    assert f"`{name}`" in PAGE.read_text()
+def rows(page):
+    """The cells of each line by the name it begins with."""
+    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    return {name.strip("`"): cells for name, *cells in lines}
 
 
-def test_a_row_says_what_the_class_says():
-    rows = {line.split("|")[1].strip(): line for line in catalogue(attacks).splitlines() if line.startswith("| `")}
+def test_every_name_is_on_its_page():
+    assert {*attacks, *attacks.families["foolbox"].summaries} == set(rows(attack_page(attacks)))
+    assert set(defenses) == set(rows(defense_page(defenses)))
+
+
+def test_the_row_of_an_attack_says_what_the_class_says():
+    found = rows(attack_page(attacks))
     paper = "[Madry et al. 2018](https://arxiv.org/abs/1706.06083)"
-    pgd = [part.strip() for part in rows["`pgd`"].split("|")][2:-1]
-    assert pgd[:5] == ["image", "linf, l2, l1", "gradient", "yes", paper]
-    assert pgd[5].startswith("`steps` = 40, `step_size`, `random_start` = true")
-    assert "universal" in rows["`gd-uap`"]
-    assert "| no " in rows["`gd-uap`"]
-    assert "minimal attack, l2, access: gradient" in rows["`foolbox:L2DeepFoolAttack`"]
+    assert found["pgd"][:5] == ["image", "linf, l2, l1", "gradient", "yes", paper]
+    assert found["pgd"][5].startswith("`steps` = 40, `step_size`, `random_start` = true")
+    assert found["gd-uap"][0] == "universal"
+    assert found["gd-uap"][3] == "no"
+    assert found["foolbox:L2DeepFoolAttack"] == ["minimal attack, l2, access: gradient"]
+
+
+def test_the_row_of_a_defense_says_what_the_class_says():
+    found = rows(defense_page(defenses))
+    assert found["jpeg"] == [
+        "surrogate", "no", "no", "[Guo et al. 2018](https://arxiv.org/abs/1711.00117); GD-UAP, Table 10",
+        "`quality` = 75",
+    ]  # fmt: skip
+    assert found["random-noise"][:3] == ["exact", "yes", "no"]
+    assert found["quilting"][:3] == ["identity", "yes", "yes"]
+    assert found["pca"][:3] == ["exact", "no", "yes"]
+    assert found["compose"][:3] == ["as its steps"] * 3

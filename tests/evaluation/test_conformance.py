@@ -14,6 +14,7 @@ from foolbench.evaluation.conformance import (
     parametrize_with_checks,
     prepared,
 )
+from foolbench.evaluation.plugins import load_plugins
 
 PARAMETERS = {  # what makes them quick, or possible at all
     "autoattack": {"steps": 5, "queries": 40},
@@ -25,6 +26,7 @@ PARAMETERS = {  # what makes them quick, or possible at all
     "square": {"queries": 40},
     "universal-pgd": {"max_iterations": 20},
 }
+load_plugins([])  # also what only lies in the folders
 NAMES = [*attacks, *defenses]
 
 

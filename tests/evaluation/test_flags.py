@@ -63,6 +63,17 @@ def test_an_attack_that_did_not_see_the_system_need_not_win():
     assert flags(*pair) == [set(), set()]
 
 
+@pytest.mark.parametrize("attack", [FGSM(eps=EPS), PGD(eps=EPS), GDUAP(eps=EPS)], ids=lambda a: type(a).__name__)
+def test_transfer_beats_white_box(attack):
+    pair = finding(attack, 0.6, direct=False), finding(PGD(eps=EPS, steps=7), 0.5)
+    assert flags(*pair) == [{"transfer-beats-white-box"}] * 2
+
+
+def test_budgets_are_compared_with_equal_knowledge():
+    pair = finding(PGD(eps=EPS), 0.6, direct=False), finding(PGD(eps=2 * EPS), 0.5)
+    assert flags(*pair) == [set(), set()]
+
+
 def test_chance_is_no_sign():
     found = [finding(FGSM(eps=EPS), 0.52), finding(PGD(eps=EPS), 0.5)]
     found[0].scores["gfr"] = found[0].scores.gfr[::-1].to_numpy()  # 104 images against 100 others

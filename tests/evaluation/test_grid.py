@@ -57,7 +57,7 @@ def test_what_decides_every_number_changes_every_key(keys, change):
         ("{name='pgd', steps=5}", "{name='pgd', steps=6}"),
         ("{name='pgd'}", "{name='pgd', step_size=0.01}"),
         ("{name='pgd'}", "{name='pgd', early_stop=true}"),
-        ("{name='pgd'}", "{name='pgd', norm='l2'}"),
+        ("{name='pgd'}", "{name='pgd', norm='l2', eps='40/255'}"),
         ("{name='uniform-noise'}", "{name='random-sign'}"),
         ("{name='gd-uap', prior='none'}", "{name='gd-uap', prior='range'}"),
     ],

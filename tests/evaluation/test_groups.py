@@ -84,7 +84,7 @@ def test_a_failed_member_fails_its_group(execute):
     ("attacks", "message"),
     [
         ("{name='fgsm', group='g'}, {name='pgd', eps=0.5, group='g'}", "one threat in group 'g'"),
-        ("{name='fgsm', group='g'}, {name='pgd', norm='l2', group='g'}", "one threat in group 'g'"),
+        ("{name='fgsm', group='g'}, {name='pgd', norm='l2', eps=1.0, group='g'}", "one threat in group 'g'"),
         ("{name='fgsm', group='pgd'}, {name='pgd', group='pgd'}", "name of an attack"),
         ("{name='toy-pair', group='g'}", "a group of its own"),
     ],

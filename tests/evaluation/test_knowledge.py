@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.attacks import PGD
-from foolbench.core import Draws, InputTransform, LearnedTransform, register_defense
+from foolbench.core import Defense, Draws, InputTransform, LearnedTransform, Model, register_defense
 from foolbench.datasets import Digits
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
@@ -14,6 +14,7 @@ from foolbench.evaluation import learning
 from foolbench.evaluation.grid import cells
 from foolbench.evaluation.recipe import load_recipe
 from foolbench.evaluation.report import markdown
+from torch import nn
 
 BOTH = "knowledge=['oblivious', 'adaptive']"
 PGD_ONLY = "attacks=[{name='pgd', steps=5, norm='linf'}]"
@@ -202,7 +203,40 @@ def test_what_cannot_learn_fails_alone(execute, mean_pull, monkeypatch):
     monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {}["lesson"])
     table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
     assert table.status.groupby(level=0).agg(set).to_dict() == {"none": {"ok"}, "jpeg": {"ok"}, "mean-pull": {"error"}}
-    assert set(table.error["mean-pull"]) == {"KeyError: 'lesson'"}
+    assert set(table.error["mean-pull"]) == {"ConfigError: mean-pull cannot learn: KeyError: 'lesson'"}
+
+
+def test_what_cannot_learn_is_not_taught_for_every_attack(execute, mean_pull, monkeypatch):
+    def fail(self, data, *, rng):
+        self.lessons.append(len(data.images))
+        raise ValueError("too dull")
+
+    monkeypatch.setattr(mean_pull, "learn", fail)
+    table = execute("out", BOTH, "attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "defenses=[{name='mean-pull'}]")
+    assert (table.status == "error").sum() == 4
+    assert mean_pull.lessons == [20]
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_learning(execute, foolbench, mean_pull, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    table = execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
+    assert "Expected a folder that can be written to" in table.error["mean-pull"]
+    code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
+    assert code == 2
+    assert "Expected a folder that can be written to" in " ".join(err.split())
+    assert mean_pull.lessons == []
+
+
+def test_scores_of_what_was_learned_before_and_anew_are_not_mixed(execute, mean_pull, monkeypatch, tmp_path):
+    settings = (PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]")
+    execute("out", *settings, "samples=8")
+    for kept in (tmp_path / "cache" / "learned").iterdir():
+        kept.unlink()
+    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {"mean": data.images.mean(dim=0) / 2})
+    table = execute("out", *settings, "samples=24").set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
+    assert "learned anew since this run began" in table.error["mean-pull"]
 
 
 @pytest.mark.parametrize(
@@ -240,6 +274,68 @@ def test_vanished_gradients_are_flagged(execute):
     table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}, {name='median'}]")
     flags = table[table.knowledge == "adaptive"].set_index("defense")["flags"].fillna("")
     assert flags.to_dict() == {"wall": "zero-gradients:100%", "median": ""}
+
+
+def test_what_transfers_better_than_the_attack_that_knows_the_defense_is_flagged(execute):
+    register_defense("wall")(Wall)
+    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}]", "samples=100").set_index(
+        ["defense", "knowledge"]
+    )
+    assert table.gfr_gap["wall", "adaptive"] < -10
+    for knowledge in ("oblivious", "adaptive"):
+        assert "transfer-beats-white-box" in table["flags"]["wall", knowledge]
+    assert pd.isna(table["flags"]["none", "oblivious"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfWall(InputTransform):
+    """Black or white, where more than half of an image is dark."""
+
+    differentiable = True
+    randomized = False
+
+    def transform(self, x, *, rng: Draws):
+        dark = (x < 0.1).flatten(1).float().mean(dim=1) > 0.5
+        return torch.where(dark[:, None, None, None], (x > 0.5).float() + 0 * x, x)
+
+
+def test_the_share_without_gradient_is_the_same_however_a_run_is_cut(execute):
+    register_defense("half-wall")(HalfWall)
+    settings = (BOTH, PGD_ONLY, "defenses=[{name='half-wall'}]")
+    execute("out", *settings, "samples=5", "batch_size=2")
+    resumed, whole = execute("out", *settings), execute("other", *settings, "batch_size=64")
+    flags = whole["flags"].dropna().tolist()
+    assert resumed["flags"].dropna().tolist() == flags
+    (shares,) = [[flag for flag in line.split() if flag.startswith("zero-gradients")] for line in flags]
+    assert len(shares) == 1
+    assert shares[0] != "zero-gradients:100%"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Negation(Defense):
+    """A defense of the model, not of the images; it states no facts."""
+
+    def defend(self, model):
+        return Model(nn.Sequential(model.net, _Negative()), task=model.task, shape=model.shape, name="negated")
+
+
+class _Negative(nn.Module):
+    def forward(self, x):
+        return -x
+
+
+def test_a_defense_of_the_model_is_scored(execute):
+    register_defense("negation")(Negation)
+    table = execute("out", PGD_ONLY, "defenses=[{name='negation'}]", "draws=1").set_index("defense")
+    assert set(table.status) == {"ok"}
+    assert table.clean["negation"] < 10
+
+
+def test_one_draw_of_a_random_defense_is_flagged(execute):
+    for draws, flagged in ((1, True), (2, False)):
+        table = execute(f"out{draws}", PGD_ONLY, "defenses=[{name='random-noise'}, {name='jpeg'}]", f"draws={draws}")
+        flags = table.set_index("defense")["flags"].fillna("")
+        assert flags.to_dict() == {"none": "", "random-noise": "single-draw" if flagged else "", "jpeg": ""}
 
 
 def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):

@@ -3,11 +3,14 @@
 import csv
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
+from foolbench import defenses
 from foolbench.core import ConfigError
+from foolbench.defenses import jpeg
 from foolbench.evaluation import plugins
-from foolbench.evaluation.plugins import REGISTRIES, load_plugins
+from foolbench.evaluation.plugins import REGISTRIES, load_file, load_plugins
 
 PLUGIN = '''
 """A defense that nobody else has."""
@@ -112,6 +115,36 @@ def test_an_entry_point_that_cannot_be_imported_is_blamed(monkeypatch):
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
     with pytest.raises(ConfigError, match="'mine'"):
         load_plugins([])
+
+
+@pytest.fixture
+def defenses_folder(tmp_path, monkeypatch):
+    """A folder whose modules are in the package `foolbench.defenses`."""
+    folder = tmp_path / "defenses"
+    folder.mkdir()
+    monkeypatch.setattr(defenses, "__path__", [*defenses.__path__, str(folder)])
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("foolbench.defenses.my_")]:
+        del sys.modules[name]
+
+
+def test_a_file_put_into_the_folder_of_defenses_is_found(defenses_folder, foolbench):
+    (defenses_folder / "my_mirror.py").write_text(PLUGIN)
+    (defenses_folder / "_my_helper.py").write_text("1 / 0")
+    code, out, err = foolbench("list", "defenses", "--json")
+    assert (code, err) == (0, "")
+    assert '"my-mirror": "Mirrors the image."' in out
+
+
+def test_a_broken_file_in_the_folder_is_blamed(defenses_folder):
+    (defenses_folder / "my_fault.py").write_text("1 / 0")
+    with pytest.raises(ConfigError, match=r"my_fault cannot be imported.*division by zero"):
+        load_plugins([])
+
+
+def test_a_file_that_is_imported_already_is_not_imported_twice(plugin):
+    assert load_file(plugin) is load_file(plugin.parent / "." / plugin.name)
+    assert load_file(Path(jpeg.__file__)) is jpeg
 
 
 def test_the_builtin_names_are_there():

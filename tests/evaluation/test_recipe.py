@@ -93,7 +93,8 @@ def test_a_misspelt_recipe_is_named_and_corrected():
         ("threat.eps=inf", ["eps"]),
         ("threat.eps=8/0", ["eps", "8/0"]),
         ("threat.norm=l7", ["threat.norm", "'l7'"]),
-        ("attacks=[{name = 'gd-uap', norm = 'l2'}]", ["linf", "l2"]),
+        ("attacks=[{name = 'gd-uap', norm = 'l2', eps = 1.0}]", ["linf", "l2"]),
+        ("attacks=[{name = 'jsma', norm = 'l0'}]", ["an eps for jsma in l0", "0.156863", "linf"]),
         ("attacks=[{name = 'gd-uap', prior = 'dta'}]", ["prior", "'dta'"]),
     ],
 )

@@ -1,6 +1,7 @@
 """A run that is killed at any moment is completed by the same command, with the table of an undisturbed run."""
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -81,19 +82,31 @@ def test_interrupted_within_an_attack(execute, assert_same, undisturbed, monkeyp
     assert len(calls) == 3
 
 
-def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path):
-    shards = random.randint(1, 45)  # of 60
-    settings = ("batch_size=1", "samples=30", "attacks=[{name='uniform-noise'}, {name='pgd', steps=4}]")
-    overrides = [part for setting in settings for part in ("--set", setting)]
-    command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", tmp_path / "out", *overrides]
-    process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with process:
-        while process.poll() is None and len(list(tmp_path.glob("out/adversarial/*/*.safetensors"))) < shards:
+KILLED = ("batch_size=1", "samples=30", "attacks=[{name='uniform-noise'}, {name='pgd', steps=4}]")
+
+
+def end_by(how, recipe_file, folder):
+    """Send a signal to a run in another process after some of its 60 shards; the code it ends with."""
+    shards = random.randint(1, 45)
+    overrides = [part for setting in KILLED for part in ("--set", setting)]
+    command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", folder, *overrides]
+    with subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while run.poll() is None and len(list(folder.glob("adversarial/*/*.safetensors"))) < shards:
             time.sleep(0.005)
-        process.kill()
-    assert process.returncode == -9, "it ended before it could be killed"
+        run.send_signal(how)
+    return run.returncode
+
+
+def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path):
+    assert end_by(signal.SIGKILL, recipe_file, tmp_path / "out") == -9, "it ended before it could be killed"
     assert not (tmp_path / "out" / "leaderboard.csv").exists()
-    assert_same(execute("out", *settings), execute("undisturbed", *settings))
+    assert_same(execute("out", *KILLED), execute("undisturbed", *KILLED))
+
+
+def test_ended_by_a_scheduler(execute, assert_same, recipe_file, tmp_path):
+    assert end_by(signal.SIGTERM, recipe_file, tmp_path / "out") == 130
+    assert "pending" in (tmp_path / "out" / "leaderboard.csv").read_text()
+    assert_same(execute("out", *KILLED), execute("undisturbed", *KILLED))
 
 
 def test_a_half_written_temporary_file_is_no_obstacle(execute, tmp_path):
