@@ -36,5 +36,8 @@ class Dataset(Protocol):
         ...
 
     def training(self, count: int, advance: Advance = _silent) -> tuple[Tensor, Tensor]:
-        """The first `count` training images, uint8 (N, C, H, W), and their targets; disjoint from the evaluation."""
+        """The first `count` training images, uint8 (N, C, H, W), and their targets: all where there are fewer.
+
+        They are disjoint from the evaluation samples.
+        """
         ...

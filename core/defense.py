@@ -31,7 +31,7 @@ class Defense(ABC):
         """The defended system. `model` itself stays as it is."""
 
     def fit(self, images: Tensor, *, model: Model, rng: Draws | torch.Generator | int | None = None) -> "Defense":
-        """This defense with every part that learns fitted to training images (N, C, H, W) of the task.
+        """This defense with every part that learns fitted to training images (N, C, H, W) of the task, to all of them.
 
         One that learns nothing comes back as it is. Raises InputError for anything but images.
         """
@@ -76,8 +76,8 @@ class InputTransform(Defense):
 class LearningData:
     """What a defense may look at while it learns.
 
-    `images` (N, C, H, W) in [0, 1] are the task's training images, `model` is what will be defended. `progress` is told
-    (steps done, of how many).
+    `images` (N, C, H, W) in [0, 1] are the task's training images, `model` is what the defense will stand before; all
+    parts of a chain are given the same two. `progress` is told (steps done, of how many).
     """
 
     images: Tensor
@@ -89,11 +89,17 @@ class LearningData:
 class LearnedTransform(Defense):
     """The configuration of an input transform that learns from the task's training images.
 
-    `training_images`: how many it wants. `needs_model`: what it learns depends on the model, not on the images alone.
+    `training_images`: a run gives it at most so many, all that the data set has where there are fewer.
+    `needs_model`: what it learns depends on the model, not on the images alone.
     """
 
-    training_images: ClassVar[int] = 512
+    training_images: int = 512
+
     needs_model: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.training_images < 1:
+            raise ConfigError(f"Expected training_images >= 1, got {self.training_images}.")
 
     @abstractmethod
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:

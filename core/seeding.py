@@ -58,6 +58,10 @@ def _last_shift(x: Array, out: Array) -> None:
     out ^= x
 
 
+def _at_a_time(numbers: Tensor) -> int:
+    return _AT_A_TIME if numbers.device.type == "cpu" else max(1, numbers.numel())
+
+
 class Draws:
     """One random stream per image of a batch.
 
@@ -111,7 +115,8 @@ class Draws:
     def normal(self, shape: Sequence[int] = ()) -> Tensor:
         """Standard normal float32, by the Box-Muller transform."""
         radii, angles = self.uniform(shape), self.uniform(shape)
-        for radius, angle in zip(radii.view(-1).split(_AT_A_TIME), angles.view(-1).split(_AT_A_TIME), strict=True):
+        at_a_time = _at_a_time(radii)
+        for radius, angle in zip(radii.view(-1).split(at_a_time), angles.view(-1).split(at_a_time), strict=True):
             radius.neg_().add_(1).log_().mul_(-2).sqrt_().mul_(angle.mul_(2 * math.pi).cos_())
         return radii
 
@@ -137,7 +142,7 @@ class Draws:
         result = torch.empty(len(self), count, dtype=dtype, device=device)
         steps = torch.arange(self._position + 1, self._position + count + 1, device=device).mul_(_GOLDEN)
         self._position += count
-        at_a_time = _AT_A_TIME if device.type == "cpu" else result.numel()
+        at_a_time = _at_a_time(result)
         width = max(1, min(count, at_a_time))
         height = max(1, min(len(self), at_a_time // width))
         buffers = _array(torch.empty(2, height, width, dtype=torch.int64, device=device))

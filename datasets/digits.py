@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..core.dataset import Advance
-from ..core.errors import ConfigError
 from ..core.registry import register_dataset
 from ..tasks.recognition import Recognition
 
@@ -45,7 +44,6 @@ class Digits:
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
         images, labels = (part[:-EVALUATION] for part in self._all)
-        if count > len(images):
-            raise ConfigError(f"digits has {len(images)} training images, got a request for {count}.")
-        advance(count)
-        return images[:count], labels[:count]
+        images, labels = images[:count], labels[:count]
+        advance(len(images))
+        return images, labels

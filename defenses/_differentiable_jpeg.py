@@ -39,18 +39,17 @@ def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
     return (decoded[:, :, :height, :width] / 255).clamp(0, 1)
 
 
-def scaled(table: tuple[int, ...], quality: int) -> list[int]:
+def scaled(table: tuple[int, ...], quality: int) -> tuple[int, ...]:
     """A table for a quality, by libjpeg's rule."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return [min(max((entry * percent + 50) // 100, 1), 255) for entry in table]
+    return tuple(min(max((entry * percent + 50) // 100, 1), 255) for entry in table)
 
 
-def _quantized(planes: Tensor, table: list[int]) -> Tensor:
+def _quantized(planes: Tensor, table: tuple[int, ...]) -> Tensor:
     """Each block of 8 x 8 pixels to multiples of the table's steps in frequency, and back."""
     count, channels, height, width = planes.shape
     blocks = (planes - 128).unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (N, C, rows, columns, 8, 8)
-    basis = torch.tensor(_basis(), dtype=planes.dtype, device=planes.device)
-    steps = torch.tensor(table, dtype=planes.dtype, device=planes.device)
+    basis, steps = _constants(table, planes.dtype, planes.device)
     frequencies = _soft_round(blocks.flatten(4) @ basis.T / steps) * steps
     restored = (frequencies @ basis).unflatten(4, (8, 8)).transpose(3, 4)
     return restored.reshape(count, channels, height, width) + 128
@@ -63,6 +62,12 @@ def _soft_round(x: Tensor) -> Tensor:
 
 
 @cache
+def _constants(table: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The basis, and the steps of a table: copied to a device once."""
+    with torch.inference_mode(False):  # else a first call in that mode would leave what no gradient passes
+        return torch.tensor(_basis(), dtype=dtype, device=device), torch.tensor(table, dtype=dtype, device=device)
+
+
 def _basis() -> list[list[float]]:
     """The orthonormal discrete cosine transform of a flattened 8 x 8 block, a frequency in each row."""
     line = [

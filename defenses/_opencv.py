@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._straight_through import with_gradient_of
+
 
 def suits(x: Tensor) -> bool:
     """Whether OpenCV can take the images where they lie."""
@@ -20,8 +22,7 @@ def with_gradient(exact: Tensor, in_torch: Callable[[], Tensor], x: Tensor) -> T
     """OpenCV's result for `x`, the same to the last bit whether or not the gradient of `in_torch` comes with it."""
     if not wants_gradient(x):
         return exact
-    traced = in_torch()
-    return exact + (traced - traced.detach())  # plus zeros that carry a gradient
+    return with_gradient_of(in_torch(), exact)
 
 
 def filter_planes(x: Tensor, size: Sequence[int], function: Callable[[np.ndarray, np.ndarray], object]) -> Tensor:

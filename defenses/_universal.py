@@ -1,8 +1,4 @@
-"""Universal perturbations to learn a defense from, under Linf.
-
-They come from ascent of the model's loss (Shafahi et al. 2020, https://arxiv.org/abs/1811.11304), as in the attack
-`universal-pgd`, which a defense may not import.
-"""
+"""Universal perturbations to learn a defense from, under Linf: crafted ones, and combinations of them."""
 
 import math
 from collections.abc import Callable
@@ -10,23 +6,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..attacks.universal import UniversalPGD
+from ..core.attack import CraftingData
 from ..core.model import Model
 from ..core.norms import per_row, project, size
 from ..core.seeding import Draws
 
 _PASSES = 4  # over the images on which one perturbation is made
-_CLAMP = 9.0  # of an image's loss: one that is fooled pulls no further
+_JUDGED = 128  # images on which the best perturbation of a search is chosen
 
 
 def crafting_steps(images: int, count: int, batch_size: int) -> int:
-    """How many steps `universal` takes."""
+    """How many steps `crafted` takes."""
     return count * _PASSES * math.ceil(math.ceil(images / 2) / batch_size)
 
 
-def universal(
+def crafted(
     model: Model,
     images: Tensor,
-    labels: Tensor,
     *,
     count: int,
     eps: float,
@@ -34,21 +31,29 @@ def universal(
     rng: Draws,
     progress: Callable[[int], None],
 ) -> Tensor:
-    """`count` perturbations (count, C, H, W), each made on another random half of the images, from a random start."""
-    found, done = [], 0
+    """`count` perturbations (count, C, H, W) by the attack `universal-pgd`, each on another random half of the images.
+
+    `progress` is told the steps done after each of the passes over a half.
+    """
+    steps = crafting_steps(len(images), 1, batch_size)
+    attack = UniversalPGD(
+        eps=eps,
+        batch_size=batch_size,
+        max_iterations=steps,
+        validate_every=steps // _PASSES,
+        patience=_PASSES,
+    )
+    found = []
     for place in range(count):
         own = rng.fork(place)
-        half = own.uniform((len(images),))[0].argsort()[: math.ceil(len(images) / 2)]
-        delta = own.uniform(images.shape[1:], -eps, eps)
-        for index in range(_PASSES):
-            order = own.fork(index).uniform((len(half),))[0].argsort()
-            for rows in half[order].split(batch_size):
-                gradient = _gradient(model, delta, images[rows], labels[rows])
-                delta = project(delta + eps / 5 * gradient.sign(), "linf", eps)
-                done += 1
-                progress(done)
-        found.append(delta)
-    return torch.cat(found)
+        half = images[own.uniform((len(images),))[0].argsort()[: math.ceil(len(images) / 2)]]
+        data = CraftingData(
+            validation=half[:_JUDGED],
+            load_training=lambda half=half: half,
+            progress=lambda done, limit, best, place=place: progress(place * steps + done),
+        )
+        found.append(attack.craft(model, data, rng=own).delta)
+    return torch.stack(found).to(images.device)
 
 
 def combined(real: Tensor, count: int, *, eps: float, rng: Draws) -> Tensor:
@@ -63,10 +68,3 @@ def combined(real: Tensor, count: int, *, eps: float, rng: Draws) -> Tensor:
         share = short * rng.uniform((count,))[0]
         found = project(found + per_row(share, found) * real[rng.integers(len(real), (count,))[0]], "linf", eps)
     return found
-
-
-def _gradient(model: Model, delta: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    with torch.enable_grad():
-        delta = delta.detach().requires_grad_()
-        losses = model.task.loss(model.logits((x + delta).clamp(0, 1)), y)
-        return torch.autograd.grad(losses.clamp_max(_CLAMP).sum(), delta)[0]

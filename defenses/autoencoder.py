@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.defense import LearnedTransform, LearningData
-from ..core.errors import ConfigError, InputError
+from ..core.errors import ConfigError
 from ..core.learned import Learned
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._shape import check_learned
 from ._training import convolution, train
 
-Kind = Literal["conv", "dense", "linear"]
+Kind = Literal["conv", "dense"]
 
-_SHARE: dict[Kind, float] = {"conv": 1 / 3, "dense": 1 / 24, "linear": 1 / 24}  # of the image's values, in the code
+_SHARE: dict[Kind, float] = {"conv": 1 / 3, "dense": 1 / 24}  # of the image's values, in the code
 _WIDTHS = 16, 64  # channels at half and at a quarter of the resolution
 _FINEST = 4  # pixels that one place of the code stands for, along a side
 
@@ -34,9 +35,9 @@ class Autoencoder(LearnedTransform):
       side that is no multiple of 4 is filled up with its last pixels. For images of any size.
     - "dense": a layer of `hidden` ReLU units (None: a 24th of the image's values) over all channels and pixels
       together, whose decoder is the transposed encoder. For images of the learned shape.
-    - "linear": the same without ReLU, which comes to span the first principal components.
     """
 
+    training_images: int = 2048
     kind: Kind = "conv"
     hidden: int | None = None
     epochs: int = 8
@@ -45,9 +46,9 @@ class Autoencoder(LearnedTransform):
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = False
-    training_images: ClassVar[int] = 2048
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.kind not in get_args(Kind):
             raise ConfigError(f"Expected kind to be one of {', '.join(get_args(Kind))}, got {self.kind!r}.")
         if self.hidden is not None and self.hidden < 1:
@@ -77,17 +78,13 @@ class Autoencoder(LearnedTransform):
         )
 
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        if self.kind == "conv":
-            channels = learned["0.weight"].shape[1]
-            if x.shape[1] != channels:
-                raise InputError(f"Expected images of {channels} channels, as learned, got {x.shape[1]}.")
-        elif x.shape[1:] != (shape := learned["offset"].shape):
-            raise InputError(f"Expected images of shape {tuple(shape)}, as learned, got {tuple(x.shape[1:])}.")
+        shape = (learned["0.weight"].shape[1], None, None) if self.kind == "conv" else learned["offset"].shape
+        check_learned(x, shape)
         return self.restored(x, learned).clamp(0, 1)
 
     def restored(self, x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
         """The decoded code, before it is clamped."""
-        return _through_convolutions(x, learned) if self.kind == "conv" else self._through_units(x, learned)
+        return _through_convolutions(x, learned) if self.kind == "conv" else _through_units(x, learned)
 
     def _hidden(self, images: Tensor) -> int:
         whole = images.shape[1] * _FINEST**2 if self.kind == "conv" else images[0].numel()
@@ -95,14 +92,6 @@ class Autoencoder(LearnedTransform):
         if hidden >= whole:
             raise ConfigError(f"Expected hidden < {whole}, or the code is as large as the image, got {hidden}.")
         return hidden
-
-    def _through_units(self, x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
-        weight, offset = learned["weight"], learned["offset"]
-        scale = weight.shape[1] ** -0.5  # of the weights, so that Adam's steps suit any image size
-        code = (x - offset).flatten(1) @ weight.T * scale + learned["bias"]
-        if self.kind == "dense":
-            code = code.relu()
-        return offset + (code * scale @ weight).reshape(x.shape)
 
 
 def _through_convolutions(x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
@@ -115,6 +104,13 @@ def _through_convolutions(x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
     code = convolve(convolve(z, 1, stride=2).relu(), 2)
     z = F.pixel_shuffle(convolve(convolve(code, 3).relu(), 4), 2).relu()
     return F.pixel_shuffle(convolve(z, 5), 2)[:, :, :height, :width] + 0.5
+
+
+def _through_units(x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
+    weight, offset = learned["weight"], learned["offset"]
+    scale = weight.shape[1] ** -0.5  # of the weights, so that Adam's steps suit any image size
+    code = ((x - offset).flatten(1) @ weight.T * scale + learned["bias"]).relu()
+    return offset + (code * scale @ weight).reshape(x.shape)
 
 
 def _conv(images: Tensor, hidden: int, rng: Draws) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from ..core.defense import Defense, InputTransform
 from ..core.errors import ConfigError
 from ..core.model import Model, Transform
 from ..core.seeding import Draws
+from ._straight_through import with_gradient_of
 
 
 def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
@@ -58,4 +59,4 @@ class BPDA(InputTransform):
         if surrogate.shape != exact.shape:
             shapes = f"{tuple(surrogate.shape)} and {tuple(exact.shape)}"
             raise ConfigError(f"Expected {self.defense!r} and its surrogate to give one shape, got {shapes}.")
-        return exact + (surrogate - surrogate.detach())  # plus zeros that carry a gradient
+        return with_gradient_of(surrogate, exact)

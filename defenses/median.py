@@ -12,13 +12,21 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._opencv import suits
 from ._window import check_reach
+
+_AT_A_TIME = 2**26  # values of windows, where there is no cache to stay in
 
 
 @register_defense("median")
 @dataclass(frozen=True, kw_only=True)
 class MedianSmoothing(InputTransform):
-    """Take the median over a window of `size` x `size` pixels, per channel; borders repeat the edge pixel."""
+    """Take the median over a window of `size` x `size` pixels, per channel; borders repeat the edge pixel.
+
+    An even window, such as the paper's 2 x 2, reaches one pixel further up and to the left, and of the two values in
+    the middle the larger one is taken: the convention of SciPy's median_filter, which the paper's code calls. Its
+    borders mirror the image, edge pixel included, which is the same for windows of 2 and 3 pixels.
+    """
 
     size: int = 3
 
@@ -26,13 +34,13 @@ class MedianSmoothing(InputTransform):
     randomized: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.size < 3 or self.size % 2 == 0:
-            raise ConfigError(f"Expected an odd window size of at least 3 pixels, got {self.size}.")
+        if self.size < 2:
+            raise ConfigError(f"Expected a window size of at least 2 pixels, got {self.size}.")
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        radius = self.size // 2
-        check_reach(self, radius, x)
-        return cast(Tensor, _Median.apply(F.pad(x, (radius,) * 4, mode="replicate"), self.size))
+        before, after = self.size // 2, (self.size - 1) // 2
+        check_reach(self, before, x)
+        return cast(Tensor, _Median.apply(F.pad(x, (before, after) * 2, mode="replicate"), self.size))
 
 
 class _Median(torch.autograd.Function):
@@ -40,7 +48,7 @@ class _Median(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, padded: Tensor, size: int) -> Tensor:
-        medians = _by_opencv(padded, size) if _suits_opencv(padded, size) else _by_selection(padded, size)
+        medians = _medians(padded.detach(), size)
         ctx.size = size
         ctx.save_for_backward(padded, medians)
         return medians
@@ -66,29 +74,29 @@ def _views(padded: Tensor, size: int) -> list[Tensor]:
     return [padded[:, :, top : top + height, left : left + width] for top, left in places]
 
 
-def _suits_opencv(padded: Tensor, size: int) -> bool:
-    return padded.device.type == "cpu" and padded.dtype == torch.float32 and size <= 5  # larger ones: bytes only
+def _medians(padded: Tensor, size: int) -> Tensor:
+    if suits(padded) and size in (3, 5):  # larger windows OpenCV takes of bytes only
+        return _by_opencv(padded, size)
+    # the windows of an image fill size^2 times its memory
+    count = 1 if suits(padded) else max(1, _AT_A_TIME // (padded[0].numel() * size**2))
+    parts = padded.split(count)
+    return torch.cat([_upper_middle(part.unfold(2, size, 1).unfold(3, size, 1).flatten(4)) for part in parts])
 
 
 def _by_opencv(padded: Tensor, size: int) -> Tensor:
     """All planes as one tall image: padding keeps the windows of each from the next."""
     count, channels, height, width = padded.shape
     radius = size // 2
-    tall = cv2.medianBlur(padded.detach().reshape(-1, width).numpy(), size)
+    tall = cv2.medianBlur(padded.reshape(-1, width).numpy(), size)
     planes = torch.from_numpy(tall).view(count, channels, height, width)
     return planes[:, :, radius:-radius, radius:-radius].contiguous()
 
 
-def _by_selection(padded: Tensor, size: int) -> Tensor:
-    """Image by image: the windows of one fill size^2 times its memory."""
-    middle = size * size // 2
-    medians = []
-    for image in padded.detach():
-        windows = image.unfold(1, size, 1).unfold(2, size, 1).flatten(3)
-        if windows.device.type == "cpu":
-            values = windows.numpy()
-            values.partition(middle, axis=-1)  # twice as fast as torch's median
-            medians.append(torch.from_numpy(values[..., middle].copy()))
-        else:
-            medians.append(windows.median(dim=-1).values)
-    return torch.stack(medians)
+def _upper_middle(windows: Tensor) -> Tensor:
+    """The median of the last dimension; of an even number of values, the larger one in the middle."""
+    middle = windows.shape[-1] // 2
+    if not suits(windows):
+        return windows.kthvalue(middle + 1, dim=-1).values
+    values = windows.numpy()
+    values.partition(middle, axis=-1)  # twice as fast as torch
+    return torch.from_numpy(values[..., middle].copy())

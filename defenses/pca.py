@@ -11,6 +11,9 @@ from ..core.errors import ConfigError, InputError
 from ..core.learned import Learned
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._shape import check_learned
+
+_SHARE = 0.99
 
 
 @register_defense("pca")
@@ -18,19 +21,24 @@ from ..core.seeding import Draws
 class PCA(LearnedTransform):
     """Keep of every image only its principal components over the training images, clamped to [0, 1].
 
-    All channels and pixels together form one vector. As many components are kept as explain the `share` of the
-    training images' variance, or exactly `components` (at most one less than there are images).
+    All channels and pixels together form one vector. Kept are as many components as explain the `share` of
+    the training images' variance (0.99 where neither is given), or exactly `components`, at most one less than there
+    are images.
     """
 
-    share: float = 0.99
+    training_images: int = 1024
+    share: float | None = None
     components: int | None = None
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = False
-    training_images: ClassVar[int] = 1024
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
+        super().__post_init__()
+        if self.share is not None and self.components is not None:
+            both = f"share = {self.share} and components = {self.components}"
+            raise ConfigError(f"Expected a share of the variance or a number of components, got {both}.")
+        if self.share is not None and not 0 < self.share <= 1:
             raise ConfigError(f"Expected a share of the variance in (0, 1], got {self.share}.")
         if self.components is not None and self.components < 1:
             raise ConfigError(f"Expected components >= 1, got {self.components}.")
@@ -48,8 +56,9 @@ class PCA(LearnedTransform):
 
     def _kept(self, variances: Tensor) -> int:
         if self.components is None:
+            share = _SHARE if self.share is None else self.share
             shares = variances.cumsum(0) / variances.sum()
-            return min(int((shares < self.share).sum()) + 1, len(variances))
+            return min(int((shares < share).sum()) + 1, len(variances))
         if self.components > len(variances):
             raise ConfigError(
                 f"Expected at most {len(variances)} components, which is what the training images have, "
@@ -59,9 +68,7 @@ class PCA(LearnedTransform):
 
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
         mean, components = learned["mean"], learned["components"]
-        if x.shape[1:] != mean.shape:
-            shapes = f"{tuple(mean.shape)}, as learned, got {tuple(x.shape[1:])}"
-            raise InputError(f"Expected images of shape {shapes}.")
+        check_learned(x, mean.shape)
         coordinates = (x - mean).flatten(1) @ components.T
         return (mean + (coordinates @ components).reshape(x.shape)).clamp(0, 1)
 

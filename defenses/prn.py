@@ -15,13 +15,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.defense import LearnedTransform, LearningData
-from ..core.errors import ConfigError, InputError
+from ..core.errors import ConfigError
 from ..core.learned import Learned
 from ..core.model import Model
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ._shape import check_learned
 from ._training import convolution, train
-from ._universal import combined, crafting_steps, universal
+from ._universal import combined, crafted, crafting_steps
 
 _BATCH = 32
 _COMBINATIONS = 3  # for each perturbation
@@ -36,7 +37,7 @@ class PRN(LearnedTransform):
 
     The network stands before the model to be defended, which stays as it is. From clean images, and the same under
     universal perturbations (Linf, `eps` in pixel space), it learns to make the model answer as to the clean ones.
-    `perturbations` are crafted by ascent of the model's loss, and joined by three times as many random positive
+    `perturbations` are crafted by the attack `universal-pgd`, and joined by three times as many random positive
     combinations of them. The network has `blocks` residual blocks of `width` channels and 3 x 3 windows (zeros lie
     beyond the borders), and starts as the identity.
 
@@ -44,6 +45,7 @@ class PRN(LearnedTransform):
     is piecewise constant, so the gradient is exactly that of the branch an image takes.
     """
 
+    training_images: int = 1024
     eps: float = 10 / 255
     perturbations: int = 8
     epochs: int = 5
@@ -53,10 +55,10 @@ class PRN(LearnedTransform):
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = False
-    training_images: ClassVar[int] = 1024
     needs_model: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.eps <= 1:
             raise ConfigError(f"Expected eps in (0, 1], got {self.eps}.")
         for name in ("perturbations", "epochs", "width", "blocks"):
@@ -68,13 +70,12 @@ class PRN(LearnedTransform):
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """The weights and biases of the convolutions, by their place, and of the detector."""
         images = data.images
-        labels = torch.cat([data.model.predict(batch) for batch in images.split(_BATCH)])
+        labels = _answers(data.model, images, rng.fork("labels"))
         crafting = crafting_steps(len(images), self.perturbations, _BATCH)
         total = crafting + self.epochs * math.ceil(len(images) / _BATCH)
-        real = universal(
+        real = crafted(
             data.model,
             images,
-            labels,
             count=self.perturbations,
             eps=self.eps,
             batch_size=_BATCH,
@@ -96,9 +97,7 @@ class PRN(LearnedTransform):
         return network | self._detector(network, images, _perturbed(images, pool, rng.fork("detector")))
 
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        expected = (learned["0.weight"].shape[1], *learned["detector.weight"].shape)
-        if x.shape[1:] != expected:
-            raise InputError(f"Expected images of shape {expected}, as learned, got {tuple(x.shape[1:])}.")
+        check_learned(x, (learned["0.weight"].shape[1], *learned["detector.weight"].shape))
         rectified = self.rectified(x, learned)
         return torch.where(self.flagged(x, rectified, learned)[:, None, None, None], rectified, x)
 
@@ -133,7 +132,8 @@ class PRN(LearnedTransform):
         def loss(weights: Mapping[str, Tensor], rows: Tensor, rng: Draws) -> Tensor:
             x, y = images[rows], labels[rows]
             rectified = self.rectified(torch.cat([x, _perturbed(x, pool, rng)]), weights)
-            return model.task.loss(model.logits(rectified), torch.cat([y, y])).mean()
+            outputs = model.logits(rectified, rng=rng.fork("model").split(len(rectified)))
+            return model.task.loss(outputs, torch.cat([y, y])).mean()
 
         return loss
 
@@ -150,6 +150,11 @@ class PRN(LearnedTransform):
         weight = torch.from_numpy(svm.coef_).reshape(mean.shape) / spread
         bias = torch.as_tensor(svm.intercept_)[0] - (weight * mean).sum()
         return {"detector.weight": weight.to(clean), "detector.bias": bias.to(clean)}
+
+
+def _answers(model: Model, images: Tensor, rng: Draws) -> Tensor:
+    streams, rows = rng.split(len(images)), torch.arange(len(images), device=images.device)
+    return torch.cat([model.predict(images[some], rng=streams[some]) for some in rows.split(_BATCH)])
 
 
 def _perturbed(x: Tensor, pool: Tensor, rng: Draws) -> Tensor:

@@ -22,22 +22,26 @@ class ResizePad(InputTransform):
     """Shrink every image by a random factor and lay it at a random place of a canvas filled with `value`.
 
     The factor is between `min_scale` and 1, equal for both sides but for rounding to whole pixels, every size equally
-    likely; the interpolation is bilinear. The canvas has the size of the image, so that any network takes it: the
-    paper enlarges 299 pixels to 299..330 on a canvas of 331, of which the default has the range of scales. Its padding
-    is 0 in images of [-1, 1], which is 0.5 here; a black frame costs the embedded networks 14 to 26 points.
+    likely; the interpolation is bilinear. A side too short for a smaller size within that range may still shrink by one
+    pixel. The canvas has the size of the image, so that any network takes it: the paper enlarges 299 pixels to 299..330
+    on a canvas of 331, of which the default has the range of scales. Its padding is 0 in images of [-1, 1], which is
+    0.5 here; a black frame costs the embedded networks 14 to 26 points.
     """
 
     min_scale: float = 0.9
     value: float = 0.5
 
     differentiable: ClassVar[bool] = True
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.min_scale <= 1:
             raise ConfigError(f"Expected min_scale in (0, 1], got {self.min_scale}.")
         if not 0 <= self.value <= 1:
             raise ConfigError(f"Expected a padding value in [0, 1], got {self.value}.")
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (it depends on `min_scale`)
+        return self.min_scale < 1
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         size = rng.uniform()
@@ -55,7 +59,7 @@ class ResizePad(InputTransform):
 
     def _extent(self, side: int, size: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         """Length and start (N,) of the shrunk images along one side; `size` and `offset` are uniform in [0, 1)."""
-        smallest = math.ceil(self.min_scale * side)
+        smallest = max(1, min(math.ceil(self.min_scale * side), side - 1)) if self.min_scale < 1 else side
         length = smallest + _choose(side - smallest + 1, size)
         return length, _choose(side - length + 1, offset)
 

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "models": {"core", "tasks"},
     "datasets": {"core", "tasks"},
     "attacks": {"core", "tasks"},
-    "defenses": {"core", "tasks"},
+    "defenses": {"core", "tasks", "attacks"},
     "evaluation": {"core", "tasks", "models", "datasets", "attacks", "defenses"},
 }
 MODULES = sorted(path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py"))

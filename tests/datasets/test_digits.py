@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from foolbench.core import ConfigError, datasets
+from foolbench.core import datasets
 from foolbench.datasets import Digits
 from sklearn.datasets import load_digits
 
@@ -48,9 +48,11 @@ def test_training_and_evaluation_are_disjoint(digits):
 
 
 def test_the_training_split_has_an_end(digits):
-    assert len(digits.training(10)[0]) == 10
-    with pytest.raises(ConfigError, match="1285"):
-        digits.training(1286)
+    ready = []
+    few, all_of_it = digits.training(10), digits.training(2048, ready.append)
+    assert torch.equal(few[0], all_of_it[0][:10])
+    assert [len(part) for part in all_of_it] == [1285, 1285]
+    assert sum(ready) == 1285
 
 
 def test_the_fingerprint_is_that_of_the_evaluation_data(digits, monkeypatch):

@@ -1,14 +1,13 @@
-"""The autoencoder is the network it describes, everything goes through its code, and the linear one is PCA."""
+"""The autoencoder is the network it describes, everything goes through its code."""
 
 import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, Draws, InputError, LearningData
 from foolbench.defenses import Autoencoder
-from sklearn import decomposition
 from torch import nn
 
-KINDS = ["conv", "dense", "linear"]
+KINDS = ["conv", "dense"]
 SHAPE = (3, 4, 8)
 
 
@@ -26,37 +25,15 @@ def fitted(photos, model):
     return fit
 
 
-def of_few_patterns(count, patterns):
-    """Images that random multiples of few patterns explain almost wholly."""
-    rng = torch.Generator().manual_seed(0)
-    basis = torch.rand(patterns, *SHAPE, generator=rng) - 0.5
-    images = 0.5 + 0.2 * torch.einsum("ni,ichw->nchw", torch.rand(count, patterns, generator=rng) - 0.5, basis)
-    return images + 0.01 * torch.randn(images.shape, generator=rng)
-
-
-def test_linear_comes_to_the_subspace_of_scikit_learns_pca(model):
-    images = of_few_patterns(200, 6)
-    defense = Autoencoder(kind="linear", hidden=6, epochs=20, learning_rate=0.02).fit(images, model=model)
-    vectors = images.flatten(1).double().numpy()
-    reference = decomposition.PCA(6).fit(vectors)
-    least = np.square(reference.inverse_transform(reference.transform(vectors)) - vectors).mean()
-    found = float((defense.configuration.restored(images, defense.learned) - images).square().mean())
-    assert least * (1 - 1e-5) <= found <= least * 1.02
-    directions = torch.linalg.qr(defense.learned["weight"].double().T)[0].numpy()
-    cosines = np.linalg.svd(reference.components_ @ directions, compute_uv=False)  # of the principal angles
-    assert cosines.min() > 0.98
-
-
-@pytest.mark.parametrize("kind", ["dense", "linear"])
-def test_tied_weights(fitted, photos, kind):
-    defense, x = fitted(kind), photos(3, *SHAPE, seed=5)
+def test_tied_weights(fitted, photos):
+    defense, x = fitted("dense"), photos(3, *SHAPE, seed=5)
     weight, bias, offset = (defense.learned[name].double().numpy() for name in ("weight", "bias", "offset"))
     assert weight.shape == (4, x[0].numel())
     weight = weight / np.sqrt(x[0].numel())
     expected = []
     for image in x.double().numpy():
         code = weight @ (image - offset).ravel() + bias
-        expected.append(offset + (weight.T @ (np.maximum(code, 0) if kind == "dense" else code)).reshape(SHAPE))
+        expected.append(offset + (weight.T @ np.maximum(code, 0)).reshape(SHAPE))
     np.testing.assert_allclose(defense(x).double().numpy(), np.clip(expected, 0, 1), atol=1e-5)
 
 
@@ -84,7 +61,7 @@ def test_conv_fills_up_to_a_multiple_of_4_with_the_last_pixels(fitted, photos, h
     torch.testing.assert_close(defense(x), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "code"), [("conv", 2 * 1 * 2), ("dense", 2), ("linear", 2)])
+@pytest.mark.parametrize(("kind", "code"), [("conv", 2 * 1 * 2), ("dense", 2)])
 def test_nothing_goes_past_the_code(fitted, photos, kind, code):
     defense = fitted(kind, hidden=2)
     weights = {name: tensor.double() for name, tensor in defense.learned.items()}
@@ -133,7 +110,7 @@ def test_one_channel_few_images_and_whole_batches(photos, linear_model, kind):
 def test_progress(photos, model):
     told = []
     data = LearningData(images=photos(20, *SHAPE), model=model, progress=lambda *steps: told.append(steps))
-    Autoencoder(kind="linear", hidden=2, epochs=3).learn(data, rng=Draws.of(0, samples=[0]))
+    Autoencoder(kind="dense", hidden=2, epochs=3).learn(data, rng=Draws.of(0, samples=[0]))
     assert told == [(step, 6) for step in range(1, 7)]
 
 
@@ -143,7 +120,7 @@ def test_refuses_other_images(fitted, photos, kind):
         fitted(kind)(photos(1, 1, *SHAPE[1:]))
 
 
-@pytest.mark.parametrize(("kind", "hidden"), [("conv", 48), ("dense", 96), ("linear", 100)])
+@pytest.mark.parametrize(("kind", "hidden"), [("conv", 48), ("dense", 96)])
 def test_refuses_a_code_as_large_as_the_image(fitted, kind, hidden):
     with pytest.raises(ConfigError, match=f"as large as the image, got {hidden}"):
         fitted(kind, hidden=hidden)

@@ -46,7 +46,7 @@ BAD = {
     "downsampling": [("keep", 0), ("keep", 101), ("interpolation", "best")],
     "gaussian": [("sigma", 0), ("sigma", -1), ("sigma", "nan"), ("sigma", "inf"), ("sigma", None)],
     "jpeg": [("quality", 0), ("quality", 101), ("quality", -5), ("quality", "high")],
-    "median": [("size", 0), ("size", 1), ("size", 2), ("size", 4), ("size", -3)],
+    "median": [("size", 0), ("size", 1), ("size", -3), ("size", 2.5)],
     "pca": [("share", 0.0), ("share", 1.5), ("components", 0)],
     "quilting": [("size", 1.5), ("neighbours", 0), ("overlap", -1)],
     "random-noise": [("scale", 0.0), ("scale", -1.0), ("distribution", "pink")],

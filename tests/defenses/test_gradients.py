@@ -236,9 +236,3 @@ def test_a_surrogate_of_another_shape_is_refused(model, images):
 def test_draws_are_counted_from_one(model):
     with pytest.raises(ConfigError, match="draws >= 1, got 0"):
         adaptive(Step(), model, draws=0)
-
-
-@pytest.mark.parametrize("steps", [(), ("jpeg",)])
-def test_a_chain_is_made_of_defenses(steps):
-    with pytest.raises(ConfigError, match="Expected"):
-        Compose(steps=steps)

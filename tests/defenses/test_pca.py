@@ -34,6 +34,10 @@ def test_is_scikit_learns(photos, fitted, count, parameters):
     np.testing.assert_allclose(found, expected.clip(0, 1), atol=1e-5)
 
 
+def test_keeps_99_percent_where_nothing_is_said(fitted):
+    assert fitted().learned.sha == fitted(share=0.99).learned.sha != fitted(share=0.98).learned.sha
+
+
 def test_components_are_orthonormal_and_the_projection_is_one(photos, fitted):
     defense = fitted(components=12)
     components = defense.learned["components"]
@@ -78,7 +82,7 @@ def test_refuses_other_shapes_and_equal_images(photos, fitted, model):
         PCA().fit(photos(1, 3, 8, 6).expand(4, -1, -1, -1), model=model)
 
 
-@pytest.mark.parametrize("bad", [{"share": 0}, {"share": 1.1}, {"components": 0}])
+@pytest.mark.parametrize("bad", [{"share": 0}, {"share": 1.1}, {"components": 0}, {"share": 0.5, "components": 10}])
 def test_bad_parameters(bad):
     with pytest.raises(ConfigError, match="Expected"):
         PCA(**bad)

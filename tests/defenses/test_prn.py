@@ -8,8 +8,8 @@ import pytest
 import torch
 from foolbench.attacks import UniversalPGD
 from foolbench.core import ConfigError, CraftingData, Draws, InputError, LearningData
-from foolbench.defenses import PRN
-from foolbench.defenses._universal import combined, crafting_steps, universal
+from foolbench.defenses import JPEG, PRN, RandomNoise
+from foolbench.defenses._universal import combined, crafted, crafting_steps
 from foolbench.defenses.prn import _spectra
 from scipy.fft import dctn
 from torch import nn
@@ -141,14 +141,17 @@ def test_progress(model):
     told = []
     data = LearningData(images=smooth(40, seed=0), model=model, progress=lambda *steps: told.append(steps))
     PRN(**TINY | {"epochs": 1}).learn(data, rng=stream())
-    total = crafting_steps(40, 2, 32) + 2
-    assert told == [(step, total) for step in range(1, total + 1)]
+    crafting = crafting_steps(40, 2, 32)
+    assert crafting == 2 * 4  # a half of the images is one batch
+    assert told == [(step, crafting + 2) for step in range(1, crafting + 3)]
 
 
 def test_perturbations_of_a_linear_model_saturate(linear_model, mid_images):
-    model, images = linear_model(2, (1, 3, 4)), mid_images(40, (1, 3, 4))
-    labels = torch.zeros(40, dtype=torch.int64)  # one class for all: the steepest ascent is the same everywhere
-    made = universal(model, images, labels, count=2, eps=0.1, batch_size=4, rng=stream(), progress=lambda done: None)
+    model, images = linear_model(2, (1, 3, 4)), mid_images(400, (1, 3, 4))
+    images = images[model.predict(images) == 0][:40]  # of one class: the steepest ascent is the same everywhere
+    told = []
+    made = crafted(model, images, count=2, eps=0.1, batch_size=4, rng=stream(), progress=told.append)
+    assert told == [5, 10, 15, 20, 25, 30, 35, 40]
     weight = model.net.weight
     expected = 0.1 * (weight[1] - weight[0]).sign().reshape(1, 1, 3, 4)
     torch.testing.assert_close(made, expected.expand(2, -1, -1, -1))
@@ -162,6 +165,18 @@ def test_combinations_are_positive_and_in_the_ball():
     assert (lengths >= 0.1 - 1e-6).float().mean() > 0.9  # as long as the axes
     assert len(made.flatten(1).unique(dim=0)) > 40
     assert torch.equal(made, combined(axes, 50, eps=0.1, rng=stream()))
+
+
+def test_learns_before_a_randomized_model(model):
+    system = RandomNoise().defend(model)
+    quick = PRN(**TINY | {"epochs": 1, "perturbations": 1})
+    first, same = (quick.fit(smooth(32, seed=0), model=system) for _ in range(2))
+    assert repr(first) == repr(same) != repr(quick.fit(smooth(32, seed=0), model=model))
+
+
+def test_learns_from_a_model_with_a_gradient_only(model):
+    with pytest.raises(ConfigError, match=r"JPEG.* has no gradient to follow"):
+        PRN(**TINY).fit(smooth(32, seed=0), model=JPEG().defend(model))
 
 
 def test_refuses_other_shapes(fitted, photos):

@@ -1,10 +1,10 @@
-"""Resizing is OpenCV's, padding is exact, sizes and places are uniform."""
+"""Resizing is torchvision's, padding is exact, sizes and places are uniform."""
 
-import cv2
 import pytest
 import torch
 from foolbench.core import ConfigError, Draws
 from foolbench.defenses import ResizePad
+from torchvision.transforms.v2 import functional as image_ops
 
 
 def box(image, value):
@@ -15,7 +15,7 @@ def box(image, value):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("min_scale", [0.9, 0.4])
-def test_is_opencvs_resize_in_a_frame(photos, channels, min_scale):
+def test_is_torchvisions_resize_in_a_frame(photos, channels, min_scale):
     x = (0.2 + 0.6 * photos(8, channels, 30, 41)).clamp(0.1, 0.9)  # no pixel is the padding's
     after = ResizePad(min_scale=min_scale, value=1.0)(x, rng=0)
     boxes = [box(image, 1.0) for image in after]
@@ -23,8 +23,7 @@ def test_is_opencvs_resize_in_a_frame(photos, channels, min_scale):
     for image, result, (top, left, height, width) in zip(x, after, boxes, strict=True):
         assert min_scale * 30 <= height <= 30
         assert abs(height / 30 - width / 41) < 1 / 30 + 1 / 41
-        planes = [cv2.resize(plane.numpy(), (width, height), interpolation=cv2.INTER_LINEAR) for plane in image]
-        small = torch.stack([torch.from_numpy(plane) for plane in planes])
+        small = image_ops.resize(image, [height, width], antialias=False)
         found = result[:, top : top + height, left : left + width]
         torch.testing.assert_close(found, small, rtol=0, atol=1e-5)
 
@@ -32,6 +31,18 @@ def test_is_opencvs_resize_in_a_frame(photos, channels, min_scale):
 def test_no_resize_is_the_identity(photos):
     x = photos(3, 3, 37, 29)
     torch.testing.assert_close(ResizePad(min_scale=1.0)(x), x, rtol=0, atol=1e-5)
+    assert ResizePad().randomized
+    assert not ResizePad(min_scale=1.0).randomized
+
+
+@pytest.mark.parametrize(
+    ("shape", "least"), [((8, 8), (7, 7)), ((9, 20), (8, 18)), ((2, 3), (1, 2)), ((1, 10), (1, 9))]
+)
+def test_small_images_shrink_by_a_pixel_at_least(shape, least):
+    boxes = [box(image, 0.0) for image in ResizePad(value=0.0)(torch.ones(200, 1, *shape), rng=0)]
+    sizes = {(height, width) for _, _, height, width in boxes}
+    assert {min(sizes), max(sizes)} == {least, shape}
+    assert len(set(boxes)) > len(sizes)  # at several places
 
 
 def test_every_size_and_place_is_as_likely():

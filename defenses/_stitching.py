@@ -1,0 +1,41 @@
+"""Overlapping patches laid in raster order, each cut along its best seams: all at once whose order does not matter."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ._seams import beyond_seam
+
+
+def stitched(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """Images (N, C, *size) of `patches` (N, C, len(rows), len(columns), p, p) that begin at these rows and columns.
+
+    `reach` columns to the right of a patch still overlap it, so it waits for those up to `reach` columns further right
+    in the row above. What has nothing to wait for any more is a wave.
+    """
+    side, device = patches.shape[-1], patches.device
+    pixels = torch.arange(side, device=device)
+    tops, lefts = (torch.tensor(starts, device=device) for starts in (rows, columns))
+    above, before = _overlaps(tops, side), _overlaps(lefts, side)
+    reach = max(bisect_left(columns, start + side) - place for place, start in enumerate(columns)) - 1
+    canvas = patches.new_zeros(*patches.shape[:2], *size)
+    for wave in range((reach + 1) * (len(rows) - 1) + len(columns)):
+        first = max(0, -(-(wave - len(columns) + 1) // (reach + 1)))
+        row = torch.arange(first, min(len(rows) - 1, wave // (reach + 1)) + 1, device=device)
+        column = wave - (reach + 1) * row
+        where = (tops[row, None, None] + pixels[:, None], lefts[column, None, None] + pixels)
+        old, new = canvas[:, :, *where], patches[:, :, row, column]
+        error = (old - new).square().sum(dim=1)
+        vertical, horizontal = beyond_seam(
+            torch.stack([error, error.mT]), torch.stack([before[column], above[row]])[:, None]
+        )
+        canvas[:, :, *where] = torch.where((vertical & horizontal.mT)[:, None], new, old)
+    return canvas
+
+
+def _overlaps(starts: Tensor, side: int) -> Tensor:
+    """How many pixels of each window the window before it covers."""
+    return F.pad(starts[:-1] + side - starts[1:], (1, 0)).clamp(min=0)
