@@ -12,7 +12,7 @@ from torch.nn import functional as F
 _AXES = 24  # principal components that shortlist patches: 98% of the variance of 5x5 colour patches
 _GROUP = 16  # patches that enter or miss the shortlist together
 _SPARE = 4  # groups on the shortlist beyond the neighbours wanted
-_QUERIES = 128  # at a time
+_QUERIES = 512  # at a time: enough work for several cores, few enough for their caches
 _GROUPS = 784  # at a time on a CPU: distances between so many and the queries stay in its cache
 
 

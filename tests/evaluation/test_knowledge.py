@@ -151,7 +151,7 @@ def test_universal_attacks_are_crafted_through_random_defenses(execute):
 class MeanPull(LearnedTransform):
     """Part of the way to the mean of the training images."""
 
-    training_images = 20
+    training_images: int = 20
     part: float = 0.2
     differentiable = True
     randomized = False

@@ -84,7 +84,7 @@ def test_a_misspelt_recipe_is_named_and_corrected():
         ('attacks=["pgd"]', ["attacks.0", "'pgd'"]),
         ("attacks=[{steps = 3}]", ["attacks.0.name"]),
         ("defenses=[{name = 'median', size = 'big'}]", ["defense median.size", "'big'"]),
-        ("defenses=[{name = 'median', size = 4}]", ["defense median", "odd", "4"]),
+        ("defenses=[{name = 'median', size = 1}]", ["defense median", "at least 2", "1"]),
         ("attacks=[{name = 'pgd', steps = 'few'}]", ["attack pgd.steps", "'few'"]),
         ("threat=5", ["threat", "5"]),
         ("threat.eps=0", ["eps > 0", "0"]),
