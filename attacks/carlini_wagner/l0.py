@@ -65,8 +65,8 @@ def minimize_l0(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: T
     while len(images.rows):
         z = torch.where(images.free, images.variable.images(), images.x)
         draws = images.draws.fork(index)
-        margin, gradient, _ = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
-        reached = goal.reached(margin)
+        margin, gradient, logits = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
+        reached = goal.reached(logits, images.y)
         delta = z - images.x
         if reached.any():
             result[images.rows[reached]] = z[reached]
@@ -74,7 +74,7 @@ def minimize_l0(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: T
         loss = delta.flatten(1).square().sum(dim=1) + images.c * goal.hinge(margin)
         gradient.neg_().add_(delta.mul_(2).div_(per_row(images.c, z))).mul_(images.free)
         images.variable.descend(z, gradient, torch.full_like(loss, attack.learning_rate))
-        images.loss_now = torch.minimum(images.loss_now, loss)
+        images.loss_now = torch.minimum(images.loss_now, loss.masked_fill_(reached, torch.inf))  # of what follows only
         images.steps = (images.steps + 1).masked_fill_(reached, 0)
         images = _review(images, attack)
         index += 1

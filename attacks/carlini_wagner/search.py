@@ -82,8 +82,8 @@ def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor
     while len(images.rows):
         z = images.variable.images()
         draws = images.draws.fork(index)  # a randomized system is met with new draws at every step
-        margin, gradient, _ = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
-        reached = goal.reached(margin)
+        margin, gradient, logits = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
+        reached = goal.reached(logits, images.y)
         delta = z - images.x
         norm = size(delta, attack.norm)
         closer = reached & (norm < images.norm)
