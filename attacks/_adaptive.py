@@ -34,8 +34,10 @@ class AdaptiveAscent:
         vars(chosen).update({name: part if part is None else part[rows] for name, part in vars(self).items()})
         return chosen
 
-    def note(self, loss: Tensor, reached: Tensor) -> None:
-        """What the points have come to."""
+    def note(self, loss: Tensor, gradient: Tensor | None, reached: Tensor) -> None:
+        """What the points have come to; the last ones, from which nothing goes on, need no gradient."""
+        if gradient is not None:
+            self.gradient = gradient
         better = beats(reached, loss, self.reached, self.best_loss)
         if better.any():
             image = per_row(better, self.best)

@@ -1,6 +1,6 @@
 """The input gradients that all gradient attacks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,22 +20,18 @@ def loss_and_gradient(
 
     The loss is the task's where none is given. The samples' losses are summed, so no image weighs on another's. Nothing
     but `x` is differentiated. Of a randomized system, loss and gradient are the means over `model.draws` evaluations
-    (EOT), a pair of passes each, and the outputs those of the first. Raises GradientError where a gradient is not
-    finite, ConfigError for a defense with none.
+    (EOT), a pair of passes each, and the outputs their average. Raises GradientError where a gradient is not finite,
+    ConfigError for a defense with none.
     """
     check_differentiable(model)
-    first, *others = model.evaluations(rng)
     single, x = model.through(model.transforms), x.detach().requires_grad_()
-    losses, gradient, outputs = _of_one_evaluation(single, x, y, first, loss or model.task.loss)
-    for streams in others:
-        more, ahead, _ = _of_one_evaluation(single, x, y, streams, loss or model.task.loss)
-        losses = losses + more  # not in place: a loss may be a view of the outputs
-        gradient += ahead
-    if others:
-        losses /= 1 + len(others)
-        gradient /= 1 + len(others)
+    losses, gradients, outputs = zip(
+        *(_of_one_evaluation(single, x, y, streams, loss or model.task.loss) for streams in model.evaluations(rng)),
+        strict=True,
+    )
+    gradient = mean(gradients)
     check_finite(model, gradient)
-    return losses, gradient, outputs
+    return mean(losses), gradient, model.average(outputs)
 
 
 def _of_one_evaluation(
@@ -47,22 +43,42 @@ def _of_one_evaluation(
     return losses.detach(), gradient, outputs.detach()
 
 
-def class_gradients(model: Model, x: Tensor, directions: Tensor, *, rng: Draws | None = None) -> tuple[Tensor, Tensor]:
-    """Outputs (N, K), and the gradient (N, D, C, H, W) of D linear combinations of them, given as (N, D, K).
+def loss_and_outputs(
+    model: Model, x: Tensor, y: Tensor, *, rng: Draws | None = None, loss: Loss | None = None
+) -> tuple[Tensor, Tensor]:
+    """The same without the gradient: forward passes alone, for a last look."""
+    with torch.no_grad():
+        outputs = model.each(x, rng=rng)
+        return mean([(loss or model.task.loss)(each, y) for each in outputs]), model.average(outputs)
 
-    One forward pass and D backward passes. Raises like `loss_and_gradient`.
+
+def mean(parts: Sequence[Tensor]) -> Tensor:
+    """Over evaluations; of a single one, itself."""
+    return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0]) / len(parts)
+
+
+def class_gradients(
+    model: Model, x: Tensor, directions: Tensor, *, rng: Draws | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """D linear combinations of the outputs, given as (N, D, K): their values (N, D) and gradients (N, D, C, H, W).
+
+    The third result are the outputs themselves. One forward pass and D backward passes. Of a randomized system, values
+    and gradients are the means over `model.draws` evaluations, and the outputs the average that the task takes. Raises
+    like `loss_and_gradient`.
     """
     check_differentiable(model)
     x = x.detach().requires_grad_()
-    outputs = model.logits(x, rng=rng)
+    evaluations = model.each(x, rng=rng)
+    expected = mean(evaluations)
     found = []
     for place in range(directions.shape[1]):
         last = place == directions.shape[1] - 1
-        (gradient,) = torch.autograd.grad(outputs, x, grad_outputs=directions[:, place], retain_graph=not last)
+        (gradient,) = torch.autograd.grad(expected, x, grad_outputs=directions[:, place], retain_graph=not last)
         found.append(gradient)
     gradients = torch.stack(found, dim=1)
     check_finite(model, gradients)
-    return outputs.detach(), gradients
+    values = (directions @ expected.detach()[:, :, None])[:, :, 0]
+    return values, gradients, model.average(evaluations).detach()
 
 
 def check_differentiable(model: Model) -> None:

@@ -1,9 +1,18 @@
-"""The smallest move onto a hyperplane that stays within [0, 1], exactly."""
+"""How far a hyperplane is, and the smallest move onto it that stays within [0, 1], exactly."""
 
 import torch
 from torch import Tensor
 
-from ..core.norms import Norm
+from ..core.norms import Norm, dual_size, fill_in_turn
+
+
+def linear_distance(value: Tensor, slope: Tensor, norm: Norm) -> Tensor:
+    """How far it is to where a linear function of this `value` (...) and slope (..., C, H, W) or (..., D) is zero.
+
+    Infinite where the slope is zero. Values and slopes may be as small or as large as float32 has them.
+    """
+    steepness = dual_size(slope.reshape(value.numel(), -1), norm).reshape(value.shape)
+    return torch.where(steepness > 0, value.abs() / steepness, torch.inf).to(value)
 
 
 def move_onto(points: Tensor, normal: Tensor, rise: Tensor, norm: Norm) -> Tensor:
@@ -18,7 +27,8 @@ def move_onto(points: Tensor, normal: Tensor, rise: Tensor, norm: Norm) -> Tenso
     room = torch.where(way > 0, 1 - points, points) * way.abs()
     gain, rise = slope.abs(), rise.abs()
     if norm == "l1":
-        return way * _in_turn(room, gain, rise)
+        used = fill_in_turn(gain * room, gain, rise) / gain.clamp_min(torch.finfo(gain.dtype).tiny)
+        return way * torch.minimum(used, room)
     return way * _together(room, gain, gain.sign() if norm == "linf" else gain, rise)
 
 
@@ -39,12 +49,3 @@ def _together(room: Tensor, gain: Tensor, pace: Tensor, rise: Tensor) -> Tensor:
         if not newly_full.any():
             return torch.where(full, room, way)
         full |= newly_full
-
-
-def _in_turn(room: Tensor, gain: Tensor, rise: Tensor) -> Tensor:
-    """`room` used up entry by entry, those of the largest `gain` first, until `gain` times it sums to `rise`."""
-    order = gain.argsort(dim=-1, descending=True, stable=True).expand_as(room)
-    amounts = (gain * room).gather(-1, order)
-    before = amounts.cumsum(dim=-1) - amounts
-    taken = torch.zeros_like(room).scatter(-1, order, torch.minimum((rise - before).clamp_min(0), amounts))
-    return torch.minimum(taken / gain.clamp_min(torch.finfo(gain.dtype).tiny), room)

@@ -14,7 +14,7 @@ from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import AdaptiveAscent, beats
-from ._gradient import loss_and_gradient
+from ._gradient import loss_and_gradient, loss_and_outputs
 from ._losses import class_count, gain, margin, other_classes
 
 _MOMENTUM = 0.25  # how much of its last move an image makes again
@@ -64,6 +64,10 @@ class APGD(Attack):
         if self.target_classes < 0 or (self.targeted and self.target_classes):
             raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
 
+    @property
+    def stops_at_boundary(self) -> bool:
+        return self.early_stop
+
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.loss == "dlr" or self.target_classes:
             class_count(model)  # refuses a model without class scores
@@ -71,8 +75,8 @@ class APGD(Attack):
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         rivals: tuple[Tensor | None, ...] = (None,)
         if self.early_stop or self.target_classes:
-            outputs = model.logits(x, rng=rng.fork("clean"))
-            fooled = self._reached(model, outputs, y)
+            outputs = model.averaged(x, rng=rng.fork("clean"))
+            fooled = self.reached(model, outputs, y)
             if self.target_classes:
                 count = min(self.target_classes, class_count(model) - 1)
                 rivals = other_classes(outputs, y).topk(count, dim=1).indices.unbind(dim=1)
@@ -116,12 +120,12 @@ class APGD(Attack):
         def objective(outputs: Tensor, y: Tensor) -> Tensor:
             return self._loss(model, outputs, y, ascent.rival)
 
+        point, y, gradient = ascent.point, ascent.y, None
         if step < self.steps:
-            loss, ascent.gradient, outputs = loss_and_gradient(model, ascent.point, ascent.y, rng=draws, loss=objective)
+            loss, gradient, outputs = loss_and_gradient(model, point, y, rng=draws, loss=objective)
         else:
-            outputs = model.logits(ascent.point, rng=draws)
-            loss = objective(outputs, ascent.y)
-        ascent.note(loss, self._reached(model, outputs, ascent.y))
+            loss, outputs = loss_and_outputs(model, point, y, rng=draws, loss=objective)
+        ascent.note(loss, gradient, self.reached(model, outputs, y))
 
     def _loss(self, model: Model, outputs: Tensor, y: Tensor, rival: Tensor | None) -> Tensor:
         """What ascends: from `y` to anywhere, from `y` to `rival`, or, where targeted, from anywhere to `y`."""
@@ -131,9 +135,6 @@ class APGD(Attack):
         if self.targeted:
             return dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)
         return dlr(outputs, y, rival)
-
-    def _reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
-        return (model.task.predict(outputs) == y) == self.targeted
 
 
 def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:

@@ -1,7 +1,6 @@
 """Basic iterative method (BIM; Kurakin et al. 2017, https://arxiv.org/abs/1607.02533)."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,8 +20,6 @@ class BIM(PGD):
 
     steps: int = 10
     random_start: bool = False
-
-    randomized: ClassVar[bool] = False
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         step_size = self.step_size or self.eps / max(self.steps, 1)

@@ -9,10 +9,10 @@ from torch import Tensor
 from ..core.attack import Access, MinimalAttack
 from ..core.errors import ConfigError
 from ..core.model import Model
-from ..core.norms import Norm, per_row, steepest
+from ..core.norms import Norm, dual_size, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._gradient import check_differentiable, check_finite
+from ._gradient import check_differentiable, check_finite, mean
 from ._losses import class_count, other_classes
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
@@ -28,8 +28,8 @@ class DeepFool(MinimalAttack):
     `overshoot` (a share of its length) and is clipped to [0, 1]. An image that keeps its class for `steps` steps, or
     where all gradients are zero, comes back as it was. Defaults are those of the authors' code.
 
-    From the second step on, a class is not differentiated again where it is FAR by the gradient norm it had last. For
-    an affine model that changes nothing, nor for another while no such norm doubles or halves in a step.
+    From the second step on, a class is not differentiated again where it is FAR by the gradient norm that it had when
+    it last was. For an affine model that changes nothing, nor for another as long as no such norm has doubled since.
     """
 
     norm: Norm = "l2"
@@ -56,7 +56,7 @@ class DeepFool(MinimalAttack):
         for index in range(self.steps + 1):
             fresh = rng.fork(index)
             graph = _forward(model, z, fresh)
-            left = model.task.predict(graph.outputs) != y
+            left = self.reached(model, graph.judged, y)
             found[rows[left]] = z[left]
             if index == self.steps or left.all():
                 break
@@ -75,13 +75,17 @@ class DeepFool(MinimalAttack):
 
 
 class _Graph(NamedTuple):
+    """Of a randomized system `outputs` are a mean, for distances; `judged`, without gradient, is the task's average."""
+
     point: Tensor
     outputs: Tensor
+    judged: Tensor
 
 
 def _forward(model: Model, z: Tensor, rng: Draws) -> _Graph:
     point = z.detach().requires_grad_()
-    return _Graph(point, model.logits(point, rng=rng))
+    evaluations = model.each(point, rng=rng)
+    return _Graph(point, mean(evaluations), model.average(evaluations).detach())
 
 
 @dataclass
@@ -135,6 +139,4 @@ class _Faces:
         other = graph.outputs.gather(1, self.others[rows, face][:, None])
         rise = other - graph.outputs.gather(1, self.y[rows][:, None])
         (slope,) = torch.autograd.grad(rise.sum(), graph.point, retain_graph=True)
-        order = {"l2": 2, "linf": 1}[self.norm]
-        # in double precision, as squares of 1e-25 would leave float32
-        return slope, torch.linalg.vector_norm(slope.flatten(1), ord=order, dim=1, dtype=torch.float64)
+        return slope, dual_size(slope, self.norm)

@@ -14,15 +14,14 @@ from ..core.norms import Norm, per_row, random_point, size
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import class_gradients, loss_and_gradient
-from ._hyperplane import move_onto
+from ._hyperplane import linear_distance, move_onto
 from ._losses import class_count, gain, margin, other_classes
 
-_DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
 _REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
 _FINAL_STEPS = 3
 _SURPLUS = 1e-5  # of the lead that had to be won: what the goal must lead by for rounding not to undo it
 _CAUTION = 0.1  # of what is left of the way beyond a linear estimate of the boundary, so as not to fall short
-_TINY = 1e-12
+_TINY = 1e-12  # guards a division by a distance
 
 
 @register_attack("fab")
@@ -49,7 +48,6 @@ class FAB(MinimalAttack):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
-    randomized: ClassVar[bool] = False  # with one start, the default
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,11 +61,14 @@ class FAB(MinimalAttack):
                 f"got {self.alpha_max}, {self.beta} and {self.eta}."
             )
 
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.restarts > 1
+
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         classes = class_count(model)
-        outputs = model.logits(x, rng=rng.fork("clean"))
-        resisting = (model.task.predict(outputs) == y) != self.targeted
-        rows = resisting.nonzero()[:, 0]
+        outputs = model.averaged(x, rng=rng.fork("clean"))
+        rows = (~self.reached(model, outputs, y)).nonzero()[:, 0]
         nearest = x.clone()
         if not len(rows):
             return nearest
@@ -93,7 +94,7 @@ class FAB(MinimalAttack):
         for step in range(self.steps):
             lead, slope = self._linearize(model, z, y, directions, draws.fork(step))
             z = self._approach(z, x, lead, slope)
-            lead = self._lead(model.logits(z, rng=draws.fork((step, "beyond"))), y)
+            lead = self._lead(model.averaged(z, rng=draws.fork((step, "beyond"))), y)
             found.offer(z, size(z - x, self.norm), lead)
             z = torch.where(per_row(lead > 0, z), torch.lerp(x, z, self.beta), z)
 
@@ -104,10 +105,9 @@ class FAB(MinimalAttack):
         if directions is None:
             lead, slope, _ = loss_and_gradient(model, z, y, rng=draws, loss=gain(margin, targeted=True))
             return lead, slope.flatten(1)
-        outputs, slopes = class_gradients(model, z, directions, rng=draws)
-        leads, slopes = (directions @ outputs[:, :, None])[:, :, 0], slopes.flatten(2)
-        steepness = size(slopes.flatten(0, 1), _DUAL[self.norm]).reshape_as(leads)
-        nearest = (leads.abs() / steepness.clamp_min(_TINY)).argmin(dim=1)
+        leads, slopes, _ = class_gradients(model, z, directions, rng=draws)
+        slopes = slopes.flatten(2)
+        nearest = linear_distance(leads, slopes, self.norm).argmin(dim=1)
         images = torch.arange(len(z), device=z.device)
         return leads[images, nearest], slopes[images, nearest]
 
@@ -130,11 +130,12 @@ class FAB(MinimalAttack):
         points, far_lead, surplus = found.points.clone(), found.lead, -_SURPLUS * near_lead
         near, far = torch.zeros_like(near_lead), torch.ones_like(near_lead)  # shares of the way, short of and beyond it
         for step in range(_FINAL_STEPS):
-            crossing = ((surplus - near_lead) / (far_lead - near_lead).clamp_min(_TINY)).clamp(0, 1)
+            rise = far_lead - near_lead  # 0 where nothing was found
+            crossing = ((surplus - near_lead) / torch.where(rise > 0, rise, torch.inf)).clamp(0, 1)
             crossing = torch.lerp(near, far, crossing)
             share = torch.lerp(crossing, far, _CAUTION)
             z = torch.lerp(x, found.points, per_row(share, x))
-            lead = self._lead(model.logits(z, rng=draws.fork(step)), y)
+            lead = self._lead(model.averaged(z, rng=draws.fork(step)), y)
             beyond = lead > surplus
             points = torch.where(per_row(beyond, x), z, points)
             far, far_lead = torch.where(beyond, share, far), torch.where(beyond, lead, far_lead)

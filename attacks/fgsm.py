@@ -19,8 +19,9 @@ from ._losses import gain
 class FGSM(Attack):
     """One step of length eps in the direction of steepest ascent of the loss (descent towards `y` where targeted).
 
-    Optimal on a linear model. Under L2 the direction is the normalised gradient (the "fast gradient method"), under L1
-    the values with the largest gradients go to black or white until eps is used up.
+    Under L2 the direction is the normalised gradient (the "fast gradient method"), under L1 the values with the largest
+    gradients go to black or white until eps is used up. On a linear model of two classes that is optimal, under L2
+    where [0, 1] cuts nothing off.
     """
 
     access: ClassVar[Access] = "gradient"

@@ -34,7 +34,7 @@ from ..core.registry import Family, attacks
 from ..core.seeding import Draws, derive_key
 from ..core.threat import Eps
 from ._foolbox_facts import ALIASES, COMPILED, FACTS, RANDOMIZED, Facts
-from ._gradient import check_differentiable, check_finite
+from ._gradient import check_differentiable, check_finite, mean
 from ._losses import class_count
 
 _NO_PARAMETERS = {"self", "args", "kwargs", "distance", "constraint", "init_attack", "tensorboard", "channel_axis"}
@@ -73,6 +73,10 @@ class _FoolboxAttack(Attack, ABC):
         elif find_spec("numba") is None:
             raise ConfigError(f"{name} needs numba, which is not installed: pip install numba.")
 
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return getattr(self, "random_start", any(part in self.original for part in RANDOMIZED))
+
     def _values(self) -> dict[str, Any]:
         return {parameter: getattr(self, parameter) for parameter in self.parameters}
 
@@ -106,10 +110,14 @@ class _Budget(_FoolboxAttack):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Minimal(_FoolboxAttack, MinimalAttack):
+class _Minimal(_FoolboxAttack, MinimalAttack):  # pyright: ignore[reportIncompatibleVariableOverride] (as above)
     """Where the image needs no attack, none starts, or none succeeds, it stays as it is."""
 
     eps: Eps = math.inf
+
+    @property
+    def stops_at_boundary(self) -> bool:
+        return not getattr(self, "confidence", 0)
 
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.original in _STARTS:
@@ -119,19 +127,23 @@ class _Minimal(_FoolboxAttack, MinimalAttack):
             rows = (points != x).flatten(1).any(dim=1)
             more = {"starting_points": points[rows]}
         else:
-            rows = ~self._reached(model, x, y, rng.fork("before"))
+            rows = ~self._found(model, x, y, rng.fork("before"))
             more = {}
         found = x.clone()
         if rows.any():
             found[rows] = self._run(model, x[rows], y[rows], rng[rows], **more).clamp_(0, 1)
-        return torch.where(per_row(self._reached(model, found, y, rng.fork("after")), x), found, x)
+        return torch.where(per_row(self._found(model, found, y, rng.fork("after")), x), found, x)
 
-    def _reached(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-        return (model.predict(x, rng=rng) == y) == self.targeted
+    def _found(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
+        return (model.judge(x, rng=rng) == y) == self.targeted
 
 
 class _Net(nn.Module):
-    """A model as foolbox calls it: every call is counted and has new draws, and every gradient must be finite."""
+    """A model as foolbox calls it: every call is counted and has new draws, and every gradient must be finite.
+
+    foolbox judges by the outputs, and differentiates its own loss of them. Of a randomized system these are the mean of
+    `model.draws` evaluations, which is no mean of the loss; but neither rests on what one lucky draw says.
+    """
 
     def __init__(self, model: Model, rng: Draws) -> None:
         super().__init__()
@@ -141,7 +153,7 @@ class _Net(nn.Module):
         if x.requires_grad:
             x.register_hook(partial(check_finite, self._model))
         self._calls += 1
-        return self._model.logits(x, rng=self._rng.fork(self._calls))
+        return mean(self._model.each(x, rng=self._rng.fork(self._calls)))
 
 
 @contextmanager
@@ -194,7 +206,6 @@ def make_class(name: str) -> type[Attack]:
         "parameters": {key: parameter.annotation for key, parameter in parameters.items()},
         "access": facts.access,
         "norms": facts.norms,
-        "randomized": any(part in original for part in RANDOMIZED),
     }
     return make_dataclass(
         name,

@@ -50,8 +50,8 @@ class JSMA(MinimalAttack):
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         classes = class_count(model)
         with torch.no_grad():
-            logits = model.logits(x, rng=rng.fork("start"))
-        ended, rows = x.clone(), (~self._reached(logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
+            logits = model.averaged(x, rng=rng.fork("start"))
+        ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
         z, y, draws = x.flatten(1)[rows], y[rows], rng[rows]
         target = y if self.targeted else other_classes(logits[rows], y).argmax(dim=1)
         changed = torch.zeros_like(z, dtype=torch.bool)
@@ -60,8 +60,8 @@ class JSMA(MinimalAttack):
             reach = F.one_hot(target, classes)
             directions = torch.stack([reach, 1 - reach], dim=1).to(z)
             images = z.reshape(-1, *x.shape[1:])
-            logits, gradients = class_gradients(model, images, directions, rng=draws.fork(index))
-            reached = self._reached(logits, y)
+            _, gradients, logits = class_gradients(model, images, directions, rng=draws.fork(index))
+            reached = self.reached(model, logits, y)
             ended[rows[reached]] = images[reached]
             chosen, saliency = self._choose(z, changed, gradients.flatten(2))
             going = ~reached & (saliency > 0)
@@ -82,10 +82,6 @@ class JSMA(MinimalAttack):
         towards, against = (gradients if self.theta > 0 else -gradients).unbind(dim=1)
         gain, relief = towards.masked_fill(closed, -torch.inf), (-against).masked_fill(closed, -torch.inf)
         return best_pair(gain, relief) if self.pairs else best_value(gain, relief)
-
-    def _reached(self, logits: Tensor, y: Tensor) -> Tensor:
-        changed = logits.argmax(dim=1) != y
-        return ~changed if self.targeted else changed
 
 
 def best_value(gain: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,25 +1,36 @@
 """The baselines that every attack must beat: noise of the same budget, without a look at the model."""
 
+from abc import ABC
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from ..core.attack import Access, Attack
+from ..core.errors import ConfigError
 from ..core.model import Model
 from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Noise(Attack, ABC):
+    access: ClassVar[Access] = "none"
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.targeted:
+            raise ConfigError("Noise reaches for no class: expected targeted=False, got True.")
+
+
 @register_attack("uniform-noise")
 @dataclass(frozen=True, kw_only=True)
-class UniformNoise(Attack):
+class UniformNoise(_Noise):
     """A uniform point of the ball around each image, clipped to [0, 1]."""
 
-    access: ClassVar[Access] = "none"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
-    randomized: ClassVar[bool] = True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         return x + random_point(rng, tuple(x.shape[1:]), self.norm, self.eps)
@@ -27,11 +38,8 @@ class UniformNoise(Attack):
 
 @register_attack("random-sign")
 @dataclass(frozen=True, kw_only=True)
-class RandomSign(Attack):
+class RandomSign(_Noise):
     """A uniform corner of the Linf ball around each image: every value moves by eps, clipped to [0, 1]."""
-
-    access: ClassVar[Access] = "none"
-    randomized: ClassVar[bool] = True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         return x + self.eps * rng.signs(x.shape[1:])

@@ -13,7 +13,8 @@ from ..core.model import Model
 from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._gradient import loss_and_gradient
+from ._adaptive import beats
+from ._gradient import loss_and_gradient, loss_and_outputs
 from ._losses import gain
 
 
@@ -27,8 +28,9 @@ class PGD(Attack):
     loss. Under `targeted` the loss towards `y` descends. Under L1 a step fills the values with the largest gradients up
     to black or white.
 
-    With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), which saves the
-    rest of its steps. It then lies just beyond this model's boundary: do not score it through another system.
+    With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), if need be as it
+    came, which saves the rest of its steps. It then lies just beyond this model's boundary: do not score it through
+    another system.
     """
 
     steps: int = 40
@@ -39,7 +41,6 @@ class PGD(Attack):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,9 +51,28 @@ class PGD(Attack):
         if self.restarts > 1 and not self.random_start:
             raise ConfigError("restarts > 1 without random_start would repeat one run; set random_start = true.")
 
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.random_start
+
+    @property
+    def stops_at_boundary(self) -> bool:
+        return self.early_stop
+
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        if not (self.early_stop and self.random_start):  # without a random start the first step sees the image itself
+            return self._search(model, x, y, rng)
+        found = x.clone()
+        resisting = ~self.reached(model, model.averaged(x, rng=rng.fork("clean")), y)
+        if resisting.any():
+            found[resisting] = self._search(model, x[resisting], y[resisting], rng[resisting])
+        return found
+
+    def _search(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
+        """The best restart of every image."""
         if self.restarts == 1:
             return self._ascend(model, x, y, rng.fork(0))
+        objective = gain(model.task.loss, self.targeted)
         best = x.clone()
         best_gain = torch.full((len(x),), -torch.inf, device=x.device)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -60,8 +80,9 @@ class PGD(Attack):
         for restart in range(self.restarts):
             draws = rng.fork(restart)[todo]
             point = self._ascend(model, x[todo], y[todo], draws)
-            gained, reached = self._judge(model, point, y[todo], draws.fork("judge"))
-            better = (reached & ~fooled[todo]) | ((reached == fooled[todo]) & (gained > best_gain[todo]))
+            gained, outputs = loss_and_outputs(model, point, y[todo], rng=draws.fork("judge"), loss=objective)
+            reached = self.reached(model, outputs, y[todo])
+            better = beats(reached, gained, fooled[todo], best_gain[todo])
             rows = todo[better]
             best[rows], best_gain[rows], fooled[rows] = point[better], gained[better], reached[better]
             if self.early_stop:
@@ -82,7 +103,7 @@ class PGD(Attack):
             fresh = draws.fork(index)  # a randomized system is met with new draws at every step
             _, gradient, outputs = loss_and_gradient(model, z, y, rng=fresh, loss=objective)
             if self.early_stop:
-                going = ~self._reached(model, outputs, y)
+                going = ~self.reached(model, outputs, y)
                 if not going.all():
                     ended[rows[~going]] = z[~going]
                     rows, z, y, gradient = (part[going] for part in (rows, z, y, gradient))
@@ -92,13 +113,3 @@ class PGD(Attack):
             ball.ascend_(z, gradient, length)
         ended[rows] = z
         return ended
-
-    def _judge(self, model: Model, z: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """What each image has gained, and whether it got there."""
-        with torch.no_grad():
-            outputs = model.logits(z, rng=draws)
-        return gain(model.task.loss, self.targeted)(outputs, y), self._reached(model, outputs, y)
-
-    def _reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
-        changed = model.task.predict(outputs) != y
-        return ~changed if self.targeted else changed

@@ -51,6 +51,10 @@ class Square(Attack):
         if not 0 < self.p_init <= 1:
             raise ConfigError(f"Expected 0 < p_init <= 1, got {self.p_init}.")
 
+    @property
+    def stops_at_boundary(self) -> bool:
+        return True
+
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         class_count(model)  # refuses a model without class scores
         _, reached = self._score(model, x, y, rng.fork("clean"))
@@ -79,8 +83,8 @@ class Square(Attack):
 
     def _score(self, model: Model, z: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """What grows towards the goal, and whether it is reached."""
-        outputs = model.logits(z, rng=draws)
-        return gain(margin, self.targeted)(outputs, y), (model.task.predict(outputs) == y) == self.targeted
+        outputs = model.averaged(z, rng=draws)
+        return gain(margin, self.targeted)(outputs, y), self.reached(model, outputs, y)
 
     def _side(self, query: int, shape: torch.Size) -> int:
         share = self.p_init / 2 ** bisect.bisect_left(_HALVINGS, query * 10_000 // self.queries)

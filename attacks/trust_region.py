@@ -10,15 +10,14 @@ from torch.nn import functional as F
 from ..core.attack import Access, MinimalAttack
 from ..core.errors import ConfigError
 from ..core.model import Model
-from ..core.norms import Norm, per_row, size, steepest
+from ..core.norms import Norm, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import class_gradients, loss_and_gradient
+from ._hyperplane import linear_distance
 from ._losses import class_count, margin, other_classes
 
-_DUAL: dict[Norm, Norm] = {"l2": "l2", "linf": "l1"}
 _RADII: dict[Norm, tuple[float, float]] = {"l2": (0.0005, 0.05), "linf": (0.0001, 0.01)}
-_TINY = 1e-12  # guards divisions by the slope of a flat model
 
 
 @register_attack("trust-region")
@@ -26,12 +25,12 @@ _TINY = 1e-12  # guards divisions by the slope of a flat model
 class TrustRegion(MinimalAttack):
     """Up to `steps` steps towards the nearest boundary of the linearised model, none longer than the image's radius.
 
-    Which boundary is decided once: of the `classes` largest other logits, the one that the linearised model puts
-    nearest to `x`. A step is 2 % longer than the smaller of radius and distance, plus 0.0001. The radius starts at
-    `radius`; where `adaptive`, it grows by a factor of 1.2 after a step that gained more than 0.9 of what the linear
-    model promised, and shrinks by it after less than 0.5, within 0.0005..0.05 (L2) or 0.0001..0.01 (Linf). These are
-    the values of the authors' code. An image rests once its prediction has left `y`; one that stays is given back as
-    it was.
+    Which boundary is decided once: of those with the `classes` highest logits, that of `y` included, the one that the
+    linearised model puts nearest to `x`. A step is 2 % longer than the smaller of radius and distance, plus 0.0001. The
+    radius starts at `radius`; where `adaptive`, it grows by a factor of 1.2 after a step that gained more than 0.9 of
+    what the linear model promised, and shrinks by it after less than 0.5, within 0.0005..0.05 (L2) or 0.0001..0.01
+    (Linf). These are the values of the authors' code. An image rests once its prediction has left `y`; one that stays
+    is given back as it was.
 
     Under `targeted` the boundary is that of `y` and whichever class leads. Raises ConfigError for a model without
     classes.
@@ -39,7 +38,7 @@ class TrustRegion(MinimalAttack):
 
     steps: int = 100
     radius: float = 0.001
-    classes: int = 9
+    classes: int = 10
     adaptive: bool = True
     norm: Norm = "l2"
 
@@ -48,31 +47,31 @@ class TrustRegion(MinimalAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 1 or self.classes < 1:
-            raise ConfigError(f"Expected steps >= 1 and classes >= 1, got {self.steps} and {self.classes}.")
+        if self.steps < 1 or self.classes < 2:
+            raise ConfigError(f"Expected steps >= 1 and classes >= 2, got {self.steps} and {self.classes}.")
         if not self.radius > 0:
             raise ConfigError(f"Expected radius > 0, got {self.radius}.")
 
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         class_count(model)  # the error for other tasks
         with torch.no_grad():
-            logits = model.logits(x, rng=rng.fork("start"))
-        ended, rows = x.clone(), (~self._reached(logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
+            logits = model.averaged(x, rng=rng.fork("start"))
+        ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
         if not len(rows):
             return ended
         z, y, draws = x[rows], y[rows], rng[rows]
         pair, lead, gradient = self._aim(model, z, y, logits[rows], draws.fork("aim"))
         radius = torch.full_like(lead, self.radius)
         for index in range(self.steps):
-            slope = size(gradient, _DUAL[self.norm])
-            length = torch.minimum(-lead.clamp_max(0) / slope.clamp_min(_TINY), radius).add_(1e-4).mul_(1.02)
+            way = linear_distance(lead.clamp_max(0), gradient, self.norm)
+            length = torch.minimum(way, radius).add_(1e-4).mul_(1.02)
             moved = torch.addcmul(z, steepest(gradient, self.norm), per_row(length, z)).clamp_(0, 1)
             promised = (moved - z).mul_(gradient).flatten(1).sum(dim=1)  # by the step as [0, 1] has cut it
             z, before = moved, lead
             lead, gradient, logits = loss_and_gradient(model, z, pair, rng=draws.fork(index), loss=self._lead)
             if self.adaptive:
                 radius = self._adapted(radius, gained=lead - before, promised=promised)
-            going = ~self._reached(logits, y)
+            going = ~self.reached(model, logits, y)
             if not going.all():
                 ended[rows[~going]] = z[~going]
                 state = (rows, z, y, pair, lead, gradient, radius)
@@ -87,12 +86,10 @@ class TrustRegion(MinimalAttack):
         if self.targeted:
             pair = torch.stack([y, y], dim=1)
             return pair, *loss_and_gradient(model, x, pair, rng=draws, loss=self._lead)[:2]
-        others = other_classes(logits, y).topk(min(self.classes, logits.shape[1] - 1), dim=1).indices
+        others = other_classes(logits, y).topk(min(self.classes, logits.shape[1]) - 1, dim=1).indices
         directions = F.one_hot(others, logits.shape[1]) - F.one_hot(y, logits.shape[1])[:, None]
-        logits, gradients = class_gradients(model, x, directions.to(logits), rng=draws)
-        leads = logits.gather(1, others) - logits.gather(1, y[:, None])
-        slopes = size(gradients.flatten(0, 1), _DUAL[self.norm]).reshape(leads.shape)
-        nearest = (-leads.clamp_max(0) / slopes.clamp_min(_TINY)).argmin(dim=1)
+        leads, gradients, _ = class_gradients(model, x, directions.to(logits), rng=draws)
+        nearest = linear_distance(leads.clamp_max(0), gradients, self.norm).argmin(dim=1)
         every = torch.arange(len(x), device=x.device)
         return torch.stack([others[every, nearest], y], dim=1), leads[every, nearest], gradients[every, nearest]
 
@@ -106,7 +103,3 @@ class TrustRegion(MinimalAttack):
         low, high = _RADII[self.norm]
         factor = torch.where(gained > 0.9 * promised, 1.2, torch.where(gained < 0.5 * promised, 1 / 1.2, 1.0))
         return (radius * factor).clamp_(low, high)
-
-    def _reached(self, logits: Tensor, y: Tensor) -> Tensor:
-        changed = logits.argmax(dim=1) != y
-        return ~changed if self.targeted else changed

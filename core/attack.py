@@ -75,7 +75,7 @@ class Attack(_Budgeted, ABC):
         if y is None:
             if self.targeted:
                 raise ConfigError(f"A targeted {type(self).__name__} needs y, the classes to reach.")
-            y = model.predict(x, rng=draws.fork("reference"))
+            y = model.judge(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
         own = x.detach().clone(memory_format=model.memory_format)  # once, instead of at every pass
         with torch.enable_grad():  # also for callers who have switched gradients off
@@ -87,6 +87,18 @@ class Attack(_Budgeted, ABC):
     @abstractmethod
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         """The attack itself, on checked inputs. The result stays within the budget; it is clipped to [0, 1] for you."""
+
+    def reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
+        """Which images (N,) have left the class `y`, or reached it where targeted, by these outputs."""
+        return (model.task.predict(outputs) == y) == self.targeted
+
+    @property
+    def stops_at_boundary(self) -> bool:
+        """Whether its points lie just beyond the boundary of the model they were crafted on.
+
+        They hardly fool another system then, and what they say of it says little about that system.
+        """
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +112,10 @@ class MinimalAttack(Attack):
     eps: Eps = math.inf
 
     needs_budget: ClassVar[bool] = False
+
+    @property
+    def stops_at_boundary(self) -> bool:
+        return True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         return self.threat.project(self.minimize(model, x, y, rng=rng), x)

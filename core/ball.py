@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .norms import Norm, project, shrink_to, steepest
+from .norms import Norm, fill_in_turn, project, shrink_to, steepest
 
 
 @dataclass
@@ -63,8 +63,4 @@ def _greedy(z: Tensor, gradient: Tensor, length: float) -> Tensor:
     """The move of L1 norm `length` inside [0, 1] that gains most."""
     slope = gradient.flatten(1)
     room = torch.where(slope > 0, 1 - z.flatten(1), z.flatten(1)) * (slope != 0)
-    order = slope.abs().argsort(dim=1, descending=True, stable=True)
-    in_turn = room.gather(1, order)
-    before = in_turn.cumsum(dim=1) - in_turn
-    taken = torch.minimum((length - before).clamp_min(0), in_turn)
-    return (torch.zeros_like(room).scatter(1, order, taken) * slope.sign()).reshape(z.shape)
+    return (fill_in_turn(room, slope.abs(), length) * slope.sign()).reshape(z.shape)

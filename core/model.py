@@ -115,16 +115,17 @@ class Model:
     def through(self, transforms: Sequence[Transform], *, draws: int = 1) -> "Model":
         """The same network with exactly these transforms before it; the first one sees the image.
 
-        A gradient through a randomized system is the mean over `draws` evaluations (EOT); its outputs are those of one.
-        So a loss of the outputs is differentiated at that one, and its slope there taken for all of them, which is
-        exact for linear losses. `attacks._gradient.loss_and_gradient` differentiates the mean loss itself.
+        Whoever attacks a randomized system takes expectations over `draws` evaluations (EOT): with
+        `attacks._gradient.loss_and_gradient` of the loss, with `averaged` of what is predicted. `logits` and `features`
+        give the outputs of one evaluation and the mean gradient of all: a loss of them is differentiated at that one,
+        and its slope there taken for the others, which is exact for linear losses only.
         """
         system = copy.copy(self)
         system.transforms, system.draws = tuple(transforms), draws
         return system
 
     def evaluations(self, rng: Draws | None) -> list[Draws | None]:
-        """The streams of each evaluation that a gradient is the mean of: more than one for a randomized system only."""
+        """The streams of each evaluation that an expectation is taken over; several for a randomized system only."""
         if rng is None or not self.randomized:
             return [rng]
         return [rng, *(rng.fork(f"draw {draw}") for draw in range(1, self.draws))]
@@ -175,6 +176,29 @@ class Model:
         """Decoded predictions, without gradient."""
         with torch.no_grad():
             return self.task.predict(self(x, rng=rng))
+
+    def judge(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
+        """`predict`, but of the outputs `averaged` over all evaluations: what a point comes to, for whoever attacks.
+
+        A search that asked a randomized system once a step would soon meet one lucky draw, and rest on it.
+        """
+        self.check(x)
+        with torch.no_grad():
+            outputs = self.averaged(x, rng=rng)
+        self.task.check_outputs(outputs, len(x))
+        return self.task.predict(outputs)
+
+    def averaged(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
+        """The task's average of the outputs of all evaluations; unchecked, like `logits`."""
+        return self.average(self.each(x, rng=rng))
+
+    def each(self, x: Tensor, *, rng: Draws | None = None) -> list[Tensor]:
+        """The outputs of every evaluation, each with its own gradient; unchecked, like `logits`."""
+        return [self._evaluate(x, streams) for streams in self.evaluations(rng)]
+
+    def average(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The task's average of the outputs of several evaluations; those of a single one as they are."""
+        return outputs[0] if len(outputs) == 1 else self.task.average(torch.stack(tuple(outputs), dim=1))
 
     def features(self, x: Tensor, *, rng: Draws | None = None) -> list[Tensor]:
         """Outputs of the `feature_names`, in their order. `x` may leave [0, 1]: crafting does not clip.

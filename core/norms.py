@@ -36,15 +36,25 @@ def size(delta: Tensor, norm: Norm) -> Tensor:
     return torch.linalg.vector_norm(flat, ord={"l2": 2, "l1": 1, "l0": 0}[norm], dim=1)
 
 
+def dual_size(slope: Tensor, norm: Norm) -> Tensor:
+    """How much a linear function of this gradient gains per unit of `norm`, shape (N,) and in double precision.
+
+    In float32 the squares of 1e-25 are nothing, and slopes as small are those of a confident network, not a flat one.
+    """
+    _not_l0(norm, "a dual norm")
+    order = {"linf": 1.0, "l2": 2.0, "l1": torch.inf}[norm]
+    return torch.linalg.vector_norm(slope.flatten(1), ord=order, dim=1, dtype=torch.float64)
+
+
 def project(delta: Tensor, norm: Norm, eps: float) -> Tensor:
-    """The nearest perturbation (in L2) whose norm is at most `eps`; of several, under L0, one."""
+    """The nearest perturbation (in L2) whose norm is at most `eps`; of several, under L0, one. L1: `shrink_to`."""
     if norm == "linf":
         return delta.clamp(-eps, eps)
     if norm == "l2":
         return delta * per_row((eps / size(delta, "l2").clamp_min(_TINY)).clamp_max(1), delta)
-    flat = delta.flatten(1)
     if norm == "l1":
-        return shrink_to(flat, torch.full_like(flat, torch.inf), eps).reshape(delta.shape)
+        raise ConfigError("Expected norm linf, l2 or l0 for a projection, got l1: shrink_to knows of the box, too.")
+    flat = delta.flatten(1)
     kept = flat.abs().topk(int(min(eps, flat.shape[1])), dim=1).indices
     return torch.zeros_like(flat).scatter(1, kept, flat.gather(1, kept)).reshape(delta.shape)
 
@@ -65,15 +75,20 @@ def shrink_to(delta: Tensor, room: Tensor, eps: float) -> Tensor:
     return delta.sign() * torch.minimum((length - shift.clamp_min(0)).clamp_min(0).to(delta), room)
 
 
+def fill_in_turn(amounts: Tensor, priority: Tensor, total: Tensor | float) -> Tensor:
+    """`amounts` (..., D), none negative, taken in turn, the highest `priority` first, until they sum to `total`."""
+    order = priority.argsort(dim=-1, descending=True, stable=True).expand_as(amounts)
+    in_turn = amounts.gather(-1, order)
+    before = in_turn.cumsum(dim=-1) - in_turn
+    return torch.zeros_like(amounts).scatter(-1, order, torch.minimum((total - before).clamp_min(0), in_turn))
+
+
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
-    """The direction of unit norm along which a linear function with this gradient grows fastest; L0 has none."""
-    _not_l0(norm, "steepest ascent")
+    """The direction of unit norm along which a linear function with this gradient grows fastest, in Linf or L2."""
     if norm == "linf":
         return gradient.sign()
-    if norm == "l1":
-        flat = gradient.flatten(1)
-        largest = flat.abs().argmax(dim=1, keepdim=True)
-        return torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign()).reshape(gradient.shape)
+    if norm != "l2":
+        raise ConfigError(f"Expected norm linf or l2 for steepest ascent, got {norm}.")
     largest = per_row(size(gradient, "linf").clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
     scaled = gradient / largest  # squares of 1e-25 or 1e25 would leave float32
     return scaled / per_row(size(scaled, "l2").clamp_min(_TINY), gradient)

@@ -10,24 +10,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .errors import InputError, WeightsError
+from .errors import BudgetError, InputError, WeightsError
 from .files import write_whole
-from .norms import size
-from .threat import ROUNDING, Threat
+from .threat import Threat
 
 
 @dataclass(frozen=True, kw_only=True)
 class Perturbation:
-    """`delta` is float32 (C, H, W) in pixel units, within `threat`; `source` says what made it."""
+    """`delta` is float32 (C, H, W) in pixel units, within `threat`; `source` says what made it.
+
+    Raises BudgetError for a delta that is not within it.
+    """
 
     delta: Tensor
     threat: Threat
     source: str = ""
 
     def __post_init__(self) -> None:
-        excess = float(size(self.delta[None], self.threat.norm)[0]) - self.threat.eps
-        if not excess <= ROUNDING:
-            raise InputError(f"Expected a perturbation within {self.threat}, got one that exceeds it by {excess:.3g}.")
+        self.threat.check_size(self.delta[None])
 
     def apply(self, x: Tensor) -> Tensor:
         """Add to images (N, C, H, W) and clip to [0, 1]. Raises InputError for another image shape."""
@@ -52,7 +52,7 @@ class Perturbation:
             if _hash(delta) != metadata["sha256"]:
                 raise ValueError("its values are not those that were saved")
             return cls(delta=delta, threat=Threat(**json.loads(metadata["threat"])), source=metadata["source"])
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, BudgetError) as error:
             raise WeightsError(f"Expected a perturbation saved by foolbench at {path}, but: {error}.") from None
 
     def picture(self) -> Tensor:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
 
+import torch
 from pydantic import BeforeValidator
 from torch import Tensor
 
@@ -45,6 +46,8 @@ class Threat:
     def __post_init__(self) -> None:
         check_norm(self.norm)
         object.__setattr__(self, "eps", parse_eps(self.eps))
+        if self.norm == "l0" and self.eps < 1:
+            raise ConfigError(f"Expected eps >= 1 under l0, where it counts changed values, got {self.eps}.")
 
     def around(self, x: Tensor) -> Ball:
         """The same for given images, ready for many projections."""
@@ -63,12 +66,19 @@ class Threat:
         """Raise BudgetError for an excess that rounding does not explain, for NaN, and for a changed shape."""
         if x_adv.shape != x.shape:
             raise BudgetError(f"The attack returned shape {tuple(x_adv.shape)} for images {tuple(x.shape)}.")
-        excess = float((size(x_adv - x, self.norm) - self.eps).max())
-        if not excess <= ROUNDING * _rounding_errors(self.norm, x[0].numel()):
-            raise BudgetError(f"The attack exceeds its {self.norm} budget of {self.eps:.6g} by {excess:.3g}.")
+        self.check_size(x_adv - x)
         low, high = float(x_adv.min()), float(x_adv.max())
         if low < -ROUNDING or high > 1 + ROUNDING:
             raise BudgetError(f"The attack returned pixels in [{low:.4g}, {high:.4g}], outside [0, 1].")
+
+    def check_size(self, delta: Tensor) -> None:
+        """Raise BudgetError for perturbations (N, ...) of which one is too large, beyond rounding, or not finite."""
+        broken = int((~torch.isfinite(delta)).flatten(1).any(dim=1).sum())
+        if broken:  # no comparison finds NaN, and under L0 it is a changed value like any other
+            raise BudgetError(f"The attack returned NaN or infinity in {broken} of {len(delta)} perturbations.")
+        excess = float((size(delta, self.norm) - self.eps).max())
+        if excess > ROUNDING * _rounding_errors(self.norm, delta[0].numel()):
+            raise BudgetError(f"The attack exceeds its {self.norm} budget of {self.eps:.6g} by {excess:.3g}.")
 
 
 def _rounding_errors(norm: Norm, values: int) -> float:

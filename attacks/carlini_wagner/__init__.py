@@ -1,4 +1,4 @@
-"""Carlini and Wagner's attacks (2017, https://arxiv.org/abs/1608.04644) in L2, Linf and L0."""
+"""C&W's attacks in L2, Linf and L0 (Carlini and Wagner 2017, https://arxiv.org/abs/1608.04644)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,9 +28,11 @@ class CarliniWagner(MinimalAttack):
     such point of the whole run is the result. Margins are of the model's outputs: `confidence` is in logits, or in
     probabilities for a model that gives these.
 
-    c starts at `initial_c`, is multiplied by 10 until a search succeeds, and is bisected from there; `searches` bounds
-    how many values are tried, `steps` the steps for each. An image leaves off early where more steps bring nothing (see
-    `search.py`). The authors take up to 10,000 steps, 9 searches and a learning rate of 0.01, and start at c = 0.001.
+    c starts at `initial_c`; `searches` bounds how many values of it are tried, `steps` the steps for each. Under L2 it
+    is multiplied by 10 until a search succeeds, and bisected from there. Under Linf, where what counts as distance
+    narrows with every search, a failure multiplies c by 10 and a success halves it. Under L0 it only rises, by 10 where
+    a search fails. An image leaves off early where more steps bring nothing (see `search.py`). The authors take up to
+    10,000 steps, 9 searches and a learning rate of 0.01, and start at c = 0.001.
 
     Under L0 the count is of values, three a pixel of a colour image, and those left alone are equal to x.
     """
@@ -56,11 +58,15 @@ class CarliniWagner(MinimalAttack):
                 f"Expected learning_rate > 0 and initial_c > 0, got {self.learning_rate} and {self.initial_c}."
             )
 
+    @property
+    def stops_at_boundary(self) -> bool:
+        return not self.confidence
+
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         class_count(model)  # refuses other tasks
         goal = Goal(targeted=self.targeted, confidence=self.confidence)
         with torch.no_grad():
-            todo = ~goal.reached(goal.margin(model.logits(x, rng=rng.fork("start")), y))
+            todo = ~goal.reached(model.averaged(x, rng=rng.fork("start")), y)
         result = x.clone()
         if todo.any():
             found = minimize_l0 if self.norm == "l0" else minimize_distance

@@ -17,8 +17,9 @@ class Goal:
     def margin(self, logits: Tensor, y: Tensor) -> Tensor:
         return gain(margin, self.targeted)(logits, y)
 
-    def reached(self, margins: Tensor) -> Tensor:
+    def reached(self, logits: Tensor, y: Tensor) -> Tensor:
         """A tie is no success: which of two equal classes a model predicts is its own affair."""
+        margins = self.margin(logits, y)
         return (margins >= self.confidence) & (margins > 0)
 
     def hinge(self, margins: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -13,62 +13,84 @@ from ...core.norms import per_row, size
 from ...core.seeding import Draws
 from .._gradient import loss_and_gradient
 from .goal import Goal
+from .progress import Progress, Rows, fell
 from .variable import TanhVariable
 
 if TYPE_CHECKING:
     from . import CarliniWagner
 
 LARGEST_C = 1e10
-PROGRESS = 0.99  # a window that leaves more than this share of the loss and of the norm was in vain
 _TIGHT = 0.8  # L2: c is found once the largest that fails is this close to the smallest that succeeds
 _CLOSER = (
     0.7  # Linf: tau is 0.9 of the norm, as in the authors' code, and after each search closer to it by this factor
 )
 
 
-def window_of(steps: int) -> int:
-    """How many steps pass between two looks at an image's progress: a twentieth of a search, so that more steps mean
-    more patience (the paper looks ten times), but ten at least, which Adam needs to turn round.
-    """
-    return min(max(10, steps // 20), steps)
+@dataclass
+class Weights(Rows):
+    """What the hinge and, under Linf, small changes count for an image, and what is known of better choices."""
+
+    c: Tensor
+    tried: Tensor  # how many values of c
+    fails: Tensor  # L2: the largest c that failed
+    works: Tensor  # L2: the smallest that succeeded
+    tau: Tensor  # Linf: what is not counted
+    gap: Tensor  # Linf: 1 - tau / norm
+
+    @classmethod
+    def of(cls, y: Tensor, initial_c: float) -> Self:
+        def full(value: float) -> Tensor:
+            return torch.full(y.shape, value, device=y.device)
+
+        return cls(
+            full(initial_c), torch.zeros_like(y), fails=full(0), works=full(torch.inf), tau=full(1), gap=full(0.1)
+        )
+
+    def follow(self, ended: Tensor, success: Tensor, attack: CarliniWagner) -> Tensor:
+        """The next c of those whose search has `ended`; returns whose is found."""
+        works, fails = ended & success, ended & ~success
+        if attack.norm == "linf":  # no bracket: tau moves on, and c with it
+            following, settled = torch.where(works, self.c / 2, 10 * self.c), torch.zeros_like(works)
+        else:
+            self.works = torch.where(works, torch.minimum(self.c, self.works), self.works)
+            self.fails = torch.where(fails, torch.maximum(self.c, self.fails), self.fails)
+            following = torch.where(self.works.isinf(), 10 * self.c, (self.fails + self.works) / 2)
+            settled = self.fails > _TIGHT * self.works
+        self.c = torch.where(ended, following.clamp_max(LARGEST_C), self.c)
+        self.tried = self.tried + ended
+        return settled
 
 
 @dataclass
-class Images:
-    """What the search knows of the images it still works on; every field has a row for each."""
+class Nearing(Rows):
+    """The images that the search still works on."""
 
     rows: Tensor
     x: Tensor
     y: Tensor
     draws: Draws
     variable: TanhVariable
-    c: Tensor
-    fails: Tensor  # the largest c that failed
-    works: Tensor  # the smallest that succeeded
+    weights: Weights
+    progress: Progress
     norm: Tensor  # the smallest of a success
-    tau: Tensor  # what Linf does not count
-    gap: Tensor  # 1 - tau / norm
-    searches: Tensor
-    steps: Tensor  # of this search
-    loss: Tensor  # the lowest of this search before this window
-    loss_now: Tensor  # the lowest of this window
     norm_before: Tensor  # `norm` when this window began
     success: Tensor  # whether this window had one
 
-    def __getitem__(self, mask: Tensor) -> Images:
-        return replace(self, **{field.name: getattr(self, field.name)[mask] for field in fields(self)})
-
     @classmethod
-    def of(cls, x: Tensor, y: Tensor, draws: Draws, initial_c: float) -> Images:
-        def full(value: float) -> Tensor:
-            return torch.full((len(x),), value, device=x.device)
-
-        rows, none = torch.arange(len(x), device=x.device), torch.zeros_like(y)
+    def of(cls, x: Tensor, y: Tensor, draws: Draws, initial_c: float) -> Self:
+        unknown = torch.full((len(x),), torch.inf, device=x.device)
         return cls(
-            rows=rows, x=x, y=y, draws=draws, variable=TanhVariable(x), c=full(initial_c), fails=full(0),
-            works=full(torch.inf), norm=full(torch.inf), tau=full(1), gap=full(0.1), searches=none, steps=none.clone(),
-            loss=full(torch.inf), loss_now=full(torch.inf), norm_before=full(torch.inf), success=none.bool(),
-        )  # fmt: skip
+            rows=torch.arange(len(x), device=x.device),
+            x=x,
+            y=y,
+            draws=draws,
+            variable=TanhVariable(x),
+            weights=Weights.of(y, initial_c),
+            progress=Progress.none(len(x), x.device),
+            norm=unknown,
+            norm_before=unknown.clone(),
+            success=torch.zeros_like(y, dtype=torch.bool),
+        )
 
 
 def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
@@ -78,25 +100,24 @@ def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor
     large first steps that it needs a hundred more to recover from. It descends distance / c + hinge, whose slope keeps
     its size as c changes, so that Adam's moments stay good.
     """
-    result, images, index = x.clone(), Images.of(x, y, rng, attack.initial_c), 0
+    result, images, index = x.clone(), Nearing.of(x, y, rng, attack.initial_c), 0
     while len(images.rows):
         z = images.variable.images()
         draws = images.draws.fork(index)  # a randomized system is met with new draws at every step
-        margin, gradient, _ = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
-        reached = goal.reached(margin)
+        margin, gradient, logits = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
+        reached = goal.reached(logits, images.y)
         delta = z - images.x
         norm = size(delta, attack.norm)
         closer = reached & (norm < images.norm)
         if closer.any():
             result[images.rows[closer]] = z[closer]
             images.norm = torch.where(closer, norm, images.norm)
-        distance, slope = _distance(delta, images.tau, attack)
-        gradient.mul_(per_row(-(~reached).float(), z)).add_(slope.div_(per_row(images.c, z)))
+        distance, slope = _distance(delta, images.weights.tau, attack)
+        gradient.mul_(per_row(-(~reached).float(), z)).add_(slope.div_(per_row(images.weights.c, z)))
         images.variable.descend(z, gradient, _rate(images, attack))
 
-        images.steps += 1
-        images.success |= reached
-        images.loss_now = torch.minimum(images.loss_now, distance + images.c * goal.hinge(margin))
+        images.success = images.success | reached
+        images.progress.add(distance + images.weights.c * goal.hinge(margin))
         images = _review(images, attack)
         index += 1
     return result
@@ -110,7 +131,7 @@ def _distance(delta: Tensor, tau: Tensor, attack: CarliniWagner) -> tuple[Tensor
     return excess.flatten(1).sum(dim=1), excess.sign_().mul_(delta.sign())
 
 
-def _rate(images: Images, attack: CarliniWagner) -> Tensor:
+def _rate(images: Nearing, attack: CarliniWagner) -> Tensor:
     """The learning rate, or less where a step of it would be as long as the way from x, and jump about the optimum.
 
     A step of rate r moves no value by more than r / 2. Linf feels the one value that moves most, L2 their average.
@@ -119,43 +140,22 @@ def _rate(images: Images, attack: CarliniWagner) -> Tensor:
     return value.clamp_max(attack.learning_rate)
 
 
-def _review(images: Images, attack: CarliniWagner) -> Images:
+def _review(images: Nearing, attack: CarliniWagner) -> Nearing:
     """At the end of a window: end the searches that have stalled, and drop the images that are finished.
 
     A search goes on for as long as each window lowers its loss or the image's norm. It then counts as a success if its
     last window had one: those of earlier windows may be the inheritance of a larger c.
     """
-    due = (images.steps % window_of(attack.steps) == 0) | (images.steps == attack.steps)
+    due = images.progress.due(attack.steps)
     if not due.any():
         return images
-    progress = (images.loss_now < PROGRESS * images.loss) | (images.norm < PROGRESS * images.norm_before)
-    ended = due & (~progress | (images.steps == attack.steps))
-    settled = _next_c(images, ended, attack)
-    images.tau = torch.where(due, ((1 - images.gap) * images.norm).clamp_max(1), images.tau)
-    images.loss = torch.minimum(images.loss, images.loss_now.masked_fill(~due, torch.inf))
-    images.loss.masked_fill_(ended, torch.inf)
-    images.loss_now.masked_fill_(due, torch.inf)
-    images.norm_before = torch.where(due, images.norm, images.norm_before)
-    images.success &= ~due
-    images.steps.masked_fill_(ended, 0)
-    images.searches += ended
-    going = ~(ended & (settled | (images.searches == attack.searches)))
-    return images if going.all() else images[going]
-
-
-def _next_c(images: Images, ended: Tensor, attack: CarliniWagner) -> Tensor:
-    """Choose c for the images whose search has ended, and say for which it is found.
-
-    Linf has no bracket: tau moves on, and c with it, so c rises by 10 after a failure and falls by 2 after a success.
-    """
-    c, works = images.c, ended & images.success
+    weights = images.weights
+    ended = images.progress.turn(due, attack.steps, otherwise=fell(images.norm, images.norm_before))
+    settled = weights.follow(ended, images.success, attack)
     if attack.norm == "linf":
-        following, settled = torch.where(works, c / 2, 10 * c), torch.zeros_like(works)
-        images.gap = torch.where(ended & images.norm.isfinite(), _CLOSER * images.gap, images.gap)
-    else:
-        images.works = torch.where(works, torch.minimum(c, images.works), images.works)
-        images.fails = torch.where(ended & ~works, torch.maximum(c, images.fails), images.fails)
-        following = torch.where(images.works.isinf(), 10 * c, (images.fails + images.works) / 2)
-        settled = images.fails > _TIGHT * images.works
-    images.c = torch.where(ended, following.clamp_max(LARGEST_C), c)
-    return settled
+        weights.gap = torch.where(ended & images.norm.isfinite(), _CLOSER * weights.gap, weights.gap)
+        weights.tau = torch.where(due, ((1 - weights.gap) * images.norm).clamp_max(1), weights.tau)
+    images.norm_before = torch.where(due, images.norm, images.norm_before)
+    images.success = images.success & ~due
+    going = ~(ended & (settled | (weights.tried == attack.searches)))
+    return images if going.all() else images[going]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...core.model import Model
 from ...core.seeding import Draws
-from .._gradient import check_differentiable
+from .._gradient import check_differentiable, check_finite, mean
 
 Energy = Callable[[Tensor], Tensor]
 """The activations of one layer, of the whole batch, to one number >= 0."""
@@ -34,7 +34,8 @@ def half_squared_norm(activations: Tensor) -> Tensor:
 class FeatureAscent:
     """Adam on one perturbation, up the sum over layers of log(energy of the batch's activations).
 
-    `learning_rate` is in units of eps.
+    Of a randomized system it follows the mean of that sum over `model.draws` evaluations (EOT). `learning_rate` is in
+    units of eps. A step raises GradientError where the gradient is not finite.
     """
 
     def __init__(
@@ -49,7 +50,8 @@ class FeatureAscent:
         energy: Energy = half_squared_norm,
     ) -> None:
         check_differentiable(model)
-        self._model, self._pool, self._batch_size, self._energy = model, pool, batch_size, energy
+        self._model, self._single = model, model.through(model.transforms)
+        self._pool, self._batch_size, self._energy = pool, batch_size, energy
         self._rows, self._steps = rng.fork("batches"), 0
         start = rng.fork("start").uniform(pool.shape[1:], -eps, eps)[0]
         self.delta = start.requires_grad_()
@@ -86,7 +88,13 @@ class FeatureAscent:
     def _descent_direction(self) -> Tensor:
         batch = self._batch()
         draws = self._rows.fork(f"draws {self._steps}").split(len(batch))
-        features = self._model.features(batch + self.delta, rng=draws)
+        gradient = mean([self._gradient(batch, streams) for streams in self._model.evaluations(draws)])
+        check_finite(self._model, gradient[None])
+        return gradient
+
+    def _gradient(self, batch: Tensor, draws: Draws | None) -> Tensor:
+        """That of minus the objective, in one evaluation of the model."""
+        features = self._single.features(batch + self.delta, rng=draws)
         energies = torch.stack([self._energy(activations) for activations in features])
         loss = -energies.clamp_min(1e-30).log().sum()  # a dead layer has no energy, and no say
         return torch.autograd.grad(loss, self.delta)[0]

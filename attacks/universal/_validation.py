@@ -13,7 +13,7 @@ def predictions(model: Model, images: Tensor, delta: Tensor | float = 0.0) -> Te
     """What the model makes of `images` (N, C, H, W) under one perturbation; the same draws for each perturbation."""
     draws = Draws.of("validation", samples=range(len(images)), device=images.device)
     rows = torch.arange(len(images), device=images.device).split(CHUNK)
-    return torch.cat([model.predict((images[some] + delta).clamp(0, 1), rng=draws[some]) for some in rows])
+    return torch.cat([model.judge((images[some] + delta).clamp(0, 1), rng=draws[some]) for some in rows])
 
 
 class BestSoFar:

@@ -47,7 +47,6 @@ class UniversalPGD(UniversalAttack):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +55,10 @@ class UniversalPGD(UniversalAttack):
                 raise ConfigError(f"Expected {name} > 0, got {getattr(self, name)}.")
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise ConfigError(f"Expected a finite step_size > 0, or none, got {self.step_size}.")
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.prior != "none"  # with a single image to choose from, nothing is chosen
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         check_differentiable(model)

@@ -53,6 +53,9 @@ class GDUAP(UniversalAttack):
         for name in ("batch_size", "learning_rate", "max_iterations", "patience", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"Expected {name} > 0, got {getattr(self, name)}.")
+        if not (self.settle >= 0 and 0 <= self.saturation <= 1 and self.saturation_change >= 0):
+            given = f"{self.settle}, {self.saturation} and {self.saturation_change}"
+            raise ConfigError(f"Expected settle >= 0, saturation in [0, 1] and saturation_change >= 0, got {given}.")
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         pool = crafting_pool(self.prior, model, data, rng.fork("pool"))

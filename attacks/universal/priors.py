@@ -22,12 +22,16 @@ POOL = 512
 
 
 def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -> Tensor:
-    """Images (P, C, H, W) to add the perturbation to, in pixel space. `rng` has a single stream."""
+    """Images (P, C, H, W) to add the perturbation to, in pixel space. `rng` has a single stream.
+
+    The range prior is noise around the mean of the model's normalisation, or around 0.5 for a model without one.
+    """
     shape = data.validation.shape[1:]
     mean = model.mean_image.to(data.validation.device).expand(shape)
     if prior == "none":
         return mean[None]  # the network's input is zero there: it sees the perturbation alone
     if prior == "range":
+        mean = mean if mean.any() else torch.full_like(mean, 0.5)  # around black, half of the pixels would be cut off
         height, width = (round(RANGE_SCALE * side) for side in shape[1:])
         noise = rng.fork("range").normal((shape[0], height, width))[0]
         sources = (mean[:, :1, :1] + RANGE_STD * noise).clamp(0, 1)[None]

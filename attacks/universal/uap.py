@@ -47,7 +47,6 @@ class UAP(UniversalAttack):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +55,10 @@ class UAP(UniversalAttack):
         if not 0 < self.target_rate <= 1:
             raise ConfigError(f"Expected target_rate in (0, 1], got {self.target_rate}.")
         self._nearest_boundary()  # refuses what DeepFool refuses
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.prior != "none"  # with a single image to choose from, nothing is chosen
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))
@@ -67,14 +70,14 @@ class UAP(UniversalAttack):
             delta, done = state["delta"], int(state["iteration"])
         for index in range(done + 1, self.passes + 1):
             order = rng.fork(index).uniform((len(images),))[0].argsort()
+            draws = rng.fork(f"draws {index}").split(len(images))
             for rows in order.split(self.batch_size):
-                draws = rng.fork(f"draws {index}").split(len(images))[rows]
-                delta = self._update(model, delta, images[rows], labels[rows], draws)
+                delta = self._update(model, delta, images[rows], labels[rows], draws[rows])
             best.offer(delta)
             data.progress(index, self.passes, best.rate)
-            data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
             if (predictions(model, images, delta) != labels).float().mean() >= self.target_rate:
-                break
+                break  # before the state is saved, from which a search goes on
+            data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
         return best.delta
 
     def _nearest_boundary(self) -> DeepFool:

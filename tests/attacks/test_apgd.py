@@ -121,13 +121,12 @@ def test_step_sizes_are_halved_where_they_have_ceased_to_pay():
     rising = torch.tensor([[1.0, 1, 1, 1], [2, 2, 0, 2], [3, 3, 0, 3], [4, 0, 0, 4], [5, 0, 0, 5]])
     for loss in rising:
         ascent.move(0)
-        ascent.gradient = torch.ones_like(x)
-        ascent.note(loss, torch.zeros(4, dtype=torch.bool))
+        ascent.note(loss, torch.ones_like(x), torch.zeros(4, dtype=torch.bool))
     ascent.adapt(0.75 * 4)  # 4, 2, 0 and 4 rises of 4
     torch.testing.assert_close(ascent.step_size, torch.tensor([0.2, 0.1, 0.1, 0.2]))
     assert torch.equal(ascent.point[1], ascent.best[1])
     for loss in torch.tensor([[6.0, 1, 1, 1], [7, 2, 2, 2], [8, 2.5, 2.5, 2.5], [9, 2.8, 2.8, 3]]):
-        ascent.note(loss, torch.zeros(4, dtype=torch.bool))
+        ascent.note(loss, None, torch.zeros(4, dtype=torch.bool))
     ascent.adapt(0.75 * 4)  # three rises are enough; the last kept its size and found no new best; others changed size
     torch.testing.assert_close(ascent.step_size, torch.tensor([0.2, 0.1, 0.1, 0.1]))
 

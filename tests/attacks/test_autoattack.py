@@ -70,6 +70,12 @@ def test_few_classes(linear_model, mid_images, classes):
     assert torch.equal(found[clear], (distance < eps)[clear])
 
 
+@pytest.mark.parametrize("facts", [{"steps": 0}, {"queries": 0}], ids=str)
+def test_what_a_member_refuses_is_refused(facts):
+    with pytest.raises(ConfigError, match=f"Expected {next(iter(facts))} >= 1"):
+        AutoAttack(eps=0.1, **facts)
+
+
 def test_there_is_no_targeted_form():
     with pytest.raises(ConfigError, match="untargeted"):
         AutoAttack(eps=0.1, targeted=True)

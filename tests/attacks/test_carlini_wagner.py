@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from foolbench.attacks import CarliniWagner
+from foolbench.attacks.carlini_wagner.progress import Progress, window_of
 from foolbench.core import ConfigError, Draws, Model
 from foolbench.core.norms import size
 from foolbench.datasets import Scenes
@@ -83,6 +84,56 @@ def test_l0_is_near_the_greedy_optimum_of_a_linear_model(linear_model, mid_image
     assert (changed >= least).all()
     assert (changed <= least + 1).all()
     assert changed.float().mean() <= least.float().mean() + 0.25
+
+
+@pytest.mark.parametrize(("norm", "slack"), [("linf", 1.05), ("l0", 1.0)])
+def test_the_optimum_of_one_weight_a_value(norm, slack):
+    """Two classes, and weights of a few sizes: by how much or how many values the lead must be paid for is plain."""
+    weight = torch.tensor([2.0, 2, 2, 2, 1, 1, 1, 1]).reshape(1, 2, 2, 2)
+
+    class Sum(nn.Module):
+        def forward(self, x):
+            total = (weight * x).flatten(1).sum(dim=1)
+            return torch.stack([total, 12 - total], dim=1)
+
+    model, x = (
+        Model(Sum(), task=Recognition(classes=2)),
+        torch.tensor([0.55, 0.62, 0.7, 0.8]).reshape(4, 1, 1, 1).repeat(1, 2, 2, 2),
+    )
+    surplus = 12 * x[:, 0, 0, 0] - 6
+    expected = surplus / 12 if norm == "linf" else torch.ceil(surplus / (2 * x[:, 0, 0, 0]))
+    found = CarliniWagner(norm=norm, steps=200)(model, x)
+    assert (model.predict(found) == 1).all()
+    distance = size(found - x, norm)
+    assert len(expected.unique()) > 2
+    assert (distance >= expected * (1 - 1e-4)).all()
+    assert (distance <= expected * slack).all()
+
+
+def test_progress_is_within_a_problem():
+    progress, steps, every = Progress.none(2, torch.device("cpu")), 1000, torch.tensor([True, True])
+    window = window_of(steps)
+
+    def descend(losses):
+        for loss in torch.linspace(*losses, window):
+            progress.add(loss.expand(2))
+        assert torch.equal(progress.due(steps), every)
+        return progress.turn(every, steps).tolist()
+
+    assert descend((9.0, 2.0)) == [False, False]
+    assert descend((2.0, 1.0)) == [False, False]
+    progress.restart(torch.tensor([True, False]))  # as after a success: fewer values have larger losses
+    assert descend((9.0, 5.0)) == [False, True]
+    assert descend((5.0, 4.0)) == [False, False], "what has ended begins anew"
+    assert descend((4.0, 3.99)) == [True, True]
+
+
+def test_l0_takes_its_time_after_a_success(digits_model):
+    x, _ = Digits().load(0, 48)
+    y = digits_model.predict(x)
+    found = CarliniWagner(norm="l0", steps=100, searches=1, initial_c=10.0)(digits_model, x, y)
+    assert (digits_model.predict(found) != y).all()
+    assert size(found - x, "l0").mean() < 4, "4.8 where fewer values must beat the loss of the success before them"
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from foolbench.attacks import PGD, RandomSign, UniformNoise
-from foolbench.core import Draws
+from foolbench.core import ConfigError, Draws
 from foolbench.core.norms import size
 from scipy import stats
 
@@ -34,6 +34,12 @@ def test_random_sign_moves_every_value_by_eps(model, mid_images):
     noise = RandomSign(eps=EPS)(model, x, rng=1) - x
     torch.testing.assert_close(noise.abs(), torch.full_like(x, EPS), rtol=0, atol=1e-6)
     assert stats.binomtest(int((noise > 0).sum()), noise.numel()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("noise", [UniformNoise, RandomSign])
+def test_noise_has_no_target(noise):
+    with pytest.raises(ConfigError, match="expected targeted=False"):
+        noise(eps=EPS, targeted=True)
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=repr)

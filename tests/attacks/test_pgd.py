@@ -126,6 +126,20 @@ def test_early_stop_leaves_the_already_fooled_alone(linear_model, images, target
     assert (mixed[6:] != images[6:]).flatten(1).any(dim=1).all()
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_early_stop_draws_no_start_for_the_already_fooled(linear_model, images, targeted, restarts):
+    model = linear_model(3, SHAPE)
+    predicted = model.predict(images)
+    done = predicted if targeted else (predicted + 1) % 3
+    y = torch.where(torch.arange(12) < 6, done, (predicted + 1) % 3 if targeted else predicted)
+    attack = PGD(eps=0.1, steps=5, restarts=restarts, early_stop=True, targeted=targeted)
+    assert torch.equal(attack(model, images, done, rng=0), images)
+    mixed = attack(model, images, y, rng=0)
+    assert torch.equal(mixed[:6], images[:6])
+    assert (mixed[6:] != images[6:]).flatten(1).any(dim=1).all()
+
+
 def test_early_stop_restarts_only_what_still_resists(linear_model, images):
     model = linear_model(2, SHAPE)
     y = model.predict(images)

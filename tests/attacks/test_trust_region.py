@@ -81,7 +81,7 @@ def test_classes_limits_the_choice(linear_model, mid_images, norm):
     y = model.predict(x)
     runner_up = model(x).topk(2).indices[:, 1]
     direction = steepest(model.net.weight[runner_up] - model.net.weight[y], norm)
-    step = (TrustRegion(norm=norm, classes=1)(model, x, y) - x).flatten(1)
+    step = (TrustRegion(norm=norm, classes=2)(model, x, y) - x).flatten(1)
     torch.testing.assert_close(step, direction * size(step, norm)[:, None], rtol=0, atol=2e-6)
 
 
@@ -106,12 +106,24 @@ class Scaled(nn.Module):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize(("scale", "shift"), [(1.0, -100.0), (0.125, 0.0), (8.0, 100.0)])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, -100.0), (1e-20, 0.0), (0.125, 0.0), (8.0, 100.0), (1e20, 0.0)])
 def test_units_of_the_logits_do_not_matter(linear_model, mid_images, norm, scale, shift):
     model, x = linear_model(4, SHAPE), mid_images(10, SHAPE)
     other = Model(Scaled(model.net, scale, shift), task=Recognition(classes=4))
     attack = TrustRegion(norm=norm)
     torch.testing.assert_close(attack(other, x), attack(model, x), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_nearest_boundary_is_that_at_every_scale(linear_model, mid_images, norm, scale):
+    model, x = linear_model(10, SHAPE), mid_images(40, SHAPE)
+    y = model.predict(x)
+    other = Model(Scaled(model.net, scale, 0.0), task=Recognition(classes=10))
+    nearest = distances(model, x, y, norm).amin(dim=1)
+    excess = size(TrustRegion(norm=norm)(other, x, y) - x, norm) - nearest
+    assert excess.min() > 0
+    assert excess.max() <= EXCESS[norm]
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -150,7 +162,7 @@ def test_a_flat_model_changes_nothing(linear_model, norm, targeted):
     assert torch.equal(TrustRegion(norm=norm, targeted=targeted)(model, x, y), x)
 
 
-@pytest.mark.parametrize("facts", [{"steps": 0}, {"classes": 0}, {"radius": 0.0}, {"norm": "l1"}], ids=str)
+@pytest.mark.parametrize("facts", [{"steps": 0}, {"classes": 1}, {"radius": 0.0}, {"norm": "l1"}], ids=str)
 def test_refused(facts):
     with pytest.raises(ConfigError):
         TrustRegion(**facts)

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 from foolbench.core import ConfigError, Draws
-from foolbench.core.norms import NORMS, check_norm, project, random_point, size, steepest
+from foolbench.core.norms import check_norm, dual_size, fill_in_turn, project, random_point, size, steepest
 from scipy import stats
 
 EPS = 0.3
-CONVEX = [norm for norm in NORMS if norm != "l0"]
+ROUND = ["linf", "l2"]
 
 
 def some(count: int, dimensions: int, scale: float = 1.0, seed: int = 0) -> torch.Tensor:
@@ -24,7 +24,7 @@ def test_size_by_hand():
     assert size(delta, "l0").tolist() == [2, 0]
 
 
-@pytest.mark.parametrize("norm", CONVEX)
+@pytest.mark.parametrize("norm", ROUND)
 @pytest.mark.parametrize("scale", [0.01, 0.1, 1.0, 100.0])
 def test_projection_is_inside_idempotent_and_leaves_the_inside_alone(norm, scale):
     delta = some(50, 12, scale)
@@ -35,7 +35,7 @@ def test_projection_is_inside_idempotent_and_leaves_the_inside_alone(norm, scale
     assert torch.equal(projected[inside], delta[inside])
 
 
-@pytest.mark.parametrize("norm", CONVEX)
+@pytest.mark.parametrize("norm", ROUND)
 def test_projection_is_the_nearest_point(norm):
     # p is the projection of d onto a convex set exactly where <d - p, q - p> <= 0 for every q of the set
     delta = some(40, 3, 0.5)
@@ -46,18 +46,33 @@ def test_projection_is_the_nearest_point(norm):
     assert (delta - nearest).norm(dim=1).max() > 0.1, "nothing was projected"
 
 
-@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", math.inf)])
-def test_steepest_attains_the_dual_norm(norm, dual):
+@pytest.mark.parametrize("norm", ROUND)
+def test_steepest_attains_the_dual_norm(norm):
     gradient = some(50, 8)
     direction = steepest(gradient, norm)
     torch.testing.assert_close(size(direction, norm), torch.ones(50))
     attained = (gradient * direction).sum(dim=1)
-    torch.testing.assert_close(attained, torch.linalg.vector_norm(gradient, ord=dual, dim=1))
+    torch.testing.assert_close(attained.double(), dual_size(gradient, norm))
     rivals = random_point(Draws.of(1, samples=range(500)), (8,), norm, 1.0)
     assert (gradient @ rivals.T <= attained[:, None] + 1e-6).all()
 
 
-@pytest.mark.parametrize("norm", CONVEX)
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", math.inf)])
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_dual_size_at_every_scale(norm, dual, scale):
+    gradient = some(50, 8).reshape(50, 2, 2, 2)
+    expected = torch.linalg.vector_norm(gradient.flatten(1).double(), ord=dual, dim=1)
+    torch.testing.assert_close(dual_size(gradient * scale, norm) / scale, expected, rtol=1e-6, atol=0)
+    assert dual_size(torch.zeros(1, 3), norm) == 0
+
+
+def test_amounts_are_taken_in_turn():
+    amounts, priority = torch.tensor([[1.0, 2, 3], [1, 2, 3]]), torch.tensor([[5.0, 9, 7], [2, 1, 2]])
+    assert fill_in_turn(amounts, priority, 4.0).tolist() == [[0, 2, 2], [1, 0, 3]]
+    assert fill_in_turn(amounts, priority, torch.tensor([[9.0], [0.5]])).tolist() == [[1, 2, 3], [0.5, 0, 0]]
+
+
+@pytest.mark.parametrize("norm", ROUND)
 @pytest.mark.parametrize("scale", [1e-25, 1e-14, 1e-6, 1e6, 1e25])
 def test_steepest_does_not_depend_on_the_size_of_the_gradient(norm, scale):
     # a confident network has gradients of 1e-14 and less: an attack that then makes no step looks like robustness
@@ -65,7 +80,7 @@ def test_steepest_does_not_depend_on_the_size_of_the_gradient(norm, scale):
     torch.testing.assert_close(steepest(gradient * scale, norm), steepest(gradient, norm), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", CONVEX)
+@pytest.mark.parametrize("norm", ROUND)
 def test_a_zero_row_stays_zero_and_harms_no_other(norm):
     rows = torch.stack([torch.zeros(6), some(1, 6)[0]])
     for function in (lambda d: steepest(d, norm), lambda d: project(d, norm, EPS)):
@@ -107,11 +122,19 @@ def test_l0_projection_keeps_the_largest_values():
     assert torch.equal(project(delta, "l0", 7), delta)
 
 
-def test_l0_has_no_steepest_direction_and_no_uniform_point():
-    with pytest.raises(ConfigError, match="got l0"):
-        steepest(some(1, 3), "l0")
-    with pytest.raises(ConfigError, match="got l0"):
-        random_point(Draws.of(0, samples=[0]), (3,), "l0", 1)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: steepest(some(1, 3), "l0"),
+        lambda: steepest(some(1, 3), "l1"),
+        lambda: project(some(1, 3), "l1", 1.0),
+        lambda: dual_size(some(1, 3), "l0"),
+        lambda: random_point(Draws.of(0, samples=[0]), (3,), "l0", 1),
+    ],
+)
+def test_what_a_norm_does_not_have_is_refused(ask):
+    with pytest.raises(ConfigError, match=r"Expected norm .*, got l[01]"):
+        ask()
 
 
 def test_random_l1_point_is_uniform_in_the_cross_polytope():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from foolbench.core import InputError, Perturbation, Threat, WeightsError
+from foolbench.core import BudgetError, InputError, Perturbation, Threat, WeightsError
 from safetensors.torch import save_file
 
 LINF = Threat(norm="linf", eps=0.1)
@@ -34,8 +34,16 @@ def test_apply_refuses_other_images(shape):
     ],
 )
 def test_too_large(delta, threat):
-    with pytest.raises(InputError, match="within Threat"):
+    with pytest.raises(BudgetError, match=r"exceeds its|NaN"):
         Perturbation(delta=delta, threat=threat)
+
+
+def test_rounding_is_allowed_as_for_images():
+    # 1,000 values that are each off by 1e-6: the norm is off by 3e-5
+    threat, delta = Threat(norm="l2", eps=1000**0.5 * 0.1), torch.full((1, 10, 100), 0.1 + 1e-6)
+    Perturbation(delta=delta, threat=threat)
+    with pytest.raises(BudgetError):
+        Perturbation(delta=delta + 2e-5, threat=threat)
 
 
 @pytest.mark.parametrize("threat", [Threat(norm="linf", eps="10/255"), Threat(norm="l2", eps=2.5)], ids=str)

@@ -1,6 +1,7 @@
 """Names lead to classes, wrong names to the nearest right one, and untrusted parameters to a sentence."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import foolbench.attacks
 import foolbench.defenses  # registers them
@@ -79,8 +80,9 @@ def test_every_shipped_class_is_registered():
 def test_attack_from_a_recipe():
     assert attacks.create("pgd", {"eps": "8/255", "steps": 3}) == PGD(eps=8 / 255, steps=3)
     for name in attacks:
-        attack = attacks.create(name, {"eps": "8/255"})
-        assert attack.eps == 8 / 255
+        eps = "8/255" if name != "jsma" else 8  # which counts values
+        attack = attacks.create(name, {"eps": eps})
+        assert attack.eps == float(Fraction(eps))
         assert type(attack)(eps=attack.eps) == attack
         assert eval(repr(attack), vars(foolbench.attacks)) == attack, "the repr is the identity"
 

@@ -73,10 +73,28 @@ def test_enforce_repairs_what_rounding_explains(threat, excess):
 
 
 @pytest.mark.parametrize("threat", [Threat(norm=norm, eps=0.1) for norm in ("linf", "l2", "l1")], ids=str)
-@pytest.mark.parametrize("excess", [1e-3, 0.3, math.inf, math.nan])
+@pytest.mark.parametrize("excess", [1e-3, 0.3])
 def test_enforce_refuses_more(threat, excess):
     with pytest.raises(BudgetError, match="exceeds its"):
         threat.enforce(*at_excess(threat, excess))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1", "l0"])
+@pytest.mark.parametrize("eps", [3, math.inf])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_refused_under_every_norm(norm, eps, value):
+    x = torch.full((3, 1, 2, 2), 0.5)
+    adversarial = x.clone()
+    adversarial[1, 0, 0, 1] = value
+    with pytest.raises(BudgetError, match="NaN or infinity in 1 of 3"):
+        Threat(norm=norm, eps=eps).check(adversarial, x)
+
+
+@pytest.mark.parametrize("eps", [0.5, "8/255", 0.999])
+def test_an_l0_budget_counts_values(eps):
+    with pytest.raises(ConfigError, match="Expected eps >= 1 under l0, where it counts changed values, got 0"):
+        Threat(norm="l0", eps=eps)
+    assert Threat(norm="l0", eps=1).eps == 1
 
 
 @pytest.mark.parametrize(("start", "step"), [(0.0, -0.05), (1.0, 0.05)])

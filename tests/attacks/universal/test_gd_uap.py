@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from foolbench.attacks import GDUAP
+from foolbench.attacks import FFF, GDUAP
 from foolbench.attacks.universal._validation import BestSoFar
-from foolbench.core import ConfigError, CraftingData, InputError, Perturbation
+from foolbench.core import ConfigError, CraftingData, GradientError, InputError, Perturbation
+from torch import nn
 
 SHAPE = (2, 6, 7)
 
@@ -145,6 +146,37 @@ def test_validation_images_that_the_model_refuses(wrap, uniform, crafting):
 def test_bad_parameters(facts):
     with pytest.raises(ConfigError, match=f"Expected {next(iter(facts))} > 0"):
         GDUAP(eps=0.1, **facts)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"settle": -1},
+        {"saturation": -0.1},
+        {"saturation": 1.1},
+        {"saturation": torch.nan},
+        {"saturation_change": -1e-5},
+    ],
+    ids=str,
+)
+def test_bad_rest(facts):
+    with pytest.raises(ConfigError, match=f"Expected .*{next(iter(facts))}"):
+        GDUAP(eps=0.1, **facts)
+
+
+class Broken(nn.Module):
+    """Finite features whose gradient at dark pixels is NaN, that of the branch not taken."""
+
+    def forward(self, x):
+        return torch.where(x > 0.9, torch.sqrt(x - 0.9), 1.0)
+
+
+@pytest.mark.parametrize("attack", [GDUAP(eps=0.1), FFF(eps=0.1)], ids=lambda attack: type(attack).__name__)
+def test_a_nan_gradient_is_an_error(attack, wrap, crafting):
+    net = nn.Sequential(Broken(), nn.Flatten(), nn.LazyLinear(3))
+    net(torch.zeros(1, *SHAPE))
+    with pytest.raises(GradientError, match="NaN"):
+        attack.craft(wrap(net, features=("0",)), crafting(), rng=0)
 
 
 def test_bad_prior():

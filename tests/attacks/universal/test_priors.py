@@ -51,6 +51,12 @@ def test_range_prior_has_the_range_of_images(shape):
     assert len(pool.flatten(1).unique(dim=0)) > POOL / 4, "views repeat"
 
 
+def test_without_a_mean_the_range_is_the_middle_of_what_images_can_be():
+    pool = pool_of("range", mean=None)
+    torch.testing.assert_close(pool.mean(dim=(0, 2, 3)), torch.full((3,), 0.5), rtol=0, atol=0.02)
+    assert (pool == 0).float().mean() < 0.02, "around black, half of all values would be"
+
+
 @pytest.mark.parametrize("shape", [(3, 12, 12), (3, 16, 10), (3, 7, 21), (3, 5, 5)], ids=str)
 def test_augmentation_keeps_a_constant_image(shape):
     # what scale, rotation, blur or crop do not cover is filled with the mean, so that nothing may show
