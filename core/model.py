@@ -2,10 +2,9 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,24 +13,7 @@ from .errors import ConfigError, InputError
 from .images import check_images, check_layout
 from .seeding import Draws, as_draws
 from .task import Task
-
-
-class Transform(Protocol):
-    """What can stand before a network.
-
-    `differentiable`: gradients through it are those of its forward pass. `randomized`: two evaluations of one image may
-    differ.
-    """
-
-    differentiable: ClassVar[bool]
-    randomized: ClassVar[bool]
-
-    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        """Images in [0, 1] to images in [0, 1]; `rng` holds one stream per image.
-
-        The result is (N, C, H, W), or (N, V, C, H, W): V views of each image, whose outputs the task averages.
-        """
-        ...
+from .transform import Transform, transformed
 
 
 @dataclass
@@ -153,17 +135,18 @@ class Model:
 
     def check(self, x: Tensor) -> None:
         """Raise InputError unless `x` are images this model takes: float32 (N, C, H, W) in [0, 1] on its device."""
-        check_images(x, self.shape)
-        self._check_device(x)
-
-    def _check_device(self, x: Tensor) -> None:
+        check_images(x, (None, None, None) if self.transforms else self.shape)  # transforms may change the shape
         if x.device != self.device:
             raise InputError(f"Expected images on {self.device}, where {self.name} is, got {x.device}; use x.to(...).")
 
     def __call__(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """Outputs for images in [0, 1]. `rng` holds one stream per image, for randomized systems."""
+        """Outputs for images in [0, 1]. `rng` holds one stream per image, for randomized systems.
+
+        Raises InputError for what are no images, before or after any transform, and for outputs that the task does not
+        know.
+        """
         self.check(x)
-        outputs = self.logits(x, rng=rng)
+        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams, check=True)], rng)
         self.task.check_outputs(outputs, len(x))
         return outputs
 
@@ -211,17 +194,8 @@ class Model:
         images = x.clamp(0, 1) if self.transforms else x  # a transform is promised images
         return self._expect(lambda streams: self._activations(images, streams), rng)
 
-    def stages(self, x: Tensor, rng: Draws) -> Iterator[Tensor]:
-        """What each transform in turn makes of the images; views of one image lie together, (N * V, C, H, W)."""
-        for place, transform in enumerate(self.transforms):
-            x = transform.transform(x, rng=rng.fork(place))
-            if x.ndim == 5:
-                rng = rng.split(x.shape[1])
-                x = x.flatten(0, 1)
-            yield x
-
-    def _evaluate(self, x: Tensor, rng: Draws | None) -> Tensor:
-        prepared = self._prepare(x, rng)
+    def _evaluate(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
+        prepared = self._prepare(x, rng, check=check)
         self.passes.forwards += len(prepared)
         outputs = self.net(prepared)
         if len(prepared) > len(x):
@@ -251,12 +225,13 @@ class Model:
             return found
         return [_mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
-    def _prepare(self, x: Tensor, rng: Draws | None) -> Tensor:
+    def _prepare(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
         """What the network is fed: transformed, then normalised."""
         if rng is None and self.randomized:
             raise ConfigError(f"{self} is randomized: give rng=Draws.of(seed, samples=...), one stream per image.")
         if self.transforms:
-            *_, x = self.stages(x, as_draws(rng, len(x), x.device))
+            x = transformed(self.transforms, x, as_draws(rng, len(x), x.device), check=check)
+            check_layout(x, self.shape)
         return self._normalization(x.contiguous(memory_format=self.memory_format))
 
     def _count_backward(self, outputs: Tensor, images: int) -> Tensor:

@@ -6,19 +6,17 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import PlainValidator
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core import registry
-from ..core.defense import Defense, LearnedTransform
+from ..core.defense import Defense, InputTransform, LearnedTransform
 from ..core.errors import ConfigError
 from ..core.images import check_images
 from ..core.learned import Learned
 from ..core.model import Model
 from ..core.registry import register_defense
 from ..core.seeding import Draws, as_draws
-from ..tasks.recognition import Recognition
-
-_NO_NETWORK = Model(nn.Identity(), task=Recognition(classes=2))  # never evaluated: to have the transforms in a row
+from ..core.transform import transformed
 
 
 def _from_table(step: Any) -> Defense:
@@ -65,11 +63,25 @@ class Compose(Defense):
         """What the network of the defended model sees of images (N, C, H, W), given the same `rng`.
 
         (N, V, C, H, W) where steps make V views of each. Raises InputError for anything but images, and ConfigError
-        where a step has yet to learn.
+        for a step that has yet to learn, or that changes the model.
         """
         check_images(x)
-        *_, seen = self.defend(_NO_NETWORK).stages(x, as_draws(rng, len(x), x.device))
+        seen = transformed(self._transforms(), x, as_draws(rng, len(x), x.device))
         return seen if len(seen) == len(x) else seen.unflatten(0, (len(x), -1))
+
+    def _transforms(self) -> list[InputTransform]:
+        """All in a row, those of chains within the chain, too."""
+        found: list[InputTransform] = []
+        for step in self.steps:
+            if isinstance(step, Compose):
+                found += step._transforms()
+            elif isinstance(step, InputTransform):
+                found.append(step)
+            else:
+                raise ConfigError(
+                    f"{step!r} transforms no images as it is: call fit(images, model=model) first, or defend a model."
+                )
+        return found
 
     def with_learned(self, learned: Callable[[LearnedTransform], Learned]) -> "Compose":
         return Compose(steps=tuple(step.with_learned(learned) for step in self.steps))

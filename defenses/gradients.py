@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..core.defense import Defense, InputTransform
 from ..core.errors import ConfigError
-from ..core.model import Model, Transform
+from ..core.model import Model
 from ..core.seeding import Draws
+from ..core.transform import Transform
 from ._straight_through import with_gradient_of
 
 

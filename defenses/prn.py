@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import ClassVar
 
 import torch
-from sklearn.svm import LinearSVC
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -139,6 +138,8 @@ class PRN(LearnedTransform):
 
     def _detector(self, network: Mapping[str, Tensor], clean: Tensor, perturbed: Tensor) -> dict[str, Tensor]:
         """Weights (H, W) and bias of the plane between clean images (below 0) and perturbed ones (above)."""
+        from sklearn.svm import LinearSVC  # here: importing it takes a second, which only those who train it need spend
+
         with torch.no_grad():
             batches = torch.cat([clean, perturbed]).split(_BATCH)
             spectra = torch.cat([_spectra(x, self.rectified(x, network)) for x in batches]).cpu().double()

@@ -97,7 +97,7 @@ class Crafter:
         if self.before is None:
             return self.attack(self.model, shard.x, rng=rng)
         x_adv, _ = self.before.images(shard, None)
-        own = self.model.predict(shard.x, rng=rng.fork("reference"))
+        own = self.model.judge(shard.x, rng=rng.fork("reference"))
         return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
 
 

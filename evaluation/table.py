@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from ..core.attack import Access
+from ..core.attack import Access, Attack
 from ..core.task import Metric, Task
-from .flags import Finding, compare
+from .flags import BOUNDARY, Finding, compare
 from .grid import Cell, Identity, cells, digest, parameters
 from .ledger import Costs, Ledger
 from .recipe import Recipe
@@ -193,8 +193,10 @@ class ModelTable:
         return Finding(cell.job.attack, scores, high, direct=cell.job.through == cell.defense)
 
     def _flags(self, cell: Cell) -> set[str]:
-        key = cell.key(self._identity)
-        return self._ledger.flags(key) | self._suspicions[key]
+        key, attack = cell.key(self._identity), cell.job.attack
+        elsewhere = cell.job.through != cell.defense
+        stops = {BOUNDARY} if elsewhere and isinstance(attack, Attack) and attack.stops_at_boundary else set()
+        return self._ledger.flags(key) | self._suspicions[key] | stops
 
     def _numbers(self, scores: pd.DataFrame) -> dict[str, Any]:
         percent, proportion = 100 / self._metric.range, self._metric.proportion

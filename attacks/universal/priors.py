@@ -9,7 +9,6 @@ import math
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as image_ops
 
 from ...core.attack import CraftingData, Prior
 from ...core.images import check_images
@@ -56,6 +55,8 @@ def images_to_fool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -
 
 def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
     """One random view of `image` (C, h, w), of the size of `mean` (C, H, W), which also fills what is not covered."""
+    from torchvision.transforms.v2 import functional as image_ops  # here: importing it takes as long as all the rest
+
     height, width = mean.shape[1:]
     coins = draws.uniform((4,))[0] < 0.5
     scale = float(draws.uniform((), 0.75, 1.5)) if coins[0] else 1.0

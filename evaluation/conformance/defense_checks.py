@@ -7,6 +7,7 @@ from ...core.defense import Defense
 from ...core.errors import ConfigError, InputError
 from ...core.model import Model
 from ...core.seeding import Draws
+from ...core.transform import stages
 from ...defenses.gradients import adaptive
 from .checks import (
     SHAPE,
@@ -196,7 +197,7 @@ def _outputs(defense: Defense, x: Tensor, seed: int = 0) -> Tensor:
 
 def _hold_images(defense: Defense, x: Tensor) -> None:
     rng: Draws = streams(len(x))
-    for after in _defended(defense, x.shape[1]).stages(x, rng):
+    for after in stages(_defended(defense, x.shape[1]).transforms, x, rng):
         hold(after.dtype == torch.float32, f"Images of {after.dtype} came back; return float32.")
         hold(after.device == x.device, f"Images on {after.device} came back; return them where they were.")
         hold(after.ndim == 4, f"Images of shape {tuple(after.shape)} came back; return (N, C, H, W).")
