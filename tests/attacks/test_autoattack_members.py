@@ -9,22 +9,12 @@ from foolbench.core.norms import size
 from foolbench.datasets import Scenes
 from foolbench.datasets.digits import Digits
 from foolbench.models import ENTRIES
-from torch import nn
 
 with warnings.catch_warnings():  # foolbox 3.3.4 imports the filter from its old place
     warnings.filterwarnings("ignore", "Please import `gaussian_filter`", DeprecationWarning)
     import foolbox
 
 THEIR_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
-
-
-class AsModule(nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.net, self._model = model.net, [model]  # in a list, so that it is no submodule
-
-    def forward(self, x):
-        return self.net(self._model[0]._prepare(x, None))
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +27,7 @@ def robust(model, adversarial, y):
     return float((model.predict(adversarial) == y).float().mean())
 
 
-def peers_with_torchattacks(net, norm, eps, steps, queries):
-    torchattacks = pytest.importorskip("torchattacks")
+def peers_with(torchattacks, net, norm, eps, steps, queries):
     facts = {"norm": THEIR_NORM[norm], "eps": eps}
     return [
         (APGD(eps=eps, norm=norm, steps=steps), torchattacks.APGD(net, steps=steps, **facts)),
@@ -69,19 +58,19 @@ def check(model, x, y, ours, theirs, seeds, slack):
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.5)])
 @pytest.mark.parametrize("place", range(6), ids=["ce", "dlr", "dlr-targeted", "fab", "fab-targeted", "square"])
-def test_as_strong_as_torchattacks(digits, norm, eps, place):
+def test_as_strong_as_torchattacks(digits, as_module, peer, norm, eps, place):
     model, x, y = digits
-    ours, theirs = peers_with_torchattacks(AsModule(model).eval(), norm, eps, steps=8, queries=120)[place]
+    ours, theirs = peers_with(peer("torchattacks"), as_module(model), norm, eps, steps=8, queries=120)[place]
     check(model, x, y, ours, theirs, seeds=[5, 5, 5, 1, 1, 2][place], slack=0.01)  # what starts at random needs several
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "eps"), [("scenes:caffenet", 2 / 255), ("scenes:vgg16", 2 / 255)])
 @pytest.mark.parametrize("place", range(6), ids=["ce", "dlr", "dlr-targeted", "fab", "fab-targeted", "square"])
-def test_as_strong_as_torchattacks_on_scenes(name, eps, place):
+def test_as_strong_as_torchattacks_on_scenes(as_module, peer, name, eps, place):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(0, 64)
-    ours, theirs = peers_with_torchattacks(AsModule(model).eval(), "linf", eps, steps=10, queries=200)[place]
+    ours, theirs = peers_with(peer("torchattacks"), as_module(model), "linf", eps, steps=10, queries=200)[place]
     check(model, x, model.predict(x), ours, theirs, seeds=1, slack=1.5 / 64)  # an image of 64 is chance
 
 
@@ -102,13 +91,13 @@ def test_apgd_is_stronger_than_pgd(digits, norm, attack, eps):
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("target_classes", [0, 3])
-def test_fab_comes_as_near_as_adv_lib(digits, norm, target_classes):
-    fab = pytest.importorskip("adv_lib.attacks").fab
+def test_fab_comes_as_near_as_adv_lib(digits, as_module, peer, norm, target_classes):
+    fab = peer("adv_lib.attacks.fast_adaptive_boundary").fab
     model, x, y = digits
     searches = {"restarts": 3, "targeted_restarts": True} if target_classes else {}
     order = {"linf": float("inf"), "l2": 2, "l1": 1}[norm]
     ours = FAB(norm=norm, steps=8, target_classes=target_classes)(model, x, y, rng=0)
-    theirs = fab(AsModule(model).eval(), x, y, norm=order, n_iter=8, **searches)
+    theirs = fab(as_module(model), x, y, norm=order, n_iter=8, **searches)
     both = (model.predict(ours) != y) & (model.predict(theirs) != y)
     assert robust(model, ours, y) <= robust(model, theirs, y) + 0.01
     assert size(ours - x, norm)[both].mean() <= size(theirs - x, norm)[both].mean() * 1.001

@@ -272,12 +272,8 @@ def test_refused_parameters(wrong):
         CarliniWagner(**wrong)
 
 
-def _foolbox(model, x, y, attack):
-    class AsModule(nn.Module):
-        def forward(self, x):
-            return model.net(model._prepare(x, None))
-
-    wrapped = foolbox.PyTorchModel(AsModule().eval(), bounds=(0, 1), device="cpu")
+def _foolbox(net, x, y, attack):
+    wrapped = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu")
     found, _, success = attack(wrapped, x, y, epsilons=None)
     return size(found - x, "l2"), success
 
@@ -290,7 +286,7 @@ def _foolbox(model, x, y, attack):
         pytest.param("scenes:googlenet", 64, 200, marks=pytest.mark.slow),
     ],
 )
-def test_is_no_worse_than_foolbox(name, count, steps):
+def test_is_no_worse_than_foolbox(as_module, name, count, steps):
     model = ENTRIES[name].load()
     x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, count)
     y = model.predict(x)
@@ -298,16 +294,16 @@ def test_is_no_worse_than_foolbox(name, count, steps):
     assert (model.predict(found) != y).all()
     mean = size(found - x, "l2").mean()
     theirs = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=steps)
-    distances, success = _foolbox(model, x, y, theirs)
+    distances, success = _foolbox(as_module(model), x, y, theirs)
     assert success.all()
     assert mean <= 1.01 * distances.mean()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits:convnet", "scenes:googlenet"])
-def test_is_nearer_than_deepfool(name):
+def test_is_nearer_than_deepfool(as_module, name):
     model = ENTRIES[name].load()
     x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, 64)
     y = model.predict(x)
-    distances, _ = _foolbox(model, x, y, foolbox.attacks.L2DeepFoolAttack())
+    distances, _ = _foolbox(as_module(model), x, y, foolbox.attacks.L2DeepFoolAttack())
     assert size(CarliniWagner(steps=200)(model, x, y) - x, "l2").mean() <= distances.mean()

@@ -162,23 +162,14 @@ def test_refused(facts):
         JSMA(**facts)
 
 
-def test_as_torchattacks(digits_model):
-    torchattacks = pytest.importorskip("torchattacks")
+def test_as_torchattacks(digits_model, as_module, peer):
+    torchattacks = peer("torchattacks")
     x, _ = Digits().load(0, 24)
     target = (digits_model.predict(x) + 1) % 10  # its only goal
     # only theta > 0: for theta < 0 its saliency is negative, and the largest entry is that of no pair
-    theirs = torchattacks.JSMA(AsModule(digits_model), theta=1.0, gamma=0.25)(x, digits_model.predict(x))
+    theirs = torchattacks.JSMA(as_module(digits_model), theta=1.0, gamma=0.25)(x, digits_model.predict(x))
     ours = JSMA(gamma=0.25, targeted=True)(digits_model, x, target)
     reached = [digits_model.predict(adversarial) == target for adversarial in (ours, theirs)]
     assert 0.1 < reached[1].float().mean() < 1
     assert (reached[0] | ~reached[1]).all()
     torch.testing.assert_close(ours[reached[1]], theirs[reached[1]], rtol=0, atol=1e-6)
-
-
-class AsModule(nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.net, self.model = model.net, [model]
-
-    def forward(self, x):
-        return self.model[0].logits(x)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from foolbench.attacks import FGSM, PGD
 from foolbench.core import Model
-from foolbench.core.norms import steepest
+from foolbench.core.norms import size, steepest
 from foolbench.tasks import Recognition
+from scipy.optimize import linprog
 from torch import nn
 
 SHAPE = (2, 3, 4)
@@ -53,6 +54,31 @@ def test_binary_optimum(linear_model, mid_images, attack, norm, targeted):
     margins = [logits[:, 1] - logits[:, 0] for logits in (model(x), model(adversarial))]
     change = EPS * torch.linalg.vector_norm(up, ord=DUAL[norm]) * torch.where((y == 0) != targeted, 1.0, -1.0)
     torch.testing.assert_close(margins[1] - margins[0], change, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize(
+    ("attack", "eps", "walls", "share"),
+    [
+        (FGSM, 0.2, 0, 0.9999),
+        (PGD, 0.2, 0, 0.9999),
+        (FGSM, 2.0, 2, 0.9999),
+        (PGD, 2.0, 0, 0.95),  # a step fills further values, and the projection takes that back from all, full ones too
+    ],
+)
+def test_binary_l1_optimum_is_that_of_a_linear_program(linear_model, mid_images, attack, eps, walls, share, targeted):
+    model, x = linear_model(2, SHAPE), mid_images(8, SHAPE)
+    y = torch.arange(8) % 2
+    weight = (model.net.weight[1] - model.net.weight[0]).double()
+    adversarial = attack(eps=eps, norm="l1", targeted=targeted)(model, x, y, rng=0)
+    assert size(adversarial - x, "l1").max() <= eps + 1e-5
+    for image, found, label in zip(x.flatten(1).double(), adversarial.flatten(1).double(), y.tolist(), strict=True):
+        up = weight if (label == 0) != targeted else -weight
+        # delta = more - less: the largest up @ delta with image + delta in [0, 1] and sum(more + less) <= eps
+        bounds = [(0, float(1 - value)) for value in image] + [(0, float(value)) for value in image]
+        best = -linprog(torch.cat([-up, up]).numpy(), A_ub=[[1.0] * 48], b_ub=[eps], bounds=bounds).fun
+        assert share * best <= float(up @ (found - image)) <= best * 1.0001
+        assert int((found - found.round()).abs().lt(1e-6).sum()) >= walls
 
 
 @pytest.mark.parametrize("targeted", [False, True])

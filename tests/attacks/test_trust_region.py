@@ -1,8 +1,5 @@
 """Trust region: minimal distances on linear models, the radius' own arithmetic, and agreement with adv-lib."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from foolbench.attacks.trust_region import TrustRegion
@@ -168,21 +165,14 @@ def test_refused(facts):
         TrustRegion(**facts)
 
 
-def adv_lib():
-    """Its trust region alone: the package wants visdom."""
-    package = importlib.util.find_spec("adv_lib")
-    if package is None:
-        pytest.skip("adv-lib is not installed")
-    path = Path(package.submodule_search_locations[0]) / "attacks" / "trust_region.py"
-    spec = importlib.util.spec_from_file_location("adv_lib_trust_region", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.tr
+@pytest.fixture
+def tr(peer):
+    return peer("adv_lib.attacks.trust_region").tr
 
 
-def check_against_adv_lib(model, x, norm, **facts):
+def check_against_adv_lib(tr, model, x, norm, **facts):
     y = model.predict(x)
-    theirs = adv_lib()(model.logits, x.clone(), y, p={"l2": 2, "linf": torch.inf}[norm], **facts)
+    theirs = tr(model.logits, x.clone(), y, p={"l2": 2, "linf": torch.inf}[norm], **facts)
     ours = TrustRegion(norm=norm, **facts)(model, x, y)
     fooled = [model.predict(adversarial) != y for adversarial in (theirs, ours)]
     rates = [float(part.float().mean()) for part in fooled]
@@ -194,19 +184,19 @@ def check_against_adv_lib(model, x, norm, **facts):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_as_good_as_adv_lib(digits_model, norm):
+def test_as_good_as_adv_lib(digits_model, tr, norm):
     x, _ = Digits().load(0, 128)
-    assert check_against_adv_lib(digits_model, x, norm, adaptive=True)[0] > 0.98
+    assert check_against_adv_lib(tr, digits_model, x, norm, adaptive=True)[0] > 0.98
 
 
-def test_as_good_as_adv_lib_with_a_fixed_radius(digits_model):
+def test_as_good_as_adv_lib_with_a_fixed_radius(digits_model, tr):
     x, _ = Digits().load(0, 32)
-    assert 0.3 < check_against_adv_lib(digits_model, x, "linf", adaptive=False)[0] < 0.9
+    assert 0.3 < check_against_adv_lib(tr, digits_model, x, "linf", adaptive=False)[0] < 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:googlenet"])
-def test_as_good_as_adv_lib_on_photographs(name, norm):
+def test_as_good_as_adv_lib_on_photographs(tr, name, norm):
     x, _ = Scenes().load(0, 64)
-    assert check_against_adv_lib(ENTRIES[name].load(), x, norm, adaptive=True)[0] > 0.98
+    assert check_against_adv_lib(tr, ENTRIES[name].load(), x, norm, adaptive=True)[0] > 0.98

@@ -1,0 +1,51 @@
+"""What stands beside us in comparisons: independent libraries, and our models as they take them."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from torch import nn
+
+
+class AsModule(nn.Module):
+    """A model as a function of images in [0, 1] with parameters, which is what peers expect of a network."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.net, self._model = model.net, [model]  # in a list, so that it is no submodule
+
+    def forward(self, x):
+        return self._model[0].logits(x)
+
+
+def peer(name):
+    """A module of torchattacks or adv-lib. Without it the test is skipped, and fails under `tox -e peers`."""
+    try:
+        if name.startswith("adv_lib.attacks."):
+            _stand_in_for_its_init()
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if "FOOLBENCH_PEERS" in os.environ:
+            raise
+        pytest.skip(str(missing))
+
+
+def _stand_in_for_its_init():
+    """The modules of `adv_lib.attacks` can be imported, itself it cannot: it wants visdom, a server for plots."""
+    if "adv_lib.attacks" not in sys.modules:
+        package = ModuleType("adv_lib.attacks")
+        package.__path__ = [str(Path(path) / "attacks") for path in importlib.import_module("adv_lib").__path__]
+        sys.modules["adv_lib.attacks"] = package
+
+
+@pytest.fixture(scope="session", name="as_module")
+def as_module_fixture():
+    return lambda model: AsModule(model).eval()
+
+
+@pytest.fixture(scope="session", name="peer")
+def peer_fixture():
+    return peer
