@@ -331,6 +331,14 @@ def test_a_defense_of_the_model_is_scored(execute):
     assert table.clean["negation"] < 10
 
 
+def test_what_stops_at_its_own_boundary_is_flagged_where_it_is_scored_elsewhere(execute):
+    attacks = "attacks=[{name='apgd', steps=4}, {name='apgd', steps=4, early_stop=false}]"
+    table = execute("out", BOTH, attacks, GAUSSIAN)
+    flagged = table[table["flags"].fillna("").str.contains("stops-at-boundary")]
+    assert flagged[["defense", "knowledge"]].to_numpy().tolist() == [["gaussian", "oblivious"]]
+    assert '"early_stop":true' in flagged.attack_params.item()
+
+
 def test_one_draw_of_a_random_defense_is_flagged(execute):
     for draws, flagged in ((1, True), (2, False)):
         table = execute(f"out{draws}", PGD_ONLY, "defenses=[{name='random-noise'}, {name='jpeg'}]", f"draws={draws}")
