@@ -30,14 +30,15 @@ class Defense(ABC):
     def defend(self, model: Model) -> Model:
         """The defended system. `model` itself stays as it is."""
 
-    def fit(self, images: Tensor, *, model: Model, rng: Draws | torch.Generator | int | None = None) -> "Defense":
-        """This defense with every part that learns fitted to training images (N, C, H, W) of the task, to all of them.
+    def fit(self, images: Tensor, *, model: Model, seed: int = 0) -> "Defense":
+        """This defense with every part that learns fitted to training images (N, C, H, W) of the task.
 
-        One that learns nothing comes back as it is. Raises InputError for anything but images.
+        A run with the same images, model and seed learns the same. One that learns nothing comes back as it is. Raises
+        InputError for anything but images.
         """
         check_images(images)
-        data, draws = LearningData(images=images, model=model), as_draws(rng, 1, images.device)
-        return self.with_learned(lambda part: Learned(part.learn(data, rng=draws)))
+        data = LearningData(images=images, model=model)
+        return self.with_learned(lambda part: part.taught(data, seed))
 
     def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "Defense":
         """This defense with what `learned` has for each part that learns."""
@@ -100,6 +101,10 @@ class LearnedTransform(Defense):
     def __post_init__(self) -> None:
         if self.training_images < 1:
             raise ConfigError(f"Expected training_images >= 1, got {self.training_images}.")
+
+    def taught(self, data: LearningData, seed: int) -> Learned:
+        """What it learns under a seed."""
+        return Learned(self.learn(data, rng=Draws.of(seed, "learning", samples=[0], device=data.images.device)))
 
     @abstractmethod
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:

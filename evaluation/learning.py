@@ -11,7 +11,6 @@ from ..core.errors import OutputError, WeightsError
 from ..core.files import writable_folder
 from ..core.learned import Learned
 from ..core.model import Model
-from ..core.seeding import Draws
 from .grid import digest
 from .progress import Progress
 from .sources import source_hash
@@ -48,8 +47,7 @@ class School:
                 model=self.model,
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
-            rng = Draws.of(self.seed, "learning", samples=[0], device=self.model.device)
-            found = Learned(part.learn(data, rng=rng))
+            found = part.taught(data, self.seed)
         try:
             found.save(path)
         except OSError as error:
@@ -57,7 +55,7 @@ class School:
         return found
 
     def path(self, part: LearnedTransform) -> Path:
-        data = self.dataset.fingerprint, source_hash(type(self.dataset)), part.training_images
+        data = self.dataset.fingerprint, source_hash(type(self.dataset))
         model = self.model.sha if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), data, self.seed, model)
         return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

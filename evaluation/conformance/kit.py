@@ -59,7 +59,7 @@ def _budget(cls: Callable[..., Any]) -> dict[str, Any]:
 
 def prepared(subject: Subject) -> Subject:
     """The subject itself; a defense that learns is fitted to a few images first."""
-    return subject.fit(images(64), model=model(), rng=0) if isinstance(subject, Defense) else subject
+    return subject.fit(images(64), model=model()) if isinstance(subject, Defense) else subject
 
 
 def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:

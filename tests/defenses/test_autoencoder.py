@@ -18,9 +18,9 @@ def model(linear_model):
 
 @pytest.fixture
 def fitted(photos, model):
-    def fit(kind, *, images=40, rng=0, **parameters):
+    def fit(kind, *, images=40, seed=0, **parameters):
         quick = {"hidden": 4, "epochs": 2} | parameters
-        return Autoencoder(kind=kind, **quick).fit(photos(images, *SHAPE), model=model, rng=rng)
+        return Autoencoder(kind=kind, **quick).fit(photos(images, *SHAPE), model=model, seed=seed)
 
     return fit
 
@@ -88,7 +88,7 @@ def test_learns(fitted, photos, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_is_a_result(fitted, kind):
     assert repr(fitted(kind)) == repr(fitted(kind))
-    assert repr(fitted(kind)) != repr(fitted(kind, rng=1))
+    assert repr(fitted(kind)) != repr(fitted(kind, seed=1))
 
 
 @pytest.mark.parametrize("kind", KINDS)

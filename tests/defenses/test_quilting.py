@@ -9,7 +9,7 @@ from foolbench.defenses._patch_search import indexed
 
 
 def fitted(defense: Quilting, images: torch.Tensor, seed: int = 0) -> FittedTransform:
-    return defense.fit(images, model=None, rng=seed)
+    return defense.fit(images, model=None, seed=seed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

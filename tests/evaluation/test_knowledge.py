@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.attacks import PGD
-from foolbench.core import Defense, Draws, InputTransform, LearnedTransform, Model, register_defense
+from foolbench.core import Defense, Draws, InputTransform, Learned, LearnedTransform, Model, register_defense
 from foolbench.datasets import Digits
+from foolbench.defenses import Quilting
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
 from foolbench.evaluation import learning
@@ -185,6 +186,16 @@ def test_a_defense_that_learns_does_so_once(execute, mean_pull, tmp_path):
     kept.write_bytes(b"damaged")
     execute("third", *settings)
     assert mean_pull.lessons == [20, 20]
+
+
+def test_python_learns_the_same(execute, digits_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
+    execute("out", PGD_ONLY, "defenses=[{name='quilting', patches=50, training_images=20}]", "seed=3")
+    images = Digits().training(20)[0].float() / 255
+    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    for seed, same in ((3, True), (4, False)):
+        fitted = Quilting(patches=50, training_images=20).fit(images, model=digits_model, seed=seed)
+        assert (fitted.learned == Learned.load(kept)) is same
 
 
 def test_another_configuration_or_seed_learns_anew(execute, mean_pull):
