@@ -39,6 +39,8 @@ def _of_one_evaluation(
 ) -> tuple[Tensor, Tensor, Tensor]:
     outputs = model.logits(x, rng=rng)
     losses = loss(outputs, y)
+    if not losses.requires_grad:
+        raise GradientError(f"{model} gives outputs that do not depend on the images by any gradient.")
     (gradient,) = torch.autograd.grad(losses.sum(), x)
     return losses.detach(), gradient, outputs.detach()
 

@@ -34,6 +34,7 @@ class _Budgeted:
     randomized: ClassVar[bool] = False
     one_step: ClassVar[bool] = False
     needs_budget: ClassVar[bool] = True
+    may_be_infinite: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __post_init__(self) -> None:
         if not hasattr(self, "access"):
@@ -46,6 +47,9 @@ class _Budgeted:
             raise ConfigError(f"{type(self).__name__} works within a budget: expected a finite eps, got {self.eps}.")
         if self.norm not in self.norms:
             raise ConfigError(f"{type(self).__name__} works in {' and '.join(self.norms)}, got norm={self.norm!r}.")
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value) and name not in self.may_be_infinite:
+                raise ConfigError(f"{type(self).__name__}: expected a finite {name}, got {value}.")
 
     @property
     def threat(self) -> Threat:
@@ -77,9 +81,9 @@ class Attack(_Budgeted, ABC):
                 raise ConfigError(f"A targeted {type(self).__name__} needs y, the classes to reach.")
             y = model.judge(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
-        own = x.detach().clone(memory_format=model.memory_format)  # once, instead of at every pass
-        with torch.enable_grad():  # also for callers who have switched gradients off
-            x_adv = self.perturb(model, own, y, rng=draws)
+        with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
+            own = x.detach().clone(memory_format=model.memory_format)  # once, instead of at every pass
+            x_adv = self.perturb(model, own, y.clone(), rng=draws)
         if not isinstance(x_adv, Tensor):
             raise BudgetError(f"Expected adversarial images from {self!r}, got {type(x_adv).__name__}.")
         return self.threat.enforce(x_adv.detach().clamp(0, 1), x.detach())

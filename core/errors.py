@@ -56,4 +56,9 @@ class OutputError(FoolbenchError):
 
 def one_line(error: BaseException) -> str:
     """Type and message of an error for a cell of a table, which no line break may tear."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 (foreign code)
+        text = "(its message cannot be made)"
+    text = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
+    return " ".join(f"{type(error).__name__}: {text}".split())

@@ -69,6 +69,15 @@ class Model:
         return f"Model({' < '.join([self.name, *map(repr, reversed(self.transforms))])})"
 
     @property
+    def parts(self) -> "tuple[nn.Module, _Normalization]":
+        """The network, and the normalisation before it."""
+        return self.net, self._normalization
+
+    @parts.setter
+    def parts(self, parts: "tuple[nn.Module, _Normalization]") -> None:
+        self.net, self._normalization = parts
+
+    @property
     def device(self) -> torch.device:
         parameter = next(self.net.parameters(), None)
         return parameter.device if parameter is not None else torch.device("cpu")
@@ -198,6 +207,10 @@ class Model:
         prepared = self._prepare(x, rng, check=check)
         self.passes.forwards += len(prepared)
         outputs = self.net(prepared)
+        if not isinstance(outputs, Tensor):
+            raise InputError(
+                f"Expected {self.name} to return a tensor, got {type(outputs).__name__}; wrap the network."
+            )
         if len(prepared) > len(x):
             outputs = self.task.average(outputs.unflatten(0, (len(x), -1)))
         return self._count_backward(outputs, len(prepared))
@@ -257,8 +270,8 @@ class _Normalization(nn.Module):
 
     def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None, channels: int | None) -> None:
         super().__init__()
-        self.register_buffer("mean", _per_channel("mean", mean or [0.0], channels))
-        self.register_buffer("std", _per_channel("std", std or [1.0], channels))
+        self.register_buffer("mean", _per_channel("mean", [0.0] if mean is None else mean, channels))
+        self.register_buffer("std", _per_channel("std", [1.0] if std is None else std, channels))
         if not bool((self.std > 0).all()):
             raise ConfigError(f"Expected every std > 0, got {self.std.flatten().tolist()}.")
 
@@ -279,7 +292,7 @@ def _with_channels(
     shape: tuple[int | None, int | None, int | None], mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[int | None, int | None, int | None]:
     """A normalisation of several channels says how many there are: one channel would silently broadcast to them."""
-    channels = max(len(mean or ()), len(std or ()))
+    channels = max(0 if values is None else len(values) for values in (mean, std))
     return (channels, *shape[1:]) if shape[0] is None and channels > 1 else shape
 
 

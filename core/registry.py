@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import PurePath
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +14,8 @@ from .dataset import Dataset
 from .defense import Defense
 from .errors import ConfigError, UnknownNameError
 from .model import Model
+
+NOTHING = "none"
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
@@ -41,6 +45,9 @@ class Registry(Generic[T]):
 
     def register(self, name: str) -> Callable[[C], C]:
         """Class decorator. Raises ConfigError where the name is taken by another class."""
+
+        if name == NOTHING:
+            raise ConfigError(f"The {self.kind} name {name!r} stands for none of them in tables; choose another.")
 
         def decorate(cls: C) -> C:
             taken = self._classes.setdefault(name, cls)
@@ -76,7 +83,7 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
             raise UnknownNameError(f"parameter of {what}:", key, known)
     try:
         text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
-        return TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
+        made = TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
     except TypeError as error:  # an abstract class, say
         raise ConfigError(f"{what} cannot be made: {error}.") from None
     except ValidationError as error:
@@ -85,6 +92,24 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
         complaint = f"{first['msg']}, got {first['input']!r}."
         own = first.get("ctx", {}).get("error")  # our sentence, where one of our checks refused the value
         raise ConfigError(f"{what}{where}: {own or complaint}") from None
+    for field in fields(cls):
+        if not _is_plain(getattr(made, field.name)):
+            raise ConfigError(
+                f"{what}.{field.name}: Expected a plain value, by which tables can tell one {what} from another, "
+                f"got {type(getattr(made, field.name)).__name__}."
+            )
+    return made
+
+
+def _is_plain(value: object) -> bool:
+    """Numbers, text, and what is made of them: equal exactly where it prints alike."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return all(_is_plain(getattr(value, field.name)) for field in fields(value))
+    return value is None or isinstance(value, bool | int | float | str | PurePath | Enum)
 
 
 attacks: Registry[Attack | UniversalAttack] = Registry("attack")

@@ -167,4 +167,6 @@ def as_draws(rng: "Draws | torch.Generator | int | None", samples: int, device: 
         return rng
     if isinstance(rng, torch.Generator):
         rng = int(torch.randint(2**62, (), generator=rng, device=rng.device))
+    if rng is not None and not isinstance(rng, int):
+        raise InputError(f"Expected rng to be a seed, a torch.Generator, Draws or None, got {type(rng).__name__}.")
     return Draws.of(rng or 0, samples=range(samples), device=device)

@@ -1,7 +1,7 @@
 """What an attacker may do: a norm and a budget in pixel space."""
 
+import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Annotated
 
 import torch
@@ -12,6 +12,7 @@ from .ball import Ball
 from .errors import BudgetError, ConfigError
 from .norms import Norm, check_norm, size
 
+SMALLEST_EPS, LARGEST_EPS = 1e-9, 1e9  # beyond, float32 images do not change, and their squares overflow
 ROUNDING = 1e-5  # how far beyond its budget a float32 perturbation may be found
 
 
@@ -23,13 +24,23 @@ def parse_eps(eps: float | str) -> float:
     try:
         if isinstance(eps, bool):
             raise TypeError
-        value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
+        value = _number(eps) if isinstance(eps, str) else float(eps)
     except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         raise ConfigError(f'Expected eps to be a number or a fraction such as "8/255", got {eps!r}.') from None
     if not value > 0:
         raise ConfigError(
             f"Expected eps > 0, got {eps!r}; the undefended, unattacked scores are in every table anyway."
         )
+    if not SMALLEST_EPS <= value <= LARGEST_EPS and value != math.inf:
+        raise ConfigError(f"Expected eps in {SMALLEST_EPS}..{LARGEST_EPS} or infinite, got {eps!r}.")
+    return value
+
+
+def _number(text: str) -> float:
+    over, slash, under = text.partition("/")
+    value = int(over) / int(under) if slash else float(text)
+    if math.isinf(value) and "inf" not in text.lower():
+        raise OverflowError
     return value
 
 

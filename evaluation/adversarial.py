@@ -139,8 +139,8 @@ class _CheckpointFile:
         try:
             with safe_open(self._path, framework="pt") as stored:
                 state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"The state of a search {self._path} cannot be read: {error}; delete it.") from None
+        except (SafetensorError, OSError):
+            return {}  # damaged: the search begins anew
         self._meter.go_on_from(Costs(*state.pop("costs").tolist()))
         return {name: tensor.to(self._device) for name, tensor in state.items()}
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..core.errors import FoolbenchError
+from ..core.errors import ConfigError, FoolbenchError
 from . import grid
 from .catalogue import attack_page, defense_page
 from .conformance import check, named, prepared
@@ -88,13 +88,14 @@ def run(
                 run_recipe(prepared, results.ledger, folder, device=device, progress=progress)
         except KeyboardInterrupt:
             interrupted = True
-        table = results.write_leaderboard(loaded, prepared.facts)
+        finally:  # also where nothing can be shown any more
+            table = results.write_leaderboard(loaded, prepared.facts)
     console.print(terminal(table))
     console.print(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     if interrupted:
         console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
         raise typer.Exit(130)
-    failed = int((table.status == "error").sum())
+    failed = int((table.status != "ok").sum())
     if failed:
         console.print(f"{failed} of {len(table)} cells failed.", style="red")
         raise typer.Exit(1)
@@ -108,7 +109,7 @@ def report(
     load_plugins(plugin or [])
     recipe, facts = read_manifest(folder)
     with Results(folder) as results:
-        console.print(terminal(results.write_leaderboard(recipe, facts)))
+        console.print(terminal(results.rewrite_leaderboard(recipe, facts)))
 
 
 @app.command()
@@ -200,6 +201,8 @@ def train(
         with Progress(console, 1, name) as progress:
             console.print(f"Written: {train_entry(name, progress, out)}", soft_wrap=True)
         return
+    if out is not None:
+        raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
     parameters = parse_overrides(overrides or [])
     with Progress(console, 1, name) as progress:
         written = train_defense(

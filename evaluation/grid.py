@@ -11,10 +11,9 @@ from ..core.attack import Attack, UniversalAttack
 from ..core.defense import Defense
 from ..core.ensemble import Ensemble
 from ..core.model import Model
+from ..core.registry import NOTHING
 from .recipe import Knowledge, NamedAttack, Recipe
-from .sources import source_hash
-
-NO_DEFENSE = "none"
+from .sources import net_hash, source_hash
 
 Identity = dict[str, Any]
 """What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
@@ -25,6 +24,7 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
     return {
         "data": fingerprint,
         "model_sha": "" if model is None else model.sha,
+        "model_code": "" if model is None else net_hash(model.net),
         "features": [] if model is None else list(model.feature_names),
         "seed": recipe.seed,
         "storage": recipe.storage,
@@ -38,7 +38,7 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
 class NamedDefense:
     """A defense of a recipe; the bare model is one without a `defense`."""
 
-    name: str = NO_DEFENSE
+    name: str = NOTHING
     defense: Defense | None = None
 
     @property

@@ -17,7 +17,8 @@ from ..core.errors import OutputError
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS scores (
     cell TEXT, sample INTEGER, metric TEXT,
-    clean REAL NOT NULL, gfr REAL NOT NULL, floor REAL NOT NULL, robust REAL NOT NULL,
+    clean REAL NOT NULL, gfr REAL NOT NULL CHECK (gfr BETWEEN 0 AND 1),
+    floor REAL NOT NULL CHECK (floor BETWEEN 0 AND 1), robust REAL NOT NULL,
     linf REAL NOT NULL, l2 REAL NOT NULL, forwards REAL NOT NULL, backwards REAL NOT NULL, seconds REAL NOT NULL,
     PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
@@ -61,7 +62,7 @@ class Ledger:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise OutputError(f"Expected a writable ledger at {path}, but: {error}.") from None
+            raise OutputError(f"Expected a writable ledger at {path}, but: {error}; choose another --out.") from None
 
     def close(self) -> None:
         self._connection.close()
@@ -106,7 +107,11 @@ class Ledger:
         """One row per image of the first `samples` that is scored, columns as in `Score`, ordered by sample."""
         columns = ", ".join(Score._fields)
         query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? AND sample < ? ORDER BY sample"
-        return pd.DataFrame(self._read(query, cell, metric, samples), columns=list(Score._fields))
+        found = pd.DataFrame(self._read(query, cell, metric, samples), columns=list(Score._fields))
+        try:
+            return found.astype(dict.fromkeys(Score._fields[2:], float))
+        except ValueError as error:
+            raise OutputError(f"The ledger {self._path} is damaged: {error}; choose another --out.") from None
 
     def costs(self, job: str) -> Costs | None:
         """Of crafting a universal perturbation; those of an image attack stand at its images."""

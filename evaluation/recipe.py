@@ -1,6 +1,7 @@
 """A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from ..core.attack import Attack, UniversalAttack
 from ..core.defense import Defense
 from ..core.ensemble import Ensemble
 from ..core.errors import ConfigError, UnknownNameError
-from ..core.norms import Norm
+from ..core.norms import NORMS, Norm
 from ..core.registry import attacks, datasets, defenses, models
 from ..core.threat import Eps, Threat
 
@@ -36,7 +37,7 @@ class Named(BaseModel):
 class NamedAttack(Named):
     """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it."""
 
-    group: str | None = None
+    group: str | None = Field(default=None, pattern=r"^\S(.*\S)?$")
 
 
 class ThreatDefault(BaseModel):
@@ -51,7 +52,7 @@ class ThreatDefault(BaseModel):
         """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""
         given = attack.parameters
         norm = given.get("norm", self.norm)
-        if norm != self.norm and "eps" not in given:
+        if norm in NORMS and norm != self.norm and "eps" not in given:
             raise ConfigError(
                 f"Expected an eps for {attack.name} in {norm}, got none: {self.eps:.6g} is the recipe's in {self.norm}."
             )
@@ -70,7 +71,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str = Field(pattern=r"^[^./\\][^/\\]*$")  # names a folder
+    name: str = Field(pattern=r"^[^./\\\x00][^/\\\x00]*$")  # names a folder
     version: int = 1
     description: str = ""
     dataset: str
@@ -139,7 +140,7 @@ def _override(document: dict[str, Any], override: str) -> None:
     try:
         parsed = tomllib.loads(f"value = {text}")
         value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # a number of thousands of digits, too
         value = text  # a bare word is a string: --set dataset=digits
     *parents, leaf = key.strip().split(".")
     table = document
@@ -180,7 +181,8 @@ def _check_names(recipe: Recipe) -> None:
             )
     recipe.build_defenses()
     _check_groups(recipe)
-    attacks_listed = list(zip([entry.name for entry in recipe.attacks], recipe.build_attacks(), strict=True))
+    as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
+    attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))
     defenses_listed = list(zip([entry.name for entry in recipe.defenses], recipe.build_defenses(), strict=True))
     for kind, entries in {"models": recipe.models, "attacks": attacks_listed, "defenses": defenses_listed}.items():
         twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]

@@ -50,6 +50,18 @@ class Results:
         self._write("leaderboard.md", markdown(table))
         return table
 
+    def rewrite_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+        """The same for a run that is over. Raises OutputError rather than lose rows of the table that is there."""
+        path = self.folder / "leaderboard.csv"
+        before = int((pd.read_csv(path).status == "ok").sum()) if path.is_file() else 0
+        found = int((leaderboard(recipe, facts, self.ledger).status == "ok").sum())
+        if found < before:
+            raise OutputError(
+                f"{path} has {before} finished rows, of which the ledger has {found} by the code of today: what they "
+                "were made with has been edited since. Run the recipe again for new ones."
+            )
+        return self.write_leaderboard(recipe, facts)
+
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name
         try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..core.attack import CraftingData, UniversalAttack
 from ..core.dataset import Dataset
 from ..core.errors import ConfigError, OutputError, one_line
+from ..core.guard import Guard
 from ..core.model import Model
 from ..core.perturbation import Perturbation
 from ..datasets.substitutes import substitute_images
@@ -24,6 +25,8 @@ from .recipe import Recipe
 from .scoring import Shard
 from .systems import Systems
 
+FOREIGN = (Exception, SystemExit, GeneratorExit)
+"""What code of others may raise and costs its own cells only."""
 SUBSTITUTES = 512
 """How many images, none of them of the task, a universal attack validates on."""
 TRAINING_IMAGES = 512
@@ -42,6 +45,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
                 ledger.write_error(cell.key(known), one_line(model))
                 progress.main.advance(prepared.recipe.samples)
             continue
+        guard = Guard(model)
         part = ModelRun(
             recipe=prepared.recipe,
             dataset=prepared.dataset,
@@ -57,7 +61,9 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
                 identity=known,
                 ledger=ledger,
                 school=School(prepared.dataset, model, prepared.recipe.seed, progress),
+                guard=guard,
             ),
+            guard=guard,
         )
         part.run(progress)
         model.to("cpu")  # the next one needs the room
@@ -97,10 +103,7 @@ class ModelRun:
     ledger: Ledger
     folder: Path
     systems: Systems
-    _weights: dict[str, Tensor] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._weights = {name: tensor.clone() for name, tensor in self.model.net.state_dict().items()}
+    guard: Guard
 
     def run(self, progress: Progress) -> None:
         wanted = set(range(self.recipe.samples))
@@ -120,30 +123,22 @@ class ModelRun:
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
-                self._check_weights(job)
+                if self.guard.undo():
+                    raise ConfigError(f"{job.attack!r} has changed {self.name}; an attack may change images only.")
                 flags = self.systems.gradient_flags(job.through) if job.attack.access == "gradient" else set()
                 for pending in list(waiting):
                     try:
                         self._score(pending, shard, x_adv, costs, flags, progress)
                     except OutputError:
                         raise
-                    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a defense raises is its cell's message)
+                    except FOREIGN as error:
                         self._fail(pending, error, progress)
                         waiting.remove(pending)
         except OutputError:
             raise  # no cell's fault: nothing can be recorded any more
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever an attack raises is its cells' message)
+        except FOREIGN as error:
             for pending in waiting:
                 self._fail(pending, error, progress)
-
-    def _check_weights(self, job: Job) -> None:
-        """Raise ConfigError for an attack that has changed the network, with the network as it was before."""
-        now = self.model.net.state_dict()
-        if any(not torch.equal(now[name], tensor) for name, tensor in self._weights.items()):
-            self.model.net.load_state_dict(self._weights)
-            raise ConfigError(
-                f"{job.attack!r} has changed the weights of {self.name}; an attack may change images only."
-            )
 
     def _score(
         self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, flags: set[str], progress: Progress
@@ -153,6 +148,7 @@ class ModelRun:
             purpose = f"adversarial {pending.cell.job.stream}"
             system = self.systems.scored(pending.cell.defense)
             scores = system.score(shard, x_adv, purpose, costs)
+            self.systems.check(pending.cell.defense)
             self.ledger.write(pending.key, scores, system.flags | flags)
             progress.main.advance(len(missing))
             pending.samples -= missing

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from torch import nn
+
 
 @cache
 def source_hash(cls: type) -> str:
@@ -20,6 +22,13 @@ def source_hash(cls: type) -> str:
                 todo.append(used)
     files = [getattr(found[name], "__file__", None) for name in sorted(found)]  # what is typed into a shell has none
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files if file)).hexdigest()[:16]
+
+
+def net_hash(net: nn.Module) -> str:
+    """Hash of the code of a network's modules; those of torch and torchvision are known by the manifest's versions."""
+    foreign = {type(module) for module in net.modules()}
+    own = {cls for cls in foreign if cls.__module__.partition(".")[0] not in ("torch", "torchvision")}
+    return hashlib.sha256(" ".join(sorted(map(source_hash, own))).encode()).hexdigest()[:16]
 
 
 def _uses(module: ModuleType) -> list[ModuleType]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..core.dataset import Dataset
 from ..core.defense import Defense
 from ..core.errors import ConfigError, one_line
+from ..core.guard import Guard
 from ..core.model import Model
 from ..defenses.gradients import adaptive
 from .flags import gradient_flags
@@ -25,6 +26,7 @@ class Systems:
     identity: Identity
     ledger: Ledger
     school: School
+    guard: Guard
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
     _flags: dict[str, set[str]] = field(default_factory=dict)
@@ -34,12 +36,25 @@ class Systems:
         if named.digest not in self._scored:
             defense = self._fitted(named)
             defended = self.model if defense is None else defense.defend(self.model)
+            if not isinstance(defended, Model):
+                raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
+            self.check(named)
             self._scored[named.digest] = System(defended, self.recipe.seed, self.recipe.draws)
         return self._scored[named.digest]
 
     def attacked(self, named: NamedDefense) -> Model:
         defense = self._fitted(named)
-        return self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
+        found = self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
+        self.check(named)
+        return found
+
+    def check(self, named: NamedDefense) -> None:
+        """Raise ConfigError where the defense has changed the model, now and whenever it is asked for again."""
+        if self.guard.undo():
+            error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
+            self._defenses[named.digest] = error
+            self._scored.pop(named.digest, None)
+            raise error
 
     def gradient_flags(self, named: NamedDefense) -> set[str]:
         """What is wrong with the gradient that an attack on it follows."""

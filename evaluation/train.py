@@ -35,8 +35,7 @@ def train(name: str, progress: Progress, out: Path | None = None) -> Path:
     dataset = datasets[entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)
-    checkpoints = user_cache_path("foolbench") / "training"
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoints = writable_folder(user_cache_path("foolbench") / "training")
     checkpoint = checkpoints / f"{entry.dataset}-{entry.net}.pt"
     net = entry.build()
     total = entry.training.epochs * len(images)

@@ -17,6 +17,7 @@ from foolbench.core import (
 from foolbench.core.errors import WeightsError
 from foolbench.evaluation.table import COLUMNS
 from foolbench.models import ENTRIES
+from torch import nn
 
 NUMBERS = COLUMNS[COLUMNS.index("clean") : COLUMNS.index("flags")]
 
@@ -193,7 +194,31 @@ def test_an_error_in_a_late_shard_leaves_no_numbers_and_keeps_the_early_ones(exe
     assert_same(execute("out", add=toy), whole)
 
 
-def test_an_attack_that_changes_the_network_is_refused_and_harms_no_other(execute):
+def _zero(model):
+    for tensor in model.net.state_dict().values():
+        tensor.zero_()
+
+
+def _replace(model):
+    model.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def _brighten(model):
+    model._normalization.mean += 1
+
+
+VANDALS = {
+    "weights": _zero,
+    "network": _replace,
+    "module": lambda model: model.net.add_module("conv1", nn.Identity()),
+    "mode": lambda model: model.net.train(),
+    "hook": lambda model: model.net.register_forward_hook(lambda module, inputs, output: -output),
+    "normalisation": _brighten,
+}
+
+
+@pytest.mark.parametrize("what", VANDALS)
+def test_an_attack_that_changes_the_model_is_refused_and_harms_no_other(execute, what):
     @register_attack("vandal")
     @dataclass(frozen=True, kw_only=True)
     class Vandal(Attack):
@@ -202,16 +227,110 @@ def test_an_attack_that_changes_the_network_is_refused_and_harms_no_other(execut
         access = "gradient"
 
         def perturb(self, model, x, y, *, rng):
-            for tensor in model.net.state_dict().values():
-                tensor.zero_()
+            VANDALS[what](model)
             return x
 
     alone = execute("alone", "attacks=[{name='fgsm'}]").set_index("defense")
     table = execute("out", "attacks=[{name='vandal'}, {name='fgsm'}]")
     vandal, fgsm = (table[table.attack == name].set_index("defense") for name in ("vandal", "fgsm"))
     assert set(vandal.status) == {"error"}
-    assert vandal.error.str.contains("has changed the weights of digits:convnet").all()
-    assert fgsm.gfr.tolist() == alone.gfr.tolist()
+    assert vandal.error.str.contains("has changed digits:convnet").all()
+    assert fgsm[["clean", "gfr"]].equals(alone[["clean", "gfr"]])
+
+
+@pytest.mark.parametrize("when", ["defend", "transform"])
+def test_a_defense_that_changes_the_model_is_refused_and_harms_no_other(execute, when):
+    networks = []
+
+    @register_defense("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(InputTransform):
+        """Turns the network upside down."""
+
+        differentiable: ClassVar[bool] = True
+        randomized: ClassVar[bool] = False
+
+        def defend(self, model):
+            networks.append(model)
+            if when == "defend":
+                _zero(model)
+            return super().defend(model)
+
+        def transform(self, x, *, rng):
+            if when == "transform":
+                _zero(networks[-1])
+            return x
+
+    settings = ("attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "batch_size=8")
+    both = "knowledge=['oblivious', 'adaptive']"
+    alone = execute("alone", *settings, both, "defenses=[{name='jpeg'}]")
+    table = execute("out", *settings, both, "defenses=[{name='vandal'}, {name='jpeg'}]")
+    spoilt = table.defense == "vandal"
+    assert set(table[spoilt].status) == {"error"}
+    assert table[spoilt].error.str.contains("vandal").all()
+    found = table[~spoilt].reset_index(drop=True)
+    assert found[["clean", "gfr", "robust"]].equals(alone[["clean", "gfr", "robust"]])
+
+
+class _SpeechlessError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("caf\udce9.png"), _SpeechlessError(), GeneratorExit()], ids=lambda e: type(e).__name__
+)
+def test_whatever_an_attack_raises_is_a_row(execute, error):
+    @register_attack("thrower")
+    @dataclass(frozen=True, kw_only=True)
+    class Thrower(Attack):
+        """Fails."""
+
+        access = "gradient"
+
+        def perturb(self, model, x, y, *, rng):
+            raise error
+
+    table = execute("out", "attacks=[{name='thrower'}, {name='fgsm'}]").groupby("attack").status.agg(set)
+    assert table.to_dict() == {"thrower": {"error"}, "fgsm": {"ok"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighted(InputTransform):
+    """Holds a tensor, of which a table would show four digits."""
+
+    weights: tuple[float, ...] = (1.0,)
+    differentiable: ClassVar[bool] = True
+    randomized: ClassVar[bool] = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "weights", torch.tensor(self.weights))
+
+    def transform(self, x, *, rng):
+        return x
+
+
+def test_parameters_that_print_alike_are_refused(foolbench, recipe_file):
+    register_defense("weighted")(Weighted)
+    code, _, err = foolbench("plan", recipe_file, "--set", "defenses=[{name='weighted'}]")
+    assert code == 2
+    assert "weighted.weights: Expected a plain value" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("register", [register_attack, register_defense])
+def test_nothing_is_called_none(register):
+    with pytest.raises(ConfigError, match="'none' stands for none of them"):
+        register("none")
+
+
+def test_a_report_does_not_lose_what_an_edit_has_outdated(execute, foolbench, tmp_path, monkeypatch):
+    execute("out", "attacks=[{name='fgsm'}]")
+    before = (tmp_path / "out" / "leaderboard.csv").read_text()
+    monkeypatch.setattr("foolbench.evaluation.grid.source_hash", lambda cls: "edited")
+    code, _, err = foolbench("report", tmp_path / "out")
+    assert code == 2
+    assert "has 3 finished rows, of which the ledger has 0" in " ".join(err.split())
+    assert (tmp_path / "out" / "leaderboard.csv").read_text() == before
 
 
 def test_a_message_of_several_lines_is_one_line_in_the_table(execute):

@@ -5,8 +5,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from foolbench.evaluation.grid import NO_DEFENSE, Cell, NamedDefense, cells, identity, systems
+from foolbench.core.registry import NOTHING
+from foolbench.evaluation.grid import Cell, NamedDefense, cells, identity, systems
 from foolbench.evaluation.recipe import load_recipe
+from torch import nn
 
 
 @pytest.fixture
@@ -15,7 +17,7 @@ def keys(recipe_file):
 
     def keys(*overrides, fingerprint="data", sha="weights", features=("conv1",)):
         recipe = load_recipe(str(recipe_file), list(overrides))
-        model = SimpleNamespace(sha=sha, feature_names=features)
+        model = SimpleNamespace(sha=sha, feature_names=features, net=nn.Identity())
         facts = identity(recipe, fingerprint, model)
         return [cell.key(facts) for _, row in cells(recipe, recipe.models[0]) for cell in row]
 
@@ -81,7 +83,7 @@ def test_order_and_spelling_of_the_recipe_do_not_matter(keys):
 
 def test_the_bare_model_comes_first(recipe_file):
     named = systems(load_recipe(str(recipe_file)))
-    assert [system.name for system in named] == [NO_DEFENSE, "bit-depth", "median"]
+    assert [system.name for system in named] == [NOTHING, "bit-depth", "median"]
     assert [system.defense is None for system in named] == [True, False, False]
 
 
@@ -100,7 +102,7 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
         monkeypatch.setitem(sys.modules, "plain_plugin", module)
         spec.loader.exec_module(module)
         recipe = load_recipe(str(recipe_file))
-        facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=()))
+        facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity()))
         job, _ = next(cells(recipe, recipe.models[0]))
         keys.append(Cell(job=job, defense=NamedDefense(name="plain", defense=module.Plain())).key(facts))
     assert keys[0] != keys[1]

@@ -1,5 +1,6 @@
 """The hash of a class covers its own file and those of foolbench that it uses."""
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 from foolbench.attacks import FGSM, GDUAP, PGD
 from foolbench.evaluation import sources
-from foolbench.evaluation.sources import source_hash
+from foolbench.evaluation.sources import net_hash, source_hash
+from torch import nn
 
 
 @pytest.fixture
@@ -55,3 +57,14 @@ def test_an_edited_helper_is_another_attack(tmp_path, monkeypatch):
         monkeypatch.setattr(sys.modules[FGSM.__module__], "helper", module.helper, raising=False)
         hashes.append(sources.source_hash.__wrapped__(FGSM))
     assert hashes[0] != hashes[1]
+
+
+def test_the_code_of_a_network_counts(tmp_path, monkeypatch):
+    source = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return {}\n"
+    found = []
+    for name, returned in (("net_a", "x"), ("net_b", "-x")):
+        (tmp_path / f"{name}.py").write_text(source.format(returned))
+        monkeypatch.syspath_prepend(tmp_path)
+        found.append(net_hash(importlib.import_module(name).Net()))
+    assert len(set(found)) == 2
+    assert net_hash(nn.Linear(1, 1)) == net_hash(nn.ReLU())  # torch's own is known by its version

@@ -12,6 +12,7 @@ from foolbench.evaluation.recipe import load_recipe
 from foolbench.evaluation.report import markdown
 from foolbench.evaluation.table import COLUMNS, Facts, leaderboard
 from foolbench.tasks import Recognition
+from torch import nn
 
 CONTRACT = (
     """
@@ -42,7 +43,7 @@ def make(recipe_file, tmp_path):
     def make(content, *overrides, job_costs=None):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
-        identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=()))
+        identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=(), net=nn.Identity()))
         facts = Facts(task=Recognition(classes=10), identities={"digits:convnet": identity})
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             for job, row in cells(recipe, "digits:convnet"):
