@@ -47,6 +47,7 @@ class UniversalPGD(UniversalAttack):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    may_be_infinite: ClassVar[tuple[str, ...]] = ("eps", "clamp")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -188,6 +188,7 @@ class Rogue(Attack):
     excess: float = 0.0
     access = "none"
     norms = ("linf", "l2")
+    may_be_infinite = ("excess",)
 
     def perturb(self, model, x, y, *, rng):
         step = torch.zeros_like(x)

@@ -233,7 +233,7 @@ def test_a_randomized_system_in_any_batch(digits_model, digits):
 
 @pytest.mark.parametrize("facts", [{"classes": 1}, {"steps": 0}, {"overshoot": -0.1}, {"overshoot": float("nan")}])
 def test_bad_parameters(facts):
-    with pytest.raises(ConfigError, match="Expected classes >= 2, steps >= 1 and overshoot >= 0"):
+    with pytest.raises(ConfigError, match=f"xpected .*{next(iter(facts))}"):
         DeepFool(**facts)
 
 

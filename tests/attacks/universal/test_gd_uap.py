@@ -160,7 +160,7 @@ def test_bad_parameters(facts):
     ids=str,
 )
 def test_bad_rest(facts):
-    with pytest.raises(ConfigError, match=f"Expected .*{next(iter(facts))}"):
+    with pytest.raises(ConfigError, match=f"xpected .*{next(iter(facts))}"):
         GDUAP(eps=0.1, **facts)
 
 
