@@ -37,8 +37,8 @@ RESISTS_ANY_EPS = "resists-any-eps"
 ANY_EPS = 0.5
 ALMOST_ALL = 95.0
 VANISHING = 1e-30
-"""The largest entry of a gradient that counts as zero: float32 is about to lose it. A healthy network that is sure of an
-image has gradients of 1e-15, which attacks follow as well as any, for only the direction counts.
+"""The largest entry of a gradient that counts as zero: float32 is about to lose it. A healthy network that is sure of
+an image has gradients of 1e-15, which attacks follow as well as any, for only the direction counts.
 """
 JUDGED = 64
 """How many images a system's gradient is judged by: the first of the data set, whatever a recipe takes of them."""
