@@ -1,9 +1,11 @@
 """The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1."""
 
 import json
+import os
 import signal
 import sys
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +29,7 @@ from .train import train_defense
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
-if not console.is_terminal:
+if not console.is_terminal and "COLUMNS" not in os.environ:
     console.width = 200  # a file or a pipe has no edge at which a table must be cut
 
 Plugins = Annotated[
@@ -62,6 +64,21 @@ def main() -> None:
     except FoolbenchError as error:
         Console(stderr=True, soft_wrap=True).print(f"foolbench: {error}", style="red", markup=False, highlight=False)
         sys.exit(2)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(version("foolbench"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A benchmark for adversarial robustness: attacks x defenses, scored as generalized fooling rate."""
 
 
 @app.command()

@@ -23,12 +23,18 @@ def pivot(table: pd.DataFrame) -> list[tuple[str, list[dict[str, str]]]]:
     parts = []
     for (model, metric), rows in groupby(_records(table), key=itemgetter("model", "metric")):
         part = list(rows)
-        parts.append((f"{model}: {metric} in percent, n = {part[0]['n']}", _lines(part)))
+        parts.append((f"{model}: {metric} in percent, n = {part[0]['n']}, {_setting(part)}", _lines(part)))
     return parts
 
 
+def _setting(part: list[Row]) -> str:
+    """The data, and the threat where there is one for all."""
+    threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in part}
+    return ", ".join([part[0]["dataset"], *(threats if len(threats) == 1 else [])])
+
+
 def _records(table: pd.DataFrame) -> list[Row]:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    return [{str(key): value for key, value in row.items()} for row in table.fillna({"flags": ""}).to_dict("records")]
 
 
 def _lines(part: list[Row]) -> list[dict[str, str]]:
@@ -49,7 +55,8 @@ def _lines(part: list[Row]) -> list[dict[str, str]]:
 
 def _rate(row: Row) -> str:
     gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
-    return f"{row['gfr']:.1f} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
+    flagged = "*" if row["flags"] else ""
+    return f"{row['gfr']:.1f}{flagged} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
 
 
 def _labels(part: list[Row], kind: str) -> list[str]:
@@ -70,7 +77,9 @@ def markdown(table: pd.DataFrame) -> str:
     parts = [f"# {table.recipe.iloc[0]}", _heading(table)]
     for title, lines in pivot(table):
         parts += [f"## {title}", pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)]
-    failures = _failures(table)
+    flags, failures = _flags(table), _failures(table)
+    if flags:
+        parts += ["## Flags (*)", "\n".join(f"- {flag}" for flag in flags)]
     if failures:
         parts += ["## Errors", "\n".join(f"- {failure}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
@@ -87,12 +96,24 @@ def terminal(table: pd.DataFrame) -> Group:
         for line in lines:
             shown.add_row(*(_two_lines(value) for value in line.values()))
         parts.append(shown)
+    parts += [Text(f"* {flag}", style="yellow") for flag in _flags(table)]
     parts += [Text(failure, style="red") for failure in _failures(table)]
     return Group(*parts)
 
 
 def _heading(table: pd.DataFrame) -> str:
     return f"{HEADING} {GAPS}" if (table.knowledge == "adaptive").any() else HEADING
+
+
+def _flags(table: pd.DataFrame) -> list[str]:
+    """One line for each flag, with the numbers that it makes doubtful."""
+    flagged: dict[str, list[str]] = {}
+    for row in _records(table.query("status == 'ok'")):
+        for flag in row["flags"].split():
+            flagged.setdefault(flag, []).append(
+                f"{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}"
+            )
+    return [f"{flag}: {'; '.join(dict.fromkeys(cells))}" for flag, cells in flagged.items()]
 
 
 def _failures(table: pd.DataFrame) -> list[str]:

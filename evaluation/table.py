@@ -1,7 +1,7 @@
 """From the ledger to the leaderboard: one row per cell and metric, and one for the best attack of each group."""
 
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -126,7 +126,7 @@ class ModelTable:
                 return named | failure | {"error": f"{cell.job.attack_name}: {failure['error']}"}
             found.append(scores)
         flags = sorted({flag for cell in members for flag in self._flags(cell)})
-        return named | self._numbers(worst_case(pd.concat(found))) | {"flags": " ".join(flags), "status": "ok"}
+        return named | self._numbers(worst_case(found)) | {"flags": " ".join(flags), "status": "ok"}
 
     def _facts_of(self, cell: Cell) -> dict[str, Any]:
         attack = cell.job.attack
@@ -223,12 +223,20 @@ class ModelTable:
         }
 
 
-def worst_case(scores: pd.DataFrame) -> pd.DataFrame:
-    """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them."""
+def worst_case(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
+
+    Of a system that disagrees with itself, the scores of the one attack that fools most: at each image the largest of
+    several rates that chance has a part in would make a strong attack of many harmless ones.
+    """
+    scores = pd.concat(members)
     by_sample = scores.groupby("sample")
-    strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
-    found = strongest.set_index("sample").sort_index()
-    found["robust"] = by_sample.robust.min()
+    if (scores.floor > 0).any():
+        found = max(members, key=lambda member: member.gfr.mean()).set_index("sample").sort_index()
+    else:
+        strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
+        found = strongest.set_index("sample").sort_index()
+        found["robust"] = by_sample.robust.min()
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
     return found.reset_index()

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -154,3 +155,8 @@ def test_an_interrupted_run_leaves_a_table_of_what_is_finished(foolbench, recipe
     code, out, _ = foolbench("report", tmp_path / "out")
     assert code == 0
     assert "uniform-noise" in out
+
+
+def test_version(foolbench):
+    code, out, _ = foolbench("--version")
+    assert (code, out.strip()) == (0, version("foolbench"))

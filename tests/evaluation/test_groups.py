@@ -44,7 +44,7 @@ def scores(gfr, robust, sample=(0, 1, 2), linf=0.1):
 
 
 def test_worst_case_by_hand():
-    found = worst_case(pd.concat([scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)]))
+    found = worst_case([scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)])
     assert found["sample"].tolist() == [0, 1, 2]
     assert found.gfr.tolist() == [1, 0, 1]
     assert found.robust.tolist() == [0, 1, 0]
@@ -148,3 +148,13 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
         "out", "models=['softmaxed', 'digits:convnet']", "attacks=[{name='fgsm'}]", "defenses=[{name='toy-identity'}]"
     )
     assert table["flags"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
+
+
+def test_chance_makes_no_worst_case(execute):
+    harmless = ", ".join(f"{{name='{name}', group='all'}}" for name in ("uniform-noise", "random-sign", "fgsm"))
+    noise = "defenses=[{name='random-noise', scale=0.4}]"
+    table = execute("out", f"attacks=[{harmless}]", noise, "draws=3", "samples=200", "threat.eps=1e-4")
+    behind = table[table.defense == "random-noise"].set_index("attack")
+    assert behind.floor["all"] > 5
+    assert behind.gfr["all"] == behind.gfr.drop("all").max()
+    assert behind.forwards_mean["all"] == pytest.approx(behind.forwards_mean.drop("all").sum(), abs=0.02)

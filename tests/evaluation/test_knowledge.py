@@ -382,3 +382,12 @@ def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, arguments,
     code, _, err = foolbench("train", *arguments)
     assert code == 2
     assert sentence in " ".join(err.split())
+
+
+def test_flagged_numbers_are_marked_in_the_tables(execute):
+    table = execute("out", "attacks=[{name='apgd', steps=4}]", GAUSSIAN)
+    text = markdown(table)
+    bare, defended = (line.split("|")[-2] for line in text.splitlines() if "[" in line and line.startswith("|"))
+    assert "*" not in bare
+    assert "* [" in defended
+    assert "- stops-at-boundary: digits:convnet x apgd x gaussian, oblivious" in text
