@@ -34,7 +34,8 @@ def _setting(part: list[Row]) -> str:
 
 
 def _records(table: pd.DataFrame) -> list[Row]:
-    return [{str(key): value for key, value in row.items()} for row in table.fillna({"flags": ""}).to_dict("records")]
+    known = table.astype({"flags": object}).fillna({"flags": ""})  # empty in a row that failed, or came from a file
+    return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
 
 
 def _lines(part: list[Row]) -> list[dict[str, str]]:
