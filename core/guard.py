@@ -1,5 +1,6 @@
 """Foreign code gets the model itself: what it changes about it is noticed, and undone."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 from .model import Model
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_HELD = ("_modules", "_parameters", "_buffers", *_HOOKS)
 
 
 class Guard:
@@ -15,7 +17,7 @@ class Guard:
 
     def __init__(self, model: Model) -> None:
         self._model, self._parts = model, model.parts
-        self._modules = {module: _facts(module) for part in self._parts for module in part.modules()}
+        self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
         self._weights = [{name: tensor.clone() for name, tensor in part.state_dict().items()} for part in self._parts]
 
     def undo(self) -> bool:
@@ -23,8 +25,8 @@ class Guard:
         changed = self._model.parts != self._parts
         self._model.parts = self._parts
         for module, facts in self._modules.items():
-            if _facts(module) != facts:
-                _restore(module, facts)
+            if not facts.same(_Facts.of(module)):
+                facts.restore(module)
                 changed = True
         for part, weights in zip(self._parts, self._weights, strict=True):
             now = part.state_dict()
@@ -34,18 +36,27 @@ class Guard:
         return changed
 
 
-def _facts(module: nn.Module) -> dict[str, Any]:
-    return {
-        "training": module.training,
-        **{name: dict(getattr(module, name)) for name in ("_modules", "_parameters", "_buffers", *_HOOKS)},
-    }
+@dataclass(frozen=True)
+class _Facts:
+    """What a module holds, by the names of its attributes, and its mode."""
 
+    training: bool
+    held: dict[str, dict[Any, Any]]
 
-def _restore(module: nn.Module, facts: dict[str, Any]) -> None:
-    for name, value in facts.items():
-        if name == "training":
-            module.training = value
-        else:
-            kept = getattr(module, name)
-            kept.clear()
-            kept.update(value)
+    @classmethod
+    def of(cls, module: nn.Module) -> "_Facts":
+        return cls(module.training, {name: dict(getattr(module, name)) for name in _HELD})
+
+    def same(self, other: "_Facts") -> bool:
+        """By identity: a tensor in the place of another has no one answer to whether it is equal."""
+        return self.training == other.training and self._identities() == other._identities()
+
+    def _identities(self) -> dict[str, list[tuple[Any, int]]]:
+        return {name: [(key, id(value)) for key, value in held.items()] for name, held in self.held.items()}
+
+    def restore(self, module: nn.Module) -> None:
+        module.training = self.training
+        for name, held in self.held.items():
+            now = getattr(module, name)
+            now.clear()
+            now.update(held)

@@ -211,6 +211,7 @@ VANDALS = {
     "weights": _zero,
     "network": _replace,
     "module": lambda model: model.net.add_module("conv1", nn.Identity()),
+    "parameter": lambda model: setattr(model.net.conv1, "weight", nn.Parameter(0 * model.net.conv1.weight)),
     "mode": lambda model: model.net.train(),
     "hook": lambda model: model.net.register_forward_hook(lambda module, inputs, output: -output),
     "normalisation": _brighten,
