@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from foolbench.core import Model
 from torch import nn
 
 
@@ -19,6 +20,21 @@ class AsModule(nn.Module):
 
     def forward(self, x):
         return self._model[0].logits(x)
+
+
+class _Scaled(nn.Module):
+    def __init__(self, model, scale, shift):
+        super().__init__()
+        self.model, self.scale, self.shift = AsModule(model), scale, shift
+
+    def forward(self, x):
+        return self.scale * self.model(x) + self.shift
+
+
+@pytest.fixture
+def scaled():
+    """`scaled(model, scale, shift)` gives the same classes by logits in other units."""
+    return lambda model, scale, shift=0.0: Model(_Scaled(model, scale, shift), task=model.task)
 
 
 def peer(name):

@@ -113,26 +113,16 @@ def test_a_target_is_reached_at_the_minimal_distance(linear_model, mid_images, n
     assert (several.predict(FAB(norm=norm, steps=20, targeted=True)(several, x, target, rng=0)) == target).all()
 
 
-class Scaled(nn.Module):
-    def __init__(self, net, factor):
-        super().__init__()
-        self.net, self.factor = net, factor
-
-    def forward(self, x):
-        return self.factor * self.net(x)
-
-
 @pytest.mark.parametrize("factor", [1e-20, 1e20])
 @pytest.mark.parametrize("facts", [{}, {"target_classes": 4}, {"targeted": True}], ids=str)
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_scale_of_the_logits_does_not_matter(linear_model, norm, facts, factor):
+def test_the_scale_of_the_logits_does_not_matter(linear_model, scaled, norm, facts, factor):
     x = (1.4 * torch.rand(20, *SHAPE, generator=torch.Generator().manual_seed(5)) - 0.2).clamp(0, 1)
     model, attack = linear_model(5, SHAPE), FAB(norm=norm, steps=20, **facts)
-    scaled = Model(Scaled(model.net, factor), task=model.task)
     y = (model.predict(x) + attack.targeted) % 5
     expected = attack(model, x, y)
     assert ((model.predict(expected) != y) != attack.targeted).all()
-    torch.testing.assert_close(attack(scaled, x, y), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(attack(scaled(model, factor), x, y), expected, rtol=0, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

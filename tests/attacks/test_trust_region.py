@@ -3,13 +3,11 @@
 import pytest
 import torch
 from foolbench.attacks.trust_region import TrustRegion
-from foolbench.core import ConfigError, Model
+from foolbench.core import ConfigError
 from foolbench.core.norms import size, steepest
 from foolbench.datasets import Scenes
 from foolbench.datasets.digits import Digits
 from foolbench.models import ENTRIES
-from foolbench.tasks import Recognition
-from torch import nn
 
 SHAPE = (2, 3, 4)
 NORMS = ["l2", "linf"]
@@ -93,30 +91,20 @@ def test_targets_are_reached_no_nearer_than_they_are(linear_model, mid_images, n
     assert (size(adversarial - x, norm) >= to_target).all()
 
 
-class Scaled(nn.Module):
-    def __init__(self, net, scale, shift):
-        super().__init__()
-        self.net, self.scale, self.shift = net, scale, shift
-
-    def forward(self, x):
-        return self.net(x) * self.scale + self.shift
-
-
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, -100.0), (1e-20, 0.0), (0.125, 0.0), (8.0, 100.0), (1e20, 0.0)])
-def test_units_of_the_logits_do_not_matter(linear_model, mid_images, norm, scale, shift):
+def test_units_of_the_logits_do_not_matter(linear_model, mid_images, scaled, norm, scale, shift):
     model, x = linear_model(4, SHAPE), mid_images(10, SHAPE)
-    other = Model(Scaled(model.net, scale, shift), task=Recognition(classes=4))
     attack = TrustRegion(norm=norm)
-    torch.testing.assert_close(attack(other, x), attack(model, x), rtol=0, atol=1e-4)
+    torch.testing.assert_close(attack(scaled(model, scale, shift), x), attack(model, x), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_nearest_boundary_is_that_at_every_scale(linear_model, mid_images, norm, scale):
+def test_the_nearest_boundary_is_that_at_every_scale(linear_model, mid_images, scaled, norm, scale):
     model, x = linear_model(10, SHAPE), mid_images(40, SHAPE)
     y = model.predict(x)
-    other = Model(Scaled(model.net, scale, 0.0), task=Recognition(classes=10))
+    other = scaled(model, scale)
     nearest = distances(model, x, y, norm).amin(dim=1)
     excess = size(TrustRegion(norm=norm)(other, x, y) - x, norm) - nearest
     assert excess.min() > 0
