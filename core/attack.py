@@ -82,7 +82,7 @@ class Attack(_Budgeted, ABC):
             y = model.judge(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
-            own = x.detach().clone(memory_format=model.memory_format)  # once, instead of at every pass
+            own = x.detach().clone(memory_format=torch.contiguous_format)
             x_adv = self.perturb(model, own, y.clone(), rng=draws)
         if not isinstance(x_adv, Tensor):
             raise BudgetError(f"Expected adversarial images from {self!r}, got {type(x_adv).__name__}.")

@@ -245,7 +245,15 @@ class Model:
         if self.transforms:
             x = transformed(self.transforms, x, as_draws(rng, len(x), x.device), check=check)
             check_layout(x, self.shape)
-        return self._normalization(x.contiguous(memory_format=self.memory_format))
+        return self._laid_out(self._normalization(x.contiguous()))
+
+    def _laid_out(self, images: Tensor) -> Tensor:
+        """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""
+        if self.memory_format is torch.contiguous_format:
+            return images
+        if images.requires_grad:
+            images.register_hook(torch.Tensor.contiguous)
+        return images.contiguous(memory_format=self.memory_format)
 
     def _count_backward(self, outputs: Tensor, images: int) -> Tensor:
         if outputs.requires_grad:

@@ -2,6 +2,7 @@
 
 import warnings
 
+import pytest
 import torch
 from foolbench.attacks import UAP
 from foolbench.attacks.universal._validation import predictions
@@ -17,8 +18,9 @@ with warnings.catch_warnings():  # foolbox 3.3.4 imports the filter from its old
 RATE, EPS = 0.6, 16 / 255
 
 
-def test_uap_in_batches_against_one_by_one(ratio, subject_of):
-    model, images = ENTRIES["scenes:caffenet"].load(), Scenes().load(0, 256)[0]
+@pytest.mark.parametrize(("name", "limit"), [("scenes:googlenet", 0.05), ("scenes:caffenet", 0.15)])
+def test_uap_in_batches_against_one_by_one(name, limit, ratio, subject_of):
+    model, images = ENTRIES[name].load(), Scenes().load(0, 256)[0]
     data = CraftingData(validation=images[:64], load_training=lambda: images)
     labels = predictions(model, images)
     peer = foolbox.PyTorchModel(subject_of(model).net, bounds=(0, 1), device="cpu")
@@ -42,6 +44,6 @@ def test_uap_in_batches_against_one_by_one(ratio, subject_of):
                     delta = project(delta + nearest - x, "linf", EPS)
         rates["theirs"] = fooled(delta)
 
-    # a core is only some six times as fast per image in batches as one by one; the rest is saved in gradients
-    ratio(ours, theirs, limit=0.15, rounds=1)
+    # the fewer the layers, the less a batch saves: caffenet has 8, GoogLeNet 57
+    ratio(ours, theirs, limit=limit, rounds=1)
     assert min(rates.values()) >= RATE

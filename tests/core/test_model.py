@@ -93,6 +93,12 @@ def test_channels_last_changes_nothing_but_rounding(images):
     torch.testing.assert_close(fast(images), plain(images))
     torch.testing.assert_close(fast.features(images)[0], plain.features(images)[0])
     assert fast.sha == plain.sha
+    slopes = []
+    for model in (fast, plain):
+        x = images.to(memory_format=torch.channels_last).requires_grad_()
+        slopes += torch.autograd.grad(model(x).pow(2).sum(), x)
+    torch.testing.assert_close(*slopes)
+    assert slopes[0].is_contiguous()  # as steps along it are
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
