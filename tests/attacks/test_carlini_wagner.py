@@ -63,7 +63,6 @@ def test_l2_optimum_of_a_linear_model(linear_model, mid_images, classes, targete
     assert (distance <= expected * 1.01).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 5])
 def test_linf_optimum_of_a_linear_model(linear_model, mid_images, classes):
     model, x = linear_model(classes, SHAPE), mid_images(16, SHAPE)
@@ -282,7 +281,7 @@ def _foolbox(net, x, y, attack):
     ("name", "count", "steps"),
     [
         ("digits:convnet", 12, 50),
-        pytest.param("digits:convnet", 128, 200, marks=pytest.mark.slow),
+        ("digits:convnet", 128, 200),
         pytest.param("scenes:googlenet", 64, 200, marks=pytest.mark.slow),
     ],
 )
@@ -299,8 +298,7 @@ def test_is_no_worse_than_foolbox(as_module, name, count, steps):
     assert mean <= 1.01 * distances.mean()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits:convnet", "scenes:googlenet"])
+@pytest.mark.parametrize("name", ["digits:convnet", pytest.param("scenes:googlenet", marks=pytest.mark.slow)])
 def test_is_nearer_than_deepfool(as_module, name):
     model = ENTRIES[name].load()
     x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, 64)

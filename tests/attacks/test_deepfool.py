@@ -99,7 +99,6 @@ def test_agrees_with_foolbox(digits_model, digits, norm):
     assert ((ours / peer - 1).abs() < 0.02).float().mean() > 0.6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:googlenet"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_agrees_with_foolbox_on_colour_images(name, norm):

@@ -21,7 +21,6 @@ def fooled(model, x, x_adv) -> float:
     return float((model.predict(x_adv) != model.predict(x)).float().mean())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENES)
 def test_pgd_fools_nearly_all_and_noise_hardly_any(name):
     model = ENTRIES[name].load()
@@ -31,7 +30,6 @@ def test_pgd_fools_nearly_all_and_noise_hardly_any(name):
     assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.1
 
 
-@pytest.mark.slow
 def test_every_prior_beats_noise_and_random_signs():
     model, scenes = ENTRIES["scenes:caffenet"].load(), Scenes()
     x, _ = scenes.load(0, 256)

@@ -19,7 +19,7 @@ DIGITS = ENTRIES["digits:convnet"]
 
 
 def each(names):
-    return [pytest.param(ENTRIES[n], id=n, marks=[pytest.mark.slow] if n.startswith("scenes") else []) for n in names]
+    return [pytest.param(ENTRIES[n], id=n) for n in names]
 
 
 @pytest.fixture
