@@ -1,6 +1,8 @@
 """The attacks. Image attacks return adversarial images, universal attacks craft one perturbation for all images."""
 
 from . import foolbox_adapter as foolbox_adapter
+from ._gradient import loss_and_gradient as loss_and_gradient
+from ._losses import gain as gain
 from .apgd import APGD as APGD
 from .autoattack import AutoAttack as AutoAttack
 from .bim import BIM as BIM

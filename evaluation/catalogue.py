@@ -150,10 +150,11 @@ def _paper(cls: type) -> str:
 
 
 def _parameters(own: Iterable[Field[Any]]) -> str:
-    return ", ".join(f"`{field.name}`{_default(field.default)}" for field in own)
+    return ", ".join(f"`{field.name}`{default(field)}" for field in own)
 
 
-def _default(value: object) -> str:
-    if value is None or value is MISSING:
+def default(field: Field[Any]) -> str:
+    """What follows a parameter's name in a recipe; nothing where it has no value of its own."""
+    if field.default is None or field.default is MISSING:
         return ""
-    return f" = {value:.6g}" if isinstance(value, float) else f" = {json.dumps(value)}"
+    return f" = {field.default:.6g}" if isinstance(field.default, float) else f" = {json.dumps(field.default)}"

@@ -16,11 +16,13 @@ from rich.table import Table
 from ..core.errors import ConfigError, FoolbenchError
 from . import grid
 from .catalogue import attack_page, defense_page
-from .conformance import check, named, prepared
+from .conformance import check, find, named, prepared
+from .describe import description
 from .plugins import REGISTRIES, load_plugins
 from .prepare import prepare
 from .progress import Progress
 from .recipe import Recipe, load_recipe, parse_overrides, shipped_recipes
+from .reference import recipe_page
 from .report import terminal
 from .results import Results, choose_device, read_manifest
 from .run import run as run_recipe
@@ -54,6 +56,7 @@ class Catalogued(StrEnum):
 
     attacks = "attacks"
     defenses = "defenses"
+    recipes = "recipes"
 
 
 def main() -> None:
@@ -165,10 +168,24 @@ def list_names(
 
 
 @app.command()
-def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks or defenses")]) -> None:
-    """Print the page of all attacks or all defenses, as Markdown."""
-    page = attack_page if kind is Catalogued.attacks else defense_page
-    print(page(REGISTRIES[kind]), end="")
+def describe(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.py:Class", help="An attack or a defense.")],
+    plugin: Plugins = None,
+) -> None:
+    """Say what an attack or a defense does, and what its parameters are."""
+    load_plugins(plugin or [])
+    console.print(description(name, find(name)), soft_wrap=True, markup=False, highlight=False)
+
+
+@app.command()
+def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks, defenses or recipes")]) -> None:
+    """Print the page of all attacks, of all defenses, or of recipes and what they leave, as Markdown."""
+    pages = {
+        Catalogued.attacks: lambda: attack_page(REGISTRIES["attacks"]),
+        Catalogued.defenses: lambda: defense_page(REGISTRIES["defenses"]),
+        Catalogued.recipes: recipe_page,
+    }
+    print(pages[kind](), end="")
 
 
 @app.command("check")

@@ -3,7 +3,7 @@
 What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -18,21 +18,27 @@ from ..core.seeding import Draws
 from .stats import larger
 
 PROBABILITIES = "probabilities"
-"""The model answers with probabilities, not logits: the gradient of a loss on them vanishes where it is sure."""
 SINGLE_DRAW = "single-draw"
-"""A randomized system was scored with one draw per image."""
 ZERO_GRADIENTS = "zero-gradients"
-"""The attack has no gradient to follow at some images; the flag says at how many percent of them."""
 BOUNDARY = "stops-at-boundary"
-"""The attack stops just beyond the boundary of the bare model: its budget could do more through a defense."""
 ONE_STEP_WINS = "one-step-beats-iterative"
 BLACK_BOX_WINS = "black-box-beats-white-box"
 TRANSFER_WINS = "transfer-beats-white-box"
-"""What was crafted on the bare model fools the defended one more often than what was crafted on that."""
 FALLS_WITH_EPS = "falls-with-eps"
-"""A smaller budget fools more images."""
 RESISTS_ANY_EPS = "resists-any-eps"
-"""A budget that can turn every image grey does not fool (almost) all."""
+
+FLAGS: Mapping[str, str] = {
+    PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
+    SINGLE_DRAW: "a randomized system was scored with one draw per image",
+    ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
+    BOUNDARY: "the attack stops just beyond the boundary of the bare model: through a defense its budget could do more",
+    ONE_STEP_WINS: "a single step fools more images than an iterated attack with the same budget",
+    BLACK_BOX_WINS: "an attack that sees less of the model fools more images than one that follows its gradient",
+    TRANSFER_WINS: "what was crafted on the bare model fools the defended one more often than what was crafted on that",
+    FALLS_WITH_EPS: "a smaller budget fools more images",
+    RESISTS_ANY_EPS: "a budget that can turn every image grey does not fool (almost) all",
+}
+"""What each says, of the rows that bear it; of two that contradict each other both do."""
 
 ANY_EPS = 0.5
 ALMOST_ALL = 95.0

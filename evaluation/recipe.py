@@ -60,32 +60,54 @@ class ThreatDefault(BaseModel):
 
 
 class Recipe(BaseModel):
-    """What to run. See `leaderboards/recipes/quickstart.toml` for one with comments.
-
-    `samples`: how many evaluation images. `knowledge`: "oblivious" crafts on the bare model, "adaptive" through each
-    defense. `draws`: how often a randomized system is evaluated on each image to score it; `eot_draws`: and for each of
-    an adaptive attack's gradients.
-    `storage`: "float32" scores the adversarial images as they are, "uint8" what could be saved as an image file.
-    `batch_size` changes speed and memory only.
-    """
+    """What to run. See `leaderboards/recipes/README.md` for the keys, `quickstart.toml` there for an example."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str = Field(pattern=r"^[^./\\\x00][^/\\\x00]*$")  # names a folder
-    version: int = 1
-    description: str = ""
-    dataset: str
-    samples: int = Field(gt=0)
-    seed: int = 0
-    knowledge: list[Knowledge] = Field(default=["oblivious"], min_length=1)
-    draws: int = Field(default=10, gt=0)
-    eot_draws: int = Field(default=10, gt=0)
-    storage: Literal["float32", "uint8"] = "float32"
-    batch_size: int = Field(default=64, gt=0)
-    models: list[str] = Field(min_length=1)
-    threat: ThreatDefault
-    attacks: list[NamedAttack] = Field(min_length=1)
-    defenses: list[Named] = []
+    name: str = Field(
+        pattern=r"^[^./\\\x00][^/\\\x00]*$", description="the recipe's; also that of the folder under `runs/`"
+    )
+    version: int = Field(default=1, description="higher for every change that changes numbers")
+    description: str = Field(default="", description="a sentence for `foolbench list recipes`")
+    overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
+    dataset: str = Field(description="one of `foolbench list datasets`")
+    samples: int = Field(gt=0, description="how many evaluation images, from the first on")
+    seed: int = Field(default=0, description="of all that is random")
+    knowledge: list[Knowledge] = Field(
+        default=["oblivious"],
+        min_length=1,
+        description="oblivious: attacks are crafted on the bare network; adaptive: through each defense",
+    )
+    draws: int = Field(default=10, gt=0, description="evaluations per image that score a randomized system")
+    eot_draws: int = Field(
+        default=10, gt=0, description="evaluations of a randomized system for each gradient of an adaptive attack"
+    )
+    storage: Literal["float32", "uint8"] = Field(
+        default="float32",
+        description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
+    )
+    batch_size: int = Field(default=64, gt=0, description="images at a time; changes speed and memory only")
+    models: list[str] = Field(min_length=1, description="some of `foolbench list models`")
+    threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
+    attacks: list[NamedAttack] = Field(
+        min_length=1,
+        description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
+        "attacks of one group have a row together, the worst case",
+    )
+    defenses: list[Named] = Field(
+        default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"
+    )
+
+    @property
+    def label(self) -> str:
+        """Name, version, and what was changed: what rows call it."""
+        changed = f" ({', '.join(self.overrides)})" if self.overrides else ""
+        return f"{self.name}-v{self.version}{changed}"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What decides what runs, however it was written."""
+        return self.model_dump(mode="json", exclude={"overrides"})
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
@@ -106,7 +128,7 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     except ValidationError as error:
         raise _sentence(source, error) from None
     _check_names(recipe)
-    return recipe
+    return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
 
 
 def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "recipe": recipe.model_dump(mode="json"),
-        "recipe_hash": digest(recipe.model_dump(mode="json")),
+        "recipe_hash": digest(recipe.content),
         "identities": dict(facts.identities),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "commit": _commit(),

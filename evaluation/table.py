@@ -9,52 +9,12 @@ import pandas as pd
 
 from ..core.attack import Access, Attack
 from ..core.task import Metric, Task
+from .columns import COLUMNS
 from .flags import BOUNDARY, Finding, compare
 from .grid import Cell, Identity, cells, digest, parameters
 from .ledger import Costs, Ledger
 from .recipe import Recipe
 from .stats import Estimate, estimate
-
-COLUMNS = [
-    "recipe",
-    "run",
-    "task",
-    "dataset",
-    "n",
-    "model",
-    "model_sha",
-    "attack",
-    "attack_params",
-    "access",
-    "source_model",
-    "knowledge",
-    "norm",
-    "eps",
-    "defense",
-    "defense_params",
-    "metric",
-    "clean",
-    "clean_low",
-    "clean_high",
-    "clean_drop",
-    "clean_drop_rel",
-    "gfr",
-    "gfr_low",
-    "gfr_high",
-    "gfr_gap",
-    "floor",
-    "robust",
-    "robust_low",
-    "robust_high",
-    "linf_max",
-    "l2_mean",
-    "forwards_mean",
-    "backwards_mean",
-    "seconds",
-    "flags",
-    "status",
-    "error",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +27,7 @@ class Facts:
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
     """The same for the same recipe on the same data and models."""
-    return digest(recipe.model_dump(mode="json"), dict(facts.identities))[:12]
+    return digest(recipe.content, dict(facts.identities))[:12]
 
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
@@ -76,7 +36,7 @@ def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     for model in recipe.models:
         for name, metric in facts.task.metrics.items():
             rows += ModelTable(recipe, facts, ledger, model, name, metric).rows()
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 class ModelTable:
@@ -131,7 +91,7 @@ class ModelTable:
     def _facts_of(self, cell: Cell) -> dict[str, Any]:
         attack = cell.job.attack
         return {
-            "recipe": f"{self._recipe.name}-v{self._recipe.version}",
+            "recipe": self._recipe.label,
             "run": run_name(self._recipe, self._facts),
             "task": type(self._facts.task).__name__.lower(),
             "dataset": self._recipe.dataset,

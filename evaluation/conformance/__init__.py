@@ -8,6 +8,7 @@ from .checks import streams as streams
 from .defense_checks import DEFENSE_CHECKS as DEFENSE_CHECKS
 from .kit import check as check
 from .kit import checks_of as checks_of
+from .kit import find as find
 from .kit import named as named
 from .kit import parametrize_with_checks as parametrize_with_checks
 from .kit import prepared as prepared

@@ -30,24 +30,29 @@ def checks_of(subject: Subject) -> Sequence[Check[Any]]:
     raise ConfigError(f"Expected an attack or a defense, got {subject!r}.")
 
 
-def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
-    """An attack or a defense by its registered name, or as FILE.py:Class.
+def find(subject: str) -> Callable[..., Any]:
+    """The class of an attack or a defense by its registered name, or as FILE.py:Class.
 
-    Raises ConfigError where there is none, where its file cannot be imported, and for parameters it does not take.
+    Raises ConfigError where there is none and where its file cannot be imported.
     """
     file, colon, cls = subject.rpartition(":")
     if colon and file.endswith(".py"):
         found = getattr(load_file(Path(file)), cls, None)
         if not isinstance(found, type):
             raise ConfigError(f"{file} has no class {cls!r}.")
-    elif subject in defenses:
-        found = defenses[subject]
-    elif subject in attacks or subject.partition(":")[0] in attacks.families:
-        found = attacks[subject]
-    elif subject.endswith(".py"):
+        return found
+    if subject in defenses:
+        return defenses[subject]
+    if subject in attacks or subject.partition(":")[0] in attacks.families:
+        return attacks[subject]
+    if subject.endswith(".py"):
         raise ConfigError(f"Expected {subject}:Class, the class as well, got the file alone.")
-    else:
-        raise UnknownNameError("attack or defense", subject, [*attacks, *defenses])
+    raise UnknownNameError("attack or defense", subject, [*attacks, *defenses])
+
+
+def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
+    """An instance of it. Raises ConfigError for parameters it does not take."""
+    found = find(subject)
     return configure(found, subject, _budget(found) | dict(parameters))
 
 

@@ -71,10 +71,10 @@ def execute(tmp_path, quick_text, silent):
 
 @pytest.fixture
 def assert_same():
-    """Two leaderboards agree in everything but the run's name and the time it took."""
+    """Two leaderboards agree in everything but what they are called and the time it took."""
 
     def check(left, right, loose=()):
-        exact = left.columns.difference(["run", "seconds", *loose], sort=False)
+        exact = left.columns.difference(["recipe", "run", "seconds", *loose], sort=False)
         pd.testing.assert_frame_equal(left[exact], right[exact], check_exact=True)
         for column in loose:
             assert left[column].to_numpy() == pytest.approx(right[column].to_numpy(), abs=2e-6)

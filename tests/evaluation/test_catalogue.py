@@ -9,11 +9,12 @@ from foolbench.evaluation.catalogue import attack_page, defense_page
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("kind", ["attacks", "defenses"])
+@pytest.mark.parametrize("kind", ["attacks", "defenses", "recipes"])
 def test_the_page_is_up_to_date(foolbench, kind):
+    folder = {"recipes": "leaderboards/recipes"}.get(kind, kind)
     code, out, _ = foolbench("catalogue", kind)
     assert code == 0
-    assert out == (ROOT / kind / "README.md").read_text(), f"foolbench catalogue {kind} > {kind}/README.md"
+    assert out == (ROOT / folder / "README.md").read_text(), f"foolbench catalogue {kind} > {folder}/README.md"
 
 
 def rows(page):

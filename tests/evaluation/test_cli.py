@@ -56,6 +56,7 @@ def test_a_failed_cell_ends_with_1(foolbench, recipe_file, tmp_path):
         (["run", "RECIPE", "--plugin", "nowhere.py"], "nowhere.py"),
         (["report", "EMPTY"], "manifest.json"),
         (["train", "digits:confnet"], "digits:convnet"),
+        (["describe", "pdg"], "pgd"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else None,
 )
@@ -116,6 +117,25 @@ def test_lists_are_json_and_tables(foolbench, kind, some):
 def test_descriptions_of_models_say_which_model_it_is(foolbench):
     entries = json.loads(foolbench("list", "models", "--json")[1])
     assert len(set(entries.values())) == len(entries)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "pgd",
+            ["2.5 eps / steps", "Norms: linf, l2, l1.", "\n    eps\n", '\n    norm = "linf"\n', "\n    steps = 40\n"],
+        ),
+        ("jpeg", ["baseline JPEG file", "\n    quality = 75\n"]),
+        ("autoattack", ["Four attacks", "\n    eps\n"]),
+        ("foolbox:DDNAttack", ["Decoupled Direction and Norm", "\n    gamma = 0.05\n"]),
+        (f"{Path(__file__).parents[2]}/examples/box-blur/box_blur.py:BoxBlur", ["Mean", "\n    size = 3\n"]),
+    ],
+)
+def test_describe_says_what_it_does_and_takes(foolbench, name, says):
+    code, out, _ = foolbench("describe", name)
+    assert code == 0
+    assert [part for part in says if part not in out] == []
 
 
 def test_plan_shows_the_grid_and_runs_nothing(foolbench, recipe_file, tmp_path):

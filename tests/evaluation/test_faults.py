@@ -15,11 +15,12 @@ from foolbench.core import (
     register_model,
 )
 from foolbench.core.errors import WeightsError
-from foolbench.evaluation.table import COLUMNS
+from foolbench.evaluation.columns import COLUMNS
 from foolbench.models import ENTRIES
 from torch import nn
 
-NUMBERS = COLUMNS[COLUMNS.index("clean") : COLUMNS.index("flags")]
+NAMES = list(COLUMNS)
+NUMBERS = NAMES[NAMES.index("clean") : NAMES.index("flags")]
 
 TRANSFORMS = {
     "raises": lambda x: (_ for _ in ()).throw(RuntimeError("lens cap on")),

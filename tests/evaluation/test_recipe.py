@@ -31,6 +31,14 @@ def test_an_attack_can_state_its_own_threat(recipe_file):
     assert (pgd.eps, pgd.norm, noise.norm) == (1 / 255, "l2", "linf")
 
 
+def test_what_was_changed_is_in_the_label_and_not_in_the_content(recipe_file):
+    changed = load_recipe(str(recipe_file), ["samples=8", "threat.eps=1/255"])
+    recipe_file.write_text(recipe_file.read_text().replace("samples = 24", "samples = 8").replace("40/255", "1/255"))
+    written = load_recipe(str(recipe_file))
+    assert (changed.label, written.label) == ("tiny-v1 (samples=8, threat.eps=1/255)", "tiny-v1")
+    assert changed.content == written.content
+
+
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_load(name):
     recipe = load_recipe(name)
