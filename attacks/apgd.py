@@ -15,7 +15,7 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import AdaptiveAscent, beats
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import class_count, gain, margin, other_classes
+from ._losses import class_count, margin, objective, other_classes
 
 _MOMENTUM = 0.25  # how much of its last move an image makes again
 _TINY = 1e-12  # guards divisions where several logits are equal
@@ -117,21 +117,21 @@ class APGD(Attack):
         """Take in the loss and, unless these are the last, the gradient of the points."""
         draws = ascent.draws.fork(step)  # a randomized system is met with new draws at every step
 
-        def objective(outputs: Tensor, y: Tensor) -> Tensor:
+        def ascended(outputs: Tensor, y: Tensor) -> Tensor:
             return self._loss(model, outputs, y, ascent.rival)
 
         point, y, gradient = ascent.point, ascent.y, None
         if step < self.steps:
-            loss, gradient, outputs = loss_and_gradient(model, point, y, rng=draws, loss=objective)
+            loss, gradient, outputs = loss_and_gradient(model, point, y, rng=draws, loss=ascended)
         else:
-            loss, outputs = loss_and_outputs(model, point, y, rng=draws, loss=objective)
+            loss, outputs = loss_and_outputs(model, point, y, rng=draws, loss=ascended)
         ascent.note(loss, gradient, self.reached(model, outputs, y))
 
     def _loss(self, model: Model, outputs: Tensor, y: Tensor, rival: Tensor | None) -> Tensor:
         """What ascends: from `y` to anywhere, from `y` to `rival`, or, where targeted, from anywhere to `y`."""
         if self.loss == "ce":
             target = y if rival is None else rival
-            return gain(model.task.loss, self.targeted or rival is not None)(outputs, target)
+            return objective(model, self.targeted or rival is not None)(outputs, target)
         if self.targeted:
             return dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)
         return dlr(outputs, y, rival)

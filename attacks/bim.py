@@ -1,12 +1,8 @@
 """Basic iterative method (BIM; Kurakin et al. 2017, https://arxiv.org/abs/1607.02533)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from torch import Tensor
-
-from ..core.model import Model
 from ..core.registry import register_attack
-from ..core.seeding import Draws
 from .pgd import PGD
 
 
@@ -21,6 +17,6 @@ class BIM(PGD):
     steps: int = 10
     random_start: bool = False
 
-    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        step_size = self.step_size or self.eps / max(self.steps, 1)
-        return PGD.perturb(replace(self, step_size=step_size), model, x, y, rng=rng)
+    @property
+    def length(self) -> float:
+        return self.step_size or self.eps / max(self.steps, 1)

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..core.attack import Access, MinimalAttack
 from ..core.errors import ConfigError
@@ -13,8 +12,9 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, random_point, size
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._gradient import class_gradients, loss_and_gradient
-from ._hyperplane import linear_distance, move_onto
+from ._boundary import nearest_boundary
+from ._gradient import loss_and_gradient
+from ._hyperplane import move_onto
 from ._losses import class_count, gain, margin, other_classes
 
 _REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
@@ -79,37 +79,34 @@ class FAB(MinimalAttack):
         if self.target_classes:
             rivals = other_classes(outputs, y).topk(min(self.target_classes, classes - 1), dim=1).indices.unbind(dim=1)
         for place, rival in enumerate(rivals):
-            directions = None if self.targeted else _directions(y, rival, classes)
+            others = None if self.targeted else _others(y, rival, classes)
             for restart in range(self.restarts):
                 draws = rng.fork((place, restart))
                 start = self._random_start(x, found.distance, draws) if restart else x
-                self._search(model, start, x, y, directions, found, draws)
+                self._search(model, start, x, y, others, found, draws)
         nearest[rows] = self._retreat(model, x, y, lead, found, rng.fork("retreat"))
         return nearest
 
     def _search(
-        self, model: Model, z: Tensor, x: Tensor, y: Tensor, directions: Tensor | None, found: "_Found", draws: Draws
+        self, model: Model, z: Tensor, x: Tensor, y: Tensor, others: Tensor | None, found: "_Found", draws: Draws
     ) -> None:
         """Along the boundary from `z`; `found` is told of all points beyond it."""
         for step in range(self.steps):
-            lead, slope = self._linearize(model, z, y, directions, draws.fork(step))
+            lead, slope = self._linearize(model, z, y, others, draws.fork(step))
             z = self._approach(z, x, lead, slope)
             lead = self._lead(model.averaged(z, rng=draws.fork((step, "beyond"))), y)
             found.offer(z, size(z - x, self.norm), lead)
             z = torch.where(per_row(lead > 0, z), torch.lerp(x, z, self.beta), z)
 
     def _linearize(
-        self, model: Model, z: Tensor, y: Tensor, directions: Tensor | None, draws: Draws
+        self, model: Model, z: Tensor, y: Tensor, others: Tensor | None, draws: Draws
     ) -> tuple[Tensor, Tensor]:
         """The lead (N,) of the class whose boundary is nearest to `z`, in linear terms, and its gradient (N, D)."""
-        if directions is None:
+        if others is None:
             lead, slope, _ = loss_and_gradient(model, z, y, rng=draws, loss=gain(margin, targeted=True))
-            return lead, slope.flatten(1)
-        leads, slopes, _ = class_gradients(model, z, directions, rng=draws)
-        slopes = slopes.flatten(2)
-        nearest = linear_distance(leads, slopes, self.norm).argmin(dim=1)
-        images = torch.arange(len(z), device=z.device)
-        return leads[images, nearest], slopes[images, nearest]
+        else:
+            _, lead, slope = nearest_boundary(model, z, y, others, self.norm, rng=draws)
+        return lead, slope.flatten(1)
 
     def _approach(self, z: Tensor, x: Tensor, lead: Tensor, slope: Tensor) -> Tensor:
         """Beyond the plane on which the linearised lead is 0, between what is nearest to `z` and to `x`."""
@@ -160,10 +157,8 @@ class _Found:
         self.points[closer], self.distance[closer], self.lead[closer] = points[closer], distance[closer], lead[closer]
 
 
-def _directions(y: Tensor, rival: Tensor | None, classes: int) -> Tensor:
-    """Of the logits, those in which `rival` (or each other class) gains on `y`: (N, 1 or classes - 1, classes)."""
-    if rival is None:
-        others = (torch.arange(classes, device=y.device) != y[:, None]).nonzero()[:, 1].reshape(len(y), -1)
-    else:
-        others = rival[:, None]
-    return (F.one_hot(others, classes) - F.one_hot(y, classes)[:, None]).float()
+def _others(y: Tensor, rival: Tensor | None, classes: int) -> Tensor:
+    """The classes whose boundary with `y` counts: `rival`, or all, (N, 1 or classes - 1)."""
+    if rival is not None:
+        return rival[:, None]
+    return (torch.arange(classes, device=y.device) != y[:, None]).nonzero()[:, 1].reshape(len(y), -1)

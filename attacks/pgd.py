@@ -15,7 +15,7 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import beats
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import gain
+from ._losses import objective
 
 
 @register_attack("pgd")
@@ -59,6 +59,11 @@ class PGD(Attack):
     def stops_at_boundary(self) -> bool:
         return self.early_stop
 
+    @property
+    def length(self) -> float:
+        """Of a step, in pixel space."""
+        return self.step_size or 2.5 * self.eps / max(self.steps, 1)
+
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if not (self.early_stop and self.random_start):  # without a random start the first step sees the image itself
             return self._search(model, x, y, rng)
@@ -72,7 +77,7 @@ class PGD(Attack):
         """The best restart of every image."""
         if self.restarts == 1:
             return self._ascend(model, x, y, rng.fork(0))
-        objective = gain(model.task.loss, self.targeted)
+        loss = objective(model, self.targeted)
         best = x.clone()
         best_gain = torch.full((len(x),), -torch.inf, device=x.device)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -80,7 +85,7 @@ class PGD(Attack):
         for restart in range(self.restarts):
             draws = rng.fork(restart)[todo]
             point = self._ascend(model, x[todo], y[todo], draws)
-            gained, outputs = loss_and_outputs(model, point, y[todo], rng=draws.fork("judge"), loss=objective)
+            gained, outputs = loss_and_outputs(model, point, y[todo], rng=draws.fork("judge"), loss=loss)
             reached = self.reached(model, outputs, y[todo])
             better = beats(reached, gained, fooled[todo], best_gain[todo])
             rows = todo[better]
@@ -93,15 +98,14 @@ class PGD(Attack):
 
     def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
         """The last iterate of every image."""
-        objective = gain(model.task.loss, self.targeted)
-        length = self.step_size or 2.5 * self.eps / max(self.steps, 1)
+        loss = objective(model, self.targeted)
         start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
         ball = self.threat.around(x)
         z = ball.project_(x + start)
         ended, rows = torch.empty_like(x), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
         for index in range(self.steps):
             fresh = draws.fork(index)  # a randomized system is met with new draws at every step
-            _, gradient, outputs = loss_and_gradient(model, z, y, rng=fresh, loss=objective)
+            _, gradient, outputs = loss_and_gradient(model, z, y, rng=fresh, loss=loss)
             if self.early_stop:
                 going = ~self.reached(model, outputs, y)
                 if not going.all():
@@ -110,6 +114,6 @@ class PGD(Attack):
                     ball, draws = ball[going], draws[going]
                 if not len(rows):
                     break
-            ball.ascend_(z, gradient, length)
+            ball.ascend_(z, gradient, self.length)
         ended[rows] = z
         return ended

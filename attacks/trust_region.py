@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..core.attack import Access, MinimalAttack
 from ..core.errors import ConfigError
@@ -13,7 +12,8 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._gradient import class_gradients, loss_and_gradient
+from ._boundary import nearest_boundary
+from ._gradient import loss_and_gradient
 from ._hyperplane import linear_distance
 from ._losses import class_count, margin, other_classes
 
@@ -87,11 +87,8 @@ class TrustRegion(MinimalAttack):
             pair = torch.stack([y, y], dim=1)
             return pair, *loss_and_gradient(model, x, pair, rng=draws, loss=self._lead)[:2]
         others = other_classes(logits, y).topk(min(self.classes, logits.shape[1]) - 1, dim=1).indices
-        directions = F.one_hot(others, logits.shape[1]) - F.one_hot(y, logits.shape[1])[:, None]
-        leads, gradients, _ = class_gradients(model, x, directions.to(logits), rng=draws)
-        nearest = linear_distance(leads.clamp_max(0), gradients, self.norm).argmin(dim=1)
-        every = torch.arange(len(x), device=x.device)
-        return torch.stack([others[every, nearest], y], dim=1), leads[every, nearest], gradients[every, nearest]
+        nearest, lead, gradient = nearest_boundary(model, x, y, others, self.norm, rng=draws)
+        return torch.stack([others.gather(1, nearest[:, None])[:, 0], y], dim=1), lead, gradient
 
     def _lead(self, logits: Tensor, pair: Tensor) -> Tensor:
         if self.targeted:

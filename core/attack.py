@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Protocol, get_args
 
 import torch
@@ -93,7 +93,11 @@ class Attack(_Budgeted, ABC):
         """The attack itself, on checked inputs. The result stays within the budget; it is clipped to [0, 1] for you."""
 
     def reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
-        """Which images (N,) have left the class `y`, or reached it where targeted, by these outputs."""
+        """Which images (N,) have left the class `y`, or reached it where targeted, by these outputs.
+
+        Raises InputError for outputs that are no answer: NaN has no class, and would pass for another one.
+        """
+        model.task.check_outputs(outputs, len(y))
         return (model.task.predict(outputs) == y) == self.targeted
 
     @property
@@ -183,8 +187,9 @@ class UniversalAttack(_Budgeted, ABC):
         """Search for a perturbation of one image's shape. Raises InputError for validation images the model refuses."""
         check_images(data.validation, model.shape)
         draws = as_draws(rng, 1, data.validation.device)
-        with torch.enable_grad():
-            delta = self.search(model, data, rng=draws).detach()
+        with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
+            own = replace(data, validation=data.validation.clone(), load_training=lambda: data.load_training().clone())
+            delta = self.search(model, own, rng=draws).detach()
         if delta.shape != data.validation.shape[1:]:
             raise BudgetError(
                 f"Expected a perturbation of shape {tuple(data.validation.shape[1:])}, got {tuple(delta.shape)}."

@@ -115,13 +115,15 @@ def _kind(cls: type) -> str:
 
 
 def _targeted(registry: Registry, name: str) -> str:
-    """What the attack itself says to it."""
+    """What the attack itself says to it, or the parameter that names one class for all images."""
     cls: Any = registry[name]
+    if any(field.name == "target" for field in fields(cls)):
+        return "`target`"
     try:
         registry.create(name, {"eps": 1, "norm": cls.norms[0], "targeted": True})
     except ConfigError:
         return "no"
-    return "no" if cls.access == "none" else "yes"
+    return "yes"
 
 
 def _defense(registry: Registry, name: str) -> Row:

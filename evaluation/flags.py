@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..attacks import objective
 from ..core.attack import Attack, UniversalAttack
 from ..core.dataset import Dataset
 from ..core.model import Model
@@ -65,7 +66,7 @@ def gradient_flags(model: Model, dataset: Dataset, seed: int) -> set[str]:
     rng = Draws.of(seed, "gradient", samples=range(count), device=x.device)
     y = model.predict(x, rng=rng)
     point = x.requires_grad_()
-    losses = model.task.loss(model.logits(point, rng=rng), y)
+    losses = objective(model, targeted=False)(model.logits(point, rng=rng), y)
     gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
     magnitude = torch.zeros(count) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
     share = float((magnitude <= VANISHING).float().mean())

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from .._losses import gain, margin
 
+_SURPLUS = 1e-5  # of the spread of the logits: by less, another look at the same point may see another class
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -20,7 +22,7 @@ class Goal:
     def reached(self, logits: Tensor, y: Tensor) -> Tensor:
         """A tie is no success: which of two equal classes a model predicts is its own affair."""
         margins = self.margin(logits, y)
-        return (margins >= self.confidence) & (margins > 0)
+        return (margins >= self.confidence) & (margins > _SURPLUS * (logits.amax(dim=1) - logits.amin(dim=1)))
 
     def hinge(self, margins: Tensor) -> Tensor:
         return (self.confidence - margins).clamp_min_(0)

@@ -34,9 +34,9 @@ class Support(Rows):
     freeze: Tensor  # how many of them are frozen for the next
 
     @classmethod
-    def all(cls, x: Tensor, y: Tensor) -> Self:
-        count = torch.full_like(y, x[0].numel() + 1)
-        return cls(torch.ones_like(x).bool(), x.flatten(1), x, count, freeze=torch.zeros_like(y))
+    def all(cls, variable: Tensor, y: Tensor) -> Self:
+        count, importance = torch.full_like(y, variable[0].numel() + 1), torch.zeros_like(variable).flatten(1)
+        return cls(torch.ones_like(variable).bool(), importance, variable, count, freeze=torch.zeros_like(y))
 
     @property
     def known(self) -> Tensor:
@@ -83,14 +83,15 @@ class Thinning(Rows):
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor, draws: Draws, initial_c: float) -> Self:
+        variable = TanhVariable(x)
         return cls(
             rows=torch.arange(len(x), device=x.device),
             x=x,
             y=y,
             draws=draws,
-            variable=TanhVariable(x),
+            variable=variable,
             c=torch.full((len(x),), initial_c, device=x.device),
-            support=Support.all(x, y),
+            support=Support.all(variable.w.clone(), y),
             progress=Progress.none(len(x), x.device),
         )
 

@@ -69,7 +69,7 @@ class UAP(UniversalAttack):
             best.restore(state)
             delta, done = state["delta"], int(state["iteration"])
         for index in range(done + 1, self.passes + 1):
-            order = rng.fork(index).uniform((len(images),))[0].argsort()
+            order = rng.fork(index).uniform((len(images),))[0].argsort(stable=True)
             draws = rng.fork(f"draws {index}").split(len(images))
             for rows in order.split(self.batch_size):
                 delta = self._update(model, delta, images[rows], labels[rows], draws[rows])

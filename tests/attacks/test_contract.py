@@ -14,6 +14,7 @@ from foolbench.core import (
     ConfigError,
     Draws,
     FoolbenchError,
+    GradientError,
     InputError,
     MinimalAttack,
     Model,
@@ -82,10 +83,20 @@ def test_images_that_require_a_gradient_get_none(attack, digits_model, images):
     assert x.grad is None
 
 
-def test_works_where_gradients_are_switched_off(attack, digits_model, images):
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_works_where_gradients_are_switched_off(attack, digits_model, images, off):
     expected = attack(digits_model, images, rng=0)
-    with torch.no_grad():
-        assert torch.equal(attack(digits_model, images, rng=0), expected)
+    with off():
+        assert torch.equal(attack(digits_model, images.clone(), rng=0), expected)
+
+
+def test_nan_is_no_other_class(attack, digits_model, images):
+    """Given labels, nothing but the attack itself looks at the outputs."""
+    if attack.access == "none":
+        return  # it never asks
+    head = Head(digits_model.net, lambda logits: logits.index_fill(1, torch.tensor(7), torch.nan))
+    with pytest.raises((InputError, GradientError), match="NaN"):
+        attack(Model(head, task=digits_model.task), images, digits_model.predict(images), rng=0)
 
 
 def test_a_seed_is_a_result(attack, digits_model, images):

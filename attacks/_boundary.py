@@ -1,0 +1,33 @@
+"""The class boundary that the linearised model puts nearest."""
+
+import torch
+from torch import Tensor
+
+from ..core.model import Model
+from ..core.norms import Norm
+from ..core.seeding import Draws
+from ._gradient import check_differentiable, check_finite, mean
+from ._hyperplane import linear_distance
+
+
+def nearest_boundary(
+    model: Model, x: Tensor, y: Tensor, others: Tensor, norm: Norm, *, rng: Draws
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Which of the classes `others` (N, D) gets level with `y` (N,) first, in linear terms.
+
+    Gives its column (N,), by how much it leads `y` (N,), and the gradient of that (N, C, H, W). One forward and D
+    backward passes, of which no more than two gradients are ever in memory. Of a randomized system, all are means over
+    `model.draws` evaluations. Raises like `loss_and_gradient`.
+    """
+    check_differentiable(model)
+    point = x.detach().requires_grad_()
+    outputs = mean(model.each(point, rng=rng))
+    leads = outputs.gather(1, others) - outputs.gather(1, y[:, None])
+    slope, nearest, chosen = torch.zeros_like(x), x.new_full((len(x),), torch.inf), torch.zeros_like(y)
+    for place in range(others.shape[1]):
+        (other,) = torch.autograd.grad(leads[:, place].sum(), point, retain_graph=place + 1 < others.shape[1])
+        check_finite(model, other)
+        distance = linear_distance(leads[:, place].detach(), other, norm)
+        nearer = distance < nearest
+        slope[nearer], nearest[nearer], chosen[nearer] = other[nearer], distance[nearer], place
+    return chosen, leads.detach().gather(1, chosen[:, None])[:, 0], slope
