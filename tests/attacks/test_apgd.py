@@ -113,11 +113,55 @@ def test_checkpoints_are_those_of_the_paper():
     )
 
 
-def test_step_sizes_are_halved_where_they_have_ceased_to_pay():
-    x, four = torch.full((4, 1, 2, 2), 0.5), torch.arange(4)
-    ascent = AdaptiveAscent(
-        x.clone(), Threat(norm="linf", eps=0.1).around(x), four, four, None, Draws.of(0, samples=four)
+def ascent_from(x):
+    rows = torch.arange(len(x))
+    return AdaptiveAscent(
+        x.clone(), Threat(norm="linf", eps=EPS).around(x), rows, rows, None, Draws.of(0, samples=rows)
     )
+
+
+def test_a_move_makes_a_share_of_the_last_one_again():
+    ascent = ascent_from(torch.full((1, 1, 1, 3), 0.5))
+    ascent.step_size[:] = 0.04
+    for momentum, gradient, expected in (
+        (0, [1.0, 1, 0], [0.54, 0.54, 0.5]),
+        (0.25, [1.0, -1, 1], [0.58, 0.52, 0.53]),  # 0.75 of steps by 0.04, -0.04, 0.04; 0.25 of moves by 0.04, 0.04, 0
+        (0.5, [1.0, 1, -1], [0.6, 0.53, 0.525]),  # half of 0.02 (the bound), 0.04, -0.04; half of 0.04, -0.02, 0.03
+    ):
+        ascent.gradient = torch.tensor(gradient).reshape(1, 1, 1, 3)
+        ascent.move(momentum)
+        torch.testing.assert_close(ascent.point.flatten(), torch.tensor(expected))
+
+
+def test_a_step_makes_a_quarter_of_the_last_move_again(linear_model, images):
+    linear = linear_model(2, SHAPE)
+    model, y = Model(Recording(linear.net), task=linear.task), torch.zeros(16, dtype=torch.int64)
+    APGD(eps=EPS, norm="l2", steps=10, early_stop=False)(model, images, y, rng=0)
+    start, first, second, ball = *model.net.seen[:3], Threat(norm="l2", eps=EPS).around(images)
+    step = 2 * EPS * steepest((linear.net.weight[1:] - linear.net.weight[:1]).detach(), "l2").reshape(1, *SHAPE)
+    torch.testing.assert_close(first, ball.project_(start + step), rtol=0, atol=1e-6)
+    ahead = ball.project_(first + step)
+    expected = ball.project_(first + 0.75 * (ahead - first) + 0.25 * (first - start))
+    torch.testing.assert_close(second, expected, rtol=0, atol=1e-6)
+    assert (expected - ahead).abs().max() > 1e-3, "the last move makes no difference: too easy"
+
+
+def test_who_goes_back_to_its_best_point_goes_on_with_the_gradient_there():
+    ascent, none = ascent_from(torch.full((2, 1, 1, 2), 0.5)), torch.zeros(2, dtype=torch.bool)
+    best, last = torch.tensor([[3.0, -5], [7, 2]]).reshape(2, 1, 1, 2), torch.ones(2, 1, 1, 2)
+    ascent.note(torch.tensor([1.0, 1]), best.clone(), none)
+    ascent.move(0)
+    ascent.note(torch.tensor([0.0, 2]), last, none)
+    ascent.adapt(1)  # no rise, and one
+    torch.testing.assert_close(ascent.step_size, torch.tensor([EPS, 2 * EPS]))
+    assert torch.equal(ascent.gradient, torch.stack([best[0], last[1]]))
+    expected = torch.tensor([[0.5, 0.5], [0.6, 0.6]]).reshape(2, 1, 1, 2)
+    torch.testing.assert_close(ascent.point, expected)
+
+
+def test_step_sizes_are_halved_where_they_have_ceased_to_pay():
+    x = torch.full((4, 1, 2, 2), 0.5)
+    ascent = ascent_from(x)
     rising = torch.tensor([[1.0, 1, 1, 1], [2, 2, 0, 2], [3, 3, 0, 3], [4, 0, 0, 4], [5, 0, 0, 5]])
     for loss in rising:
         ascent.move(0)

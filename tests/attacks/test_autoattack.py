@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from foolbench.attacks import APGD, FAB, Square
 from foolbench.attacks.autoattack import AutoAttack
 from foolbench.core import ConfigError
 from foolbench.core.norms import size
@@ -14,14 +15,17 @@ def fooled(model, x_adv, x):
     return model.predict(x_adv) != model.predict(x)
 
 
-def test_the_standard_members():
-    members = AutoAttack(eps="8/255").members
-    assert list(members) == ["apgd-ce", "apgd-dlr-targeted", "fab-targeted", "square"]
-    assert {(m.eps, m.norm) for m in members.values()} == {(8 / 255, "linf")}
-    assert (members["apgd-ce"].loss, members["apgd-ce"].steps, members["apgd-ce"].restarts) == ("ce", 100, 1)
-    assert (members["apgd-dlr-targeted"].loss, members["apgd-dlr-targeted"].target_classes) == ("dlr", 9)
-    assert (members["fab-targeted"].steps, members["fab-targeted"].target_classes) == (100, 9)
-    assert members["square"].queries == 5000
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_standard_members(norm):
+    facts = {"eps": 8 / 255, "norm": norm}
+    ascent = {**facts, "steps": 100, "restarts": 1, "rho": 0.75, "early_stop": True}
+    expected = {  # every fact in full: a member's own defaults may change, the ensemble's may not
+        "apgd-ce": APGD(**ascent, loss="ce", target_classes=0),
+        "apgd-dlr-targeted": APGD(**ascent, loss="dlr", target_classes=9),
+        "fab-targeted": FAB(**facts, steps=100, restarts=1, target_classes=9, alpha_max=0.1, beta=0.9, eta=1.05),
+        "square": Square(**facts, queries=5000, p_init=0.8),
+    }
+    assert list(AutoAttack(eps="8/255", norm=norm).members.items()) == list(expected.items())
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.06), ("l2", 0.4)])

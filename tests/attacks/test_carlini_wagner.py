@@ -159,14 +159,13 @@ def test_confidence_costs_distance(digits_model):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_no_image_depends_on_its_batch(digits_model, norm):
-    x, _ = Digits().load(0, 4)
-    y, attack = digits_model.predict(x), CarliniWagner(norm=norm, searches=5, steps=20)
+    x, _ = Digits().load(0, 12)
+    y, attack = digits_model.predict(x), CarliniWagner(norm=norm, searches=5, steps=20, initial_c=0.1)
     together = size(attack(digits_model, x, y) - x, norm)
-    alone = torch.cat([size(attack(digits_model, x[i : i + 1], y[i : i + 1]) - x[i : i + 1], norm) for i in range(4)])
+    alone = torch.cat([size(attack(digits_model, x[i : i + 1], y[i : i + 1]) - x[i : i + 1], norm) for i in range(12)])
+    assert (together > 0).all(), "what is not found does not tell"
     # a convolution rounds differently for another batch size, and a descent of hundreds of steps amplifies it
-    close = (together - alone).abs() <= 0.01 * together
-    assert close.float().mean() >= 0.75
-    assert together.mean() == pytest.approx(float(alone.mean()), rel=0.02)
+    torch.testing.assert_close(together, alone, rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -125,6 +125,35 @@ def test_the_scale_of_the_logits_does_not_matter(linear_model, scaled, norm, fac
     torch.testing.assert_close(attack(scaled(model, factor), x, y), expected, rtol=0, atol=1e-4)
 
 
+class Recording(nn.Module):
+    """Keeps what it is asked about."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.seen = net, []
+
+    def forward(self, x):
+        self.seen.append(x.detach().clone())
+        return self.net(x)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("alpha_max", [None, 0.0, 0.02, 0.1])
+def test_a_step_is_drawn_towards_the_projection_of_the_image(linear_model, mid_images, norm, alpha_max):
+    linear, x = linear_model(2, SHAPE), mid_images(12, SHAPE)
+    model, y = Model(Recording(linear.net), task=linear.task), linear.predict(x)
+    FAB(norm=norm, steps=2, **({} if alpha_max is None else {"alpha_max": alpha_max}))(model, x, y, rng=0)
+    _, start, beyond, back, last, *_ = model.net.seen
+    normal = linear.net.weight[1 - y] - linear.net.weight[y]
+    logits = linear(x)
+    onto = move_onto(x.flatten(1), normal, (logits[:, 0] - logits[:, 1]).abs(), norm).reshape(x.shape)
+    # `last` starts 0.945 of the way to the boundary, so 0.055 is left of it: as a share of what both have to go
+    share = min(0.055 / 1.055, 0.1 if alpha_max is None else alpha_max)
+    way = (1 - share) * (0.945 + 1.05 * 0.055) + share * 1.05
+    for point, part in ((start, 0), (beyond, 1.05), (back, 0.9 * 1.05), (last, way)):
+        torch.testing.assert_close(point, x + part * onto, rtol=0, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def digits(digits_model):
     x, _ = Digits().load(0, 32)

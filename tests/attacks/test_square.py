@@ -59,6 +59,45 @@ class Recording(nn.Module):
         return outputs
 
 
+def l2_queries(linear_model, shape, count, queries):
+    """Grey images, and what Square asks about each under L2 and a budget of 0.1, from a model that none can fool."""
+    linear, x = linear_model(2, shape), torch.full((count, *shape), 0.5)
+    linear.net.weight.data.zero_()
+    linear.net.bias.data = torch.tensor([1.0, 0.0])
+    model = Model(Recording(linear.net), task=linear.task, mean=(0.5,), std=(0.5,))
+    Square(eps=0.1, norm="l2", queries=queries)(model, x, torch.zeros(count, dtype=torch.int64), rng=0)
+    return x, model.net.seen[1:]
+
+
+def which(squares, candidates):
+    """The number of the candidate that each square is."""
+    apart = (squares[:, None] - candidates).flatten(2).abs().amax(dim=2)
+    distance, number = apart.min(dim=1)
+    assert distance.max() <= 1e-5
+    return number
+
+
+def signed_and_turned(side):
+    dipole = _dipole(side, torch.device("cpu"))
+    return torch.stack([dipole, -dipole, dipole.T, -dipole.T])
+
+
+def test_l2_adds_a_dipole_of_either_sign_and_turn_to_what_is_there(linear_model):
+    x, (start, changed) = l2_queries(linear_model, (1, 3, 3), 4000, 2)  # both squares are the whole image
+    before = (start - x)[:, 0]
+    directions = signed_and_turned(3) + (before / size(before, "l2")[:, None, None])[:, None]
+    candidates = 0.1 * directions / torch.linalg.vector_norm(directions, dim=(2, 3), keepdim=True)
+    counts = which((changed - x)[:, 0], candidates).bincount(minlength=4)
+    assert 850 < counts.min() <= counts.max() < 1150  # five standard deviations
+
+
+def test_l2_starts_with_dipoles_of_either_sign_and_turn(linear_model):
+    x, (start,) = l2_queries(linear_model, (1, 15, 15), 160, 1)
+    tiles = (start - x).reshape(160, 5, 3, 5, 3).transpose(2, 3).reshape(4000, 3, 3)
+    counts = which(tiles, 0.1 * signed_and_turned(3) / 5).bincount(minlength=4)  # 25 share the budget
+    assert 850 < counts.min() <= counts.max() < 1150  # five standard deviations
+
+
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.03), ("l2", 0.2)])
 def test_every_query_is_within_the_budget_and_the_best_is_kept(digits_model, digits, norm, eps):
     x, y = digits

@@ -56,6 +56,17 @@ def test_binary_optimum_step_by_step(linear_model, mid_images, norm, targeted, a
     assert forwards == 12 + 12 + sum(steps), "one pass to look, one to aim, one a step"
 
 
+@pytest.mark.parametrize("promised", [1.0, 1e-6])
+def test_the_radius_follows_what_steps_gain_of_what_was_promised(promised):
+    share = torch.tensor([2, 0.95, 0.89, 0.7, 0.51, 0.49, 0.1, 0, -1])
+    factor = torch.tensor([1.2, 1.2, 1, 1, 1, 1 / 1.2, 1 / 1.2, 1 / 1.2, 1 / 1.2])
+    gained, promised = share * promised, torch.full((9,), promised)
+    for norm, smallest, largest in (("l2", 0.0005, 0.05), ("linf", 0.0001, 0.01)):
+        for radius in (smallest, 1.1 * smallest, 0.004, largest / 1.1, largest):
+            adapted = TrustRegion(norm=norm)._adapted(torch.full((9,), radius), gained=gained, promised=promised)
+            torch.testing.assert_close(adapted, (radius * factor).clamp(smallest, largest))
+
+
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("classes", [3, 10])
 def test_multi_class_optimum(linear_model, mid_images, norm, classes):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from foolbench.attacks import UniversalPGD
 from foolbench.attacks.universal._validation import predictions
-from foolbench.core import ConfigError, CraftingData
+from foolbench.core import ConfigError, CraftingData, Draws
 from foolbench.core.norms import size, steepest
 from foolbench.datasets.digits import Digits
 
@@ -59,6 +59,19 @@ def test_a_clamped_loss_pulls_no_further(linear_model, mid_images):
     assert (loss[1.0] > 1).all(), "the ascent stopped before the clamp"
     assert loss[1.0].min() < 1.2, "the ascent went on behind the clamp"
     assert (loss[torch.inf] > loss[1.0]).all()
+
+
+@pytest.mark.parametrize("target", [None, 3])
+def test_the_gradient_is_that_through_black_and_white(digits_model, images, target):
+    x, y = images[:32], digits_model.predict(images[:32]) if target is None else torch.full((32,), target)
+    delta = 0.1 * torch.randn(1, *x.shape[1:], generator=torch.Generator().manual_seed(0))
+    moved = x + delta
+    assert ((moved < 0) | (moved > 1)).any(dim=0).sum() > 32, "hardly a value is clipped: too easy"
+    attack = UniversalPGD(eps=1.0, target=target, clamp=torch.inf)
+    found = attack._gradient(digits_model, delta, x, y, Draws.of(0, samples=range(32)))
+    loss = digits_model.task.loss(digits_model.logits((x + delta.requires_grad_()).clamp(0, 1)), y).sum()
+    (expected,) = torch.autograd.grad(loss if target is None else -loss, delta)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
