@@ -39,8 +39,7 @@ def _of_one_evaluation(
 ) -> tuple[Tensor, Tensor, Tensor]:
     outputs = model.logits(x, rng=rng)
     losses = loss(outputs, y)
-    if not losses.requires_grad:
-        raise GradientError(f"{model} gives outputs that do not depend on the images by any gradient.")
+    check_depends(model, losses)
     (gradient,) = torch.autograd.grad(losses.sum(), x)
     return losses.detach(), gradient, outputs.detach()
 
@@ -72,6 +71,7 @@ def class_gradients(
     x = x.detach().requires_grad_()
     evaluations = model.each(x, rng=rng)
     expected = mean(evaluations)
+    check_depends(model, expected)
     found = []
     for place in range(directions.shape[1]):
         last = place == directions.shape[1] - 1
@@ -88,6 +88,12 @@ def check_differentiable(model: Model) -> None:
     masked = [transform for transform in model.transforms if not transform.differentiable]
     if masked:
         raise ConfigError(f"{masked[0]!r} has no gradient to follow; craft on the model without it.")
+
+
+def check_depends(model: Model, outputs: Tensor) -> None:
+    """Raise GradientError for a network that autograd does not see through."""
+    if not outputs.requires_grad:
+        raise GradientError(f"{model} gives outputs that do not depend on the images by any gradient.")
 
 
 def check_finite(model: Model, gradient: Tensor) -> None:

@@ -12,7 +12,7 @@ from ..core.model import Model
 from ..core.norms import Norm, dual_size, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._gradient import check_differentiable, check_finite, mean
+from ._gradient import check_depends, check_differentiable, check_finite, mean
 from ._losses import class_count, other_classes
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
@@ -85,7 +85,9 @@ class _Graph(NamedTuple):
 def _forward(model: Model, z: Tensor, rng: Draws) -> _Graph:
     point = z.detach().requires_grad_()
     evaluations = model.each(point, rng=rng)
-    return _Graph(point, mean(evaluations), model.average(evaluations).detach())
+    outputs = mean(evaluations)
+    check_depends(model, outputs)
+    return _Graph(point, outputs, model.average(evaluations).detach())
 
 
 @dataclass

@@ -13,6 +13,7 @@ from .defense import FittedTransform as FittedTransform
 from .defense import InputTransform as InputTransform
 from .defense import LearnedTransform as LearnedTransform
 from .defense import LearningData as LearningData
+from .ensemble import Ensemble as Ensemble
 from .errors import BudgetError as BudgetError
 from .errors import ConfigError as ConfigError
 from .errors import FoolbenchError as FoolbenchError

@@ -189,12 +189,16 @@ class UniversalAttack(_Budgeted, ABC):
         draws = as_draws(rng, 1, data.validation.device)
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
             own = replace(data, validation=data.validation.clone(), load_training=lambda: data.load_training().clone())
-            delta = self.search(model, own, rng=draws).detach()
+            delta = self.search(model, own, rng=draws)
+        if not isinstance(delta, Tensor):
+            raise BudgetError(f"Expected a perturbation from {self!r}, got {type(delta).__name__}.")
         if delta.shape != data.validation.shape[1:]:
             raise BudgetError(
                 f"Expected a perturbation of shape {tuple(data.validation.shape[1:])}, got {tuple(delta.shape)}."
             )
-        return Perturbation(delta=delta.cpu(), threat=self.threat, source=f"{self!r} on {model.name} {model.sha}")
+        return Perturbation(
+            delta=delta.detach().cpu(), threat=self.threat, source=f"{self!r} on {model.name} {model.sha}"
+        )
 
     @abstractmethod
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:

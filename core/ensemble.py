@@ -20,6 +20,9 @@ class Ensemble(Attack, ABC):
         super().__post_init__()
         if not self.members:  # making them refuses what one of them refuses
             raise ConfigError(f"Expected {type(self).__name__} to have members, got none.")
+        for name, member in self.members.items():
+            if member.threat != self.threat:
+                raise ConfigError(f"Expected {type(self).__name__}/{name} under {self.threat}, got {member.threat}.")
 
     @property
     @abstractmethod

@@ -138,7 +138,7 @@ class Model:
         digest = hashlib.sha256(str(self.net).encode())
         for key, tensor in self.net.state_dict().items():
             digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
         digest.update(f"{self._normalization}{self.task}".encode())
         return digest.hexdigest()[:16]
 
@@ -211,6 +211,7 @@ class Model:
             raise InputError(
                 f"Expected {self.name} to return a tensor, got {type(outputs).__name__}; wrap the network."
             )
+        outputs = outputs.float()  # of a network in another precision
         if len(prepared) > len(x):
             outputs = self.task.average(outputs.unflatten(0, (len(x), -1)))
         return self._count_backward(outputs, len(prepared))

@@ -63,7 +63,8 @@ What a parameter without a default does is in the docstring of the defense.
 _FAMILY = """
 ## {prefix}:NAME
 
-With `pip install 'foolbench[{prefix}]'`. Parameters and defaults are those of {prefix}.
+With `pip install 'foolbench[{prefix}]'`. Parameters and defaults are those of {prefix}. It draws random numbers for a
+batch, not for an image, so that the `batch_size` of a recipe changes what its random attacks find.
 
 {rows}
 """

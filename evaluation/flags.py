@@ -78,13 +78,15 @@ class Finding:
     """One finished row of one model, metric and system; `scores` has a row per image.
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
-    defense, little can be asked: a single step often transfers better than many.
+    defense, little can be asked: a single step often transfers better than many. `alone`: no other attack went before
+    it, whose images its row has as well.
     """
 
     attack: Attack | UniversalAttack
     scores: pd.DataFrame
     gfr_high: float
     direct: bool
+    alone: bool = True
     flags: set[str] = field(default_factory=set)
 
 
@@ -113,7 +115,7 @@ def _one_step_wins(better: Finding, worse: Finding) -> bool:
 
 def _black_box_wins(better: Finding, worse: Finding) -> bool:
     asks_little = isinstance(better.attack, Attack) and better.attack.access in ("none", "decision", "score")
-    return asks_little and _should_win_over(better, worse)
+    return asks_little and better.alone and _should_win_over(better, worse)
 
 
 def _transfer_wins(better: Finding, worse: Finding) -> bool:

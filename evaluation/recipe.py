@@ -86,7 +86,11 @@ class Recipe(BaseModel):
         default="float32",
         description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
     )
-    batch_size: int = Field(default=64, gt=0, description="images at a time; changes speed and memory only")
+    batch_size: int = Field(
+        default=64,
+        gt=0,
+        description="images at a time; changes speed and memory only (and the random draws of `foolbox:NAME`)",
+    )
     models: list[str] = Field(min_length=1, description="some of `foolbench list models`")
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
@@ -107,7 +111,7 @@ class Recipe(BaseModel):
     @property
     def content(self) -> dict[str, Any]:
         """What decides what runs, however it was written."""
-        return self.model_dump(mode="json", exclude={"overrides"})
+        return self.model_dump(exclude={"overrides"})
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""

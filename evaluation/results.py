@@ -103,7 +103,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
         "run": run_name(recipe, facts),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
         "recipe_hash": digest(recipe.content),
         "identities": dict(facts.identities),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},

@@ -86,7 +86,9 @@ class ModelTable:
                 return named | failure | {"error": f"{cell.job.attack_name}: {failure['error']}"}
             found.append(scores)
         flags = sorted({flag for cell in members for flag in self._flags(cell)})
-        return named | self._numbers(worst_case(found)) | {"flags": " ".join(flags), "status": "ok"}
+        defense = members[0].defense.defense
+        union = worst_case(found, chance=defense is not None and defense.randomized)
+        return named | self._numbers(union) | {"flags": " ".join(flags), "status": "ok"}
 
     def _facts_of(self, cell: Cell) -> dict[str, Any]:
         attack = cell.job.attack
@@ -150,7 +152,9 @@ class ModelTable:
 
     def _finding(self, cell: Cell, scores: pd.DataFrame) -> Finding:
         high = 100 * estimate(scores.gfr, proportion=self._metric.proportion).high
-        return Finding(cell.job.attack, scores, high, direct=cell.job.through == cell.defense)
+        return Finding(
+            cell.job.attack, scores, high, direct=cell.job.through == cell.defense, alone=cell.job.after is None
+        )
 
     def _flags(self, cell: Cell) -> set[str]:
         key, attack = cell.key(self._identity), cell.job.attack
@@ -183,15 +187,15 @@ class ModelTable:
         }
 
 
-def worst_case(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def worst_case(members: Sequence[pd.DataFrame], *, chance: bool) -> pd.DataFrame:
     """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
 
-    Of a system that disagrees with itself, the scores of the one attack that fools most: at each image the largest of
-    several rates that chance has a part in would make a strong attack of many harmless ones.
+    Where `chance` has a part in the scores, those of the one attack that fools most: at each image the largest of
+    several such rates would make a strong attack of many harmless ones.
     """
     scores = pd.concat(members)
     by_sample = scores.groupby("sample")
-    if (scores.floor > 0).any():
+    if chance:
         found = max(members, key=lambda member: member.gfr.mean()).set_index("sample").sort_index()
     else:
         strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)

@@ -98,7 +98,9 @@ def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor
 
     One descent goes through all values of c. Restarting it for each, as the paper does, makes Adam take again and again
     large first steps that it needs a hundred more to recover from. It descends distance / c + hinge, whose slope keeps
-    its size as c changes, so that Adam's moments stay good.
+    its size as c changes, so that Adam's moments stay good. Before the first success, as c rises, it is the slope of
+    the distance that shrinks; remembered at its size, it would freeze an image for thousands of steps. The root of the
+    factor lies between that and the slope of the hinge, which stays.
     """
     result, images, index = x.clone(), Nearing.of(x, y, rng, attack.initial_c), 0
     while len(images.rows):
@@ -151,7 +153,9 @@ def _review(images: Nearing, attack: CarliniWagner) -> Nearing:
         return images
     weights = images.weights
     ended = images.progress.turn(due, attack.steps, otherwise=fell(images.norm, images.norm_before))
+    before = weights.c
     settled = weights.follow(ended, images.success, attack)
+    images.variable.rescale(torch.where(images.norm.isinf(), (before / weights.c).sqrt(), 1))
     if attack.norm == "linf":
         weights.gap = torch.where(ended & images.norm.isfinite(), _CLOSER * weights.gap, weights.gap)
         weights.tau = torch.where(due, ((1 - weights.gap) * images.norm).clamp_max(1), weights.tau)

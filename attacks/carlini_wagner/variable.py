@@ -46,3 +46,8 @@ class TanhVariable:
         scale = torch.sqrt(self._second, out=gradient).div_(math.sqrt(1 - _DECAY[1] ** self._steps)).add_(_EPSILON)
         step = torch.div(self._first, scale, out=gradient).mul_(self.w.abs().clamp_min_(1))
         self.w.sub_(step.mul_(per_row(learning_rate / (1 - _DECAY[0] ** self._steps), step))).clamp_(-_LIMIT, _LIMIT)
+
+    def rescale(self, factor: Tensor) -> None:
+        """Remember each image's gradients as if they had been `factor` (N,) times as large."""
+        self._first.mul_(per_row(factor, self._first))
+        self._second.mul_(per_row(factor.square(), self._second))

@@ -38,6 +38,12 @@ def test_black_box_beats_white_box(attack):
     assert flags(finding(attack, 0.6), finding(PGD(eps=EPS), 0.5)) == [{"black-box-beats-white-box"}] * 2
 
 
+def test_a_black_box_that_goes_on_where_others_failed_beats_nobody():
+    survivors = finding(Square(eps=EPS), 0.6)
+    survivors.alone = False
+    assert flags(survivors, finding(PGD(eps=EPS), 0.5)) == [set()] * 2
+
+
 def test_a_smaller_budget_fools_more():
     found = flags(finding(PGD(eps=EPS), 0.6), finding(PGD(eps=2 * EPS), 0.5))
     assert found == [{"falls-with-eps"}] * 2

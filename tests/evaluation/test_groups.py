@@ -44,7 +44,8 @@ def scores(gfr, robust, sample=(0, 1, 2), linf=0.1):
 
 
 def test_worst_case_by_hand():
-    found = worst_case([scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)])
+    members = [scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)]
+    found = worst_case(members, chance=False)
     assert found["sample"].tolist() == [0, 1, 2]
     assert found.gfr.tolist() == [1, 0, 1]
     assert found.robust.tolist() == [0, 1, 0]
@@ -148,6 +149,26 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
         "out", "models=['softmaxed', 'digits:convnet']", "attacks=[{name='fgsm'}]", "defenses=[{name='toy-identity'}]"
     )
     assert table["flags"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
+
+
+def test_of_chance_the_strongest_member_counts():
+    weak, strong = scores([0.5, 0, 0], [0.5, 1, 1]), scores([0, 0.5, 0.5], [1, 0.5, 0.5])
+    found = worst_case([weak, strong], chance=True)  # its floor is 0, by chance as well
+    assert found.gfr.tolist() == [0, 0.5, 0.5]
+    assert found.robust.tolist() == [1, 0.5, 0.5]
+
+
+def test_a_member_of_another_budget_is_refused():
+    class Larger(Ensemble):
+        norms = ("linf",)
+        access = "gradient"
+
+        @property
+        def members(self) -> Mapping[str, Attack]:
+            return {"honest": FGSM(eps=self.eps), "greedy": PGD(eps=3 * self.eps)}
+
+    with pytest.raises(ConfigError, match=r"Larger/greedy under .*0\.1.*, got .*0\.3"):
+        Larger(eps=0.1)
 
 
 def test_chance_makes_no_worst_case(execute):

@@ -80,3 +80,12 @@ def test_a_device_that_cannot_compute_is_refused(device):
     with pytest.raises(ConfigError, match="--device") as caught:
         choose_device(device)
     assert "\n" not in str(caught.value)
+
+
+def test_an_infinite_budget_survives_the_manifest(foolbench, recipe_file, tmp_path):
+    endless = ("--set", "attacks=[{name='deepfool', norm='l2', eps=inf}]", "--out", tmp_path / "out", "--device", "cpu")
+    assert foolbench("run", recipe_file, *endless)[0] == 0
+    written = (tmp_path / "out" / "leaderboard.csv").read_text()
+    code, _, err = foolbench("report", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "out" / "leaderboard.csv").read_text() == written

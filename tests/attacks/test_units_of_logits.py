@@ -1,12 +1,13 @@
-"""Networks that are sure of everything, or answer in other units, are fooled as often as they are wrong otherwise."""
+"""Networks that are sure of everything, or answer in other units or precisions, are fooled as often as others."""
 
 import pytest
 import torch
-from foolbench.attacks import APGD, BIM, FGSM, PGD, CarliniWagner
+from foolbench.attacks import APGD, BIM, FAB, FGSM, JSMA, PGD, CarliniWagner, DeepFool, TrustRegion
 from foolbench.attacks._losses import log_odds
-from foolbench.core import Model
+from foolbench.core import GradientError, Model
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
+from foolbench.models import ENTRIES
 from torch import nn
 
 
@@ -62,6 +63,15 @@ def test_carlini_wagner_is_as_near_in_small_logits(digits_model, digits, scaled,
     assert size(found - x, norm).mean() <= 1.01 * size(expected - x, norm).mean()
 
 
+def test_carlini_wagner_finds_a_c_for_small_logits(digits_model, digits, scaled):
+    """From the same first c it rises three times more often, and what Adam has seen at the small ones is in its way."""
+    x, y = (part[:32] for part in digits)
+    attack = CarliniWagner(steps=100)
+    expected, found = (attack(model, x, y) for model in (digits_model, scaled(digits_model, 1e-3)))
+    assert (digits_model.predict(found) != y).all()
+    assert size(found - x, "l2").mean() <= 1.05 * size(expected - x, "l2").mean()
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf", "l0"])
 def test_carlini_wagner_fools_all_probabilities(digits_model, digits, norm):
     x, y = (part[:32] for part in digits)
@@ -69,3 +79,43 @@ def test_carlini_wagner_fools_all_probabilities(digits_model, digits, norm):
     model.parts = model.net, digits_model.parts[1]
     assert (model.predict(x) == y).all()
     assert fooled(CarliniWagner(norm=norm, steps=60), model, x, y) == 32
+
+
+class Cast(nn.Module):
+    """Another precision inside; or, of integers, one that has no gradient."""
+
+    def __init__(self, net, dtype):
+        super().__init__()
+        self.net, self.dtype = net.to(dtype) if dtype.is_floating_point else net, dtype
+
+    def forward(self, x):
+        return self.net(x.to(self.dtype)) if self.dtype.is_floating_point else (10 * self.net(x)).to(self.dtype)
+
+
+def cast(model, dtype):
+    found = Model(Cast(model.net, dtype), task=model.task)
+    found.parts = found.net, model.parts[1]
+    return found
+
+
+EACH = [FGSM(eps=0.1), PGD(eps=0.1, steps=5), DeepFool(), FAB(steps=5), JSMA(gamma=0.5), TrustRegion(),
+        CarliniWagner(steps=20, initial_c=1.0)]  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", EACH, ids=lambda attack: type(attack).__name__)
+def test_a_network_in_double_precision_is_fooled_alike(digits_model, digits, attack):
+    double = cast(ENTRIES["digits:convnet"].load(), torch.float64)
+    assert double(digits[0]).dtype == torch.float32
+    assert abs(fooled(attack, double, *digits) - fooled(attack, digits_model, *digits)) <= 1
+
+
+@pytest.mark.parametrize("attack", EACH, ids=lambda attack: type(attack).__name__)
+def test_a_network_that_counts_has_no_gradient(digits, attack):
+    counting = cast(ENTRIES["digits:convnet"].load(), torch.int64)
+    with pytest.raises(GradientError, match="do not depend on the images by any gradient"):
+        attack(counting, *digits)
+
+
+def test_a_network_of_16_bits_has_a_hash_of_its_own(digits_model):
+    half = cast(ENTRIES["digits:convnet"].load(), torch.bfloat16)
+    assert half.sha != cast(ENTRIES["digits:convnet"].load(), torch.float64).sha
