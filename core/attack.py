@@ -74,6 +74,7 @@ class Attack(_Budgeted, ABC):
         random stream. Raises InputError for images or labels that the model does not take, and BudgetError where
         `perturb` left its budget or returned NaN.
         """
+        _check_model(model)
         model.check(x)
         draws = as_draws(rng, len(x), x.device)
         if y is None:
@@ -133,6 +134,13 @@ class MinimalAttack(Attack):
         """The attack itself: images in [0, 1], as near to `x` as it can be; `x` where nothing is found."""
 
 
+def _check_model(model: Model) -> None:
+    if not isinstance(model, Model):
+        raise ConfigError(
+            f"Expected a foolbench.core.Model, got {type(model).__name__}; wrap the network: Model(net, task=...)."
+        )
+
+
 class Checkpoint(Protocol):
     """Where a search keeps what it needs to go on from its last validation."""
 
@@ -185,6 +193,7 @@ class UniversalAttack(_Budgeted, ABC):
         self, model: Model, data: CraftingData, *, rng: Draws | torch.Generator | int | None = None
     ) -> Perturbation:
         """Search for a perturbation of one image's shape. Raises InputError for validation images the model refuses."""
+        _check_model(model)
         check_images(data.validation, model.shape)
         draws = as_draws(rng, 1, data.validation.device)
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off

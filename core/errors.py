@@ -33,7 +33,8 @@ class UnknownNameError(ConfigError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        lower = {one.lower(): one for one in known}
+        near = [lower[one] for one in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"choose from {', '.join(known)}."
         super().__init__(f"Unknown {kind} {name!r}: {hint}")
 

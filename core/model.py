@@ -33,7 +33,8 @@ class Model:
     as fast for convolutions, not possible for a network that calls `view`.
 
     The network is copied, put into eval mode and frozen: the caller's own module stays as it is.
-    Raises ConfigError for a feature name that the network lacks, or a normalisation of the wrong length.
+    Raises ConfigError for what is no network or shape, a feature that the network lacks, or a normalisation of the
+    wrong length.
     """
 
     def __init__(
@@ -48,6 +49,10 @@ class Model:
         name: str | None = None,
         channels_last: bool = False,
     ) -> None:
+        if not isinstance(net, nn.Module):
+            raise ConfigError(f"Expected a torch.nn.Module over images in [0, 1], got {type(net).__name__}.")
+        if len(shape) != 3:
+            raise ConfigError(f"Expected shape as (channels, height, width), None meaning any, got {shape}.")
         self.net = _without_inplace(copy.deepcopy(net)).eval().requires_grad_(False)
         self.task = task
         self.shape = _with_channels(shape, mean, std)

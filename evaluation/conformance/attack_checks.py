@@ -5,10 +5,13 @@ import copy
 import torch
 from torch import Tensor
 
+from ...attacks._losses import class_count
 from ...core.attack import Attack, CraftingData, UniversalAttack
-from ...core.errors import BudgetError, FoolbenchError
+from ...core.errors import BudgetError, ConfigError, FoolbenchError
 from ...core.model import Model
 from ...core.norms import size
+from ...defenses.gradients import adaptive
+from ...defenses.noise import RandomNoise
 from .checks import (
     Check,
     configuration_survives_pickling,
@@ -73,9 +76,10 @@ def batch_does_not_matter(attack: Attack | UniversalAttack) -> None:
     if isinstance(attack, UniversalAttack):
         return
     target, x = model(), images(4, SHAPE)
-    together = attack(target, x, rng=streams(4))
+    y = _labels(attack, target, x)
+    together = attack(target, x, y, rng=streams(4))
     for rows in (torch.tensor([2]), torch.tensor([3, 0])):
-        apart = attack(target, x[rows], rng=streams(4)[rows])
+        apart = attack(target, x[rows], y[rows], rng=streams(4)[rows])
         worst = float((apart - together[rows]).abs().max())
         hold(
             worst <= CLOSE,
@@ -97,12 +101,23 @@ def flat_models_do_no_harm(attack: Attack | UniversalAttack) -> None:
         return  # it says that there is nothing to follow
 
 
+def random_systems_can_be_attacked(attack: Attack | UniversalAttack) -> None:
+    """It runs on a system that draws random numbers, and equal streams give equal results there."""
+    target = adaptive(RandomNoise(), model(), draws=2)
+    try:
+        first, same = (_attacked(attack, images(4, SHAPE), target) for _ in range(2))
+    except ConfigError as error:
+        hold(False, f"{error} Give the model fresh streams at every step: model.averaged(x, rng=rng.fork(step)).")
+        return
+    hold(torch.equal(first, same), "On a random system two calls with the same rng differ; draw from rng only.")
+
+
 def access_is_what_it_says(attack: Attack | UniversalAttack) -> None:
     """It asks for gradients exactly if access is "gradient" or "features", and asks nothing with access "none"."""
     if isinstance(attack, UniversalAttack):
         return  # its validation asks for predictions whatever it looks at
     target, x = model(), images(4, SHAPE)
-    y = target.predict(x)
+    y = _labels(attack, target, x)
     before = copy.copy(target.passes)
     attack(target, x, y, rng=streams(4))
     asked = target.passes.forwards > before.forwards
@@ -124,15 +139,21 @@ ATTACK_CHECKS = [
         global_random_state_is_left_alone,
         batch_does_not_matter,
         flat_models_do_no_harm,
+        random_systems_can_be_attacked,
         access_is_what_it_says,
     )
 ]
 
 
+def _labels(attack: Attack, target: Model, x: Tensor) -> Tensor:
+    """The classes to leave, or those to reach: the next ones."""
+    predicted = target.judge(x, rng=streams(len(x)))
+    return (predicted + 1) % class_count(target) if attack.targeted else predicted
+
+
 def _attacked(attack: Attack | UniversalAttack, x: Tensor, target: Model | None = None, seed: int = 0) -> Tensor:
     target = target or model()
     if isinstance(attack, Attack):
-        y = torch.zeros(len(x), dtype=torch.int64, device=x.device) if attack.targeted else None
-        return attack(target, x, y, rng=streams(len(x), seed))
+        return attack(target, x, _labels(attack, target, x), rng=streams(len(x), seed))
     data = CraftingData(validation=images(8, SHAPE), load_training=lambda: images(8, SHAPE))
     return attack.craft(target, data, rng=streams(1, seed)).apply(x)

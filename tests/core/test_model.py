@@ -109,6 +109,15 @@ def test_broken_logits_are_no_prediction(images, value):
         wrap(net).predict(images)
 
 
+def test_what_is_no_network_or_no_model_is_told(images):
+    with pytest.raises(ConfigError, match=r"torch\.nn\.Module.*got builtin_function"):
+        wrap(torch.relu)
+    with pytest.raises(ConfigError, match="channels, height, width"):
+        wrap(shape=(32, 32))
+    with pytest.raises(ConfigError, match=r"Expected a foolbench\.core\.Model, got Sequential; wrap"):
+        PGD(eps=0.1)(small_net(), images)
+
+
 @pytest.mark.parametrize(
     "facts",
     [{"mean": (0.5, 0.5)}, {"std": (1, 1, 1, 1)}, {"std": (0.2, 0.0, 0.2)}, {"std": (-1,)}, {"std": (torch.nan,)}],

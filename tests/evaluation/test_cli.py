@@ -57,6 +57,8 @@ def test_a_failed_cell_ends_with_1(foolbench, recipe_file, tmp_path):
         (["report", "EMPTY"], "manifest.json"),
         (["train", "digits:confnet"], "digits:convnet"),
         (["describe", "pdg"], "pgd"),
+        (["describe", "PGD"], "did you mean 'pgd'"),
+        (["run", "RECIPE", "--set", "threat.eps=8"], "n/255?"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else None,
 )

@@ -71,6 +71,14 @@ class Humble(Normalised):
     access = "score"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deaf(Normalised):
+    """Gives the model no streams."""
+
+    def perturb(self, model, x, y, *, rng):
+        return super().perturb(model, x, y, rng=None)
+
+
 @pytest.mark.parametrize(
     ("attack", "promise", "sentence"),
     [
@@ -80,6 +88,7 @@ class Humble(Normalised):
         (Gambler(eps=0.1), "global_random_state_is_left_alone", "draw from rng instead"),
         (Average(eps=0.1), "batch_does_not_matter", "no mean over the batch"),
         (Normalised(eps=0.1), "flat_models_do_no_harm", "gradient's norm"),
+        (Deaf(eps=0.1), "random_systems_can_be_attacked", r"rng=rng\.fork\(step\)"),
         (Humble(eps=0.1), "access_is_what_it_says", "correct access"),
     ],
     ids=lambda case: case if isinstance(case, str) and "_" in case else None,
@@ -92,6 +101,12 @@ def test_an_attack_that_breaks_a_promise_is_told(attack, promise, sentence):
 
 def test_a_good_attack_is_told_nothing():
     assert set(check(Push(eps=0.1)).values()) == {None}
+
+
+@pytest.mark.parametrize("name", ["pgd", "apgd", "fab", "carlini-wagner"])
+def test_targeted_attacks_keep_the_same_promises(name):
+    few = {"searches": 2, "initial_c": 1.0, "steps": 5} if name == "carlini-wagner" else {"steps": 5}
+    assert set(check(named(name, {"targeted": True, **few})).values()) == {None}
 
 
 def test_attacks_of_foolbox_survive_pickling():

@@ -45,8 +45,9 @@ def test_the_attack_of_contributing_keeps_its_promises_and_fools_more_than_one_s
 
 
 def test_the_python_of_the_readme_runs(capsys):
-    (block,) = python_of("README.md")
-    exec(compile(block, "README.md", "exec"), {})
-    oblivious, adaptive = (float(line.removeprefix("tensor(").rstrip(")")) for line in capsys.readouterr().out.split())
-    assert 0 <= oblivious <= 1
-    assert 0 <= adaptive <= 1
+    for block in python_of("README.md"):
+        exec(compile(block, "README.md", "exec"), {})
+    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in capsys.readouterr().out.split()]
+    assert len(rates) == 3
+    assert all(0 <= rate <= 1 for rate in rates)
+    assert rates[2] > 0.3
