@@ -21,7 +21,8 @@ class AutoAttack(Ensemble):
     towards each of the nine runner-up classes on the difference of logits ratio, FAB towards each of these, and Square.
 
     The first three take `steps` steps, Square asks `queries` times; the defaults are the paper's. In a table a member's
-    row counts what it and those before it fool, and the row "autoattack" is the worst case.
+    row counts what it and those before it fool on the system they were crafted on; the row "autoattack" is the worst
+    case.
     """
 
     steps: int = 100

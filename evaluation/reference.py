@@ -34,6 +34,9 @@ A row for each model, attack, knowledge, defense and metric.
 
 ## Flags
 
+Of two rows that contradict each other both bear the flag: one of them is not what it seems. A worst case bears those of
+its members.
+
 {flags}
 """
 
