@@ -22,6 +22,18 @@ class AsModule(nn.Module):
         return self._model[0].logits(x)
 
 
+class _Recording(nn.Module):
+    """Keeps what it is asked about."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.seen = net, []
+
+    def forward(self, x):
+        self.seen.append(x.detach().clone())
+        return self.net(x)
+
+
 class _Scaled(nn.Module):
     def __init__(self, model, scale, shift):
         super().__init__()
@@ -29,6 +41,12 @@ class _Scaled(nn.Module):
 
     def forward(self, x):
         return self.scale * self.model(x) + self.shift
+
+
+@pytest.fixture
+def recording():
+    """`recording(net)` is that network, and `seen` of it the images it has been asked about."""
+    return _Recording
 
 
 @pytest.fixture

@@ -75,22 +75,10 @@ def test_towards_every_class_it_fools_exactly_what_can_be_fooled(linear_model, m
     assert 5 < int((best > 0).sum()) < 55
 
 
-class Recording(nn.Module):
-    """Keeps what it is asked about."""
-
-    def __init__(self, net):
-        super().__init__()
-        self.net, self.seen = net, []
-
-    def forward(self, x):
-        self.seen.append(x.detach().clone())
-        return self.net(x)
-
-
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_best_of_all_points_seen_is_returned(digits_model, digits, norm):
+def test_the_best_of_all_points_seen_is_returned(recording, digits_model, digits, norm):
     x, y = digits
-    model = Model(Recording(digits_model.net), task=digits_model.task, mean=(0.5,), std=(0.5,))
+    model = Model(recording(digits_model.net), task=digits_model.task, mean=(0.5,), std=(0.5,))
     eps = 0.1 if norm == "linf" else 0.5
     adversarial = APGD(eps=eps, norm=norm, steps=15, early_stop=False)(model, x, y, rng=0)
     seen = [0.5 * z + 0.5 for z in model.net.seen]
@@ -133,9 +121,9 @@ def test_a_move_makes_a_share_of_the_last_one_again():
         torch.testing.assert_close(ascent.point.flatten(), torch.tensor(expected))
 
 
-def test_a_step_makes_a_quarter_of_the_last_move_again(linear_model, images):
+def test_a_step_makes_a_quarter_of_the_last_move_again(recording, linear_model, images):
     linear = linear_model(2, SHAPE)
-    model, y = Model(Recording(linear.net), task=linear.task), torch.zeros(16, dtype=torch.int64)
+    model, y = Model(recording(linear.net), task=linear.task), torch.zeros(16, dtype=torch.int64)
     APGD(eps=EPS, norm="l2", steps=10, early_stop=False)(model, images, y, rng=0)
     start, first, second, ball = *model.net.seen[:3], Threat(norm="l2", eps=EPS).around(images)
     step = 2 * EPS * steepest((linear.net.weight[1:] - linear.net.weight[:1]).detach(), "l2").reshape(1, *SHAPE)

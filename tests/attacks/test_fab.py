@@ -125,23 +125,11 @@ def test_the_scale_of_the_logits_does_not_matter(linear_model, scaled, norm, fac
     torch.testing.assert_close(attack(scaled(model, factor), x, y), expected, rtol=0, atol=1e-4)
 
 
-class Recording(nn.Module):
-    """Keeps what it is asked about."""
-
-    def __init__(self, net):
-        super().__init__()
-        self.net, self.seen = net, []
-
-    def forward(self, x):
-        self.seen.append(x.detach().clone())
-        return self.net(x)
-
-
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("alpha_max", [None, 0.0, 0.02, 0.1])
-def test_a_step_is_drawn_towards_the_projection_of_the_image(linear_model, mid_images, norm, alpha_max):
+def test_a_step_is_drawn_towards_the_projection_of_the_image(recording, linear_model, mid_images, norm, alpha_max):
     linear, x = linear_model(2, SHAPE), mid_images(12, SHAPE)
-    model, y = Model(Recording(linear.net), task=linear.task), linear.predict(x)
+    model, y = Model(recording(linear.net), task=linear.task), linear.predict(x)
     FAB(norm=norm, steps=2, **({} if alpha_max is None else {"alpha_max": alpha_max}))(model, x, y, rng=0)
     _, start, beyond, back, last, *_ = model.net.seen
     normal = linear.net.weight[1 - y] - linear.net.weight[y]
