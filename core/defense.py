@@ -1,7 +1,7 @@
 """Defenses: from a model to a defended model, which is a model again."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -64,6 +64,14 @@ class InputTransform(Defense):
         """
         return x
 
+    @property
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        """All that an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
+
+        The first is what a single attack takes; `adaptive-ensemble` tries them all.
+        """
+        return {"surrogate": self.surrogate}
+
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
         """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
         check_images(x)
@@ -118,6 +126,11 @@ class LearnedTransform(Defense):
         """As `InputTransform.surrogate`."""
         return x
 
+    @property
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        """As `InputTransform.surrogates`, each called as `surrogate` is."""
+        return {"surrogate": self.surrogate}
+
     def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "FittedTransform":
         return FittedTransform(configuration=self, learned=learned(self))
 
@@ -147,3 +160,11 @@ class FittedTransform(InputTransform):
 
     def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
         return self.configuration.surrogate(x, self.learned.on(x.device), rng=rng)
+
+    @property
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        return {name: self._bound(surrogate) for name, surrogate in self.configuration.surrogates.items()}
+
+    def _bound(self, surrogate: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """With what was learned."""
+        return lambda x, *, rng: surrogate(x, self.learned.on(x.device), rng=rng)

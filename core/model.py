@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -119,6 +119,21 @@ class Model:
         system = copy.copy(self)
         system.transforms, system.draws = tuple(transforms), draws
         return system
+
+    @property
+    def alternatives(self) -> "Mapping[str, Model]":
+        """This system with each of the gradients that its transforms offer, by name: the same outputs, another slope.
+
+        A name stands for all transforms that know it; the others keep theirs. Empty where none offers a choice.
+        """
+        offered = [getattr(transform, "alternatives", {}) for transform in self.transforms]
+        names = dict.fromkeys(name for alternatives in offered for name in alternatives)
+        return {
+            name: self.through(
+                [known.get(name, own) for known, own in zip(offered, self.transforms, strict=True)], draws=self.draws
+            )
+            for name in names
+        }
 
     def evaluations(self, rng: Draws | None) -> list[Draws | None]:
         """The streams of each evaluation that an expectation is taken over; several for a randomized system only."""

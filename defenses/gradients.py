@@ -4,7 +4,8 @@ BPDA: Athalye, Carlini and Wagner 2018, https://arxiv.org/abs/1802.00420. EOT: A
 https://arxiv.org/abs/1707.07397.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -38,12 +39,14 @@ def _with_gradient(transform: Transform) -> Transform | InputTransform:
 
 @dataclass(frozen=True, kw_only=True)
 class BPDA(InputTransform):
-    """Forward the transform itself, backward the gradient of its surrogate, with the loss differentiated at the former.
+    """Forward the transform itself, backward the gradient of a surrogate, with the loss differentiated at the former.
 
+    `surrogate_name` is one of the defense's `surrogates`, None the first of them; `alternatives` are those with each.
     Raises ConfigError where the surrogate has another shape than the transform.
     """
 
     defense: InputTransform
+    surrogate_name: str | None = None
 
     differentiable: ClassVar[bool] = True
 
@@ -51,12 +54,17 @@ class BPDA(InputTransform):
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (that of the defense)
         return self.defense.randomized
 
+    @property
+    def alternatives(self) -> Mapping[str, "BPDA"]:
+        return {name: replace(self, surrogate_name=name) for name in self.defense.surrogates}
+
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         same_streams = rng[:]
         exact = self.defense.transform(x.detach(), rng=rng)
         if not (torch.is_grad_enabled() and x.requires_grad):
             return exact
-        surrogate = self.defense.surrogate(x, rng=same_streams)
+        known = self.defense.surrogates
+        surrogate = known[self.surrogate_name or next(iter(known))](x, rng=same_streams)
         if surrogate.shape != exact.shape:
             shapes = f"{tuple(surrogate.shape)} and {tuple(exact.shape)}"
             raise ConfigError(f"Expected {self.defense!r} and its surrogate to give one shape, got {shapes}.")

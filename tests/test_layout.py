@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from foolbench.evaluation.plugins import REGISTRIES
+from foolbench.evaluation.recipe.plugins import REGISTRIES
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
@@ -59,7 +59,7 @@ def test_the_walk_sees_every_kind_of_import():
 
     assert "core.errors.ConfigError" in reached("attacks/pgd.py")
     assert "attacks._gradient.loss_and_gradient" in reached("attacks/pgd.py")
-    assert "attacks" in reached("evaluation/plugins.py")
+    assert "attacks" in reached("evaluation/recipe/plugins.py")
     assert "core.threat.Threat" in reached("core/__init__.py")
 
 

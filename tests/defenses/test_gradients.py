@@ -237,3 +237,24 @@ def test_a_surrogate_of_another_shape_is_refused(model, images):
 def test_draws_are_counted_from_one(model):
     with pytest.raises(ConfigError, match="draws >= 1, got 0"):
         adaptive(Step(), model, draws=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Halved):
+    """Offers its surrogate and the identity."""
+
+    @property
+    def surrogates(self):
+        return {"halved": self.surrogate, "identity": lambda x, *, rng: x}
+
+
+def test_a_system_offers_the_gradients_of_all_surrogates(model, images):
+    system = adaptive(Compose(steps=(Choice(), RandomStep(), Shades())), model)
+    found = {name: gradient(other, images) for name, other in system.alternatives.items()}
+    assert list(found) == ["halved", "identity", "surrogate"]
+    torch.testing.assert_close(found["halved"], gradient(system, images))
+    torch.testing.assert_close(found["identity"], 2 * found["halved"])
+    assert torch.equal(found["surrogate"], found["halved"])  # Choice knows no such name, and keeps its first
+    outputs = [other(images, rng=streams()) for other in system.alternatives.values()]
+    assert torch.equal(outputs[0], outputs[1])
+    assert not model.alternatives

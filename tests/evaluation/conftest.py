@@ -4,14 +4,14 @@ import sys
 
 import pandas as pd
 import pytest
-from foolbench.evaluation import cli
-from foolbench.evaluation import run as run_module
-from foolbench.evaluation.plugins import REGISTRIES
-from foolbench.evaluation.prepare import prepare
-from foolbench.evaluation.progress import Progress
-from foolbench.evaluation.recipe import load_recipe
-from foolbench.evaluation.results import Results
-from foolbench.evaluation.run import run
+from foolbench.evaluation.cli import main as cli
+from foolbench.evaluation.engine import run as run_module
+from foolbench.evaluation.engine.prepare import prepare
+from foolbench.evaluation.engine.progress import Progress
+from foolbench.evaluation.engine.run import run
+from foolbench.evaluation.recipe.plugins import REGISTRIES
+from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.report.results import Results
 from rich.console import Console
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from foolbench.core import UnknownNameError
 from foolbench.datasets import Digits
-from foolbench.evaluation import train as train_module
-from foolbench.evaluation.progress import Progress
+from foolbench.evaluation.cli import train as train_module
+from foolbench.evaluation.engine.progress import Progress
 from foolbench.models import ENTRIES
 from foolbench.models.training import Training, _augment, fit
 from rich.console import Console

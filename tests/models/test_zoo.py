@@ -8,7 +8,7 @@ import pytest
 import torch
 from foolbench.core import WeightsError, models
 from foolbench.datasets import Digits, Scenes
-from foolbench.evaluation.train import top1
+from foolbench.evaluation.cli.train import top1
 from foolbench.models import ENTRIES
 from foolbench.models.zoo import load_weights
 from safetensors.torch import load_file, save_file

@@ -1,0 +1,163 @@
+"""The pages of all attacks and of all defenses, attacks/README.md and defenses/README.md, made from the registries."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+from tabulate import tabulate
+
+from ...core.attack import Attack, MinimalAttack, UniversalAttack
+from ...core.defense import InputTransform, LearnedTransform
+from ...core.errors import ConfigError
+from ...core.registry import Registry
+
+_SOURCES = re.compile(r"\(([^()]*\bhttps?://[^()]*)\)")  # what stands in brackets and has a link
+_LINK = re.compile(r"(.+), (https?://[^\s,]+)")
+
+_ATTACKS = """\
+# Attacks
+
+Made by `foolbench catalogue attacks > attacks/README.md`; a test compares. A recipe names an attack and sets what it
+changes:
+
+```toml
+[[attacks]]
+name = "pgd"
+steps = 100
+```
+
+Every attack also takes `norm` and, as its budget, `eps`; without them those of the recipe's `[threat]` hold. One of
+another norm needs an `eps` of its own. What a parameter without a default does is in the docstring of the attack.
+
+- **image**: one perturbation per image, within the budget. **minimal**: the smallest one that can be found; `eps` says
+  which count. **universal**: one perturbation for all images.
+- **access**: what the attack needs of the model, from `none` over `decision`, `score` and `features` to `gradient`.
+- **targeted**: from Python, `targeted=True` reaches for given classes instead of leaving the predicted one.
+
+"""
+
+_DEFENSES = """\
+# Defenses
+
+Made by `foolbench catalogue defenses > defenses/README.md`; a test compares. A recipe names a defense and sets what it
+changes:
+
+```toml
+[[defenses]]
+name = "jpeg"
+quality = 50
+```
+
+What a parameter without a default does is in the docstring of the defense.
+
+- **gradient**: what an adaptive attack follows: the `exact` one, that of a `surrogate`, or, with `identity`, that of
+  the network at the defended image (both are BPDA).
+- **random**: two evaluations of one image may differ; an adaptive attack follows the mean of several (EOT).
+- **learns**: from training images, once for each data set and each setting; `foolbench train NAME` does it anew.
+
+"""
+
+_FAMILY = """
+## {prefix}:NAME
+
+With `pip install 'foolbench[{prefix}]'`. Parameters and defaults are those of {prefix}. It draws random numbers for a
+batch, not for an image, so that the `batch_size` of a recipe changes what its random attacks find.
+
+{rows}
+"""
+
+Row = tuple[str, ...]
+
+
+def attack_page(registry: Registry) -> str:
+    """Markdown: a table of the attacks that ship with foolbench, and one of each family."""
+    headers = ("name", "kind", "norms", "access", "targeted", "paper", "parameters")
+    families = [
+        _FAMILY.format(
+            prefix=prefix,
+            rows=_table(("name", "what it is"), [(f"`{name}`", text) for name, text in family.summaries.items()]),
+        )
+        for prefix, family in registry.families.items()
+    ]
+    return _ATTACKS + _table(headers, _shipped(registry, "attacks", _attack)) + "\n" + "".join(families)
+
+
+def defense_page(registry: Registry) -> str:
+    """Markdown: a table of the defenses that ship with foolbench."""
+    headers = ("name", "gradient", "random", "learns", "paper", "parameters")
+    return _DEFENSES + _table(headers, _shipped(registry, "defenses", _defense)) + "\n"
+
+
+def _shipped(registry: Registry, folder: str, row: Callable[[Registry, str], Row]) -> list[Row]:
+    """Those of the registry's names that no plugin has added."""
+    home = f"{__name__.partition('.')[0]}.{folder}."
+    return [row(registry, name) for name in registry if registry[name].__module__.startswith(home)]
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return tabulate(rows, headers=headers, tablefmt="github")
+
+
+def _attack(registry: Registry, name: str) -> Row:
+    cls: Any = registry[name]
+    common = {field.name for field in fields(Attack)}
+    parameters = _parameters(field for field in fields(cls) if field.name not in common)
+    targeted = _targeted(registry, name)
+    return f"`{name}`", _kind(cls), ", ".join(cls.norms), cls.access, targeted, _paper(cls), parameters
+
+
+def _kind(cls: type) -> str:
+    if issubclass(cls, UniversalAttack):
+        return "universal"
+    return "minimal" if issubclass(cls, MinimalAttack) else "image"
+
+
+def _targeted(registry: Registry, name: str) -> str:
+    """What the attack itself says to it, or the parameter that names one class for all images."""
+    cls: Any = registry[name]
+    if any(field.name == "target" for field in fields(cls)):
+        return "`target`"
+    try:
+        registry.create(name, {"eps": 1, "norm": cls.norms[0], "targeted": True})
+    except ConfigError:
+        return "no"
+    return "yes"
+
+
+def _defense(registry: Registry, name: str) -> Row:
+    cls: Any = registry[name]
+    learns = "yes" if issubclass(cls, LearnedTransform) else "no"
+    try:
+        defense = registry.create(name, {})
+    except ConfigError:  # it has no default setting: a chain is what its steps are
+        return f"`{name}`", "as its steps", "as its steps", "as its steps", _paper(cls), _parameters(fields(cls))
+    random = "yes" if defense.randomized else "no"
+    return f"`{name}`", _gradient(cls, defense), random, learns, _paper(cls), _parameters(fields(cls))
+
+
+def _gradient(cls: Any, defense: Any) -> str:
+    if defense.differentiable:
+        return "exact"
+    inherited = (InputTransform.surrogate, LearnedTransform.surrogate)
+    return "identity" if cls.surrogate in inherited else "surrogate"
+
+
+def _paper(cls: type) -> str:
+    """What the docstring of its file names in brackets, as links."""
+    found = _SOURCES.search(sys.modules[cls.__module__].__doc__ or "")
+    sources = found[1].split("; ") if found else []
+    return "; ".join(_LINK.sub(r"[\1](\2)", source) for source in sources)
+
+
+def _parameters(own: Iterable[Field[Any]]) -> str:
+    return ", ".join(f"`{field.name}`{default(field)}" for field in own)
+
+
+def default(field: Field[Any]) -> str:
+    """What follows a parameter's name in a recipe; nothing where it has no value of its own."""
+    if field.default is None or field.default is MISSING:
+        return ""
+    return f" = {field.default:.6g}" if isinstance(field.default, float) else f" = {json.dumps(field.default)}"

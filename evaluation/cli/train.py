@@ -1,0 +1,80 @@
+"""Train what is to be trained: a network of the zoo, or a defense that learns."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from ...core.dataset import Dataset
+from ...core.defense import LearnedTransform
+from ...core.errors import ConfigError, UnknownNameError
+from ...core.files import writable_folder
+from ...core.learned import Learned
+from ...core.model import Model
+from ...core.registry import datasets, defenses, models
+from ...models import ENTRIES
+from ...models.training import fit
+from ..engine.learning import School
+from ..engine.progress import Progress
+
+CHUNK = 256
+
+
+def train(name: str, progress: Progress, out: Path | None = None) -> Path:
+    """A network. Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
+
+    Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
+    """
+    if name not in ENTRIES:
+        raise UnknownNameError("trainable model", name, ENTRIES)
+    entry = replace(ENTRIES[name], folder=out or ENTRIES[name].folder)
+    writable_folder(entry.folder)  # asked now, not after an hour of training
+    dataset = datasets[entry.dataset]()
+    with progress.step("training images", entry.training_images, "images") as step:
+        images, labels = dataset.training(entry.training_images, step.advance)
+    checkpoints = writable_folder(user_cache_path("foolbench") / "training")
+    checkpoint = checkpoints / f"{entry.dataset}-{entry.net}.pt"
+    net = entry.build()
+    total = entry.training.epochs * len(images)
+    batches = math.ceil(len(images) / entry.training.batch_size)
+
+    def show(epoch: int, batch: int, loss: float) -> None:
+        done = round((epoch + (batch + 1) / batches) * len(images))
+        progress.main.at(done, total, f"images, epoch {epoch + 1}, loss {loss:.3f}")
+
+    fit(net, images, labels, entry.training, normalize=entry.normalize, checkpoint=checkpoint, on_batch=show)
+    entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
+    checkpoint.unlink(missing_ok=True)
+    return entry.weights
+
+
+def train_defense(
+    name: str, parameters: Mapping[str, Any], *, dataset: str, model: str, seed: int, device: str, progress: Progress
+) -> list[Path]:
+    """All that a defense has to learn, anew, for the runs to come that use it with these parameters and this seed.
+
+    Returns where it is kept. Raises ConfigError for a defense that learns nothing.
+    """
+    defense, found = defenses.create(name, parameters), []
+    school = School(datasets[dataset](), models[model]().to(device), seed, progress)
+
+    def taught(part: LearnedTransform) -> Learned:
+        found.append(school.path(part))
+        return school.teach(part)
+
+    defense.with_learned(taught)
+    if not found:
+        raise ConfigError(f"{name} learns nothing: it can be used as it is.")
+    return found
+
+
+def top1(model: Model, dataset: Dataset) -> float:
+    """Clean accuracy on the whole evaluation split, 0..1."""
+    correct = 0
+    for start in range(0, len(dataset), CHUNK):
+        x, y = dataset.load(start, min(start + CHUNK, len(dataset)))
+        correct += int((model.predict(x) == y).sum())
+    return correct / len(dataset)

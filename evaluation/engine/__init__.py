@@ -1,0 +1,1 @@
+"""How it is run: the grid, its systems, crafting and scoring."""

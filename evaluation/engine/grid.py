@@ -1,0 +1,150 @@
+"""The grid that a recipe spans: jobs that craft, cells that score, each a frozen value whose hash names it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from importlib.metadata import version
+from typing import Any
+
+from ...core.attack import Attack, UniversalAttack
+from ...core.defense import Defense
+from ...core.ensemble import Ensemble
+from ...core.model import Model
+from ...core.registry import NOTHING
+from ..recipe.recipe import Knowledge, NamedAttack, Recipe
+from .sources import net_hash, source_hash
+
+Identity = dict[str, Any]
+"""What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
+
+
+def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
+    """`model` is None where it could not be loaded. How many samples, and in what batches, does not matter."""
+    return {
+        "data": fingerprint,
+        "model_sha": "" if model is None else model.sha,
+        "model_code": "" if model is None else net_hash(model.net),
+        "features": [] if model is None else list(model.feature_names),
+        "seed": recipe.seed,
+        "storage": recipe.storage,
+        "draws": recipe.draws,
+        "eot_draws": recipe.eot_draws,
+        "foolbench": version("foolbench"),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedDefense:
+    """A defense of a recipe; the bare model is one without a `defense`."""
+
+    name: str = NOTHING
+    defense: Defense | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {} if self.defense is None else parameters(self.defense)
+
+    @property
+    def digest(self) -> str:
+        """Names the defense by its content and code."""
+        return digest(self.name, self.parameters, [] if self.defense is None else _sources(self.defense))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One attack crafted against one model.
+
+    `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
+    the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
+    member before it in an ensemble.
+    """
+
+    model: str
+    attack_name: str
+    attack: Attack | UniversalAttack
+    through: NamedDefense = NamedDefense()
+    group: str | None = None
+    after: "Job | None" = None
+
+    @property
+    def stream(self) -> str:
+        """Names the job's random streams. What is left out of it can be compared between runs: storage, versions,
+        weights, and what the attack knows.
+        """
+        return digest(self.model, self.attack_name, parameters(self.attack))
+
+    def key(self, identity: Identity) -> str:
+        not_for_crafting = {"draws"} if self.through.defense else {"draws", "eot_draws"}
+        crafting = {fact: value for fact, value in identity.items() if fact not in not_for_crafting}
+        before = None if self.after is None else self.after.key(identity)
+        return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One point of the grid: a job, scored through one defense."""
+
+    job: Job
+    defense: NamedDefense
+
+    @property
+    def knowledge(self) -> Knowledge:
+        return "oblivious" if self.job.through.defense is None else "adaptive"
+
+    def key(self, identity: Identity) -> str:
+        return digest(self.job.key(identity), self.defense.digest, self.knowledge, identity["draws"])
+
+
+def systems(recipe: Recipe) -> list[NamedDefense]:
+    """The defenses of a recipe by name; the bare model comes first, for every other is compared with it."""
+    named = zip(recipe.defenses, recipe.build_defenses(), strict=True)
+    return [NamedDefense(), *(NamedDefense(name=entry.name, defense=defense) for entry, defense in named)]
+
+
+def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
+    """Each job of one model with the cells that score it.
+
+    What is crafted on the bare model is scored on that and, as oblivious, through every defense; what is crafted
+    through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing one.
+    """
+    bare, *defended = systems(recipe)
+    oblivious = (bare, *defended) if "oblivious" in recipe.knowledge else (bare,)
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        for job in _jobs(model, entry, attack, bare):
+            yield job, [Cell(job=job, defense=system) for system in oblivious]
+        if "adaptive" in recipe.knowledge and attack.access != "none":
+            for system in defended:
+                for job in _jobs(model, entry, attack, system):
+                    yield job, [Cell(job=job, defense=system)]
+
+
+def _jobs(model: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
+    """One attack of a recipe; an ensemble is the group of its members, each after the one before."""
+    if not isinstance(attack, Ensemble):
+        yield Job(model=model, attack_name=entry.name, attack=attack, through=through, group=entry.group)
+        return
+    before = None
+    for name, member in attack.members.items():
+        whole = f"{entry.name}/{name}"
+        before = Job(model=model, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
+        yield before
+
+
+def parameters(configuration: Any) -> dict[str, Any]:
+    """The fields of an attack or a defense, by name; one that lies in a field stays whole, and its repr names it."""
+    return {field.name: getattr(configuration, field.name) for field in fields(configuration)}
+
+
+def _sources(defense: Defense) -> list[str]:
+    """Hashes of its code, and of the code of the defenses in its fields."""
+    found = [source_hash(type(defense))]
+    for value in parameters(defense).values():
+        for part in value if isinstance(value, tuple) else (value,):
+            found += _sources(part) if isinstance(part, Defense) else []
+    return found
+
+
+def digest(*parts: Any) -> str:
+    """Short hash of anything that JSON can hold; of what it cannot, as a path, the text counts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,61 @@
+"""Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from ...core.dataset import Dataset
+from ...core.defense import LearnedTransform, LearningData
+from ...core.errors import OutputError, WeightsError
+from ...core.files import writable_folder
+from ...core.learned import Learned
+from ...core.model import Model
+from .grid import digest
+from .progress import Progress
+from .sources import source_hash
+
+FOLDER = "learned"
+
+
+@dataclass(frozen=True)
+class School:
+    """Teaches the defenses of one model. What they learn lies in the user's cache, named by all that decides it."""
+
+    dataset: Dataset
+    model: Model
+    seed: int
+    progress: Progress
+
+    def learned(self, part: LearnedTransform) -> Learned:
+        """From the cache, or learned now where nothing is there that can be read."""
+        path = self.path(part)
+        try:
+            return Learned.load(path)
+        except WeightsError:
+            return self.teach(part)
+
+    def teach(self, part: LearnedTransform) -> Learned:
+        """Learn anew, and keep it. Raises OutputError where the cache cannot be written."""
+        path = self.path(part)
+        writable_folder(path.parent)  # asked now, not after minutes of learning
+        with self.progress.step("  training images", part.training_images, "images") as step:
+            images, _ = self.dataset.training(part.training_images, step.advance)
+        with self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step:
+            data = LearningData(
+                images=(images.float() / 255).to(self.model.device),
+                model=self.model,
+                progress=lambda done, total: step.at(done, total, "steps"),
+            )
+            found = part.taught(data, self.seed)
+        try:
+            found.save(path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+        return found
+
+    def path(self, part: LearnedTransform) -> Path:
+        data = self.dataset.fingerprint, source_hash(type(self.dataset))
+        model = self.model.sha if part.needs_model else None
+        key = digest(repr(part), source_hash(type(part)), data, self.seed, model)
+        return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

@@ -1,0 +1,46 @@
+"""Before a run: load what a recipe names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...core.registry import datasets, models
+from ..leaderboard.table import Facts
+from ..recipe.recipe import Recipe
+from .grid import identity
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe with all that it names: `models` by name, or why one could not be loaded."""
+
+    recipe: Recipe
+    dataset: Dataset
+    models: Mapping[str, Model | Exception]
+    facts: Facts
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Load data and models. What is known now is enough to find every cell of the run in the ledger again."""
+    dataset = datasets[recipe.dataset]()
+    loaded, identities = {}, {}
+    for name in recipe.models:
+        try:
+            model = _load(name, dataset)
+            identities[name] = identity(recipe, dataset.fingerprint, model)
+        except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
+            model = error
+            identities[name] = identity(recipe, dataset.fingerprint, None)
+        loaded[name] = model
+    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, identities=identities))
+
+
+def _load(name: str, dataset: Dataset) -> Model:
+    model = models[name]()
+    if not isinstance(model, Model):
+        raise ConfigError(f"Expected model {name} to be a foolbench.core.Model, got {type(model).__name__}.")
+    if model.task != dataset.task:
+        raise ConfigError(f"{name} does {model.task}, but {dataset.name} asks for {dataset.task}.")
+    return model

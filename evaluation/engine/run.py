@@ -1,0 +1,206 @@
+"""Run a recipe: craft, score, record; whatever is in the ledger already is not done again."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...core.attack import CraftingData, UniversalAttack
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError, OutputError, one_line
+from ...core.guard import Guard
+from ...core.model import Model
+from ...core.perturbation import Perturbation
+from ...datasets.substitutes import substitute_images
+from ..ledger.ledger import Costs, Ledger
+from ..recipe.recipe import Recipe
+from .adversarial import Crafter
+from .grid import Cell, Identity, Job, cells
+from .learning import School
+from .prepare import Prepared
+from .progress import Progress, Step
+from .scoring import Shard
+from .systems import Systems
+
+FOREIGN = (Exception, SystemExit, GeneratorExit)
+"""What code of others may raise and costs its own cells only."""
+SUBSTITUTES = 512
+"""How many images, none of them of the task, a universal attack validates on."""
+TRAINING_IMAGES = 512
+"""How many training images a data prior draws from."""
+
+
+def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
+    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    for name, loaded in prepared.models.items():
+        known = prepared.facts.identities[name]
+        model = _moved(loaded, device)
+        if isinstance(model, Exception):
+            for cell in (cell for _, row in cells(prepared.recipe, name) for cell in row):
+                ledger.write_error(cell.key(known), one_line(model))
+                progress.main.advance(prepared.recipe.samples)
+            continue
+        guard = Guard(model)
+        part = ModelRun(
+            recipe=prepared.recipe,
+            dataset=prepared.dataset,
+            name=name,
+            model=model,
+            identity=known,
+            ledger=ledger,
+            folder=folder,
+            systems=Systems(
+                recipe=prepared.recipe,
+                dataset=prepared.dataset,
+                model=model,
+                identity=known,
+                ledger=ledger,
+                school=School(prepared.dataset, model, prepared.recipe.seed, progress),
+                guard=guard,
+            ),
+            guard=guard,
+        )
+        part.run(progress)
+        model.to("cpu")  # the next one needs the room
+
+
+def _moved(model: Model | Exception, device: str) -> Model | Exception:
+    try:
+        return model if isinstance(model, Exception) else model.to(device)
+    except RuntimeError as error:  # out of memory, say
+        return error
+
+
+def _words(job: Job) -> list[str]:
+    """What tells a job's files from those of others at a glance."""
+    prior = [job.attack.prior] if isinstance(job.attack, UniversalAttack) else []
+    return [job.model, job.attack_name, *prior, *([job.through.name] if job.through.defense else [])]
+
+
+@dataclass
+class Pending:
+    """A cell, and the samples that it still lacks."""
+
+    cell: Cell
+    key: str
+    samples: set[int]
+
+
+@dataclass(kw_only=True)
+class ModelRun:
+    """The part of a run that belongs to one model."""
+
+    recipe: Recipe
+    dataset: Dataset
+    name: str
+    model: Model
+    identity: Identity
+    ledger: Ledger
+    folder: Path
+    systems: Systems
+    guard: Guard
+
+    def run(self, progress: Progress) -> None:
+        wanted = set(range(self.recipe.samples))
+        for job, row in cells(self.recipe, self.name):
+            progress.main.describe(f"{job.model}  {job.attack_name}")
+            keys = [cell.key(self.identity) for cell in row]
+            todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
+            progress.main.advance(sum(len(wanted) - len(pending.samples) for pending in todo))
+            waiting = [pending for pending in todo if pending.samples]
+            if waiting:
+                self._run_job(job, waiting, progress)
+
+    def _run_job(self, job: Job, waiting: list[Pending], progress: Progress) -> None:
+        """Where the attack fails all its cells fail, where a defense fails its own does."""
+        try:
+            crafter = self._crafter(job)
+            perturbation = self._perturbation(job, crafter, progress)
+            for shard in self._shards(waiting):
+                x_adv, costs = crafter.images(shard, perturbation)
+                if self.guard.undo():
+                    raise ConfigError(f"{job.attack!r} has changed {self.name}; an attack may change images only.")
+                flags = self.systems.gradient_flags(job.through) if job.attack.access == "gradient" else set()
+                for pending in list(waiting):
+                    try:
+                        self._score(pending, shard, x_adv, costs, flags, progress)
+                    except OutputError:
+                        raise
+                    except FOREIGN as error:
+                        self._fail(pending, error, progress)
+                        waiting.remove(pending)
+        except OutputError:
+            raise  # no cell's fault: nothing can be recorded any more
+        except FOREIGN as error:
+            for pending in waiting:
+                self._fail(pending, error, progress)
+
+    def _score(
+        self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, flags: set[str], progress: Progress
+    ) -> None:
+        missing = pending.samples.intersection(shard.samples)
+        if missing:
+            purpose = f"adversarial {pending.cell.job.stream}"
+            system = self.systems.scored(pending.cell.defense)
+            scores = system.score(shard, x_adv, purpose, costs)
+            self.systems.check(pending.cell.defense)
+            self.ledger.write(pending.key, scores, system.flags | flags)
+            progress.main.advance(len(missing))
+            pending.samples -= missing
+
+    def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
+        if pending.samples:
+            self.ledger.write_error(pending.key, one_line(error))
+            progress.main.advance(len(pending.samples))
+
+    def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
+        """The shards that some cell waits for."""
+        for start in range(0, self.recipe.samples, self.recipe.batch_size):
+            stop = min(start + self.recipe.batch_size, self.recipe.samples)
+            if not any(pending.samples.intersection(range(start, stop)) for pending in waiting):
+                continue
+            x, y = self.dataset.load(start, stop)
+            yield Shard(samples=range(start, stop), x=x.to(self.model.device), y=y.to(self.model.device))
+
+    def _crafter(self, job: Job) -> Crafter:
+        return Crafter(
+            model=self.systems.attacked(job.through),
+            attack=job.attack,
+            key=job.key(self.identity),
+            stream=job.stream,
+            label=re.sub(r"[:/]", "-", "-".join(_words(job))),
+            seed=self.recipe.seed,
+            storage=self.recipe.storage,
+            folder=self.folder,
+            before=None if job.after is None else self._crafter(job.after),
+        )
+
+    def _perturbation(self, job: Job, crafter: Crafter, progress: Progress) -> Perturbation | None:
+        """Of a universal attack: the kept one where its costs are known too, else a new one."""
+        if not isinstance(job.attack, UniversalAttack):
+            return None
+        kept = crafter.kept()
+        if kept is not None and self.ledger.costs(crafter.key) is not None:
+            return kept
+        with progress.step(f"  crafting {job.attack_name}, prior: {job.attack.prior}", 1, "iterations") as step:
+            perturbation, costs = crafter.craft(self._crafting_data(progress, step))
+        self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
+        crafter.keep(perturbation)
+        return perturbation
+
+    def _crafting_data(self, progress: Progress, step: Step) -> CraftingData:
+        def show(done: int, limit: int, best: float) -> None:
+            step.at(done, limit, f"iterations, fools {100 * best:.0f}% of the substitutes")
+
+        def training() -> torch.Tensor:
+            with progress.step("  training images", TRAINING_IMAGES, "images") as images_step:
+                images, _ = self.dataset.training(TRAINING_IMAGES, images_step.advance)
+            return (images.float() / 255).to(self.model.device)
+
+        substitutes = substitute_images(SUBSTITUTES, self.dataset.shape, seed=self.recipe.seed)
+        return CraftingData(validation=substitutes.to(self.model.device), load_training=training, progress=show)

@@ -1,0 +1,112 @@
+"""Score adversarial images against one defended system."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...core.norms import size
+from ...core.seeding import Draws
+from ...tasks.gfr import gfr
+from ..leaderboard.flags import PROBABILITIES, SINGLE_DRAW, are_probabilities
+from ..ledger.ledger import Costs, Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Consecutive evaluation samples: indices, images and targets, on the model's device."""
+
+    samples: range
+    x: Tensor
+    y: Tensor
+
+
+@dataclass
+class System:
+    """A model, perhaps behind a defense, and what it says about the unperturbed images.
+
+    A randomized system is evaluated `draws` times on every image, each time with new streams, and every score is the
+    mean; a deterministic one once. `flags` say what makes the scores doubtful.
+    """
+
+    model: Model
+    seed: int
+    draws: int
+    flags: set[str] = field(default_factory=set)
+    _known: dict[tuple[int, str], list[Tensor]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.model.randomized:
+            self.draws = 1
+        elif self.draws == 1:
+            self.flags.add(SINGLE_DRAW)
+
+    def predictions(self, x: Tensor, samples: range, purpose: str) -> list[Tensor]:
+        """One prediction per draw. Other purposes have other streams."""
+        found = []
+        for draw in range(self.draws):
+            rng = Draws.of(self.seed, self.model.sha, purpose, draw, samples=samples, device=x.device)
+            found.append(self.model.predict(x.clone(), rng=rng))  # no defense can change the images of the next
+        return found
+
+    def clean(self, shard: Shard) -> list[Tensor]:
+        if not self._known:
+            self._inspect(shard)
+        return self._unperturbed(shard, "clean")
+
+    def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
+        """Kept for the next attack."""
+        key = shard.samples.start, purpose
+        if key not in self._known:
+            self._known[key] = self.predictions(shard.x, shard.samples, purpose)
+        return self._known[key]
+
+    def _inspect(self, shard: Shard) -> None:
+        """What must be known before the first score: that the system keeps its promises, and what makes it doubtful."""
+        outputs = self._evaluate(shard, slice(None))
+        if not torch.equal(outputs, self._evaluate(shard, slice(None))):
+            raise ConfigError(
+                f"{self.model} draws random numbers elsewhere than from `rng`: two evaluations with one seed differ."
+                if self.model.randomized
+                else f"{self.model} says randomized = False, but two evaluations of one image differ."
+            )
+        half = len(shard.x) // 2
+        if half:
+            apart = torch.cat([self._evaluate(shard, slice(half)), self._evaluate(shard, slice(half, None))])
+            if not torch.allclose(apart, outputs, rtol=1e-2, atol=1e-2 * float(outputs.abs().max())):
+                raise ConfigError(f"{self.model} answers otherwise when an image shares its batch with other images.")
+        if are_probabilities(outputs):
+            self.flags.add(PROBABILITIES)
+
+    def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
+        """Outputs for some of the images; the same draws at every call."""
+        rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples[rows], device=shard.x.device)
+        with torch.no_grad():
+            return self.model(shard.x[rows].clone(), rng=rng)
+
+    def score(self, shard: Shard, x_adv: Tensor, purpose: str, costs: Costs) -> list[Score]:
+        """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""
+        clean = self.clean(shard)
+        perturbed = self.predictions(x_adv, shard.samples, purpose)
+        again = self._unperturbed(shard, "floor") if self.model.randomized else clean
+        linf, l2 = size(x_adv - shard.x, "linf").tolist(), size(x_adv - shard.x, "l2").tolist()
+        share = Costs(*(cost / len(shard.samples) for cost in costs))
+        scores = []
+        for name, metric in self.model.task.metrics.items():
+            columns = zip(
+                _mean([metric.per_image(p, shard.y) for p in clean]),
+                _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
+                _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
+                _mean([metric.per_image(q, shard.y) for q in perturbed]),
+                linf,
+                l2,
+                strict=True,
+            )
+            scores += [Score._make((s, name, *row, *share)) for s, row in zip(shard.samples, columns, strict=True)]
+        return scores
+
+
+def _mean(per_draw: list[Tensor]) -> list[float]:
+    return torch.stack(per_draw).double().mean(dim=0).tolist()

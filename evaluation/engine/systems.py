@@ -1,0 +1,92 @@
+"""The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
+
+from dataclasses import dataclass, field
+
+from ...core.dataset import Dataset
+from ...core.defense import Defense
+from ...core.errors import ConfigError, one_line
+from ...core.guard import Guard
+from ...core.model import Model
+from ...defenses.gradients import adaptive
+from ..leaderboard.flags import gradient_flags
+from ..ledger.ledger import Ledger
+from ..recipe.recipe import Recipe
+from .grid import Identity, NamedDefense, digest
+from .learning import School
+from .scoring import System
+
+
+@dataclass(kw_only=True)
+class Systems:
+    """Made when they are asked for, and kept for the next attack. Raise ConfigError for a defense that cannot learn."""
+
+    recipe: Recipe
+    dataset: Dataset
+    model: Model
+    identity: Identity
+    ledger: Ledger
+    school: School
+    guard: Guard
+    _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
+    _scored: dict[str, System] = field(default_factory=dict)
+    _flags: dict[str, set[str]] = field(default_factory=dict)
+
+    def scored(self, named: NamedDefense) -> System:
+        """It remembers its predictions for the clean images."""
+        if named.digest not in self._scored:
+            defense = self._fitted(named)
+            defended = self.model if defense is None else defense.defend(self.model)
+            if not isinstance(defended, Model):
+                raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
+            self.check(named)
+            self._scored[named.digest] = System(defended, self.recipe.seed, self.recipe.draws)
+        return self._scored[named.digest]
+
+    def attacked(self, named: NamedDefense) -> Model:
+        defense = self._fitted(named)
+        found = self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
+        self.check(named)
+        return found
+
+    def check(self, named: NamedDefense) -> None:
+        """Raise ConfigError where the defense has changed the model, now and whenever it is asked for again."""
+        if self.guard.undo():
+            error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
+            self._defenses[named.digest] = error
+            self._scored.pop(named.digest, None)
+            raise error
+
+    def gradient_flags(self, named: NamedDefense) -> set[str]:
+        """What is wrong with the gradient that an attack on it follows."""
+        if named.digest not in self._flags:
+            self._flags[named.digest] = gradient_flags(self.attacked(named), self.dataset, self.recipe.seed)
+        return self._flags[named.digest]
+
+    def _fitted(self, named: NamedDefense) -> Defense | None:
+        if named.defense is None:
+            return None
+        if named.digest not in self._defenses:
+            self._defenses[named.digest] = self._educated(named, named.defense)
+        found = self._defenses[named.digest]
+        if isinstance(found, Defense):
+            return found
+        raise found
+
+    def _educated(self, named: NamedDefense, defense: Defense) -> Defense | ConfigError:
+        """With all that it has to learn; an error where it cannot, or where the ledger's scores are of another one."""
+        try:
+            fitted = defense.with_learned(self.school.learned)
+        except Exception as error:  # noqa: BLE001 (whatever a defense raises is the message of its cells)
+            return ConfigError(f"{named.name} cannot learn: {one_line(error)}")
+        if repr(fitted) == repr(defense):
+            return fitted
+        system = digest(self.identity, named.digest)
+        known = self.ledger.learned(system)
+        if known is None:
+            self.ledger.write_learned(system, repr(fitted))
+        elif known != repr(fitted):
+            return ConfigError(
+                f"{named.name} has learned anew since this run began: expected {known}, got {fitted!r}; choose another "
+                "--out."
+            )
+        return fitted

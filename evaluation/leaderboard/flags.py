@@ -1,0 +1,152 @@
+"""When a number should not be believed. Flags travel with the row into the leaderboard.
+
+What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...attacks import objective
+from ...core.attack import Attack, UniversalAttack
+from ...core.dataset import Dataset
+from ...core.model import Model
+from ...core.seeding import Draws
+from .stats import larger
+
+PROBABILITIES = "probabilities"
+SINGLE_DRAW = "single-draw"
+ZERO_GRADIENTS = "zero-gradients"
+BOUNDARY = "stops-at-boundary"
+ONE_STEP_WINS = "one-step-beats-iterative"
+BLACK_BOX_WINS = "black-box-beats-white-box"
+TRANSFER_WINS = "transfer-beats-white-box"
+FALLS_WITH_EPS = "falls-with-eps"
+RESISTS_ANY_EPS = "resists-any-eps"
+
+FLAGS: Mapping[str, str] = {
+    PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
+    SINGLE_DRAW: "a randomized system was scored with one draw per image",
+    ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
+    BOUNDARY: "the attack stops just beyond the boundary of the bare model: through a defense its budget could do more",
+    ONE_STEP_WINS: "a single step fools more images than an iterated attack with the same budget",
+    BLACK_BOX_WINS: "an attack that sees less of the model fools more images than one that follows its gradient",
+    TRANSFER_WINS: "what was crafted on the bare model fools the defended one more often than what was crafted on that",
+    FALLS_WITH_EPS: "a smaller budget fools more images",
+    RESISTS_ANY_EPS: "a budget that can turn every image grey does not fool (almost) all",
+}
+"""What each says, of the rows that bear it; of two that contradict each other both do."""
+
+ANY_EPS = 0.5
+ALMOST_ALL = 95.0
+VANISHING = 1e-30
+"""The largest entry of a gradient that counts as zero: float32 is about to lose it. A healthy network that is sure of
+an image has gradients of 1e-15, which attacks follow as well as any, for only the direction counts.
+"""
+JUDGED = 64
+"""How many images a system's gradient is judged by: the first of the data set, whatever a recipe takes of them."""
+
+
+def are_probabilities(outputs: Tensor) -> bool:
+    """Whether class scores (N, K) have been through a softmax already."""
+    if outputs.ndim != 2 or outputs.min() < 0:
+        return False
+    totals = outputs.sum(dim=1)
+    return bool(torch.allclose(totals, torch.ones_like(totals), atol=1e-4))
+
+
+def gradient_flags(model: Model, dataset: Dataset, seed: int) -> set[str]:
+    """Whether an attack that follows the gradient of `model` finds one at the images of `dataset`."""
+    count = min(JUDGED, len(dataset))
+    x = dataset.load(0, count)[0].to(model.device)
+    rng = Draws.of(seed, "gradient", samples=range(count), device=x.device)
+    y = model.predict(x, rng=rng)
+    point = x.requires_grad_()
+    losses = objective(model, targeted=False)(model.logits(point, rng=rng), y)
+    gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
+    magnitude = torch.zeros(count) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    share = float((magnitude <= VANISHING).float().mean())
+    return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
+
+
+@dataclass
+class Finding:
+    """One finished row of one model, metric and system; `scores` has a row per image.
+
+    `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
+    defense, little can be asked: a single step often transfers better than many. `alone`: no other attack went before
+    it, whose images its row has as well.
+    """
+
+    attack: Attack | UniversalAttack
+    scores: pd.DataFrame
+    gfr_high: float
+    direct: bool
+    alone: bool = True
+    flags: set[str] = field(default_factory=set)
+
+
+Suspicion = Callable[[Finding, Finding], bool]
+
+
+def compare(findings: Sequence[Finding]) -> None:
+    """Flag what should not be, given how other attacks did on the same system: adds to the findings' flags.
+
+    One attack beats another where it fools more images than chance explains, by a sign test on the same images.
+    """
+    for better, worse in permutations(findings, 2):
+        found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
+        if found and larger(better.scores.gfr, worse.scores.gfr):
+            better.flags |= found
+            worse.flags |= found
+    for finding in findings:
+        huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
+        if huge and _should_win(finding) and finding.gfr_high < ALMOST_ALL:
+            finding.flags.add(RESISTS_ANY_EPS)
+
+
+def _one_step_wins(better: Finding, worse: Finding) -> bool:
+    return better.direct and better.attack.one_step and _should_win_over(better, worse)
+
+
+def _black_box_wins(better: Finding, worse: Finding) -> bool:
+    asks_little = isinstance(better.attack, Attack) and better.attack.access in ("none", "decision", "score")
+    return asks_little and better.alone and _should_win_over(better, worse)
+
+
+def _transfer_wins(better: Finding, worse: Finding) -> bool:
+    sees_inside = better.attack.access in ("features", "gradient")
+    return not better.direct and sees_inside and _should_win_over(better, worse)
+
+
+def _falls_with_eps(better: Finding, worse: Finding) -> bool:
+    if type(better.attack) is not type(worse.attack) or better.attack.eps >= worse.attack.eps:
+        return False
+    return better.direct == worse.direct and _without_eps(better.attack) == _without_eps(worse.attack)
+
+
+_PAIRS: dict[str, Suspicion] = {
+    ONE_STEP_WINS: _one_step_wins,
+    BLACK_BOX_WINS: _black_box_wins,
+    TRANSFER_WINS: _transfer_wins,
+    FALLS_WITH_EPS: _falls_with_eps,
+}
+
+
+def _should_win(finding: Finding) -> bool:
+    """An iterated attack that follows the gradient of what it is scored on."""
+    attack = finding.attack
+    return finding.direct and isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
+
+
+def _should_win_over(other: Finding, finding: Finding) -> bool:
+    """... and so should fool no fewer images than an attack of another kind under the same threat."""
+    return _should_win(finding) and other.attack.threat == finding.attack.threat
+
+
+def _without_eps(attack: Attack | UniversalAttack) -> dict[str, object]:
+    return {name: value for name, value in vars(attack).items() if name != "eps"}

@@ -1,0 +1,236 @@
+"""A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
+
+import math
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...core.attack import Attack, UniversalAttack
+from ...core.defense import Defense
+from ...core.ensemble import Ensemble
+from ...core.errors import ConfigError, UnknownNameError
+from ...core.norms import NORMS, Norm
+from ...core.registry import attacks, datasets, defenses, models
+from ...core.threat import Eps, Threat
+
+RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
+
+
+Knowledge = Literal["oblivious", "adaptive"]
+"""What an attack knew: nothing of the defense, or all of it."""
+
+
+class Named(BaseModel):
+    """An attack or a defense of a recipe: its registered name, and its parameters beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class NamedAttack(Named):
+    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it."""
+
+    group: str | None = Field(default=None, pattern=r"^\S(.*\S)?$")
+
+
+class ThreatDefault(BaseModel):
+    """The norm and budget of every attack that does not state its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    norm: Norm = "linf"
+    eps: Eps
+
+    def fill(self, attack: NamedAttack) -> dict[str, Any]:
+        """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""
+        given = attack.parameters
+        norm = given.get("norm", self.norm)
+        if norm in NORMS and norm != self.norm and "eps" not in given:
+            raise ConfigError(
+                f"Expected an eps for {attack.name} in {norm}, got none: {self.eps:.6g} is the recipe's in {self.norm}."
+            )
+        return self.model_dump() | given
+
+
+class Recipe(BaseModel):
+    """What to run. See `leaderboards/recipes/README.md` for the keys, `quickstart.toml` there for an example."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str = Field(
+        pattern=r"^[^./\\\x00][^/\\\x00]*$", description="the recipe's; also that of the folder under `runs/`"
+    )
+    version: int = Field(default=1, description="higher for every change that changes numbers")
+    description: str = Field(default="", description="a sentence for `foolbench list recipes`")
+    overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
+    dataset: str = Field(description="one of `foolbench list datasets`")
+    samples: int = Field(gt=0, description="how many evaluation images, from the first on")
+    seed: int = Field(default=0, description="of all that is random")
+    knowledge: list[Knowledge] = Field(
+        default=["oblivious"],
+        min_length=1,
+        description="oblivious: attacks are crafted on the bare network; adaptive: through each defense",
+    )
+    draws: int = Field(default=10, gt=0, description="evaluations per image that score a randomized system")
+    eot_draws: int = Field(
+        default=10, gt=0, description="evaluations of a randomized system for each gradient of an adaptive attack"
+    )
+    storage: Literal["float32", "uint8"] = Field(
+        default="float32",
+        description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
+    )
+    batch_size: int = Field(
+        default=64,
+        gt=0,
+        description="images at a time; changes speed and memory only (and the random draws of `foolbox:NAME`)",
+    )
+    models: list[str] = Field(min_length=1, description="some of `foolbench list models`")
+    threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
+    attacks: list[NamedAttack] = Field(
+        min_length=1,
+        description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
+        "attacks of one group have a row together, the worst case",
+    )
+    defenses: list[Named] = Field(
+        default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"
+    )
+
+    @property
+    def label(self) -> str:
+        """Name, version, and what was changed: what rows call it."""
+        changed = f" ({', '.join(self.overrides)})" if self.overrides else ""
+        return f"{self.name}-v{self.version}{changed}"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What decides what runs, however it was written."""
+        return self.model_dump(exclude={"overrides"})
+
+    def build_attacks(self) -> list[Attack | UniversalAttack]:
+        """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
+        return [attacks.create(a.name, self.threat.fill(a)) for a in self.attacks]
+
+    def build_defenses(self) -> list[Defense]:
+        return [defenses.create(d.name, d.parameters) for d in self.defenses]
+
+
+def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
+    """A recipe from a file, or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
+
+    Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
+    """
+    document = parse_overrides(overrides or [], _read(source))
+    try:
+        recipe = Recipe.model_validate(document)
+    except ValidationError as error:
+        raise _sentence(source, error) from None
+    _check_names(recipe)
+    return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
+
+
+def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`document` with `KEY=VALUE` set in it. Raises ConfigError for what is no such thing."""
+    document = {} if document is None else document
+    for override in overrides:
+        _override(document, override)
+    return document
+
+
+def shipped_recipes() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def _read(source: str) -> dict[str, Any]:
+    path = Path(source)
+    if path.suffix != ".toml":
+        path = RECIPES / f"{source}.toml"
+        if not path.is_file():
+            raise UnknownNameError("recipe", source, shipped_recipes())
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
+        raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
+    except ValueError:  # a number of thousands of digits, too
+        value = text  # a bare word is a string: --set dataset=digits
+    *parents, leaf = key.strip().split(".")
+    table = document
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"Expected --set with a key of the recipe, got {key!r}: {parent!r} is no table.")
+    table[leaf] = value
+
+
+def _sentence(source: str, error: ValidationError) -> ConfigError:
+    misspelt_first = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = misspelt_first[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        fields = ThreatDefault.model_fields if first["loc"][0] == "threat" else Recipe.model_fields
+        return UnknownNameError(f"key in recipe {source}:", where.rpartition(".")[2], fields)
+    if first["type"] == "missing":
+        return ConfigError(f"Recipe {source} lacks the key {where!r}.")
+    own = first.get("ctx", {}).get("error")
+    complaint = f"{first['msg']}, got {first['input']!r}."
+    return ConfigError(f"Recipe {source}, {where}: {own or complaint}")
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Fail before any work: every name resolves, every parameter is accepted."""
+    dataset = datasets[recipe.dataset]()
+    if recipe.samples > len(dataset):
+        raise ConfigError(
+            f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
+        )
+    for name in recipe.models:
+        models[name]  # raises where unknown
+    for attack in recipe.build_attacks():
+        if attack.norm == "linf" and 1 < attack.eps < math.inf:
+            raise ConfigError(f"Expected a linf eps of at most 1, for pixels in 0..1, got {attack.eps:.6g}; n/255?")
+        if isinstance(attack, Attack) and attack.targeted:
+            raise ConfigError(
+                f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
+            )
+    recipe.build_defenses()
+    _check_groups(recipe)
+    as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
+    attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))
+    defenses_listed = list(zip([entry.name for entry in recipe.defenses], recipe.build_defenses(), strict=True))
+    for kind, entries in {"models": recipe.models, "attacks": attacks_listed, "defenses": defenses_listed}.items():
+        twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]
+        if twice:
+            what = twice[0] if isinstance(twice[0], str) else twice[0][0]
+            raise ConfigError(f"The recipe lists {what} twice, with equal parameters, among its {kind}; leave one out.")
+
+
+def _check_groups(recipe: Recipe) -> None:
+    """The best of several attacks says something where they had the same budget."""
+    threats: dict[str, Threat] = {}
+    names = {attack.name for attack in recipe.attacks}
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if entry.group is None:
+            continue
+        if isinstance(attack, Ensemble):
+            raise ConfigError(f"{entry.name} is a group of its own: leave group = {entry.group!r} out.")
+        if entry.group in names:
+            raise ConfigError(f"The group {entry.group!r} has the name of an attack; choose another.")
+        first = threats.setdefault(entry.group, attack.threat)
+        if attack.threat != first:
+            raise ConfigError(f"Expected one threat in group {entry.group!r}, got {first} and {attack.threat}.")

@@ -1,0 +1,134 @@
+"""The folder a run leaves behind: ledger, manifest, leaderboard as CSV and as Markdown, perturbations."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ...core.errors import ConfigError, FoolbenchError, OutputError
+from ...core.files import writable_folder, write_whole
+from ...core.registry import datasets
+from ..engine.grid import digest, identity
+from ..leaderboard.table import Facts, leaderboard, run_name
+from ..ledger.ledger import Ledger
+from ..recipe.recipe import Recipe
+from .tables import markdown
+
+PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
+
+
+class Results:
+    """One output folder. Raises OutputError where it cannot be made or written to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = writable_folder(folder)
+        self.ledger = Ledger(folder / "ledger.sqlite")
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.ledger.close()
+
+    def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
+        """What runs here, with what: enough to make the tables of a run that was broken off."""
+        self._write("manifest.json", json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")
+
+    def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+        """From what the ledger holds."""
+        table = leaderboard(recipe, facts, self.ledger)
+        self._write("leaderboard.csv", table.to_csv(index=False))
+        self._write("leaderboard.md", markdown(table))
+        return table
+
+    def rewrite_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+        """The same for a run that is over. Raises OutputError rather than lose rows of the table that is there."""
+        path = self.folder / "leaderboard.csv"
+        before = int((pd.read_csv(path).status == "ok").sum()) if path.is_file() else 0
+        found = int((leaderboard(recipe, facts, self.ledger).status == "ok").sum())
+        if found < before:
+            raise OutputError(
+                f"{path} has {before} finished rows, of which the ledger has {found} by the code of today: what they "
+                "were made with has been edited since. Run the recipe again for new ones."
+            )
+        return self.write_leaderboard(recipe, facts)
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        try:
+            write_whole(path, text.encode())
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
+
+
+def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
+    """What ran in a folder before. Raises OutputError where there is no manifest that can be read."""
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(manifest["recipe"])
+        facts = Facts(task=datasets[recipe.dataset]().task, identities=manifest["identities"])
+        expected = set(identity(recipe, "", None))
+        for model in recipe.models:
+            if not expected <= set(facts.identities[model]):
+                raise ValueError(f"the facts about {model} are incomplete")
+    except (OSError, KeyError, TypeError, ValueError, FoolbenchError) as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
+    return recipe, facts
+
+
+def choose_device(device: str) -> str:
+    """ "auto" is the GPU where there is one. Raises ConfigError for a device that torch does not have."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"Expected --device auto, cpu or a GPU of this machine, got {device!r}: {reason}.") from None
+    return device
+
+
+def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
+    return {
+        "run": run_name(recipe, facts),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
+        "recipe_hash": digest(recipe.content),
+        "identities": dict(facts.identities),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "commit": _commit(),
+        "hardware": {
+            "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def _commit() -> str | None:
+    """Of the checkout this code runs from, where it runs from one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return asked.stdout.strip()

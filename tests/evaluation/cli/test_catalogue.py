@@ -1,0 +1,50 @@
+"""The pages of all attacks and of all defenses are what the registries say today."""
+
+from pathlib import Path
+
+import pytest
+from foolbench.core import attacks, defenses
+from foolbench.evaluation.cli.catalogue import attack_page, defense_page
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("kind", ["attacks", "defenses", "recipes"])
+def test_the_page_is_up_to_date(foolbench, kind):
+    folder = {"recipes": "leaderboards/recipes"}.get(kind, kind)
+    code, out, _ = foolbench("catalogue", kind)
+    assert code == 0
+    assert out == (ROOT / folder / "README.md").read_text(), f"foolbench catalogue {kind} > {folder}/README.md"
+
+
+def rows(page):
+    """The cells of each line by the name it begins with."""
+    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    return {name.strip("`"): cells for name, *cells in lines}
+
+
+def test_every_name_is_on_its_page():
+    assert {*attacks, *attacks.families["foolbox"].summaries} == set(rows(attack_page(attacks)))
+    assert set(defenses) == set(rows(defense_page(defenses)))
+
+
+def test_the_row_of_an_attack_says_what_the_class_says():
+    found = rows(attack_page(attacks))
+    paper = "[Madry et al. 2018](https://arxiv.org/abs/1706.06083)"
+    assert found["pgd"][:5] == ["image", "linf, l2, l1", "gradient", "yes", paper]
+    assert found["pgd"][5].startswith("`steps` = 40, `step_size`, `random_start` = true")
+    assert found["gd-uap"][0] == "universal"
+    assert found["gd-uap"][3] == "no"
+    assert found["foolbox:L2DeepFoolAttack"] == ["minimal attack, l2, access: gradient"]
+
+
+def test_the_row_of_a_defense_says_what_the_class_says():
+    found = rows(defense_page(defenses))
+    assert found["jpeg"] == [
+        "surrogate", "no", "no", "[Guo et al. 2018](https://arxiv.org/abs/1711.00117); GD-UAP, Table 10",
+        "`quality` = 75",
+    ]  # fmt: skip
+    assert found["random-noise"][:3] == ["exact", "yes", "no"]
+    assert found["quilting"][:3] == ["identity", "yes", "yes"]
+    assert found["pca"][:3] == ["exact", "no", "yes"]
+    assert found["compose"][:3] == ["as its steps"] * 3

@@ -1,0 +1,108 @@
+"""A cell's key names its content: it is stable, and differs where a number could differ."""
+
+import importlib.util
+import sys
+from types import SimpleNamespace
+
+import pytest
+from foolbench.core.registry import NOTHING
+from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, systems
+from foolbench.evaluation.recipe.recipe import load_recipe
+from torch import nn
+
+
+@pytest.fixture
+def keys(recipe_file):
+    """Keys of all cells of the recipe, with overrides and facts."""
+
+    def keys(*overrides, fingerprint="data", sha="weights", features=("conv1",)):
+        recipe = load_recipe(str(recipe_file), list(overrides))
+        model = SimpleNamespace(sha=sha, feature_names=features, net=nn.Identity())
+        facts = identity(recipe, fingerprint, model)
+        return [cell.key(facts) for _, row in cells(recipe, recipe.models[0]) for cell in row]
+
+    return keys
+
+
+def test_every_cell_has_a_key_of_its_own(keys):
+    assert len(keys()) == 9  # three attacks x (no defense and two)
+    assert len(set(keys())) == 9
+
+
+@pytest.mark.parametrize("override", ["samples=8", "batch_size=3", "name=other", "description=new", "version=7"])
+def test_what_decides_no_number_leaves_the_keys(keys, override):
+    assert keys(override) == keys()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overrides": ["seed=1"]},
+        {"overrides": ["draws=3"]},
+        {"overrides": ["storage=uint8"]},
+        {"overrides": ["threat.eps=41/255"]},
+        {"overrides": ["models=['scenes:caffenet']"]},
+        {"fingerprint": "other data"},
+        {"sha": "other weights"},
+        {"features": ("conv2",)},
+    ],
+    ids=str,
+)
+def test_what_decides_every_number_changes_every_key(keys, change):
+    changed = keys(*change.pop("overrides", []), **change)
+    assert not set(changed) & set(keys())
+
+
+@pytest.mark.parametrize(
+    ("attacks", "other"),
+    [
+        ("{name='pgd', steps=5}", "{name='pgd', steps=6}"),
+        ("{name='pgd'}", "{name='pgd', step_size=0.01}"),
+        ("{name='pgd'}", "{name='pgd', early_stop=true}"),
+        ("{name='pgd'}", "{name='pgd', norm='l2', eps='40/255'}"),
+        ("{name='uniform-noise'}", "{name='random-sign'}"),
+        ("{name='gd-uap', prior='none'}", "{name='gd-uap', prior='range'}"),
+    ],
+)
+def test_attacks_that_differ_have_other_keys(keys, attacks, other):
+    assert not set(keys(f"attacks=[{attacks}]")) & set(keys(f"attacks=[{other}]"))
+
+
+def test_defenses_that_differ_have_other_keys(keys):
+    chosen = ["{name='median'}", "{name='median', size=5}", "{name='bit-depth'}", "{name='bit-depth', bits=4}"]
+    found = keys("attacks=[{name='fgsm'}]", f"defenses=[{', '.join(chosen)}]")
+    assert len(set(found)) == 5
+
+
+def test_order_and_spelling_of_the_recipe_do_not_matter(keys):
+    spelt = "attacks=[{eps='40/255', steps=5, norm='linf', name='pgd', early_stop=false}]"
+    assert keys(spelt) == keys("attacks=[{name='pgd', steps=5}]")
+    both = keys("attacks=[{name='fgsm'}]")
+    assert set(keys("attacks=[{name='fgsm'}]", "defenses=[{name='median'}, {name='bit-depth'}]")) == set(both)
+
+
+def test_the_bare_model_comes_first(recipe_file):
+    named = systems(load_recipe(str(recipe_file)))
+    assert [system.name for system in named] == [NOTHING, "bit-depth", "median"]
+    assert [system.defense is None for system in named] == [True, False, False]
+
+
+def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file):
+    source = (
+        "from dataclasses import dataclass\nfrom foolbench.core import InputTransform\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Plain(InputTransform):\n"
+        "    differentiable = True\n    randomized = False\n    def transform(self, x, *, rng):\n        return {}\n"
+    )
+    plugin = tmp_path / "plain_plugin.py"
+    keys = []
+    for result in ("x", "x * 0"):
+        plugin.write_text(source.format(result))
+        spec = importlib.util.spec_from_file_location("plain_plugin", plugin)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "plain_plugin", module)
+        spec.loader.exec_module(module)
+        recipe = load_recipe(str(recipe_file))
+        facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity()))
+        job, _ = next(cells(recipe, recipe.models[0]))
+        keys.append(Cell(job=job, defense=NamedDefense(name="plain", defense=module.Plain())).key(facts))
+    assert keys[0] != keys[1]

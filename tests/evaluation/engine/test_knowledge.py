@@ -1,0 +1,393 @@
+"""Oblivious and adaptive attacks in one table: what each is crafted on, what it is scored on, and the gap."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+import torch
+from foolbench.attacks import PGD
+from foolbench.core import Defense, Draws, InputTransform, Learned, LearnedTransform, Model, register_defense
+from foolbench.datasets import Digits
+from foolbench.defenses import Quilting
+from foolbench.defenses.gaussian import GaussianSmoothing
+from foolbench.defenses.gradients import adaptive
+from foolbench.evaluation.engine import learning
+from foolbench.evaluation.engine.grid import cells
+from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.report.tables import markdown
+from torch import nn
+
+BOTH = "knowledge=['oblivious', 'adaptive']"
+PGD_ONLY = "attacks=[{name='pgd', steps=5, norm='linf'}]"
+GAUSSIAN = "defenses=[{name='gaussian', sigma=0.8}]"
+
+
+def grid(recipe_file, *overrides):
+    recipe = load_recipe(str(recipe_file), list(overrides))
+    return [
+        (job.attack_name, job.through.name, [cell.defense.name for cell in row], {cell.knowledge for cell in row})
+        for job, row in cells(recipe, recipe.models[0])
+    ]
+
+
+def test_the_grid_of_both(recipe_file):
+    bare = ["none", "bit-depth", "median"]
+    found = grid(recipe_file, BOTH, "attacks=[{name='uniform-noise'}, {name='fgsm'}]")
+    assert found == [
+        ("uniform-noise", "none", bare, {"oblivious"}),  # asks the model nothing: knowing the defense is no help
+        ("fgsm", "none", bare, {"oblivious"}),
+        ("fgsm", "bit-depth", ["bit-depth"], {"adaptive"}),
+        ("fgsm", "median", ["median"], {"adaptive"}),
+    ]
+
+
+def test_adaptive_alone_still_scores_the_bare_model(recipe_file):
+    found = grid(recipe_file, "knowledge=['adaptive']", "attacks=[{name='fgsm'}]")
+    assert [(through, row) for _, through, row, _ in found] == [
+        ("none", ["none"]),
+        ("bit-depth", ["bit-depth"]),
+        ("median", ["median"]),
+    ]
+
+
+def test_rows_are_those_of_the_attack_through_the_defense(execute, digits_model):
+    table = execute("out", BOTH, PGD_ONLY, GAUSSIAN, "seed=3").set_index(["defense", "knowledge"])
+    assert list(table.index) == [("none", "oblivious"), ("gaussian", "oblivious"), ("gaussian", "adaptive")]
+    assert set(table.status) == {"ok"}
+    x = Digits().load(0, 24)[0]
+    attack, defense = PGD(eps="40/255", steps=5), GaussianSmoothing(sigma=0.8)
+    defended = defense.defend(digits_model)
+    clean = defended.predict(x)
+    rates = {}
+    for knowledge, target in (("oblivious", digits_model), ("adaptive", adaptive(defense, digits_model))):
+        fooled = [defended.predict(attack(target, x, rng=seed)) != clean for seed in range(4)]
+        rates[knowledge] = [100 * float(one.float().mean()) for one in fooled]
+    for knowledge, found in rates.items():  # the run's own draws are others
+        assert min(found) - 15 <= table.gfr["gaussian", knowledge] <= max(found) + 15
+    assert min(rates["adaptive"]) > max(rates["oblivious"]) + 10
+    gap = table.gfr["gaussian", "adaptive"] - table.gfr["gaussian", "oblivious"]
+    assert table.gfr_gap["gaussian", "adaptive"] == pytest.approx(gap, abs=0.01)
+    assert table.gfr_gap.isna().sum() == 2
+    assert table.clean["gaussian", "adaptive"] == table.clean["gaussian", "oblivious"]
+
+
+def test_the_table_shows_both_and_the_gap(execute):
+    text = markdown(execute("out", BOTH, PGD_ONLY, GAUSSIAN))
+    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert lines[0][:3] == ["defense", "knowledge", "clean"]
+    assert [line[:2] for line in lines[2:]] == [
+        ["none", "oblivious"],
+        ["gaussian", "oblivious"],
+        ["gaussian", "adaptive"],
+    ]
+    assert "(+" in lines[-1][-1]
+    assert "(+" not in lines[-2][-1]
+    assert "know the defense" in text
+    alone = markdown(execute("other", PGD_ONLY, GAUSSIAN))
+    assert "knowledge" not in alone
+
+
+def test_groups_have_a_worst_case_for_each_knowledge(execute):
+    group = "attacks=[{name='fgsm', group='both'}, {name='pgd', steps=5, group='both'}]"
+    table = execute("out", BOTH, group, GAUSSIAN)
+    worst = table[table.attack == "both"].set_index(["defense", "knowledge"])
+    assert list(worst.index) == [("none", "oblivious"), ("gaussian", "oblivious"), ("gaussian", "adaptive")]
+    for key, row in worst.iterrows():
+        members = table[(table.attack != "both")].set_index(["defense", "knowledge"]).loc[[key]]
+        assert row.gfr >= members.gfr.max()
+
+
+def test_an_adaptive_ensemble_goes_on_where_its_members_failed(execute):
+    table = execute("out", BOTH, "attacks=[{name='autoattack', steps=3, queries=10}]", GAUSSIAN, "samples=8")
+    known = table[table.knowledge == "adaptive"].set_index("attack").gfr
+    assert list(known.index)[-1] == "autoattack"
+    assert known.iloc[:-1].is_monotonic_increasing
+    assert known["autoattack"] == known.iloc[:-1].max()
+
+
+def test_what_has_no_gradient_of_its_own_can_be_attacked(execute):
+    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='jpeg'}, {name='bit-depth'}]")
+    assert set(table.status) == {"ok"}
+    assert (table[table.knowledge == "adaptive"].backwards_mean > 0).all()
+
+
+def test_eot_draws_are_paid_for(execute):
+    noise = "defenses=[{name='random-noise'}]"
+    one, four = (
+        execute(f"out{draws}", BOTH, PGD_ONLY, noise, f"eot_draws={draws}", "draws=2").set_index("knowledge")
+        for draws in (1, 4)
+    )
+    assert four.backwards_mean["adaptive"] == 4 * one.backwards_mean["adaptive"]
+    assert four.gfr["oblivious"].tolist() == one.gfr["oblivious"].tolist()
+
+
+def test_the_same_run_twice_is_the_same_table(execute):
+    settings = (BOTH, PGD_ONLY, "defenses=[{name='compose', steps=[{name='random-noise'}, {name='jpeg'}]}]", "draws=2")
+    first, again = (execute(folder, *settings) for folder in ("first", "again"))
+    other_batches = execute("other", *settings, "batch_size=7")
+    columns = [name for name in first.columns if name not in ("seconds", "run", "recipe")]
+    pd.testing.assert_frame_equal(first[columns], again[columns])
+    pd.testing.assert_frame_equal(first[columns], other_batches[columns])
+
+
+def test_universal_attacks_are_crafted_through_the_defense_too(execute, tmp_path):
+    table = execute("out", BOTH, "attacks=[{name='gd-uap', max_iterations=20}]", "defenses=[{name='jpeg'}]")
+    assert set(table.status) == {"ok"}
+    names = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "out" / "perturbations").glob("*.safetensors"))
+    assert names == ["digits-convnet-gd-uap-none", "digits-convnet-gd-uap-none-jpeg"]
+
+
+def test_universal_attacks_are_crafted_through_random_defenses(execute):
+    attacks = [
+        "{name='gd-uap', max_iterations=20}",
+        "{name='universal-pgd', max_iterations=20}",
+        "{name='uap', passes=1}",
+    ]
+    noise = "defenses=[{name='random-noise'}]"
+    table = execute("out", BOTH, f"attacks=[{', '.join(attacks)}]", noise, "draws=2", "eot_draws=2", "samples=8")
+    assert set(table.status) == {"ok"}, table.error.tolist()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanPull(LearnedTransform):
+    """Part of the way to the mean of the training images."""
+
+    training_images: int = 20
+    part: float = 0.2
+    differentiable = True
+    randomized = False
+    lessons = []  # noqa: RUF012 (counts the calls of the test)
+
+    def learn(self, data, *, rng):
+        self.lessons.append(len(data.images))
+        data.progress(1, 1)
+        return {"mean": data.images.mean(dim=0)}
+
+    def transform(self, x, learned, *, rng):
+        return torch.lerp(x, learned["mean"].expand_as(x), self.part)
+
+
+@pytest.fixture
+def mean_pull(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
+    MeanPull.lessons.clear()
+    register_defense("mean-pull")(MeanPull)
+    return MeanPull
+
+
+def test_a_defense_that_learns_does_so_once(execute, mean_pull, tmp_path):
+    settings = (BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}]")
+    first = execute("out", *settings)
+    assert set(first.status) == {"ok"}
+    again = execute("again", *settings)
+    assert mean_pull.lessons == [20]
+    pd.testing.assert_frame_equal(first.drop(columns="seconds"), again.drop(columns="seconds"))
+    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    kept.write_bytes(b"damaged")
+    execute("third", *settings)
+    assert mean_pull.lessons == [20, 20]
+
+
+def test_python_learns_the_same(execute, digits_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
+    execute("out", PGD_ONLY, "defenses=[{name='quilting', patches=50, training_images=20}]", "seed=3")
+    images = Digits().training(20)[0].float() / 255
+    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    for seed, same in ((3, True), (4, False)):
+        fitted = Quilting(patches=50, training_images=20).fit(images, model=digits_model, seed=seed)
+        assert (fitted.learned == Learned.load(kept)) is same
+
+
+def test_another_configuration_or_seed_learns_anew(execute, mean_pull):
+    execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='mean-pull', part=0.4}]")
+    execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}]", "seed=1")
+    assert len(mean_pull.lessons) == 3
+
+
+def test_a_chain_may_hold_what_learns(execute, mean_pull):
+    chain = "defenses=[{name='compose', steps=[{name='mean-pull'}, {name='jpeg'}]}]"
+    assert set(execute("out", BOTH, PGD_ONLY, chain).status) == {"ok"}
+    assert mean_pull.lessons == [20]
+
+
+def test_what_cannot_learn_fails_alone(execute, mean_pull, monkeypatch):
+    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {}["lesson"])
+    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
+    assert table.status.groupby(level=0).agg(set).to_dict() == {"none": {"ok"}, "jpeg": {"ok"}, "mean-pull": {"error"}}
+    assert set(table.error["mean-pull"]) == {"ConfigError: mean-pull cannot learn: KeyError: 'lesson'"}
+
+
+def test_what_cannot_learn_is_not_taught_for_every_attack(execute, mean_pull, monkeypatch):
+    def fail(self, data, *, rng):
+        self.lessons.append(len(data.images))
+        raise ValueError("too dull")
+
+    monkeypatch.setattr(mean_pull, "learn", fail)
+    table = execute("out", BOTH, "attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "defenses=[{name='mean-pull'}]")
+    assert (table.status == "error").sum() == 4
+    assert mean_pull.lessons == [20]
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_learning(execute, foolbench, mean_pull, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    table = execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
+    assert "Expected a folder that can be written to" in table.error["mean-pull"]
+    code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
+    assert code == 2
+    assert "Expected a folder that can be written to" in " ".join(err.split())
+    assert mean_pull.lessons == []
+
+
+def test_scores_of_what_was_learned_before_and_anew_are_not_mixed(execute, mean_pull, monkeypatch, tmp_path):
+    settings = (PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]")
+    execute("out", *settings, "samples=8")
+    for kept in (tmp_path / "cache" / "learned").iterdir():
+        kept.unlink()
+    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {"mean": data.images.mean(dim=0) / 2})
+    table = execute("out", *settings, "samples=24").set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
+    assert "learned anew since this run began" in table.error["mean-pull"]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("knowledge=['psychic']", "knowledge"),
+        ("knowledge=[]", "knowledge"),
+        ("eot_draws=0", "eot_draws"),
+        ("defenses=[{name='compose', steps=[]}]", "at least one step"),
+        ("defenses=[{name='compose', steps=[{quality=3}]}]", "a table with a name"),
+        ("defenses=[{name='compose', steps=[{name='jpg'}]}]", "did you mean 'jpeg'"),
+        ("defenses=[{name='compose', steps=[{name='jpeg', quality=0}]}]", "quality in 1..100"),
+    ],
+)
+def test_bad_recipes_are_one_sentence(foolbench, recipe_file, override, sentence):
+    code, _, err = foolbench("plan", recipe_file, "--set", override)
+    assert code == 2
+    assert sentence in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wall(InputTransform):
+    """Black or white."""
+
+    differentiable = True  # a lie, and the flag tells
+    randomized = False
+
+    def transform(self, x, *, rng: Draws):
+        return (x > 0.5).float() + 0 * x
+
+
+def test_vanished_gradients_are_flagged(execute):
+    register_defense("wall")(Wall)
+    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}, {name='median'}]")
+    flags = table[table.knowledge == "adaptive"].set_index("defense")["flags"].fillna("")
+    assert flags.to_dict() == {"wall": "zero-gradients:100%", "median": ""}
+
+
+def test_what_transfers_better_than_the_attack_that_knows_the_defense_is_flagged(execute):
+    register_defense("wall")(Wall)
+    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}]", "samples=100").set_index(
+        ["defense", "knowledge"]
+    )
+    assert table.gfr_gap["wall", "adaptive"] < -10
+    for knowledge in ("oblivious", "adaptive"):
+        assert "transfer-beats-white-box" in table["flags"]["wall", knowledge]
+    assert pd.isna(table["flags"]["none", "oblivious"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfWall(InputTransform):
+    """Black or white, where more than half of an image is dark."""
+
+    differentiable = True
+    randomized = False
+
+    def transform(self, x, *, rng: Draws):
+        dark = (x < 0.1).flatten(1).float().mean(dim=1) > 0.5
+        return torch.where(dark[:, None, None, None], (x > 0.5).float() + 0 * x, x)
+
+
+def test_the_share_without_gradient_is_the_same_however_a_run_is_cut(execute):
+    register_defense("half-wall")(HalfWall)
+    settings = (BOTH, PGD_ONLY, "defenses=[{name='half-wall'}]")
+    execute("out", *settings, "samples=5", "batch_size=2")
+    resumed, whole = execute("out", *settings), execute("other", *settings, "batch_size=64")
+    flags = whole["flags"].dropna().tolist()
+    assert resumed["flags"].dropna().tolist() == flags
+    (shares,) = [[flag for flag in line.split() if flag.startswith("zero-gradients")] for line in flags]
+    assert len(shares) == 1
+    assert shares[0] != "zero-gradients:100%"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Negation(Defense):
+    """A defense of the model, not of the images; it states no facts."""
+
+    def defend(self, model):
+        return Model(nn.Sequential(model.net, _Negative()), task=model.task, shape=model.shape, name="negated")
+
+
+class _Negative(nn.Module):
+    def forward(self, x):
+        return -x
+
+
+def test_a_defense_of_the_model_is_scored(execute):
+    register_defense("negation")(Negation)
+    table = execute("out", PGD_ONLY, "defenses=[{name='negation'}]", "draws=1").set_index("defense")
+    assert set(table.status) == {"ok"}
+    assert table.clean["negation"] < 10
+
+
+def test_what_stops_at_its_own_boundary_is_flagged_where_it_is_scored_elsewhere(execute):
+    attacks = "attacks=[{name='apgd', steps=4}, {name='apgd', steps=4, early_stop=false}]"
+    table = execute("out", BOTH, attacks, GAUSSIAN)
+    flagged = table[table["flags"].fillna("").str.contains("stops-at-boundary")]
+    assert flagged[["defense", "knowledge"]].to_numpy().tolist() == [["gaussian", "oblivious"]]
+    assert '"early_stop":true' in flagged.attack_params.item()
+
+
+def test_one_draw_of_a_random_defense_is_flagged(execute):
+    for draws, flagged in ((1, True), (2, False)):
+        table = execute(f"out{draws}", PGD_ONLY, "defenses=[{name='random-noise'}, {name='jpeg'}]", f"draws={draws}")
+        flags = table.set_index("defense")["flags"].fillna("")
+        assert flags.to_dict() == {"none": "", "random-noise": "single-draw" if flagged else "", "jpeg": ""}
+
+
+def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
+    digits = ("--dataset", "digits", "--model", "digits:convnet")
+    code, out, _ = foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
+    assert code == 0
+    assert "MeanPull-" in out
+    execute("out", PGD_ONLY, "defenses=[{name='mean-pull', part=0.3}]")
+    assert mean_pull.lessons == [20]
+    foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
+    assert mean_pull.lessons == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["jpeg"], "jpeg learns nothing"),
+        (["mean-pull", "--set", "share=1"], "Unknown parameter"),
+        (["mean-pull", "--model", "nonesuch"], "Unknown model"),
+        (["mean-pull", "--dataset", "nonesuch"], "Unknown dataset"),
+        (["nonesuch"], "Unknown trainable model"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, arguments, sentence):
+    code, _, err = foolbench("train", *arguments)
+    assert code == 2
+    assert sentence in " ".join(err.split())
+
+
+def test_flagged_numbers_are_marked_in_the_tables(execute):
+    table = execute("out", "attacks=[{name='apgd', steps=4}]", GAUSSIAN)
+    text = markdown(table)
+    bare, defended = (line.split("|")[-2] for line in text.splitlines() if "[" in line and line.startswith("|"))
+    assert "*" not in bare
+    assert "* [" in defended
+    assert "- stops-at-boundary: digits:convnet x apgd x gaussian, oblivious" in text

@@ -1,0 +1,132 @@
+"""A run that is killed at any moment is completed by the same command, with the table of an undisturbed run."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from foolbench.attacks import PGD
+from foolbench.core import Perturbation
+from foolbench.evaluation.engine import adversarial
+from foolbench.evaluation.ledger.ledger import Ledger
+
+SETTINGS = ("batch_size=8", "samples=32")
+
+
+@pytest.fixture(scope="module")
+def memory():
+    return {}
+
+
+@pytest.fixture
+def undisturbed(execute, memory):
+    """The table to arrive at; it is made once."""
+    if "table" not in memory:
+        memory["table"] = execute("undisturbed", *SETTINGS)
+    return memory["table"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("owner", "function", "call"),
+    [
+        (adversarial.Crafter, "images", 7),
+        (adversarial.Crafter, "craft", 1),
+        (adversarial.Crafter, "keep", 1),
+        (adversarial, "_write", 5),
+        (Perturbation, "save", 1),
+        (Ledger, "write", 5),
+        (Ledger, "write", 35),
+        (Ledger, "write_costs", 1),
+    ],
+    ids=lambda part: getattr(part, "__name__", str(part)).rpartition(".")[2],
+)
+def test_interrupted_before_or_after_any_step(
+    execute, assert_same, undisturbed, monkeypatch, owner, function, call, moment
+):
+    original, calls = getattr(owner, function), []
+
+    def interrupted(*arguments, **options):
+        calls.append(function)
+        if len(calls) == call and moment == "before":
+            raise KeyboardInterrupt
+        result = original(*arguments, **options)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, function, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute("out", *SETTINGS)
+    assert_same(execute("out", *SETTINGS), undisturbed)
+
+
+def test_interrupted_within_an_attack(execute, assert_same, undisturbed, monkeypatch):
+    ascend, calls = PGD._ascend, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return ascend(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PGD, "_ascend", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute("out", *SETTINGS)
+    assert_same(execute("out", *SETTINGS), undisturbed)
+    assert len(calls) == 3
+
+
+KILLED = ("batch_size=1", "samples=30", "attacks=[{name='uniform-noise'}, {name='pgd', steps=4}]")
+
+
+def end_by(how, recipe_file, folder):
+    """Send a signal to a run in another process after some of its 60 shards; the code it ends with."""
+    shards = random.randint(1, 45)
+    overrides = [part for setting in KILLED for part in ("--set", setting)]
+    command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", folder, *overrides]
+    with subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while run.poll() is None and len(list(folder.glob("adversarial/*/*.safetensors"))) < shards:
+            time.sleep(0.005)
+        run.send_signal(how)
+    return run.returncode
+
+
+def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path):
+    assert end_by(signal.SIGKILL, recipe_file, tmp_path / "out") == -9, "it ended before it could be killed"
+    assert not (tmp_path / "out" / "leaderboard.csv").exists()
+    assert_same(execute("out", *KILLED), execute("undisturbed", *KILLED))
+
+
+def test_ended_by_a_scheduler(execute, assert_same, recipe_file, tmp_path):
+    assert end_by(signal.SIGTERM, recipe_file, tmp_path / "out") == 130
+    assert "pending" in (tmp_path / "out" / "leaderboard.csv").read_text()
+    assert_same(execute("out", *KILLED), execute("undisturbed", *KILLED))
+
+
+def test_a_half_written_temporary_file_is_no_obstacle(execute, tmp_path):
+    execute("out", *SETTINGS)
+    (tmp_path / "out" / "ledger.sqlite").unlink()
+    for path in (tmp_path / "out" / "adversarial").glob("*/*.safetensors"):
+        path.with_suffix(".tmp").write_bytes(path.read_bytes()[:20])
+        path.unlink()
+    assert set(execute("out", *SETTINGS).status) == {"ok"}
+
+
+@pytest.mark.parametrize("folder", ["perturbations", "adversarial"])
+@pytest.mark.parametrize("damage", ["cut short", "one bit"])
+def test_a_damaged_cached_file_is_made_anew(execute, assert_same, tmp_path, undisturbed, folder, damage):
+    execute("out", *SETTINGS)
+    for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (tmp_path / "out" / name).unlink(missing_ok=True)
+    path = next((tmp_path / "out" / folder).glob("**/*.safetensors"))
+    content = bytearray(path.read_bytes())
+    if damage == "one bit":
+        content[-1] ^= 1
+    path.write_bytes(content[:50] if damage == "cut short" else content)
+    assert_same(execute("out", *SETTINGS), undisturbed)

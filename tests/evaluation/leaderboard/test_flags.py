@@ -1,0 +1,104 @@
+"""The signs of masked gradients, on scores made by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from foolbench.attacks import FGSM, GDUAP, PGD, Square, UniformNoise
+from foolbench.evaluation.leaderboard.flags import Finding, compare
+from foolbench.evaluation.leaderboard.stats import larger
+
+EPS = 8 / 255
+
+
+def finding(attack, fooled, count=200, direct=True):
+    gfr = np.zeros(count)
+    gfr[: round(fooled * count)] = 1
+    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3, direct)
+
+
+def flags(*findings):
+    compare(findings)
+    return [found.flags for found in findings]
+
+
+def test_nothing_is_wrong_with_what_grows_stronger():
+    found = flags(
+        finding(UniformNoise(eps=EPS), 0.05), finding(FGSM(eps=EPS), 0.5), finding(PGD(eps=EPS), 0.9),
+        finding(PGD(eps=2 * EPS), 0.95), finding(Square(eps=EPS), 0.8),
+    )  # fmt: skip
+    assert found == [set()] * 5
+
+
+def test_one_step_beats_iterative():
+    assert flags(finding(FGSM(eps=EPS), 0.6), finding(PGD(eps=EPS), 0.5)) == [{"one-step-beats-iterative"}] * 2
+
+
+@pytest.mark.parametrize("attack", [Square(eps=EPS), UniformNoise(eps=EPS)], ids=lambda a: type(a).__name__)
+def test_black_box_beats_white_box(attack):
+    assert flags(finding(attack, 0.6), finding(PGD(eps=EPS), 0.5)) == [{"black-box-beats-white-box"}] * 2
+
+
+def test_a_black_box_that_goes_on_where_others_failed_beats_nobody():
+    survivors = finding(Square(eps=EPS), 0.6)
+    survivors.alone = False
+    assert flags(survivors, finding(PGD(eps=EPS), 0.5)) == [set()] * 2
+
+
+def test_a_smaller_budget_fools_more():
+    found = flags(finding(PGD(eps=EPS), 0.6), finding(PGD(eps=2 * EPS), 0.5))
+    assert found == [{"falls-with-eps"}] * 2
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (FGSM(eps=2 * EPS), PGD(eps=EPS)),  # another budget
+        (FGSM(eps=EPS, norm="l2"), PGD(eps=EPS)),  # another norm
+        (Square(eps=EPS), FGSM(eps=EPS)),  # one step is easily beaten
+        (UniformNoise(eps=EPS), GDUAP(eps=EPS)),  # a universal perturbation, too
+        (PGD(eps=EPS, steps=5), PGD(eps=2 * EPS, steps=50)),  # other parameters
+    ],
+    ids=["eps", "norm", "one step", "universal", "parameters"],
+)
+def test_what_cannot_be_compared_is_not(pair):
+    assert flags(finding(pair[0], 0.9), finding(pair[1], 0.3)) == [set(), set()]
+
+
+def test_an_attack_that_did_not_see_the_system_need_not_win():
+    pair = [finding(FGSM(eps=0.5), 0.6, direct=False), finding(PGD(eps=0.5), 0.5, direct=False)]
+    assert flags(*pair) == [set(), set()]
+
+
+@pytest.mark.parametrize("attack", [FGSM(eps=EPS), PGD(eps=EPS), GDUAP(eps=EPS)], ids=lambda a: type(a).__name__)
+def test_transfer_beats_white_box(attack):
+    pair = finding(attack, 0.6, direct=False), finding(PGD(eps=EPS, steps=7), 0.5)
+    assert flags(*pair) == [{"transfer-beats-white-box"}] * 2
+
+
+def test_budgets_are_compared_with_equal_knowledge():
+    pair = finding(PGD(eps=EPS), 0.6, direct=False), finding(PGD(eps=2 * EPS), 0.5)
+    assert flags(*pair) == [set(), set()]
+
+
+def test_chance_is_no_sign():
+    found = [finding(FGSM(eps=EPS), 0.52), finding(PGD(eps=EPS), 0.5)]
+    found[0].scores["gfr"] = found[0].scores.gfr[::-1].to_numpy()  # 104 images against 100 others
+    assert flags(*found) == [set(), set()]
+
+
+@pytest.mark.parametrize(("fooled", "eps", "flagged"), [(0.8, 0.5, True), (0.99, 0.5, False), (0.8, 0.1, False)])
+def test_a_huge_budget_must_fool_almost_all(fooled, eps, flagged):
+    assert flags(finding(PGD(eps=eps), fooled)) == [{"resists-any-eps"} if flagged else set()]
+    assert flags(finding(FGSM(eps=eps), fooled)) == [set()]
+
+
+def test_larger_is_a_sign_test():
+    a, b = np.zeros(100), np.zeros(100)
+    assert not larger(a, b)
+    a[:6] = 1
+    assert not larger(a, b)  # 2 ** -6 = 0.0156
+    a[:7] = 1
+    assert larger(a, b)  # 2 ** -7 = 0.0078
+    assert not larger(b, a)
+    b[7:10] = 1
+    assert not larger(a, b)  # 7 against 3

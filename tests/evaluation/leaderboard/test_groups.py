@@ -1,0 +1,181 @@
+"""Groups of attacks: the worst case over their members, and ensembles whose members go on where others failed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+import torch
+from foolbench.attacks import FGSM, PGD
+from foolbench.core import Attack, ConfigError, InputTransform, Model, register_attack, register_defense, register_model
+from foolbench.core.ensemble import Ensemble
+from foolbench.datasets import Digits
+from foolbench.evaluation.leaderboard.table import worst_case
+from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.models import ENTRIES
+
+GROUP = (
+    "attacks=[{name='fgsm', group='both'}, {name='pgd', steps=5, norm='linf', group='both'}, {name='uniform-noise'}]"
+)
+
+
+@pytest.fixture
+def pair():
+    @register_attack("toy-pair")
+    @dataclass(frozen=True, kw_only=True)
+    class Pair(Ensemble):
+        """FGSM, then PGD."""
+
+        access = "gradient"
+        norms = ("linf", "l2")
+
+        @property
+        def members(self) -> Mapping[str, Attack]:
+            facts = {"eps": self.eps, "norm": self.norm}
+            return {"one-step": FGSM(**facts), "iterated": PGD(steps=5, **facts)}
+
+    return Pair
+
+
+def scores(gfr, robust, sample=(0, 1, 2), linf=0.1):
+    costs = {"forwards": 2.0, "backwards": 1.0, "seconds": 0.5}
+    columns = {"sample": sample, "clean": 1.0, "gfr": gfr, "floor": 0.0, "robust": robust, "linf": linf, "l2": 1.0}
+    return pd.DataFrame(columns | costs)
+
+
+def test_worst_case_by_hand():
+    members = [scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)]
+    found = worst_case(members, chance=False)
+    assert found["sample"].tolist() == [0, 1, 2]
+    assert found.gfr.tolist() == [1, 0, 1]
+    assert found.robust.tolist() == [0, 1, 0]
+    assert found.linf.tolist() == [0.1, 0.1, 0.2]  # those of the attack that fooled, the first where none did
+    assert found.forwards.tolist() == [4, 4, 4]
+
+
+def test_a_group_has_a_row_a_defense_after_its_last_member(execute):
+    table = execute("out", GROUP, "defenses=[{name='median'}]")
+    assert table.attack.tolist() == ["fgsm"] * 2 + ["pgd"] * 2 + ["both"] * 2 + ["uniform-noise"] * 2
+    assert set(table.status) == {"ok"}
+    for _, part in table.groupby("defense"):
+        rows = part.set_index("attack")
+        assert rows.gfr["both"] >= max(rows.gfr["fgsm"], rows.gfr["pgd"])
+        assert rows.robust["both"] <= min(rows.robust["fgsm"], rows.robust["pgd"])
+        assert rows.forwards_mean["both"] == rows.forwards_mean["fgsm"] + rows.forwards_mean["pgd"]
+        assert rows.access["both"] == "gradient"
+
+
+def test_a_failed_member_fails_its_group(execute):
+    @register_attack("toy-broken")
+    @dataclass(frozen=True, kw_only=True)
+    class Broken(Attack):
+        access = "none"
+
+        def perturb(self, model, x, y, *, rng):
+            raise RuntimeError("no luck today")
+
+    attacks = "attacks=[{name='fgsm', group='both'}, {name='toy-broken', group='both'}]"
+    table = execute("out", attacks, "defenses=[]").set_index("attack")
+    assert table.status.to_dict() == {"fgsm": "ok", "toy-broken": "error", "both": "error"}
+    assert "toy-broken: RuntimeError: no luck today" in table.error["both"]
+    assert pd.isna(table.gfr["both"])
+
+
+@pytest.mark.parametrize(
+    ("attacks", "message"),
+    [
+        ("{name='fgsm', group='g'}, {name='pgd', eps=0.5, group='g'}", "one threat in group 'g'"),
+        ("{name='fgsm', group='g'}, {name='pgd', norm='l2', eps=1.0, group='g'}", "one threat in group 'g'"),
+        ("{name='fgsm', group='pgd'}, {name='pgd', group='pgd'}", "name of an attack"),
+        ("{name='toy-pair', group='g'}", "a group of its own"),
+    ],
+)
+def test_groups_that_make_no_sense(recipe_file, pair, attacks, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(str(recipe_file), [f"attacks=[{attacks}]"])
+
+
+def test_an_ensemble_runs_each_member_on_the_survivors_only(execute, pair):
+    table = execute("out", "attacks=[{name='toy-pair', eps='20/255'}]", "defenses=[{name='median'}]", "samples=128")
+    bare = table[table.defense == "none"].set_index("attack")
+    assert bare.index.tolist() == ["toy-pair/one-step", "toy-pair/iterated", "toy-pair"]
+    first, second, worst = bare.gfr
+    assert 0 < first < second == worst
+    survivors = 1 - first / 100
+    assert bare.backwards_mean["toy-pair/iterated"] == pytest.approx(5 * survivors, abs=0.01)
+    through = table[table.defense == "median"].set_index("attack").gfr
+    assert through["toy-pair"] >= max(through["toy-pair/one-step"], through["toy-pair/iterated"])
+
+
+def test_an_ensemble_in_python_does_what_it_does_in_a_recipe(execute, pair):
+    model, (x, _) = ENTRIES["digits:convnet"].load(), Digits().load(0, 64)
+    fooled = model.predict(pair(eps="20/255")(model, x, rng=0)) != model.predict(x)
+    table = execute("out", "attacks=[{name='toy-pair', eps='20/255'}]", "defenses=[]", "samples=64")
+    rate = table.set_index("attack").gfr["toy-pair"]
+    assert float(100 * fooled.float().mean()) == pytest.approx(rate, abs=100 / 64 + 0.01)  # other random starts
+
+
+def test_an_ensemble_continues_where_a_run_was_broken_off(execute, assert_same, pair, monkeypatch):
+    attacks = ("attacks=[{name='toy-pair', eps='20/255'}]", "defenses=[]")
+    whole = execute("whole", *attacks)
+
+    def stop(*arguments, **options):
+        raise RuntimeError("pulled the plug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(PGD, "perturb", stop)
+        assert set(execute("out", *attacks).status) == {"ok", "error"}
+    monkeypatch.setattr(FGSM, "perturb", stop)  # its images lie on the disk
+    assert_same(execute("out", *attacks), whole)
+
+
+def test_a_model_that_answers_with_probabilities_is_flagged(execute):
+    @register_defense("toy-identity")
+    @dataclass(frozen=True, kw_only=True)
+    class Identity(InputTransform):
+        differentiable = True
+        randomized = False
+
+        def transform(self, x, *, rng):
+            return x
+
+    def softmaxed():
+        net = ENTRIES["digits:convnet"].load()
+        whole = torch.nn.Sequential(net.net, torch.nn.Softmax(dim=1))
+        return Model(whole, task=net.task, mean=(0.5,), std=(0.5,), shape=(1, 8, 8))
+
+    register_model("softmaxed")(softmaxed)
+    table = execute(
+        "out", "models=['softmaxed', 'digits:convnet']", "attacks=[{name='fgsm'}]", "defenses=[{name='toy-identity'}]"
+    )
+    assert table["flags"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
+
+
+def test_of_chance_the_strongest_member_counts():
+    weak, strong = scores([0.5, 0, 0], [0.5, 1, 1]), scores([0, 0.5, 0.5], [1, 0.5, 0.5])
+    found = worst_case([weak, strong], chance=True)  # its floor is 0, by chance as well
+    assert found.gfr.tolist() == [0, 0.5, 0.5]
+    assert found.robust.tolist() == [1, 0.5, 0.5]
+
+
+def test_a_member_of_another_budget_is_refused():
+    class Larger(Ensemble):
+        norms = ("linf",)
+        access = "gradient"
+
+        @property
+        def members(self) -> Mapping[str, Attack]:
+            return {"honest": FGSM(eps=self.eps), "greedy": PGD(eps=3 * self.eps)}
+
+    with pytest.raises(ConfigError, match=r"Larger/greedy under .*0\.1.*, got .*0\.3"):
+        Larger(eps=0.1)
+
+
+def test_chance_makes_no_worst_case(execute):
+    harmless = ", ".join(f"{{name='{name}', group='all'}}" for name in ("uniform-noise", "random-sign", "fgsm"))
+    noise = "defenses=[{name='random-noise', scale=0.4}]"
+    table = execute("out", f"attacks=[{harmless}]", noise, "draws=3", "samples=200", "threat.eps=1e-4")
+    behind = table[table.defense == "random-noise"].set_index("attack")
+    assert behind.floor["all"] > 5
+    assert behind.gfr["all"] == behind.gfr.drop("all").max()
+    assert behind.forwards_mean["all"] == pytest.approx(behind.forwards_mean.drop("all").sum(), abs=0.02)

@@ -1,0 +1,68 @@
+"""Means and intervals against closed formulas; missing data is an error."""
+
+import math
+
+import numpy as np
+import pytest
+from foolbench.core import InputError
+from foolbench.evaluation.leaderboard.stats import estimate
+
+Z = 1.959963984540054  # the 97.5% quantile of the normal distribution
+
+
+def wilson(k, n):
+    p = k / n
+    middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    return middle - half, middle + half
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 24), (7, 24), (24, 24), (512, 1024), (3, 1000)])
+def test_proportions_have_wilsons_interval(k, n):
+    found = estimate([1.0] * k + [0.0] * (n - k), proportion=True)
+    assert found.mean == pytest.approx(k / n)
+    assert (found.low, found.high) == pytest.approx(wilson(k, n), abs=1e-12)
+    assert 0 <= found.low <= found.mean <= found.high <= 1
+
+
+def test_the_bootstrap_approaches_the_normal_interval():
+    values = np.random.default_rng(3).beta(2, 5, size=2000)
+    found = estimate(values, proportion=False)
+    half = Z * values.std() / math.sqrt(len(values))
+    assert found.mean == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def test_means_over_draws_are_no_proportion_any_more():
+    values = np.random.default_rng(0).integers(0, 11, size=200) / 10
+    assert estimate(values, proportion=True) == estimate(values, proportion=False)
+    binary = np.round(values)
+    assert estimate(binary, proportion=True) != estimate(binary, proportion=False)
+
+
+def test_the_bootstrap_does_not_depend_on_anything_but_the_values():
+    values = np.random.default_rng(1).uniform(size=50)
+    assert estimate(values, proportion=False) == estimate(list(values), proportion=False)
+
+
+@pytest.mark.parametrize("proportion", [True, False])
+@pytest.mark.parametrize("values", [[0.3], [0.3] * 12])
+def test_one_value_and_constant_values_are_their_own_mean(values, proportion):
+    found = estimate(values, proportion=proportion)
+    assert found.mean == pytest.approx(0.3)
+    assert found.low <= found.mean + 1e-12
+    assert found.high >= found.mean - 1e-12
+
+
+@pytest.mark.parametrize("proportion", [True, False])
+def test_no_values_are_an_error_not_zero(proportion):
+    with pytest.raises(InputError, match="at least one"):
+        estimate([], proportion=proportion)
+
+
+@pytest.mark.parametrize("proportion", [True, False])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_values_that_are_not_finite_are_an_error(bad, proportion):
+    with pytest.raises(InputError, match="finite"):
+        estimate([0.0, 1.0, bad], proportion=proportion)

@@ -1,0 +1,157 @@
+"""The leaderboard against a ledger with known scores."""
+
+import json
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+from foolbench.evaluation.engine import grid
+from foolbench.evaluation.engine.grid import cells
+from foolbench.evaluation.leaderboard.columns import COLUMNS
+from foolbench.evaluation.leaderboard.table import Facts, leaderboard
+from foolbench.evaluation.ledger.ledger import Costs, Ledger, Score
+from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.report.tables import markdown
+from foolbench.tasks import Recognition
+from torch import nn
+
+CONTRACT = (
+    """
+recipe, run, task, dataset, n, model, model_sha, attack, attack_params, access, source_model, knowledge, norm, eps,
+defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
+gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds, flags,
+status, error
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
+
+OVERRIDES = ["samples=8", "attacks=[{name='pgd', steps=3}]", "defenses=[{name='median'}, {name='jpeg', quality=50}]"]
+CLEAN = {"none": [1, 1, 1, 1, 1, 1, 0, 0], "median": [1, 1, 1, 0, 0, 0, 0, 0], "jpeg": [1, 1, 1, 1, 1, 1, 1, 0]}
+
+
+def scores(clean, gfr=(0,) * 8, floor=0.0):
+    return [
+        Score(i, "top1", c, g, floor, c * (1 - g), 0.1 + i / 100, i / 10, 4.0, 3.0, 0.5)
+        for i, (c, g) in enumerate(zip(clean, gfr, strict=True))
+    ]
+
+
+@pytest.fixture
+def make(recipe_file, tmp_path):
+    """`make({defense: scores or message}, *overrides)` is the leaderboard of such a ledger."""
+
+    def make(content, *overrides, job_costs=None):
+        recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
+        sha = "0123456789abcdef"
+        identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=(), net=nn.Identity()))
+        facts = Facts(task=Recognition(classes=10), identities={"digits:convnet": identity})
+        with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+            for job, row in cells(recipe, "digits:convnet"):
+                if job_costs:
+                    ledger.write_costs(job.key(identity), job_costs)
+                for cell in row:
+                    found = content.get(cell.defense.name)
+                    if isinstance(found, str):
+                        ledger.write_error(cell.key(identity), found)
+                    elif found:
+                        ledger.write(cell.key(identity), found)
+            return leaderboard(recipe, facts, ledger)
+
+    return make
+
+
+def test_the_columns_are_the_contract(make):
+    assert list(COLUMNS) == CONTRACT
+    assert list(make({}).columns) == CONTRACT
+
+
+def test_what_names_a_row(make):
+    row = make({name: scores(clean) for name, clean in CLEAN.items()}).iloc[2]
+    assert row.recipe == f"tiny-v1 ({', '.join(OVERRIDES)})"
+    assert (row.task, row.dataset, row.n) == ("recognition", "digits", 8)
+    assert (row.model, row.source_model, row.model_sha) == ("digits:convnet", "digits:convnet", "0123456789abcdef")
+    assert (row.attack, row.access, row.knowledge, row.norm) == ("pgd", "gradient", "oblivious", "linf")
+    assert row.eps == pytest.approx(40 / 255, abs=1e-6)
+    assert (row.defense, row.defense_params, row.metric) == ("jpeg", '{"quality":50}', "top1")
+    assert json.loads(row.attack_params)["steps"] == 3
+    assert " " not in row.attack_params
+    assert not {"norm", "eps"} & set(json.loads(row.attack_params))
+
+
+def test_clean_drop_is_in_points_and_in_percent_of_the_undefended(make):
+    table = make({name: scores(clean) for name, clean in CLEAN.items()}).set_index("defense")
+    assert table.clean.to_dict() == {"none": 75.0, "median": 37.5, "jpeg": 87.5}
+    assert table.clean_drop.to_dict() == {"none": 0.0, "median": 37.5, "jpeg": -12.5}
+    assert table.clean_drop_rel.to_dict() == {"none": 0.0, "median": 50.0, "jpeg": -16.67}
+
+
+def test_rates_are_percent_with_two_decimals(make):
+    fooled = [1, 0, 0, 0, 0, 1, 1, 0]
+    table = make({"none": scores([1] * 8, fooled, floor=1 / 3)}).set_index("defense")
+    row = table.loc["none"]
+    assert (row.gfr, row.robust, row.floor) == (37.5, 62.5, 33.33)
+    assert (row.gfr_low, row.gfr_high) == (13.68, 69.43)  # Wilson, 3 of 8
+    assert (row.robust_low, row.robust_high) == (30.57, 86.32)  # Wilson, 5 of 8
+    assert (row.linf_max, row.l2_mean) == (0.17, 0.35)
+    assert (row.forwards_mean, row.backwards_mean, row.seconds) == (4.0, 3.0, 4.0)
+
+
+def test_the_cost_of_a_universal_perturbation_is_shared_by_the_images(make):
+    row = make({"none": scores([1] * 8)}, job_costs=Costs(800, 80, 10)).iloc[0]
+    assert (row.forwards_mean, row.backwards_mean, row.seconds) == (104.0, 13.0, 14.0)
+
+
+def test_an_undefended_score_of_zero_leaves_no_relative_drop(make):
+    table = make({"none": scores([0] * 8), "median": scores(CLEAN["median"])}).set_index("defense")
+    assert table.clean_drop["median"] == -37.5
+    assert table.clean_drop_rel.isna().all()
+
+
+NUMBERS = [name for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flags")] if name != "gfr_gap"]
+
+
+def test_rows_without_scores_have_no_numbers(make):
+    content = {"none": scores([1] * 8), "median": "RuntimeError: lens cap on", "jpeg": scores([1] * 8)[:7]}
+    table = make(content).set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "median": "error", "jpeg": "pending"}
+    assert table.loc[["median", "jpeg"], NUMBERS].isna().all(axis=None)
+    assert table.loc["none", NUMBERS].notna().all()
+    assert table.error["median"] == "RuntimeError: lens cap on"
+    assert table.error["jpeg"]
+
+
+def test_without_the_undefended_score_there_is_no_drop(make):
+    table = make({"none": "broken", "median": scores([1] * 8)}).set_index("defense")
+    assert table.status["median"] == "ok"
+    assert table.loc["median", ["clean_drop", "clean_drop_rel"]].isna().all()
+    assert "nan" not in markdown(table.reset_index())
+
+
+def test_the_report_shows_every_rate_and_every_error(make):
+    text = markdown(make({"none": scores([1] * 8, [1] * 8), "median": "RuntimeError: lens cap on"}))
+    assert "100.0 [68-100]" in text
+    assert "lens cap on" in text
+    assert "digits:convnet: top1 in percent, n = 8" in text
+
+
+def test_namesakes_are_told_apart_by_their_parameters(make):
+    twins = [
+        "attacks=[{name='pgd', steps=3}, {name='pgd', steps=4}]",
+        "defenses=[{name='jpeg'}, {name='jpeg', quality=9}]",
+    ]
+    text = markdown(make({"none": scores([1] * 8), "jpeg": scores([1] * 8)}, *twins))
+    for label in ("pgd steps 3", "pgd steps 4", "jpeg quality 75", "jpeg quality 9"):
+        assert label in text
+
+
+def test_one_attack_under_two_threats_has_two_columns(make):
+    twins = "attacks=[{name='fgsm', eps=0.25}, {name='fgsm', eps=0.5}, {name='fgsm', norm='l2', eps=0.5}]"
+    text = markdown(make({"none": scores([1] * 8)}, twins))
+    for label in ("fgsm norm linf, eps 0.25", "fgsm norm linf, eps 0.5", "fgsm norm l2, eps 0.5"):
+        assert label in text
+
+
+def test_clean_has_its_wilson_interval(make):
+    row = make({"none": scores([1] * 8)}).iloc[0]
+    assert (row.clean, row.clean_low, row.clean_high) == (100.0, 67.56, 100.0)

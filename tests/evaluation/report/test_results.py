@@ -1,0 +1,91 @@
+"""The folder of a run: written whole, read back, refused with one sentence."""
+
+import json
+from contextlib import closing
+
+import pytest
+from foolbench.core import ConfigError, OutputError
+from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.report.results import Results, choose_device, read_manifest
+
+FASTEST = ("attacks=[{name='fgsm'}]", "defenses=[{name='median'}]")
+
+
+def test_a_run_leaves_ledger_manifest_and_tables(execute, tmp_path):
+    execute("out", *FASTEST)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"leaderboard.csv", "leaderboard.md", "ledger.sqlite", "manifest.json"} <= names
+    assert not [name for name in names if name.endswith(".tmp") or name == ".writable"]
+
+
+def test_the_manifest_says_what_ran(execute, tmp_path):
+    table = execute("out", *FASTEST)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["run"] == table.run[0]
+    assert manifest["identities"]["digits:convnet"]["model_sha"] == table.model_sha[0]
+    assert manifest["recipe"]["samples"] == 24
+    assert manifest["recipe"]["seed"] == 0
+    assert {"python", "foolbench", "torch", "numpy"} <= set(manifest["versions"])
+    assert manifest["hardware"]["device"] == "cpu"
+
+
+def test_recipe_and_facts_are_read_back(execute, tmp_path):
+    execute("out", *FASTEST)
+    with Results(tmp_path / "out") as results:
+        recipe, facts = read_manifest(tmp_path / "out")
+        assert recipe == load_recipe(str(tmp_path / "recipe.toml"), list(FASTEST))
+        before = (tmp_path / "out" / "leaderboard.csv").read_text()
+        results.write_leaderboard(recipe, facts)
+        assert (tmp_path / "out" / "leaderboard.csv").read_text() == before
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", "null", '{"recipe": {}}', '{"recipe": 3, "run": "r"}'])
+def test_a_manifest_that_cannot_be_read_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(OutputError, match=r"manifest.json"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, folder):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="folder"):
+        Results(tmp_path / folder)
+
+
+def test_a_failed_write_leaves_the_old_file(execute, tmp_path, monkeypatch):
+    execute("out", *FASTEST)
+    results = Results(tmp_path / "out")
+    before = (tmp_path / "out" / "leaderboard.csv").read_text()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with closing(results.ledger):
+        recipe, facts = read_manifest(tmp_path / "out")
+        with pytest.raises(OutputError, match="No space left"):
+            results.write_leaderboard(recipe, facts)
+    assert (tmp_path / "out" / "leaderboard.csv").read_text() == before
+
+
+def test_devices(monkeypatch):
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "cpu:x", "", "meta"])
+def test_a_device_that_cannot_compute_is_refused(device):
+    with pytest.raises(ConfigError, match="--device") as caught:
+        choose_device(device)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_infinite_budget_survives_the_manifest(foolbench, recipe_file, tmp_path):
+    endless = ("--set", "attacks=[{name='deepfool', norm='l2', eps=inf}]", "--out", tmp_path / "out", "--device", "cpu")
+    assert foolbench("run", recipe_file, *endless)[0] == 0
+    written = (tmp_path / "out" / "leaderboard.csv").read_text()
+    code, _, err = foolbench("report", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "out" / "leaderboard.csv").read_text() == written
