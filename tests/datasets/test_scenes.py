@@ -117,7 +117,7 @@ def test_the_splits_have_no_scene_in_common():
 
 def test_the_dataset_hands_out_the_sheets(scenes):
     dataset = Scenes()
-    x, y = dataset.load(30, 40)
+    x, y = dataset.load(range(30, 40))
     assert len(dataset) == 1024
     assert (x.shape, x.dtype, y.dtype) == ((10, 3, 64, 64), torch.float32, torch.int64)
     assert np.array_equal((x * 255).round().byte().permute(0, 2, 3, 1).numpy(), scenes.images[30:40])
