@@ -112,8 +112,9 @@ class Ledger:
         """One row per image of `samples` that is scored, columns as in `Score`, ordered by sample."""
         columns = ", ".join(Score._fields)
         query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? ORDER BY sample"
-        found = pd.DataFrame(self._read(query, cell, metric), columns=list(Score._fields))
-        found = found[found["sample"].isin(set(samples))].reset_index(drop=True)
+        wanted = set(samples)
+        rows = [row for row in self._read(query, cell, metric) if row[0] in wanted]
+        found = pd.DataFrame(rows, columns=list(Score._fields))
         try:
             return found.astype(dict.fromkeys(Score._fields[2:], float))
         except ValueError as error:
