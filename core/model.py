@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .errors import ConfigError, InputError
 from .images import check_images, check_layout
+from .preprocess import Preprocess
 from .seeding import Draws, as_draws
 from .task import Task
 from .transform import Transform, transformed
@@ -30,7 +31,9 @@ class Model:
     `mean` and `std` (one value per channel) are the normalisation the network expects: it lives in here, so that every
     budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs. `shape` is the
     (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory format: up to twice
-    as fast for convolutions, not possible for a network that calls `view`.
+    as fast for convolutions, not possible for a network that calls `view`. `preprocess` is how a picture becomes an
+    image of its size, `class_names` what it calls its classes; `random_weights` says that nothing has trained it, of
+    which tables warn.
 
     The network is copied, put into eval mode and frozen: the caller's own module stays as it is.
     Raises ConfigError for what is no network or shape, a feature that the network lacks, or a normalisation of the
@@ -48,6 +51,9 @@ class Model:
         shape: tuple[int | None, int | None, int | None] = (None, None, None),
         name: str | None = None,
         channels_last: bool = False,
+        preprocess: Preprocess | None = None,
+        class_names: Sequence[str] = (),
+        random_weights: bool = False,
     ) -> None:
         if not isinstance(net, nn.Module):
             raise ConfigError(f"Expected a torch.nn.Module over images in [0, 1], got {type(net).__name__}.")
@@ -57,6 +63,7 @@ class Model:
         self.task = task
         self.shape = _with_channels(shape, mean, std)
         self.name = name or type(net).__name__
+        self.preprocess, self.class_names, self.random_weights = preprocess, tuple(class_names), random_weights
         self.passes = Passes()
         self.feature_names = tuple(features)
         self.transforms: tuple[Transform, ...] = ()
