@@ -92,10 +92,10 @@ class Registry(Generic[T]):
 
     def create(self, name: str, parameters: Mapping[str, Any]) -> T:
         """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""
-        return self.bind(name, parameters)()
+        return configure(self[name], f"{self.kind} {name}", parameters)
 
     def bind(self, name: str, parameters: Mapping[str, Any]) -> Callable[[], T]:
-        """What makes it. The parameters are checked now, the work of a function that makes it is done then."""
+        """What makes an instance, with a function or any class: parameters are checked now, work is done when called."""
         found, what = self[name], f"{self.kind} {name}"
         if is_dataclass(found):
             made = configure(found, what, parameters)
