@@ -15,7 +15,6 @@ Each message is one sentence: what was expected, what was found, what to do.
 import difflib
 from collections.abc import Iterable
 
-
 MOST_SHOWN = 100
 """Names in one message: a library may know thousands."""
 
