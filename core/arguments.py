@@ -19,14 +19,15 @@ class Arguments(NamedTuple):
 
 def arguments_of(function: Callable[..., Any]) -> Arguments:
     """A parameter with a default is None where it is not given: the function knows its own default."""
-    found = _parameters(function)
+    found = parameters_of(function)
     named = [one for one in found if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     fields = [(one.name, _annotation(one)) if one.default is one.empty else _optional(one) for one in named]
     cls = make_dataclass("Arguments", fields, kw_only=True, frozen=True)
     return Arguments(cls, tuple(one.name for one in named), any(one.kind is one.VAR_KEYWORD for one in found))
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Those of a function, or of a class's constructor; none where it does not say."""
     try:
         return list(inspect.signature(function, eval_str=True).parameters.values())
     except NameError:  # an annotation that only type checkers see

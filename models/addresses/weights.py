@@ -1,0 +1,87 @@
+"""Weights files of strangers: tensors are read, code that a file carries is never run."""
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ...core.errors import WeightsError
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
+
+
+def is_weights_file(weights: str) -> bool:
+    return Path(weights).suffix in SUFFIXES or Path(weights).is_file()
+
+
+def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
+    """Give `net` the weights of a file. Raises WeightsError where it is missing, cannot be read or does not fit.
+
+    A state dict may lie inside a checkpoint, and its keys may share a prefix, as `module.` of DataParallel;
+    beyond it, those that begin with one of `unused` do not count.
+    """
+    document = _read(path)
+    candidates = list(_state_dicts(document))
+    if not candidates:
+        raise WeightsError(f"Expected a state dict in {path}, found no named tensors; save net.state_dict().")
+    fitting = [found for one in candidates if (found := _fitting(net, one, unused)) is not None]
+    try:
+        net.load_state_dict(fitting[0] if fitting else candidates[0])
+    except RuntimeError as error:
+        first = " ".join(str(error).splitlines()[1].split())
+        raise WeightsError(
+            f"The weights in {path} are of another network than {type(net).__name__}: {first[:300]} (classes = N makes "
+            "a network of N classes)"
+        ) from None
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"Expected weights at {path}, found no file.") from None
+    except pickle.UnpicklingError as error:
+        raise WeightsError(_why_not_unpickled(path, error)) from None
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"Expected a file of weights at {path}, but it cannot be read: {reason}.") from None
+
+
+def _why_not_unpickled(path: Path, error: Exception) -> str:
+    if "GLOBAL" not in str(error) and "Unsupported class" not in str(error):
+        return f"Expected a file of weights at {path}, but it cannot be read: it is no checkpoint of torch."
+    return (
+        f"{path} holds more than tensors, and reading it would run code of whoever made it: where you trust it, save "
+        "its weights alone with torch.save(net.state_dict(), FILE) or as safetensors."
+    )
+
+
+def _state_dicts(document: Any) -> Iterator[dict[str, Tensor]]:
+    """All mappings of names to tensors in a checkpoint, outermost first."""
+    if not isinstance(document, Mapping):
+        return
+    tensors = {str(key): value for key, value in document.items() if isinstance(value, Tensor)}
+    if tensors:
+        yield tensors
+    for value in document.values():
+        yield from _state_dicts(value)
+
+
+def _fitting(net: nn.Module, state: dict[str, Tensor], unused: Sequence[str]) -> dict[str, Tensor] | None:
+    """The part of a state dict whose keys are the network's, without their prefix; none where there is no such part."""
+    expected = set(net.state_dict())
+    needed = {key for key in expected if not key.endswith("num_batches_tracked")}  # old files lack it
+    probe = min(needed, default="")
+    for prefix in sorted({key.removesuffix(probe) for key in state if key.endswith(probe)}, key=len):
+        below = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        own = {key: value for key, value in below.items() if not key.startswith(tuple(unused))}
+        if needed <= set(own) <= expected:
+            return own
+    return None
