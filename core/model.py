@@ -37,8 +37,8 @@ class Model:
     `shape` is the (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory
     format: up to twice as fast for convolutions, not possible for a network that calls `view`. `expect_clean` is the
     main metric on clean images that is published of it, in percent: a run that finds another one stops.
-    `preprocess` is how a picture becomes an image of its size, `class_names` what it calls its classes; `random_weights`
-    says that nothing has trained it, of which tables warn.
+    `preprocess` is how a picture becomes an image of its size, `class_names` what it calls its classes;
+    `random_weights` says that nothing has trained it, of which tables warn.
 
     The network is copied, put into eval mode and frozen: the caller's own module stays as it is. It gets images in the
     precision of its weights; of several outputs the one called `logits` or `out` counts, or the only one that fits.

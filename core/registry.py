@@ -95,10 +95,10 @@ class Registry(Generic[T]):
         return configure(self[name], f"{self.kind} {name}", parameters)
 
     def bind(self, name: str, parameters: Mapping[str, Any]) -> Callable[[], T]:
-        """What makes an instance, with a function or any class: parameters are checked now, work is done when called."""
+        """What makes an instance, with any class or a function. Parameters are checked now, the work is done then."""
         found, what = self[name], f"{self.kind} {name}"
         if is_dataclass(found):
-            made = configure(found, what, parameters)
+            made = self.create(name, parameters)
             return lambda: made
         return partial(found, **_checked_arguments(found, what, parameters))
 

@@ -78,7 +78,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         recipe = Recipe.model_validate(manifest["recipe"])
         facts = Facts(task=datasets[recipe.dataset]().task, identities=manifest["identities"])
         expected = set(identity(recipe, "", None))
-        for model in recipe.models:
+        for model in recipe.model_labels:
             if not expected <= set(facts.identities[model]):
                 raise ValueError(f"the facts about {model} are incomplete")
     except (OSError, KeyError, TypeError, ValueError, FoolbenchError) as error:

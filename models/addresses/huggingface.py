@@ -12,6 +12,7 @@ from ...core.preprocess import Preprocess
 from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
 
+INSTALL = "'foolbench[huggingface]'"
 _RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers."""
 _SQUARED_FROM = 384
@@ -19,7 +20,7 @@ _SQUARED_FROM = 384
 
 
 def _check(name: str) -> None:
-    package("transformers", f"hf:{name}")
+    package("transformers", f"hf:{name}", INSTALL)
     if not (Path(name) / "config.json").is_file():
         raise ConfigError(
             f"Expected a directory that Transformers has saved, found no config.json in {name}; make one with "
@@ -29,8 +30,8 @@ def _check(name: str) -> None:
 
 
 def _build(name: str, options: Options) -> Network:
-    auto = package("transformers", f"hf:{name}").AutoModelForImageClassification
-    config = package("transformers", f"hf:{name}").AutoConfig.from_pretrained(name, local_files_only=True)
+    auto = package("transformers", f"hf:{name}", INSTALL).AutoModelForImageClassification
+    config = package("transformers", f"hf:{name}", INSTALL).AutoConfig.from_pretrained(name, local_files_only=True)
     if options.weights is None:
         net = fetched(f"hf:{name}", lambda: auto.from_pretrained(name, local_files_only=True, trust_remote_code=False))
     elif options.weights == RANDOM or options.file is not None:
@@ -51,7 +52,7 @@ def _build(name: str, options: Options) -> Network:
 def _processor(name: str) -> dict[str, Any]:
     if not (Path(name) / "preprocessor_config.json").is_file():
         return {}
-    transformers = package("transformers", f"hf:{name}")
+    transformers = package("transformers", f"hf:{name}", INSTALL)
     return transformers.AutoImageProcessor.from_pretrained(name, local_files_only=True).to_dict()
 
 

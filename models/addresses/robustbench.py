@@ -25,7 +25,9 @@ _GEOMETRY = re.compile(r"(?P<bicubic>Bicubic)?(Res(?P<resize>\d+))?(Crop(?P<crop
 
 def _check(name: str) -> None:
     if name.count("/") != 2:
-        raise ConfigError(f"Expected robustbench:DATASET/THREAT/NAME, as cifar10/Linf/Standard, got robustbench:{name}.")
+        raise ConfigError(
+            f"Expected robustbench:DATASET/THREAT/NAME, as cifar10/Linf/Standard, got robustbench:{name}."
+        )
     address = f"robustbench:{name}"
     zoo = package("robustbench.model_zoo", address, INSTALL).model_dicts
     enums = package("robustbench.model_zoo.enums", address, INSTALL)
@@ -57,7 +59,9 @@ def _build(name: str, options: Options) -> Network:
     def fetch() -> nn.Module:
         load = package("robustbench.utils", address, INSTALL).load_model
         with _tensors_only():
-            return load(model, model_dir=user_cache_path("foolbench") / "robustbench", dataset=dataset, threat_model=threat)
+            return load(
+                model, model_dir=user_cache_path("foolbench") / "robustbench", dataset=dataset, threat_model=threat
+            )
 
     on_imagenet = dataset == "imagenet"
     return Network(

@@ -172,9 +172,8 @@ def _accepted_images(address: str, network: Network) -> Tensor:
         else:
             return x
     tried = " or ".join(f"{height} x {width}" for height, width in sizes)
-    raise ConfigError(
-        f"{address} cannot be run on {tried} pixels ({one_line(problem or Exception())[:300]}); set size = [height, width]."
-    )
+    why = one_line(problem or Exception())[:300]
+    raise ConfigError(f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width].")
 
 
 def _images(network: Network, size: tuple[int, int]) -> Tensor:
@@ -189,8 +188,8 @@ def _classes(address: str, net: nn.Module, x: Tensor, wanted: int | None) -> int
         outputs = main_output(net(x), address, lambda tensor: tensor.ndim == 2 and len(tensor) == len(x))
     if outputs.ndim != 2 or len(outputs) != len(x):
         raise ConfigError(
-            f"Expected class scores (N, classes) from {address}, got a tensor of shape {tuple(outputs.shape)}; foolbench "
-            "scores classifiers."
+            f"Expected class scores (N, classes) from {address}, got a tensor of shape {tuple(outputs.shape)}; wrap "
+            "the network in a module that gives them."
         )
     if wanted not in (None, outputs.shape[1]):
         raise ConfigError(f"Expected {wanted} classes from {address}, got {outputs.shape[1]}.")

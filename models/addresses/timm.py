@@ -9,23 +9,27 @@ from .imagenet_classes import imagenet_classes
 from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
 
+INSTALL = "'foolbench[timm]'"
+
 
 def _check(name: str) -> None:
-    timm = package("timm", "timm:NAME")
+    timm = package("timm", f"timm:{name}", INSTALL)
     if not timm.is_model(name):
         raise UnknownNameError("network of timm:", name, timm.list_models())
 
 
 def _build(name: str, options: Options) -> Network:
-    timm = package("timm", "timm:NAME")
+    timm = package("timm", f"timm:{name}", INSTALL)
     pretrained = options.weights is None
     if not pretrained and options.weights != RANDOM and options.file is None:
         raise ConfigError(
-            f'Expected weights of timm:{name} as a file or "{RANDOM}", got {options.weights!r}; timm has its own weights '
-            "as timm:NAME.TAG."
+            f'Expected weights of timm:{name} as a file or "{RANDOM}", got {options.weights!r}; timm has its own as '
+            "timm:NAME.TAG."
         )
     if pretrained and options.classes not in (None, timm.get_pretrained_cfg_value(name, "num_classes")):
-        raise ConfigError(f"timm's weights of {name} are for other classes than {options.classes}: give weights = a file.")
+        raise ConfigError(
+            f"timm's weights of {name} are for other classes than {options.classes}: give weights = a file."
+        )
     arguments = {} if options.classes is None else {"num_classes": options.classes}
     net = fetched(f"timm:{name}", lambda: timm.create_model(name, pretrained=pretrained, **arguments))
     return described(timm, net)
