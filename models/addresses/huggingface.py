@@ -4,8 +4,11 @@ Read are `config.json`, `model.safetensors` and `preprocessor_config.json`; noth
 directory is run.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from ...core.errors import ConfigError
 from ...core.preprocess import Preprocess
@@ -13,6 +16,7 @@ from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
 
 INSTALL = "'foolbench[huggingface]'"
+_SAFELY = {"local_files_only": True, "trust_remote_code": False}
 _RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers."""
 _SQUARED_FROM = 384
@@ -30,30 +34,40 @@ def _check(name: str) -> None:
 
 
 def _build(name: str, options: Options) -> Network:
-    auto = package("transformers", f"hf:{name}", INSTALL).AutoModelForImageClassification
-    config = package("transformers", f"hf:{name}", INSTALL).AutoConfig.from_pretrained(name, local_files_only=True)
-    if options.weights is None:
-        net = fetched(f"hf:{name}", lambda: auto.from_pretrained(name, local_files_only=True, trust_remote_code=False))
-    elif options.weights == RANDOM or options.file is not None:
-        net = fetched(f"hf:{name}", lambda: auto.from_config(config))
-    else:
-        raise ConfigError(f'Expected weights of hf:{name} as a file or "{RANDOM}", got {options.weights!r}.')
-    known = _processor(name)
-    labels = {int(place): str(label) for place, label in (config.id2label or {}).items()}
+    transformers = package("transformers", f"hf:{name}", INSTALL)
+    known = _processor(transformers, name, options)
+    net = fetched(f"hf:{name}", lambda: _net(transformers, name, options))
+    config: Any = net.config
+    labels: Mapping[Any, Any] = config.id2label or {}
     return Network(
         net=net,
         preprocess=_preprocess(known),
         mean=_in_pixels(known, "image_mean"),
         std=_in_pixels(known, "image_std"),
-        class_names=tuple(labels[place] for place in sorted(labels)),
+        class_names=tuple(str(labels[place]) for place in sorted(labels, key=int)),
     )
 
 
-def _processor(name: str) -> dict[str, Any]:
-    if not (Path(name) / "preprocessor_config.json").is_file():
-        return {}
-    transformers = package("transformers", f"hf:{name}", INSTALL)
-    return transformers.AutoImageProcessor.from_pretrained(name, local_files_only=True).to_dict()
+def _net(transformers: Any, name: str, options: Options) -> nn.Module:
+    auto = transformers.AutoModelForImageClassification
+    if options.weights is None:
+        return auto.from_pretrained(name, **_SAFELY)
+    if options.weights != RANDOM and options.file is None:
+        raise ConfigError(f'Expected weights of hf:{name} as a file or "{RANDOM}", got {options.weights!r}.')
+    given = {} if options.classes is None else {"num_labels": options.classes}
+    return auto.from_config(transformers.AutoConfig.from_pretrained(name, **given, **_SAFELY))
+
+
+def _processor(transformers: Any, name: str, options: Options) -> dict[str, Any]:
+    """What the saved processor does. Raises ConfigError where there is none, and nothing else says it."""
+    if (Path(name) / "preprocessor_config.json").is_file():
+        return fetched(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name, **_SAFELY)).to_dict()
+    if options.mean is None or options.size is None:
+        raise ConfigError(
+            f"hf:{name} has no preprocessor_config.json, which says how its images are made: save its "
+            "AutoImageProcessor there, or set size, mean and std (0 and 1 where it normalises by itself)."
+        )
+    return {}
 
 
 def _in_pixels(known: dict[str, Any], what: str) -> tuple[float, ...] | None:

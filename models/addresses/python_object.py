@@ -1,7 +1,7 @@
 """`FILE.py:NAME` and `package.module:NAME`: a network of the user's own, or what makes one.
 
-A function or a class is called with those parameters of the recipe that it takes itself; the others are options as for
-any network. A `Model` is taken as it is.
+A function or a class is called with the parameters of the recipe that it takes itself, `classes` and `size` among them;
+what it does not take, or has a default for, are options as for any network. A `Model` is taken as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,11 +23,12 @@ SUMMARY = "Your own: an nn.Module, a foolbench.core.Model, or a function or clas
 
 def loader(address: str) -> Callable[..., Model]:
     """Raises ConfigError where there is no such thing, or it is no network and cannot be called for one."""
-    found = find_object(address)
+    with seeded():
+        found = find_object(address)
     makes = not isinstance(found, nn.Module | Model)
     if makes and not callable(found):
         raise ConfigError(f"Expected {address} to be a network or to make one, got {type(found).__name__}.")
-    own = parameters_of(found) if makes else []
+    own = [parameter for parameter in parameters_of(found) if not _is_option(parameter)] if makes else []
     names = {parameter.name for parameter in own if parameter.kind is not Parameter.VAR_KEYWORD}
     known = [option for option in parameters_of(Options) if option.name not in names]
 
@@ -40,6 +41,11 @@ def loader(address: str) -> Callable[..., Model]:
     load.__doc__ = SUMMARY
     load.__signature__ = Signature(_keywords([*known, *own]))  # pyright: ignore[reportFunctionMemberAccess]
     return load
+
+
+def _is_option(parameter: Parameter) -> bool:
+    """Rather than the function's own, which may call something else `weights`."""
+    return parameter.name in _OPTIONS and parameter.default is not Parameter.empty
 
 
 def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
@@ -67,6 +73,11 @@ def _keywords(parameters: list[Parameter]) -> list[Parameter]:
     return [*named, *(one for one in parameters if one.kind is Parameter.VAR_KEYWORD)]
 
 
+_OPTIONS = {option.name for option in parameters_of(Options)} - {"classes", "size"}
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
-FAMILY: Family[Model] = Family({"FILE.py:NAME": SUMMARY, "package.module:NAME": SUMMARY}, loader, is_open=True)
+FAMILY: Family[Model] = Family(
+    {"FILE.py:NAME": SUMMARY, "package.module:NAME": "The same, in a package that can be imported."},
+    loader,
+    is_open=True,
+)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from ...core.registry import Family
 from ...tasks.recognition import Recognition
 from ..feature_rule import feature_layers
 from .weights import fill, is_weights_file
+
+T = TypeVar("T")
 
 RANDOM = "none"
 """As weights: those that the network is made with."""
@@ -127,16 +129,19 @@ def to_model(address: str, network: Network, options: Options) -> Model:
     )
 
 
-def fetched(address: str, fetch: Callable[[], nn.Module]) -> nn.Module:
-    """What a library makes of a name, its weights with it. Raises WeightsError, in a sentence, where it cannot."""
+def fetched(address: str, fetch: Callable[[], T], expected: str = "") -> T:
+    """What a library makes of a name, weights and all. Raises WeightsError, in a sentence, where it cannot.
+
+    `expected` says where the library looks for them.
+    """
     try:
         return fetch()
     except FoolbenchError:
         raise
     except Exception as error:  # of the network, of the hub, of the file: each library has its own
         raise WeightsError(
-            f"The weights of {address} could not be had ({one_line(error)[:300]}); without a connection give weights = "
-            f'a file, or "{RANDOM}" for random ones.'
+            f"{address} could not be had{expected and f' as {expected}'}: {one_line(error)[:300]}; without a "
+            f'connection give weights = a file, or "{RANDOM}" for random ones.'
         ) from error
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 import torchvision.models
 from torch import nn
 
@@ -32,7 +33,12 @@ def _build(name: str, options: Options) -> Network:
     if options.weights == RANDOM or options.file is not None:
         net = _empty(name, options, arguments)
     else:
-        net = fetched(f"torchvision:{name}", lambda: torchvision.models.get_model(name, weights=known, **arguments))
+        place = Path(torch.hub.get_dir()) / "checkpoints" / Path(known.url).name
+        net = fetched(
+            f"torchvision:{name}",
+            lambda: torchvision.models.get_model(name, weights=known, **arguments),
+            expected=str(place),
+        )
     preset = known.transforms()
     return Network(
         net=net,

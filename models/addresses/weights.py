@@ -1,6 +1,8 @@
 """Weights files of strangers: tensors are read, code that a file carries is never run."""
 
 import pickle
+import warnings
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,34 +35,42 @@ def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
     try:
         net.load_state_dict(fitting[0] if fitting else candidates[0])
     except RuntimeError as error:
-        first = " ".join(str(error).splitlines()[1].split())
+        first = " ".join(str(error).splitlines()[1].split()).rstrip(".")
         raise WeightsError(
-            f"The weights in {path} are of another network than {type(net).__name__}: {first[:300]} (classes = N makes "
-            "a network of N classes)"
+            f"The weights in {path} are of another network than {type(net).__name__}: {first[:300]}; one of other "
+            "classes is made by classes = N."
         ) from None
 
 
 def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise WeightsError(f"Expected weights at {path}, found no file.")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"Expected weights at {path}, found no file.") from None
-    except pickle.UnpicklingError as error:
-        raise WeightsError(_why_not_unpickled(path, error)) from None
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"Expected a file of weights at {path}, but it cannot be read: {reason}.") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other kinds of pickle: they are refused, or read all the same
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, LookupError, ValueError) as error:
+        raise WeightsError(_why_not_read(path, error)) from None
 
 
-def _why_not_unpickled(path: Path, error: Exception) -> str:
-    if "GLOBAL" not in str(error) and "Unsupported class" not in str(error):
-        return f"Expected a file of weights at {path}, but it cannot be read: it is no checkpoint of torch."
-    return (
-        f"{path} holds more than tensors, and reading it would run code of whoever made it: where you trust it, save "
-        "its weights alone with torch.save(net.state_dict(), FILE) or as safetensors."
-    )
+def _why_not_read(path: Path, error: Exception) -> str:
+    """Without torch's advice to run the code that a file carries."""
+    with path.open("rb") as file:
+        is_pickle = file.read(1) == pickle.PROTO
+    refused = isinstance(error, pickle.UnpicklingError) and (is_pickle or zipfile.is_zipfile(path))
+    if refused or "TorchScript" in str(error):
+        return (
+            f"{path} holds more than tensors, and reading it would run code of whoever made it: where you trust it, "
+            "save its weights alone with torch.save(net.state_dict(), FILE) or as safetensors."
+        )
+    reason = "it is no checkpoint of torch" if isinstance(error, pickle.UnpicklingError) else _first_line(error)
+    return f"Expected a file of weights at {path}, but it cannot be read: {reason}."
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def _state_dicts(document: Any) -> Iterator[dict[str, Tensor]]:
