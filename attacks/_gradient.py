@@ -93,7 +93,10 @@ def check_differentiable(model: Model) -> None:
 def check_depends(model: Model, outputs: Tensor) -> None:
     """Raise GradientError for a network that autograd does not see through."""
     if not outputs.requires_grad:
-        raise GradientError(f"{model} gives outputs that do not depend on the images by any gradient.")
+        raise GradientError(
+            f"{model} gives outputs that do not depend on the images by any gradient, as a quantised network does; "
+            "attacks that need its scores or decisions only can be used."
+        )
 
 
 def check_finite(model: Model, gradient: Tensor) -> None:

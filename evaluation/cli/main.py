@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ...core.errors import ConfigError, FoolbenchError
-from ..conformance import check, find, named, prepared
+from ..conformance import check, named, prepared
 from ..engine import grid
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
@@ -24,7 +25,7 @@ from ..recipe.recipe import Recipe, load_recipe, parse_overrides, shipped_recipe
 from ..report.results import Results, choose_device, read_manifest
 from ..report.tables import terminal
 from .catalogue import attack_page, defense_page
-from .describe import description
+from .describe import described
 from .reference import recipe_page
 from .train import train as train_entry
 from .train import train_defense
@@ -137,7 +138,7 @@ def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) ->
     """Show the cells that a recipe spans, without running anything."""
     load_plugins(plugin or [])
     loaded = load_recipe(recipe, overrides)
-    for model in loaded.models:
+    for model in loaded.model_labels:
         for job, row in grid.cells(loaded, model):
             knowledge = f"{row[0].knowledge}: " if len(loaded.knowledge) > 1 else ""
             defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
@@ -156,25 +157,27 @@ def list_names(
     else:
         registry = REGISTRIES[kind]
         entries = {name: (registry[name].__doc__ or "").strip().partition("\n")[0] for name in registry}
-        for family in registry.families.values():
-            entries |= family.summaries
+        entries |= registry.on_demand
     if as_json:
         print(json.dumps(entries, indent=2))
         return
     table = Table("name", "what it is")
     for name, text in entries.items():
-        table.add_row(name, text)
+        table.add_row(escape(name), escape(text))
     console.print(table)
 
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.py:Class", help="An attack or a defense.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|ADDRESS|FILE.py:NAME", help="An attack, a defense or a network.")
+    ],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For a network: KEY=VALUE, a parameter.")] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Say what an attack or a defense does, and what its parameters are."""
+    """Say what an attack or a defense does, and its parameters; of a network what it takes and gives, its layers."""
     load_plugins(plugin or [])
-    console.print(description(name, find(name)), soft_wrap=True, markup=False, highlight=False)
+    console.print(described(name, parse_overrides(overrides or [])), soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()
@@ -247,4 +250,4 @@ def train(
 
 
 def _images(recipe: Recipe) -> int:
-    return recipe.samples * sum(len(row) for model in recipe.models for _, row in grid.cells(recipe, model))
+    return recipe.samples * sum(len(row) for model in recipe.model_labels for _, row in grid.cells(recipe, model))

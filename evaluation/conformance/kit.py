@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
 from ...core.errors import ConfigError, UnknownNameError
+from ...core.python_objects import load_file
 from ...core.registry import attacks, configure, defenses
-from ..recipe.plugins import load_file
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, images, model, on
 from .defense_checks import DEFENSE_CHECKS

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError
 from ...core.model import Model
-from ...core.registry import models
 from ..leaderboard.table import Facts
 from ..recipe.promises import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
+from .loading import load
 from .sampling import sample
 
 
@@ -29,21 +28,13 @@ def prepare(recipe: Recipe) -> Prepared:
     dataset = open_dataset(recipe.dataset)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, identities = {}, {}
-    for name in recipe.models:
+    for entry in recipe.models:
+        name = entry.label
         try:
-            model = _load(name, dataset)
+            model = load(entry, dataset)
             identities[name] = identity(recipe, dataset.fingerprint, model)
         except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
             model = error
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
     return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, samples=samples, identities=identities))
-
-
-def _load(name: str, dataset: Dataset) -> Model:
-    model = models[name]()
-    if not isinstance(model, Model):
-        raise ConfigError(f"Expected model {name} to be a foolbench.core.Model, got {type(model).__name__}.")
-    if model.task != dataset.task:
-        raise ConfigError(f"{name} does {model.task}, but {dataset.name} asks for {dataset.task}.")
-    return model

@@ -11,7 +11,7 @@ from ...core.model import Model
 from ...core.norms import size
 from ...core.seeding import Draws
 from ...tasks.gfr import gfr
-from ..leaderboard.flags import PROBABILITIES, SINGLE_DRAW, are_probabilities
+from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.ledger import Costs, Score
 
 
@@ -39,6 +39,8 @@ class System:
     _known: dict[tuple[str, *tuple[int, ...]], list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.model.random_weights:
+            self.flags.add(RANDOM_WEIGHTS)
         if not self.model.randomized:
             self.draws = 1
         elif self.draws == 1:

@@ -20,6 +20,7 @@ from ..engine.sampling import sample
 from .stats import larger
 
 PROBABILITIES = "probabilities"
+RANDOM_WEIGHTS = "random-weights"
 SINGLE_DRAW = "single-draw"
 ZERO_GRADIENTS = "zero-gradients"
 BOUNDARY = "stops-at-boundary"
@@ -31,6 +32,7 @@ RESISTS_ANY_EPS = "resists-any-eps"
 
 FLAGS: Mapping[str, str] = {
     PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
+    RANDOM_WEIGHTS: "nothing has trained the network: its weights are random",
     SINGLE_DRAW: "a randomized system was scored with one draw per image",
     ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
     BOUNDARY: "the attack stops just beyond the boundary of the bare model: through a defense its budget could do more",

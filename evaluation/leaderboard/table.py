@@ -37,7 +37,7 @@ def run_name(recipe: Recipe, facts: Facts) -> str:
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
     rows = []
-    for model in recipe.models:
+    for model in recipe.model_labels:
         for name, metric in facts.task.metrics.items():
             rows += ModelTable(recipe, facts, ledger, model, name, metric).rows()
     return pd.DataFrame(rows, columns=list(COLUMNS))
