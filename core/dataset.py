@@ -19,8 +19,16 @@ class Dataset(Protocol):
     """Implemented by `foolbench.datasets`. Images are float32 (N, C, H, W) in [0, 1], on the CPU."""
 
     name: str
-    task: Task
-    shape: tuple[int, int, int]
+
+    @property
+    def task(self) -> Task:
+        """What targets mean."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        ...
 
     @property
     def fingerprint(self) -> str:

@@ -5,5 +5,7 @@ from . import cifar, folder, imagenet, python_object
 from .base import Pictures as Pictures
 from .photographs import PhotographCrops as PhotographCrops
 
-datasets.families |= {"image-folder": folder.FAMILY, "imagenet": imagenet.FAMILY, **cifar.FAMILIES}
+datasets.families["image-folder"] = folder.FAMILY
+datasets.families["imagenet"] = imagenet.FAMILY
+datasets.families.update(cifar.FAMILIES)
 datasets.objects = python_object.FAMILY

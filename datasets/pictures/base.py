@@ -20,6 +20,8 @@ from ...core.seeding import derive_key
 from ...tasks.recognition import Recognition
 from .classes import mapping
 
+LUMA = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
+"""What each colour adds to the brightness, by ITU-R 601 as in Pillow."""
 IMAGENET_SIZE = Preprocess(size=(224, 224), resize=256)
 """Where no network says what it takes."""
 
@@ -34,6 +36,7 @@ class Pictures(ABC):
     """
 
     workers = os.cpu_count() or 1
+    channels = 3
     clusters: Sequence[int] | None = None
     """Of each sample, where some depend on each other."""
 
@@ -58,7 +61,7 @@ class Pictures(ABC):
         held_out = [_draw(key) < train_share for key in keys]
         self._places = [place for place, held in enumerate(held_out) if not held]
         self._training_places = [place for place, held in enumerate(held_out) if held]
-        self.task = Recognition(classes=max(2, len(classes))) if classes is not None else None
+        self.task: Any = Recognition(classes=max(2, len(classes))) if classes is not None else None  # or a network's
         self._order: Tensor | None = None  # of the network's classes
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
@@ -69,12 +72,12 @@ class Pictures(ABC):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return 3, *self.preprocess.size
+        return self.channels, *self.preprocess.size
 
     @property
     def fingerprint(self) -> str:
         """Of the contents, of the labels, and of how pictures become images."""
-        parts = [self.preprocess, self.task, *(self._keys[place] for place in self._places)]
+        parts = [self.channels, self.preprocess, self.task, *(self._keys[place] for place in self._places)]
         labels = [] if self.labels is None else self.labels.tolist()
         return hashlib.sha256(repr((parts, labels)).encode()).hexdigest()[:16]
 
@@ -103,7 +106,8 @@ class Pictures(ABC):
         Raises ConfigError where they do not fit.
         """
         found = copy(self)
-        height, width = model.shape[1:]
+        channels, height, width = model.shape
+        found.channels = channels or self.channels
         if model.preprocess is not None:
             found.preprocess = model.preprocess
         elif height is not None and width is not None:
@@ -137,16 +141,26 @@ class Pictures(ABC):
         other: Any = datasets.bind(address, {})()
         if not isinstance(other, Pictures):
             raise ConfigError(f"Expected train = the address of pictures, as image-folder:PATH, got {address!r}.")
-        other.preprocess, other.task = self.preprocess, self.task
+        other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
         if self.classes is not None and list(other.classes or ()) == list(self.classes):
             other._order = self._order
         return other
 
     def _images(self, places: Sequence[int]) -> list[Tensor]:
         if self.workers == 1:
-            return [self.image(place) for place in places]
+            return [self._channelled(place) for place in places]
         with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self.image, places))
+            return list(pool.map(self._channelled, places))
+
+    def _channelled(self, place: int) -> Tensor:
+        """For a network of grey images the brightness; for one of colours grey on all channels."""
+        image = self.image(place)
+        if len(image) == self.channels:
+            return image
+        if len(image) == 1:
+            return image.expand(self.channels, -1, -1)
+        grey = (image.float() * LUMA).sum(dim=0, keepdim=True)
+        return grey.round().to(torch.uint8) if image.dtype == torch.uint8 else grey.clamp(0, 1)
 
     def _labels_of(self, places: Sequence[int]) -> Tensor | None:
         if self._all_labels is None:

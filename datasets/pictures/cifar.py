@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...core.dataset import Advance
+from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError, one_line
 from ...core.preprocess import Preprocess
 from ...core.registry import Family
@@ -30,7 +30,7 @@ FILES = {
     "cifar100": {"test": ["test"], "train": ["train"]},
 }
 LABEL_BYTES = {"cifar10": 1, "cifar100": 2}  # of a hundred classes the coarse one comes first
-LABEL_KEYS = {"cifar10": b"labels", "cifar100": b"fine_labels"}
+LABEL_KEYS = {"cifar10": "labels", "cifar100": "fine_labels"}
 
 
 class Cifar(Pictures):
@@ -92,26 +92,38 @@ def _binary(path: Path, kind: str) -> tuple[np.ndarray, list[int]]:
 
 def _pickled(path: Path, kind: str) -> tuple[np.ndarray, list[int]]:
     batch = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
-    pixels = np.asarray(batch[b"data"])
+    named = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+    pixels = np.asarray(named["data"])
     if pixels.dtype != np.uint8:
         raise ConfigError(f"Expected uint8 pixels in {path}, got {pixels.dtype}.")
-    return pixels, [int(label) for label in batch[LABEL_KEYS[kind]]]
+    return pixels, [int(label) for label in named[LABEL_KEYS[kind]]]
+
+
+def _from_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+
+
+_ARRAYS: dict[str, Any] = {
+    "_reconstruct": np.zeros(0).__reduce__()[0],
+    "_frombuffer": _from_buffer,
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
+}
+"""What pickles of arrays ask NumPy for, by the version of the protocol."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
     """Arrays of numbers and what they are made of; anything else that a pickle asks for is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
-        array = np.zeros(0).__reduce__()[0]
-        allowed: dict[str, Any] = {"_reconstruct": array, "ndarray": np.ndarray, "dtype": np.dtype}
-        if module.split(".")[0] == "numpy" and name in allowed:
-            return allowed[name]
+        if module.split(".")[0] == "numpy" and name in _ARRAYS:
+            return _ARRAYS[name]
         if (module, name) == ("_codecs", "encode"):
             return codecs.encode
         raise ConfigError(f"The pickle asks for {module}.{name}, which no batch of CIFAR needs; it was not executed.")
 
 
-def _loader(address: str) -> Callable[..., Cifar]:
+def _loader(address: str) -> Callable[..., Dataset]:
     def load() -> Cifar:
         return Cifar(address, folder_at(address.partition(":")[2], address))
 
@@ -123,4 +135,6 @@ _SUMMARIES = {
     "cifar10": "CIFAR-10 as it is unpacked, the binary or the Python version.",
     "cifar100": "CIFAR-100 likewise, with its hundred fine labels.",
 }
-FAMILIES = {kind: Family({f"{kind}:PATH": text}, _loader, is_open=True) for kind, text in _SUMMARIES.items()}
+FAMILIES: dict[str, Family[Dataset]] = {
+    kind: Family({f"{kind}:PATH": text}, _loader, is_open=True) for kind, text in _SUMMARIES.items()
+}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.registry import Family
 from .classes import read_classes
@@ -12,7 +13,7 @@ PREFIX = "image-folder"
 SUMMARY = "Pictures in class folders, or in one flat folder without labels."
 
 
-def _loader(address: str) -> Callable[..., PictureFiles]:
+def _loader(address: str) -> Callable[..., Dataset]:
     def load(
         *,
         classes: str | None = None,
@@ -67,4 +68,4 @@ def _in_order_of(
     return [PictureFile(file.path, lines.index(names[file.label or 0])) for file in files], lines
 
 
-FAMILY = Family({f"{PREFIX}:PATH": SUMMARY}, _loader, is_open=True)
+FAMILY: Family[Dataset] = Family({f"{PREFIX}:PATH": SUMMARY}, _loader, is_open=True)

@@ -7,6 +7,7 @@ them from 0 in the order of the ids.
 from collections.abc import Callable
 from pathlib import Path
 
+from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.registry import Family
 from .classes import WORDNET, wordnet_ids
@@ -17,7 +18,7 @@ SUMMARY = "ImageNet's validation images, in WordNet class folders or flat with t
 GROUND_TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 
 
-def _loader(address: str) -> Callable[..., PictureFiles]:
+def _loader(address: str) -> Callable[..., Dataset]:
     def load(
         *,
         devkit: str | None = None,
@@ -90,4 +91,4 @@ def _labels_of_devkit(meta: Path) -> dict[int, int]:
     return {number: place[wnid] for number, wnid in ids.items() if wnid in place}
 
 
-FAMILY = Family({f"{PREFIX}:PATH": SUMMARY}, _loader, is_open=True)
+FAMILY: Family[Dataset] = Family({f"{PREFIX}:PATH": SUMMARY}, _loader, is_open=True)

@@ -35,7 +35,7 @@ class TorchImages(Pictures):
         self.name, self._items = name, items
         if len(items) == 0:
             raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
-        self._channels, *size = self._item(0)[0].shape
+        self.channels, *size = self._item(0)[0].shape
         keys, labels = [], []
         for image, target in map(self._item, range(len(items))):
             keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
@@ -55,10 +55,6 @@ class TorchImages(Pictures):
             train=train,
             train_share=train_share,
         )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return self._channels, *self.preprocess.size
 
     def image(self, place: int) -> Tensor:
         image, _ = self._item(place)
@@ -89,7 +85,7 @@ def as_image(given: Any) -> Tensor:
             .permute(2, 0, 1)
             .contiguous()
         )
-    image = torch.from_numpy(given) if isinstance(given, np.ndarray) else given
+    image = torch.from_numpy(given.copy()) if isinstance(given, np.ndarray) else given
     if not isinstance(image, Tensor) or image.ndim not in (2, 3):
         raise InputError(f"Expected an image as PIL, array or tensor of 2 or 3 dimensions, got {_what(given)}.")
     if image.ndim == 2:

@@ -39,7 +39,6 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
 
     Raises OutputError where the ledger's scores are of other data.
     """
-    check_glimpse(prepared.dataset, ledger)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
     for name, loaded in prepared.models.items():
@@ -50,10 +49,11 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
                 ledger.write_error(cell.key(known), one_line(model))
                 progress.main.advance(prepared.recipe.samples)
             continue
-        guard = Guard(model)
+        dataset, guard = prepared.datasets[name], Guard(model)
+        check_glimpse(dataset, ledger)
         part = ModelRun(
             recipe=prepared.recipe,
-            dataset=prepared.dataset,
+            dataset=dataset,
             samples=prepared.facts.samples,
             name=name,
             model=model,
@@ -62,11 +62,11 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
             folder=folder,
             systems=Systems(
                 recipe=prepared.recipe,
-                dataset=prepared.dataset,
+                dataset=dataset,
                 model=model,
                 identity=known,
                 ledger=ledger,
-                school=School(prepared.dataset, model, prepared.recipe.seed, progress),
+                school=School(dataset, model, prepared.recipe.seed, progress),
                 guard=guard,
             ),
             guard=guard,
@@ -171,7 +171,8 @@ class ModelRun:
             samples = self.samples[start : start + self.recipe.batch_size]
             if any(pending.samples.intersection(samples) for pending in waiting):
                 x, y = self.dataset.load(samples)
-                yield Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
+                y = None if y is None else y.to(self.model.device)
+                yield Shard(samples=samples, x=x.to(self.model.device), y=y)
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(

@@ -1,5 +1,6 @@
 """Score adversarial images against one defended system."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.norms import size
 from ...core.seeding import Draws
+from ...core.task import Metric
 from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.ledger import Costs, Score
@@ -17,11 +19,11 @@ from ..ledger.ledger import Costs, Score
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Some evaluation samples: indices, images and targets, on the model's device."""
+    """Some evaluation samples: indices, images and targets, if there are any, on the model's device."""
 
     samples: Sequence[int]
     x: Tensor
-    y: Tensor
+    y: Tensor | None
 
 
 @dataclass
@@ -99,16 +101,23 @@ class System:
         scores = []
         for name, metric in self.model.task.metrics.items():
             columns = zip(
-                _mean([metric.per_image(p, shard.y) for p in clean]),
+                _against(shard.y, metric, clean),
                 _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
                 _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
-                _mean([metric.per_image(q, shard.y) for q in perturbed]),
+                _against(shard.y, metric, perturbed),
                 linf,
                 l2,
                 strict=True,
             )
             scores += [Score._make((s, name, *row, *share)) for s, row in zip(shard.samples, columns, strict=True)]
         return scores
+
+
+def _against(targets: Tensor | None, metric: Metric, predictions: list[Tensor]) -> list[float]:
+    """NaN without targets: nobody knows."""
+    if targets is None:
+        return [math.nan] * len(predictions[0])
+    return _mean([metric.per_image(prediction, targets) for prediction in predictions])
 
 
 def _mean(per_draw: list[Tensor]) -> list[float]:

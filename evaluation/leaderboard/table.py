@@ -100,7 +100,7 @@ class ModelTable:
             "recipe": self._recipe.label,
             "run": run_name(self._recipe, self._facts),
             "task": type(self._facts.task).__name__.lower(),
-            "dataset": self._recipe.dataset,
+            "dataset": self._recipe.dataset.label,
             "n": len(self._facts.samples),
             "sampling": self._recipe.sampled,
             "model": cell.job.model,
@@ -169,16 +169,16 @@ class ModelTable:
 
     def _numbers(self, scores: pd.DataFrame) -> dict[str, Any]:
         percent, proportion = 100 / self._metric.range, self._metric.proportion
-        clean = estimate(scores.clean / self._metric.range, proportion=proportion)
-        fooled = estimate(scores.gfr, proportion=proportion)
-        robust = estimate(scores.robust / self._metric.range, proportion=proportion)
         numbers = {
-            **_with_interval("clean", clean),
-            **_with_interval("gfr", fooled),
+            **_with_interval("gfr", estimate(scores.gfr, proportion=proportion)),
             "floor": 100 * scores.floor.mean(),
-            **_with_interval("robust", robust),
         }
-        if self._undefended is not None:
+        labelled = not scores.clean.isna().all()
+        if labelled:
+            clean = estimate(scores.clean / self._metric.range, proportion=proportion)
+            robust = estimate(scores.robust / self._metric.range, proportion=proportion)
+            numbers |= _with_interval("clean", clean) | _with_interval("robust", robust)
+        if labelled and self._undefended is not None:
             numbers["clean_drop"] = percent * self._undefended - numbers["clean"]
             if self._undefended > 0:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / (percent * self._undefended)

@@ -17,8 +17,8 @@ from ...core.errors import OutputError
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS scores (
     cell TEXT, sample INTEGER, metric TEXT,
-    clean REAL NOT NULL, gfr REAL NOT NULL CHECK (gfr BETWEEN 0 AND 1),
-    floor REAL NOT NULL CHECK (floor BETWEEN 0 AND 1), robust REAL NOT NULL,
+    clean REAL, gfr REAL NOT NULL CHECK (gfr BETWEEN 0 AND 1),
+    floor REAL NOT NULL CHECK (floor BETWEEN 0 AND 1), robust REAL,
     linf REAL NOT NULL, l2 REAL NOT NULL, forwards REAL NOT NULL, backwards REAL NOT NULL, seconds REAL NOT NULL,
     PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
@@ -30,7 +30,9 @@ CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag)
 
 
 class Score(NamedTuple):
-    """One image in one cell. `clean`, `robust` in units of the metric; `gfr`, `floor` in 0..1; costs of crafting."""
+    """One image in one cell. `clean`, `robust` in units of the metric, NaN without a label; `gfr`, `floor` in 0..1;
+    costs of crafting.
+    """
 
     sample: int
     metric: str

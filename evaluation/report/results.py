@@ -17,13 +17,14 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import writable_folder, write_whole
-from ...core.registry import datasets
+from ...tasks import Recognition
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .tables import markdown
 
+_TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
@@ -79,7 +80,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         recipe = Recipe.model_validate(manifest["recipe"])
         facts = Facts(
-            task=datasets[recipe.dataset]().task,
+            task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
         )
@@ -121,6 +122,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
         },
+        "task": type(facts.task).__name__.lower(),
         "sampling": recipe.sampled,
         "samples": list(facts.samples),
     }
