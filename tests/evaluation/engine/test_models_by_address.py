@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_said_in_the_rows_of_its_network(execute, file, tex
         (['"{file}:nett"'], "did you mean 'net'"),
         (['{{name="{file}:net", widht=3}}'], "did you mean 'width'"),
         (['{{name="{file}:net", width="x"}}'], "width"),
-        (['{{width=3}}'], "lacks the key 'models.0.name'"),
+        (["{{width=3}}"], "lacks the key 'models.0.name'"),
         (["3"], "models.0"),
         (['"timm:resnet81"'], "Unknown network of timm"),
         (['{{name="torchvision:resnet18", classes="x"}}'], "classes"),

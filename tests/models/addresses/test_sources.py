@@ -156,16 +156,16 @@ def test_normalisation_of_image_processors_is_for_pixels_in_0_to_1():
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        ("Res256Crop224", (224, 256, "bilinear")),
-        ("BicubicRes256Crop224", (224, 256, "bicubic")),
-        ("Crop288", (288, None, "bilinear")),
-        ("Res224", (224, 224, "bilinear")),
-        (None, (224, 256, "bilinear")),
+        ("Res256Crop224", (224, 256, "bilinear", "center")),
+        ("BicubicRes256Crop224", (224, 256, "bicubic", "center")),
+        ("Crop288", (288, None, "bilinear", "center")),
+        ("Res224", (224, None, "bilinear", "squash")),
+        (None, (224, 256, "bilinear", "center")),
     ],
 )
 def test_geometry_of_robustbench(stated, expected):
     found = robustbench_preprocess({"preprocessing": stated})
-    assert (found.size[0], found.resize, found.interpolation) == expected
+    assert (found.size[0], found.resize, found.interpolation, found.crop) == expected
 
 
 def test_efficientnet_lite0_is_the_authors_function_and_knows_a_cat():
