@@ -155,3 +155,7 @@ def test_one_attack_under_two_threats_has_two_columns(make):
 def test_clean_has_its_wilson_interval(make):
     row = make({"none": scores([1] * 8)}).iloc[0]
     assert (row.clean, row.clean_low, row.clean_high) == (100.0, 67.56, 100.0)
+
+
+def test_every_column_can_be_written_as_an_attribute():
+    assert [name for name in CONTRACT if hasattr(pd.DataFrame, name)] == []
