@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
-    """The same numbers as torch's, which pools in three dimensions where `size` additions do, and gradients likewise."""
+    """The numbers and gradients of torch's, which pools in three dimensions where `size` additions do."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name that torch gave it)
         channels, before = input.shape[1], self.size // 2

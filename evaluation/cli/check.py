@@ -22,4 +22,3 @@ def show(subject: str, parameters: Mapping[str, Any], device: str) -> bool:
     kept = sum(seen is None for seen in found.values())
     console.print(f"{subject} keeps {kept} of {len(found)} promises.", soft_wrap=True, markup=False, highlight=False)
     return kept == len(found)
-

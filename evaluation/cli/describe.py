@@ -10,19 +10,20 @@ from ...core.attack import Attack, UniversalAttack
 from ...core.model import Model
 from ...core.registry import models
 from ..conformance import find
+from ..recipe.plugins import REGISTRIES
 from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
 from .catalogue import default
 
 _SHARED = {
     "eps": 'the budget, for pixels in 0..1: a number, or as text a fraction such as "8/255"; by default the recipe\'s',
-    "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the number "
-    "of changed pixels",
+    "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the "
+    "number of changed pixels",
     "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
     "prior": "what it may look at: none, nothing; range, the mean and range of images; data, training images",
 }
 """Parameters that attacks have in common."""
 _CALL = {
-    Attack: "From Python, attack(model, x, y, rng=0) gives adversarial images; without y it leaves the model\'s own "
+    Attack: "From Python, attack(model, x, y, rng=0) gives adversarial images; without y it leaves the model's own "
     "predictions. rng is a seed, a torch.Generator or Draws: every image has a random stream of its own.",
     UniversalAttack: "From Python, attack.craft(model, data, rng=0) gives a Perturbation, and its apply(x) adversarial "
     "images. rng is a seed, a torch.Generator or Draws.",
@@ -31,7 +32,8 @@ _CALL = {
 
 def description(name: str) -> str:
     """Plain text. Raises ConfigError for a name that nothing has."""
-    if name in shipped_recipes() or name.endswith(".toml"):
+    taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
+    if name.endswith(".toml") or (name in shipped_recipes() and not taken):
         return _recipe(name, load_recipe(name))
     found = find(name)
     if name in models or isinstance(found, Model):

@@ -1,4 +1,4 @@
-"""What a data set promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+"""What a data set promises. Each check has the promise for its docstring, and one sentence for what was seen."""
 
 import torch
 from torch import Tensor
@@ -93,7 +93,7 @@ def training_images_are_others(dataset: Dataset) -> None:
     for start in range(0, min(COMPARED, len(dataset)), COUNT):
         x, _ = dataset.load(start, min(start + COUNT, len(dataset)))
         for place, image in enumerate((x * 255).round().byte(), start=start):
-            hold(image.numpy().tobytes() not in seen, f"Evaluation sample {place} is a training image, too; split them.")
+            hold(image.numpy().tobytes() not in seen, f"Evaluation sample {place} is a training image; split them.")
 
 
 DATASET_CHECKS = [

@@ -1,7 +1,6 @@
 """What is checked and described: found by its registered name or in a file, and made."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
 
 def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
     """An instance of what was found. Raises ConfigError for parameters it does not take, and for what is no subject."""
-    if isinstance(found, type) and is_dataclass(found) and not is_dataset(found):
+    if isinstance(found, type) and issubclass(found, Attack | UniversalAttack | Defense):
         return configure(found, what, _budget(found) | dict(parameters))
     if parameters:
         raise ConfigError(f"{what} takes no parameters, got {', '.join(parameters)}.")

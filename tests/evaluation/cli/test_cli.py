@@ -201,7 +201,7 @@ def test_a_run_says_when_a_cell_is_finished(foolbench, recipe_file, tmp_path):
 def test_a_shell_can_complete_it(foolbench):
     code, out, _ = foolbench("--show-completion", "bash")
     assert code == 0
-    assert "_FOOLBENCH_COMPLETE" in out
+    assert "complete -o default" in out
 
 
 @pytest.mark.parametrize(("registry", "name"), [(r, name) for r in ("attacks", "defenses") for name in REGISTRIES[r]])

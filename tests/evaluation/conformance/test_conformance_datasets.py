@@ -115,7 +115,7 @@ class Untrained(Good):
         (Cropping(), "global_random_state_is_left_alone", "drew from a global"),
         (Context(), "loading_is_repeatable", "differs when it is loaded alone"),
         (Floats(), "training_images_fit", "give uint8"),
-        (Leaking(), "training_images_are_others", "is a training image, too"),
+        (Leaking(), "training_images_are_others", "is a training image"),
     ],
     ids=lambda case: case if isinstance(case, str) and "_" in case else None,
 )

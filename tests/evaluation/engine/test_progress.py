@@ -55,10 +55,12 @@ def test_what_an_earlier_run_has_done_does_not_shorten_the_rest():
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_in_a_terminal_the_times_are_to_be_seen(width):
     shown = console(width, terminal=True)
-    with Progress(shown, 10_240, "scenes:googlenet  carlini-wagner, with a long name") as progress:
-        with progress.step("  universal-pgd, prior data", 40_000, "iterations, 100% fooled") as step:
-            step.advance(1_000)
-            progress._bars.refresh()
+    with (
+        Progress(shown, 10_240, "scenes:googlenet  carlini-wagner, with a long name") as progress,
+        progress.step("  universal-pgd, prior data", 40_000, "iterations, 100% fooled") as step,
+    ):
+        step.advance(1_000)
+        progress._bars.refresh()
     lines = [line for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text(shown)).splitlines() if "eta" in line]
     assert lines
     assert all(re.search(TIMES, line) and len(line.rstrip("\r")) <= width for line in lines)

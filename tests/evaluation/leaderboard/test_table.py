@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
 from foolbench.evaluation.engine.grid import cells
