@@ -1,5 +1,7 @@
 """What a data set promises. Each check has the promise for its docstring, and one sentence for what was seen."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from .checks import Check, global_random_states, hold
 COUNT = 8
 COMPARED = 512
 """Evaluation images among which training images are looked for."""
-FACTS = ("name", "task", "shape", "fingerprint", "load", "training")
+FACTS = ("name", "task", "shape", "fingerprint", "labels", "load", "training")
 
 
 def facts_are_stated(dataset: Dataset) -> None:
@@ -20,7 +22,9 @@ def facts_are_stated(dataset: Dataset) -> None:
         hold(hasattr(dataset, fact), f"It has no {fact}; see foolbench.core.Dataset.")
     hold(isinstance(dataset.name, str), f"Its name is {dataset.name!r}; give it text.")
     shape: object = dataset.shape
-    whole = isinstance(shape, tuple) and len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape)
+    whole = (
+        isinstance(shape, Sequence) and len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape)
+    )
     hold(whole, f"Its shape is {shape!r}; give (channels, height, width).")
     hold(hasattr(dataset.task, "check_targets"), f"Its task is {dataset.task!r}; give one of foolbench.tasks.")
     hold(hasattr(type(dataset), "__len__"), "It has no length; add __len__, the number of its evaluation images.")
@@ -36,38 +40,39 @@ def fingerprint_names_the_data(dataset: Dataset) -> None:
 
 
 def images_are_images(dataset: Dataset) -> None:
-    """Evaluation images are float32 (N, C, H, W) in [0, 1] of the shape it says, as many as are asked for."""
-    for start, stop in _ranges(dataset):
-        x, _ = dataset.load(start, stop)
+    """Evaluation images are float32 (N, C, H, W) in [0, 1] of the shape it says, one for each sample asked for."""
+    for samples in _some(dataset):
+        x, _ = dataset.load(samples)
         try:
-            check_images(x, dataset.shape)
+            check_images(x, tuple(dataset.shape))
         except InputError as error:
-            hold(False, f"load({start}, {stop}): {error}")
-        hold(len(x) == stop - start, f"load({start}, {stop}) gives {len(x)} images; give {stop - start}.")
+            hold(False, f"load({samples}): {error}")
+        hold(len(x) == len(samples), f"load({samples}) gives {len(x)} images; give {len(samples)}.")
 
 
 def targets_fit_the_task(dataset: Dataset) -> None:
-    """The targets are of the task: type, shape and values."""
-    for start, stop in _ranges(dataset):
-        _hold_targets(dataset, f"load({start}, {stop})", dataset.load(start, stop)[1], stop - start)
+    """The targets are of the task: type, shape and values; `labels`, where there are any, is of all samples."""
+    for samples in _some(dataset):
+        _hold_targets(dataset, f"load({samples})", dataset.load(samples)[1], len(samples))
+    labels = dataset.labels
+    count = len(dataset) if labels is None else len(labels)
+    hold(count == len(dataset), f"It has {count} labels for {len(dataset)} evaluation samples; give one for each.")
 
 
 def loading_is_repeatable(dataset: Dataset) -> None:
     """A sample is the same at every call, whichever others are loaded with it."""
-    count = min(COUNT, len(dataset))
-    whole = dataset.load(0, count)
-    again = dataset.load(0, count)
+    samples = _some(dataset)[0]
+    whole, again = dataset.load(samples), dataset.load(samples)
     hold(_equal(whole, again), "Two calls of load give other data; leave out random crops, flips and shuffling.")
-    for sample in range(count):
-        alone = dataset.load(sample, sample + 1)
-        same = _equal(alone, (whole[0][sample : sample + 1], whole[1][sample : sample + 1]))
+    for place, sample in enumerate(samples):
+        same = _equal(dataset.load([sample]), (whole[0][place : place + 1], whole[1][place : place + 1]))
         hold(same, f"Sample {sample} differs when it is loaded alone; address samples by their index.")
 
 
 def global_random_state_is_left_alone(dataset: Dataset) -> None:
     """No random number is drawn from torch, NumPy or Python behind the harness's back."""
     before = global_random_states()
-    dataset.load(0, min(COUNT, len(dataset)))
+    dataset.load(_some(dataset)[0])
     hold(before == global_random_states(), "load drew from a global random generator; the data must not be random.")
 
 
@@ -77,7 +82,9 @@ def training_images_fit(dataset: Dataset) -> None:
     if found is None:
         return
     x, y = found
-    fits = isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 4 and tuple(x.shape[1:]) == dataset.shape
+    fits = (
+        isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 4 and tuple(x.shape[1:]) == tuple(dataset.shape)
+    )
     got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
     hold(fits, f"training({COUNT}) gives images of {got}; give uint8 (N, {', '.join(map(str, dataset.shape))}).")
     hold(0 < len(x) <= COUNT, f"training({COUNT}) gives {len(x)} images; give the first {COUNT}, or all.")
@@ -91,7 +98,7 @@ def training_images_are_others(dataset: Dataset) -> None:
         return
     seen = {image.numpy().tobytes() for image in found[0]}
     for start in range(0, min(COMPARED, len(dataset)), COUNT):
-        x, _ = dataset.load(start, min(start + COUNT, len(dataset)))
+        x, _ = dataset.load(range(start, min(start + COUNT, len(dataset))))
         for place, image in enumerate((x * 255).round().byte(), start=start):
             hold(image.numpy().tobytes() not in seen, f"Evaluation sample {place} is a training image; split them.")
 
@@ -110,9 +117,10 @@ DATASET_CHECKS = [
 ]
 
 
-def _ranges(dataset: Dataset) -> list[tuple[int, int]]:
-    """The first samples, and the last one."""
-    return [(0, min(COUNT, len(dataset))), (len(dataset) - 1, len(dataset))]
+def _some(dataset: Dataset) -> list[list[int]]:
+    """The first samples, the last one, and some in no order."""
+    first = list(range(min(COUNT, len(dataset))))
+    return [first, [len(dataset) - 1], [first[-1], first[0]]]
 
 
 def _training(dataset: Dataset) -> tuple[Tensor, Tensor] | None:
