@@ -12,7 +12,7 @@ from ...core.learned import Learned
 from ...core.seeding import Draws
 from .checks import Check, global_random_states, hold, images, model
 
-IMAGES = 64
+IMAGES = 32
 
 
 def it_learns(defense: Defense) -> None:
