@@ -114,7 +114,7 @@ def test_a_recipe_is_written_as_it_was_read(recipe_file, file):
 def test_describe_shows_what_a_network_takes_and_its_layers(foolbench, file):
     code, out, _ = foolbench("describe", f"{file}:net", "--set", "width=3", "--set", "size=[8, 8]")
     assert code == 0
-    for line in ("Recognition(classes=10)", "1 x 8 x 8", "Feature layers, which features = [...] replaces:\n    1\n"):
+    for line in ("Task: Recognition(classes=10)", "Images: 1 x 8 x 8", "Feature layers: 1\n"):
         assert line in out
     assert "random" in foolbench("describe", f"{file}:net", "--set", 'weights="none"')[1]
 

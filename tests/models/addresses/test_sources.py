@@ -240,6 +240,6 @@ def test_weights_that_cannot_be_fetched(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    expected = r"squeezenet1_1 could not be had as .*checkpoints/squeezenet1_1-b8a52dc0.pth: OSError.*weights = a file"
+    expected = r"could not be had \(OSError.*put the file at .*checkpoints/squeezenet1_1-b8a52dc0\.pth, or .* = a file"
     with pytest.raises(WeightsError, match=expected):
         load_model("torchvision:squeezenet1_1")
