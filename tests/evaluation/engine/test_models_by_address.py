@@ -42,7 +42,7 @@ def test_addresses_with_parameters_side_by_side(execute, file, text):
     labels = [f"{file}:net", *(f"{file}:net (width={width}, weights=none)" for width in (3, 4))]
     assert list(table.model.unique()) == labels
     assert (table.status == "ok").all()
-    assert list(table["flags"].fillna("").str.contains("random-weights")) == list(table.model != labels[0])
+    assert list(table.flagged.fillna("").str.contains("random-weights")) == list(table.model != labels[0])
     shas = table.groupby("model").model_sha.first()
     assert shas[labels[0]] == shas[labels[2]] != shas[labels[1]], "width = 4 is the default"
 
@@ -61,7 +61,7 @@ def test_weights_of_a_file_belong_to_the_identity(execute, file, text, tmp_path)
         torch.manual_seed(seed)
         torch.save(load_file(file).net().state_dict(), tmp_path / "w.pt")
         table = execute("out", of(f'{{name="{file}:net", weights="{tmp_path / "w.pt"}"}}'), text=text)
-        assert not table["flags"].fillna("").str.contains("random-weights").any()
+        assert not table.flagged.fillna("").str.contains("random-weights").any()
         shas.append(table.model_sha[0])
     assert shas[0] != shas[1]
 
