@@ -68,7 +68,8 @@ class Momentum(Attack):
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.begin == "random":
-            return self._from(model, x, y, x + random_point(rng, tuple(x.shape[1:]), self.norm, self.eps), rng)
+            start = x + random_point(rng.fork("start"), tuple(x.shape[1:]), self.norm, self.eps)
+            return self._from(model, x, y, start, rng)
         return self._from(model, x, y, x, rng)
 
     def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:

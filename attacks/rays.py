@@ -1,9 +1,10 @@
 """RayS (Chen and Gu 2020, https://arxiv.org/abs/2006.12792): the nearest boundary along rays of signs, by decisions."""
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -102,12 +103,14 @@ class _Rays:
         return cls(rows, x, y, draws, torch.ones_like(x), unknown, torch.zeros_like(rows))
 
     def __getitem__(self, rows: Tensor) -> "_Rays":
-        return _Rays(*(part[rows] for part in vars(self).values()))
+        chosen = copy.copy(self)
+        vars(chosen).update({name: part[rows] for name, part in vars(self).items()})
+        return chosen
 
     def turned(self, block: slice) -> "_Rays":
         signs = self.signs.flatten(1).clone()
         signs[:, block] *= -1
-        return _Rays(**vars(self) | {"signs": signs.view_as(self.x)})
+        return replace(self, signs=signs.view_as(self.x))
 
     def points(self, lengths: Tensor) -> Tensor:
         return (self.x + per_row(lengths, self.x) * self.signs).clamp_(0, 1)
