@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .attack import Attack
@@ -56,6 +57,8 @@ def attack_survivors(attack: Attack, model: Model, x: Tensor, y: Tensor, x_adv: 
     if not len(rows):
         return x_adv
     found = attack(model, x[rows], y[rows], rng=rng[rows], start=x_adv[rows])
+    if torch.equal(found, x_adv[rows]):
+        return x_adv
     better = strength(model, found, y[rows], targeted=attack.targeted, rng=fresh[rows]).beats(before.at(rows))
     x_adv = x_adv.clone()
     x_adv[rows[better]] = found[better]

@@ -8,11 +8,11 @@ from ...core.attack import Access, Attack
 from ...core.ensemble import Ensemble
 from ...core.norms import Norm
 from ...core.registry import register_attack
-from ..apgd import APGD
 from ..momentum import Momentum
 from ..rays import RayS
 from ..square import Square
 from .more_draws import MoreDraws
+from .step_sizes import StepSizes
 from .surrogates import Surrogates
 from .transfer import Transfer
 
@@ -25,16 +25,16 @@ class AdaptiveEnsemble(Ensemble):
     - transfer: what fools the bare network, as a start for those that follow.
     - momentum: ascent of the log-odds along the system's gradient, in `steps` steps of one draw each.
     - margins: the same towards each of the three runner-up classes.
-    - adaptive-steps: APGD on the difference of logits ratio, which chooses its own step sizes.
+    - step-sizes: APGD, which chooses its own step sizes, on the difference of logits ratio; not where the system is
+      randomized, for it would follow chance.
     - surrogates: the momentum ascent along each gradient that the defense offers, where there are several.
     - more-draws, all-draws: of a randomized system, ever more draws a gradient, up to half of and all that the model
       takes for an expectation (a recipe's `eot_draws`). Where the last step still gains, the row has a flag.
     - square, rays: class scores and decisions alone, from `queries` points each. They are witnesses: what they add, the
       gradients have missed.
 
-    The first five take up to five times `steps` gradients an image, half of that on an average defense, and all of
-    them together less than five times those of PGD with as many steps. In a table a member's row counts what it and
-    those before it fool; the row "adaptive-ensemble" is the worst case.
+    All gradients together are at most five times those of PGD with as many `steps`. In a table a member's row counts
+    what it and those before it fool; the row "adaptive-ensemble" is the worst case.
     """
 
     steps: int = 40
@@ -57,7 +57,7 @@ class AdaptiveEnsemble(Ensemble):
             "transfer": Transfer(**facts, steps=-(-steps // 2)),
             "momentum": Momentum(**facts, steps=steps, draws=1),
             **margins,
-            "adaptive-steps": APGD(**facts, steps=steps, loss="dlr", early_stop=False),
+            "step-sizes": StepSizes(**facts, steps=steps),
             "surrogates": Surrogates(**facts, steps=steps),
             "more-draws": MoreDraws(**facts, steps=some, most=0.5),
             "all-draws": MoreDraws(**facts, steps=some, least=1.0),

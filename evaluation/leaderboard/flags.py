@@ -167,7 +167,8 @@ def _shorter_wins(better: Finding, worse: Finding) -> bool:
 
 
 def _more_draws_win(better: Finding, worse: Finding) -> bool:
-    return isinstance(worse.attack, MoreDraws) and isinstance(better.attack, MoreDraws) and better.after == worse.attack
+    growing = isinstance(worse.attack, MoreDraws) and better.after == worse.attack
+    return growing and isinstance(better.attack, MoreDraws) and better.direct and worse.direct
 
 
 _PAIRS: dict[str, Suspicion] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from foolbench.attacks import AdaptiveEnsemble, Momentum
-from foolbench.attacks.adaptive import MoreDraws, Surrogates, Transfer
+from foolbench.attacks.adaptive import MoreDraws, StepSizes, Surrogates, Transfer
 from foolbench.core import Attack, ConfigError, Draws, InputTransform
 from foolbench.core.ensemble import attack_survivors
 from foolbench.core.strength import JUDGES, strength
@@ -37,7 +37,7 @@ def test_it_fools_whatever_a_member_fools(digits):
     y = system.predict(x)
     for name, member in attack.members.items():
         alone = fooled(system, member(system, x, y, rng=rng.fork(name)), x)
-        if name in ("transfer", "momentum", "adaptive-steps", "square", "rays"):  # they begin where they begin alone
+        if name in ("transfer", "momentum", "step-sizes", "square", "rays"):  # they begin where they begin alone
             assert not (alone & ~found).any(), name
         assert found.sum() >= alone.sum(), name
 
@@ -95,6 +95,13 @@ def test_where_there_is_no_choice_of_surrogates_nothing_is_spent(linear_model, m
     before = model.passes.forwards
     assert torch.equal(Surrogates(eps=EPS)(system, x, y, rng=0, start=start), start)
     assert model.passes.forwards == before
+
+
+def test_step_sizes_do_not_follow_chance(linear_model, mid_images):
+    model, x = linear_model(2, SHAPE), mid_images(4, SHAPE)
+    y, start, attack = model.predict(x), x + 0.01, StepSizes(eps=EPS, steps=5)
+    assert not torch.equal(attack(model, x, y, rng=0, start=start), start)
+    assert torch.equal(attack(adaptive(RandomNoise(), model), x, y, rng=0, start=start), start)
 
 
 def test_transfer_is_crafted_on_the_bare_network(digits):
