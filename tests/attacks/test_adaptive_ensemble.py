@@ -20,7 +20,7 @@ QUICK = {"steps": 5, "queries": 30}
 
 @pytest.fixture(scope="module")
 def digits(digits_model):
-    x, _ = Digits().load(0, 48)
+    x, _ = Digits().load(range(48))
     return adaptive(JPEG(quality=60), digits_model), x
 
 
@@ -50,7 +50,7 @@ def test_its_gradients_cost_less_than_five_times_those_of_pgd(digits):
 
 
 def test_a_targeted_form_reaches_classes(digits_model):
-    x, _ = Digits().load(0, 24)
+    x, _ = Digits().load(range(24))
     y = (digits_model.predict(x) + 1) % 10
     found = AdaptiveEnsemble(eps=0.3, targeted=True, **QUICK)(digits_model, x, y, rng=0)
     assert (digits_model.predict(found) == y).float().mean() > 0.5

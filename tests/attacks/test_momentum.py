@@ -88,7 +88,7 @@ def test_where_it_begins(linear_model, mid_images):
 
 
 def test_no_point_is_weaker_than_where_it_began(digits_model):
-    x, _ = Digits().load(0, 64)
+    x, _ = Digits().load(range(64))
     y, rng = digits_model.predict(x), Draws.of(0, samples=range(64))
     start = Momentum(eps=0.03, steps=2, begin="random")(digits_model, x, y, rng=rng)
     end = Momentum(eps=0.03, steps=2, begin="strongest")(digits_model, x, y, rng=rng, start=start)

@@ -37,7 +37,7 @@ def test_what_resists_gets_all_of_the_budget(linear_model, mid_images):
 
 @pytest.mark.parametrize("queries", [1, 7, 30])
 def test_it_asks_as_often_as_it_says(digits_model, queries):
-    x, _ = Digits().load(0, 8)
+    x, _ = Digits().load(range(8))
     y = digits_model.predict(x)
     for row in range(8):
         before = digits_model.passes.forwards
@@ -47,7 +47,7 @@ def test_it_asks_as_often_as_it_says(digits_model, queries):
 
 
 def test_it_sees_decisions_only(digits_model, scaled):
-    x, _ = Digits().load(0, 16)
+    x, _ = Digits().load(range(16))
     attack, rng = RayS(eps=0.1, queries=200), Draws.of(0, samples=range(16))
     expected = attack(digits_model, x, rng=rng)
     assert torch.equal(attack(scaled(digits_model, 3.0, -5.0), x, rng=rng), expected)
