@@ -68,9 +68,10 @@ class InputTransform(Defense):
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         """All that an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
 
-        The first is what a single attack takes; `adaptive-ensemble` tries them all.
+        A single attack takes the gradient of a differentiable transform itself, else that of the first of these;
+        `adaptive-ensemble` tries them all. A transform that is differentiable needs none.
         """
-        return {"surrogate": self.surrogate}
+        return {} if self.differentiable else {"surrogate": self.surrogate}
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
         """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
@@ -129,7 +130,7 @@ class LearnedTransform(Defense):
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         """As `InputTransform.surrogates`, each called as `surrogate` is."""
-        return {"surrogate": self.surrogate}
+        return {} if self.differentiable else {"surrogate": self.surrogate}
 
     def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "FittedTransform":
         return FittedTransform(configuration=self, learned=learned(self))

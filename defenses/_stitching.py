@@ -36,6 +36,19 @@ def stitched(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size:
     return canvas
 
 
+def averaged(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """The same without seams: where patches overlap, their mean."""
+    side = patches.shape[-1]
+    rows, columns = (
+        torch.as_tensor(starts, device=patches.device)[:, None] + torch.arange(side, device=patches.device)
+        for starts in (rows, columns)
+    )
+    places = (rows[:, None, :, None] * size[1] + columns[None, :, None, :]).flatten()
+    values = patches.flatten(2)
+    total = values.new_zeros(*values.shape[:2], size[0] * size[1]).index_add(2, places, values)
+    return (total / places.bincount(minlength=total.shape[2])).unflatten(2, size)
+
+
 def _overlaps(starts: Tensor, side: int) -> Tensor:
     """How many pixels of each window the window before it covers."""
     return F.pad(starts[:-1] + side - starts[1:], (1, 0)).clamp(min=0)

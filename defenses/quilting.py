@@ -13,7 +13,10 @@ from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ._patch_search import indexed, nearest
 from ._shape import check_learned
-from ._stitching import stitched
+from ._stitching import averaged, stitched
+from ._surrogates import smooth
+_MIXED = 4
+TEMP = 0.2
 
 
 @register_defense("quilting")
@@ -24,6 +27,9 @@ class Quilting(LearnedTransform):
     The image is covered by windows of `size` x `size` pixels that overlap by `overlap`; the last row and column are
     shifted inwards to end at the border. Each window is replaced by one of its `neighbours` nearest patches (squared
     distance over all channels), drawn at random, out of `patches` that were drawn from the training images.
+
+    Broken by PGD with the identity for its gradient (Athalye, Carlini and Wagner 2018,
+    https://arxiv.org/abs/1802.00420), sooner with soft patches.
     """
 
     size: int = 5
@@ -62,13 +68,34 @@ class Quilting(LearnedTransform):
 
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
         bank = learned["patches"]
-        check_learned(x, (bank.shape[1], None, None))
-        rows, columns = (self._starts(side) for side in x.shape[2:])
-        windows = self._windows(x.detach())[:, :, rows][:, :, :, columns].movedim(1, 3)
+        windows, rows, columns = self._cover(x.detach(), bank)
         found = nearest(windows.flatten(3).flatten(0, 2), learned, min(self.neighbours, len(bank)))
         drawn = rng.integers(found.shape[1], (len(rows) * len(columns),)).reshape(-1, 1)
         chosen = bank[found.gather(1, drawn)].reshape(windows.shape).movedim(3, 1)
         return stitched(chosen, rows, columns, (x.shape[2], x.shape[3]))
+
+    def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        """Each window becomes a mixture of the patches near it, the nearer the more, and overlaps their mean."""
+        bank = learned["patches"]
+        windows, rows, columns = self._cover(x, bank)
+        queries = windows.flatten(3).flatten(0, 2)
+        found = nearest(queries.detach(), learned, min(_MIXED * self.neighbours, len(bank)))
+        patches = bank.flatten(1)[found]
+        distances = (queries[:, None] - patches).square().sum(dim=2)
+        width = distances.detach().mean(dim=1, keepdim=True) * TEMP
+        shares = torch.softmax(-distances / width, dim=1)
+        mixed = (shares[:, None] @ patches)[:, 0].reshape(windows.shape).movedim(3, 1)
+        return averaged(mixed, rows, columns, (x.shape[2], x.shape[3]))
+
+    @property
+    def surrogates(self):
+        return {"soft": self.surrogate, "identity": lambda x, learned, *, rng: x, "smooth": lambda x, learned, *, rng: smooth(x, rng=rng)}
+
+    def _cover(self, x: Tensor, bank: Tensor) -> tuple[Tensor, list[int], list[int]]:
+        """The windows (N, rows, columns, C, size, size) that cover images, and where they begin."""
+        check_learned(x, (bank.shape[1], None, None))
+        rows, columns = (self._starts(side) for side in x.shape[2:])
+        return self._windows(x)[:, :, rows][:, :, :, columns].movedim(1, 3), rows, columns
 
     def _windows(self, images: Tensor) -> Tensor:
         if min(images.shape[2:]) < self.size:
