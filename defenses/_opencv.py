@@ -42,7 +42,9 @@ def linear(x: Tensor, function: Callable[[Tensor], Tensor], adjoint: Callable[[T
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, function: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, function: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         ctx.function, ctx.adjoint = function, adjoint
         return function(x)
 

@@ -91,7 +91,7 @@ class Iterations:
 
 
 def _unbound(to_right: Tensor, to_down: Tensor, right: Tensor, down: Tensor, shrink: Tensor | None) -> None:
-    """The adjoint of that projection's derivative, in place: pairs on the bound can only turn, values on it not move."""
+    """The adjoint of that projection's derivative, in place: pairs at the bound only turn, values at it do not move."""
     if shrink is None:
         to_right *= right.abs() < 1
         to_down *= down.abs() < 1
@@ -112,7 +112,9 @@ class _Unrolled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (the decorator hides the names)
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor, None, None]:
         found, tape = [], gradients[0].new_empty(0)
         for start, x, pull, to_z in _parts(*ctx.saved_tensors, gradients[0]):
             tape.resize_(ctx.iterations.count, 2, *x.shape)

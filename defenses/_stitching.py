@@ -38,12 +38,9 @@ def stitched(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size:
 
 def averaged(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]) -> Tensor:
     """The same without seams: where patches overlap, their mean."""
-    side = patches.shape[-1]
-    rows, columns = (
-        torch.as_tensor(starts, device=patches.device)[:, None] + torch.arange(side, device=patches.device)
-        for starts in (rows, columns)
-    )
-    places = (rows[:, None, :, None] * size[1] + columns[None, :, None, :]).flatten()
+    pixels = torch.arange(patches.shape[-1], device=patches.device)
+    down, across = (torch.tensor(starts, device=patches.device)[:, None] + pixels for starts in (rows, columns))
+    places = (down[:, None, :, None] * size[1] + across[None, :, None, :]).flatten()
     values = patches.flatten(2)
     total = values.new_zeros(*values.shape[:2], size[0] * size[1]).index_add(2, places, values)
     return (total / places.bincount(minlength=total.shape[2])).unflatten(2, size)

@@ -1,18 +1,19 @@
-"""Differentiable stand-ins that serve any transform whose result looks like the image."""
+"""Differentiable stand-ins that serve any transform whose result looks like the image, whatever it has learned."""
 
 import torch
 from torch import Tensor
 
+from ..core.learned import Learned
 from ..core.seeding import Draws
 
 _SIGMA = 1.0  # pixels
 
 
-def identity(x: Tensor, *, rng: Draws) -> Tensor:
+def identity(x: Tensor, *learned: Learned, rng: Draws) -> Tensor:
     return x
 
 
-def smooth(x: Tensor, *, rng: Draws) -> Tensor:
+def smooth(x: Tensor, *learned: Learned, rng: Draws) -> Tensor:
     """A Gaussian blur, at the border over the pixels that there are: an image may be as small as one pixel."""
     down, across = (_weights(side, x) for side in x.shape[2:])
     return down @ x @ across.T

@@ -4,7 +4,7 @@ BPDA: Athalye, Carlini and Wagner 2018, https://arxiv.org/abs/1802.00420. EOT: A
 https://arxiv.org/abs/1707.07397.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,7 +23,8 @@ def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
     """The defended system for an attacker who knows the defense: same outputs, and the best gradient there is.
 
     Transforms that are differentiable keep their gradient, others get that of their first surrogate at the same point;
-    the `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws` evaluations. Raises ConfigError for `draws` < 1.
+    the `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws`
+    evaluations. Raises ConfigError for `draws` < 1.
     """
     if draws < 1:
         raise ConfigError(f"Expected draws >= 1, got {draws}.")
@@ -61,19 +62,21 @@ class BPDA(InputTransform):
         return exact | {name: replace(self, surrogate_name=name) for name in self.defense.surrogates}
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        if self.surrogate_name is None and self.defense.differentiable:
+        name = self._followed
+        if name is None or not (torch.is_grad_enabled() and x.requires_grad):
             return self.defense.transform(x, rng=rng)
-        same_streams = rng[:]
-        exact = self.defense.transform(x.detach(), rng=rng)
-        if not (torch.is_grad_enabled() and x.requires_grad):
-            return exact
-        surrogate = self._surrogate(x, rng=same_streams)
-        if surrogate.shape != exact.shape:
-            shapes = f"{tuple(surrogate.shape)} and {tuple(exact.shape)}"
+        surrogate = self.defense.surrogates[name]
+        if name in self.defense.valued:
+            return surrogate(x, rng=rng)
+        traced, exact = surrogate(x, rng=rng[:]), self.defense.transform(x.detach(), rng=rng)
+        if traced.shape != exact.shape:
+            shapes = f"{tuple(traced.shape)} and {tuple(exact.shape)}"
             raise ConfigError(f"Expected {self.defense!r} and its surrogate to give one shape, got {shapes}.")
-        return with_gradient_of(surrogate, exact)
+        return with_gradient_of(traced, exact)
 
     @property
-    def _surrogate(self) -> Callable[..., Tensor]:
-        known = self.defense.surrogates
-        return known[self.surrogate_name or next(iter(known))]
+    def _followed(self) -> str | None:
+        """The name of the surrogate, None for the transform's own gradient."""
+        if self.surrogate_name is None and not self.defense.differentiable:
+            return next(iter(self.defense.surrogates))
+        return self.surrogate_name

@@ -1,5 +1,6 @@
 """Image quilting as a defense (Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,9 +15,11 @@ from ..core.seeding import Draws
 from ._patch_search import indexed, nearest
 from ._shape import check_learned
 from ._stitching import averaged, stitched
-from ._surrogates import smooth
-_MIXED = 4
-TEMP = 0.2
+from ._straight_through import with_gradient_of
+from ._surrogates import identity, smooth
+
+_MIXED = 10  # patches at least: a single one would leave no gradient
+_SOFTNESS = 0.5  # of the mixtures of patches, in units of the mean squared distance of those that are mixed
 
 
 @register_defense("quilting")
@@ -67,33 +70,39 @@ class Quilting(LearnedTransform):
         return indexed(windows[image, :, row, column])
 
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        return self._quilted(x.detach(), learned, rng)[0]
+
+    def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        """The quilt itself, with the gradient of softer patches: mixtures of the nearest ones, the nearer the more."""
+        quilt, found = self._quilted(x.detach(), learned, rng)
+        windows, rows, columns = self._cover(x)
+        queries, bank = windows.flatten(3).flatten(0, 2), learned["patches"].flatten(1)
+        if self.neighbours < _MIXED:
+            found = nearest(queries.detach(), learned, min(_MIXED, len(bank)))
+        mixed = _mixed(queries, bank[found])
+        soft = averaged(mixed.reshape(windows.shape).movedim(3, 1), rows, columns, (x.shape[2], x.shape[3]))
+        return with_gradient_of(soft, quilt)
+
+    @property
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        return {"soft": self.surrogate, "identity": identity, "smooth": smooth}
+
+    @property
+    def valued(self) -> Collection[str]:
+        return ("soft",)
+
+    def _quilted(self, x: Tensor, learned: Learned, rng: Draws) -> tuple[Tensor, Tensor]:
+        """The quilt, and the rows of the bank (windows, neighbours) that are nearest to each window."""
         bank = learned["patches"]
-        windows, rows, columns = self._cover(x.detach(), bank)
+        check_learned(x, (bank.shape[1], None, None))
+        windows, rows, columns = self._cover(x)
         found = nearest(windows.flatten(3).flatten(0, 2), learned, min(self.neighbours, len(bank)))
         drawn = rng.integers(found.shape[1], (len(rows) * len(columns),)).reshape(-1, 1)
         chosen = bank[found.gather(1, drawn)].reshape(windows.shape).movedim(3, 1)
-        return stitched(chosen, rows, columns, (x.shape[2], x.shape[3]))
+        return stitched(chosen, rows, columns, (x.shape[2], x.shape[3])), found
 
-    def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """Each window becomes a mixture of the patches near it, the nearer the more, and overlaps their mean."""
-        bank = learned["patches"]
-        windows, rows, columns = self._cover(x, bank)
-        queries = windows.flatten(3).flatten(0, 2)
-        found = nearest(queries.detach(), learned, min(_MIXED * self.neighbours, len(bank)))
-        patches = bank.flatten(1)[found]
-        distances = (queries[:, None] - patches).square().sum(dim=2)
-        width = distances.detach().mean(dim=1, keepdim=True) * TEMP
-        shares = torch.softmax(-distances / width, dim=1)
-        mixed = (shares[:, None] @ patches)[:, 0].reshape(windows.shape).movedim(3, 1)
-        return averaged(mixed, rows, columns, (x.shape[2], x.shape[3]))
-
-    @property
-    def surrogates(self):
-        return {"soft": self.surrogate, "identity": lambda x, learned, *, rng: x, "smooth": lambda x, learned, *, rng: smooth(x, rng=rng)}
-
-    def _cover(self, x: Tensor, bank: Tensor) -> tuple[Tensor, list[int], list[int]]:
+    def _cover(self, x: Tensor) -> tuple[Tensor, list[int], list[int]]:
         """The windows (N, rows, columns, C, size, size) that cover images, and where they begin."""
-        check_learned(x, (bank.shape[1], None, None))
         rows, columns = (self._starts(side) for side in x.shape[2:])
         return self._windows(x)[:, :, rows][:, :, :, columns].movedim(1, 3), rows, columns
 
@@ -108,3 +117,10 @@ class Quilting(LearnedTransform):
         """First pixels of the windows along a side."""
         step, last = self.size - self.overlap, side - self.size
         return [*range(0, last, step), last]
+
+
+def _mixed(queries: Tensor, near: Tensor) -> Tensor:
+    """Of the patches (Q, k, D) near each query (Q, D), the nearer the more."""
+    distances = (queries[:, None] - near).square().sum(dim=2)
+    width = _SOFTNESS * distances.detach().mean(dim=1, keepdim=True).clamp(min=1e-12)
+    return (torch.softmax(-distances / width, dim=1)[:, None] @ near)[:, 0]
