@@ -66,7 +66,7 @@ class InputTransform(Defense):
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """All that an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
+        """What an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
 
         A single attack takes the gradient of a differentiable transform itself, else that of the first of these;
         `adaptive-ensemble` tries them all. A transform that is differentiable needs none.

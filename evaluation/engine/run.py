@@ -18,6 +18,7 @@ from ...datasets.substitutes import substitute_images
 from ..ledger.ledger import Costs, Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
+from .glimpse import check_glimpse
 from .grid import Cell, Identity, Job, cells
 from .learning import School
 from .prepare import Prepared
@@ -34,7 +35,11 @@ TRAINING_IMAGES = 512
 
 
 def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
-    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
+    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed.
+
+    Raises OutputError where the ledger's scores are of other data.
+    """
+    check_glimpse(prepared.dataset, ledger)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
     for name, loaded in prepared.models.items():
@@ -49,6 +54,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
         part = ModelRun(
             recipe=prepared.recipe,
             dataset=prepared.dataset,
+            samples=prepared.facts.samples,
             name=name,
             model=model,
             identity=known,
@@ -97,6 +103,7 @@ class ModelRun:
 
     recipe: Recipe
     dataset: Dataset
+    samples: tuple[int, ...]
     name: str
     model: Model
     identity: Identity
@@ -106,7 +113,7 @@ class ModelRun:
     guard: Guard
 
     def run(self, progress: Progress) -> None:
-        wanted = set(range(self.recipe.samples))
+        wanted = set(self.samples)
         for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
@@ -160,12 +167,11 @@ class ModelRun:
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
-        for start in range(0, self.recipe.samples, self.recipe.batch_size):
-            stop = min(start + self.recipe.batch_size, self.recipe.samples)
-            if not any(pending.samples.intersection(range(start, stop)) for pending in waiting):
-                continue
-            x, y = self.dataset.load(start, stop)
-            yield Shard(samples=range(start, stop), x=x.to(self.model.device), y=y.to(self.model.device))
+        for start in range(0, len(self.samples), self.recipe.batch_size):
+            samples = self.samples[start : start + self.recipe.batch_size]
+            if any(pending.samples.intersection(samples) for pending in waiting):
+                x, y = self.dataset.load(samples)
+                yield Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(

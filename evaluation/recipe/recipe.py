@@ -13,14 +13,19 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.norms import NORMS, Norm
-from ...core.registry import attacks, datasets, defenses, models
+from ...core.registry import attacks, defenses, models
 from ...core.threat import Eps, Threat
+from .promises import make_dataset
 
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 
 
 Knowledge = Literal["oblivious", "adaptive"]
 """What an attack knew: nothing of the defense, or all of it."""
+
+
+Sampling = Literal["balanced", "random", "first"]
+"""Which evaluation images are taken."""
 
 
 class Named(BaseModel):
@@ -72,7 +77,11 @@ class Recipe(BaseModel):
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
     overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
     dataset: str = Field(description="one of `foolbench list datasets`")
-    samples: int = Field(gt=0, description="how many evaluation images, from the first on")
+    samples: int = Field(gt=0, description="how many evaluation images; more of them include fewer")
+    sampling: Sampling = Field(
+        default="balanced",
+        description="which: balanced, at random, the classes in turn; random, whatever their class; first, as they lie",
+    )
     seed: int = Field(default=0, description="of all that is random")
     knowledge: list[Knowledge] = Field(
         default=["oblivious"],
@@ -108,6 +117,11 @@ class Recipe(BaseModel):
         """Name, version, and what was changed: what rows call it."""
         changed = f" ({', '.join(self.overrides)})" if self.overrides else ""
         return f"{self.name}-v{self.version}{changed}"
+
+    @property
+    def sampled(self) -> str:
+        """How the evaluation images were chosen, in words."""
+        return self.sampling if self.sampling == "first" else f"{self.sampling}, seed {self.seed}"
 
     @property
     def content(self) -> dict[str, Any]:
@@ -194,7 +208,7 @@ def _sentence(source: str, error: ValidationError) -> ConfigError:
 
 def _check_names(recipe: Recipe) -> None:
     """Fail before any work: every name resolves, every parameter is accepted."""
-    dataset = datasets[recipe.dataset]()
+    dataset = make_dataset(recipe.dataset)
     if recipe.samples > len(dataset):
         raise ConfigError(
             f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
