@@ -75,7 +75,7 @@ class InputTransform(Defense):
 
     @property
     def valued(self) -> Collection[str]:
-        """Names of the surrogates whose value is that of `transform`, to the last bit: it is not computed twice then."""
+        """Names of the surrogates whose value is that of `transform` to the last bit: it need not be computed too."""
         return ()
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
