@@ -70,7 +70,7 @@ class Model:
         self._normalization = Normalization(mean, std, channels)
         # one channel would silently broadcast to a normalisation of several: that says how many there are
         self.shape = (channels or self._normalization.channels, *size)
-        self._precision = precision(self.net)
+        self.precision = precision(self.net)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         self.to(self.device)
@@ -275,7 +275,7 @@ class Model:
         if self.transforms:
             x = transformed(self.transforms, x, as_draws(rng, len(x), x.device), check=check)
             check_layout(x, self.shape)
-        return self._laid_out(self._normalization(x.contiguous()).to(self._precision))
+        return self._laid_out(self._normalization(x.contiguous()).to(self.precision))
 
     def _laid_out(self, images: Tensor) -> Tensor:
         """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""

@@ -87,7 +87,7 @@ def _copied(net: nn.Module) -> nn.Module:
 
 
 def _leaves(values: Iterable[Any]) -> Iterator[Any]:
-    """What modules hold that may be in the way of a copy: computed tensors, and what is no tensor, module, container."""
+    """What may be in the way of a copy: tensors that were computed, and what is no tensor, module or container."""
     for value in values:
         if isinstance(value, dict):
             yield from _leaves(value.values())

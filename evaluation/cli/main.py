@@ -101,7 +101,7 @@ def run(
     folder = out or Path("runs") / loaded.name
     interrupted = False
     with Results(folder) as results:
-        prepared = prepare(loaded)
+        prepared = prepare(loaded, results.ledger, device)
         results.write_manifest(loaded, prepared.facts, device)
         try:
             with Progress(console, _images(loaded), loaded.name) as progress:

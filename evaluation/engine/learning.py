@@ -1,10 +1,12 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.defense import LearnedTransform, LearningData
 from ...core.errors import OutputError, WeightsError
@@ -26,6 +28,10 @@ class School:
     model: Model
     seed: int
     progress: Progress
+
+    @cached_property
+    def _behaviour(self) -> Behaviour:
+        return Behaviour.of(self.model, self.dataset.shape)
 
     def learned(self, part: LearnedTransform) -> Learned:
         """From the cache, or learned now where nothing is there that can be read."""
@@ -56,6 +62,6 @@ class School:
 
     def path(self, part: LearnedTransform) -> Path:
         data = self.dataset.fingerprint, source_hash(type(self.dataset))
-        model = self.model.sha if part.needs_model else None
+        model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), data, self.seed, model)
         return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

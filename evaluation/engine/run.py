@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ from ...datasets.substitutes import substitute_images
 from ..ledger.ledger import Costs, Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
-from .grid import Cell, Identity, Job, cells
+from .clean import clean_doubts
+from .grid import Cell, Identity, Job, NamedDefense, cells
 from .learning import School
 from .prepare import Prepared
 from .progress import Progress, Step
@@ -35,8 +37,6 @@ TRAINING_IMAGES = 512
 
 def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
     """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
     for name, loaded in prepared.models.items():
         known = prepared.facts.identities[name]
         model = _moved(loaded, device)
@@ -119,13 +119,17 @@ class ModelRun:
     def _run_job(self, job: Job, waiting: list[Pending], progress: Progress) -> None:
         """Where the attack fails all its cells fail, where a defense fails its own does."""
         try:
+            doubts = self._doubts
+            if isinstance(doubts, Exception):
+                raise doubts
             crafter = self._crafter(job)
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
                 if self.guard.undo():
                     raise ConfigError(f"{job.attack!r} has changed {self.name}; an attack may change images only.")
-                flags = self.systems.gradient_flags(job.through) if job.attack.access == "gradient" else set()
+                by_gradient = job.attack.access == "gradient"
+                flags = doubts | (self.systems.gradient_flags(job.through) if by_gradient else set())
                 for pending in list(waiting):
                     try:
                         self._score(pending, shard, x_adv, costs, flags, progress)
@@ -153,6 +157,17 @@ class ModelRun:
             progress.main.advance(len(missing))
             pending.samples -= missing
 
+    @cached_property
+    def _doubts(self) -> set[str] | Exception:
+        """What the bare network's answers to the clean images say against it; an error where they are not its own."""
+        expected = self.recipe.expected_clean(self.name)
+        shards = (self._shard(samples) for samples in self._batches())
+        try:
+            bare = self.systems.scored(NamedDefense())
+            return clean_doubts(bare, shards, self.model.expect_clean if expected is None else expected)
+        except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
+            return error
+
     def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
         if pending.samples:
             self.ledger.write_error(pending.key, one_line(error))
@@ -160,12 +175,17 @@ class ModelRun:
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
+        for samples in self._batches():
+            if any(pending.samples.intersection(samples) for pending in waiting):
+                yield self._shard(samples)
+
+    def _batches(self) -> Iterator[range]:
         for start in range(0, self.recipe.samples, self.recipe.batch_size):
-            stop = min(start + self.recipe.batch_size, self.recipe.samples)
-            if not any(pending.samples.intersection(range(start, stop)) for pending in waiting):
-                continue
-            x, y = self.dataset.load(start, stop)
-            yield Shard(samples=range(start, stop), x=x.to(self.model.device), y=y.to(self.model.device))
+            yield range(start, min(start + self.recipe.batch_size, self.recipe.samples))
+
+    def _shard(self, samples: range) -> Shard:
+        x, y = self.dataset.load(samples.start, samples.stop)
+        return Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(

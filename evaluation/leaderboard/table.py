@@ -100,6 +100,7 @@ class ModelTable:
             "n": self._recipe.samples,
             "model": cell.job.model,
             "model_sha": self._identity["model_sha"],
+            "behaviour": self._identity["behaviour"],
             "attack": cell.job.attack_name,
             "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS scores (
 CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
 CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
 CREATE TABLE IF NOT EXISTS learned (system TEXT PRIMARY KEY, defense TEXT);
+CREATE TABLE IF NOT EXISTS behaviours (model TEXT, id TEXT, answers BLOB, PRIMARY KEY (model, id));
 CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag));
 """
 
@@ -88,6 +89,10 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.execute("INSERT OR REPLACE INTO learned VALUES (?, ?)", (system, defense))
 
+    def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
+        with self._transaction() as transaction:
+            transaction.execute("INSERT INTO behaviours VALUES (?, ?, ?)", (model, name, answers))
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises OutputError where the disk is full or the file is locked."""
@@ -126,6 +131,10 @@ class Ledger:
         """The defense of a system, with the hash of what it had learned, when it was first scored."""
         found = self._read("SELECT defense FROM learned WHERE system = ?", system)
         return found[0][0] if found else None
+
+    def behaviours(self, model: str) -> dict[str, bytes]:
+        """What networks with this hash have answered so far, by the id of each."""
+        return dict(self._read("SELECT id, answers FROM behaviours WHERE model = ?", model))
 
     def flags(self, cell: str) -> set[str]:
         return {row[0] for row in self._read("SELECT flag FROM flags WHERE cell = ?", cell)}
