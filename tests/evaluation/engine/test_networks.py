@@ -208,3 +208,13 @@ class Rolled(Edited):
 
     def forward(self, x):
         return self.net(x).roll(1, dims=1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_quantised_network_has_rows_for_what_can_attack_it(execute):
+    from torch.ao.quantization import quantize_dynamic
+
+    register(quantize_dynamic(around(nn.Identity()), {nn.Linear}, dtype=torch.qint8))
+    table = execute("out", "models=['mine']", "attacks=[{name='square', queries=5}, {name='fgsm'}]").set_index("attack")
+    assert set(table.status["square"]) == {"ok"}
+    assert table.error["fgsm"].str.contains("attacks that need its scores or decisions only can be used").all()

@@ -18,9 +18,9 @@ from torch import nn
 CONTRACT = (
     """
 recipe, run, task, dataset, n, model, model_sha, behaviour, attack, attack_params, access, source_model, knowledge,
-norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
-gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds, flags,
-status, error
+norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low,
+gfr_high, gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds,
+flags, status, error
 """.replace("\n", " ")
     .strip()
     .split(", ")
