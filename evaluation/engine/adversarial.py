@@ -21,6 +21,7 @@ from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
 from ...core.threat import Threat
 from ..ledger.ledger import Costs
+from .grid import digest
 from .scoring import Shard
 
 
@@ -78,9 +79,7 @@ class Crafter:
         if perturbation is not None:
             stored = _stored(perturbation.apply(shard.x), shard.x, self.attack.threat, self.storage)
             return _as_images(stored), Costs()
-        path = (
-            self.folder / "adversarial" / self.key / f"{shard.samples.start:08d}-{shard.samples.stop:08d}.safetensors"
-        )
+        path = self.folder / "adversarial" / self.key / f"{digest(list(shard.samples))}.safetensors"
         kept = _read(path, shard.x) if path.exists() else None
         if kept is not None:
             return kept

@@ -11,8 +11,8 @@ from ..leaderboard.flags import LABEL_ORDER, NO_BETTER_THAN_CHANCE, ONE_CLASS
 from ..leaderboard.stats import estimate
 from .scoring import Shard, System
 
-TOLERANCE = 1.0
-"""How many points beyond its 95% interval a clean rate may lie from the one that is expected."""
+CONFIDENCE, TOLERANCE = 0.999, 1.0
+"""How sure it must be that a clean rate is not the expected one, and how many points do not matter."""
 FEW = 8
 """So few answers may all be the same by chance."""
 
@@ -28,11 +28,11 @@ def clean_doubts(system: System, shards: Iterable[Shard], expected: float | None
         targets.append(shard.y)
     p, y = torch.cat(predictions), torch.cat(targets)
     name, metric = next(iter(system.model.task.metrics.items()))
-    rate = estimate(metric.per_image(p, y).cpu() / metric.range, proportion=metric.proportion)
+    rate = estimate(metric.per_image(p, y).cpu() / metric.range, proportion=metric.proportion, confidence=CONFIDENCE)
     if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
         raise ConfigError(
             f"Expected {system.model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "
-            f"{100 * rate.mean:.4g}% of {len(y)} images (95%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
+            f"{100 * rate.mean:.4g}% of {len(y)} images (99.9%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
             f"{TOLERANCE:g} point beyond is allowed); look at its normalisation, image size and order of labels."
         )
     return _doubts(p, y, system.model.task, rate.low)

@@ -11,11 +11,13 @@ from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError, OutputError
 from ...core.model import Model
-from ...core.registry import datasets, models
+from ...core.registry import models
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
+from ..recipe.promises import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
+from .sampling import sample
 from .steady import check_steady
 
 EXAMINED = 4
@@ -40,12 +42,13 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    dataset = datasets[recipe.dataset]()
+    dataset = open_dataset(recipe.dataset)
+    samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, identities = {}, {}
     for name in recipe.models:
         try:
             model = _load(name, dataset).to(device)
-            check_steady(model, dataset.load(0, min(EXAMINED, len(dataset)))[0].to(model.device))
+            check_steady(model, dataset.load(samples[:EXAMINED])[0].to(model.device))
             behaviour = recognized(ledger, model.sha, Behaviour.of(model, dataset.shape))
             identities[name] = identity(recipe, dataset.fingerprint, model.to("cpu"), behaviour)
         except OutputError:
@@ -54,7 +57,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             model = error
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
-    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, identities=identities))
+    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, samples=samples, identities=identities))
 
 
 def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:

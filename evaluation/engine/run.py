@@ -20,6 +20,7 @@ from ..ledger.ledger import Costs, Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
 from .clean import clean_doubts
+from .glimpse import check_glimpse
 from .grid import Cell, Identity, Job, NamedDefense, cells
 from .learning import School
 from .prepare import Prepared
@@ -36,7 +37,11 @@ TRAINING_IMAGES = 512
 
 
 def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
-    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
+    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed.
+
+    Raises OutputError where the ledger's scores are of other data.
+    """
+    check_glimpse(prepared.dataset, ledger)
     for name, loaded in prepared.models.items():
         known = prepared.facts.identities[name]
         model = _moved(loaded, device)
@@ -49,6 +54,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
         part = ModelRun(
             recipe=prepared.recipe,
             dataset=prepared.dataset,
+            samples=prepared.facts.samples,
             name=name,
             model=model,
             identity=known,
@@ -97,6 +103,7 @@ class ModelRun:
 
     recipe: Recipe
     dataset: Dataset
+    samples: tuple[int, ...]
     name: str
     model: Model
     identity: Identity
@@ -106,7 +113,7 @@ class ModelRun:
     guard: Guard
 
     def run(self, progress: Progress) -> None:
-        wanted = set(range(self.recipe.samples))
+        wanted = set(self.samples)
         for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
@@ -179,12 +186,12 @@ class ModelRun:
             if any(pending.samples.intersection(samples) for pending in waiting):
                 yield self._shard(samples)
 
-    def _batches(self) -> Iterator[range]:
-        for start in range(0, self.recipe.samples, self.recipe.batch_size):
-            yield range(start, min(start + self.recipe.batch_size, self.recipe.samples))
+    def _batches(self) -> Iterator[tuple[int, ...]]:
+        for start in range(0, len(self.samples), self.recipe.batch_size):
+            yield self.samples[start : start + self.recipe.batch_size]
 
-    def _shard(self, samples: range) -> Shard:
-        x, y = self.dataset.load(samples.start, samples.stop)
+    def _shard(self, samples: tuple[int, ...]) -> Shard:
+        x, y = self.dataset.load(samples)
         return Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
 
     def _crafter(self, job: Job) -> Crafter:

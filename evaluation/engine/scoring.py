@@ -1,5 +1,6 @@
 """Score adversarial images against one defended system."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,9 +18,9 @@ from .steady import batch_tolerance
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Consecutive evaluation samples: indices, images and targets, on the model's device."""
+    """Some evaluation samples: indices, images and targets, on the model's device."""
 
-    samples: range
+    samples: Sequence[int]
     x: Tensor
     y: Tensor
 
@@ -36,7 +37,7 @@ class System:
     seed: int
     draws: int
     flags: set[str] = field(default_factory=set)
-    _known: dict[tuple[int, str], list[Tensor]] = field(default_factory=dict)
+    _known: dict[tuple[str, *tuple[int, ...]], list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.model.randomized:
@@ -44,7 +45,7 @@ class System:
         elif self.draws == 1:
             self.flags.add(SINGLE_DRAW)
 
-    def predictions(self, x: Tensor, samples: range, purpose: str) -> list[Tensor]:
+    def predictions(self, x: Tensor, samples: Sequence[int], purpose: str) -> list[Tensor]:
         """One prediction per draw. Other purposes have other streams."""
         found = []
         for draw in range(self.draws):
@@ -59,7 +60,7 @@ class System:
 
     def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
         """Kept for the next attack."""
-        key = shard.samples.start, purpose
+        key = (purpose, *shard.samples)
         if key not in self._known:
             self._known[key] = self.predictions(shard.x, shard.samples, purpose)
         return self._known[key]

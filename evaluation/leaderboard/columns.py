@@ -8,6 +8,7 @@ COLUMNS: Mapping[str, str] = {
     "task": "what the model's outputs mean",
     "dataset": "where the evaluation images come from",
     "n": "how many of them",
+    "sampling": "how they were chosen",
     "model": "the network",
     "model_sha": "hash of its architecture, weights and normalisation",
     "behaviour": "hash of what it answers to fixed images, to two digits: the same weights, told apart by what they do",

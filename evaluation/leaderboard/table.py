@@ -19,9 +19,13 @@ from .stats import Estimate, estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name."""
+    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
+
+    `samples` are the indices of the evaluation images, in the order in which they are taken.
+    """
 
     task: Task
+    samples: tuple[int, ...]
     identities: Mapping[str, Identity]
 
 
@@ -97,7 +101,8 @@ class ModelTable:
             "run": run_name(self._recipe, self._facts),
             "task": type(self._facts.task).__name__.lower(),
             "dataset": self._recipe.dataset,
-            "n": self._recipe.samples,
+            "n": len(self._facts.samples),
+            "sampling": self._recipe.sampled,
             "model": cell.job.model,
             "model_sha": self._identity["model_sha"],
             "behaviour": self._identity["behaviour"],
@@ -125,8 +130,8 @@ class ModelTable:
         return self._known_scores[key]
 
     def _read(self, cell: Cell, key: str) -> pd.DataFrame | None:
-        scores = self._ledger.scores(key, self._name, self._recipe.samples)
-        if len(scores) != self._recipe.samples:
+        scores = self._ledger.scores(key, self._name, self._facts.samples)
+        if len(scores) != len(self._facts.samples):
             return None
         for name, cost in (self._ledger.costs(cell.job.key(self._identity)) or Costs())._asdict().items():
             scores[name] += cost / len(scores)

@@ -5,7 +5,7 @@ process at any moment loses at most the shard in flight.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS scores (
     PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
 CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
+CREATE TABLE IF NOT EXISTS glimpses (data TEXT PRIMARY KEY, glimpse TEXT);
 CREATE TABLE IF NOT EXISTS learned (system TEXT PRIMARY KEY, defense TEXT);
 CREATE TABLE IF NOT EXISTS behaviours (model TEXT, id TEXT, answers BLOB, PRIMARY KEY (model, id));
 CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag));
@@ -93,6 +94,10 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.execute("INSERT INTO behaviours VALUES (?, ?, ?)", (model, name, answers))
 
+    def write_glimpse(self, data: str, glimpse: str) -> None:
+        with self._transaction() as transaction:
+            transaction.execute("INSERT OR REPLACE INTO glimpses VALUES (?, ?)", (data, glimpse))
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises OutputError where the disk is full or the file is locked."""
@@ -108,11 +113,12 @@ class Ledger:
         """The samples that are scored."""
         return {row[0] for row in self._read("SELECT DISTINCT sample FROM scores WHERE cell = ?", cell)}
 
-    def scores(self, cell: str, metric: str, samples: int) -> pd.DataFrame:
-        """One row per image of the first `samples` that is scored, columns as in `Score`, ordered by sample."""
+    def scores(self, cell: str, metric: str, samples: Collection[int]) -> pd.DataFrame:
+        """One row per image of `samples` that is scored, columns as in `Score`, ordered by sample."""
         columns = ", ".join(Score._fields)
-        query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? AND sample < ? ORDER BY sample"
-        found = pd.DataFrame(self._read(query, cell, metric, samples), columns=list(Score._fields))
+        query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? ORDER BY sample"
+        found = pd.DataFrame(self._read(query, cell, metric), columns=list(Score._fields))
+        found = found[found["sample"].isin(set(samples))].reset_index(drop=True)
         try:
             return found.astype(dict.fromkeys(Score._fields[2:], float))
         except ValueError as error:
@@ -135,6 +141,11 @@ class Ledger:
     def behaviours(self, model: str) -> dict[str, bytes]:
         """What networks with this hash have answered so far, by the id of each."""
         return dict(self._read("SELECT id, answers FROM behaviours WHERE model = ?", model))
+
+    def glimpse(self, data: str) -> str | None:
+        """How some of the images of that fingerprint looked when they were first scored."""
+        found = self._read("SELECT glimpse FROM glimpses WHERE data = ?", data)
+        return found[0][0] if found else None
 
     def flags(self, cell: str) -> set[str]:
         return {row[0] for row in self._read("SELECT flag FROM flags WHERE cell = ?", cell)}

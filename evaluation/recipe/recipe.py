@@ -12,8 +12,9 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.norms import NORMS, Norm
-from ...core.registry import attacks, datasets, defenses, models
+from ...core.registry import attacks, defenses, models
 from ...core.threat import Eps, Threat
+from .promises import make_dataset
 
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 
@@ -23,6 +24,8 @@ Knowledge = Literal["oblivious", "adaptive"]
 
 
 Percent = Annotated[float, Field(ge=0, le=100)]
+Sampling = Literal["balanced", "random", "first"]
+"""Which evaluation images are taken."""
 
 
 class Named(BaseModel):
@@ -74,7 +77,11 @@ class Recipe(BaseModel):
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
     overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
     dataset: str = Field(description="one of `foolbench list datasets`")
-    samples: int = Field(gt=0, description="how many evaluation images, from the first on")
+    samples: int = Field(gt=0, description="how many evaluation images; more of them include fewer")
+    sampling: Sampling = Field(
+        default="balanced",
+        description="which: balanced, at random, the classes in turn; random, whatever their class; first, as they lie",
+    )
     seed: int = Field(default=0, description="of all that is random")
     knowledge: list[Knowledge] = Field(
         default=["oblivious"],
@@ -92,7 +99,7 @@ class Recipe(BaseModel):
     expect_clean: Percent | dict[str, Percent] | None = Field(
         default=None,
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
-        "cells fail where it lies more than 1 point outside the 95% interval of what is found",
+        "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
     )
     batch_size: int = Field(
         default=64,
@@ -115,6 +122,11 @@ class Recipe(BaseModel):
         """Name, version, and what was changed: what rows call it."""
         changed = f" ({', '.join(self.overrides)})" if self.overrides else ""
         return f"{self.name}-v{self.version}{changed}"
+
+    @property
+    def sampled(self) -> str:
+        """How the evaluation images were chosen, in words."""
+        return self.sampling if self.sampling == "first" else f"{self.sampling}, seed {self.seed}"
 
     @property
     def content(self) -> dict[str, Any]:
@@ -205,7 +217,7 @@ def _sentence(source: str, error: ValidationError) -> ConfigError:
 
 def _check_names(recipe: Recipe) -> None:
     """Fail before any work: every name resolves, every parameter is accepted."""
-    dataset = datasets[recipe.dataset]()
+    dataset = make_dataset(recipe.dataset)
     if recipe.samples > len(dataset):
         raise ConfigError(
             f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."

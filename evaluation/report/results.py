@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import writable_folder, write_whole
@@ -23,6 +24,7 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .tables import markdown
 
+_SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
 
@@ -76,7 +78,13 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         recipe = Recipe.model_validate(manifest["recipe"])
-        facts = Facts(task=datasets[recipe.dataset]().task, identities=manifest["identities"])
+        facts = Facts(
+            task=datasets[recipe.dataset]().task,
+            samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
+            identities=manifest["identities"],
+        )
+        if len(facts.samples) != recipe.samples:
+            raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
         expected = set(identity(recipe, "", None))
         for model in recipe.models:
             if not expected <= set(facts.identities[model]):
@@ -113,6 +121,8 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
         },
+        "sampling": recipe.sampled,
+        "samples": list(facts.samples),
     }
 
 

@@ -14,7 +14,7 @@ SHAPE = (2, 3, 4)
 
 @pytest.fixture(scope="module")
 def digits(digits_model):
-    x, _ = Digits().load(0, 48)
+    x, _ = Digits().load(range(48))
     return x, digits_model.predict(x)
 
 

@@ -54,7 +54,7 @@ def test_rows_are_those_of_the_attack_through_the_defense(execute, digits_model)
     table = execute("out", BOTH, PGD_ONLY, GAUSSIAN, "seed=3").set_index(["defense", "knowledge"])
     assert list(table.index) == [("none", "oblivious"), ("gaussian", "oblivious"), ("gaussian", "adaptive")]
     assert set(table.status) == {"ok"}
-    x = Digits().load(0, 24)[0]
+    x = Digits().load(range(24))[0]
     attack, defense = PGD(eps="40/255", steps=5), GaussianSmoothing(sigma=0.8)
     defended = defense.defend(digits_model)
     clean = defended.predict(x)

@@ -17,10 +17,10 @@ from torch import nn
 
 CONTRACT = (
     """
-recipe, run, task, dataset, n, model, model_sha, behaviour, attack, attack_params, access, source_model, knowledge,
-norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low,
-gfr_high, gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds,
-flags, status, error
+recipe, run, task, dataset, n, sampling, model, model_sha, behaviour, attack, attack_params, access, source_model,
+knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
+gfr_low, gfr_high, gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean,
+seconds, flags, status, error
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -45,7 +45,8 @@ def make(recipe_file, tmp_path):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
         identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=(), net=nn.Identity()))
-        facts = Facts(task=Recognition(classes=10), identities={"digits:convnet": identity})
+        samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
+        facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             for job, row in cells(recipe, "digits:convnet"):
                 if job_costs:

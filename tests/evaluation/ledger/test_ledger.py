@@ -24,15 +24,15 @@ def test_what_is_written_is_read_back(ledger):
     ledger.write("cell", written)
     assert ledger.finished("cell") == {0, 1, 2}
     assert ledger.finished("other") == set()
-    frame = ledger.scores("cell", "top1", 10)
+    frame = ledger.scores("cell", "top1", range(10))
     assert [Score(*row) for row in frame.itertuples(index=False)] == written
 
 
-def test_scores_come_in_order_and_up_to_the_sample_asked_for(ledger):
+def test_scores_come_in_order_and_of_the_samples_asked_for(ledger):
     ledger.write("cell", shard(5, 3))
     ledger.write("cell", shard(1, 0))
-    assert ledger.scores("cell", "top1", 4)["sample"].tolist() == [0, 1, 3]
-    assert ledger.scores("cell", "other metric", 4).empty
+    assert ledger.scores("cell", "top1", range(4))["sample"].tolist() == [0, 1, 3]
+    assert ledger.scores("cell", "other metric", range(4)).empty
 
 
 @pytest.mark.parametrize("broken", ["not a score", None], ids=["type", "null"])
@@ -66,7 +66,7 @@ def test_a_process_that_dies_within_a_shard_leaves_none_of_it(ledger, tmp_path):
 def test_writing_a_sample_again_replaces_it(ledger):
     ledger.write("cell", shard(0, 1, gfr=0.0))
     ledger.write("cell", shard(1, 2, gfr=1.0))
-    assert ledger.scores("cell", "top1", 9)["gfr"].tolist() == [0.0, 1.0, 1.0]
+    assert ledger.scores("cell", "top1", range(9))["gfr"].tolist() == [0.0, 1.0, 1.0]
 
 
 def test_everything_is_there_after_reopening(tmp_path):
@@ -75,9 +75,9 @@ def test_everything_is_there_after_reopening(tmp_path):
         first.write("cell", shard(0))
         first.write_error("broken", "why")
         first.write_costs("job", Costs(10, 5, 1.5))
-        before = first.scores("cell", "top1", 1)
+        before = first.scores("cell", "top1", range(1))
     with closing(Ledger(path)) as second:
-        pd.testing.assert_frame_equal(second.scores("cell", "top1", 1), before)
+        pd.testing.assert_frame_equal(second.scores("cell", "top1", range(1)), before)
         assert second.error("broken") == "why"
         assert second.costs("job") == Costs(10, 5, 1.5)
 
