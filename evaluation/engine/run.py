@@ -118,7 +118,7 @@ class ModelRun:
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
             todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
-            progress.main.advance(sum(len(wanted) - len(pending.samples) for pending in todo))
+            progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
             waiting = [pending for pending in todo if pending.samples]
             if waiting:
                 self._run_job(job, waiting, progress)
@@ -163,6 +163,8 @@ class ModelRun:
             self.ledger.write(pending.key, scores, system.flags | flags)
             progress.main.advance(len(missing))
             pending.samples -= missing
+            if not pending.samples:
+                progress.finished(pending.cell.title)
 
     @cached_property
     def _doubts(self) -> set[str] | Exception:
@@ -179,6 +181,7 @@ class ModelRun:
         if pending.samples:
             self.ledger.write_error(pending.key, one_line(error))
             progress.main.advance(len(pending.samples))
+            progress.finished(f"{pending.cell.title}: failed")
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
@@ -204,6 +207,7 @@ class ModelRun:
             seed=self.recipe.seed,
             storage=self.recipe.storage,
             folder=self.folder,
+            keep_images=self.recipe.keep_images,
             before=None if job.after is None else self._crafter(job.after),
         )
 
@@ -214,7 +218,7 @@ class ModelRun:
         kept = crafter.kept()
         if kept is not None and self.ledger.costs(crafter.key) is not None:
             return kept
-        with progress.step(f"  crafting {job.attack_name}, prior: {job.attack.prior}", 1, "iterations") as step:
+        with progress.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
             perturbation, costs = crafter.craft(self._crafting_data(progress, step))
         self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
         crafter.keep(perturbation)
@@ -222,7 +226,7 @@ class ModelRun:
 
     def _crafting_data(self, progress: Progress, step: Step) -> CraftingData:
         def show(done: int, limit: int, best: float) -> None:
-            step.at(done, limit, f"iterations, fools {100 * best:.0f}% of the substitutes")
+            step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
 
         def training() -> torch.Tensor:
             with progress.step("  training images", TRAINING_IMAGES, "images") as images_step:

@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, str] = {
     "forwards_mean": "images sent through the network to craft, for each image attacked",
     "backwards_mean": "gradients taken to craft, for each image attacked",
     "seconds": "time to craft, all images together",
-    "flags": "reasons not to believe the row, with spaces between",
+    "flagged": "reasons not to believe the row, with spaces between",
     "status": "ok, error, or pending where a run was broken off",
     "error": "what went wrong",
 }

@@ -72,7 +72,7 @@ class ModelTable:
         if scores is None:
             return self._facts_of(cell) | self._failure(cell)
         flags = " ".join(sorted(self._flags(cell)))
-        return self._facts_of(cell) | self._numbers(scores) | {"flags": flags, "status": "ok"}
+        return self._facts_of(cell) | self._numbers(scores) | {"flagged": flags, "status": "ok"}
 
     def _worst_case(self, group: str, members: list[Cell]) -> dict[str, Any]:
         """Per image the best attack of a group, by its effect on one defended system."""
@@ -92,7 +92,7 @@ class ModelTable:
         flags = sorted({flag for cell in members for flag in self._flags(cell)})
         defense = members[0].defense.defense
         union = worst_case(found, chance=defense is not None and defense.randomized)
-        return named | self._numbers(union) | {"flags": " ".join(flags), "status": "ok"}
+        return named | self._numbers(union) | {"flagged": " ".join(flags), "status": "ok"}
 
     def _facts_of(self, cell: Cell) -> dict[str, Any]:
         attack = cell.job.attack

@@ -118,7 +118,7 @@ class Ledger:
         columns = ", ".join(Score._fields)
         query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? ORDER BY sample"
         found = pd.DataFrame(self._read(query, cell, metric), columns=list(Score._fields))
-        found = found[found["sample"].isin(set(samples))].reset_index(drop=True)
+        found = found.loc[found["sample"].isin(list(samples))].reset_index(drop=True)
         try:
             return found.astype(dict.fromkeys(Score._fields[2:], float))
         except ValueError as error:

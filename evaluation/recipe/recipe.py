@@ -106,6 +106,11 @@ class Recipe(BaseModel):
         gt=0,
         description="images at a time; changes speed and memory only (and the random draws of `foolbox:NAME`)",
     )
+    keep_images: bool = Field(
+        default=True,
+        description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
+        "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
+    )
     models: list[str] = Field(min_length=1, description="some of `foolbench list models`")
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
@@ -130,8 +135,8 @@ class Recipe(BaseModel):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What decides what runs, however it was written."""
-        return self.model_dump(exclude={"overrides", "expect_clean"})
+        """What decides the numbers, however it was written."""
+        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean"})
 
     def expected_clean(self, model: str) -> float | None:
         """Of one model, in percent, where it is known."""
@@ -169,6 +174,11 @@ def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None
 
 def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def summary(name: str) -> str:
+    """What a shipped recipe says of itself. Nothing that it names is loaded."""
+    return str(_read(name).get("description", ""))
 
 
 def _read(source: str) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def execute(tmp_path, quick_text, silent):
             results.write_leaderboard(recipe, prepared.facts)
         finally:
             results.ledger.close()
-        text = {"flags": str, "error": str}  # also where no row has any
+        text = {"flagged": str, "error": str}  # also where no row has any
         path = tmp_path / folder / "leaderboard.csv"
         return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
 

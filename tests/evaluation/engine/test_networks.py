@@ -200,7 +200,7 @@ class Constant(nn.Module):
 def test_a_network_that_has_not_learned_these_labels_is_flagged(execute, net, flags):
     register(net())
     table = execute("out", "models=['mine']", "attacks=[{name='uniform-noise'}]", "defenses=[]")
-    assert set(" ".join(table["flags"].dropna()).split()) == flags
+    assert set(" ".join(table.flagged.dropna()).split()) == flags
 
 
 class Rolled(Edited):

@@ -148,7 +148,7 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
     table = execute(
         "out", "models=['softmaxed', 'digits:convnet']", "attacks=[{name='fgsm'}]", "defenses=[{name='toy-identity'}]"
     )
-    assert table["flags"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
+    assert table["flagged"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
 
 
 def test_of_chance_the_strongest_member_counts():
