@@ -81,7 +81,8 @@ class Threat:
         return self.around(x).project_(x_adv.clone())
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """`x_adv` with an excess undone that rounding explains. Raises BudgetError like `check`."""
+        """`x_adv` with an excess undone that rounding explains. Raises like `check` and `project`."""
+        check_images(x)
         self.check(x_adv, x)
         return self.around(x).project_(x_adv.clone())
 

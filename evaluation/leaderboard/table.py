@@ -106,6 +106,7 @@ class ModelTable:
             "sampling": self._recipe.sampled,
             "model": cell.job.model,
             "model_sha": self._identity["model_sha"],
+            "behaviour": self._identity["behaviour"],
             "attack": cell.job.attack_name,
             "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,

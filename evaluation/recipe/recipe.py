@@ -4,7 +4,7 @@ import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -32,6 +32,7 @@ Knowledge = Literal["oblivious", "adaptive"]
 """What an attack knew: nothing of the defense, or all of it."""
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
 
@@ -128,6 +129,11 @@ class Recipe(BaseModel):
         default="float32",
         description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
     )
+    expect_clean: Percent | dict[str, Percent] | None = Field(
+        default=None,
+        description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
+        "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
+    )
     batch_size: int = Field(
         default=64,
         gt=0,
@@ -167,7 +173,11 @@ class Recipe(BaseModel):
     @property
     def content(self) -> dict[str, Any]:
         """What decides the numbers, however it was written."""
-        return self.model_dump(exclude={"overrides", "keep_images"})
+        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean"})
+
+    def expected_clean(self, model: str) -> float | None:
+        """Of one model, in percent, where it is known."""
+        return self.expect_clean.get(model) if isinstance(self.expect_clean, dict) else self.expect_clean
 
     @property
     def model_labels(self) -> list[str]:
@@ -272,6 +282,9 @@ def _check_names(recipe: Recipe) -> None:
                 f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
             )
     recipe.build_defenses()
+    if isinstance(recipe.expect_clean, dict):
+        for name in recipe.expect_clean.keys() - set(recipe.model_labels):
+            raise UnknownNameError("model in expect_clean:", name, recipe.model_labels)
     _check_groups(recipe)
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))

@@ -56,7 +56,7 @@ def execute(tmp_path, quick_text, silent):
         recipe = load_recipe(str(path), list(overrides))
         results = Results(tmp_path / folder)
         try:
-            prepared = prepare(recipe)
+            prepared = prepare(recipe, results.ledger)
             results.write_manifest(recipe, prepared.facts, "cpu")
             run(prepared, results.ledger, results.folder, device="cpu", progress=silent)
             results.write_leaderboard(recipe, prepared.facts)

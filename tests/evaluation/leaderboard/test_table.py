@@ -18,9 +18,10 @@ from torch import nn
 
 CONTRACT = (
     """
-recipe, run, task, dataset, n, sampling, model, model_sha, attack, attack_params, access, source_model, knowledge, norm,
-eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
-gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean,
+recipe, run, task, dataset, n, sampling, model, model_sha, behaviour, attack, attack_params, access, source_model,
+knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
+gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean,
+backwards_mean,
 seconds, flagged, status, error
 """.replace("\n", " ")
     .strip()
