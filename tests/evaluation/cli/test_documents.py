@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def python_of(document):
-    """The blocks of Python in a document."""
+    """The programs in a document: its blocks of Python at the margin, those further in being excerpts."""
     return re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
