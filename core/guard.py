@@ -1,6 +1,6 @@
 """Foreign code gets the model itself: what it changes about it is noticed, and undone."""
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Guard:
     def __init__(self, model: Model) -> None:
         self._model, self._parts = model, model.parts
         self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
-        self._weights = [copy.deepcopy(part.state_dict()) for part in self._parts]
+        self._weights = [_cloned(part.state_dict()) for part in self._parts]
 
     def undo(self) -> bool:
         """Whether the model had been changed; it is as it was again."""
@@ -36,6 +36,17 @@ class Guard:
                 part.load_state_dict(weights)
                 changed = True
         return changed
+
+
+def _cloned(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state of a network by itself; quantised layers keep tuples of tensors in it."""
+    return {name: _clone(value) for name, value in state.items()}
+
+
+def _clone(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return tuple(map(_clone, value)) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)

@@ -3,30 +3,22 @@
 import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError, InputError
-from .images import check_images, check_layout
+from .images import check_images, check_layout, checked_shape
 from .network import hash_of, own_copy, precision
 from .normalization import Channels, Normalization
 from .outputs import main_output
+from .passes import Passes, mean_gradient
 from .preprocess import Preprocess
 from .recording import record
 from .seeding import Draws, as_draws
 from .task import Task
 from .transform import Transform, transformed
-
-
-@dataclass
-class Passes:
-    """How many images have gone forward and how many gradients have come back."""
-
-    forwards: int = 0
-    backwards: int = 0
 
 
 class Model:
@@ -73,11 +65,11 @@ class Model:
         self.expect_clean = expect_clean
         self.transforms: tuple[Transform, ...] = ()
         self.draws = 1
-        channels, *size = _checked(shape)
+        channels, *size = checked_shape(shape)
         self._normalization = Normalization(mean, std, channels)
         # one channel would silently broadcast to a normalisation of several: that says how many there are
         self.shape = (channels or self._normalization.channels, *size)
-        self._precision = precision(self.net)
+        self.precision = precision(self.net)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         self.to(self.device)
@@ -250,7 +242,7 @@ class Model:
         outputs = outputs.float()  # of a network in another precision
         if len(prepared) > len(x):
             outputs = self.task.average(outputs.unflatten(0, (len(x), -1)))
-        return self._count_backward(outputs, len(prepared))
+        return self.passes.follow(outputs, len(prepared))
 
     def _fits(self, outputs: Tensor, images: int) -> bool:
         """Whether one of several outputs is what the task needs, by its shape."""
@@ -264,7 +256,7 @@ class Model:
         prepared = self._prepare(x, rng)
         self.passes.forwards += len(prepared)
         found = record(self.net, self.feature_names, lambda: self.net(prepared), self.name)
-        self._count_backward(found[-1], len(prepared))
+        self.passes.follow(found[-1], len(prepared))
         return [feature.float() for feature in found]
 
     def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], rng: Draws | None) -> list[Tensor]:
@@ -273,7 +265,7 @@ class Model:
         found = evaluate(first)
         if not (others and found[0].requires_grad):
             return found
-        return [_mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
+        return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
     def _prepare(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
         """What the network is fed: transformed, then normalised."""
@@ -282,7 +274,7 @@ class Model:
         if self.transforms:
             x = transformed(self.transforms, x, as_draws(rng, len(x), x.device), check=check)
             check_layout(x, self.shape)
-        return self._laid_out(self._normalization(x.contiguous()).to(self._precision))
+        return self._laid_out(self._normalization(x.contiguous()).to(self.precision))
 
     def _laid_out(self, images: Tensor) -> Tensor:
         """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""
@@ -291,25 +283,3 @@ class Model:
         if images.requires_grad:
             images.register_hook(torch.Tensor.contiguous)
         return images.contiguous(memory_format=self.memory_format)
-
-    def _count_backward(self, outputs: Tensor, images: int) -> Tensor:
-        if outputs.requires_grad:
-            outputs.register_hook(lambda gradient: self._count(images))
-        return outputs
-
-    def _count(self, images: int) -> None:
-        self.passes.backwards += images
-
-
-def _mean_gradient(value: Tensor, *others: Tensor) -> Tensor:
-    """`value`, as exact as it was, with the mean of all gradients."""
-    flows = [tensor - tensor.detach() for tensor in (value, *others)]  # zeros that carry a gradient
-    return value.detach() + sum(flows) / len(flows)
-
-
-def _checked(shape: Sequence[int | None]) -> tuple[int | None, int | None, int | None]:
-    """As a tuple. Raises ConfigError for what is no shape of an image."""
-    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if len(sizes) != 3 or not all(n is None or (isinstance(n, int) and n > 0) for n in sizes):
-        raise ConfigError(f"Expected shape as (channels, height, width), None meaning any, got {shape}.")
-    return sizes[0], sizes[1], sizes[2]

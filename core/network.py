@@ -27,7 +27,11 @@ def own_copy(net: nn.Module) -> nn.Module:
     lazy = [name for name, tensor in held if is_lazy(tensor)]
     if lazy:
         raise ConfigError(f"{lazy[0]} of {type(net).__name__} has no weights yet; call the network once on images.")
-    return _copied(net).eval().requires_grad_(False)
+    with torch.no_grad():  # in which TorchScript's copies have no history either
+        found = _copied(net).eval()
+    for parameter in found.parameters():  # TorchScript has no `requires_grad_` for all of them
+        parameter.requires_grad_(False)
+    return found
 
 
 def precision(net: nn.Module) -> torch.dtype:
@@ -83,7 +87,7 @@ def _copied(net: nn.Module) -> nn.Module:
 
 
 def _leaves(values: Iterable[Any]) -> Iterator[Any]:
-    """What modules hold that is in the way of a copy: computed tensors, and whatever is no tensor, module or container."""
+    """What may be in the way of a copy: tensors that were computed, and what is no tensor, module or container."""
     for value in values:
         if isinstance(value, dict):
             yield from _leaves(value.values())

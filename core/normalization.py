@@ -44,6 +44,9 @@ class Normalization(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
 
+    def _get_name(self) -> str:
+        return "_Normalization"  # what the hashes in published tables are of
+
     def extra_repr(self) -> str:
         return f"{self.mean.flatten().tolist()}, {self.std.flatten().tolist()}"
 

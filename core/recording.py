@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError
@@ -16,6 +17,8 @@ def record(net: nn.Module, layers: Sequence[str], run: Callable[[], object], nam
     ConfigError for a layer that is not used, InputError for one that returns no tensor.
     """
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    if isinstance(net, torch.jit.ScriptModule):
+        raise ConfigError(f"{name} is TorchScript, which cannot be looked into; wrap the network that it was made of.")
     handles = [
         net.get_submodule(layer).register_forward_hook(_keeper(found[layer], f"layer {layer} of {name}"))
         for layer in found
@@ -28,8 +31,8 @@ def record(net: nn.Module, layers: Sequence[str], run: Callable[[], object], nam
     unused = [layer for layer, outputs in found.items() if not outputs]
     if unused:
         raise ConfigError(
-            f"{name} does not use its layer {unused[0]} when it looks at images (a part for training only, or inside "
-            "TorchScript); name another feature layer."
+            f"{name} does not use its layer {unused[0]} when it looks at images (a part for training only?); "
+            "name another feature layer."
         )
     return [output for layer in layers for output in found[layer]]
 

@@ -45,7 +45,14 @@ def _number(text: str) -> float:
     return value
 
 
-Eps = Annotated[float, BeforeValidator(parse_eps)]
+class _Parsed(BeforeValidator):
+    """Shown in the signatures of attacks, where pydantic's own would print the address of a function."""
+
+    def __repr__(self) -> str:
+        return "or text such as '8/255'"
+
+
+Eps = Annotated[float, _Parsed(parse_eps)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,8 @@ class Threat:
         return self.around(x).project_(x_adv.clone())
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """`x_adv` with an excess undone that rounding explains. Raises BudgetError like `check`."""
+        """`x_adv` with an excess undone that rounding explains. Raises like `check` and `project`."""
+        check_images(x)
         self.check(x_adv, x)
         return self.around(x).project_(x_adv.clone())
 

@@ -29,6 +29,13 @@ def _from_table(step: Any) -> Defense:
     return registry.defenses.create(step["name"], {key: value for key, value in step.items() if key != "name"})
 
 
+class _Table(PlainValidator):
+    """Shown in the signature, where pydantic's own would print the address of a function."""
+
+    def __repr__(self) -> str:
+        return "or the table of a recipe"
+
+
 @register_defense("compose")
 @dataclass(frozen=True, kw_only=True)
 class Compose(Defense):
@@ -39,9 +46,11 @@ class Compose(Defense):
     A step that learns does so as if it stood alone: from the training images as they are, and the model without the
     other steps. So what it has learned is the same in every chain, is learned once for all of them, and a chain differs
     from its steps in nothing but their order.
+
+    Broken by what breaks its steps, through all of them at once (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
 
-    steps: tuple[Annotated[Defense, PlainValidator(_from_table)], ...]
+    steps: tuple[Annotated[Defense, _Table(_from_table)], ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))

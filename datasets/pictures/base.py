@@ -3,9 +3,10 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...core.registry import datasets
 from ...core.seeding import derive_key
+from ...core.task import Task
 from ...tasks.recognition import Recognition
 from .classes import mapping
 
@@ -37,6 +39,8 @@ class Pictures(ABC):
 
     workers = os.cpu_count() or 1
     channels = 3
+    skipped: Mapping[str, str] = MappingProxyType({})
+    """Pictures that cannot be read and are left out, and why."""
     clusters: Sequence[int] | None = None
     """Of each sample, where some depend on each other."""
 
@@ -61,7 +65,7 @@ class Pictures(ABC):
         held_out = [_draw(key) < train_share for key in keys]
         self._places = [place for place, held in enumerate(held_out) if not held]
         self._training_places = [place for place, held in enumerate(held_out) if held]
-        self.task: Any = Recognition(classes=max(2, len(classes))) if classes is not None else None  # or a network's
+        self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
         self._order: Tensor | None = None  # of the network's classes
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")

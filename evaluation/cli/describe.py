@@ -1,76 +1,117 @@
-"""An attack or a defense in words, what its author says of it and its parameters; of a network, the facts."""
+"""What has a name, in words: what its author says of it, and its parameters."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
 
-from ...core.errors import ConfigError, UnknownNameError
+from ...core.attack import Attack, UniversalAttack
+from ...core.errors import ConfigError
 from ...core.model import Model
-from ...core.python_objects import find_object
-from ...core.registry import attacks, defenses, models
+from ...core.registry import datasets, models
 from ...models import load_model
 from ..conformance import find
+from ..conformance.subjects import is_dataset
+from ..recipe.plugins import REGISTRIES
+from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
 from .catalogue import default
 
+_SHARED = {
+    "eps": 'the budget, for pixels in 0..1: a number, or as text a fraction such as "8/255"; by default the recipe\'s',
+    "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the "
+    "number of changed pixels",
+    "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
+    "prior": "what it may look at: none, nothing; range, the mean and range of images; data, training images",
+}
+"""Parameters that attacks have in common."""
+_CALL = {
+    Attack: "From Python, attack(model, x, y, rng=0) gives adversarial images; without y it leaves the model's own "
+    "predictions. rng is a seed, a torch.Generator or Draws: every image has a random stream of its own.",
+    UniversalAttack: "From Python, attack.craft(model, data, rng=0) gives a Perturbation, and its apply(x) adversarial "
+    "images. rng is a seed, a torch.Generator or Draws.",
+}
 
-def described(name: str, parameters: Mapping[str, Any]) -> str:
-    """Plain text for whatever has this name. Raises ConfigError for parameters of what is no network."""
-    if _is_network(name):
-        return network_description(load_model(name, **parameters))
-    if name not in attacks and name not in defenses and ":" not in name:
-        raise UnknownNameError("attack, defense or model", name, [*attacks, *defenses, *models])
+
+def description(name: str, parameters: Mapping[str, Any]) -> str:
+    """Plain text. Raises ConfigError for a name that nothing has, and for parameters of what is no model."""
+    taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
+    if name.endswith(".toml") or (name in shipped_recipes() and not taken):
+        return _recipe(name, load_recipe(name))
+    found = find(name)
+    if name not in datasets and not is_dataclass(found) and not is_dataset(found):
+        return _model(name, load_model(name, **parameters))
     if parameters:
-        raise ConfigError(f"{name} is described as it is: --set is for networks.")
-    return description(name, find(name))
-
-
-def _is_network(name: str) -> bool:
-    if name.rpartition(":")[0].endswith(".py"):
-        found = find_object(name)
-        return not (isinstance(found, type) and is_dataclass(found))  # as attacks and defenses are
-    return name in models or (":" in name and name.partition(":")[0] not in attacks.families)
-
-
-def description(name: str, found: Callable[..., Any]) -> str:
-    """Plain text for the class `found`, known as `name`. Raises ConfigError for what is no dataclass."""
-    if not is_dataclass(found):
-        raise ConfigError(f"Expected {name} to be a frozen dataclass, got {found!r}.")
+        raise ConfigError(f"{name} is described as it is: --set is for models.")
     source = (inspect.getdoc(inspect.getmodule(found)) or "").partition("\n")[0]
-    parts = [f"{name}: {source}", inspect.getdoc(found) or "", _norms(found), _parameters(found)]
-    return "\n\n".join(part for part in parts if part)
+    facts = _configuration(found) if is_dataclass(found) else _dataset(found)
+    return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *facts)
 
 
-def network_description(model: Model) -> str:
-    """Plain text: what it takes and gives, and which layers a feature attack disturbs."""
-    _, normalization = model.parts
+def _configuration(found: Any) -> Iterable[str]:
+    """Of an attack or a defense."""
+    if norms := getattr(found, "norms", None):
+        yield f"Norms: {', '.join(norms)}. Access: {found.access}."
+    yield "\n".join(["Parameters:", *map(_parameter, fields(found))]) if fields(found) else "No parameters."
+    for kind, text in _CALL.items():
+        if isinstance(found, type) and issubclass(found, kind):
+            yield textwrap.fill(text, 100)
+
+
+def _parameter(field: Field[Any]) -> str:
+    own = f"    {field.name}{default(field)}"
+    if field.name not in _SHARED:
+        return own
+    return own + "\n" + textwrap.fill(_SHARED[field.name], 100, initial_indent=8 * " ", subsequent_indent=8 * " ")
+
+
+def _model(name: str, model: Model) -> str:
     weights = sum(parameter.numel() for parameter in model.net.parameters())
     facts = {
-        "network": f"{type(model.net).__name__}, {weights:,} parameters{', random' if model.random_weights else ''}",
-        "task": repr(model.task),
-        "images": " x ".join("any" if size is None else str(size) for size in model.shape),
-        "made from pictures by": str(model.preprocess or "nothing that it says"),
-        "mean": _shown(normalization.mean),
-        "std": _shown(normalization.std),
-        "hash": model.sha,
+        "Task": repr(model.task),
+        "Images": " x ".join("any" if side is None else str(side) for side in model.shape),
+        "Made from pictures by": str(model.preprocess or "nothing that it says"),
+        "Mean, std": " and ".join(_shown(part) for part in (model.parts[1].mean, model.parts[1].std)),
+        "Parameters": f"{weights:,}{', random' if model.random_weights else ''}",
+        "Feature layers": ", ".join(model.feature_names) or "none",
+        "Hash": model.sha,
     }
-    width = max(map(len, facts))
-    lines = [f"{what:<{width}}  {fact}" for what, fact in facts.items()]
-    layers = [f"    {layer}" for layer in model.feature_names] or ["    none"]
-    return "\n".join([f"{model.name}:", "", *lines, "", "Feature layers, which features = [...] replaces:", *layers])
+    registered = inspect.getdoc(models[name]) if name in models else None
+    return _paragraphs(f"{name}: {registered or type(model.net).__name__}", _listed(facts))
 
 
 def _shown(values: Tensor) -> str:
     return ", ".join(f"{value:.4g}" for value in values.flatten().tolist())
 
 
-def _norms(found: Any) -> str:
-    norms = getattr(found, "norms", None)
-    return f"Norms: {', '.join(norms)}." if norms else ""
+def _dataset(found: Any) -> Iterable[str]:
+    data = found() if isinstance(found, type) else found
+    facts = {
+        "Task": repr(data.task),
+        "Images": " x ".join(map(str, data.shape)),
+        "Evaluation images": f"{len(data):,}",
+        "Fingerprint": data.fingerprint,
+    }
+    yield _listed(facts)
 
 
-def _parameters(found: Any) -> str:
-    own = [f"    {field.name}{default(field)}" for field in fields(found)]
-    return "\n".join(["Parameters:", *own]) if own else "No parameters."
+def _recipe(name: str, recipe: Recipe) -> str:
+    facts = {
+        "Data": f"{recipe.dataset.label}, {recipe.samples} images",
+        "Threat": f"{recipe.threat.norm}, eps = {recipe.threat.eps:.4g}",
+        "Models": ", ".join(recipe.model_labels),
+        "Attacks": ", ".join(dict.fromkeys(attack.name for attack in recipe.attacks)),
+        "Defenses": ", ".join(dict.fromkeys(defense.name for defense in recipe.defenses)) or "none",
+        "Knowledge": ", ".join(recipe.knowledge),
+    }
+    return _paragraphs(f"{name}: {recipe.description or 'a recipe'}", _listed(facts))
+
+
+def _listed(facts: dict[str, str]) -> str:
+    return "\n".join(f"{fact}: {value}" for fact, value in facts.items())
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)

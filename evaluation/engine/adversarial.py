@@ -31,7 +31,8 @@ class Crafter:
 
     `key` names the job by content, so what lies under it can be used again; `stream` names its random streams. Image
     attacks keep their shards under `folder`/adversarial, universal ones their perturbation, as data and as a picture,
-    under `folder`/perturbations. With `before`, the attack goes on where that one failed.
+    under `folder`/perturbations. Without `keep_images` no shard is written, and each is crafted whenever it is asked
+    for. With `before`, the attack goes on where that one failed.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class Crafter:
     seed: int
     storage: Literal["float32", "uint8"]
     folder: Path
+    keep_images: bool = True
     before: "Crafter | None" = None
 
     @property
@@ -83,19 +85,20 @@ class Crafter:
         kept = _read(path, shard.x) if path.exists() else None
         if kept is not None:
             return kept
+        start = None if self.before is None else self.before.images(shard, None)[0]  # at the costs of that one
         with _Meter(self.model) as meter:
-            found = self._attack(shard)
+            found = self._attack(shard, start)
         stored = _stored(found, shard.x, self.attack.threat, self.storage)
-        _write(path, stored, meter.costs)
+        if self.keep_images:
+            _write(path, stored, meter.costs)
         return _as_images(stored), meter.costs
 
-    def _attack(self, shard: Shard) -> Tensor:
-        """Away from the model's own prediction: that is GFR."""
+    def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
+        """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
         assert isinstance(self.attack, Attack)
         rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
-        if self.before is None:
+        if x_adv is None:
             return self.attack(self.model, shard.x, rng=rng)
-        x_adv, _ = self.before.images(shard, None)
         own = self.model.judge(shard.x, rng=rng.fork("reference"))
         return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
 

@@ -19,11 +19,14 @@ Identity = dict[str, Any]
 """What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
 
 
-def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
-    """`model` is None where it could not be loaded. How many samples, and in what batches, does not matter."""
+def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: str = "") -> Identity:
+    """`model` is None where it could not be loaded; `behaviour` names what it answers to the probes. How many samples,
+    and in what batches, does not matter.
+    """
     return {
         "data": fingerprint,
         "model_sha": "" if model is None else model.sha,
+        "behaviour": behaviour,
         "model_code": "" if model is None else net_hash(model.net),
         "features": [] if model is None else list(model.feature_names),
         "seed": recipe.seed,
@@ -92,6 +95,11 @@ class Cell:
     def knowledge(self) -> Knowledge:
         return "oblivious" if self.job.through.defense is None else "adaptive"
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.job.model} x {self.job.attack_name} x {self.defense.name}, {self.knowledge}"
+
     def key(self, identity: Identity) -> str:
         return digest(self.job.key(identity), self.defense.digest, self.knowledge, identity["draws"])
 
@@ -109,11 +117,12 @@ def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
     through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing one.
     """
     bare, *defended = systems(recipe)
-    oblivious = (bare, *defended) if "oblivious" in recipe.knowledge else (bare,)
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        knowledge = entry.knowledge or recipe.knowledge
+        oblivious = (bare, *defended) if "oblivious" in knowledge else (bare,)
         for job in _jobs(model, entry, attack, bare):
             yield job, [Cell(job=job, defense=system) for system in oblivious]
-        if "adaptive" in recipe.knowledge and attack.access != "none":
+        if "adaptive" in knowledge and attack.access != "none":
             for system in defended:
                 for job in _jobs(model, entry, attack, system):
                     yield job, [Cell(job=job, defense=system)]

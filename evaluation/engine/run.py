@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -18,8 +19,10 @@ from ...datasets.substitutes import substitute_images
 from ..ledger.ledger import Costs, Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
+from .ahead import ahead
+from .clean import clean_doubts
 from .glimpse import check_glimpse
-from .grid import Cell, Identity, Job, cells
+from .grid import Cell, Identity, Job, NamedDefense, cells
 from .learning import School
 from .prepare import Prepared
 from .progress import Progress, Step
@@ -39,8 +42,6 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
 
     Raises OutputError where the ledger's scores are of other data.
     """
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
     for name, loaded in prepared.models.items():
         known = prepared.facts.identities[name]
         model = _moved(loaded, device)
@@ -118,7 +119,7 @@ class ModelRun:
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
             todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
-            progress.main.advance(sum(len(wanted) - len(pending.samples) for pending in todo))
+            progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
             waiting = [pending for pending in todo if pending.samples]
             if waiting:
                 self._run_job(job, waiting, progress)
@@ -126,13 +127,17 @@ class ModelRun:
     def _run_job(self, job: Job, waiting: list[Pending], progress: Progress) -> None:
         """Where the attack fails all its cells fail, where a defense fails its own does."""
         try:
+            doubts = self._doubts
+            if isinstance(doubts, Exception):
+                raise doubts
             crafter = self._crafter(job)
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
                 x_adv, costs = crafter.images(shard, perturbation)
                 if self.guard.undo():
                     raise ConfigError(f"{job.attack!r} has changed {self.name}; an attack may change images only.")
-                flags = self.systems.gradient_flags(job.through) if job.attack.access == "gradient" else set()
+                by_gradient = job.attack.access == "gradient"
+                flags = doubts | (self.systems.gradient_flags(job.through) if by_gradient else set())
                 for pending in list(waiting):
                     try:
                         self._score(pending, shard, x_adv, costs, flags, progress)
@@ -159,20 +164,44 @@ class ModelRun:
             self.ledger.write(pending.key, scores, system.flags | flags)
             progress.main.advance(len(missing))
             pending.samples -= missing
+            if not pending.samples:
+                progress.finished(pending.cell.title)
+
+    @cached_property
+    def _doubts(self) -> set[str] | Exception:
+        """What the bare network's answers to the clean images say against it; an error where they are not its own."""
+        expected = self.recipe.expected_clean(self.name)
+        shards = map(self._shard, ahead(self.dataset.load, self._batches()))
+        try:
+            bare = self.systems.scored(NamedDefense())
+            return clean_doubts(bare, shards, self.model.expect_clean if expected is None else expected)
+        except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
+            return error
 
     def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
         if pending.samples:
             self.ledger.write_error(pending.key, one_line(error))
             progress.main.advance(len(pending.samples))
+            progress.finished(f"{pending.cell.title}: failed")
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
+
+        def wanted(samples: tuple[int, ...]) -> bool:
+            return any(pending.samples.intersection(samples) for pending in waiting)
+
+        for found in ahead(self.dataset.load, filter(wanted, self._batches())):
+            if wanted(found[0]):  # still
+                yield self._shard(found)
+
+    def _batches(self) -> Iterator[tuple[int, ...]]:
         for start in range(0, len(self.samples), self.recipe.batch_size):
-            samples = self.samples[start : start + self.recipe.batch_size]
-            if any(pending.samples.intersection(samples) for pending in waiting):
-                x, y = self.dataset.load(samples)
-                y = None if y is None else y.to(self.model.device)
-                yield Shard(samples=samples, x=x.to(self.model.device), y=y)
+            yield self.samples[start : start + self.recipe.batch_size]
+
+    def _shard(self, found: tuple[tuple[int, ...], tuple[Tensor, Tensor | None]]) -> Shard:
+        samples, (x, y) = found
+        y = None if y is None else y.to(self.model.device)
+        return Shard(samples=samples, x=x.to(self.model.device), y=y)
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(
@@ -184,6 +213,7 @@ class ModelRun:
             seed=self.recipe.seed,
             storage=self.recipe.storage,
             folder=self.folder,
+            keep_images=self.recipe.keep_images,
             before=None if job.after is None else self._crafter(job.after),
         )
 
@@ -194,7 +224,7 @@ class ModelRun:
         kept = crafter.kept()
         if kept is not None and self.ledger.costs(crafter.key) is not None:
             return kept
-        with progress.step(f"  crafting {job.attack_name}, prior: {job.attack.prior}", 1, "iterations") as step:
+        with progress.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
             perturbation, costs = crafter.craft(self._crafting_data(progress, step))
         self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
         crafter.keep(perturbation)
@@ -202,7 +232,7 @@ class ModelRun:
 
     def _crafting_data(self, progress: Progress, step: Step) -> CraftingData:
         def show(done: int, limit: int, best: float) -> None:
-            step.at(done, limit, f"iterations, fools {100 * best:.0f}% of the substitutes")
+            step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
 
         def training() -> torch.Tensor:
             with progress.step("  training images", TRAINING_IMAGES, "images") as images_step:

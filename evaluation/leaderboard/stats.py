@@ -19,8 +19,8 @@ class Estimate(NamedTuple):
     high: float
 
 
-def estimate(values: ArrayLike, *, proportion: bool) -> Estimate:
-    """Mean over images and its 95% interval.
+def estimate(values: ArrayLike, *, proportion: bool, confidence: float = CONFIDENCE) -> Estimate:
+    """Mean over images and its interval.
 
     Wilson's for a `proportion` whose images each scored 0 or 1; else the image-level percentile bootstrap (also for the
     mean over several draws of a randomized system). Raises InputError for no values or values that are not finite.
@@ -32,12 +32,12 @@ def estimate(values: ArrayLike, *, proportion: bool) -> Estimate:
         raise InputError(f"Expected finite scores, got {(~np.isfinite(sample)).sum()} that are not.")
     mean = float(sample.mean())
     if proportion and np.isin(sample, (0, 1)).all():
-        low, high = binomtest(int(sample.sum()), sample.size).proportion_ci(CONFIDENCE, method="wilson")
+        low, high = binomtest(int(sample.sum()), sample.size).proportion_ci(confidence, method="wilson")
     elif sample.size == 1 or (sample == sample[0]).all():
         low = high = mean  # nothing to resample
     else:
         rng = np.random.default_rng(0)
-        drawn = bootstrap((sample,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=rng, batch=100)
+        drawn = bootstrap((sample,), np.mean, confidence_level=confidence, method="percentile", rng=rng, batch=100)
         low, high = drawn.confidence_interval
     return Estimate(mean, float(low), float(high))
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import pandas as pd
@@ -13,7 +13,7 @@ from ..engine.grid import Cell, Identity, cells, digest, parameters
 from ..ledger.ledger import Costs, Ledger
 from ..recipe.recipe import Recipe
 from .columns import COLUMNS
-from .flags import BOUNDARY, Finding, compare
+from .flags import BOUNDARY, Finding, compare, compare_jobs
 from .stats import Estimate, estimate
 
 
@@ -21,12 +21,14 @@ from .stats import Estimate, estimate
 class Facts:
     """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
 
-    `samples` are the indices of the evaluation images, in the order in which they are taken.
+    `samples` are the indices of the evaluation images, in the order in which they are taken; `skipped` the pictures
+    that cannot be read, and why.
     """
 
     task: Task
     samples: tuple[int, ...]
     identities: Mapping[str, Identity]
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
@@ -65,14 +67,14 @@ class ModelTable:
             if cell.job.group and cell is members[cell.job.group][-1]:
                 systems = _grouped(members[cell.job.group], lambda cell: (cell.defense.digest, cell.knowledge))
                 rows += [self._worst_case(cell.job.group, same) for same in systems]
-        return _with_gaps(rows)
+        return _beyond_pgd(_with_gaps(rows))
 
     def _row(self, cell: Cell) -> dict[str, Any]:
         scores = self._costed_scores(cell)
         if scores is None:
             return self._facts_of(cell) | self._failure(cell)
         flags = " ".join(sorted(self._flags(cell)))
-        return self._facts_of(cell) | self._numbers(scores) | {"flags": flags, "status": "ok"}
+        return self._facts_of(cell) | self._numbers(scores) | {"flagged": flags, "status": "ok"}
 
     def _worst_case(self, group: str, members: list[Cell]) -> dict[str, Any]:
         """Per image the best attack of a group, by its effect on one defended system."""
@@ -91,8 +93,9 @@ class ModelTable:
             found.append(scores)
         flags = sorted({flag for cell in members for flag in self._flags(cell)})
         defense = members[0].defense.defense
-        union = worst_case(found, chance=defense is not None and defense.randomized)
-        return named | self._numbers(union) | {"flags": " ".join(flags), "status": "ok"}
+        chance = defense is not None and defense.randomized
+        union = worst_case(found, chance=chance, last=members[-1].job.after is not None)
+        return named | self._numbers(union) | {"flagged": " ".join(flags), "status": "ok"}
 
     def _facts_of(self, cell: Cell) -> dict[str, Any]:
         attack = cell.job.attack
@@ -105,6 +108,7 @@ class ModelTable:
             "sampling": self._recipe.sampled,
             "model": cell.job.model,
             "model_sha": self._identity["model_sha"],
+            "behaviour": self._identity["behaviour"],
             "attack": cell.job.attack_name,
             "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,
@@ -145,21 +149,23 @@ class ModelTable:
 
     def _compare(self) -> dict[str, set[str]]:
         """What the attacks on one system, whatever they know of it, say about each other, by the key of the cell."""
-        suspicions = {}
+        suspicions, jobs = {}, []
         for same in _grouped(self._cells, lambda cell: cell.defense.digest):
             finished = {cell.key(self._identity): (cell, self._costed_scores(cell)) for cell in same}
             findings = {
                 key: self._finding(cell, scores) for key, (cell, scores) in finished.items() if scores is not None
             }
             compare(list(findings.values()))
+            jobs += [(finished[key][0].job.key(self._identity), finding) for key, finding in findings.items()]
             suspicions |= {key: finding.flags for key, finding in findings.items()}
+        compare_jobs(jobs)
         return suspicions
 
     def _finding(self, cell: Cell, scores: pd.DataFrame) -> Finding:
         high = 100 * estimate(scores.gfr, proportion=self._metric.proportion).high
-        return Finding(
-            cell.job.attack, scores, high, direct=cell.job.through == cell.defense, alone=cell.job.after is None
-        )
+        before = None if cell.job.after is None else cell.job.after.attack
+        direct = cell.job.through == cell.defense
+        return Finding(cell.job.attack, scores, high, direct=direct, after=before)
 
     def _flags(self, cell: Cell) -> set[str]:
         key, attack = cell.key(self._identity), cell.job.attack
@@ -192,16 +198,18 @@ class ModelTable:
         }
 
 
-def worst_case(members: Sequence[pd.DataFrame], *, chance: bool) -> pd.DataFrame:
+def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = False) -> pd.DataFrame:
     """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
 
     Where `chance` has a part in the scores, those of the one attack that fools most: at each image the largest of
-    several such rates would make a strong attack of many harmless ones.
+    several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last` member has the
+    strongest points of all, chosen by other draws than these, it is that one.
     """
     scores = pd.concat(members)
     by_sample = scores.groupby("sample")
     if chance:
-        found = max(members, key=lambda member: member.gfr.mean()).set_index("sample").sort_index()
+        strongest = members[-1] if last else max(members, key=lambda member: member.gfr.mean())
+        found = strongest.set_index("sample").sort_index()
     else:
         strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
         found = strongest.set_index("sample").sort_index()
@@ -227,6 +235,22 @@ def _with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = oblivious.get(tuple(row[key] for key in same))
         if row["knowledge"] == "adaptive" and before is not None and row["status"] == "ok":
             row["gfr_gap"] = round(row["gfr"] - before, 2)
+    return rows
+
+
+def _beyond_pgd(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many points more a group of attacks fools than PGD of ten steps that knows as much, at the group's row."""
+    same = ("knowledge", "norm", "eps", "defense", "defense_params")
+    parameters = [json.loads(row["attack_params"]) for row in rows]
+    pgd = {
+        tuple(row[key] for key in same): row["gfr"]
+        for row, facts in zip(rows, parameters, strict=True)
+        if row["attack"] == "pgd" and facts["steps"] == 10 and row["status"] == "ok"
+    }
+    for row, facts in zip(rows, parameters, strict=True):
+        before = pgd.get(tuple(row[key] for key in same))
+        if "worst_of" in facts and before is not None and row["status"] == "ok":
+            row["gfr_over_pgd10"] = round(row["gfr"] - before, 2)
     return rows
 
 

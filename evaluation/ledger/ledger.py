@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwa
 CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
 CREATE TABLE IF NOT EXISTS glimpses (data TEXT PRIMARY KEY, glimpse TEXT);
 CREATE TABLE IF NOT EXISTS learned (system TEXT PRIMARY KEY, defense TEXT);
+CREATE TABLE IF NOT EXISTS behaviours (model TEXT, id TEXT, answers BLOB, PRIMARY KEY (model, id));
 CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag));
 """
 
@@ -91,6 +92,10 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.execute("INSERT OR REPLACE INTO learned VALUES (?, ?)", (system, defense))
 
+    def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
+        with self._transaction() as transaction:
+            transaction.execute("INSERT INTO behaviours VALUES (?, ?, ?)", (model, name, answers))
+
     def write_glimpse(self, data: str, glimpse: str) -> None:
         with self._transaction() as transaction:
             transaction.execute("INSERT OR REPLACE INTO glimpses VALUES (?, ?)", (data, glimpse))
@@ -135,6 +140,10 @@ class Ledger:
         """The defense of a system, with the hash of what it had learned, when it was first scored."""
         found = self._read("SELECT defense FROM learned WHERE system = ?", system)
         return found[0][0] if found else None
+
+    def behaviours(self, model: str) -> dict[str, bytes]:
+        """What networks with this hash have answered so far, by the id of each."""
+        return dict(self._read("SELECT id, answers FROM behaviours WHERE model = ?", model))
 
     def glimpse(self, data: str) -> str | None:
         """How some of the images of that fingerprint looked when they were first scored."""

@@ -4,7 +4,7 @@ import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -32,6 +32,7 @@ Knowledge = Literal["oblivious", "adaptive"]
 """What an attack knew: nothing of the defense, or all of it."""
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
 
@@ -69,9 +70,13 @@ class Addressed(Named):
 
 
 class NamedAttack(Named):
-    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it."""
+    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
+
+    `knowledge` is the recipe's where an attack does not state its own.
+    """
 
     group: str | None = Field(default=None, pattern=r"^\S(.*\S)?$")
+    knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
 
 
 class ThreatDefault(BaseModel):
@@ -127,10 +132,20 @@ class Recipe(BaseModel):
         default="float32",
         description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
     )
+    expect_clean: Percent | dict[str, Percent] | None = Field(
+        default=None,
+        description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
+        "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
+    )
     batch_size: int = Field(
         default=64,
         gt=0,
         description="images at a time; changes speed and memory only (and the random draws of `foolbox:NAME`)",
+    )
+    keep_images: bool = Field(
+        default=True,
+        description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
+        "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
     )
     models: list[Addressed] = Field(
         min_length=1,
@@ -141,7 +156,7 @@ class Recipe(BaseModel):
     attacks: list[NamedAttack] = Field(
         min_length=1,
         description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
-        "attacks of one group have a row together, the worst case",
+        "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's",
     )
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"
@@ -160,8 +175,12 @@ class Recipe(BaseModel):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What decides what runs, however it was written."""
-        return self.model_dump(exclude={"overrides"})
+        """What decides the numbers, however it was written."""
+        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean"})
+
+    def expected_clean(self, model: str) -> float | None:
+        """Of one model, in percent, where it is known."""
+        return self.expect_clean.get(model) if isinstance(self.expect_clean, dict) else self.expect_clean
 
     @property
     def model_labels(self) -> list[str]:
@@ -200,6 +219,11 @@ def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None
 
 def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def summary(name: str) -> str:
+    """What a shipped recipe says of itself. Nothing that it names is loaded."""
+    return str(_read(name).get("description", ""))
 
 
 def _read(source: str) -> dict[str, Any]:
@@ -261,6 +285,9 @@ def _check_names(recipe: Recipe) -> None:
                 f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
             )
     recipe.build_defenses()
+    if isinstance(recipe.expect_clean, dict):
+        for name in recipe.expect_clean.keys() - set(recipe.model_labels):
+            raise UnknownNameError("model in expect_clean:", name, recipe.model_labels)
     _check_groups(recipe)
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))

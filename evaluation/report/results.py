@@ -83,6 +83,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
             task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
+            skipped=manifest["bad_images"],
         )
         if len(facts.samples) != recipe.samples:
             raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
@@ -123,6 +124,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
             "cores": os.cpu_count(),
         },
         "task": type(facts.task).__name__.lower(),
+        "bad_images": dict(facts.skipped),
         "sampling": recipe.sampled,
         "samples": list(facts.samples),
     }

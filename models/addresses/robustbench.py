@@ -18,7 +18,7 @@ from .imagenet_classes import imagenet_classes
 from .packages import package
 from .source import Network, Options, Source, fetched
 
-INSTALL = "git+https://github.com/RobustBench/robustbench"
+INSTALL = "robustbench"
 _GEOMETRY = re.compile(r"(?P<bicubic>Bicubic)?(Res(?P<resize>\d+))?(Crop(?P<crop>\d+))?$")
 """What RobustBench calls the preparation of ImageNet, as BicubicRes256Crop224."""
 
@@ -30,23 +30,16 @@ def _check(name: str) -> None:
         )
     address = f"robustbench:{name}"
     zoo = package("robustbench.model_zoo", address, INSTALL).model_dicts
-    enums = package("robustbench.model_zoo.enums", address, INSTALL)
-    dataset, threat, model = name.split("/")
-    _one_of("data set", dataset, [one.value for one in enums.BenchmarkDataset])
-    _one_of("threat", threat, [one.value for one in enums.ThreatModel])
-    _one_of("network", model, _of(zoo, name))
+    for what, part in zip(("data set", "threat", "network"), name.split("/"), strict=True):
+        zoo = _by_name(zoo)
+        if part not in zoo:
+            raise UnknownNameError(f"{what} of robustbench:", part, zoo)
+        zoo = zoo[part]
 
 
-def _one_of(what: str, name: str, known: Any) -> None:
-    if name not in known:
-        raise UnknownNameError(f"{what} of robustbench:", name, known)
-
-
-def _of(zoo: Any, name: str) -> Mapping[str, Any]:
-    """All networks of the data set and threat of one."""
-    enums = package("robustbench.model_zoo.enums", f"robustbench:{name}", INSTALL)
-    dataset, threat, _ = name.split("/")
-    return zoo[enums.BenchmarkDataset(dataset)][enums.ThreatModel(threat)]
+def _by_name(level: Mapping[Any, Any]) -> dict[str, Any]:
+    """Of the zoo, whose upper keys are enums."""
+    return {getattr(key, "value", key): below for key, below in level.items()}
 
 
 def _build(name: str, options: Options) -> Network:
@@ -55,18 +48,18 @@ def _build(name: str, options: Options) -> Network:
         raise ConfigError(f"{address} has its own weights; timm:NAME or FILE.py:NAME take others.")
     zoo = package("robustbench.model_zoo", address, INSTALL).model_dicts
     dataset, threat, model = name.split("/")
+    entry = _by_name(_by_name(_by_name(zoo)[dataset])[threat])[model]
+    folder = user_cache_path("foolbench") / "robustbench"
 
     def fetch() -> nn.Module:
         load = package("robustbench.utils", address, INSTALL).load_model
         with _tensors_only():
-            return load(
-                model, model_dir=user_cache_path("foolbench") / "robustbench", dataset=dataset, threat_model=threat
-            )
+            return load(model, model_dir=folder, dataset=dataset, threat_model=threat)
 
     on_imagenet = dataset == "imagenet"
     return Network(
-        net=fetched(address, fetch),
-        preprocess=_preprocess(_of(zoo, name)[model]) if on_imagenet else Preprocess(size=(32, 32)),
+        net=fetched(address, fetch, f"without a connection put the file at {folder / name}.pt"),
+        preprocess=_preprocess(entry) if on_imagenet else Preprocess(size=(32, 32)),
         class_names=imagenet_classes() if on_imagenet else (),
     )
 
@@ -88,11 +81,13 @@ def _tensors_only() -> Iterator[None]:
 def _preprocess(entry: Mapping[str, Any]) -> Preprocess:
     stated = _GEOMETRY.match(str(entry.get("preprocessing") or "Res256Crop224"))
     geometry = stated.groupdict() if stated else {}
-    size = int(geometry.get("crop") or geometry.get("resize") or 224)
+    crop, resize = geometry.get("crop"), geometry.get("resize")
+    size = int(crop or resize or 224)
     return Preprocess(
         size=(size, size),
-        resize=int(geometry["resize"]) if geometry.get("resize") else None,
+        resize=int(resize) if resize and crop else None,
         interpolation="bicubic" if geometry.get("bicubic") else "bilinear",
+        crop="center" if crop else "squash",
     )
 
 

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 RANDOM = "none"
 """As weights: those that the network is made with."""
+OTHERWISE = f'without a connection give weights = a file, or "{RANDOM}" for random ones'
 SIZES = (224, 64, 32, 28, 8)
 """What a network that does not say its size is tried on."""
 
@@ -129,20 +130,14 @@ def to_model(address: str, network: Network, options: Options) -> Model:
     )
 
 
-def fetched(address: str, fetch: Callable[[], T], expected: str = "") -> T:
-    """What a library makes of a name, weights and all. Raises WeightsError, in a sentence, where it cannot.
-
-    `expected` says where the library looks for them.
-    """
+def fetched(address: str, fetch: Callable[[], T], otherwise: str = OTHERWISE) -> T:
+    """What a library makes of a name, weights and all. Raises WeightsError where it cannot: why, and what to do."""
     try:
         return fetch()
     except FoolbenchError:
         raise
     except Exception as error:  # of the network, of the hub, of the file: each library has its own
-        raise WeightsError(
-            f"{address} could not be had{expected and f' as {expected}'}: {one_line(error)[:300]}; without a "
-            f'connection give weights = a file, or "{RANDOM}" for random ones.'
-        ) from error
+        raise WeightsError(f"{address} could not be had ({one_line(error)[:300]}); {otherwise}.") from error
 
 
 @contextmanager

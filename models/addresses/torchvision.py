@@ -9,7 +9,7 @@ from torch import nn
 
 from ...core.errors import UnknownNameError
 from ...core.preprocess import Preprocess
-from .source import RANDOM, Network, Options, Source, fetched
+from .source import OTHERWISE, RANDOM, Network, Options, Source, fetched
 
 _INCEPTIONS = ("googlenet", "inception_v3")
 """They initialise themselves for a minute unless told not to, and normalise anew what torchvision's own weights see."""
@@ -37,7 +37,7 @@ def _build(name: str, options: Options) -> Network:
         net = fetched(
             f"torchvision:{name}",
             lambda: torchvision.models.get_model(name, weights=known, **arguments),
-            expected=str(place),
+            f"put the file at {place}, or {OTHERWISE}",
         )
     preset = known.transforms()
     return Network(

@@ -24,15 +24,26 @@ def digits_folder(tmp_path):
     return root
 
 
-def test_a_folder_with_class_folders_has_every_number(execute, digits_folder, tmp_path):
+def test_a_folder_with_class_folders_has_every_number(execute, digits_folder):
     table = execute("out", *QUICK, f"dataset=image-folder:{digits_folder}")
     assert set(table.status) == {"ok"}, table.error.tolist()
     bare, median = table.clean
     assert bare > 90
     assert median > 30
     assert set(table.dataset) == {f"image-folder:{digits_folder}"}
+
+
+def test_the_manifest_lists_the_pictures_that_were_skipped(execute, digits_folder, tmp_path):
+    bad = digits_folder / "digit 3" / "bad.png"
+    bad.write_bytes(b"no picture")
+    dataset = f"dataset={{name='image-folder:{digits_folder}', bad_images='skip'}}"
+    table = execute("out", *QUICK, dataset, "samples=100")
+    assert set(table.n) == {100}
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["recipe"]["dataset"] == f"image-folder:{digits_folder}"
+    assert manifest["recipe"]["dataset"]["bad_images"] == "skip"
+    assert list(manifest["bad_images"]) == [str(bad)]
+    with pytest.raises(ConfigError, match="100 evaluation images, the recipe asks for 101"):
+        execute("out", dataset, "samples=101")
 
 
 def test_without_labels_what_needs_them_stays_empty(execute, foolbench, digits_folder, tmp_path):
@@ -63,7 +74,8 @@ def test_training_images_come_from_the_share_that_is_held_out(execute, digits_fo
 
 
 def test_a_network_of_other_classes_is_an_error_of_its_own_cells(execute, digits_folder):
-    models = "models=['digits:convnet', 'scenes:caffenet', {name='torchvision:squeezenet1_1', weights='none', size=[64, 64]}]"
+    squeezenet = "{name='torchvision:squeezenet1_1', weights='none', size=[64, 64]}"
+    models = f"models=['digits:convnet', 'scenes:caffenet', {squeezenet}]"
     table = execute("out", *QUICK, f"dataset=image-folder:{digits_folder}", models, "samples=4")
     by_model = table.groupby("model", sort=False).status.first().tolist()
     assert by_model == ["ok", "ok", "error"]  # as many outputs as folders is enough

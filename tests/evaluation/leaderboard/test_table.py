@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
 from foolbench.evaluation.engine.grid import cells
@@ -17,10 +18,11 @@ from torch import nn
 
 CONTRACT = (
     """
-recipe, run, task, dataset, n, sampling, model, model_sha, attack, attack_params, access, source_model, knowledge, norm,
-eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
-gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean, backwards_mean, seconds, flags,
-status, error
+recipe, run, task, dataset, n, sampling, model, model_sha, behaviour, attack, attack_params, access, source_model,
+knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
+gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean,
+backwards_mean,
+seconds, flagged, status, error
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -109,7 +111,11 @@ def test_an_undefended_score_of_zero_leaves_no_relative_drop(make):
     assert table.clean_drop_rel.isna().all()
 
 
-NUMBERS = [name for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flags")] if name != "gfr_gap"]
+NUMBERS = [
+    name
+    for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flagged")]
+    if name not in ("gfr_gap", "gfr_over_pgd10")
+]
 
 
 def test_rows_without_scores_have_no_numbers(make):
@@ -156,3 +162,7 @@ def test_one_attack_under_two_threats_has_two_columns(make):
 def test_clean_has_its_wilson_interval(make):
     row = make({"none": scores([1] * 8)}).iloc[0]
     assert (row.clean, row.clean_low, row.clean_high) == (100.0, 67.56, 100.0)
+
+
+def test_every_column_can_be_written_as_an_attribute():
+    assert [name for name in CONTRACT if hasattr(pd.DataFrame, name)] == []

@@ -156,16 +156,16 @@ def test_normalisation_of_image_processors_is_for_pixels_in_0_to_1():
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        ("Res256Crop224", (224, 256, "bilinear")),
-        ("BicubicRes256Crop224", (224, 256, "bicubic")),
-        ("Crop288", (288, None, "bilinear")),
-        ("Res224", (224, 224, "bilinear")),
-        (None, (224, 256, "bilinear")),
+        ("Res256Crop224", (224, 256, "bilinear", "center")),
+        ("BicubicRes256Crop224", (224, 256, "bicubic", "center")),
+        ("Crop288", (288, None, "bilinear", "center")),
+        ("Res224", (224, None, "bilinear", "squash")),
+        (None, (224, 256, "bilinear", "center")),
     ],
 )
 def test_geometry_of_robustbench(stated, expected):
     found = robustbench_preprocess({"preprocessing": stated})
-    assert (found.size[0], found.resize, found.interpolation) == expected
+    assert (found.size[0], found.resize, found.interpolation, found.crop) == expected
 
 
 def test_efficientnet_lite0_is_the_authors_function_and_knows_a_cat():
@@ -240,6 +240,6 @@ def test_weights_that_cannot_be_fetched(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    expected = r"squeezenet1_1 could not be had as .*checkpoints/squeezenet1_1-b8a52dc0.pth: OSError.*weights = a file"
+    expected = r"could not be had \(OSError.*put the file at .*checkpoints/squeezenet1_1-b8a52dc0\.pth, or .* = a file"
     with pytest.raises(WeightsError, match=expected):
         load_model("torchvision:squeezenet1_1")
