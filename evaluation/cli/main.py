@@ -1,7 +1,6 @@
 """The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1."""
 
 import json
-import os
 import signal
 import sys
 from enum import StrEnum
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ...core.errors import ConfigError, FoolbenchError
+from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ..conformance import check, find, named, prepared
 from ..engine import grid
 from ..engine.prepare import prepare
@@ -21,18 +20,16 @@ from ..engine.progress import Progress
 from ..engine.run import run as run_recipe
 from ..recipe.plugins import REGISTRIES, load_plugins
 from ..recipe.recipe import Recipe, load_recipe, parse_overrides, shipped_recipes
-from ..report.results import Results, choose_device, read_manifest
+from ..report.results import Results, choose_device, read_leaderboard, read_manifest
 from ..report.tables import terminal
 from .catalogue import attack_page, defense_page
 from .describe import description
 from .reference import recipe_page
+from .screen import complain, console, lost_output, say
 from .train import train as train_entry
 from .train import train_defense
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
-if not console.is_terminal and "COLUMNS" not in os.environ:
-    console.width = 200  # a file or a pipe has no edge at which a table must be cut
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
@@ -64,9 +61,21 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # by which schedulers end a job: the same as Ctrl-C
     try:
         app()
+        sys.stdout.flush()
     except FoolbenchError as error:
-        Console(stderr=True, soft_wrap=True).print(f"foolbench: {error}", style="red", markup=False, highlight=False)
+        complain(str(error))
         sys.exit(2)
+    except OSError as error:
+        if not lost_output(error):
+            raise
+        sys.exit(2)
+
+
+def _folder(text: str) -> Path:
+    """Of `--out`: an empty one is a variable that a script has forgotten to set, and not the current folder."""
+    if not text.strip():
+        raise ConfigError("Expected --out with the name of a folder, got none; the current one is --out .")
+    return Path(text)
 
 
 def _show_version(wanted: bool) -> None:
@@ -88,7 +97,10 @@ def options(
 def run(
     recipe: Source,
     out: Annotated[
-        Path | None, typer.Option(help="Result folder; runs/RECIPE if not given. Resumes what lies there.")
+        Path | None,
+        typer.Option(
+            parser=_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
+        ),
     ] = None,
     overrides: Overrides = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
@@ -111,7 +123,7 @@ def run(
         finally:  # also where nothing can be shown any more
             table = results.write_leaderboard(loaded, prepared.facts)
     console.print(terminal(table))
-    console.print(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
+    say(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     if interrupted:
         console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
         raise typer.Exit(130)
@@ -128,8 +140,16 @@ def report(
     """Make the tables of an earlier run anew from its ledger."""
     load_plugins(plugin or [])
     recipe, facts = read_manifest(folder)
-    with Results(folder) as results:
-        console.print(terminal(results.rewrite_leaderboard(recipe, facts)))
+    table = read_leaderboard(folder, recipe, facts)
+    try:
+        results = Results(folder)
+    except OutputError as error:
+        console.print(terminal(table))
+        say(f"Nothing was written: {error}", style="yellow")
+        return
+    with results:
+        results.rewrite_leaderboard(table)
+    console.print(terminal(table))
 
 
 @app.command()
@@ -141,7 +161,7 @@ def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) ->
         for job, row in grid.cells(loaded, model):
             knowledge = f"{row[0].knowledge}: " if len(loaded.knowledge) > 1 else ""
             defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
-            console.print(f"{model} x {knowledge}{job.attack} x [{defenses}]", soft_wrap=True, markup=False)
+            say(f"{model} x {knowledge}{job.attack} x [{defenses}]")
     console.print(f"{_images(loaded) // loaded.samples} cells, {_images(loaded)} scored images", style="bold")
 
 
@@ -163,7 +183,7 @@ def list_names(
         return
     table = Table("name", "what it is")
     for name, text in entries.items():
-        table.add_row(name, text)
+        table.add_row(Text(name), Text(text))
     console.print(table)
 
 
@@ -174,7 +194,7 @@ def describe(
 ) -> None:
     """Say what an attack or a defense does, and what its parameters are."""
     load_plugins(plugin or [])
-    console.print(description(name, find(name)), soft_wrap=True, markup=False, highlight=False)
+    say(description(name, find(name)))
 
 
 @app.command()
@@ -202,12 +222,12 @@ def check_promises(
     device = choose_device(device)
     found = check(prepared(named(subject, parse_overrides(overrides or []))), device)
     for name, seen in found.items():
-        verdict = "[green]kept[/]" if seen is None else "[red]BROKEN[/]"
-        console.print(f"{verdict}  {name.replace('_', ' ')}", highlight=False)
+        verdict = ("kept", "green") if seen is None else ("BROKEN", "red")
+        console.print(Text.assemble(verdict, "  ", name.replace("_", " ")))
         if seen is not None:
-            console.print(f"        {seen}", soft_wrap=True, markup=False, highlight=False)
+            say(f"        {seen}")
     broken = sum(seen is not None for seen in found.values())
-    console.print(f"{subject} keeps {len(found) - broken} of {len(found)} promises.", highlight=False)
+    say(f"{subject} keeps {len(found) - broken} of {len(found)} promises.")
     if broken:
         raise typer.Exit(1)
 
@@ -217,7 +237,11 @@ def train(
     name: Annotated[str, typer.Argument(help="A network of `foolbench list models`, or a defense that learns.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="For a network: folder for weights and card, over the shipped ones if not given."),
+        typer.Option(
+            parser=_folder,
+            metavar="DIR",
+            help="For a network: folder for weights and card, over the shipped ones if not given.",
+        ),
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="For a defense: KEY=VALUE, a parameter.")] = None,
     dataset: Annotated[str, typer.Option(help="For a defense: what it learns from.")] = "scenes",
@@ -233,7 +257,7 @@ def train(
     load_plugins(plugin or [])
     if name not in REGISTRIES["defenses"]:
         with Progress(console, 1, name) as progress:
-            console.print(f"Written: {train_entry(name, progress, out)}", soft_wrap=True)
+            say(f"Written: {train_entry(name, progress, out)}")
         return
     if out is not None:
         raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
@@ -243,7 +267,7 @@ def train(
             name, parameters, dataset=dataset, model=model, seed=seed, device=choose_device(device), progress=progress
         )
     for path in written:
-        console.print(f"Written: {path}", soft_wrap=True)
+        say(f"Written: {path}")
 
 
 def _images(recipe: Recipe) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError
+from ...core.errors import FOREIGN, ConfigError
 from ...core.model import Model
 from ...core.registry import datasets, models
 from ..leaderboard.table import Facts
@@ -18,7 +18,7 @@ class Prepared:
 
     recipe: Recipe
     dataset: Dataset
-    models: Mapping[str, Model | Exception]
+    models: Mapping[str, Model | BaseException]
     facts: Facts
 
 
@@ -30,7 +30,7 @@ def prepare(recipe: Recipe) -> Prepared:
         try:
             model = _load(name, dataset)
             identities[name] = identity(recipe, dataset.fingerprint, model)
-        except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
+        except FOREIGN as error:  # a model that cannot be loaded costs its own cells only
             model = error
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model

@@ -13,7 +13,7 @@ class Progress:
 
     def __init__(self, console: Console, total: int, what: str) -> None:
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),

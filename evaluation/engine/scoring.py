@@ -1,8 +1,11 @@
 """Score adversarial images against one defended system."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...core.errors import ConfigError
@@ -11,14 +14,15 @@ from ...core.norms import size
 from ...core.seeding import Draws
 from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, SINGLE_DRAW, are_probabilities
-from ..ledger.ledger import Costs, Score
+from ..ledger.record import Outcomes
+from .crafted import Crafted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Consecutive evaluation samples: indices, images and targets, on the model's device."""
+    """Some evaluation samples: indices, images and targets, on the model's device."""
 
-    samples: range
+    samples: Sequence[int]
     x: Tensor
     y: Tensor
 
@@ -35,7 +39,7 @@ class System:
     seed: int
     draws: int
     flags: set[str] = field(default_factory=set)
-    _known: dict[tuple[int, str], list[Tensor]] = field(default_factory=dict)
+    _known: dict[tuple[tuple[int, ...], str], list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.model.randomized:
@@ -43,7 +47,7 @@ class System:
         elif self.draws == 1:
             self.flags.add(SINGLE_DRAW)
 
-    def predictions(self, x: Tensor, samples: range, purpose: str) -> list[Tensor]:
+    def predictions(self, x: Tensor, samples: Sequence[int], purpose: str) -> list[Tensor]:
         """One prediction per draw. Other purposes have other streams."""
         found = []
         for draw in range(self.draws):
@@ -58,7 +62,7 @@ class System:
 
     def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
         """Kept for the next attack."""
-        key = shard.samples.start, purpose
+        key = tuple(shard.samples), purpose
         if key not in self._known:
             self._known[key] = self.predictions(shard.x, shard.samples, purpose)
         return self._known[key]
@@ -86,27 +90,30 @@ class System:
         with torch.no_grad():
             return self.model(shard.x[rows].clone(), rng=rng)
 
-    def score(self, shard: Shard, x_adv: Tensor, purpose: str, costs: Costs) -> list[Score]:
-        """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""
+    def score(self, shard: Shard, crafted: Crafted, purpose: str) -> Outcomes:
+        """The reference of GFR is this system's own prediction for the clean image."""
         clean = self.clean(shard)
-        perturbed = self.predictions(x_adv, shard.samples, purpose)
+        perturbed = self.predictions(crafted.x_adv, shard.samples, purpose)
         again = self._unperturbed(shard, "floor") if self.model.randomized else clean
-        linf, l2 = size(x_adv - shard.x, "linf").tolist(), size(x_adv - shard.x, "l2").tolist()
-        share = Costs(*(cost / len(shard.samples) for cost in costs))
-        scores = []
-        for name, metric in self.model.task.metrics.items():
-            columns = zip(
-                _mean([metric.per_image(p, shard.y) for p in clean]),
-                _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
-                _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
-                _mean([metric.per_image(q, shard.y) for q in perturbed]),
-                linf,
-                l2,
-                strict=True,
-            )
-            scores += [Score._make((s, name, *row, *share)) for s, row in zip(shard.samples, columns, strict=True)]
-        return scores
+        change, count = crafted.x_adv - shard.x, len(shard.samples)
+        costs = {name: np.full(count, cost / count) for name, cost in crafted.costs._asdict().items()}
+        images = {
+            "linf": size(change, "linf").cpu().numpy(),
+            "l2": size(change, "l2").cpu().numpy(),
+            "undone": crafted.undone.cpu().numpy(),
+        }
+        metrics = {
+            name: {
+                "clean": _mean([metric.per_image(p, shard.y) for p in clean]),
+                "gfr": _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
+                "floor": _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
+                "robust": _mean([metric.per_image(q, shard.y) for q in perturbed]),
+            }
+            for name, metric in self.model.task.metrics.items()
+        }
+        samples = np.asarray(shard.samples)
+        return Outcomes(samples=samples, images=images | costs, metrics=metrics, flags=frozenset(self.flags))
 
 
-def _mean(per_draw: list[Tensor]) -> list[float]:
-    return torch.stack(per_draw).double().mean(dim=0).tolist()
+def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:
+    return torch.stack(per_draw).double().mean(dim=0).cpu().numpy()

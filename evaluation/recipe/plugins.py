@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from ... import attacks, datasets, defenses, models  # noqa: F401 (importing registers the names)
-from ...core.errors import ConfigError
+from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.registry import Registry
 from ...core.registry import attacks as attack_registry
 from ...core.registry import datasets as dataset_registry
@@ -82,5 +82,5 @@ def _module_of(file: Path) -> ModuleType | None:
 def _imported(what: str, load: Callable[[], T]) -> T:
     try:
         return load()
-    except (Exception, SystemExit) as error:  # foreign code: whatever it raises is the message
-        raise ConfigError(f"The {what} cannot be imported: {error!r}.") from error
+    except FOREIGN as error:
+        raise ConfigError(f"The {what} cannot be imported: {one_line(error)}.") from error

@@ -10,6 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from .text import for_markdown
+
 HEADING = (
     "Generalized fooling rate per attack in percent with its 95% interval; clean accuracy, and the points it drops."
 )
@@ -75,14 +77,15 @@ def _labels(part: list[Row], kind: str) -> list[str]:
 
 def markdown(table: pd.DataFrame) -> str:
     """The tables as Markdown, and the errors below."""
-    parts = [f"# {table.recipe.iloc[0]}", _heading(table)]
+    parts = [f"# {for_markdown(table.recipe.iloc[0])}", _heading(table)]
     for title, lines in pivot(table):
-        parts += [f"## {title}", pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)]
+        safe = [{for_markdown(name): for_markdown(value) for name, value in line.items()} for line in lines]
+        parts += [f"## {for_markdown(title)}", pd.DataFrame(safe).to_markdown(index=False, disable_numparse=True)]
     flags, failures = _flags(table), _failures(table)
     if flags:
-        parts += ["## Flags (*)", "\n".join(f"- {flag}" for flag in flags)]
+        parts += ["## Flags (*)", "\n".join(f"- {for_markdown(flag)}" for flag in flags)]
     if failures:
-        parts += ["## Errors", "\n".join(f"- {failure}" for failure in failures)]
+        parts += ["## Errors", "\n".join(f"- {for_markdown(failure)}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -90,10 +93,10 @@ def terminal(table: pd.DataFrame) -> Group:
     """The same for the terminal; the interval has a line of its own, so that ten attacks fit."""
     parts: list[Table | Text] = [Text(_heading(table), style="dim")]
     for title, lines in pivot(table):
-        shown = Table(title=title, title_justify="left", title_style="bold")
+        shown = Table(title=Text(title), title_justify="left", title_style="bold")
         for column in lines[0]:
             justify = "left" if column in ("defense", "knowledge") else "right"
-            shown.add_column(column, justify=justify, overflow="fold")
+            shown.add_column(Text(column), justify=justify, overflow="fold")
         for line in lines:
             shown.add_row(*(_two_lines(value) for value in line.values()))
         parts.append(shown)
