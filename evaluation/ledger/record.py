@@ -1,8 +1,9 @@
 """What one cell came to on some images, as columns of numbers and as one compact record of bytes."""
 
 import json
+import sys
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,15 +39,18 @@ class Outcomes:
         object.__setattr__(self, "samples", np.asarray(self.samples, dtype=np.int64))
         object.__setattr__(self, "images", _arrays(self.images))
         object.__setattr__(self, "metrics", {name: _arrays(columns) for name, columns in self.metrics.items()})
-        if self.samples.ndim != 1 or (self.samples < 0).any() or len(np.unique(self.samples)) != len(self.samples):
+        if self.samples.ndim != 1 or (self.samples < 0).any() or not _distinct(self.samples):
             raise InputError("Expected every image of a shard once, by its index.")
         for name, column in self._columns().items():
             _check(name, column, len(self.samples))
 
-    def only(self, samples: Iterable[int]) -> "Outcomes":
+    def only(self, samples: Sequence[int]) -> "Outcomes":
         """Those of some images, ordered by sample; images that are not here are left out."""
-        wanted = np.flatnonzero(np.isin(self.samples, np.fromiter(samples, dtype=np.int64)))
-        return self._take(wanted[np.argsort(self.samples[wanted])])
+        wanted = np.sort(np.asarray(samples, dtype=np.int64))
+        if np.array_equal(wanted, self.samples):
+            return self
+        rows = np.flatnonzero(np.isin(self.samples, wanted))
+        return self._take(rows[np.argsort(self.samples[rows])])
 
     def frame(self, metric: str) -> pd.DataFrame:
         """A row per image: its sample, and the columns that are numbers."""
@@ -122,14 +126,17 @@ def _arrays(columns: Mapping[str, ArrayLike]) -> Columns:
     return {name: np.asarray(column) for name, column in columns.items()}
 
 
+def _distinct(samples: NDArray[np.int64]) -> bool:
+    return bool((np.diff(samples) > 0).all()) or len(np.unique(samples)) == len(samples)
+
+
 def _check(name: str, column: NDArray[np.generic], count: int) -> None:
     if column.dtype.kind not in "biuf" or column.ndim == 0 or len(column) != count:
         raise InputError(f"Expected {count} numbers as {name}, got {column.dtype} {column.shape}.")
-    if not np.isfinite(column).all():
-        raise InputError(f"Expected finite numbers as {name}, got NaN or infinity.")
-    most = 1 if name.rpartition(_OF_METRIC)[2] in _SHARES else np.inf
-    if count and not (column.min() >= 0 and column.max() <= most):
-        raise InputError(f"Expected {name} in 0..{most}, got {column.min()} to {column.max()}.")
+    most = 1 if name.rpartition(_OF_METRIC)[2] in _SHARES else sys.float_info.max
+    low, high = (float(column.min()), float(column.max())) if count else (0.0, 0.0)
+    if not 0 <= low <= high <= most:  # NaN is in no range
+        raise InputError(f"Expected finite numbers as {name} in 0..{most:.3g}, got {low} to {high}.")
 
 
 def _narrow(column: NDArray[np.generic]) -> NDArray[np.generic]:

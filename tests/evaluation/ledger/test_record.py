@@ -57,7 +57,7 @@ def test_of_an_image_that_two_records_have_the_later_one_counts(shard):
     ids=str,
 )  # fmt: skip
 def test_numbers_that_cannot_be_are_refused(shard, wrong):
-    with pytest.raises(InputError, match=f"as top1/|top1/{next(iter(wrong))} in"):
+    with pytest.raises(InputError, match=f"as top1/{next(iter(wrong))}"):
         shard(0, 1, **wrong)
 
 
