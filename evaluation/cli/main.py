@@ -74,7 +74,7 @@ def main() -> None:
 def _folder(text: str) -> Path:
     """Of `--out`: an empty one is a variable that a script has forgotten to set, and not the current folder."""
     if not text.strip():
-        raise ConfigError("Expected --out with the name of a folder, got none; the current one is --out .")
+        raise typer.BadParameter("expected the name of a folder, got none; the current one is --out .")
     return Path(text)
 
 

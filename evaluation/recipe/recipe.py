@@ -86,7 +86,7 @@ class Recipe(BaseModel):
     )
     storage: Literal["float32", "uint8"] = Field(
         default="float32",
-        description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
+        description="float32: adversarial images as they are; uint8: the best that an image file can hold",
     )
     batch_size: int = Field(
         default=64,

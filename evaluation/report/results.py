@@ -95,7 +95,8 @@ def read_leaderboard(folder: Path, recipe: Recipe, facts: Facts) -> pd.DataFrame
 def _finished_rows(path: Path) -> int:
     """Of a table that is there; none of one that is damaged, or that a spreadsheet has saved in its own way."""
     try:
-        return int((pd.read_csv(path, usecols=["status"], dtype=str).status == "ok").sum())
+        table = pd.read_csv(path, usecols=["recipe", "status"], dtype=str)
+        return int((table.status == "ok").sum())
     except (OSError, ValueError, MemoryError):  # pandas' errors are ValueErrors, and so is what is no UTF-8
         return 0
 

@@ -69,8 +69,10 @@ def test_any_name_is_only_a_name(foolbench, recipe_file, tmp_path, name):
     assert name in foolbench("list", "attacks")[1]
 
 
-def test_an_empty_folder_name_is_no_folder(refused, recipe_file):
-    assert "--out" in refused("run", recipe_file, "--out", "", *FAST)
+def test_an_empty_folder_name_is_no_folder(foolbench, recipe_file):
+    code, _, err = foolbench("run", recipe_file, "--out", "", *FAST)
+    assert code == 2
+    assert "expected the name of a folder" in err
 
 
 @pytest.mark.parametrize(
