@@ -1,10 +1,12 @@
 """Square attack (Andriushchenko et al. 2020, https://arxiv.org/abs/1912.00049): random search over square patches."""
 
 import bisect
+import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,11 +20,14 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._losses import class_count, gain, margin
 
-Window = tuple[Tensor, Tensor, Tensor, Tensor]
-"""What to index images (N, C, H, W) with to get a square of each, (N, C, side, side)."""
+Window = Tensor
+"""A square of each image: where its pixels (N, C, side, side) lie in the image as one row of numbers."""
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of the area of a square, were there 10,000 queries
 _TINY = 1e-12
+_AT_ONCE = 128
+"""Queries for which all that chance decides is drawn together: one by one the draws cost more than a small network."""
+_WITHOUT_SIGN = 2**63 - 1
 
 
 @register_attack("square")
@@ -65,18 +70,19 @@ class Square(Attack):
         start, change = (self._stripes, self._recolor) if self.norm == "linf" else (self._tiles, self._gather)
         z = start(x, draws)
         loss, reached = self._score(model, z, y, draws.fork(0))
+        chance = _Chance(draws, x.shape[1])
         for query in range(1, self.queries):
             if reached.any():
                 found[rows[reached]], going = z[reached], ~reached
                 rows, x, y, z, loss = (part[going] for part in (rows, x, y, z, loss))
-                draws = draws[going]
+                draws, chance = draws[going], chance[going]
                 if not len(rows):
                     return found
-            changed = change(z, x, self._side(query, x.shape), draws)
+            changed = change(z, x, self._side(query, x.shape), chance.next())
             new_loss, reached = self._score(model, z, y, draws.fork(query))
             kept = reached | (new_loss > loss)
             for window, before in changed:
-                z[window] = torch.where(per_row(kept, before), z[window], before)
+                _paste(z, window, torch.where(per_row(kept, before), _cut(z, window), before))
             loss = torch.where(kept, new_loss, loss)
         found[rows] = z
         return found
@@ -96,13 +102,13 @@ class Square(Attack):
     def _stripes(self, x: Tensor, draws: Draws) -> Tensor:
         return (x + self.eps * draws.signs((x.shape[1], 1, x.shape[3]))).clamp_(0, 1)
 
-    def _recolor(self, z: Tensor, x: Tensor, side: int, draws: Draws) -> Iterable[tuple[Window, Tensor]]:
+    def _recolor(self, z: Tensor, x: Tensor, side: int, luck: "_Luck") -> Iterable[tuple[Window, Tensor]]:
         """A square of `z`, in place, at the budget's ends; the windows changed and what was there."""
-        window = _window(draws, x.shape, side)
-        before, original, step = z[window], x[window], self.eps * draws.signs((x.shape[1], 1, 1))
+        window = _window(luck.first, x.shape, side)
+        before, original, step = _cut(z, window), _cut(x, window), self.eps * luck.signs
         after = (original + step).clamp_(0, 1)
         idle = (after == before).flatten(1).all(dim=1)  # of a grey image every other square: the query would be lost
-        z[window] = torch.where(per_row(idle, after), (original - step).clamp_(0, 1), after)
+        _paste(z, window, torch.where(per_row(idle, after), (original - step).clamp_(0, 1), after))
         return [(window, before)]
 
     def _tiles(self, x: Tensor, draws: Draws) -> Tensor:
@@ -120,31 +126,78 @@ class Square(Attack):
         grid = F.pad(grid, (left, spare_width - left, top, spare_height - top))
         return steepest(grid, "l2").mul_(self.eps).add_(x).clamp_(0, 1)
 
-    def _gather(self, z: Tensor, x: Tensor, side: int, draws: Draws) -> Iterable[tuple[Window, Tensor]]:
+    def _gather(self, z: Tensor, x: Tensor, side: int, luck: "_Luck") -> Iterable[tuple[Window, Tensor]]:
         """A dipole in one square of `z`, in place, of the budget of two; the windows changed and what was there."""
         unused = (self.eps**2 - size(z - x, "l2") ** 2).clamp_min_(0) / x.shape[1]
-        window, spent = _window(draws, x.shape, side), _window(draws, x.shape, side)
-        before, spent_before = z[window], z[spent]
-        delta, original = before - x[window], x[window]
-        turned, signs = per_row(draws.bits() < 0, x), draws.signs((x.shape[1], 1, 1))
-        dipole = _dipole(side, x.device)
-        direction = signs * torch.where(turned, dipole.T, dipole) + delta / _norms(delta).clamp_min(_TINY)
-        released = _norms(spent_before - x[spent]) ** 2
-        z[spent] = x[spent]
-        available = (released + _norms(z[window] - original) ** 2 + per_row(unused, x)).sqrt()
-        z[window] = (original + direction * (available / _norms(direction).clamp_min(_TINY))).clamp_(0, 1)
+        window, spent = _window(luck.first, x.shape, side), _window(luck.second, x.shape, side)
+        before, spent_before = _cut(z, window), _cut(z, spent)
+        original, spent_original = _cut(x, window), _cut(x, spent)
+        delta, dipole = before - original, _dipole(side, x.device)
+        direction = luck.signs * torch.where(luck.turned, dipole.T, dipole)
+        direction += delta / _norms(delta).clamp_min(_TINY)
+        released = _norms(spent_before - spent_original) ** 2
+        _paste(z, spent, spent_original)
+        available = (released + _norms(_cut(z, window) - original) ** 2 + per_row(unused, x)).sqrt()
+        _paste(z, window, (original + direction * (available / _norms(direction).clamp_min(_TINY))).clamp_(0, 1))
         return [(spent, spent_before), (window, before)]
 
 
-def _window(draws: Draws, shape: torch.Size, side: int) -> Window:
-    """A square of each image, anywhere."""
-    count, channels, height, width = shape
-    place = torch.arange(side, device=draws.keys.device)
-    rows = draws.integers(height - side + 1)[:, None] + place
-    columns = draws.integers(width - side + 1)[:, None] + place
-    images = torch.arange(count, device=place.device)[:, None, None, None]
-    channel = torch.arange(channels, device=place.device)[:, None, None]
-    return images, channel, rows[:, None, :, None], columns[:, None, None, :]
+class _Luck(NamedTuple):
+    """What chance decides in one query: two places, a direction for each channel, which way a dipole lies."""
+
+    first: Tensor  # (N, 2), like `second`: integers from 0 on, of which `_window` takes the remainder
+    second: Tensor
+    signs: Tensor  # (N, C, 1, 1)
+    turned: Tensor  # (N, 1, 1, 1)
+
+
+class _Chance:
+    """The luck of each query, one after the other; `chance[rows]` is that of some of the images."""
+
+    def __init__(self, draws: Draws, channels: int) -> None:
+        self._draws, self._channels = draws, channels
+        self._ahead, self._used = self._drawn(), 0
+
+    def __getitem__(self, rows: Tensor) -> "_Chance":
+        chosen = copy.copy(self)
+        chosen._draws = self._draws[rows]
+        chosen._ahead = _Luck._make(part[rows] for part in self._ahead)
+        return chosen
+
+    def next(self) -> _Luck:
+        if self._used == _AT_ONCE:
+            self._ahead, self._used = self._drawn(), 0
+        self._used += 1
+        return _Luck._make(part[:, self._used - 1] for part in self._ahead)
+
+    def _drawn(self) -> _Luck:
+        """Of many queries, in the second dimension."""
+        first, second = self._draws.bits((2, _AT_ONCE, 2)).bitwise_and_(_WITHOUT_SIGN).unbind(1)
+        signs = self._draws.signs((_AT_ONCE, self._channels, 1, 1))
+        return _Luck(first, second, signs, self._draws.bits((_AT_ONCE, 1, 1, 1)) < 0)
+
+
+def _window(place: Tensor, shape: torch.Size, side: int) -> Window:
+    """The square of each image at its place, anywhere with the same chance."""
+    height, width = shape[2:]
+    corner = place[:, 0] % (height - side + 1) * width + place[:, 1] % (width - side + 1)
+    return corner[:, None, None, None] + _square(side, shape[1:], place.device)
+
+
+@lru_cache(maxsize=1)  # it stays the same for many queries
+def _square(side: int, shape: torch.Size, device: torch.device) -> Tensor:
+    """The window at the upper left corner."""
+    return torch.arange(shape.numel(), device=device).reshape(shape)[:, :side, :side].contiguous()
+
+
+def _cut(images: Tensor, window: Window) -> Tensor:
+    """The squares, (N, C, side, side). Indexing with rows and columns would take ten times as long."""
+    return images.flatten(1).gather(1, window.flatten(1)).view(window.shape)
+
+
+def _paste(images: Tensor, window: Window, squares: Tensor) -> None:
+    """In place."""
+    images.view(len(images), -1).scatter_(1, window.flatten(1), squares.flatten(1))
 
 
 def _norms(squares: Tensor) -> Tensor:
@@ -152,6 +205,7 @@ def _norms(squares: Tensor) -> Tensor:
     return torch.linalg.vector_norm(squares, dim=(2, 3), keepdim=True)
 
 
+@lru_cache(maxsize=1)
 def _dipole(side: int, device: torch.device) -> Tensor:
     """Two opposite peaks, one above the other, in a square; of norm 1."""
     peaks = torch.cat([_peak(side // 2, side, device), -_peak(side - side // 2, side, device)])

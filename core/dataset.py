@@ -1,6 +1,6 @@
 """Images with ground truth, addressed by sample index."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -27,12 +27,17 @@ class Dataset(Protocol):
         """Hash of the evaluation images and targets: equal exactly where the data are."""
         ...
 
+    @property
+    def labels(self) -> Tensor | None:
+        """The class of every evaluation sample, int64, by which a sample of them is balanced; None without classes."""
+        ...
+
     def __len__(self) -> int:
         """Number of evaluation samples."""
         ...
 
-    def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Images and targets of the evaluation samples start..stop-1."""
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Images and targets of these evaluation samples, the same at every call."""
         ...
 
     def training(self, count: int, advance: Advance = _silent) -> tuple[Tensor, Tensor]:

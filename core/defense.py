@@ -66,7 +66,7 @@ class InputTransform(Defense):
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """All that an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
+        """What an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
 
         The first is what a single attack takes; `adaptive-ensemble` tries them all.
         """

@@ -44,7 +44,14 @@ def _number(text: str) -> float:
     return value
 
 
-Eps = Annotated[float, BeforeValidator(parse_eps)]
+class _Parsed(BeforeValidator):
+    """Shown in the signatures of attacks, where pydantic's own would print the address of a function."""
+
+    def __repr__(self) -> str:
+        return "or text such as '8/255'"
+
+
+Eps = Annotated[float, _Parsed(parse_eps)]
 
 
 @dataclass(frozen=True, kw_only=True)

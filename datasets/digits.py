@@ -1,6 +1,7 @@
 """Scikit-learn's handwritten digits: 1,797 real grey images of 8 x 8 pixels, for runs of seconds."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -38,8 +39,12 @@ class Digits:
     def __len__(self) -> int:
         return EVALUATION
 
-    def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        images, labels = (part[-EVALUATION:][start:stop] for part in self._all)
+    @property
+    def labels(self) -> Tensor:
+        return self._all[1][-EVALUATION:]
+
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
+        images, labels = (part[-EVALUATION:][list(samples)] for part in self._all)
         return images.float() / 255, labels
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:

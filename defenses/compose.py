@@ -29,6 +29,13 @@ def _from_table(step: Any) -> Defense:
     return registry.defenses.create(step["name"], {key: value for key, value in step.items() if key != "name"})
 
 
+class _Table(PlainValidator):
+    """Shown in the signature, where pydantic's own would print the address of a function."""
+
+    def __repr__(self) -> str:
+        return "or the table of a recipe"
+
+
 @register_defense("compose")
 @dataclass(frozen=True, kw_only=True)
 class Compose(Defense):
@@ -41,7 +48,7 @@ class Compose(Defense):
     from its steps in nothing but their order.
     """
 
-    steps: tuple[Annotated[Defense, PlainValidator(_from_table)], ...]
+    steps: tuple[Annotated[Defense, _Table(_from_table)], ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))

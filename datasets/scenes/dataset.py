@@ -1,5 +1,6 @@
 """The embedded benchmark: 1,024 evaluation scenes that ship with it, and a training split rendered on demand."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -34,9 +35,13 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.scenes.labels)
 
-    def load(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        images = _channels_first(self.scenes.images[start:stop])
-        return images.float() / 255, torch.from_numpy(self.scenes.labels[start:stop])
+    @property
+    def labels(self) -> Tensor:
+        return torch.from_numpy(self.scenes.labels)
+
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
+        chosen = list(samples)
+        return _channels_first(self.scenes.images[chosen]).float() / 255, self.labels[chosen]
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
         shard = rendered("train", count, advance)

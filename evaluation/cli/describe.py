@@ -1,28 +1,104 @@
-"""An attack or a defense in words: what its author says of it, and its parameters."""
+"""What has a name, in words: what its author says of it, and its parameters."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+import textwrap
+from collections.abc import Iterable
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
-from ...core.errors import ConfigError
+from ...core.attack import Attack, UniversalAttack
+from ...core.model import Model
+from ...core.registry import models
+from ..conformance import find
+from ..recipe.plugins import REGISTRIES
+from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
 from .catalogue import default
 
+_SHARED = {
+    "eps": 'the budget, for pixels in 0..1: a number, or as text a fraction such as "8/255"; by default the recipe\'s',
+    "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the "
+    "number of changed pixels",
+    "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
+    "prior": "what it may look at: none, nothing; range, the mean and range of images; data, training images",
+}
+"""Parameters that attacks have in common."""
+_CALL = {
+    Attack: "From Python, attack(model, x, y, rng=0) gives adversarial images; without y it leaves the model's own "
+    "predictions. rng is a seed, a torch.Generator or Draws: every image has a random stream of its own.",
+    UniversalAttack: "From Python, attack.craft(model, data, rng=0) gives a Perturbation, and its apply(x) adversarial "
+    "images. rng is a seed, a torch.Generator or Draws.",
+}
 
-def description(name: str, found: Callable[..., Any]) -> str:
-    """Plain text for the class `found`, known as `name`. Raises ConfigError for what is no dataclass."""
-    if not is_dataclass(found):
-        raise ConfigError(f"Expected {name} to be a frozen dataclass, got {found!r}.")
+
+def description(name: str) -> str:
+    """Plain text. Raises ConfigError for a name that nothing has."""
+    taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
+    if name.endswith(".toml") or (name in shipped_recipes() and not taken):
+        return _recipe(name, load_recipe(name))
+    found = find(name)
+    if name in models or isinstance(found, Model):
+        return _model(name, found)
     source = (inspect.getdoc(inspect.getmodule(found)) or "").partition("\n")[0]
-    parts = [f"{name}: {source}", inspect.getdoc(found) or "", _norms(found), _parameters(found)]
+    facts = _configuration(found) if is_dataclass(found) else _dataset(found)
+    return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *facts)
+
+
+def _configuration(found: Any) -> Iterable[str]:
+    """Of an attack or a defense."""
+    if norms := getattr(found, "norms", None):
+        yield f"Norms: {', '.join(norms)}. Access: {found.access}."
+    yield "\n".join(["Parameters:", *map(_parameter, fields(found))]) if fields(found) else "No parameters."
+    for kind, text in _CALL.items():
+        if isinstance(found, type) and issubclass(found, kind):
+            yield textwrap.fill(text, 100)
+
+
+def _parameter(field: Field[Any]) -> str:
+    own = f"    {field.name}{default(field)}"
+    if field.name not in _SHARED:
+        return own
+    return own + "\n" + textwrap.fill(_SHARED[field.name], 100, initial_indent=8 * " ", subsequent_indent=8 * " ")
+
+
+def _model(name: str, found: Any) -> str:
+    model = found if isinstance(found, Model) else found()
+    weights = sum(parameter.numel() for parameter in model.net.parameters())
+    facts = {
+        "Task": repr(model.task),
+        "Images": " x ".join("any" if side is None else str(side) for side in model.shape),
+        "Parameters": f"{weights:,}",
+        "Feature layers": ", ".join(model.feature_names) or "none",
+        "Hash": model.sha,
+    }
+    return _paragraphs(f"{name}: {inspect.getdoc(found) or model.name}", _listed(facts))
+
+
+def _dataset(found: Any) -> Iterable[str]:
+    data = found() if isinstance(found, type) else found
+    facts = {
+        "Task": repr(data.task),
+        "Images": " x ".join(map(str, data.shape)),
+        "Evaluation images": f"{len(data):,}",
+        "Fingerprint": data.fingerprint,
+    }
+    yield _listed(facts)
+
+
+def _recipe(name: str, recipe: Recipe) -> str:
+    facts = {
+        "Data": f"{recipe.dataset}, {recipe.samples} images",
+        "Threat": f"{recipe.threat.norm}, eps = {recipe.threat.eps:.4g}",
+        "Models": ", ".join(recipe.models),
+        "Attacks": ", ".join(dict.fromkeys(attack.name for attack in recipe.attacks)),
+        "Defenses": ", ".join(dict.fromkeys(defense.name for defense in recipe.defenses)) or "none",
+        "Knowledge": ", ".join(recipe.knowledge),
+    }
+    return _paragraphs(f"{name}: {recipe.description or 'a recipe'}", _listed(facts))
+
+
+def _listed(facts: dict[str, str]) -> str:
+    return "\n".join(f"{fact}: {value}" for fact, value in facts.items())
+
+
+def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
-
-
-def _norms(found: Any) -> str:
-    norms = getattr(found, "norms", None)
-    return f"Norms: {', '.join(norms)}." if norms else ""
-
-
-def _parameters(found: Any) -> str:
-    own = [f"    {field.name}{default(field)}" for field in fields(found)]
-    return "\n".join(["Parameters:", *own]) if own else "No parameters."

@@ -19,6 +19,7 @@ from ...models import ENTRIES
 from ...models.training import fit
 from ..engine.learning import School
 from ..engine.progress import Progress
+from ..recipe.promises import open_dataset
 
 CHUNK = 256
 
@@ -59,7 +60,7 @@ def train_defense(
     Returns where it is kept. Raises ConfigError for a defense that learns nothing.
     """
     defense, found = defenses.create(name, parameters), []
-    school = School(datasets[dataset](), models[model]().to(device), seed, progress)
+    school = School(open_dataset(dataset), models[model]().to(device), seed, progress)
 
     def taught(part: LearnedTransform) -> Learned:
         found.append(school.path(part))
@@ -75,6 +76,6 @@ def top1(model: Model, dataset: Dataset) -> float:
     """Clean accuracy on the whole evaluation split, 0..1."""
     correct = 0
     for start in range(0, len(dataset), CHUNK):
-        x, y = dataset.load(start, min(start + CHUNK, len(dataset)))
+        x, y = dataset.load(range(start, min(start + CHUNK, len(dataset))))
         correct += int((model.predict(x) == y).sum())
     return correct / len(dataset)

@@ -41,9 +41,13 @@ class BrokenPromiseError(AssertionError):
 
 @dataclass(frozen=True)
 class Check(Generic[T]):
-    """One promise. `run` raises BrokenPromiseError where it is not kept."""
+    """One promise. `run` raises BrokenPromiseError where it is not kept.
+
+    `needs` names the checks without which this one would only say again what they have said.
+    """
 
     run: Callable[[T], None]
+    needs: tuple[str, ...] = ()
 
     @property
     def promise(self) -> str:

@@ -166,23 +166,23 @@ def adaptive_attack_sees_the_defended_system(defense: Defense) -> None:
 
 
 DEFENSE_CHECKS = [
-    Check(check)
-    for check in (
-        describes_itself,
-        facts_are_stated,
-        configuration_survives_pickling,
-        images_stay_images,
-        other_sizes_work_or_are_refused,
-        extreme_images_stay_images,
-        one_channel_works_or_is_refused,
-        bad_images_are_refused,
-        input_is_left_alone,
-        randomness_is_declared,
-        global_random_state_is_left_alone,
-        batch_does_not_matter,
-        gradient_is_as_declared,
-        adaptive_attack_sees_the_defended_system,
-    )
+    *map(Check, (describes_itself, facts_are_stated, configuration_survives_pickling)),
+    *(
+        Check(check, needs=("facts_are_stated", "it_learns"))
+        for check in (
+            images_stay_images,
+            other_sizes_work_or_are_refused,
+            extreme_images_stay_images,
+            one_channel_works_or_is_refused,
+            bad_images_are_refused,
+            input_is_left_alone,
+            randomness_is_declared,
+            global_random_state_is_left_alone,
+            batch_does_not_matter,
+            gradient_is_as_declared,
+            adaptive_attack_sees_the_defended_system,
+        )
+    ),
 ]
 
 

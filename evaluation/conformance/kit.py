@@ -1,85 +1,84 @@
 """Run the checks: for the command line, and as pytest parameters."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
-from ...core.errors import ConfigError, UnknownNameError
-from ...core.registry import attacks, configure, defenses
-from ..recipe.plugins import load_file
+from ...core.errors import one_line
 from .attack_checks import ATTACK_CHECKS
-from .checks import BrokenPromiseError, Check, images, model, on
+from .checks import BrokenPromiseError, Check, on
+from .dataset_checks import DATASET_CHECKS
 from .defense_checks import DEFENSE_CHECKS
+from .learning_checks import LEARNING_CHECKS, parts
+from .model_checks import MODEL_CHECKS
+from .subjects import Subject, find, in_file, it_is_registered, kind_of, made, prepared
 
-BUDGETS = {"linf": 0.1, "l2": 2.0, "l1": 20.0, "l0": 60.0}
+NOT_CHECKED = "not checked: "
+"""How the sentence of a check begins that says nothing about its promise."""
+
+CHECKS: Mapping[str, Sequence[Check[Any]]] = {
+    "attacks": ATTACK_CHECKS,
+    "defenses": DEFENSE_CHECKS,
+    "models": MODEL_CHECKS,
+    "datasets": DATASET_CHECKS,
+}
 
 if TYPE_CHECKING:
     import pytest
 
-Subject = Attack | UniversalAttack | Defense
-
 
 def checks_of(subject: Subject) -> Sequence[Check[Any]]:
-    """What is promised by the likes of it. Raises ConfigError for something else than an attack or a defense."""
-    if isinstance(subject, Defense):
-        return DEFENSE_CHECKS
-    if isinstance(subject, Attack | UniversalAttack):
-        return ATTACK_CHECKS
-    raise ConfigError(f"Expected an attack or a defense, got {subject!r}.")
-
-
-def find(subject: str) -> Callable[..., Any]:
-    """The class of an attack or a defense by its registered name, or as FILE.py:Class.
-
-    Raises ConfigError where there is none and where its file cannot be imported.
-    """
-    file, colon, cls = subject.rpartition(":")
-    if colon and file.endswith(".py"):
-        found = getattr(load_file(Path(file)), cls, None)
-        if not isinstance(found, type):
-            raise ConfigError(f"{file} has no class {cls!r}.")
-        return found
-    if subject in defenses:
-        return defenses[subject]
-    if subject in attacks or subject.partition(":")[0] in attacks.families:
-        return attacks[subject]
-    if subject.endswith(".py"):
-        raise ConfigError(f"Expected {subject}:Class, the class as well, got the file alone.")
-    raise UnknownNameError("attack or defense", subject, [*attacks, *defenses])
-
-
-def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
-    """An instance of it. Raises ConfigError for parameters it does not take."""
-    found = find(subject)
-    return configure(found, subject, _budget(found) | dict(parameters))
-
-
-def _budget(cls: Callable[..., Any]) -> dict[str, Any]:
-    """For an attack: what it needs to be made at all."""
-    norm = getattr(cls, "norms", ("",))[0]
-    return {"eps": BUDGETS[norm], "norm": norm} if norm in BUDGETS else {}
-
-
-def prepared(subject: Subject) -> Subject:
-    """The subject itself; a defense that learns is fitted to a few images first."""
-    return subject.fit(images(64), model=model()) if isinstance(subject, Defense) else subject
+    """What is promised by the likes of it. Raises ConfigError for something else."""
+    return CHECKS[kind_of(subject)]
 
 
 def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:
-    """Each promise, by the name of its check, with what was seen instead; None where it is kept."""
-    found = {}
-    for one in checks_of(subject):
-        try:
-            with on(device):
-                one.run(subject)
-            found[str(one)] = None
-        except BrokenPromiseError as broken:
-            found[str(one)] = str(broken)
-        except Exception as error:  # noqa: BLE001 (foreign code: whatever it raises is what was seen)
-            found[str(one)] = f"It raised {error!r}."
+    """Each promise, by the name of its check, with what was seen instead; None where it is kept.
+
+    A defense that learns is checked on that, too, and then with what it learns from a few images.
+    """
+    found: dict[str, str | None] = {}
+    checks = checks_of(subject)
+    with on(device):
+        if isinstance(subject, Defense) and parts(subject):
+            _run(LEARNING_CHECKS, subject, found)
+            if found["it_learns"] is None:
+                subject = prepared(subject)
+        _run(checks, subject, found)
     return found
+
+
+def check_named(subject: str, parameters: Mapping[str, Any], device: str = "cpu") -> dict[str, str | None]:
+    """The same for NAME or FILE.py:NAME. Raises ConfigError where there is none, or for parameters it does not take."""
+    found, seen = find(subject), {}
+    instance = made(found, subject, parameters)
+    if in_file(subject) and isinstance(instance, Attack | UniversalAttack | Defense):
+        _run([Check(it_is_registered)], type(instance), seen)
+    return seen | check(instance, device)
+
+
+def _run(checks: Sequence[Check[Any]], subject: Any, found: dict[str, str | None]) -> None:
+    """Each check on the subject, into `found`. What several raise alike is said once."""
+    for one in checks:
+        lacking = next((name for name in one.needs if found.get(name)), None)
+        seen = f"{NOT_CHECKED}see {_words(lacking)}." if lacking else _seen(one, subject)
+        same = next((name for name, before in found.items() if seen and seen == before and not lacking), None)
+        found[str(one)] = f"{NOT_CHECKED}it raised the same as under {_words(same)}." if same else seen
+
+
+def _seen(one: Check[Any], subject: Any) -> str | None:
+    try:
+        one.run(subject)
+    except BrokenPromiseError as broken:
+        return str(broken)
+    except Exception as error:  # noqa: BLE001 (foreign code: whatever it raises is what was seen)
+        return f"It raised {one_line(error)}"
+    return None
+
+
+def _words(name: str) -> str:
+    return f'"{name.replace("_", " ")}"'
 
 
 def parametrize_with_checks(subjects: Sequence[Subject]) -> "pytest.MarkDecorator":

@@ -1,6 +1,5 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
 from ..ledger.ledger import Costs
 from .crafted import Crafted
+from .grid import digest
 from .kept import keep, recall
 from .scoring import Shard
 from .storage import Storage
@@ -34,7 +34,8 @@ class Crafter:
 
     `key` names the job by content, so what was kept of it can be used again; `stream` names its random streams. Image
     attacks keep their shards in the folder `place`, universal ones their perturbation as the file `place`, with a
-    picture beside it. With `before`, the attack goes on where that one failed.
+    picture beside it. Without `keep_images` no shard is written, and each is crafted whenever it is asked for. With
+    `before`, the attack goes on where that one failed.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Crafter:
     place: Path
     seed: int
     storage: Literal["float32", "uint8"]
+    keep_images: bool = True
     before: "Crafter | None" = None
 
     def kept(self) -> Perturbation | None:
@@ -92,25 +94,26 @@ class Crafter:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
             return self._stored(perturbation.apply(shard.x), shard)
-        path = self.place / f"{_name(shard)}.safetensors"
+        path = self.place / f"{digest(list(shard.samples))}.safetensors"
         kept = self._read(path, shard)
         if kept is not None:
             return kept
+        start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
         with _Meter(self.model) as meter:
-            found = self._stored(self._attack(shard), shard)
+            found = self._stored(self._attack(shard, start), shard)
         crafted = replace(found, costs=meter.costs)
-        with _writing(path):
-            tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
-            keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
+        if self.keep_images:
+            with _writing(path):
+                tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
+                keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
         return crafted
 
-    def _attack(self, shard: Shard) -> Tensor:
-        """Away from the model's own prediction: that is GFR."""
+    def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
+        """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
         assert isinstance(self.attack, Attack)
         rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
-        if self.before is None:
+        if x_adv is None:
             return self.attack(self.model, shard.x, rng=rng)
-        x_adv = self.before.images(shard, None).x_adv
         own = self.model.judge(shard.x, rng=rng.fork("reference"))
         return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
 
@@ -191,15 +194,6 @@ class _CheckpointFile:
         costs = torch.tensor(self._meter.so_far(), dtype=torch.float64)
         with _writing(self._path):
             keep(self._path, state | {_CHECKPOINT_COSTS: costs})
-
-
-def _name(shard: Shard) -> str:
-    """Of the file with a shard's images: where it begins and ends, and a hash where it is no run of samples."""
-    first, last = shard.samples[0], shard.samples[-1]
-    name = f"{first:08d}-{last + 1:08d}"
-    if list(shard.samples) == list(range(first, last + 1)):
-        return name
-    return f"{name}-{hashlib.sha256(repr(list(shard.samples)).encode()).hexdigest()[:8]}"
 
 
 @contextmanager

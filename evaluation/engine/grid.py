@@ -110,6 +110,11 @@ class Cell:
     def knowledge(self) -> Knowledge:
         return "oblivious" if self.job.through.defense is None else "adaptive"
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.job.model} x {self.job.attack_name} x {self.defense.name}, {self.knowledge}"
+
     def key(self, identity: Identity) -> str:
         return digest(self.job.key(identity), self.defense.digest, self.knowledge, identity["draws"])
 

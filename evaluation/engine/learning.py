@@ -1,6 +1,7 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -11,6 +12,7 @@ from ...core.errors import OutputError, WeightsError
 from ...core.files import writable_folder
 from ...core.learned import Learned
 from ...core.model import Model
+from .glimpse import glimpse
 from .grid import digest
 from .progress import Progress
 from .sources import source_hash
@@ -54,8 +56,11 @@ class School:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
         return found
 
+    @cached_property
+    def _data(self) -> tuple[object, ...]:
+        return self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
+
     def path(self, part: LearnedTransform) -> Path:
-        data = self.dataset.fingerprint, source_hash(type(self.dataset))
         model = self.model.sha if part.needs_model else None
-        key = digest(repr(part), source_hash(type(part)), data, self.seed, model)
+        key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
         return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from ...core.dataset import Dataset
 from ...core.errors import FOREIGN, ConfigError
 from ...core.model import Model
-from ...core.registry import datasets, models
+from ...core.registry import models
 from ..leaderboard.table import Facts
+from ..recipe.promises import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
+from .sampling import sample
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Prepared:
 
 def prepare(recipe: Recipe) -> Prepared:
     """Load data and models. What is known now is enough to find every cell of the run in the ledger again."""
-    dataset = datasets[recipe.dataset]()
+    dataset = open_dataset(recipe.dataset)
+    samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, identities = {}, {}
     for name in recipe.models:
         try:
@@ -34,7 +37,7 @@ def prepare(recipe: Recipe) -> Prepared:
             model = error
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
-    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, identities=identities))
+    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, samples=samples, identities=identities))
 
 
 def _load(name: str, dataset: Dataset) -> Model:

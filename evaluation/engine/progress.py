@@ -1,58 +1,127 @@
-"""The progress bar: which cell, how many images, how long yet."""
+"""How far a run has come and how long it will take yet: bars in a terminal, a line now and then elsewhere."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from threading import Event, Thread
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
+from rich.text import Text
+
+EVERY = 30.0
+"""Seconds between two lines on what takes longer."""
+ROOM_FOR_BARS = 100
+"""Columns of a terminal; in a narrower one the words need them."""
 
 
 class Progress:
-    """A main bar that counts images, and a second bar for a long step in between."""
+    """A main bar that counts images, and a second bar for a long step in between.
+
+    Where there is no terminal, `finished` and every half a minute are a line.
+    """
 
     def __init__(self, console: Console, total: int, what: str) -> None:
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self.main = Step(self._bars, self._bars.add_task(what, total=total, unit="images"))
+        self._console = console
+        self._lines = not console.is_terminal
+        columns = _columns(console.width)
+        self._bars = Bars(*columns, console=console, transient=True, expand=True, disable=self._lines)
+        self._over = Event()
+        self._steps: list[Step] = []
+        self.main = self._begin(what, total, "images")
 
     def __enter__(self) -> "Progress":
         self._bars.start()
+        if self._lines:
+            Thread(target=self._talk, daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._over.set()
         self._bars.stop()
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator["Step"]:
         """A second bar that disappears when the step ends."""
-        task = self._bars.add_task(what, total=total, unit=unit)
+        step = self._begin(what, total, unit)
         try:
-            yield Step(self._bars, task)
+            yield step
         finally:
-            self._bars.remove_task(task)
+            self._steps.remove(step)
+            self._bars.remove_task(step.task.id)
+
+    def finished(self, what: str) -> None:
+        """One more of the things that a run consists of."""
+        if self._lines:
+            self._print(f"{what}  {_state(self.main.task)}")
+
+    def _begin(self, what: str, total: int, unit: str) -> "Step":
+        self._bars.add_task(what, total=total, unit=unit, earlier=0)
+        step = Step(self._bars, self._bars.tasks[-1])
+        self._steps.append(step)
+        return step
+
+    def _talk(self) -> None:
+        while not self._over.wait(EVERY):
+            task = self._steps[-1].task
+            self._print(f"{task.description}  {_state(task)}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 class Step:
     """One bar."""
 
-    def __init__(self, bars: Bars, task: TaskID) -> None:
-        self._bars, self._task = bars, task
+    def __init__(self, bars: Bars, task: Task) -> None:
+        self._bars, self.task = bars, task
 
     def advance(self, amount: int) -> None:
-        self._bars.advance(self._task, amount)
+        self._bars.advance(self.task.id, amount)
+
+    def skip(self, amount: int) -> None:
+        """What an earlier run has done: it says nothing about how long the rest will take."""
+        self._bars.update(self.task.id, advance=amount, earlier=self.task.fields["earlier"] + amount)
 
     def describe(self, what: str) -> None:
-        self._bars.update(self._task, description=what)
+        self._bars.update(self.task.id, description=what)
 
     def at(self, done: int, total: int, unit: str) -> None:
-        self._bars.update(self._task, completed=done, total=total, unit=unit)
+        self._bars.update(self.task.id, completed=done, total=total, unit=unit)
+
+
+class _Times(ProgressColumn):
+    """Since when, and how long yet."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_times(task))
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """Words give way where the terminal is narrow, counts and times never do."""
+    what, unit = (Column(no_wrap=True, overflow="ellipsis", ratio=ratio) for ratio in (3, 2))
+    bar = [BarColumn(bar_width=None, table_column=Column(ratio=2))] if width >= ROOM_FOR_BARS else []
+    return [
+        TextColumn("{task.description}", markup=False, table_column=what),
+        *bar,
+        TextColumn("{task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[unit]}", markup=False, table_column=unit),
+        _Times(table_column=Column(no_wrap=True)),
+    ]
+
+
+def _state(task: Task) -> str:
+    return f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}  {_times(task)}"
+
+
+def _times(task: Task) -> str:
+    elapsed, here = task.elapsed or 0.0, task.completed - task.fields["earlier"]
+    left = "-:--:--" if here <= 0 else _clock(elapsed * max((task.total or 0) - task.completed, 0) / here)
+    return f"{_clock(elapsed)} eta {left}"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=math.ceil(seconds)))

@@ -17,6 +17,7 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
 from .crafted import Crafted
+from .glimpse import check_glimpse
 from .grid import Cell, Identity, Job, cells
 from .learning import School
 from .prepare import Prepared
@@ -31,7 +32,11 @@ TRAINING_IMAGES = 512
 
 
 def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
-    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed."""
+    """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed.
+
+    Raises OutputError where the ledger's scores are of other data.
+    """
+    check_glimpse(prepared.dataset, ledger)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
     for name, loaded in prepared.models.items():
@@ -46,6 +51,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
         part = ModelRun(
             recipe=prepared.recipe,
             dataset=prepared.dataset,
+            samples=prepared.facts.samples,
             name=name,
             model=model,
             identity=known,
@@ -88,6 +94,7 @@ class ModelRun:
 
     recipe: Recipe
     dataset: Dataset
+    samples: tuple[int, ...]
     name: str
     model: Model
     identity: Identity
@@ -97,13 +104,13 @@ class ModelRun:
     guard: Guard
 
     def run(self, progress: Progress) -> None:
-        wanted = set(range(self.recipe.samples))
+        wanted = set(self.samples)
         for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
             self._mend(job, keys)
             todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
-            progress.main.advance(sum(len(wanted) - len(pending.samples) for pending in todo))
+            progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
             waiting = [pending for pending in todo if pending.samples]
             if waiting:
                 self._run_job(job, waiting, progress)
@@ -150,20 +157,21 @@ class ModelRun:
             pending.samples -= missing
             if not pending.samples:
                 self.ledger.mend(pending.key)
+                progress.finished(pending.cell.title)
 
     def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
         if pending.samples:
             self.ledger.write_error(pending.key, one_line(error))
             progress.main.advance(len(pending.samples))
+            progress.finished(f"{pending.cell.title}: failed")
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
-        for start in range(0, self.recipe.samples, self.recipe.batch_size):
-            stop = min(start + self.recipe.batch_size, self.recipe.samples)
-            if not any(pending.samples.intersection(range(start, stop)) for pending in waiting):
-                continue
-            x, y = self.dataset.load(start, stop)
-            yield Shard(samples=range(start, stop), x=x.to(self.model.device), y=y.to(self.model.device))
+        for start in range(0, len(self.samples), self.recipe.batch_size):
+            samples = self.samples[start : start + self.recipe.batch_size]
+            if any(pending.samples.intersection(samples) for pending in waiting):
+                x, y = self.dataset.load(samples)
+                yield Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(
@@ -174,6 +182,7 @@ class ModelRun:
             place=self.folder / job.place(self.identity),
             seed=self.recipe.seed,
             storage=self.recipe.storage,
+            keep_images=self.recipe.keep_images,
             before=None if job.after is None else self._crafter(job.after),
         )
 
@@ -184,7 +193,7 @@ class ModelRun:
         kept = crafter.kept()
         if kept is not None and self.ledger.costs(crafter.key) is not None:
             return kept
-        with progress.step(f"  crafting {job.attack_name}, prior: {job.attack.prior}", 1, "iterations") as step:
+        with progress.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
             perturbation, costs = crafter.craft(self._crafting_data(progress, step))
         self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
         crafter.keep(perturbation)
@@ -192,7 +201,7 @@ class ModelRun:
 
     def _crafting_data(self, progress: Progress, step: Step) -> CraftingData:
         def show(done: int, limit: int, best: float) -> None:
-            step.at(done, limit, f"iterations, fools {100 * best:.0f}% of the substitutes")
+            step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
 
         def training() -> torch.Tensor:
             with progress.step("  training images", TRAINING_IMAGES, "images") as images_step:

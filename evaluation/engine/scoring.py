@@ -39,7 +39,7 @@ class System:
     seed: int
     draws: int
     flags: set[str] = field(default_factory=set)
-    _known: dict[tuple[tuple[int, ...], str], list[Tensor]] = field(default_factory=dict)
+    _known: dict[tuple[str, *tuple[int, ...]], list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.model.randomized:
@@ -62,7 +62,7 @@ class System:
 
     def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
         """Kept for the next attack."""
-        key = tuple(shard.samples), purpose
+        key = (purpose, *shard.samples)
         if key not in self._known:
             self._known[key] = self.predictions(shard.x, shard.samples, purpose)
         return self._known[key]

@@ -16,6 +16,7 @@ from ...core.attack import Attack, UniversalAttack
 from ...core.dataset import Dataset
 from ...core.model import Model
 from ...core.seeding import Draws
+from ..engine.sampling import sample
 from .stats import larger
 
 PROBABILITIES = "probabilities"
@@ -60,15 +61,15 @@ def are_probabilities(outputs: Tensor) -> bool:
 
 
 def gradient_flags(model: Model, dataset: Dataset, seed: int) -> set[str]:
-    """Whether an attack that follows the gradient of `model` finds one at the images of `dataset`."""
-    count = min(JUDGED, len(dataset))
-    x = dataset.load(0, count)[0].to(model.device)
-    rng = Draws.of(seed, "gradient", samples=range(count), device=x.device)
+    """Whether an attack that follows the gradient of `model` finds one at some images of `dataset`."""
+    judged = sample(dataset, min(JUDGED, len(dataset)), "balanced", seed)
+    x = dataset.load(judged)[0].to(model.device)
+    rng = Draws.of(seed, "gradient", samples=judged, device=x.device)
     y = model.predict(x, rng=rng)
     point = x.requires_grad_()
     losses = objective(model, targeted=False)(model.logits(point, rng=rng), y)
     gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
-    magnitude = torch.zeros(count) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    magnitude = torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
     share = float((magnitude <= VANISHING).float().mean())
     return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
 

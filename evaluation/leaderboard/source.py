@@ -16,9 +16,13 @@ from ..recipe.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name."""
+    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
+
+    `samples` are the indices of the evaluation images, in the order in which they are taken.
+    """
 
     task: Task
+    samples: tuple[int, ...]
     identities: Mapping[str, Identity]
 
 
@@ -62,8 +66,8 @@ class Source:
             found = self.ledger.outcomes(self.key(cell))
         except DamagedRecordError as damage:
             raise MissingScoresError("error", str(damage)) from None
-        wanted = None if found is None else found.only(range(self.recipe.samples))
-        if wanted is None or len(wanted.samples) != self.recipe.samples:
+        wanted = None if found is None else found.only(self.facts.samples)
+        if wanted is None or len(wanted.samples) != len(self.facts.samples):
             message = self.ledger.error(self.key(cell))
             raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
         return Scores(frame=self._costed(cell, self._checked(wanted)), flags=wanted.flags)

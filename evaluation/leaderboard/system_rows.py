@@ -56,7 +56,7 @@ class SystemRows:
         return self._facts_of(cell) | (_failure(found) if isinstance(found, MissingScoresError) else self._ok(found))
 
     def _ok(self, scores: Scores) -> Row:
-        return self._numbers(scores.frame) | {"flags": " ".join(sorted(scores.flags)), "status": "ok"}
+        return self._numbers(scores.frame) | {"flagged": " ".join(sorted(scores.flags)), "status": "ok"}
 
     def _flag(self, cells: Sequence[Cell]) -> None:
         """What the attacks on one system, whatever they know of it, say about each other."""
@@ -72,7 +72,7 @@ class SystemRows:
                 findings[self._source.key(cell)] = finding
         compare(list(findings.values()))
         for key, finding in findings.items():
-            self._cells[key]["flags"] = " ".join(sorted(finding.flags))
+            self._cells[key]["flagged"] = " ".join(sorted(finding.flags))
 
     def _worst_case(self, members: list[Cell]) -> Row:
         """Per image the best attack of a group."""
@@ -91,8 +91,8 @@ class SystemRows:
         defense = members[0].defense.defense
         chance = defense is not None and defense.randomized
         union = worst_case([scores.frame for scores in found if isinstance(scores, Scores)], chance=chance)
-        flags = sorted({flag for row in rows for flag in row["flags"].split()})
-        return facts | self._numbers(union) | {"flags": " ".join(flags), "status": "ok"}
+        flags = sorted({flag for row in rows for flag in row["flagged"].split()})
+        return facts | self._numbers(union) | {"flagged": " ".join(flags), "status": "ok"}
 
     def _facts_of(self, cell: Cell) -> Row:
         attack, source = cell.job.attack, self._source
@@ -101,7 +101,8 @@ class SystemRows:
             "run": run_name(source.recipe, source.facts),
             "task": type(source.facts.task).__name__.lower(),
             "dataset": source.recipe.dataset,
-            "n": source.recipe.samples,
+            "n": len(source.facts.samples),
+            "sampling": source.recipe.sampled,
             "model": cell.job.model,
             "model_sha": source.identity["model_sha"],
             "attack": cell.job.attack_name,

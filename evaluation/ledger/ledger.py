@@ -17,7 +17,7 @@ from ...core.errors import FoolbenchError, InputError, OutputError
 from .database import is_damage, open_to_read, open_to_write, rebuild
 from .record import Outcomes, merged
 
-_ERROR, _COSTS, _LEARNED = "error", "costs", "learned"
+_ERROR, _COSTS, _LEARNED, _GLIMPSE = "error", "costs", "learned", "glimpse"
 
 
 class DamagedRecordError(FoolbenchError):
@@ -82,6 +82,9 @@ class Ledger:
     def write_learned(self, system: str, defense: str) -> None:
         self._write_fact(_LEARNED, system, defense)
 
+    def write_glimpse(self, data: str, glimpse: str) -> None:
+        self._write_fact(_GLIMPSE, data, glimpse)
+
     def outcomes(self, cell: str) -> Outcomes | None:
         """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
         found = []
@@ -118,6 +121,13 @@ class Ledger:
         """
         return self._fact(_LEARNED, system)
 
+    def glimpse(self, data: str) -> str | None:
+        """How some of the images of that fingerprint looked when they were first scored.
+
+        Raises DamagedRecordError where that cannot be known any more.
+        """
+        return self._fact(_GLIMPSE, data)
+
     def _insert(self, transaction: sqlite3.Connection, cell: str, outcomes: Outcomes) -> None:
         record = outcomes.encode()
         insert = "INSERT INTO records (cell, record, checksum) VALUES (?, ?, ?)"
@@ -135,7 +145,7 @@ class Ledger:
             return None
         value, checksum = found[0]
         if not isinstance(value, bytes) or _checksum(kind, name, value) != checksum:
-            raise DamagedRecordError(f"What {self._path} says about this cell is damaged: choose another --out.")
+            raise DamagedRecordError(f"The ledger {self._path} has a damaged record ({kind}): choose another --out.")
         return value.decode()
 
     def _rows(self, cell: str) -> list[tuple[object, ...]]:

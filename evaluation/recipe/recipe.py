@@ -14,14 +14,19 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.norms import NORMS, Norm
-from ...core.registry import attacks, datasets, defenses, models
+from ...core.registry import attacks, defenses, models
 from ...core.threat import Eps, Threat
+from .promises import make_dataset
 
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 
 
 Knowledge = Literal["oblivious", "adaptive"]
 """What an attack knew: nothing of the defense, or all of it."""
+
+
+Sampling = Literal["balanced", "random", "first"]
+"""Which evaluation images are taken."""
 
 
 class Named(BaseModel):
@@ -73,7 +78,11 @@ class Recipe(BaseModel):
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
     overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
     dataset: str = Field(description="one of `foolbench list datasets`")
-    samples: int = Field(gt=0, description="how many evaluation images, from the first on")
+    samples: int = Field(gt=0, description="how many evaluation images; more of them include fewer")
+    sampling: Sampling = Field(
+        default="balanced",
+        description="which: balanced, at random, the classes in turn; random, whatever their class; first, as they lie",
+    )
     seed: int = Field(default=0, description="of all that is random")
     knowledge: list[Knowledge] = Field(
         default=["oblivious"],
@@ -93,6 +102,11 @@ class Recipe(BaseModel):
         gt=0,
         description="images at a time; changes speed and memory only (and the random draws of `foolbox:NAME`)",
     )
+    keep_images: bool = Field(
+        default=True,
+        description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
+        "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
+    )
     models: list[str] = Field(min_length=1, description="some of `foolbench list models`")
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
@@ -111,9 +125,14 @@ class Recipe(BaseModel):
         return f"{self.name}-v{self.version}{changed}"
 
     @property
+    def sampled(self) -> str:
+        """How the evaluation images were chosen, in words."""
+        return self.sampling if self.sampling == "first" else f"{self.sampling}, seed {self.seed}"
+
+    @property
     def content(self) -> dict[str, Any]:
-        """What decides what runs, however it was written."""
-        return self.model_dump(exclude={"overrides"})
+        """What decides the numbers, however it was written."""
+        return self.model_dump(exclude={"overrides", "keep_images"})
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
@@ -155,6 +174,11 @@ def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None
 
 def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def summary(name: str) -> str:
+    """What a shipped recipe says of itself. Nothing that it names is loaded."""
+    return str(_read(name).get("description", ""))
 
 
 def _read(source: str) -> dict[str, Any]:
@@ -205,7 +229,7 @@ def _sentence(source: str, found: Complaint) -> ConfigError:
 
 def _check_names(recipe: Recipe) -> None:
     """Fail before any work: every name resolves, every parameter is accepted."""
-    dataset = datasets[recipe.dataset]()
+    dataset = make_dataset(recipe.dataset)
     if recipe.samples > len(dataset):
         raise ConfigError(
             f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."

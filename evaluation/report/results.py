@@ -10,11 +10,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...core.registry import datasets
@@ -27,6 +29,7 @@ from .tables import markdown
 from .text import for_csv
 
 LEDGER, CSV = "ledger.sqlite", "leaderboard.csv"
+_SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
 
@@ -107,11 +110,19 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         recipe = read_document(manifest["recipe"], "of a manifest")
-        facts = Facts(task=datasets[recipe.dataset]().task, identities=manifest["identities"])
+        facts = Facts(
+            task=datasets[recipe.dataset]().task,
+            samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
+            identities=manifest["identities"],
+        )
+        if len(facts.samples) != recipe.samples:
+            raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
         expected = set(identity(recipe, "", None))
         for model in recipe.models:
             if not expected <= set(facts.identities[model]):
                 raise ValueError(f"the facts about {model} are incomplete")
+    except ValidationError as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {complaint(error).sentence}") from None
     except KeyError as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but it lacks {error}.") from None
     except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
@@ -146,6 +157,8 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
         },
+        "sampling": recipe.sampled,
+        "samples": list(facts.samples),
     }
 
 

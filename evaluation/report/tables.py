@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,11 @@ HEADING = (
     "Generalized fooling rate per attack in percent with its 95% interval; clean accuracy, and the points it drops."
 )
 GAPS = "Adaptive attacks know the defense; in brackets, how many points more they fool than oblivious ones."
+
+NAMES = ("defense", "knowledge")
+"""The columns that say what a line is."""
+FRAME = 3
+"""Columns of a terminal beside those of a cell's text: a space on each side, and a line."""
 
 Row = dict[str, Any]
 
@@ -36,7 +42,7 @@ def _setting(part: list[Row]) -> str:
 
 
 def _records(table: pd.DataFrame) -> list[Row]:
-    known = table.astype({"flags": object}).fillna({"flags": ""})  # empty in a row that failed, or came from a file
+    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
     return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
 
 
@@ -58,7 +64,7 @@ def _lines(part: list[Row]) -> list[dict[str, str]]:
 
 def _rate(row: Row) -> str:
     gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
-    flagged = "*" if row["flags"] else ""
+    flagged = "*" if row["flagged"] else ""
     return f"{row['gfr']:.1f}{flagged} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
 
 
@@ -89,20 +95,51 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def terminal(table: pd.DataFrame) -> Group:
-    """The same for the terminal; the interval has a line of its own, so that ten attacks fit."""
+def terminal(table: pd.DataFrame, width: int) -> Group:
+    """The same for a terminal of so many columns; the interval has a line of its own, so that ten attacks fit in 200.
+
+    What does not fit side by side goes below, under the names of the defenses again: no word is ever torn.
+    """
     parts: list[Table | Text] = [Text(_heading(table), style="dim")]
     for title, lines in pivot(table):
-        shown = Table(title=Text(title), title_justify="left", title_style="bold")
-        for column in lines[0]:
-            justify = "left" if column in ("defense", "knowledge") else "right"
-            shown.add_column(Text(column), justify=justify, overflow="fold")
-        for line in lines:
-            shown.add_row(*(_two_lines(value) for value in line.values()))
-        parts.append(shown)
+        parts.append(Text(title, style="bold"))
+        parts += [_shown(columns, lines, width) for columns in _side_by_side(lines, width)]
     parts += [Text(f"* {flag}", style="yellow") for flag in _flags(table)]
     parts += [Text(failure, style="red") for failure in _failures(table)]
     return Group(*parts)
+
+
+def _side_by_side(lines: list[dict[str, str]], width: int) -> list[list[str]]:
+    """The columns of each table, as many as fit; every table begins with those that say what a line is."""
+    names = [column for column in lines[0] if column in NAMES]
+    tables = [list(names)]
+    for column in lines[0]:
+        if column in NAMES:
+            continue
+        if len(tables[-1]) > len(names) and sum(_widths([*tables[-1], column], lines, least=True)) > width - 1:
+            tables.append(list(names))
+        tables[-1].append(column)
+    return tables
+
+
+def _shown(columns: list[str], lines: list[dict[str, str]], width: int) -> Table:
+    """As wide as its words are, or with the names of attacks broken at their spaces."""
+    shown = Table()
+    whole = _widths(columns, lines, least=False)
+    widths = whole if sum(whole) < width else _widths(columns, lines, least=True)
+    for column, needed in zip(columns, widths, strict=True):
+        justify = "left" if column in NAMES else "right"
+        shown.add_column(Text(column), justify=justify, width=needed - FRAME, overflow="fold")
+    for line in lines:
+        shown.add_row(*(_two_lines(line[column]) for column in columns))
+    return shown
+
+
+def _widths(columns: list[str], lines: list[dict[str, str]], *, least: bool) -> list[int]:
+    """Of each column with its frame; at `least`, where its heading is broken."""
+    headings = [column.split() if least else [column] for column in columns]
+    cells = [[part for line in lines for part in _two_lines(line[column]).plain.split("\n")] for column in columns]
+    return [max(map(cell_len, [*words, *texts])) + FRAME for words, texts in zip(headings, cells, strict=True)]
 
 
 def _heading(table: pd.DataFrame) -> str:
@@ -113,7 +150,7 @@ def _flags(table: pd.DataFrame) -> list[str]:
     """One line for each flag, with the numbers that it makes doubtful."""
     flagged: dict[str, list[str]] = {}
     for row in _records(table.query("status == 'ok'")):
-        for flag in row["flags"].split():
+        for flag in row["flagged"].split():
             flagged.setdefault(flag, []).append(
                 f"{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}"
             )

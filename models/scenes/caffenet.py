@@ -8,6 +8,8 @@ from collections import OrderedDict
 
 from torch import nn
 
+from ..lrn import LocalResponseNorm
+
 FEATURES = ("relu1", "relu2", "relu3", "relu4", "relu5")
 """conv1..conv5 after ReLU: the layers that GD-UAP's code attacks."""
 
@@ -18,11 +20,11 @@ def caffenet(classes: int = 10) -> nn.Sequential:
             conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3),
             relu1=nn.ReLU(),
             pool1=nn.MaxPool2d(3, stride=2, padding=1),
-            norm1=nn.LocalResponseNorm(5),
+            norm1=LocalResponseNorm(5),
             conv2=nn.Conv2d(32, 96, 5, padding=2, groups=2),
             relu2=nn.ReLU(),
             pool2=nn.MaxPool2d(3, stride=2, padding=1),
-            norm2=nn.LocalResponseNorm(5),
+            norm2=LocalResponseNorm(5),
             conv3=nn.Conv2d(96, 144, 3, padding=1),
             relu3=nn.ReLU(),
             conv4=nn.Conv2d(144, 144, 3, padding=1, groups=2),

@@ -29,7 +29,7 @@ def images(mid_images):
 
 @pytest.fixture(scope="module")
 def digits(digits_model):
-    x, _ = Digits().load(0, 64)
+    x, _ = Digits().load(range(64))
     return x, digits_model.predict(x)
 
 

@@ -30,7 +30,7 @@ def test_the_standard_members(norm):
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.06), ("l2", 0.4)])
 def test_whatever_a_member_fools_is_fooled(digits_model, norm, eps):
-    x, _ = Digits().load(0, 64)
+    x, _ = Digits().load(range(64))
     attack = AutoAttack(eps=eps, norm=norm, **CHEAP)
     together = attack(digits_model, x, rng=0)
     assert size(together - x, norm).max() <= eps + 1e-6
@@ -42,7 +42,7 @@ def test_whatever_a_member_fools_is_fooled(digits_model, norm, eps):
 
 
 def test_a_member_never_sees_what_is_fooled(digits_model, monkeypatch):
-    x, _ = Digits().load(0, 64)
+    x, _ = Digits().load(range(64))
     attack = AutoAttack(eps=0.06, **CHEAP)
     seen = []
     for member in {type(member) for member in attack.members.values()}:

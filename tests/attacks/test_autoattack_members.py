@@ -19,7 +19,7 @@ THEIR_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 @pytest.fixture(scope="module")
 def digits(digits_model):
-    x, _ = Digits().load(0, 150)
+    x, _ = Digits().load(range(150))
     return digits_model, x, digits_model.predict(x)
 
 
@@ -69,7 +69,7 @@ def test_as_strong_as_torchattacks(digits, as_module, peer, norm, eps, place):
 @pytest.mark.parametrize("place", range(6), ids=["ce", "dlr", "dlr-targeted", "fab", "fab-targeted", "square"])
 def test_as_strong_as_torchattacks_on_scenes(as_module, peer, name, eps, place):
     model = ENTRIES[name].load()
-    x, _ = Scenes().load(0, 64)
+    x, _ = Scenes().load(range(64))
     # torchattacks compares the first loss with zero, so that DLR, below zero before it fools, always halves its first
     # step size. With 10 steps that pays (3 points on vgg16), with 20 no longer.
     ours, theirs = peers_with(peer("torchattacks"), as_module(model), "linf", eps, steps=20, queries=200)[place]

@@ -16,7 +16,7 @@ NORMS = ["linf", "l2", "l1"]
 
 @pytest.fixture(scope="module")
 def x():
-    return Digits().load(0, 32)[0]
+    return Digits().load(range(32))[0]
 
 
 @pytest.fixture(scope="module")

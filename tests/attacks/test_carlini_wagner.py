@@ -128,7 +128,7 @@ def test_progress_is_within_a_problem():
 
 
 def test_l0_takes_its_time_after_a_success(digits_model):
-    x, _ = Digits().load(0, 48)
+    x, _ = Digits().load(range(48))
     y = digits_model.predict(x)
     found = CarliniWagner(norm="l0", steps=100, searches=1, initial_c=10.0)(digits_model, x, y)
     assert (digits_model.predict(found) != y).all()
@@ -138,7 +138,7 @@ def test_l0_takes_its_time_after_a_success(digits_model):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(("confidence", "targeted"), [(0.0, False), (3.0, False), (3.0, True)])
 def test_success_has_the_confidence_and_lies_inside(digits_model, norm, confidence, targeted):
-    x, _ = Digits().load(0, 6)  # most values are exactly 0 or 1
+    x, _ = Digits().load(range(6))  # most values are exactly 0 or 1
     y = (digits_model.predict(x) + targeted) % 10
     attack = CarliniWagner(norm=norm, confidence=confidence, targeted=targeted, steps=20)
     found = attack.minimize(digits_model, x, y, rng=Draws.of(0, samples=range(6)))
@@ -152,14 +152,14 @@ def test_success_has_the_confidence_and_lies_inside(digits_model, norm, confiden
 
 
 def test_confidence_costs_distance(digits_model):
-    x, _ = Digits().load(0, 8)
+    x, _ = Digits().load(range(8))
     norms = [size(CarliniWagner(confidence=k, steps=20)(digits_model, x) - x, "l2").mean() for k in (0, 5)]
     assert norms[0] < norms[1]
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_no_image_depends_on_its_batch(digits_model, norm):
-    x, _ = Digits().load(0, 12)
+    x, _ = Digits().load(range(12))
     y, attack = digits_model.predict(x), CarliniWagner(norm=norm, searches=5, steps=20, initial_c=0.1)
     together = size(attack(digits_model, x, y) - x, norm)
     alone = torch.cat([size(attack(digits_model, x[i : i + 1], y[i : i + 1]) - x[i : i + 1], norm) for i in range(12)])
@@ -286,7 +286,7 @@ def _foolbox(net, x, y, attack):
 )
 def test_is_no_worse_than_foolbox(as_module, name, count, steps):
     model = ENTRIES[name].load()
-    x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, count)
+    x, _ = (Digits() if name.startswith("digits") else Scenes()).load(range(count))
     y = model.predict(x)
     found = CarliniWagner(steps=steps)(model, x, y)
     assert (model.predict(found) != y).all()
@@ -300,7 +300,7 @@ def test_is_no_worse_than_foolbox(as_module, name, count, steps):
 @pytest.mark.parametrize("name", ["digits:convnet", pytest.param("scenes:googlenet", marks=pytest.mark.slow)])
 def test_is_nearer_than_deepfool(as_module, name):
     model = ENTRIES[name].load()
-    x, _ = (Digits() if name.startswith("digits") else Scenes()).load(0, 64)
+    x, _ = (Digits() if name.startswith("digits") else Scenes()).load(range(64))
     y = model.predict(x)
     distances, _ = _foolbox(as_module(model), x, y, foolbox.attacks.L2DeepFoolAttack())
     assert size(CarliniWagner(steps=200)(model, x, y) - x, "l2").mean() <= distances.mean()

@@ -144,7 +144,7 @@ def test_a_step_is_drawn_towards_the_projection_of_the_image(recording, linear_m
 
 @pytest.fixture(scope="module")
 def digits(digits_model):
-    x, _ = Digits().load(0, 32)
+    x, _ = Digits().load(range(32))
     return x, digits_model.predict(x)
 
 

@@ -14,7 +14,7 @@ with warnings.catch_warnings():  # foolbox 3.3.4 imports the filter from its old
 
 @pytest.fixture(scope="module")
 def setting(digits_model):
-    x, _ = Digits().load(0, 128)
+    x, _ = Digits().load(range(128))
     preprocessing = {
         "mean": [0.5],
         "std": [0.5],

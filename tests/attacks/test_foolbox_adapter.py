@@ -163,7 +163,7 @@ def test_a_form_that_is_not_there_is_refused(name):
 
 
 def test_without_random_start_its_pgd_is_ours(digits_model):
-    x, _ = Digits().load(0, 64)
+    x, _ = Digits().load(range(64))
     y = digits_model.predict(x)
     theirs = attacks.create("foolbox:LinfPGD", {"eps": 0.1, "steps": 10, "abs_stepsize": 0.02, "random_start": False})
     ours = PGD(eps=0.1, steps=10, step_size=0.02, random_start=False)
@@ -176,7 +176,7 @@ def test_without_random_start_its_pgd_is_ours(digits_model):
 
 def test_deepfool_through_the_adapter_is_foolbox_by_hand(digits_model):
     foolbox = foolbox_adapter._foolbox()
-    x, _ = Digits().load(0, 32)
+    x, _ = Digits().load(range(32))
     y = digits_model.predict(x)
     wrapped = foolbox.PyTorchModel(
         digits_model.net, bounds=(0, 1), device="cpu", preprocessing={"mean": [0.5], "std": [0.5], "axis": -3}

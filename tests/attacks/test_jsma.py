@@ -99,7 +99,7 @@ def check_best(gain, relief):
 @pytest.mark.parametrize("facts", VARIANTS, ids=str)
 @pytest.mark.parametrize("gamma", [0.07, 0.145, 1.0])
 def test_only_a_part_changes_and_in_one_direction(digits_model, facts, gamma):
-    x, _ = Digits().load(0, 24)
+    x, _ = Digits().load(range(24))
     y = digits_model.predict(x)
     adversarial = JSMA(gamma=gamma, **facts)(digits_model, x, y)
     step = adversarial - x
@@ -113,7 +113,7 @@ def test_only_a_part_changes_and_in_one_direction(digits_model, facts, gamma):
 
 
 def test_targets_are_reached(digits_model):
-    x, _ = Digits().load(0, 48)
+    x, _ = Digits().load(range(48))
     target = (digits_model.predict(x) + 1 + torch.arange(48) % 9) % 10
     adversarial = JSMA(targeted=True, gamma=0.5)(digits_model, x, target)
     changed = (adversarial != x).flatten(1).any(dim=1)
@@ -123,7 +123,7 @@ def test_targets_are_reached(digits_model):
 
 @pytest.mark.parametrize("pairs", [False, True])
 def test_an_image_does_not_depend_on_its_batch(digits_model, pairs):
-    x, _ = Digits().load(0, 6)
+    x, _ = Digits().load(range(6))
     y = digits_model.predict(x)
     attack = JSMA(pairs=pairs)
     alone = torch.cat([attack(digits_model, x[i : i + 1], y[i : i + 1]) for i in range(len(x))])
@@ -164,7 +164,7 @@ def test_refused(facts):
 
 def test_as_torchattacks(digits_model, as_module, peer):
     torchattacks = peer("torchattacks")
-    x, _ = Digits().load(0, 24)
+    x, _ = Digits().load(range(24))
     target = (digits_model.predict(x) + 1) % 10  # its only goal
     # only theta > 0: for theta < 0 its saliency is negative, and the largest entry is that of no pair
     theirs = torchattacks.JSMA(as_module(digits_model), theta=1.0, gamma=0.25)(x, digits_model.predict(x))

@@ -13,7 +13,7 @@ N = "80/255"
 
 @pytest.fixture(scope="module")
 def setting(digits_model):
-    x, _ = Digits().load(0, 48)
+    x, _ = Digits().load(range(48))
     predicted = digits_model.predict(x)
     shift = 1 + Draws.of("random targets", samples=range(48)).integers(9)
     return x, predicted, (predicted + shift) % 10

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from foolbench.attacks import Square
-from foolbench.attacks.square import _dipole, _peak, _window
+from foolbench.attacks.square import _Chance, _cut, _dipole, _paste, _peak, _window
 from foolbench.core import ConfigError, Draws, Model
 from foolbench.core.norms import size
 from foolbench.datasets.digits import Digits
@@ -14,7 +14,7 @@ SHAPE = (2, 3, 4)
 
 @pytest.fixture(scope="module")
 def digits(digits_model):
-    x, _ = Digits().load(0, 48)
+    x, _ = Digits().load(range(48))
     return x, digits_model.predict(x)
 
 
@@ -181,13 +181,42 @@ def test_the_squares_shrink_as_in_the_paper():
 
 
 def test_windows_reach_every_place():
-    draws = Draws.of(0, samples=range(4000))
-    _, _, rows, columns = _window(draws, torch.Size((4000, 1, 6, 5)), 3)
-    assert torch.equal(rows[:, 0, 1, 0] - rows[:, 0, 0, 0], torch.ones(4000, dtype=torch.int64))
-    corner = torch.stack([rows[:, 0, 0, 0], columns[:, 0, 0, 0]])
-    places = corner.unique(dim=1, return_counts=True)
-    assert places[0].shape == (2, 4 * 3)
-    assert 250 < places[1].min() <= places[1].max() < 420
+    shape = torch.Size((4000, 2, 6, 5))
+    image = torch.arange(2 * 6 * 5.0).expand(4000, -1).view(shape)
+    squares = _cut(image, _window(_Chance(Draws.of(0, samples=range(4000)), 2).next().first, shape, 3))
+    assert squares.shape == (4000, 2, 3, 3)
+    corner = squares[:, :1, :1, :1]
+    rows, columns, channels = torch.arange(3.0)[:, None], torch.arange(3.0), torch.arange(2.0)[:, None, None]
+    assert torch.equal(squares, corner + 30 * channels + 5 * rows + columns)
+    places, counts = corner.unique(return_counts=True)
+    assert places.tolist() == [5 * row + column for row in range(4) for column in range(3)]
+    assert 250 < counts.min() <= counts.max() < 420
+
+
+def test_a_square_goes_where_it_came_from():
+    draws, shape = Draws.of(0, samples=range(3)), torch.Size((3, 2, 6, 5))
+    image = draws.uniform(shape[1:])
+    window = _window(_Chance(draws, 2).next().second, shape, 4)
+    changed = image.clone()
+    _paste(changed, window, -_cut(image, window))
+    assert torch.equal(_cut(changed, window), -_cut(image, window))
+    assert int((changed != image).sum()) == 3 * 2 * 4 * 4
+
+
+def test_luck_is_that_of_the_image_whoever_else_is_there():
+    chances = [_Chance(Draws.of(0, samples=range(4)), 3), _Chance(Draws.of(0, samples=[2]), 3)]
+    seen = []
+    for query in range(300):  # more than two blocks
+        together, alone = (chance.next() for chance in chances)
+        row = 2 if query <= 130 else 0
+        assert all(torch.equal(part[row], other[0]) for part, other in zip(together, alone, strict=True))
+        seen.append(alone)
+        if query == 130:
+            chances[0] = chances[0][torch.tensor([2, 0])]
+    signs, turned = torch.stack([luck.signs for luck in seen]), torch.stack([luck.turned for luck in seen])
+    assert signs.unique().tolist() == [-1, 1]
+    assert signs.mean().abs() < 0.2
+    assert 0.3 < turned.float().mean() < 0.7
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 7), (2, 5), (1, 3), (1, 1)])

@@ -124,7 +124,7 @@ def test_the_nearest_boundary_is_that_at_every_scale(linear_model, mid_images, s
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_image_does_not_depend_on_its_batch(digits_model, norm):
-    x, _ = Digits().load(0, 4)
+    x, _ = Digits().load(range(4))
     y = digits_model.predict(x)
     attack = TrustRegion(norm=norm)
     alone = torch.cat([attack(digits_model, x[i : i + 1], y[i : i + 1]) for i in range(len(x))])
@@ -143,7 +143,7 @@ def test_what_is_done_stays_and_costs_one_pass(linear_model, mid_images, targete
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_what_is_not_found_comes_back_as_it_was(digits_model, norm):
-    x, _ = Digits().load(0, 16)
+    x, _ = Digits().load(range(16))
     assert torch.equal(TrustRegion(norm=norm, steps=1)(digits_model, x), x)
 
 
@@ -184,12 +184,12 @@ def check_against_adv_lib(tr, model, x, norm, **facts):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_as_good_as_adv_lib(digits_model, tr, norm):
-    x, _ = Digits().load(0, 128)
+    x, _ = Digits().load(range(128))
     assert check_against_adv_lib(tr, digits_model, x, norm, adaptive=True)[0] > 0.98
 
 
 def test_as_good_as_adv_lib_with_a_fixed_radius(digits_model, tr):
-    x, _ = Digits().load(0, 32)
+    x, _ = Digits().load(range(32))
     assert 0.3 < check_against_adv_lib(tr, digits_model, x, "linf", adaptive=False)[0] < 0.9
 
 
@@ -197,5 +197,5 @@ def test_as_good_as_adv_lib_with_a_fixed_radius(digits_model, tr):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:googlenet"])
 def test_as_good_as_adv_lib_on_photographs(tr, name, norm):
-    x, _ = Scenes().load(0, 64)
+    x, _ = Scenes().load(range(64))
     assert check_against_adv_lib(tr, ENTRIES[name].load(), x, norm, adaptive=True)[0] > 0.98

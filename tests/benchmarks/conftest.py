@@ -36,7 +36,7 @@ class AsModule(nn.Module):
 
 
 def subject_of(model: Model, count: int = 64) -> Subject:
-    x, _ = Scenes().load(0, count)
+    x, _ = Scenes().load(range(count))
     return Subject(model, x, model.predict(x), AsModule(model).eval())
 
 

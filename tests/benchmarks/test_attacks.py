@@ -21,7 +21,7 @@ def bare_gradient(model, x, y):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_pgd_step(name, ratio):
     model, steps = ENTRIES[name].load(), 10
-    x, y = Scenes().load(0, 64)
+    x, y = Scenes().load(range(64))
     attack = PGD(eps=EPS, steps=steps, random_start=False)  # the start is no step
 
     def peer():
@@ -34,7 +34,7 @@ def test_pgd_step(name, ratio):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gd_uap_iteration(name, ratio):
     model, iterations = ENTRIES[name].load(), 10
-    x, y = Scenes().load(0, 25)
+    x, y = Scenes().load(range(25))
     ascent = FeatureAscent(model, x, Draws.of(0, samples=[0]), eps=EPS, learning_rate=0.01, batch_size=25)
 
     def ours():

@@ -18,7 +18,7 @@ def fitted():
 
 @pytest.mark.parametrize(("count", "side"), [(8, 64), (1, 224)])
 def test_quilting_against_scikit_learns_search(ratio, fitted, count, side):
-    x = F.interpolate(Scenes().load(0, count)[0], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    x = F.interpolate(Scenes().load(range(count))[0], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
     starts = fitted.configuration._starts(side)
     windows = x.unfold(2, 5, 1)[:, :, starts].unfold(3, 5, 1)[:, :, :, starts].movedim(1, 3).flatten(3).flatten(1, 2)
     bank = fitted.learned["patches"].flatten(1)

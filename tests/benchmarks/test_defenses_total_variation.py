@@ -13,7 +13,7 @@ SIZES = pytest.mark.parametrize(("count", "side"), [(64, 64), (8, 224)])
 
 
 def images(count: int, side: int) -> torch.Tensor:
-    return F.interpolate(Scenes().load(0, count)[0], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    return F.interpolate(Scenes().load(range(count))[0], (side, side), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def energy(z: torch.Tensor, x: torch.Tensor, weight: float, kept: torch.Tensor | float = 1.0) -> float:

@@ -39,7 +39,7 @@ def one_thread_each():
 def x(request):
     """64 images of 64 x 64 pixels, and 8 of 224 x 224."""
     count, side = request.param
-    return F.interpolate(Scenes().load(0, count)[0], (side, side), mode="bicubic").clamp(0, 1)
+    return F.interpolate(Scenes().load(range(count))[0], (side, side), mode="bicubic").clamp(0, 1)
 
 
 def as_array(image):
@@ -151,7 +151,7 @@ def test_random_noise(ratio, x, distribution):
 
 def test_pca(ratio):
     images = Scenes().training(512, lambda images: None)[0].float() / 255
-    x = Scenes().load(0, 64)[0]
+    x = Scenes().load(range(64))[0]
     vectors = images.flatten(1).double().numpy()
     fit = SklearnPCA(0.99, svd_solver="full")
     ours = PCA().fit(images, model=None)

@@ -20,7 +20,7 @@ RATE, EPS = 0.6, 16 / 255
 
 @pytest.mark.parametrize(("name", "limit"), [("scenes:googlenet", 0.05), ("scenes:caffenet", 0.15)])
 def test_uap_in_batches_against_one_by_one(name, limit, ratio, subject_of):
-    model, images = ENTRIES[name].load(), Scenes().load(0, 256)[0]
+    model, images = ENTRIES[name].load(), Scenes().load(range(256))[0]
     data = CraftingData(validation=images[:64], load_training=lambda: images)
     labels = predictions(model, images)
     peer = foolbox.PyTorchModel(subject_of(model).net, bounds=(0, 1), device="cpu")

@@ -8,12 +8,12 @@ import torch
 from foolbench.core import InputError
 from foolbench.datasets import Scenes
 from foolbench.datasets.scenes.composition import Body, Scene
-from foolbench.datasets.scenes.render import render
+from foolbench.datasets.scenes.render import BLEND, HIT, PREFERENCE, _march, _normals, _on_three_planes, render
 from foolbench.datasets.scenes.sheets import EVALUATION, read_sheets, write_sheets
 from foolbench.datasets.scenes.solids import SOLIDS, surface_points
 from foolbench.datasets.scenes.splits import VERSION, fingerprint, render_one, render_shard
 
-PINNED = {1: "5cb4fed492eeea46"}  # of the evaluation split: another one needs another VERSION
+PINNED = {2: "a7f7a86a0f03e7ad"}  # of the files that ship: another one needs another VERSION
 DEPTH_STEP = 1 / 4096
 
 
@@ -63,12 +63,48 @@ def test_the_fingerprint_sees_every_ground_truth(scenes, part):
     assert fingerprint(scenes._replace(**{part: changed})) != fingerprint(scenes)
 
 
-@pytest.mark.parametrize("index", [0, 517, 1023])
-def test_rendering_anew_gives_what_ships(scenes, index):
+@pytest.mark.parametrize("index", [0, 7, 517, 1023])  # 7 and 517: octahedra, whose faces favour no axis by themselves
+def test_rendering_anew_gives_what_ships_up_to_rounding(scenes, index):
+    """On other processors 49 of 1.5 million values were one level off, none two, and no label."""
     view = render_one("eval", index)
-    assert np.array_equal(view.image, scenes.images[index])
-    assert np.array_equal(view.segmentation, scenes.segmentations[index])
-    assert np.abs(view.depth - scenes.depths[index]).max() <= DEPTH_STEP / 2 + 1e-6
+    difference = np.abs(view.image.astype(int) - scenes.images[index])
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+    assert (view.segmentation != scenes.segmentations[index]).sum() <= 1
+    assert np.quantile(np.abs(view.depth - scenes.depths[index]), 0.999) <= DEPTH_STEP
+
+
+@pytest.mark.parametrize("name", ["cube", "pyramid", "octahedron", "wedge", "cross"])
+def test_the_texture_of_a_flat_face_comes_from_one_plane(name):
+    """Where two planes were equally near, rounding would choose."""
+    normals = _normals_at(name, surface_points(name))
+    facing = np.sort(np.abs(normals) * PREFERENCE, axis=1)
+    assert np.mean(facing[:, 2] - facing[:, 1] < BLEND) < 0.1  # edges
+
+
+@pytest.mark.parametrize("name", SOLIDS)
+def test_the_texture_goes_on_where_the_normal_turns(name):
+    points = surface_points(name)
+    normals, texture = _normals_at(name, points), np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)
+    nudge = np.random.default_rng(1).normal(0, 1e-5, normals.shape).astype(np.float32)
+    seen, nudged = (_on_three_planes(texture, points, n) for n in (normals, normals + nudge))
+    assert np.abs(seen - nudged).max() < 5e-3
+
+
+def test_a_hit_does_not_hang_on_the_step_that_found_it():
+    """Rays from nearer and nearer starts take other steps to the same place."""
+    grey = np.full((8, 8, 3), 0.5, np.float32)
+    body = Body(label=7, center=CENTER, rotation=np.eye(3, dtype=np.float32), radius=1, texture=grey)
+    rays = np.tile(np.array([[0.02, -0.15, 1]], np.float32), (400, 1))
+    origin = np.array([0.3, 1.3, 0], np.float32) - np.linspace(0, 0.02, 400)[:, None] * rays
+    hits = [_march(body, one, rays[:1], np.full(1, np.inf))[0] for one in origin.astype(np.float32)]
+    found = np.array(hits) - np.linspace(0, 0.02, 400)
+    assert np.ptp(found) < 1e-4
+
+
+def _normals_at(name, points):
+    body = Body(label=list(SOLIDS).index(name), center=np.zeros(3), rotation=np.eye(3), radius=1, texture=None)
+    return _normals(body, points)
 
 
 def test_the_splits_have_no_scene_in_common():
@@ -81,7 +117,7 @@ def test_the_splits_have_no_scene_in_common():
 
 def test_the_dataset_hands_out_the_sheets(scenes):
     dataset = Scenes()
-    x, y = dataset.load(30, 40)
+    x, y = dataset.load(range(30, 40))
     assert len(dataset) == 1024
     assert (x.shape, x.dtype, y.dtype) == ((10, 3, 64, 64), torch.float32, torch.int64)
     assert np.array_equal((x * 255).round().byte().permute(0, 2, 3, 1).numpy(), scenes.images[30:40])
@@ -131,9 +167,9 @@ def rays():
 
 
 def sphere_depth(rays):
-    """Ray parameter of the nearer intersection with the sphere; NaN where there is none."""
+    """Ray parameter where the nearer side of the sphere is HIT away; NaN where there is none."""
     offset = np.array([0, CAMERA_Y, 0]) - CENTER
-    a, b, c = (rays * rays).sum(-1), (rays * offset).sum(-1), offset @ offset - 0.8**2
+    a, b, c = (rays * rays).sum(-1), (rays * offset).sum(-1), offset @ offset - (0.8 + HIT) ** 2
     with np.errstate(invalid="ignore"):
         return (-b - np.sqrt(b * b - a * c)) / a
 
@@ -145,9 +181,7 @@ def test_a_sphere_is_where_the_formula_has_it(view, rays):
     assert (hit != (view.segmentation == 1)).sum() <= 0.02 * hit.sum()  # grazing rays may differ
     both = hit & (view.segmentation == 1)
     error = np.abs(view.depth - exact)[both]
-    assert np.median(error) < 2.5e-3  # the renderer stops 2e-3 before the surface
-    assert np.quantile(error, 0.9) < 0.01
-    assert (view.depth[both] <= exact[both] + 1e-4).all()
+    assert error.max() < 1e-4
 
 
 def test_floor_and_wall_are_where_the_formula_has_them(view, rays):

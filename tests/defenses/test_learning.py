@@ -24,7 +24,7 @@ def test_learns_on_digits(digits_model, name, wanted, given):
     images = data.training(part.training_images)[0].float() / 255
     assert len(images) == given
     defense = part.fit(images, model=digits_model)
-    x, y = data.load(0, 128)
+    x, y = data.load(range(128))
     of_the_mean_image = (x - images.mean(dim=0)).square().mean()
     assert (defense(x) - x).square().mean() < 0.6 * of_the_mean_image
     found = defense.defend(digits_model).predict(x, rng=Draws.of(0, samples=range(128)))

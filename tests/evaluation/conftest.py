@@ -59,7 +59,7 @@ def execute(tmp_path, quick_text, silent):
             results.write_manifest(recipe, prepared.facts, "cpu")
             run(prepared, results.ledger, results.folder, device="cpu", progress=silent)
             results.write_leaderboard(recipe, prepared.facts)
-        text = {"flags": str, "error": str}  # also where no row has any
+        text = {"flagged": str, "error": str}  # also where no row has any
         path = tmp_path / folder / "leaderboard.csv"
         return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
 

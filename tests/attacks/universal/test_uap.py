@@ -19,7 +19,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def evaluation():
-    return Digits().load(0, 512)[0]
+    return Digits().load(range(512))[0]
 
 
 def crafting(images, **facts) -> CraftingData:

@@ -1,6 +1,7 @@
 """The command line: exit codes, one-sentence errors, machine-readable lists."""
 
 import csv
+import inspect
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from foolbench.attacks import PGD
+from foolbench.evaluation.recipe.plugins import REGISTRIES
 
 FAST = ("--device", "cpu", "--set", "attacks=[{name='fgsm'}]")
 
@@ -128,7 +130,11 @@ def test_descriptions_of_models_say_which_model_it_is(foolbench):
             "pgd",
             ["2.5 eps / steps", "Norms: linf, l2, l1.", "\n    eps\n", '\n    norm = "linf"\n', "\n    steps = 40\n"],
         ),
-        ("jpeg", ["baseline JPEG file", "\n    quality = 75\n"]),
+        ("pgd", ["what eps bounds", "y are the classes to reach", "rng is a seed"]),
+        ("jpeg", ["baseline JPEG file", "\n    quality = 75"]),
+        ("digits:convnet", ["trained on digits", "Task: Recognition(classes=10)", "Images: 1 x 8 x 8"]),
+        ("digits", ["handwritten digits", "Evaluation images: 512", "Fingerprint: "]),
+        ("quickstart", ["Data: scenes, 256 images", "Models: scenes:caffenet, scenes:vgg16", "Knowledge: oblivious"]),
         ("autoattack", ["Four attacks", "\n    eps\n"]),
         ("foolbox:DDNAttack", ["Decoupled Direction and Norm", "\n    gamma = 0.05\n"]),
         (f"{Path(__file__).parents[3]}/examples/box-blur/box_blur.py:BoxBlur", ["Mean", "\n    size = 3\n"]),
@@ -182,3 +188,22 @@ def test_an_interrupted_run_leaves_a_table_of_what_is_finished(foolbench, recipe
 def test_version(foolbench):
     code, out, _ = foolbench("--version")
     assert (code, out.strip()) == (0, version("foolbench"))
+
+
+def test_a_run_says_when_a_cell_is_finished(foolbench, recipe_file, tmp_path):
+    _, out, _ = foolbench("run", recipe_file, "--out", tmp_path / "m[/b]x", *FAST)
+    assert [line.partition("  ")[0] for line in out.splitlines()[:3]] == [
+        f"digits:convnet x fgsm x {defense}, oblivious" for defense in ("none", "bit-depth", "median")
+    ]
+    assert "m[/b]x" in out
+
+
+def test_a_shell_can_complete_it(foolbench):
+    code, out, _ = foolbench("--show-completion", "bash")
+    assert code == 0
+    assert "complete -o default" in out
+
+
+@pytest.mark.parametrize(("registry", "name"), [(r, name) for r in ("attacks", "defenses") for name in REGISTRIES[r]])
+def test_signatures_show_no_functions(registry, name):
+    assert "<function" not in str(inspect.signature(REGISTRIES[registry][name]))

@@ -3,16 +3,14 @@
 import pytest
 import torch
 from foolbench.attacks import UniformNoise
-from foolbench.core import ConfigError, UnknownNameError, attacks, defenses
+from foolbench.core import ConfigError, UnknownNameError, attacks, datasets, defenses, models
 from foolbench.defenses import JPEG
 from foolbench.evaluation.conformance import (
-    ATTACK_CHECKS,
     DEFENSE_CHECKS,
     check,
     checks_of,
     named,
     parametrize_with_checks,
-    prepared,
 )
 from foolbench.evaluation.recipe.plugins import load_plugins
 
@@ -27,13 +25,14 @@ PARAMETERS = {  # what makes them quick, or possible at all
     "universal-pgd": {"max_iterations": 20},
 }
 load_plugins([])  # also what only lies in the folders
-NAMES = [*attacks, *defenses]
+NAMES = [*attacks, *defenses, *models, *datasets]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_built_ins_keep_their_promises(name):
-    found = check(prepared(named(name, PARAMETERS.get(name, {}))))
-    assert len(found) in (len(ATTACK_CHECKS), len(DEFENSE_CHECKS))
+    subject = named(name, PARAMETERS.get(name, {}))
+    found = check(subject)
+    assert {str(one) for one in checks_of(subject)} <= set(found)
     assert not {promise: seen for promise, seen in found.items() if seen}
 
 
@@ -43,15 +42,16 @@ def test_as_pytest_parameters(subject, check):
     check.run(subject)
 
 
-def test_only_attacks_and_defenses_promise_anything():
-    with pytest.raises(ConfigError, match="Expected an attack or a defense"):
+def test_nothing_else_promises_anything():
+    with pytest.raises(ConfigError, match="Expected an attack, a defense, a model or a data set"):
         check(torch.nn.ReLU())
 
 
 SOURCE = '''
 from dataclasses import dataclass
-from foolbench.core import InputTransform
+from foolbench.core import InputTransform, register_defense
 
+@register_defense("darker")
 @dataclass(frozen=True, kw_only=True)
 class Darker(InputTransform):
     """Darker by a factor."""
@@ -73,7 +73,7 @@ def source(tmp_path):
 def test_a_class_in_a_file(foolbench, source):
     code, out, err = foolbench("check", f"{source}:Darker")
     assert (code, err) == (0, "")
-    assert f"keeps {len(DEFENSE_CHECKS)} of {len(DEFENSE_CHECKS)} promises" in " ".join(out.split())
+    assert f"keeps {1 + len(DEFENSE_CHECKS)} of {1 + len(DEFENSE_CHECKS)} promises" in " ".join(out.split())
     code, out, _ = foolbench("check", f"{source}:Darker", "--set", "factor=1.5")
     assert code == 1
     assert "clamp to [0, 1]" in out
@@ -82,13 +82,15 @@ def test_a_class_in_a_file(foolbench, source):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["jpg"], "Unknown attack or defense 'jpg': did you mean 'jpeg'"),
-        (["{}:Lighter"], "has no class 'Lighter'"),
-        (["{}"], "the class as well"),
+        (["jpg"], "Unknown attack, defense, model or data set 'jpg': did you mean 'jpeg'"),
+        (["scenes:cafenet"], "did you mean 'scenes:caffenet'"),
+        (["digits", "--set", "size=3"], "digits takes no parameters, got size"),
+        (["{}:Lighter"], "has no class, function, model or data set 'Lighter'"),
+        (["{}"], "the name in it as well"),
         (["nowhere.py:Darker"], "found none at nowhere.py"),
         (["jpeg", "--set", "quality=0"], "JPEG quality in 1..100"),
         (["jpeg", "--set", "strength=1"], "Unknown parameter"),
-        (["{}:dataclass"], "no class"),
+        (["{}:dataclass"], "to be an attack, a defense, a model or a data set"),
     ],
 )
 def test_bad_names_are_one_sentence(foolbench, source, arguments, sentence):
@@ -101,3 +103,10 @@ def test_bad_names_are_one_sentence(foolbench, source, arguments, sentence):
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(UnknownNameError, match="pgd"):
         named("pdg", {})
+
+
+def test_a_class_without_its_decorator_is_unregistered(foolbench, source):
+    source.write_text(SOURCE.replace('@register_defense("darker")', ""))
+    code, out, _ = foolbench("check", f"{source}:Darker")
+    assert code == 1
+    assert "put @register_defense" in out

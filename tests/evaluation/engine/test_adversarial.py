@@ -60,9 +60,9 @@ def test_what_lies_on_disk_is_what_was_scored(execute, scored, tmp_path, storage
 
 
 def test_the_achieved_norms_are_those_of_the_stored_images(execute, scored):
-    table = execute("out", "defenses=[]", "attacks=[{name='uniform-noise'}]", "batch_size=24")
+    table = execute("out", "defenses=[]", "attacks=[{name='uniform-noise'}]", "batch_size=24", "sampling=first")
     ((x, x_adv),) = scored
-    images, _ = Digits().load(0, 24)
+    images, _ = Digits().load(range(24))
     assert torch.equal(x, images)
     assert table.linf_max.item() == pytest.approx(float((x_adv - x).abs().max()), abs=1e-6)
     assert table.l2_mean.item() == pytest.approx(float((x_adv - x).flatten(1).norm(dim=1).mean()), abs=1e-5)
@@ -82,3 +82,19 @@ def test_costs_are_counted_per_image(execute):
     table = execute("out", "defenses=[]", "attacks=[{name='fgsm'}, {name='pgd', steps=7}]").set_index("attack")
     assert table.forwards_mean.to_dict() == {"fgsm": 2, "pgd": 8}  # one for the prediction to leave
     assert table.backwards_mean.to_dict() == {"fgsm": 1, "pgd": 7}
+
+
+def test_images_can_be_kept_off_the_disk(execute, tmp_path, assert_same):
+    attacks = "attacks=[{name='pgd', steps=3}, {name='autoattack', steps=3, queries=10}]"
+    kept = execute("kept", "defenses=[]", attacks)
+    assert (tmp_path / "kept" / "adversarial").exists()
+    found = execute("bare", "defenses=[]", attacks, "keep_images=false")
+    assert not (tmp_path / "bare" / "adversarial").exists()
+    assert_same(found, kept)
+
+
+def test_a_run_that_kept_no_images_goes_on(execute, assert_same):
+    attacks = "attacks=[{name='pgd', steps=3}]"
+    execute("out", "defenses=[]", attacks, "keep_images=false")
+    found = execute("out", "defenses=[{name='jpeg'}]", attacks, "keep_images=false")
+    assert_same(found, execute("whole", "defenses=[{name='jpeg'}]", attacks))

@@ -24,7 +24,7 @@ def fooled(model, x, x_adv) -> float:
 @pytest.mark.parametrize("name", SCENES)
 def test_pgd_fools_nearly_all_and_noise_hardly_any(name):
     model = ENTRIES[name].load()
-    x, _ = Scenes().load(0, 128)
+    x, _ = Scenes().load(range(128))
     # leaderboards/results/priors.csv has 98.8% to 100% on 512 images
     assert fooled(model, x, PGD(eps=8 / 255, steps=40, early_stop=True)(model, x, rng=0)) > 0.97
     assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.1
@@ -32,7 +32,7 @@ def test_pgd_fools_nearly_all_and_noise_hardly_any(name):
 
 def test_every_prior_beats_noise_and_random_signs():
     model, scenes = ENTRIES["scenes:caffenet"].load(), Scenes()
-    x, _ = scenes.load(0, 256)
+    x, _ = scenes.load(range(256))
     noise = max(fooled(model, x, attack(eps=EPS)(model, x, rng=0)) for attack in (UniformNoise, RandomSign))
     data = CraftingData(
         validation=substitute_images(128, scenes.shape),

@@ -20,7 +20,7 @@ from foolbench.models import ENTRIES
 from torch import nn
 
 NAMES = list(COLUMNS)
-NUMBERS = NAMES[NAMES.index("clean") : NAMES.index("flags")]
+NUMBERS = NAMES[NAMES.index("clean") : NAMES.index("flagged")]
 
 TRANSFORMS = {
     "raises": lambda x: (_ for _ in ()).throw(RuntimeError("lens cap on")),

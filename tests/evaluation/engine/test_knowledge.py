@@ -54,7 +54,7 @@ def test_rows_are_those_of_the_attack_through_the_defense(execute, digits_model)
     table = execute("out", BOTH, PGD_ONLY, GAUSSIAN, "seed=3").set_index(["defense", "knowledge"])
     assert list(table.index) == [("none", "oblivious"), ("gaussian", "oblivious"), ("gaussian", "adaptive")]
     assert set(table.status) == {"ok"}
-    x = Digits().load(0, 24)[0]
+    x = Digits().load(range(24))[0]
     attack, defense = PGD(eps="40/255", steps=5), GaussianSmoothing(sigma=0.8)
     defended = defense.defend(digits_model)
     clean = defended.predict(x)
@@ -283,7 +283,7 @@ class Wall(InputTransform):
 def test_vanished_gradients_are_flagged(execute):
     register_defense("wall")(Wall)
     table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}, {name='median'}]")
-    flags = table[table.knowledge == "adaptive"].set_index("defense")["flags"].fillna("")
+    flags = table[table.knowledge == "adaptive"].set_index("defense")["flagged"].fillna("")
     assert flags.to_dict() == {"wall": "zero-gradients:100%", "median": ""}
 
 
@@ -294,8 +294,8 @@ def test_what_transfers_better_than_the_attack_that_knows_the_defense_is_flagged
     )
     assert table.gfr_gap["wall", "adaptive"] < -10
     for knowledge in ("oblivious", "adaptive"):
-        assert "transfer-beats-white-box" in table["flags"]["wall", knowledge]
-    assert pd.isna(table["flags"]["none", "oblivious"])
+        assert "transfer-beats-white-box" in table["flagged"]["wall", knowledge]
+    assert pd.isna(table["flagged"]["none", "oblivious"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,8 +315,8 @@ def test_the_share_without_gradient_is_the_same_however_a_run_is_cut(execute):
     settings = (BOTH, PGD_ONLY, "defenses=[{name='half-wall'}]")
     execute("out", *settings, "samples=5", "batch_size=2")
     resumed, whole = execute("out", *settings), execute("other", *settings, "batch_size=64")
-    flags = whole["flags"].dropna().tolist()
-    assert resumed["flags"].dropna().tolist() == flags
+    flags = whole["flagged"].dropna().tolist()
+    assert resumed["flagged"].dropna().tolist() == flags
     (shares,) = [[flag for flag in line.split() if flag.startswith("zero-gradients")] for line in flags]
     assert len(shares) == 1
     assert shares[0] != "zero-gradients:100%"
@@ -345,7 +345,7 @@ def test_a_defense_of_the_model_is_scored(execute):
 def test_what_stops_at_its_own_boundary_is_flagged_where_it_is_scored_elsewhere(execute):
     attacks = "attacks=[{name='apgd', steps=4}, {name='apgd', steps=4, early_stop=false}]"
     table = execute("out", BOTH, attacks, GAUSSIAN)
-    flagged = table[table["flags"].fillna("").str.contains("stops-at-boundary")]
+    flagged = table[table["flagged"].fillna("").str.contains("stops-at-boundary")]
     assert flagged[["defense", "knowledge"]].to_numpy().tolist() == [["gaussian", "oblivious"]]
     assert '"early_stop":true' in flagged.attack_params.item()
 
@@ -353,7 +353,7 @@ def test_what_stops_at_its_own_boundary_is_flagged_where_it_is_scored_elsewhere(
 def test_one_draw_of_a_random_defense_is_flagged(execute):
     for draws, flagged in ((1, True), (2, False)):
         table = execute(f"out{draws}", PGD_ONLY, "defenses=[{name='random-noise'}, {name='jpeg'}]", f"draws={draws}")
-        flags = table.set_index("defense")["flags"].fillna("")
+        flags = table.set_index("defense")["flagged"].fillna("")
         assert flags.to_dict() == {"none": "", "random-noise": "single-draw" if flagged else "", "jpeg": ""}
 
 

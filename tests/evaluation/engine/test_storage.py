@@ -49,11 +49,11 @@ def test_as_many_values_go_back_as_can_be(x, weights):
     changed = ((stored.float() / 255 - x).abs() > 1e-3).flatten(1).sum(dim=1)
     assert changed.tolist() == [3] * len(x)  # three values by one level are the least beyond 2.5
     moved = (stored.float() / 255 - x).abs() > 1e-3
-    assert torch.equal(far.where(moved, far * 0).flatten(1).sum(dim=1), far.flatten(1).topk(3).values.sum(dim=1))
+    assert torch.equal(moved, far > 0.4)  # and none had to go less far to its level
 
 
 def test_the_change_grows_where_rounding_outwards_is_too_little(x, weights):
-    stored, undone = storage(x, Threat(norm="linf", eps=8 / 255), weights, 31.5).search(x + weights * 1.98 / 255)
+    _, undone = storage(x, Threat(norm="linf", eps=8 / 255), weights, 31.5).search(x + weights * 1.98 / 255)
     assert not undone.any()  # 16 values by two levels
 
 

@@ -108,9 +108,9 @@ def test_an_ensemble_runs_each_member_on_the_survivors_only(execute, pair):
 
 
 def test_an_ensemble_in_python_does_what_it_does_in_a_recipe(execute, pair):
-    model, (x, _) = ENTRIES["digits:convnet"].load(), Digits().load(0, 64)
+    model, (x, _) = ENTRIES["digits:convnet"].load(), Digits().load(range(64))
     fooled = model.predict(pair(eps="20/255")(model, x, rng=0)) != model.predict(x)
-    table = execute("out", "attacks=[{name='toy-pair', eps='20/255'}]", "defenses=[]", "samples=64")
+    table = execute("out", "attacks=[{name='toy-pair', eps='20/255'}]", "defenses=[]", "samples=64", "sampling=first")
     rate = table.set_index("attack").gfr["toy-pair"]
     assert float(100 * fooled.float().mean()) == pytest.approx(rate, abs=100 / 64 + 0.01)  # other random starts
 
@@ -148,7 +148,7 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
     table = execute(
         "out", "models=['softmaxed', 'digits:convnet']", "attacks=[{name='fgsm'}]", "defenses=[{name='toy-identity'}]"
     )
-    assert table["flags"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
+    assert table["flagged"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
 
 
 def test_of_chance_the_strongest_member_counts():

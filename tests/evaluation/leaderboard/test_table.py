@@ -5,6 +5,7 @@ from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
 from foolbench.evaluation.engine.grid import cells
@@ -19,10 +20,10 @@ from torch import nn
 
 CONTRACT = (
     """
-recipe, run, task, dataset, n, model, model_sha, attack, attack_params, access, source_model, knowledge, norm, eps,
-defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
-gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone, forwards_mean,
-backwards_mean, seconds, flags, status, error, cell, crafted
+recipe, run, task, dataset, n, sampling, model, model_sha, attack, attack_params, access, source_model, knowledge, norm,
+eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
+gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean,
+seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -48,7 +49,8 @@ def make(recipe_file, tmp_path):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
         identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=(), net=nn.Identity()))
-        facts = Facts(task=Recognition(classes=10), identities={"digits:convnet": identity})
+        samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
+        facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             for job, row in cells(recipe, "digits:convnet"):
                 if job_costs:
@@ -111,7 +113,7 @@ def test_an_undefended_score_of_zero_leaves_no_relative_drop(make):
     assert table.clean_drop_rel.isna().all()
 
 
-NUMBERS = [name for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flags")] if name != "gfr_gap"]
+NUMBERS = [name for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flagged")] if name != "gfr_gap"]
 
 
 def test_rows_without_scores_have_no_numbers(make):
@@ -158,3 +160,7 @@ def test_one_attack_under_two_threats_has_two_columns(make):
 def test_clean_has_its_wilson_interval(make):
     row = make({"none": scores([1] * 8)}).iloc[0]
     assert (row.clean, row.clean_low, row.clean_high) == (100.0, 67.56, 100.0)
+
+
+def test_every_column_can_be_written_as_an_attribute():
+    assert [name for name in CONTRACT if hasattr(pd.DataFrame, name)] == []

@@ -1,0 +1,70 @@
+"""Run a recipe, show what it would run, or what it has found."""
+
+from pathlib import Path
+
+import typer
+
+from ...core.errors import OutputError
+from ..engine import grid
+from ..engine.prepare import prepare
+from ..engine.progress import Progress
+from ..engine.run import run as run_recipe
+from ..recipe.recipe import Recipe, load_recipe
+from ..report.results import Results, choose_device, read_leaderboard, read_manifest
+from ..report.tables import terminal
+from .console import console, say
+
+
+def run(source: str, out: Path | None, overrides: list[str], device: str) -> None:
+    """Raises typer.Exit where it was interrupted or where cells failed."""
+    recipe = load_recipe(source, overrides)
+    device = choose_device(device)
+    folder = out or Path("runs") / recipe.name
+    interrupted = False
+    with Results(folder) as results:
+        prepared = prepare(recipe)
+        results.write_manifest(recipe, prepared.facts, device)
+        try:
+            with Progress(console, _images(recipe), recipe.name) as progress:
+                run_recipe(prepared, results.ledger, folder, device=device, progress=progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:  # also where nothing can be shown any more
+            table = results.write_leaderboard(recipe, prepared.facts)
+    console.print(terminal(table, console.width))
+    say(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
+    if interrupted:
+        console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
+        raise typer.Exit(130)
+    failed = int((table.status != "ok").sum())
+    if failed:
+        console.print(f"{failed} of {len(table)} cells failed.", style="red")
+        raise typer.Exit(1)
+
+
+def report(folder: Path) -> None:
+    recipe, facts = read_manifest(folder)
+    table = read_leaderboard(folder, recipe, facts)
+    try:
+        results = Results(folder)
+    except OutputError as error:  # a read-only medium, or a run that is under way
+        console.print(terminal(table, console.width))
+        say(f"Nothing was written: {error}", style="yellow")
+        return
+    with results:
+        results.rewrite_leaderboard(table)
+    console.print(terminal(table, console.width))
+
+
+def plan(source: str, overrides: list[str]) -> None:
+    recipe = load_recipe(source, overrides)
+    for model in recipe.models:
+        for job, row in grid.cells(recipe, model):
+            knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
+            defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
+            say(f"{model} x {knowledge}{job.attack} x [{defenses}]")
+    console.print(f"{_images(recipe) // recipe.samples} cells, {_images(recipe)} scored images", style="bold")
+
+
+def _images(recipe: Recipe) -> int:
+    return recipe.samples * sum(len(row) for model in recipe.models for _, row in grid.cells(recipe, model))

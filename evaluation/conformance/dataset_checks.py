@@ -1,0 +1,144 @@
+"""What a data set promises. Each check has the promise for its docstring, and one sentence for what was seen."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...core.dataset import Dataset
+from ...core.errors import FoolbenchError, InputError, one_line
+from ...core.images import check_images
+from .checks import Check, global_random_states, hold
+
+COUNT = 8
+COMPARED = 512
+"""Evaluation images among which training images are looked for."""
+FACTS = ("name", "task", "shape", "fingerprint", "labels", "load", "training")
+
+
+def facts_are_stated(dataset: Dataset) -> None:
+    """It says its name, its task, the shape of its images, and how many there are."""
+    for fact in FACTS:
+        hold(hasattr(dataset, fact), f"It has no {fact}; see foolbench.core.Dataset.")
+    hold(isinstance(dataset.name, str), f"Its name is {dataset.name!r}; give it text.")
+    shape: object = dataset.shape
+    whole = (
+        isinstance(shape, Sequence) and len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape)
+    )
+    hold(whole, f"Its shape is {shape!r}; give (channels, height, width).")
+    hold(hasattr(dataset.task, "check_targets"), f"Its task is {dataset.task!r}; give one of foolbench.tasks.")
+    hold(hasattr(type(dataset), "__len__"), "It has no length; add __len__, the number of its evaluation images.")
+    hold(len(dataset) > 0, "It has no evaluation images.")
+
+
+def fingerprint_names_the_data(dataset: Dataset) -> None:
+    """The fingerprint is text, and the same whenever it is asked for."""
+    first, again = dataset.fingerprint, dataset.fingerprint
+    named = isinstance(first, str) and bool(first.strip())
+    hold(named, f"Its fingerprint is {first!r}; give a hash of all evaluation images and targets.")
+    hold(first == again, f"Its fingerprint is {first!r}, then {again!r}; hash the data and nothing else.")
+
+
+def images_are_images(dataset: Dataset) -> None:
+    """Evaluation images are float32 (N, C, H, W) in [0, 1] of the shape it says, one for each sample asked for."""
+    for samples in _some(dataset):
+        x, _ = dataset.load(samples)
+        try:
+            check_images(x, tuple(dataset.shape))
+        except InputError as error:
+            hold(False, f"load({samples}): {error}")
+        hold(len(x) == len(samples), f"load({samples}) gives {len(x)} images; give {len(samples)}.")
+
+
+def targets_fit_the_task(dataset: Dataset) -> None:
+    """The targets are of the task: type, shape and values; `labels`, where there are any, is of all samples."""
+    for samples in _some(dataset):
+        _hold_targets(dataset, f"load({samples})", dataset.load(samples)[1], len(samples))
+    labels = dataset.labels
+    count = len(dataset) if labels is None else len(labels)
+    hold(count == len(dataset), f"It has {count} labels for {len(dataset)} evaluation samples; give one for each.")
+
+
+def loading_is_repeatable(dataset: Dataset) -> None:
+    """A sample is the same at every call, whichever others are loaded with it."""
+    samples = _some(dataset)[0]
+    whole, again = dataset.load(samples), dataset.load(samples)
+    hold(_equal(whole, again), "Two calls of load give other data; leave out random crops, flips and shuffling.")
+    for place, sample in enumerate(samples):
+        same = _equal(dataset.load([sample]), (whole[0][place : place + 1], whole[1][place : place + 1]))
+        hold(same, f"Sample {sample} differs when it is loaded alone; address samples by their index.")
+
+
+def global_random_state_is_left_alone(dataset: Dataset) -> None:
+    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    before = global_random_states()
+    dataset.load(_some(dataset)[0])
+    hold(before == global_random_states(), "load drew from a global random generator; the data must not be random.")
+
+
+def training_images_fit(dataset: Dataset) -> None:
+    """Training images, where it has any, are uint8 (N, C, H, W), at most as many as asked for, with targets."""
+    found = _training(dataset)
+    if found is None:
+        return
+    x, y = found
+    fits = (
+        isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 4 and tuple(x.shape[1:]) == tuple(dataset.shape)
+    )
+    got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+    hold(fits, f"training({COUNT}) gives images of {got}; give uint8 (N, {', '.join(map(str, dataset.shape))}).")
+    hold(0 < len(x) <= COUNT, f"training({COUNT}) gives {len(x)} images; give the first {COUNT}, or all.")
+    _hold_targets(dataset, f"training({COUNT})", y, len(x))
+
+
+def training_images_are_others(dataset: Dataset) -> None:
+    """No training image is among the evaluation images."""
+    found = _training(dataset)
+    if found is None:
+        return
+    seen = {image.numpy().tobytes() for image in found[0]}
+    for start in range(0, min(COMPARED, len(dataset)), COUNT):
+        x, _ = dataset.load(range(start, min(start + COUNT, len(dataset))))
+        for place, image in enumerate((x * 255).round().byte(), start=start):
+            hold(image.numpy().tobytes() not in seen, f"Evaluation sample {place} is a training image; split them.")
+
+
+DATASET_CHECKS = [
+    Check(facts_are_stated),
+    *(
+        Check(check, needs=("facts_are_stated",))
+        for check in (fingerprint_names_the_data, images_are_images, targets_fit_the_task)
+    ),
+    *(
+        Check(check, needs=("facts_are_stated", "images_are_images"))
+        for check in (loading_is_repeatable, global_random_state_is_left_alone, training_images_fit)
+    ),
+    Check(training_images_are_others, needs=("facts_are_stated", "images_are_images", "training_images_fit")),
+]
+
+
+def _some(dataset: Dataset) -> list[list[int]]:
+    """The first samples, the last one, and some in no order."""
+    first = list(range(min(COUNT, len(dataset))))
+    return [first, [len(dataset) - 1], [first[-1], first[0]]]
+
+
+def _training(dataset: Dataset) -> tuple[Tensor, Tensor] | None:
+    """None where it says that it has none."""
+    try:
+        return dataset.training(COUNT)
+    except FoolbenchError:
+        return None
+
+
+def _hold_targets(dataset: Dataset, what: str, targets: Tensor, count: int) -> None:
+    try:
+        dataset.task.check_targets(targets, count)
+    except InputError as error:
+        hold(False, f"{what}: {error}")
+    except Exception as error:  # noqa: BLE001 (of what no task has foreseen)
+        hold(False, f"{what} gives targets that the task cannot read: {one_line(error)}")
+
+
+def _equal(some: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(some, others, strict=True))

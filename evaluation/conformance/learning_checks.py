@@ -1,0 +1,92 @@
+"""What a defense that learns promises beside what every defense does; checked before it has learned anything."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ...core.defense import Defense, LearnedTransform, LearningData
+from ...core.errors import one_line
+from ...core.learned import Learned
+from ...core.seeding import Draws
+from .checks import Check, global_random_states, hold, images, model
+
+IMAGES = 32
+
+
+def it_learns(defense: Defense) -> None:
+    """From a few training images `learn` returns named tensors."""
+    for part in parts(defense):
+        try:
+            found: object = _learn(part)
+        except Exception as error:  # noqa: BLE001 (whatever it raises is what was seen)
+            hold(False, f"{type(part).__name__}.learn raised {one_line(error)}")
+            return
+        what = f"{type(part).__name__}.learn returned"
+        hold(isinstance(found, Mapping), f"{what} a {type(found).__name__}; return a dictionary of tensors by name.")
+        for name, value in dict(found).items():  # pyright: ignore[reportArgumentType, reportCallIssue] (a mapping)
+            named = f"{value!r:.40}" if not isinstance(value, Tensor) else "a tensor"
+            is_named = isinstance(name, str) and isinstance(value, Tensor)
+            hold(is_named, f"{what} {named} as {name!r}; return tensors, each under a name.")
+
+
+def learning_is_repeatable(defense: Defense) -> None:
+    """From the same images, with the same seed, it learns the same."""
+    for part in parts(defense):
+        same = Learned(_learn(part)) == Learned(_learn(part))
+        hold(same, f"Two calls of {type(part).__name__}.learn differ; draw every random number from rng.")
+
+
+def learning_leaves_global_random_state_alone(defense: Defense) -> None:
+    """It draws no random number from torch, NumPy or Python behind the harness's back."""
+    for part in parts(defense):
+        before = global_random_states()
+        _learn(part)
+        drawn = before != global_random_states()
+        hold(not drawn, f"{type(part).__name__}.learn drew from a global random generator; draw from rng instead.")
+
+
+def learning_leaves_images_and_model_alone(defense: Defense) -> None:
+    """The training images and the model it is given are as they were."""
+    for part in parts(defense):
+        data = _data()
+        before, weights = data.images.clone(), copy.deepcopy(data.model.net.state_dict())
+        _learn(part, data)
+        hold(torch.equal(data.images, before), "The training images have changed; work on a copy, images.clone().")
+        same = all(torch.equal(weights[name], tensor) for name, tensor in data.model.net.state_dict().items())
+        hold(same and not data.model.net.training, "The model has changed; learn beside it, or on a copy of its net.")
+
+
+LEARNING_CHECKS = [
+    Check(it_learns),
+    *(
+        Check(check, needs=("it_learns",))
+        for check in (
+            learning_is_repeatable,
+            learning_leaves_global_random_state_alone,
+            learning_leaves_images_and_model_alone,
+        )
+    ),
+]
+
+
+def parts(defense: Defense) -> list[LearnedTransform]:
+    """All of a defense that learns and has not yet."""
+    found: list[LearnedTransform] = []
+
+    def nothing(part: LearnedTransform) -> Learned:
+        found.append(part)
+        return Learned({})
+
+    defense.with_learned(nothing)
+    return found
+
+
+def _data() -> LearningData:
+    return LearningData(images=images(IMAGES), model=model())
+
+
+def _learn(part: LearnedTransform, data: LearningData | None = None) -> dict[str, Tensor]:
+    data = data or _data()
+    return part.learn(data, rng=Draws.of(0, "learning", samples=[0], device=data.images.device))

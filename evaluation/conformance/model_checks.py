@@ -1,0 +1,141 @@
+"""What a model promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import InputError
+from ...core.model import Model
+from .checks import SHAPE, Check, global_random_states, hold, images, streams
+
+CLOSE = 1e-3  # between an image alone and in a batch, of the largest output: other sizes of batch sum in other orders
+
+
+def outputs_fit_the_task(model: Model) -> None:
+    """For every image one finite output comes, of the shape that the task asks for."""
+    for count in (4, 1):
+        try:
+            _outputs(model, _images(model, count))
+        except InputError as error:
+            hold(False, f"{error}")
+
+
+def network_is_in_eval_mode(model: Model) -> None:
+    """Neither dropout nor batch norm is in training mode, now or after a forward pass."""
+    _outputs(model, _images(model))
+    name = next((name or "the network" for name, module in model.net.named_modules() if module.training), None)
+    hold(name is None, f"{name} is in training mode; drop what switches it there.")
+
+
+def equal_images_give_equal_outputs(model: Model) -> None:
+    """Two forward passes of the same images give the same outputs."""
+    first, again = (_outputs(model, _images(model)) for _ in range(2))
+    worst = float((first - again).abs().max())
+    hold(
+        worst <= CLOSE * _scale(first),
+        f"Two forward passes of the same images differ by {worst:.2g}{_suspects(model)}; draw no random numbers, and "
+        "keep nothing from one pass to the next.",
+    )
+
+
+def batch_does_not_matter(model: Model) -> None:
+    """What comes for an image does not depend on the others in its batch, nor on their order."""
+    x = _images(model)
+    together = _outputs(model, x)
+    for rows in (torch.tensor([2]), torch.tensor([3, 0])):
+        worst = float((_outputs(model, x[rows]) - together[rows]).abs().max())
+        hold(
+            worst <= CLOSE * _scale(together),
+            f"Images {rows.tolist()} without the others give outputs {worst:.2g} apart{_suspects(model)}; normalise by "
+            "fixed statistics, not by those of the batch.",
+        )
+
+
+def network_is_left_alone(model: Model) -> None:
+    """A forward pass changes neither weights nor buffers."""
+    before = copy.deepcopy(model.net.state_dict())
+    _outputs(model, _images(model))
+    now = model.net.state_dict()
+    changed = [name for name, tensor in before.items() if not torch.equal(now[name], tensor)]
+    hold(not changed, f"A forward pass changed {', '.join(changed[:3])}; compute outputs only.")
+
+
+def images_are_left_alone(model: Model) -> None:
+    """The images it is given are not changed in place."""
+    x = _images(model)
+    before = x.clone()
+    _outputs(model, x)
+    hold(torch.equal(x, before), "The images it was given have changed; begin with a copy, x.clone().")
+
+
+def global_random_state_is_left_alone(model: Model) -> None:
+    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    before = global_random_states()
+    _outputs(model, _images(model))
+    hold(before == global_random_states(), "It drew from a global random generator; an evaluation must be repeatable.")
+
+
+def gradient_reaches_the_images(model: Model) -> None:
+    """There is a finite gradient that is not zero: what gradient attacks follow."""
+    x = _images(model).requires_grad_()
+    outputs = model(x, rng=streams(len(x)))
+    only = "score and decision attacks still work"
+    hold(outputs.requires_grad, f"No gradient comes through; drop detach, no_grad and round, or know that {only}.")
+    (gradient,) = torch.autograd.grad(outputs.square().sum(), x, allow_unused=True)
+    hold(gradient is not None, f"The outputs do not depend on the images by a gradient; {only}.")
+    hold(torch.isfinite(gradient).all(), "The gradient is not finite; look for a root, a log or a division at zero.")
+    silent = int((gradient.flatten(1) == 0).all(dim=1).sum())
+    hold(not silent, f"The gradient of {silent} of {len(x)} images is zero everywhere; {only}.")
+
+
+def features_are_recorded(model: Model) -> None:
+    """Each feature layer that it names gives one finite tensor for each image."""
+    if not model.feature_names:
+        return
+    for name, feature in zip(model.feature_names, model.features(_images(model)), strict=True):
+        hold(len(feature) == 4, f"Layer {name} gives {len(feature)} features for 4 images; name a layer of the batch.")
+        hold(torch.isfinite(feature).all(), f"Layer {name} gives NaN or infinite features.")
+
+
+MODEL_CHECKS = [
+    Check(outputs_fit_the_task),
+    *(
+        Check(check, needs=("outputs_fit_the_task",))
+        for check in (
+            network_is_in_eval_mode,
+            equal_images_give_equal_outputs,
+            batch_does_not_matter,
+            network_is_left_alone,
+            images_are_left_alone,
+            global_random_state_is_left_alone,
+            gradient_reaches_the_images,
+            features_are_recorded,
+        )
+    ),
+]
+
+
+def _images(model: Model, count: int = 4) -> Tensor:
+    channels, height, width = (given or usual for given, usual in zip(model.shape, SHAPE, strict=True))
+    return images(count, (channels, height, width)).to(model.device)
+
+
+def _outputs(model: Model, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x, rng=streams(len(x)))
+
+
+def _scale(outputs: Tensor) -> float:
+    return max(1e-6, float(outputs.abs().max()))
+
+
+def _suspects(model: Model) -> str:
+    """The modules that may be why."""
+    kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    found = [name for name, module in model.net.named_modules() if isinstance(module, kinds) and _uses_batch(module)]
+    return f" (see {', '.join(found[:3])})" if found else ""
+
+
+def _uses_batch(module: nn.Module) -> bool:
+    return module.training or getattr(module, "running_mean", module) is None

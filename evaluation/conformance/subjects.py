@@ -1,0 +1,104 @@
+"""What is checked and described: found by its registered name or in a file, and made."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...core.attack import Attack, UniversalAttack
+from ...core.dataset import Dataset
+from ...core.defense import Defense
+from ...core.errors import ConfigError, UnknownNameError
+from ...core.model import Model
+from ...core.registry import attacks, configure, datasets, defenses, models
+from ..recipe.plugins import REGISTRIES, load_file
+from .checks import BrokenPromiseError, images, model
+
+BUDGETS = {"linf": 0.1, "l2": 2.0, "l1": 20.0, "l0": 60.0}
+Subject = Attack | UniversalAttack | Defense | Model | Dataset
+
+
+def find(subject: str) -> Any:
+    """What has this registered name, or stands in FILE.py as FILE.py:NAME: a class, a function, or the thing itself.
+
+    Raises ConfigError where there is none and where its file cannot be imported.
+    """
+    file, _, name = subject.rpartition(":")
+    if in_file(subject):
+        found = getattr(load_file(Path(file)), name, None)
+        if not callable(found) and not is_dataset(found):
+            raise ConfigError(f"{file} has no class, function, model or data set {name!r}.")
+        return found
+    if subject.endswith(".py"):
+        raise ConfigError(f"Expected {subject}:NAME, the name in it as well, got the file alone.")
+    for registry in (defenses, models, datasets, attacks):
+        if subject in registry or subject.partition(":")[0] in registry.families:
+            return registry[subject]
+    known = [name for registry in REGISTRIES.values() for name in registry]
+    raise UnknownNameError("attack, defense, model or data set", subject, known)
+
+
+def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
+    """An instance of it. Raises ConfigError for parameters it does not take."""
+    return made(find(subject), subject, parameters)
+
+
+def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
+    """An instance of what was found. Raises ConfigError for parameters it does not take, and for what is no subject."""
+    if isinstance(found, type) and issubclass(found, Attack | UniversalAttack | Defense):
+        return configure(found, what, _budget(found) | dict(parameters))
+    if parameters:
+        raise ConfigError(f"{what} takes no parameters, got {', '.join(parameters)}.")
+    thing = found if isinstance(found, Model) or not callable(found) else _called(found, what)
+    if not isinstance(thing, Attack | UniversalAttack | Defense | Model) and not is_dataset(thing):
+        raise ConfigError(f"Expected {what} to be an attack, a defense, a model or a data set, got {thing!r}.")
+    return thing
+
+
+def in_file(subject: str) -> bool:
+    """Whether it is FILE.py:NAME."""
+    return subject.rpartition(":")[0].endswith(".py")
+
+
+def is_dataset(thing: object) -> bool:
+    """By what it can do: a data set need not inherit from anything."""
+    return callable(getattr(thing, "load", None))
+
+
+def it_is_registered(found: type) -> None:
+    """The class of an attack or a defense is registered, so that recipes know it by a name."""
+    registry, decorator = (defenses, "register_defense") if issubclass(found, Defense) else (attacks, "register_attack")
+    if not any(registry[name] is found for name in registry):
+        raise BrokenPromiseError(f'No recipe can name it: put @{decorator}("a-name") before the class.')
+
+
+def kind_of(subject: Subject) -> str:
+    """The name of its registry. Raises ConfigError for something else."""
+    if isinstance(subject, Defense):
+        return "defenses"
+    if isinstance(subject, Attack | UniversalAttack):
+        return "attacks"
+    if isinstance(subject, Model):
+        return "models"
+    if is_dataset(subject):
+        return "datasets"
+    raise ConfigError(f"Expected an attack, a defense, a model or a data set, got {subject!r}.")
+
+
+def prepared(subject: Subject) -> Subject:
+    """The subject itself; a defense that learns is fitted to a few images first."""
+    return subject.fit(images(64), model=model()) if isinstance(subject, Defense) else subject
+
+
+def _called(found: Callable[[], Any], what: str) -> Any:
+    try:
+        return found()
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{what} cannot be made: {error!r}.") from error
+
+
+def _budget(cls: Any) -> dict[str, Any]:
+    """For an attack: what it needs to be made at all."""
+    norm = getattr(cls, "norms", ("",))[0]
+    return {"eps": BUDGETS[norm], "norm": norm} if norm in BUDGETS else {}

@@ -1,0 +1,57 @@
+"""A look at some images of a data set, by which a run that goes on notices that they are others.
+
+A fingerprint is the data set's own word, and may be a constant.
+"""
+
+import json
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from ...core.dataset import Dataset
+from ...core.errors import OutputError
+from ..ledger.ledger import Ledger
+from ..recipe.promises import looked_at
+
+SIDE = 4  # pixels of a thumbnail
+TOLERANCE = 2  # levels of 255: another decoder rounds otherwise
+
+Glimpse = dict[str, list[Any]]
+
+
+def glimpse(dataset: Dataset) -> Glimpse:
+    """Thumbnails of a few samples, in levels of 255, and their targets; of maps the mean."""
+    samples = looked_at(dataset)
+    images, targets = dataset.load(samples)
+    levels = (F.adaptive_avg_pool2d(images, SIDE) * 255).round().int().flatten(1)
+    means = targets.double().reshape(len(targets), -1).mean(dim=1)
+    return {"samples": samples, "levels": levels.tolist(), "targets": means.tolist()}
+
+
+def check_glimpse(dataset: Dataset, ledger: Ledger) -> None:
+    """Raise OutputError where the data are others than those that the ledger's scores are of; keep a first look."""
+    now, known = glimpse(dataset), ledger.glimpse(dataset.fingerprint)
+    if known is None:
+        ledger.write_glimpse(dataset.fingerprint, json.dumps(now))
+        return
+    changed = _first_change(json.loads(known), now)
+    if changed is not None:
+        raise OutputError(
+            f"The data say that they are as when this run began (fingerprint {dataset.fingerprint}), but {changed} is "
+            "another now; restore them, or give them another fingerprint and choose another --out."
+        )
+
+
+def _first_change(then: Glimpse, now: Glimpse) -> str | None:
+    if then["samples"] != now["samples"]:
+        return "the number of images"
+    before, after = torch.tensor(then["levels"]), torch.tensor(now["levels"])
+    if before.shape != after.shape:
+        return "the number of channels"
+    images = (before - after).abs().amax(dim=1) > TOLERANCE
+    targets = (torch.tensor(then["targets"]) - torch.tensor(now["targets"])).abs() > 1e-6
+    for what, differs in {"image": images, "target": targets}.items():
+        if differs.any():
+            return f"the {what} of sample {now['samples'][int(differs.nonzero()[0])]}"
+    return None

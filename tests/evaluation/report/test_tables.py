@@ -1,0 +1,38 @@
+"""In a terminal no word of a table is torn, however narrow it is, and nothing is lost."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from foolbench.evaluation.report.tables import pivot, terminal
+from rich.console import Console
+
+RESULTS = Path(__file__).parents[3] / "leaderboards" / "results"
+
+
+def printed(table, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(terminal(table, width))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["quickstart", "defenses", "priors", "clean"])
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_words_are_whole(name, width):
+    table = pd.read_csv(RESULTS / f"{name}.csv")
+    lines = printed(table, width).splitlines()
+    assert max(map(len, lines)) <= width
+    boxes = [line for line in lines if line[:1] in ("┃", "│")]
+    words = {word for line in boxes for word in line.replace("┃", " ").replace("│", " ").split()}
+    for _, rows in pivot(table):
+        for row in rows:
+            for column, value in row.items():
+                expected = f"{column} {value}".replace("[", " ").replace("]", " ").split()
+                assert set(expected) <= words, (column, value)
+
+
+def test_names_of_attacks_stand_in_one_line_where_there_is_room():
+    table = pd.read_csv(RESULTS / "quickstart.csv")
+    assert "gd-uap prior range" in printed(table, 200)
+    assert "gd-uap prior range" not in printed(table, 80)
