@@ -35,6 +35,11 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
     return other_classes(logits, y).amax(dim=1) - _at(logits, y)
 
 
+def lead(logits: Tensor, y: Tensor, rival: Tensor) -> Tensor:
+    """The logit of the class `rival` minus that of `y`."""
+    return _at(logits, rival) - _at(logits, y)
+
+
 def other_classes(logits: Tensor, y: Tensor) -> Tensor:
     """The logits, minus infinity at `y`."""
     return logits.scatter(1, y[:, None], -torch.inf)

@@ -15,7 +15,7 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import AdaptiveAscent, beats
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import class_count, margin, objective, other_classes
+from ._losses import class_count, lead, margin, objective, other_classes
 
 _MOMENTUM = 0.25  # how much of its last move an image makes again
 _TINY = 1e-12  # guards divisions where several logits are equal
@@ -143,14 +143,12 @@ def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:
     Given a `rival`, it is that class's lead, and the spread that of the first over the mean of the third and fourth.
     With fewer classes than that, it is the lead itself.
     """
-    lead = (
-        margin(logits, y) if rival is None else (logits.gather(1, rival[:, None]) - logits.gather(1, y[:, None]))[:, 0]
-    )
+    ahead = margin(logits, y) if rival is None else lead(logits, y, rival)
     needed = 3 if rival is None else 4
     if logits.shape[1] < needed:
-        return lead
+        return ahead
     top = logits.topk(needed, dim=1).values
-    return lead / (top[:, 0] - top[:, 2:].mean(dim=1) + _TINY)
+    return ahead / (top[:, 0] - top[:, 2:].mean(dim=1) + _TINY)
 
 
 def _checkpoints(steps: int) -> dict[int, int]:

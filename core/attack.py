@@ -66,13 +66,20 @@ class Attack(_Budgeted, ABC):
     targeted: bool = False
 
     def __call__(
-        self, model: Model, x: Tensor, y: Tensor | None = None, *, rng: Draws | torch.Generator | int | None = None
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        rng: Draws | torch.Generator | int | None = None,
+        start: Tensor | None = None,
     ) -> Tensor:
         """Adversarial images, float32 (N, C, H, W), inside the threat around `x`.
 
         `y` are targets of the model's task; None means the model's own predictions. `rng` gives every image its own
-        random stream. Raises InputError for images or labels that the model does not take, and BudgetError where
-        `perturb` left its budget or returned NaN.
+        random stream. `start` are points inside the threat to go on from, for attacks that can. Raises InputError for
+        images or labels that the model does not take, and BudgetError where `start` or the result left the budget or
+        is NaN.
         """
         _check_model(model)
         model.check(x)
@@ -84,7 +91,10 @@ class Attack(_Budgeted, ABC):
         model.task.check_targets(y, len(x))
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
             own = x.detach().clone(memory_format=torch.contiguous_format)
-            x_adv = self.perturb(model, own, y.clone(), rng=draws)
+            if start is None:
+                x_adv = self.perturb(model, own, y.clone(), rng=draws)
+            else:
+                x_adv = self.go_on(model, own, y.clone(), self.threat.enforce(start.detach(), own), rng=draws)
         if not isinstance(x_adv, Tensor):
             raise BudgetError(f"Expected adversarial images from {self!r}, got {type(x_adv).__name__}.")
         return self.threat.enforce(x_adv.detach().clamp(0, 1), x.detach())
@@ -92,6 +102,10 @@ class Attack(_Budgeted, ABC):
     @abstractmethod
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         """The attack itself, on checked inputs. The result stays within the budget; it is clipped to [0, 1] for you."""
+
+    def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:
+        """`perturb` for images whose strongest points so far are `start`: override it to begin there."""
+        return self.perturb(model, x, y, rng=rng)
 
     def reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
         """Which images (N,) have left the class `y`, or reached it where targeted, by these outputs.

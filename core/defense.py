@@ -1,7 +1,7 @@
 """Defenses: from a model to a defended model, which is a model again."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -68,9 +68,15 @@ class InputTransform(Defense):
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         """What an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
 
-        The first is what a single attack takes; `adaptive-ensemble` tries them all.
+        A single attack takes the gradient of a differentiable transform itself, else that of the first of these;
+        `adaptive-ensemble` tries them all. A transform that is differentiable needs none.
         """
-        return {"surrogate": self.surrogate}
+        return {} if self.differentiable else {"surrogate": self.surrogate}
+
+    @property
+    def valued(self) -> Collection[str]:
+        """Names of the surrogates whose value is that of `transform` to the last bit: it need not be computed too."""
+        return ()
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
         """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
@@ -129,7 +135,12 @@ class LearnedTransform(Defense):
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         """As `InputTransform.surrogates`, each called as `surrogate` is."""
-        return {"surrogate": self.surrogate}
+        return {} if self.differentiable else {"surrogate": self.surrogate}
+
+    @property
+    def valued(self) -> Collection[str]:
+        """As `InputTransform.valued`."""
+        return ()
 
     def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "FittedTransform":
         return FittedTransform(configuration=self, learned=learned(self))
@@ -164,6 +175,10 @@ class FittedTransform(InputTransform):
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         return {name: self._bound(surrogate) for name, surrogate in self.configuration.surrogates.items()}
+
+    @property
+    def valued(self) -> Collection[str]:
+        return self.configuration.valued
 
     def _bound(self, surrogate: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """With what was learned."""

@@ -4,17 +4,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .attack import Attack
 from .errors import ConfigError
 from .model import Model
 from .seeding import Draws
+from .strength import strength
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Attack, ABC):
-    """Attacks under one threat that run one after another, each on the images that still resist."""
+    """Attacks under one threat that run one after another, each on the images that still resist.
+
+    A member gets the strongest points so far to go on from, and replaces those that its own are stronger than.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,9 +46,20 @@ class Ensemble(Attack, ABC):
 
 
 def attack_survivors(attack: Attack, model: Model, x: Tensor, y: Tensor, x_adv: Tensor, *, rng: Draws) -> Tensor:
-    """`x_adv` where it has changed the prediction `y` already, elsewhere what `attack` makes of `x`."""
-    survivors = (model.judge(x_adv, rng=rng.fork("survivors")) == y) != attack.targeted
-    if survivors.any():
-        x_adv = x_adv.clone()
-        x_adv[survivors] = attack(model, x[survivors], y[survivors], rng=rng[survivors])
+    """Of each image of `x`, the stronger of `x_adv` and what `attack` makes of it, going on from there.
+
+    Images whose `x_adv` has changed the prediction `y` already are left alone; behind a randomized system, those where
+    it does so in every evaluation. What is stronger is asked of fresh draws.
+    """
+    fresh = rng.fork("survivors")
+    before = strength(model, x_adv, y, targeted=attack.targeted, rng=fresh)
+    rows = (before.reached < 1).nonzero()[:, 0]
+    if not len(rows):
+        return x_adv
+    found = attack(model, x[rows], y[rows], rng=rng[rows], start=x_adv[rows])
+    if torch.equal(found, x_adv[rows]):
+        return x_adv
+    better = strength(model, found, y[rows], targeted=attack.targeted, rng=fresh[rows]).beats(before.at(rows))
+    x_adv = x_adv.clone()
+    x_adv[rows[better]] = found[better]
     return x_adv

@@ -1,6 +1,7 @@
 """OpenCV's filters on the CPU: fast, but without a gradient, which the same transform written in torch supplies."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,3 +33,21 @@ def filter_planes(x: Tensor, size: Sequence[int], function: Callable[[np.ndarray
         for plane, out in zip(image, filtered, strict=True):
             function(plane, out)
     return result
+
+
+def linear(x: Tensor, function: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function(x)`, of which autograd knows nothing but that it is linear and has this adjoint."""
+    return cast(Tensor, _Linear.apply(x, function, adjoint))
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, function: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        ctx.function, ctx.adjoint = function, adjoint
+        return function(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return linear(gradients[0], ctx.adjoint, ctx.function), None, None

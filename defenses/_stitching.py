@@ -36,6 +36,16 @@ def stitched(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size:
     return canvas
 
 
+def averaged(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """The same without seams: where patches overlap, their mean."""
+    pixels = torch.arange(patches.shape[-1], device=patches.device)
+    down, across = (torch.tensor(starts, device=patches.device)[:, None] + pixels for starts in (rows, columns))
+    places = (down[:, None, :, None] * size[1] + across[None, :, None, :]).flatten()
+    values = patches.flatten(2)
+    total = values.new_zeros(*values.shape[:2], size[0] * size[1]).index_add(2, places, values)
+    return (total / places.bincount(minlength=total.shape[2])).unflatten(2, size)
+
+
 def _overlaps(starts: Tensor, side: int) -> Tensor:
     """How many pixels of each window the window before it covers."""
     return F.pad(starts[:-1] + side - starts[1:], (1, 0)).clamp(min=0)

@@ -6,3 +6,9 @@ from torch import Tensor
 def with_gradient_of(traced: Tensor, value: Tensor) -> Tensor:
     """`value`, to the last bit, with the gradient of `traced`, which has the same shape."""
     return value.detach() + (traced - traced.detach())  # plus zeros that carry a gradient
+
+
+def without_rounding(x: Tensor) -> Tensor:
+    """Into [0, 1], where only rounding has left it: a clamp would stop the gradient at every white or black pixel."""
+    inside = x.detach().clamp(0, 1)
+    return with_gradient_of(x, inside) if x.requires_grad else inside

@@ -35,6 +35,8 @@ class Autoencoder(LearnedTransform):
       side that is no multiple of 4 is filled up with its last pixels. For images of any size.
     - "dense": a layer of `hidden` ReLU units (None: a 24th of the image's values) over all channels and pixels
       together, whose decoder is the transposed encoder. For images of the learned shape.
+
+    Broken by gradient attacks through it (Carlini and Wagner 2017, https://arxiv.org/abs/1711.08478).
     """
 
     training_images: int = 2048

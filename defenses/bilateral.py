@@ -28,6 +28,8 @@ class BilateralSmoothing(InputTransform):
     The window is a disk of `size` pixels diameter. Both weights are Gaussian: of the distance with `sigma_space`
     pixels, of the colour difference, summed over the channels (as OpenCV does), with `sigma_color` in units of the
     pixel range [0, 1]. Borders mirror all but the edge pixel.
+
+    Broken by PGD through it; nothing published is known.
     """
 
     size: int = 5

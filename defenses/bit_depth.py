@@ -23,6 +23,9 @@ class BitDepth(InputTransform):
     "squeezing" (the default): round(x (2^bits - 1)) / (2^bits - 1), 2^bits levels that include 0 and 1;
     "guo": round(x 2^bits) / 2^bits, 2^bits + 1 levels, as Guo et al. released it;
     "shift": keep the upper bits of the 8-bit value, 2^bits levels, up to 2^-bits darker.
+
+    Broken by PGD with the identity for its gradient, BPDA (Athalye, Carlini and Wagner 2018,
+    https://arxiv.org/abs/1802.00420), and in feature squeezing (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
 
     bits: int = 3

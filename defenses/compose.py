@@ -46,6 +46,8 @@ class Compose(Defense):
     A step that learns does so as if it stood alone: from the training images as they are, and the model without the
     other steps. So what it has learned is the same in every chain, is learned once for all of them, and a chain differs
     from its steps in nothing but their order.
+
+    Broken by what breaks its steps, through all of them at once (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
 
     steps: tuple[Annotated[Defense, _Table(_from_table)], ...]

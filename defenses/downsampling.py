@@ -28,6 +28,8 @@ class Downsampling(InputTransform):
     "area" averages the pixels that an output pixel covers (OpenCV's INTER_AREA) and enlarges bilinearly. "bilinear" and
     "bicubic" widen their filter where they shrink, against aliasing (as Pillow does). "nearest" takes single pixels.
     Without `restore` the network must take images of another size.
+
+    Broken by PGD through it; nothing published is known.
     """
 
     keep: float = 75.0

@@ -14,14 +14,18 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
-from ._opencv import filter_planes, suits, with_gradient
+from ._opencv import filter_planes, linear, suits
+from ._straight_through import without_rounding
 from ._window import check_reach
 
 
 @register_defense("gaussian")
 @dataclass(frozen=True, kw_only=True)
 class GaussianSmoothing(InputTransform):
-    """Convolve with a Gaussian of `sigma` pixels, cut off at 3 sigma; borders mirror all but the edge pixel."""
+    """Convolve with a Gaussian of `sigma` pixels, cut off at 3 sigma; borders mirror all but the edge pixel.
+
+    Broken by gradient attacks through it (Carlini and Wagner 2017, https://arxiv.org/abs/1705.07263, of a mean filter).
+    """
 
     sigma: float = 1.0
 
@@ -36,22 +40,35 @@ class GaussianSmoothing(InputTransform):
         radius = math.ceil(3 * self.sigma)
         check_reach(self, radius, x)
         if suits(x):
-            return with_gradient(self._by_opencv(x, radius), lambda: self._in_torch(x, radius), x)
-        return self._in_torch(x, radius)
+            blurred = linear(x, lambda x: self._blurred(x, radius), lambda gradient: self._spread(gradient, radius))
+        else:
+            blurred = self._in_torch(x, radius)
+        return without_rounding(blurred)  # the kernel sums to 1 only up to it
 
     def _in_torch(self, x: Tensor, radius: int) -> Tensor:
         distances = torch.arange(-radius, radius + 1, dtype=torch.float64, device=x.device)
         kernel = torch.softmax(-0.5 * (distances / self.sigma) ** 2, dim=0).to(x.dtype)
         down, across = (_matrix(kernel, side) for side in x.shape[2:])
-        return (down.T @ (x @ across)).clamp(0, 1)  # the kernel sums to 1 only up to rounding
+        return down.T @ (x @ across)
 
-    def _by_opencv(self, x: Tensor, radius: int) -> Tensor:
+    def _blurred(self, x: Tensor, radius: int, border: int = cv2.BORDER_REFLECT_101) -> Tensor:
         size = (2 * radius + 1, 2 * radius + 1)
 
         def blur(plane: np.ndarray, out: np.ndarray) -> None:
-            cv2.GaussianBlur(plane, size, self.sigma, dst=out)
+            cv2.GaussianBlur(plane, size, self.sigma, dst=out, borderType=border)
 
-        return filter_planes(x, x.shape[2:], blur).clamp_(0, 1)
+        return filter_planes(x, x.shape[2:], blur)
+
+    def _spread(self, gradient: Tensor, radius: int) -> Tensor:
+        """The adjoint: blurred on a black canvas, and what lies beyond the border mirrored back."""
+        spread = self._blurred(F.pad(gradient, (radius,) * 4), radius, cv2.BORDER_CONSTANT)
+        for dimension in (2, 3):
+            side = gradient.shape[dimension]
+            before, inside, after = spread.split((radius, side, radius), dimension)
+            inside.narrow(dimension, 1, radius).add_(before.flip(dimension))
+            inside.narrow(dimension, side - 1 - radius, radius).add_(after.flip(dimension))
+            spread = inside
+        return spread.contiguous()
 
 
 def _matrix(kernel: Tensor, side: int) -> Tensor:

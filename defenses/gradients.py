@@ -22,8 +22,9 @@ from ._straight_through import with_gradient_of
 def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
     """The defended system for an attacker who knows the defense: same outputs, and the best gradient there is.
 
-    Transforms that are differentiable keep their gradient, others get that of their surrogate at the same point. A
-    gradient through a randomized system is the mean over `draws` evaluations. Raises ConfigError for `draws` < 1.
+    Transforms that are differentiable keep their gradient, others get that of their first surrogate at the same point;
+    the `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws`
+    evaluations. Raises ConfigError for `draws` < 1.
     """
     if draws < 1:
         raise ConfigError(f"Expected draws >= 1, got {draws}.")
@@ -32,7 +33,7 @@ def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
 
 
 def _with_gradient(transform: Transform) -> Transform | InputTransform:
-    if isinstance(transform, InputTransform) and not transform.differentiable:
+    if isinstance(transform, InputTransform) and transform.surrogates:
         return BPDA(defense=transform)
     return transform
 
@@ -41,8 +42,9 @@ def _with_gradient(transform: Transform) -> Transform | InputTransform:
 class BPDA(InputTransform):
     """Forward the transform itself, backward the gradient of a surrogate, with the loss differentiated at the former.
 
-    `surrogate_name` is one of the defense's `surrogates`, None the first of them; `alternatives` are those with each.
-    Raises ConfigError where the surrogate has another shape than the transform.
+    `surrogate_name` is one of the defense's `surrogates`; None is the transform's own gradient where it has one, else
+    the first of them. `alternatives` are those with each. Raises ConfigError where the surrogate has another shape than
+    the transform.
     """
 
     defense: InputTransform
@@ -56,16 +58,25 @@ class BPDA(InputTransform):
 
     @property
     def alternatives(self) -> Mapping[str, "BPDA"]:
-        return {name: replace(self, surrogate_name=name) for name in self.defense.surrogates}
+        exact = {"exact": replace(self, surrogate_name=None)} if self.defense.differentiable else {}
+        return exact | {name: replace(self, surrogate_name=name) for name in self.defense.surrogates}
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        same_streams = rng[:]
-        exact = self.defense.transform(x.detach(), rng=rng)
-        if not (torch.is_grad_enabled() and x.requires_grad):
-            return exact
-        known = self.defense.surrogates
-        surrogate = known[self.surrogate_name or next(iter(known))](x, rng=same_streams)
-        if surrogate.shape != exact.shape:
-            shapes = f"{tuple(surrogate.shape)} and {tuple(exact.shape)}"
+        name = self._followed
+        if name is None or not (torch.is_grad_enabled() and x.requires_grad):
+            return self.defense.transform(x, rng=rng)
+        surrogate = self.defense.surrogates[name]
+        if name in self.defense.valued:
+            return surrogate(x, rng=rng)
+        traced, exact = surrogate(x, rng=rng[:]), self.defense.transform(x.detach(), rng=rng)
+        if traced.shape != exact.shape:
+            shapes = f"{tuple(traced.shape)} and {tuple(exact.shape)}"
             raise ConfigError(f"Expected {self.defense!r} and its surrogate to give one shape, got {shapes}.")
-        return with_gradient_of(surrogate, exact)
+        return with_gradient_of(traced, exact)
+
+    @property
+    def _followed(self) -> str | None:
+        """The name of the surrogate, None for the transform's own gradient."""
+        if self.surrogate_name is None and not self.defense.differentiable:
+            return next(iter(self.defense.surrogates))
+        return self.surrogate_name

@@ -22,6 +22,9 @@ class JPEG(InputTransform):
 
     The surrogate is a differentiable JPEG. Takes images of one (grey) or three channels (RGB); raises InputError for
     others.
+
+    Broken by PGD through a differentiable JPEG (Shin and Song 2017) or the identity (Athalye, Carlini and Wagner 2018,
+    https://arxiv.org/abs/1802.00420).
     """
 
     quality: int = 75

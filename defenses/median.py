@@ -26,6 +26,8 @@ class MedianSmoothing(InputTransform):
     An even window, such as the paper's 2 x 2, reaches one pixel further up and to the left, and of the two values in
     the middle the larger one is taken: the convention of SciPy's median_filter, which the paper's code calls. Its
     borders mirror the image, edge pixel included, which is the same for windows of 2 and 3 pixels.
+
+    Broken by gradient attacks through it (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
 
     size: int = 3
@@ -75,12 +77,22 @@ def _views(padded: Tensor, size: int) -> list[Tensor]:
 
 
 def _medians(padded: Tensor, size: int) -> Tensor:
+    if size == 2:
+        return _second_of_four(padded)
     if suits(padded) and size in (3, 5):  # larger windows OpenCV takes of bytes only
         return _by_opencv(padded, size)
     # the windows of an image fill size^2 times its memory
     count = 1 if suits(padded) else max(1, _AT_A_TIME // (padded[0].numel() * size**2))
     parts = padded.split(count)
     return torch.cat([_upper_middle(part.unfold(2, size, 1).unfold(3, size, 1).flatten(4)) for part in parts])
+
+
+def _second_of_four(padded: Tensor) -> Tensor:
+    """The second largest of each 2 x 2 pixels: the lesser of the pairs' maxima, or the greater of their minima."""
+    upper, lower = padded[:, :, :-1], padded[:, :, 1:]
+    high, low = torch.maximum(upper, lower), torch.minimum(upper, lower)
+    second = torch.minimum(high[..., :-1], high[..., 1:])
+    return torch.maximum(second, low[..., :-1], out=second).clamp_(min=low[..., 1:])
 
 
 def _by_opencv(padded: Tensor, size: int) -> Tensor:

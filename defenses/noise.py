@@ -21,6 +21,9 @@ class RandomNoise(InputTransform):
 
     "uniform" noise lies within `scale` on both sides of 0, "gaussian" noise has a standard deviation of `scale`; the
     unit is the pixel range [0, 1].
+
+    Broken by PGD through the mean of several draws, EOT (Athalye, Carlini and Wagner 2018,
+    https://arxiv.org/abs/1802.00420).
     """
 
     distribution: Distribution = "uniform"

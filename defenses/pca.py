@@ -24,6 +24,8 @@ class PCA(LearnedTransform):
     All channels and pixels together form one vector. Kept are as many components as explain the `share` of
     the training images' variance (0.99 where neither is given), or exactly `components`, at most one less than there
     are images.
+
+    Broken by gradient attacks through it (Carlini and Wagner 2017, https://arxiv.org/abs/1705.07263).
     """
 
     training_images: int = 1024

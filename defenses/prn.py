@@ -42,6 +42,8 @@ class PRN(LearnedTransform):
 
     The detector is a linear SVM on log |2-D DCT| of what the network changes, averaged over the channels. Its choice
     is piecewise constant, so the gradient is exactly that of the branch an image takes.
+
+    Broken by PGD through it, one image at a time; nothing published is known.
     """
 
     training_images: int = 1024

@@ -1,5 +1,6 @@
 """Image quilting as a defense (Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,12 @@ from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ._patch_search import indexed, nearest
 from ._shape import check_learned
-from ._stitching import stitched
+from ._stitching import averaged, stitched
+from ._straight_through import with_gradient_of
+from ._surrogates import identity, smooth
+
+_MIXED = 10  # patches at least: a single one would leave no gradient
+_SOFTNESS = 0.5  # of the mixtures of patches, in units of the mean squared distance of those that are mixed
 
 
 @register_defense("quilting")
@@ -24,6 +30,9 @@ class Quilting(LearnedTransform):
     The image is covered by windows of `size` x `size` pixels that overlap by `overlap`; the last row and column are
     shifted inwards to end at the border. Each window is replaced by one of its `neighbours` nearest patches (squared
     distance over all channels), drawn at random, out of `patches` that were drawn from the training images.
+
+    Broken by PGD with the identity for its gradient (Athalye, Carlini and Wagner 2018,
+    https://arxiv.org/abs/1802.00420), sooner with soft patches.
     """
 
     size: int = 5
@@ -61,14 +70,41 @@ class Quilting(LearnedTransform):
         return indexed(windows[image, :, row, column])
 
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        return self._quilted(x.detach(), learned, rng)[0]
+
+    def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
+        """The quilt itself, with the gradient of softer patches: mixtures of the nearest ones, the nearer the more."""
+        quilt, found = self._quilted(x.detach(), learned, rng)
+        windows, rows, columns = self._cover(x)
+        queries, bank = windows.flatten(3).flatten(0, 2), learned["patches"].flatten(1)
+        if self.neighbours < _MIXED:
+            found = nearest(queries.detach(), learned, min(_MIXED, len(bank)))
+        mixed = _mixed(queries, bank[found])
+        soft = averaged(mixed.reshape(windows.shape).movedim(3, 1), rows, columns, (x.shape[2], x.shape[3]))
+        return with_gradient_of(soft, quilt)
+
+    @property
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        return {"soft": self.surrogate, "identity": identity, "smooth": smooth}
+
+    @property
+    def valued(self) -> Collection[str]:
+        return ("soft",)
+
+    def _quilted(self, x: Tensor, learned: Learned, rng: Draws) -> tuple[Tensor, Tensor]:
+        """The quilt, and the rows of the bank (windows, neighbours) that are nearest to each window."""
         bank = learned["patches"]
         check_learned(x, (bank.shape[1], None, None))
-        rows, columns = (self._starts(side) for side in x.shape[2:])
-        windows = self._windows(x.detach())[:, :, rows][:, :, :, columns].movedim(1, 3)
+        windows, rows, columns = self._cover(x)
         found = nearest(windows.flatten(3).flatten(0, 2), learned, min(self.neighbours, len(bank)))
         drawn = rng.integers(found.shape[1], (len(rows) * len(columns),)).reshape(-1, 1)
         chosen = bank[found.gather(1, drawn)].reshape(windows.shape).movedim(3, 1)
-        return stitched(chosen, rows, columns, (x.shape[2], x.shape[3]))
+        return stitched(chosen, rows, columns, (x.shape[2], x.shape[3])), found
+
+    def _cover(self, x: Tensor) -> tuple[Tensor, list[int], list[int]]:
+        """The windows (N, rows, columns, C, size, size) that cover images, and where they begin."""
+        rows, columns = (self._starts(side) for side in x.shape[2:])
+        return self._windows(x)[:, :, rows][:, :, :, columns].movedim(1, 3), rows, columns
 
     def _windows(self, images: Tensor) -> Tensor:
         if min(images.shape[2:]) < self.size:
@@ -81,3 +117,10 @@ class Quilting(LearnedTransform):
         """First pixels of the windows along a side."""
         step, last = self.size - self.overlap, side - self.size
         return [*range(0, last, step), last]
+
+
+def _mixed(queries: Tensor, near: Tensor) -> Tensor:
+    """Of the patches (Q, k, D) near each query (Q, D), the nearer the more."""
+    distances = (queries[:, None] - near).square().sum(dim=2)
+    width = _SOFTNESS * distances.detach().mean(dim=1, keepdim=True).clamp(min=1e-12)
+    return (torch.softmax(-distances / width, dim=1)[:, None] @ near)[:, 0]

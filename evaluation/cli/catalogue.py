@@ -1,5 +1,6 @@
 """The pages of all attacks and of all defenses, attacks/README.md and defenses/README.md, made from the registries."""
 
+import inspect
 import json
 import re
 import sys
@@ -16,6 +17,8 @@ from ...core.registry import Registry
 
 _SOURCES = re.compile(r"\(([^()]*\bhttps?://[^()]*)\)")  # what stands in brackets and has a link
 _LINK = re.compile(r"(.+), (https?://[^\s,]+)")
+_BROKEN = re.compile(r"^Broken by (.+?)\.?$(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
+_LINK_IN_BRACKETS = re.compile(r"\(([^()]+), (https?://[^\s,()]+)")
 
 _ATTACKS = """\
 # Attacks
@@ -53,10 +56,12 @@ quality = 50
 
 What a parameter without a default does is in the docstring of the defense.
 
-- **gradient**: what an adaptive attack follows: the `exact` one, that of a `surrogate`, or, with `identity`, that of
-  the network at the defended image (both are BPDA).
+- **gradient**: what an adaptive attack follows: the `exact` one, or that of a surrogate in its place (BPDA), with
+  `identity` that of the network at the defended image. Where several are named, the first is what a single attack
+  takes, and `adaptive-ensemble` tries them all.
 - **random**: two evaluations of one image may differ; an adaptive attack follows the mean of several (EOT).
 - **learns**: from training images, once for each data set and each setting; `foolbench train NAME` does it anew.
+- **broken by**: an adaptive attack that is known to leave little of it.
 
 """
 
@@ -87,7 +92,7 @@ def attack_page(registry: Registry) -> str:
 
 def defense_page(registry: Registry) -> str:
     """Markdown: a table of the defenses that ship with foolbench."""
-    headers = ("name", "gradient", "random", "learns", "paper", "parameters")
+    headers = ("name", "gradient", "random", "learns", "broken by", "paper", "parameters")
     return _DEFENSES + _table(headers, _shipped(registry, "defenses", _defense)) + "\n"
 
 
@@ -133,16 +138,23 @@ def _defense(registry: Registry, name: str) -> Row:
     try:
         defense = registry.create(name, {})
     except ConfigError:  # it has no default setting: a chain is what its steps are
-        return f"`{name}`", "as its steps", "as its steps", "as its steps", _paper(cls), _parameters(fields(cls))
-    random = "yes" if defense.randomized else "no"
-    return f"`{name}`", _gradient(cls, defense), random, learns, _paper(cls), _parameters(fields(cls))
+        facts = ("as its steps",) * 3
+    else:
+        facts = (_gradient(defense), "yes" if defense.randomized else "no", learns)
+    return f"`{name}`", *facts, _broken_by(cls), _paper(cls), _parameters(fields(cls))
 
 
-def _gradient(cls: Any, defense: Any) -> str:
-    if defense.differentiable:
-        return "exact"
+def _gradient(defense: Any) -> str:
     inherited = (InputTransform.surrogate, LearnedTransform.surrogate)
-    return "identity" if cls.surrogate in inherited else "surrogate"
+    plain = "identity" if type(defense).surrogate in inherited else "surrogate"
+    named = (plain if name == "surrogate" else name for name in defense.surrogates)
+    return ", ".join(["exact", *named] if defense.differentiable else named)
+
+
+def _broken_by(cls: type) -> str:
+    """What the paragraph of its docstring says that begins so."""
+    found = _BROKEN.search(inspect.getdoc(cls) or "")
+    return _LINK_IN_BRACKETS.sub(r"([\1](\2)", " ".join(found[1].split())) if found else ""
 
 
 def _paper(cls: type) -> str:

@@ -152,17 +152,19 @@ def gradient_is_as_declared(defense: Defense) -> None:
 
 
 def adaptive_attack_sees_the_defended_system(defense: Defense) -> None:
-    """Behind `adaptive` the outputs are exactly those of the defended system, and a gradient comes through."""
-    x = images(2).requires_grad_()
-    try:
-        outputs = adaptive(defense, model(), draws=2).logits(x, rng=streams(2))
-    except ConfigError as error:  # a surrogate of another shape
-        hold(False, f"{error}")
-        return
-    hold(torch.equal(outputs, _outputs(defense, images(2))), "The outputs differ from those of the defended system.")
-    (gradient,) = torch.autograd.grad(outputs.square().sum(), x, allow_unused=True)
-    seen = gradient is not None and bool(torch.isfinite(gradient).all()) and bool(gradient.any())
-    hold(seen, "No finite gradient comes back; give a surrogate through which one does.")
+    """Behind `adaptive`, outputs are exactly those of the defended system, and a gradient comes by every surrogate."""
+    expected, system = _outputs(defense, images(2)), adaptive(defense, model(), draws=2)
+    for name, one in {"": system, **system.alternatives}.items():
+        x, what = images(2).requires_grad_(), f" by the surrogate {name!r}" if name else ""
+        try:
+            outputs = one.logits(x, rng=streams(2))
+        except ConfigError as error:  # a surrogate of another shape
+            hold(False, f"{error}")
+            return
+        hold(torch.equal(outputs, expected), f"The outputs{what} differ from those of the defended system.")
+        (gradient,) = torch.autograd.grad(outputs.square().sum(), x, allow_unused=True)
+        seen = gradient is not None and bool(torch.isfinite(gradient).all()) and bool(gradient.any())
+        hold(seen, f"No finite gradient comes back{what}; give a surrogate through which one does.")
 
 
 DEFENSE_CHECKS = [

@@ -132,11 +132,12 @@ def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
     through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing one.
     """
     bare, *defended = systems(recipe)
-    oblivious = (bare, *defended) if "oblivious" in recipe.knowledge else (bare,)
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        knowledge = entry.knowledge or recipe.knowledge
+        oblivious = (bare, *defended) if "oblivious" in knowledge else (bare,)
         for job in _jobs(model, entry, attack, bare):
             yield job, [Cell(job=job, defense=system) for system in oblivious]
-        if "adaptive" in recipe.knowledge and attack.access != "none":
+        if "adaptive" in knowledge and attack.access != "none":
             for system in defended:
                 for job in _jobs(model, entry, attack, system):
                     yield job, [Cell(job=job, defense=system)]

@@ -3,6 +3,7 @@
 What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...attacks import objective
+from ...attacks.adaptive import MoreDraws
 from ...core.attack import Attack, UniversalAttack
 from ...core.dataset import Dataset
 from ...core.model import Model
@@ -28,6 +30,10 @@ BLACK_BOX_WINS = "black-box-beats-white-box"
 TRANSFER_WINS = "transfer-beats-white-box"
 FALLS_WITH_EPS = "falls-with-eps"
 RESISTS_ANY_EPS = "resists-any-eps"
+OBLIVIOUS_WINS = "oblivious-beats-adaptive"
+SHORTER_WINS = "shorter-run-wins"
+UNSETTLED = "draws-not-settled"
+TWICE = "same-result-twice"
 
 FLAGS: Mapping[str, str] = {
     PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
@@ -38,6 +44,10 @@ FLAGS: Mapping[str, str] = {
     BLACK_BOX_WINS: "an attack that sees less of the model fools more images than one that follows its gradient",
     TRANSFER_WINS: "what was crafted on the bare model fools the defended one more often than what was crafted on that",
     FALLS_WITH_EPS: "a smaller budget fools more images",
+    OBLIVIOUS_WINS: "the same attack fools more images where it does not know the defense: what it knows misleads it",
+    SHORTER_WINS: "the same attack fools more images in fewer steps or queries",
+    UNSETTLED: "the last draws that an expectation was taken over still fooled more images: raise `eot_draws`",
+    TWICE: "two results agree in every number of every image and in time: one of them is the other",
     RESISTS_ANY_EPS: "a budget that can turn every image grey does not fool (almost) all",
 }
 """What each says, of the rows that bear it; of two that contradict each other both do."""
@@ -48,6 +58,8 @@ VANISHING = 1e-30
 """The largest entry of a gradient that counts as zero: float32 is about to lose it. A healthy network that is sure of
 an image has gradients of 1e-15, which attacks follow as well as any, for only the direction counts.
 """
+LENGTHS = {"steps", "restarts", "queries", "searches", "max_iterations"}
+"""Parameters of attacks that say how long they run."""
 JUDGED = 64
 """How many images a system's gradient is judged by: the first of the data set, whatever a recipe takes of them."""
 
@@ -79,7 +91,7 @@ class Finding:
     """One finished row of one model, metric and system; `scores` has a row per image.
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
-    defense, little can be asked: a single step often transfers better than many. `alone`: no other attack went before
+    defense, little can be asked: a single step often transfers better than many. `after`: the attack that went before
     it, whose images its row has as well.
     """
 
@@ -87,7 +99,7 @@ class Finding:
     scores: pd.DataFrame
     gfr_high: float
     direct: bool
-    alone: bool = True
+    after: Attack | UniversalAttack | None = None
     flags: set[str] = field(default_factory=set)
 
 
@@ -110,13 +122,29 @@ def compare(findings: Sequence[Finding]) -> None:
             finding.flags.add(RESISTS_ANY_EPS)
 
 
+def fingerprint(scores: pd.DataFrame) -> bytes | None:
+    """Hash of every number of every image; None where no time was spent, so that equal numbers mean nothing."""
+    if not scores.seconds.any():  # the time of no two that were crafted is the same
+        return None
+    return hashlib.sha256(scores.select_dtypes("number").to_numpy(float).tobytes()).digest()
+
+
+def twice(found: Mapping[str, tuple[str, bytes | None]]) -> set[str]:
+    """The cells, given with the job that crafted and the fingerprint of the scores, that agree with another job's."""
+    jobs: dict[bytes, set[str]] = {}
+    for job, known in found.values():
+        if known is not None:
+            jobs.setdefault(known, set()).add(job)
+    return {cell for cell, (_, known) in found.items() if known is not None and len(jobs[known]) > 1}
+
+
 def _one_step_wins(better: Finding, worse: Finding) -> bool:
     return better.direct and better.attack.one_step and _should_win_over(better, worse)
 
 
 def _black_box_wins(better: Finding, worse: Finding) -> bool:
     asks_little = isinstance(better.attack, Attack) and better.attack.access in ("none", "decision", "score")
-    return asks_little and better.alone and _should_win_over(better, worse)
+    return asks_little and better.after is None and _should_win_over(better, worse)
 
 
 def _transfer_wins(better: Finding, worse: Finding) -> bool:
@@ -130,11 +158,31 @@ def _falls_with_eps(better: Finding, worse: Finding) -> bool:
     return better.direct == worse.direct and _without_eps(better.attack) == _without_eps(worse.attack)
 
 
+def _oblivious_wins(better: Finding, worse: Finding) -> bool:
+    return not better.direct and worse.direct and better.attack == worse.attack
+
+
+def _shorter_wins(better: Finding, worse: Finding) -> bool:
+    if type(better.attack) is not type(worse.attack) or (better.direct, better.after) != (worse.direct, worse.after):
+        return False
+    short, long = vars(better.attack), vars(worse.attack)
+    differing = {name for name in short if short[name] != long[name]}
+    return bool(differing) and differing <= LENGTHS and all(short[name] < long[name] for name in differing)
+
+
+def _more_draws_win(better: Finding, worse: Finding) -> bool:
+    growing = isinstance(worse.attack, MoreDraws) and better.after == worse.attack
+    return growing and isinstance(better.attack, MoreDraws) and better.direct and worse.direct
+
+
 _PAIRS: dict[str, Suspicion] = {
     ONE_STEP_WINS: _one_step_wins,
     BLACK_BOX_WINS: _black_box_wins,
     TRANSFER_WINS: _transfer_wins,
     FALLS_WITH_EPS: _falls_with_eps,
+    OBLIVIOUS_WINS: _oblivious_wins,
+    SHORTER_WINS: _shorter_wins,
+    UNSETTLED: _more_draws_win,
 }
 
 

@@ -10,7 +10,7 @@ from ...core.attack import Access, Attack
 from ..engine.grid import Cell, digest, parameters
 from ..ledger.ledger import Costs
 from ..recipe.recipe import Recipe
-from .flags import BOUNDARY, Finding, compare
+from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
 
@@ -25,7 +25,8 @@ def run_name(recipe: Recipe, facts: Facts) -> str:
 class SystemRows:
     """Made from the scores of all its cells, which need memory as long as this lives, and are read once.
 
-    `undefended` is the mean clean score of the bare model; None where this is the bare model itself.
+    `undefended` is the mean clean score of the bare model; None where this is the bare model itself. `fingerprints` are
+    those of its finished cells, with the jobs that crafted.
     """
 
     def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None) -> None:
@@ -40,6 +41,11 @@ class SystemRows:
         own = float(finished[0].frame.clean.mean()) if finished else None
         self.undefended = own if cells[0].defense.defense is None else undefended
         self._cells = {source.key(cell): self._row(cell) for cell in cells}
+        self.fingerprints = {
+            source.key(cell): (cell.job.key(source.identity), fingerprint(scores.frame))
+            for cell in cells
+            if isinstance(scores := self._scores[source.key(cell)], Scores)
+        }
         self._flag(cells)
         groups = grouped([cell for cell in cells if cell.job.group], lambda cell: (cell.job.group, cell.knowledge))
         self._groups = {key: self._worst_case(members) for key, members in groups.items()}
@@ -62,14 +68,16 @@ class SystemRows:
         """What the attacks on one system, whatever they know of it, say about each other."""
         findings = {}
         for cell in cells:
-            scores, row = self._scores[self._source.key(cell)], self.of_cell(cell)
+            scores, before = self._scores[self._source.key(cell)], cell.job.after
             if isinstance(scores, Scores):
-                direct, alone = cell.job.through == cell.defense, cell.job.after is None
-                flags = set(scores.flags) | _boundary(cell)
-                finding = Finding(
-                    cell.job.attack, scores.frame, row["gfr_high"], direct=direct, alone=alone, flags=flags
+                findings[self._source.key(cell)] = Finding(
+                    cell.job.attack,
+                    scores.frame,
+                    self.of_cell(cell)["gfr_high"],
+                    direct=cell.job.through == cell.defense,
+                    after=None if before is None else before.attack,
+                    flags=set(scores.flags) | _boundary(cell),
                 )
-                findings[self._source.key(cell)] = finding
         compare(list(findings.values()))
         for key, finding in findings.items():
             self._cells[key]["flagged"] = " ".join(sorted(finding.flags))
@@ -90,7 +98,8 @@ class SystemRows:
                 return facts | _failure(scores) | {"error": f"{cell.job.attack_name}: {scores}"}
         defense = members[0].defense.defense
         chance = defense is not None and defense.randomized
-        union = worst_case([scores.frame for scores in found if isinstance(scores, Scores)], chance=chance)
+        frames = [scores.frame for scores in found if isinstance(scores, Scores)]
+        union = worst_case(frames, chance=chance, last=members[-1].job.after is not None)
         flags = sorted({flag for row in rows for flag in row["flagged"].split()})
         return facts | self._numbers(union) | {"flagged": " ".join(flags), "status": "ok"}
 
@@ -144,16 +153,18 @@ class SystemRows:
         }
 
 
-def worst_case(members: Sequence[pd.DataFrame], *, chance: bool) -> pd.DataFrame:
+def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = False) -> pd.DataFrame:
     """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
 
     Where `chance` has a part in the scores, those of the one attack that fools most: at each image the largest of
-    several such rates would make a strong attack of many harmless ones.
+    several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last` member has the
+    strongest points of all, chosen by other draws than these, it is that one.
     """
     scores = pd.concat(members)
     by_sample = scores.groupby("sample")
     if chance:
-        found = max(members, key=lambda member: member.gfr.mean()).set_index("sample").sort_index()
+        strongest = members[-1] if last else max(members, key=lambda member: member.gfr.mean())
+        found = strongest.set_index("sample").sort_index()
     else:
         strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
         found = strongest.set_index("sample").sort_index()
@@ -161,6 +172,13 @@ def worst_case(members: Sequence[pd.DataFrame], *, chance: bool) -> pd.DataFrame
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
     return found.reset_index()
+
+
+def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
+    """Rows that are made from one of the cells bear the flag."""
+    for row in rows:
+        if row["status"] == "ok" and not cells.isdisjoint(row["cell"].split()):
+            row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))
 
 
 def grouped(cells: Iterable[Cell], key: Callable[[Cell], Hashable]) -> dict[Hashable, list[Cell]]:

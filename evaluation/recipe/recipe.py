@@ -42,9 +42,13 @@ class Named(BaseModel):
 
 
 class NamedAttack(Named):
-    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it."""
+    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
+
+    `knowledge` is the recipe's where an attack does not state its own.
+    """
 
     group: str | None = Field(default=None, pattern=r"^\S(.*\S)?$")
+    knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
 
 
 class ThreatDefault(BaseModel):
@@ -112,7 +116,7 @@ class Recipe(BaseModel):
     attacks: list[NamedAttack] = Field(
         min_length=1,
         description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
-        "attacks of one group have a row together, the worst case",
+        "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's",
     )
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from foolbench.attacks import APGD, AutoAttack, CarliniWagner, Square
+from foolbench.attacks import APGD, AdaptiveEnsemble, AutoAttack, CarliniWagner, RayS, Square
 from foolbench.core import (
     Attack,
     BudgetError,
@@ -27,10 +27,13 @@ from foolbench.tasks import Recognition
 CASES = [(name, norm) for name in attacks if issubclass(attacks[name], Attack) for norm in attacks[name].norms]
 BUDGET = {"linf": 20 / 255, "l2": 0.6, "l1": 3.0, "l0": 12}
 QUICK = {  # parameters that make an attack cheap without making it another
+    "adaptive-ensemble": {"steps": 5, "queries": 40},
     "apgd": {"steps": 10},
     "autoattack": {"steps": 5, "queries": 40},
     "carlini-wagner": {"searches": 3, "steps": 20, "initial_c": 1.0},
     "fab": {"steps": 5},
+    "momentum": {"steps": 10},
+    "rays": {"queries": 200},
     "square": {"queries": 40},
 }
 
@@ -125,7 +128,7 @@ def test_it_is_randomized_by_its_parameters(digits_model, images, name, facts, r
     assert torch.equal(*(attack(digits_model, images, rng=seed) for seed in (3, 4))) != randomized
 
 
-STOPS = [MinimalAttack, AutoAttack, APGD, Square]
+STOPS = [MinimalAttack, AdaptiveEnsemble, AutoAttack, APGD, RayS, Square]
 
 
 def test_it_says_whether_it_stops_at_the_boundary(attack):
@@ -275,6 +278,7 @@ LONG = {  # so that each of them asks more than 40 times
     "carlini-wagner": {"steps": 50},
     "fab": {"steps": 50},
     "jsma": {"theta": 0.05, "gamma": 1.0},
+    "momentum": {"steps": 50},
     "pgd": {"steps": 50},
     "square": {"queries": 50},
 }

@@ -15,12 +15,15 @@ from torch import nn
 SHAPE = (1, 3, 4)
 EPS = {"linf": 0.29, "l2": 1.0, "l1": 3.5, "l0": 12}
 QUICK = {
+    "adaptive-ensemble": {"steps": 10, "queries": 50},
     "apgd": {"steps": 10},
     "autoattack": {"steps": 5, "queries": 20},
     "carlini-wagner": {"searches": 5, "steps": 30, "initial_c": 1.0},
     "fab": {"steps": 5},
     "jsma": {"gamma": 1.0},
+    "momentum": {"steps": 10},
     "pgd": {"steps": 10, "early_stop": True},
+    "rays": {"queries": 200},
     "square": {"queries": 100},
 }
 CASES = [

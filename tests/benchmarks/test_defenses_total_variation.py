@@ -52,3 +52,15 @@ def test_restoring_against_arts_loop(ratio, count, side):
     found = energy(ours(x, rng=streams[:]), x, ours.weight, ours._kept(x, streams[:]))
     assert found <= energy(peer, x, ours.weight, kept.permute(0, 3, 1, 2))
     ratio(lambda: ours(x), lambda: theirs(pixels), limit=0.05, rounds=3)
+
+
+@SIZES
+def test_the_gradient_against_the_transform(ratio, count, side):
+    # the iterations, the iterations again, and the way back
+    x = images(count, side).requires_grad_()
+    streams = Draws.of(0, samples=range(count))
+
+    def gradient():
+        return torch.autograd.grad(TotalVariation().transform(x, rng=streams[:]).sum(), x)
+
+    ratio(gradient, lambda: TotalVariation().transform(x.detach(), rng=streams[:]), limit=5.0, rounds=7)

@@ -21,6 +21,8 @@ from foolbench.defenses import (
     ResizePad,
     TenCrop,
 )
+from kornia.filters import gaussian_blur2d
+from scipy.ndimage import median_filter
 from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811 (a class, not a constant)
 from torch.nn import functional as F
 
@@ -82,6 +84,30 @@ SAME = [
 def test_same_result(ratio, x, defense, peer, tolerance, limit):
     torch.testing.assert_close(defense(x), loop(x, peer), rtol=0, atol=tolerance)
     ratio(lambda: defense(x), lambda: loop(x, peer), limit=limit)
+
+
+def test_median_of_2_x_2(ratio, x):
+    # what ART's SpatialSmoothing calls, once for the batch
+    def theirs():
+        return torch.from_numpy(median_filter(x.numpy(), (1, 1, 2, 2), mode="reflect"))
+
+    ours = MedianSmoothing(size=2)
+    assert torch.equal(ours(x), theirs())
+    ratio(lambda: ours(x), theirs, limit=0.2)
+
+
+def test_gaussian_with_its_gradient(ratio, x):
+    inputs, slope = x.clone().requires_grad_(), torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+    ours = GaussianSmoothing()
+
+    def gradient(outputs):
+        return torch.autograd.grad(outputs, inputs, slope)[0]
+
+    def theirs():
+        return gradient(gaussian_blur2d(inputs, (7, 7), (1.0, 1.0)))
+
+    torch.testing.assert_close(gradient(ours.transform(inputs, rng=None)), theirs(), rtol=0, atol=1e-4)
+    ratio(lambda: gradient(ours.transform(inputs, rng=None)), theirs, limit=1.0)
 
 
 def enlarge(array, top, left, size):

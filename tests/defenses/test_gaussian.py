@@ -74,3 +74,14 @@ def test_fgsm_through_it_finds_the_closed_form_optimum(mid_images):
     up = (matrix @ (layer.weight[1] - layer.weight[0])).detach().reshape(shape)
     adversarial = FGSM(eps=eps)(defended, x, torch.zeros(4, dtype=torch.int64))
     torch.testing.assert_close(adversarial - x, eps * up.sign().expand_as(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # OpenCV's, torch's
+def test_rounding_stops_no_gradient(dtype):
+    # in white images the blurred value may be 1 + 1e-7, which a clamp would cut off
+    x = torch.ones(1, 1, 40, 40, dtype=dtype).requires_grad_()
+    after = GaussianSmoothing(sigma=1.7).transform(x, rng=None)
+    assert after.max() <= 1
+    (gradient,) = torch.autograd.grad(after.sum(), x)
+    assert float(gradient.sum()) == pytest.approx(1600, rel=1e-5)
+    assert (gradient[..., 12:-12, 12:-12] - 1).abs().max() < 1e-5

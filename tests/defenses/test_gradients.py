@@ -258,3 +258,27 @@ def test_a_system_offers_the_gradients_of_all_surrogates(model, images):
     outputs = [other(images, rng=streams()) for other in system.alternatives.values()]
     assert torch.equal(outputs[0], outputs[1])
     assert not model.alternatives
+
+
+@dataclass(frozen=True, kw_only=True)
+class DimmedWithChoice(Dimmed):
+    """Differentiable, and yet it offers the identity."""
+
+    @property
+    def surrogates(self):
+        return {"identity": lambda x, *, rng: x}
+
+
+def test_what_is_differentiable_may_offer_surrogates_beside_its_own_gradient(model, images):
+    system = adaptive(DimmedWithChoice(), model)
+    assert list(system.alternatives) == ["exact", "identity"]
+    own = gradient(Dimmed().defend(model), images)
+    assert torch.equal(gradient(system, images), own)
+    assert torch.equal(gradient(system.alternatives["exact"], images), own)
+    torch.testing.assert_close(gradient(system.alternatives["identity"], images), gradient(model, images))
+    for other in (system, *system.alternatives.values()):
+        assert torch.equal(other(images, rng=streams()), Dimmed().defend(model)(images, rng=streams()))
+
+
+def test_what_is_differentiable_and_offers_nothing_has_no_alternatives(model):
+    assert not adaptive(Dimmed(), model).alternatives

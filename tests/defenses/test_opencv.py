@@ -13,9 +13,10 @@ from foolbench.defenses import (
     MedianSmoothing,
     ResizePad,
     TenCrop,
-    TotalVariation,
+    _filling,
 )
-from foolbench.defenses._opencv import suits
+from foolbench.defenses._filling import filled
+from foolbench.defenses._opencv import linear, suits
 
 ALL = [
     BilateralSmoothing(),
@@ -59,11 +60,25 @@ def test_value_and_gradient_are_those_of_torch(photos, monkeypatch, defense, cha
     torch.testing.assert_close(slope, expected_slope, rtol=1e-3, atol=1e-3)
 
 
-def test_the_filling_of_dropped_pixels(photos):
-    x = photos(2, 3, 33, 40)
-    plain = TotalVariation().surrogate(x.clone().requires_grad_(), rng=Draws.of(0, samples=range(2)))
-    found = TotalVariation().surrogate(x, rng=Draws.of(0, samples=range(2)))
-    torch.testing.assert_close(found, plain.detach(), rtol=0, atol=1e-5)
+def test_the_filling_of_dropped_pixels(photos, monkeypatch):
+    x = photos(2, 3, 33, 40).requires_grad_()
+    kept = Draws.of(0, samples=range(2)).uniform((1, 33, 40)) > 0.5
+
+    def value_and_gradient():
+        after = filled(x, kept)
+        return after.detach(), torch.autograd.grad(after.square().sum(), x)[0]
+
+    found = value_and_gradient()
+    monkeypatch.setattr(_filling, "suits", lambda x: False)
+    torch.testing.assert_close(found, value_and_gradient(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_linear_map_and_its_adjoint(order):
+    matrix = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
+    assert_gradient = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
+    assert assert_gradient(lambda x: linear(x, lambda x: x.detach() @ matrix.T, lambda g: g.detach() @ matrix) ** 2, x)
 
 
 def test_what_it_suits():

@@ -6,6 +6,7 @@ from foolbench.core import ConfigError, Draws, InputError, Learned
 from foolbench.core.defense import FittedTransform, LearningData
 from foolbench.defenses import Quilting
 from foolbench.defenses._patch_search import indexed
+from foolbench.defenses.quilting import _mixed
 
 
 def fitted(defense: Quilting, images: torch.Tensor, seed: int = 0) -> FittedTransform:
@@ -88,6 +89,35 @@ def test_images_that_do_not_fit(photos):
 def test_takes_a_bank_from_elsewhere(photos):
     defense = FittedTransform(configuration=Quilting(size=3), learned=Learned(indexed(torch.rand(50, 3, 3, 3))))
     assert defense(photos(1)).shape == (1, 3, 32, 40)
+
+
+@pytest.mark.parametrize("neighbours", [1, 3, 12])
+def test_the_soft_surrogate_has_the_value_of_the_quilt(photos, neighbours):
+    x, defense = photos(2, seed=3).requires_grad_(), fitted(Quilting(neighbours=neighbours), photos(4))
+    soft = defense.surrogates["soft"](x, rng=Draws.of(0, samples=range(2)))
+    assert torch.equal(soft.detach(), defense.transform(x, rng=Draws.of(0, samples=range(2))))
+    (gradient,) = torch.autograd.grad(soft.square().sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert (gradient.flatten(1).norm(dim=1) > 0).all()
+
+
+def test_mixtures_of_patches_lean_towards_the_nearest():
+    near = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]).expand(3, 4, 2).double()
+    queries = torch.tensor([[0.5, 0.5], [0.1, 0.1], [0.9, 0.5]]).double().requires_grad_()
+    mixed = _mixed(queries, near)
+    torch.testing.assert_close(mixed[0].detach(), torch.full((2,), 0.5).double())
+    assert (mixed[1] < 0.5).all()
+    assert mixed[2, 0] > 0.5
+    (slope,) = torch.autograd.grad(mixed[2, 0], queries)
+    assert slope[2, 0] > 0  # moving on towards a patch brings its mixture nearer
+    assert not slope[:2].any()
+
+
+def test_a_patch_that_the_bank_has_many_times_leaves_the_gradient_finite():
+    x = torch.full((1, 3, 9, 9), 0.5).requires_grad_()
+    defense = fitted(Quilting(), torch.full((2, 3, 12, 12), 0.5))
+    (gradient,) = torch.autograd.grad(defense.surrogate(x, rng=Draws.of(0, samples=[0])).sum(), x)
+    assert torch.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize(

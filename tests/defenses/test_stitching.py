@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.defenses import Quilting
-from foolbench.defenses._stitching import stitched
+from foolbench.defenses._stitching import averaged, stitched
 
 
 def one_by_one(chosen: torch.Tensor, rows: list[int], columns: list[int], canvas: torch.Tensor) -> torch.Tensor:
@@ -38,3 +38,14 @@ def test_patches_laid_at_once_are_as_if_one_after_the_other(size, overlap, heigh
     chosen = torch.rand(2, 3, len(rows), len(columns), size, size, generator=torch.Generator().manual_seed(0))
     expected = one_by_one(chosen, rows, columns, torch.zeros(2, 3, height, width))
     assert torch.equal(stitched(chosen, rows, columns, (height, width)), expected)
+
+
+@pytest.mark.parametrize(("size", "overlap", "height", "width"), [(3, 1, 11, 10), (4, 2, 9, 11), (4, 0, 9, 9)])
+def test_without_seams_patches_are_averaged_where_they_overlap(size, overlap, height, width):
+    rows, columns = (Quilting(size=size, overlap=overlap)._starts(side) for side in (height, width))
+    chosen = torch.rand(2, 3, len(rows), len(columns), size, size, generator=torch.Generator().manual_seed(0))
+    total, count = torch.zeros(2, 3, height, width), torch.zeros(height, width)
+    for (i, y), (j, x) in product(enumerate(rows), enumerate(columns)):
+        total[:, :, y : y + size, x : x + size] += chosen[:, :, i, j]
+        count[y : y + size, x : x + size] += 1
+    torch.testing.assert_close(averaged(chosen, rows, columns, (height, width)), total / count)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, Draws, InputError
-from foolbench.defenses import BPDA, TotalVariation
+from foolbench.defenses import BPDA, TotalVariation, _primal_dual
 from scipy.optimize import minimize
 from skimage.restoration import denoise_tv_bregman, denoise_tv_chambolle
 
@@ -166,14 +166,40 @@ def test_a_seed_is_a_result(photos):
     assert not torch.equal(defense(x, rng=1), defense(x, rng=2))
 
 
-def test_the_surrogate_passes_gradient_to_kept_pixels_only(photos):
+@pytest.mark.parametrize("isotropic", [True, False])
+@pytest.mark.parametrize("drop", [0, 0.5])
+def test_the_gradient_is_that_of_the_iterations(photos, isotropic, drop):
+    x = (0.1 + 0.8 * photos(2, 2, 7, 9)).double().requires_grad_()
+    defense = TotalVariation(drop=drop, weight=0.1, isotropic=isotropic, iterations=12)
+    assert torch.autograd.gradcheck(lambda x: defense.transform(x, rng=streams(x)), x)
+
+
+@pytest.mark.parametrize("drop", [0, 0.5])
+def test_a_gradient_does_not_change_the_value(photos, drop):
+    x, defense = photos(5, 3, 40, 48), TotalVariation(drop=drop)
+    traced = defense.transform(x.clone().requires_grad_(), rng=streams(x))
+    assert torch.equal(traced.detach(), defense.transform(x, rng=streams(x)))
+
+
+def test_gradients_of_more_images_than_are_taken_at_a_time(photos, monkeypatch):
+    x = photos(5, 3, 20, 24).requires_grad_()
+
+    def gradient():
+        return torch.autograd.grad(TotalVariation().transform(x, rng=streams(x)).square().sum(), x)[0]
+
+    expected = gradient()
+    monkeypatch.setattr(_primal_dual, "_AT_A_TIME", 2 * 20 * 24)
+    torch.testing.assert_close(gradient(), expected, rtol=0, atol=1e-5)
+
+
+def test_filling_passes_gradient_to_kept_pixels_only(photos):
     x, defense = photos().requires_grad_(), TotalVariation()
     kept = defense._kept(x, streams(x)).expand_as(x)
-    after = BPDA(defense=defense).transform(x, rng=streams(x))
+    after = BPDA(defense=defense, surrogate_name="filled").transform(x, rng=streams(x))
     torch.testing.assert_close(after.detach(), defense(x.detach(), rng=streams(x)))
     gradient = torch.autograd.grad(after.sum(), x)[0]
     assert torch.equal(gradient > 0, kept)
-    near = defense.surrogate(x.detach(), rng=streams(x))
+    near = defense.surrogates["filled"](x.detach(), rng=streams(x))
     assert torch.equal(near[kept], x.detach()[kept])
     assert (near - after.detach()).abs().mean() < 0.05
 

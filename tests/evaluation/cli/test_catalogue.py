@@ -41,10 +41,16 @@ def test_the_row_of_an_attack_says_what_the_class_says():
 def test_the_row_of_a_defense_says_what_the_class_says():
     found = rows(defense_page(defenses))
     assert found["jpeg"] == [
-        "surrogate", "no", "no", "[Guo et al. 2018](https://arxiv.org/abs/1711.00117); GD-UAP, Table 10",
+        "surrogate", "no", "no",
+        "PGD through a differentiable JPEG (Shin and Song 2017) or the identity "
+        "([Athalye, Carlini and Wagner 2018](https://arxiv.org/abs/1802.00420))",
+        "[Guo et al. 2018](https://arxiv.org/abs/1711.00117); GD-UAP, Table 10",
         "`quality` = 75",
     ]  # fmt: skip
     assert found["random-noise"][:3] == ["exact", "yes", "no"]
-    assert found["quilting"][:3] == ["identity", "yes", "yes"]
+    assert found["quilting"][:3] == ["soft, identity, smooth", "yes", "yes"]
+    assert found["bit-depth"][0] == "identity"
+    assert found["tv"][0] == "exact, filled, smooth"
+    assert all(row[3] for row in found.values())
     assert found["pca"][:3] == ["exact", "no", "yes"]
     assert found["compose"][:3] == ["as its steps"] * 3

@@ -87,6 +87,17 @@ def test_the_table_shows_both_and_the_gap(execute):
     assert "knowledge" not in alone
 
 
+def test_an_attack_may_know_something_else_than_the_others(recipe_file):
+    attacks = "attacks=[{name='fgsm'}, {name='pgd', knowledge=['adaptive']}]"
+    found = grid(recipe_file, BOTH, attacks, "defenses=[{name='median'}]")
+    assert [(name, through, row) for name, through, row, _ in found] == [
+        ("fgsm", "none", ["none", "median"]),
+        ("fgsm", "median", ["median"]),
+        ("pgd", "none", ["none"]),
+        ("pgd", "median", ["median"]),
+    ]
+
+
 def test_groups_have_a_worst_case_for_each_knowledge(execute):
     group = "attacks=[{name='fgsm', group='both'}, {name='pgd', steps=5, group='both'}]"
     table = execute("out", BOTH, group, GAUSSIAN)
@@ -103,6 +114,25 @@ def test_an_adaptive_ensemble_goes_on_where_its_members_failed(execute):
     assert list(known.index)[-1] == "autoattack"
     assert known.iloc[:-1].is_monotonic_increasing
     assert known["autoattack"] == known.iloc[:-1].max()
+
+
+def test_the_adaptive_ensemble_beats_ten_steps_of_pgd(execute):
+    """On the two kinds of system that it treats differently."""
+    attacks = "attacks=[{name='pgd', steps=10}, {name='adaptive-ensemble', steps=20, queries=10}]"
+    defenses = "defenses=[{name='jpeg'}, {name='random-noise', scale=0.1}]"
+    settings = ("samples=64", "threat.eps=16/255", "eot_draws=4", "draws=10", "knowledge=['adaptive']")
+    table = execute("out", attacks, defenses, *settings)
+    whole = table[table.attack == "adaptive-ensemble"].set_index("defense")
+    assert set(table.status) == {"ok"}
+    assert whole.gfr_over_pgd10["jpeg"] > 0
+    assert whole.gfr_over_pgd10["random-noise"] > -3  # ten draws of 64 images leave a point of chance
+    members = table[table.attack.str.startswith("adaptive-ensemble/")]
+    jpeg, noise = (members[members.defense == name].set_index("attack") for name in ("jpeg", "random-noise"))
+    assert jpeg.gfr.is_monotonic_increasing
+    assert whole.gfr["jpeg"] == jpeg.gfr.max()
+    assert whole.gfr["random-noise"] == noise.gfr["adaptive-ensemble/rays"]
+    spent = "adaptive-ensemble/all-draws"
+    assert jpeg.backwards_mean[spent] == 0 < noise.backwards_mean[spent]
 
 
 def test_what_has_no_gradient_of_its_own_can_be_attacked(execute):
@@ -296,6 +326,14 @@ def test_what_transfers_better_than_the_attack_that_knows_the_defense_is_flagged
     for knowledge in ("oblivious", "adaptive"):
         assert "transfer-beats-white-box" in table["flagged"]["wall", knowledge]
     assert pd.isna(table["flagged"]["none", "oblivious"])
+
+
+def test_a_single_step_that_its_knowledge_misleads_is_flagged(execute):
+    """The gradient of JPEG's surrogate at the clean image is a poor guide to where all of the budget ends."""
+    table = execute("out", BOTH, "attacks=[{name='fgsm'}]", "defenses=[{name='jpeg'}]", "samples=64")
+    jpeg = table[table.defense == "jpeg"].set_index("knowledge")
+    assert jpeg.gfr_gap["adaptive"] < -10
+    assert jpeg.flagged.to_dict() == dict.fromkeys(("oblivious", "adaptive"), "oblivious-beats-adaptive")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from foolbench.attacks import FGSM, GDUAP, PGD, Square, UniformNoise
-from foolbench.evaluation.leaderboard.flags import Finding, compare
+from foolbench.attacks.adaptive import MoreDraws
+from foolbench.evaluation.leaderboard.flags import Finding, compare, fingerprint, twice
 from foolbench.evaluation.leaderboard.stats import larger
 
 EPS = 8 / 255
@@ -40,7 +41,7 @@ def test_black_box_beats_white_box(attack):
 
 def test_a_black_box_that_goes_on_where_others_failed_beats_nobody():
     survivors = finding(Square(eps=EPS), 0.6)
-    survivors.alone = False
+    survivors.after = PGD(eps=EPS)
     assert flags(survivors, finding(PGD(eps=EPS), 0.5)) == [set()] * 2
 
 
@@ -102,3 +103,49 @@ def test_larger_is_a_sign_test():
     assert not larger(b, a)
     b[7:10] = 1
     assert not larger(a, b)  # 7 against 3
+
+
+def test_what_an_attack_knows_should_not_mislead_it():
+    """FGSM as well, from which nothing else is asked."""
+    twins = finding(FGSM(eps=EPS), 0.44, direct=False), finding(FGSM(eps=EPS), 0.23)
+    assert flags(*twins) == [{"oblivious-beats-adaptive"}] * 2
+    others = finding(FGSM(eps=EPS), 0.44, direct=False), finding(FGSM(eps=EPS, norm="l2"), 0.23)
+    assert flags(*others) == [set()] * 2
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "flagged"),
+    [
+        (PGD(eps=EPS, steps=5), PGD(eps=EPS, steps=50), True),
+        (PGD(eps=EPS, steps=5), PGD(eps=EPS, steps=50, restarts=2), True),
+        (PGD(eps=EPS, steps=50), PGD(eps=EPS, steps=5), False),
+        (PGD(eps=EPS, steps=50), PGD(eps=EPS, steps=5, restarts=2), False),
+        (PGD(eps=EPS, steps=5), PGD(eps=EPS, steps=50, step_size=0.1), False),
+        (Square(eps=EPS, queries=10), Square(eps=EPS, queries=100), True),
+    ],
+    ids=repr,
+)
+def test_a_longer_run_should_not_be_weaker(better, worse, flagged):
+    assert flags(finding(better, 0.6), finding(worse, 0.5)) == [{"shorter-run-wins"} if flagged else set()] * 2
+
+
+@pytest.mark.parametrize(("fooled", "flagged"), [(0.6, True), (0.5, False)])
+def test_an_expectation_that_has_not_settled(fooled, flagged):
+    half, all_of_them = MoreDraws(eps=EPS, most=0.5), MoreDraws(eps=EPS, least=1.0)
+    found = [finding(half, 0.5), finding(all_of_them, fooled)]
+    found[0].after, found[1].after = PGD(eps=EPS), half
+    assert flags(*found) == [{"draws-not-settled"} if flagged else set()] * 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "jobs", "flagged"),
+    [((1.5, 1.5), "ab", True), ((1.5, 1.6), "ab", False), ((1.5, 1.5), "aa", False), ((0.0, 0.0), "ab", False)],
+)
+def test_one_result_under_two_names(seconds, jobs, flagged):
+    found = [finding(PGD(eps=EPS), 0.5), finding(FGSM(eps=EPS), 0.5)]
+    for one, spent in zip(found, seconds, strict=True):
+        one.scores["seconds"] = spent
+    cells = {
+        str(place): (job, fingerprint(one.scores)) for place, (job, one) in enumerate(zip(jobs, found, strict=True))
+    }
+    assert twice(cells) == ({"0", "1"} if flagged else set())

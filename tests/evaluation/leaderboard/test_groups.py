@@ -158,6 +158,29 @@ def test_of_chance_the_strongest_member_counts():
     assert found.robust.tolist() == [1, 0.5, 0.5]
 
 
+def test_of_chance_the_last_member_of_an_ensemble_counts():
+    """Its points were chosen by other draws; the luckiest of all members would be chosen by these."""
+    lucky, last = scores([1, 1, 0.5], [0, 0, 0.5]), scores([0.5, 1, 0.5], [0.5, 0, 0.5])
+    assert worst_case([lucky, last], chance=True, last=True).gfr.tolist() == [0.5, 1, 0.5]
+    assert worst_case([lucky, last], chance=False, last=True).gfr.tolist() == [1, 1, 0.5]
+
+
+def test_what_a_group_fools_beyond_ten_steps_of_pgd(execute, pair):
+    attacks = "attacks=[{name='pgd', steps=10}, {name='pgd', steps=2}, {name='toy-pair'}]"
+    table = execute("out", attacks, "defenses=[{name='median'}]", "knowledge=['oblivious', 'adaptive']")
+    rates = table.set_index(["attack", "attack_params", "defense", "knowledge"]).gfr
+    groups = table[table.attack == "toy-pair"]
+    assert table.gfr_over_pgd10.notna().sum() == len(groups) == 3
+    for _, row in groups.iterrows():
+        ten = rates[rates.index.get_level_values(1).str.contains('"steps":10')]
+        expected = row.gfr - float(ten.xs("pgd").xs((row.defense, row.knowledge), level=(1, 2)).iloc[0])
+        assert row.gfr_over_pgd10 == pytest.approx(expected, abs=0.011)
+
+
+def test_groups_without_pgd_have_no_lead_over_it(execute, pair):
+    assert execute("out", "attacks=[{name='toy-pair'}]", "defenses=[]").gfr_over_pgd10.isna().all()
+
+
 def test_a_member_of_another_budget_is_refused():
     class Larger(Ensemble):
         norms = ("linf",)

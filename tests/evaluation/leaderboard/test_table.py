@@ -22,8 +22,8 @@ CONTRACT = (
     """
 recipe, run, task, dataset, n, sampling, model, model_sha, attack, attack_params, access, source_model, knowledge, norm,
 eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
-gfr_gap, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean,
-seconds, flagged, status, error, cell, crafted
+gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone, forwards_mean,
+backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -113,7 +113,11 @@ def test_an_undefended_score_of_zero_leaves_no_relative_drop(make):
     assert table.clean_drop_rel.isna().all()
 
 
-NUMBERS = [name for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flagged")] if name != "gfr_gap"]
+NUMBERS = [
+    name
+    for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flagged")]
+    if name not in ("gfr_gap", "gfr_over_pgd10")
+]
 
 
 def test_rows_without_scores_have_no_numbers(make):

@@ -1,0 +1,66 @@
+"""One attack for whatever stands before a network, after Tramèr et al. 2020, https://arxiv.org/abs/2002.08347."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...core.attack import Access, Attack
+from ...core.ensemble import Ensemble
+from ...core.norms import Norm
+from ...core.registry import register_attack
+from ..momentum import Momentum
+from ..rays import RayS
+from ..square import Square
+from .more_draws import MoreDraws
+from .step_sizes import StepSizes
+from .surrogates import Surrogates
+from .transfer import Transfer
+
+
+@register_attack("adaptive-ensemble")
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveEnsemble(Ensemble):
+    """What there is to try on a defended system, each on the images that still resist; per image the strongest counts.
+
+    - transfer: what fools the bare network, as a start for those that follow.
+    - momentum: ascent of the log-odds along the system's gradient, in `steps` steps of one draw each.
+    - margins: the same towards each of the three runner-up classes.
+    - step-sizes: APGD, which chooses its own step sizes, on the difference of logits ratio; not where the system is
+      randomized, for it would follow chance.
+    - surrogates: the momentum ascent along each gradient that the defense offers, where there are several.
+    - more-draws, all-draws: of a randomized system, ever more draws a gradient, up to half of and all that the model
+      takes for an expectation (a recipe's `eot_draws`). Where the last step still gains, the row has a flag.
+    - square, rays: class scores and decisions alone, from `queries` points each. They are witnesses: what they add, the
+      gradients have missed.
+
+    All gradients together are at most five times those of PGD with as many `steps`. In a table a member's row counts
+    what it and those before it fool; the row "adaptive-ensemble" is the worst case.
+    """
+
+    steps: int = 40
+    queries: int = 100
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    randomized: ClassVar[bool] = True
+
+    @property
+    def members(self) -> Mapping[str, Attack]:
+        steps, some = self.steps, -(-3 * self.steps // 8)
+        facts = {"eps": self.eps, "norm": self.norm, "targeted": self.targeted}
+        margins = (
+            {}
+            if self.targeted
+            else {"margins": Momentum(**facts, steps=some, begin="strongest", target_classes=3, draws=1)}
+        )
+        return {
+            "transfer": Transfer(**facts, steps=-(-steps // 2)),
+            "momentum": Momentum(**facts, steps=steps, draws=1),
+            **margins,
+            "step-sizes": StepSizes(**facts, steps=steps),
+            "surrogates": Surrogates(**facts, steps=steps),
+            "more-draws": MoreDraws(**facts, steps=some, most=0.5),
+            "all-draws": MoreDraws(**facts, steps=some, least=1.0),
+            "square": Square(**facts, queries=self.queries),
+            "rays": RayS(**facts, queries=self.queries),
+        }

@@ -1,0 +1,36 @@
+"""What fools the bare network, tried on the defended one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from ...core.attack import Access, Attack
+from ...core.model import Model
+from ...core.norms import Norm
+from ...core.seeding import Draws
+from ..momentum import Momentum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Attack):
+    """Momentum ascent from a random start on the network without the transforms before it.
+
+    What a defense passes on is fooled by it, however little gradient comes back through the defense.
+    """
+
+    steps: int = 20
+
+    access: ClassVar[Access] = "gradient"
+    randomized: ClassVar[bool] = True
+    norms: ClassVar[tuple[Norm, ...]] = Momentum.norms
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._ascent()  # refuses what it refuses
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        return self._ascent().perturb(model.through(()), x, y, rng=rng)
+
+    def _ascent(self) -> Momentum:
+        return Momentum(eps=self.eps, norm=self.norm, targeted=self.targeted, steps=self.steps, begin="random")

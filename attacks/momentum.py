@@ -1,0 +1,132 @@
+"""Projected ascent with momentum (Dong et al. 2018, https://arxiv.org/abs/1710.06081), in steps that become smaller."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from ..core.attack import Access, Attack
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..core.norms import Norm, per_row, random_point
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ..core.strength import strength
+from ._adaptive import beats
+from ._gradient import Loss, loss_and_gradient, loss_and_outputs
+from ._losses import class_count, lead, objective, other_classes
+
+_TINY = 1e-30  # guards the division by a gradient that is zero
+
+
+@register_attack("momentum")
+@dataclass(frozen=True, kw_only=True)
+class Momentum(Attack):
+    """`steps` steps along a sum of normalised gradients, in which older ones `decay`.
+
+    The steps begin with length `step_size`, in pixel space (None: 2 eps, all across the budget), and fall to zero along
+    half a cosine. So the first ones find the way and the last ones settle, and of a randomized system one evaluation a
+    step will do: the sum averages them. With `draws` > 0 a step takes as many, instead of those that the model says.
+
+    With `target_classes` = n > 0 the lead of each of the n highest-scoring other classes over `y` is ascended in turn,
+    `steps` steps each, and the strongest end counts; that is still an attack on the class `y`.
+
+    It begins at the image, at a "random" point of the budget, or, in an ensemble, at the "strongest" point so far. The
+    result is the best point met, an adversarial one before others; behind a randomized system, where the best of many
+    would be the luckiest, the last one.
+    """
+
+    steps: int = 40
+    decay: float = 0.9
+    step_size: float | None = None
+    begin: Literal["image", "random", "strongest"] = "image"
+    target_classes: int = 0
+    draws: int = 0
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 1 or not 0 <= self.decay <= 1:
+            raise ConfigError(f"Expected steps >= 1 and decay in 0..1, got {self.steps} and {self.decay}.")
+        if self.step_size is not None and not 0 < self.step_size < math.inf:
+            raise ConfigError(f"Expected a finite step_size > 0, or none, got {self.step_size}.")
+        if self.begin not in ("image", "random", "strongest"):
+            raise ConfigError(f"Expected begin to be image, random or strongest, got {self.begin!r}.")
+        if self.draws < 0:
+            raise ConfigError(f"Expected draws >= 0, got {self.draws}.")
+        if self.target_classes < 0 or (self.targeted and self.target_classes):
+            raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
+
+    @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.begin == "random"
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        if self.begin == "random":
+            start = x + random_point(rng.fork("start"), tuple(x.shape[1:]), self.norm, self.eps)
+            return self._from(model, x, y, start, rng)
+        return self._from(model, x, y, x, rng)
+
+    def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:
+        return self._from(model, x, y, start, rng) if self.begin == "strongest" else self.perturb(model, x, y, rng=rng)
+
+    def _from(self, model: Model, x: Tensor, y: Tensor, start: Tensor, rng: Draws) -> Tensor:
+        """The strongest end of all climbs from `start`."""
+        system = model.through(model.transforms, draws=self.draws or model.draws)
+        if not self.target_classes:
+            return self._climb(system, x, y, start, objective(system, self.targeted), rng.fork(0))
+        best, judges = start.clone(), rng.fork("judges")
+        known = strength(system, best, y, targeted=False, rng=judges)
+        for run, rival in enumerate(self._rivals(system, start, y, rng)):
+            end = self._climb(system, x, y, start, partial(lead, rival=rival), rng.fork(run))
+            found = strength(system, end, y, targeted=False, rng=judges)
+            better = found.beats(known)
+            best[better], known = end[better], known.improved(found)
+        return best
+
+    def _rivals(self, model: Model, start: Tensor, y: Tensor, rng: Draws) -> tuple[Tensor, ...]:
+        """The classes (N,) to ascend towards, one after the other."""
+        count = min(self.target_classes, class_count(model) - 1)
+        with torch.no_grad():
+            outputs = model.averaged(start, rng=rng.fork("rivals"))
+        return other_classes(outputs, y).topk(count, dim=1).indices.unbind(dim=1)
+
+    def _climb(self, model: Model, x: Tensor, y: Tensor, start: Tensor, loss: Loss, draws: Draws) -> Tensor:
+        ball = self.threat.around(x)
+        z, direction = ball.project_(start.clone()), torch.zeros_like(x)
+        path = _Path(z)
+        for step in range(self.steps):
+            value, gradient, outputs = loss_and_gradient(model, z, y, rng=draws.fork(step), loss=loss)
+            path.note(z, value, self.reached(model, outputs, y))
+            direction = self.decay * direction + gradient / per_row(_mean_size(gradient), gradient)
+            z = ball.ascend_(z, direction.clone(), self._length(step))
+        if model.randomized:
+            return z
+        value, outputs = loss_and_outputs(model, z, y, loss=loss)
+        path.note(z, value, self.reached(model, outputs, y))
+        return path.best
+
+    def _length(self, step: int) -> float:
+        return (self.step_size or 2 * self.eps) * (1 + math.cos(math.pi * step / self.steps)) / 2
+
+
+def _mean_size(gradient: Tensor) -> Tensor:
+    return gradient.flatten(1).abs().mean(dim=1).clamp_min(_TINY)
+
+
+class _Path:
+    """The best point of each image so far."""
+
+    def __init__(self, start: Tensor) -> None:
+        self.best = start.clone()
+        self._loss = start.new_full((len(start),), -torch.inf)
+        self._reached = torch.zeros(len(start), dtype=torch.bool, device=start.device)
+
+    def note(self, z: Tensor, loss: Tensor, reached: Tensor) -> None:
+        better = beats(reached, loss, self._reached, self._loss)
+        self.best[better], self._loss[better], self._reached[better] = z[better], loss[better], reached[better]

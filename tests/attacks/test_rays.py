@@ -1,0 +1,67 @@
+"""RayS finds the known optima of linear models from decisions alone, within its queries."""
+
+import pytest
+import torch
+from foolbench.attacks import RayS
+from foolbench.attacks.rays import _blocks
+from foolbench.core import ConfigError, Draws
+from foolbench.core.norms import size
+from foolbench.datasets import Digits
+
+SHAPE = (1, 3, 4)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_it_fools_where_the_best_vector_of_signs_does(linear_model, mid_images, norm):
+    """From the best signs no turn is nearer, and one pass over single values finds them on a linear model."""
+    model, x = linear_model(2, SHAPE), mid_images(40, SHAPE)
+    logits, y = model(x), model.predict(x)
+    up = (model.net.weight[1] - model.net.weight[0]).abs().sum()
+    distance = (logits[:, 0] - logits[:, 1]).abs() / up * (1 if norm == "linf" else 12**0.5)
+    assert distance.max() < 0.3 * (1 if norm == "linf" else 12**0.5)  # the box is out of reach
+    eps = float(distance.median())
+    adversarial = RayS(eps=eps, norm=norm, queries=1000)(model, x, y, rng=0)
+    assert size(adversarial - x, norm).max() <= eps + 1e-6
+    clear = (distance / eps - 1).abs() > 0.02
+    assert torch.equal((model.predict(adversarial) != y)[clear], (distance < eps)[clear])
+
+
+def test_what_resists_gets_all_of_the_budget(linear_model, mid_images):
+    model, x = linear_model(2, SHAPE), mid_images(10, SHAPE)
+    x = x[(model(x)[:, 0] - model(x)[:, 1]).abs() > 0.1]
+    adversarial = RayS(eps=1e-3)(model, x, rng=0)
+    up = (model.net.weight[1] - model.net.weight[0]).reshape(SHAPE)
+    away = torch.where(model.predict(x) == 0, 1.0, -1.0).reshape(-1, 1, 1, 1) * up
+    torch.testing.assert_close(adversarial - x, 1e-3 * away.sign(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("queries", [1, 7, 30])
+def test_it_asks_as_often_as_it_says(digits_model, queries):
+    x, _ = Digits().load(range(8))
+    y = digits_model.predict(x)
+    for row in range(8):
+        before = digits_model.passes.forwards
+        found = RayS(eps=1e-4, queries=queries)(digits_model, x[row : row + 1], y[row : row + 1], rng=0)
+        assert (digits_model.predict(found) == y[row]).all()
+        assert digits_model.passes.forwards - 1 - before == queries
+
+
+def test_it_sees_decisions_only(digits_model, scaled):
+    x, _ = Digits().load(range(16))
+    attack, rng = RayS(eps=0.1, queries=200), Draws.of(0, samples=range(16))
+    expected = attack(digits_model, x, rng=rng)
+    assert torch.equal(attack(scaled(digits_model, 3.0, -5.0), x, rng=rng), expected)
+    assert (digits_model.predict(expected) != digits_model.predict(x)).any()
+
+
+def test_blocks_are_halved_down_to_single_values_and_then_begin_again():
+    blocks = _blocks(5)
+    found = [(block.start, min(block.stop, 5)) for block in (next(blocks) for _ in range(12))]
+    halves, quarters = [(0, 3), (3, 5)], [(0, 2), (2, 4), (4, 5)]
+    assert found == [(0, 0), (0, 5), *halves, *quarters, *((place, place + 1) for place in range(5))]
+    assert next(blocks) == slice(0, 5)
+
+
+def test_it_needs_a_query():
+    with pytest.raises(ConfigError, match="queries >= 1"):
+        RayS(eps=0.1, queries=0)
