@@ -6,7 +6,7 @@ from torch import Tensor
 from ..core.model import Model
 from ..core.norms import Norm
 from ..core.seeding import Draws
-from ._gradient import check_depends, check_differentiable, check_finite, mean
+from ._gradient import check_differentiable, check_finite, gradient_at, mean
 from ._hyperplane import linear_distance
 
 
@@ -22,11 +22,10 @@ def nearest_boundary(
     check_differentiable(model)
     point = x.detach().requires_grad_()
     outputs = mean(model.each(point, rng=rng))
-    check_depends(model, outputs)
     leads = outputs.gather(1, others) - outputs.gather(1, y[:, None])
     slope, nearest, chosen = torch.zeros_like(x), x.new_full((len(x),), torch.inf), torch.zeros_like(y)
     for place in range(others.shape[1]):
-        (other,) = torch.autograd.grad(leads[:, place].sum(), point, retain_graph=place + 1 < others.shape[1])
+        other = gradient_at(model, point, leads[:, place].sum(), retain_graph=place + 1 < others.shape[1])
         check_finite(model, other)
         distance = linear_distance(leads[:, place].detach(), other, norm)
         nearer = distance < nearest

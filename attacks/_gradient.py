@@ -39,8 +39,7 @@ def _of_one_evaluation(
 ) -> tuple[Tensor, Tensor, Tensor]:
     outputs = model.logits(x, rng=rng)
     losses = loss(outputs, y)
-    check_depends(model, losses)
-    (gradient,) = torch.autograd.grad(losses.sum(), x)
+    gradient = gradient_at(model, x, losses.sum())
     return losses.detach(), gradient, outputs.detach()
 
 
@@ -71,11 +70,10 @@ def class_gradients(
     x = x.detach().requires_grad_()
     evaluations = model.each(x, rng=rng)
     expected = mean(evaluations)
-    check_depends(model, expected)
     found = []
     for place in range(directions.shape[1]):
         last = place == directions.shape[1] - 1
-        (gradient,) = torch.autograd.grad(expected, x, grad_outputs=directions[:, place], retain_graph=not last)
+        gradient = gradient_at(model, x, (expected * directions[:, place]).sum(), retain_graph=not last)
         found.append(gradient)
     gradients = torch.stack(found, dim=1)
     check_finite(model, gradients)
@@ -90,10 +88,17 @@ def check_differentiable(model: Model) -> None:
         raise ConfigError(f"{masked[0]!r} has no gradient to follow; craft on the model without it.")
 
 
-def check_depends(model: Model, outputs: Tensor) -> None:
-    """Raise GradientError for a network that autograd does not see through."""
-    if not outputs.requires_grad:
-        raise GradientError(f"{model} gives outputs that do not depend on the images by any gradient.")
+def gradient_at(model: Model, x: Tensor, value: Tensor, *, retain_graph: bool = False) -> Tensor:
+    """The gradient of a sum over images. Raises GradientError for a network that autograd does not see through."""
+    found = None
+    if value.requires_grad:  # which outputs of a quantised network do, too
+        (found,) = torch.autograd.grad(value, x, retain_graph=retain_graph, allow_unused=True)
+    if found is None:
+        raise GradientError(
+            f"{model} gives outputs that do not depend on the images by any gradient, as a quantised network does; "
+            "attacks that need its scores or decisions only can be used."
+        )
+    return found
 
 
 def check_finite(model: Model, gradient: Tensor) -> None:

@@ -12,7 +12,7 @@ from ..core.model import Model
 from ..core.norms import Norm, dual_size, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._gradient import check_depends, check_differentiable, check_finite, mean
+from ._gradient import check_differentiable, check_finite, gradient_at, mean
 from ._losses import class_count, other_classes
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
@@ -86,7 +86,6 @@ def _forward(model: Model, z: Tensor, rng: Draws) -> _Graph:
     point = z.detach().requires_grad_()
     evaluations = model.each(point, rng=rng)
     outputs = mean(evaluations)
-    check_depends(model, outputs)
     return _Graph(point, outputs, model.average(evaluations).detach())
 
 
@@ -128,7 +127,7 @@ class _Faces:
                 near = near[near]
                 graph = _forward(model, z[held], rng[held])
             face = order[held, place]
-            slope, steepness = self._differentiate(graph, held, face)
+            slope, steepness = self._differentiate(model, graph, held, face)
             check_finite(model, steepness[:, None])  # NaN or infinity anywhere shows in the norm
             self.steepness[held[near], face[near]] = steepness[near].to(self.steepness)
             reach = (gaps[held, face].abs() / steepness).to(distance)
@@ -136,9 +135,9 @@ class _Faces:
             distance[held[nearer]], normal[held[nearer]] = reach[nearer], slope[nearer]
         return distance, normal
 
-    def _differentiate(self, graph: _Graph, rows: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+    def _differentiate(self, model: Model, graph: _Graph, rows: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient across one face of each image, and its dual norm."""
         other = graph.outputs.gather(1, self.others[rows, face][:, None])
         rise = other - graph.outputs.gather(1, self.y[rows][:, None])
-        (slope,) = torch.autograd.grad(rise.sum(), graph.point, retain_graph=True)
+        slope = gradient_at(model, graph.point, rise.sum(), retain_graph=True)
         return slope, dual_size(slope, self.norm)

@@ -81,7 +81,7 @@ class Attack(_Budgeted, ABC):
         images or labels that the model does not take, and BudgetError where `start` or the result left the budget or
         is NaN.
         """
-        _check_model(model)
+        Model.check_is(model)
         model.check(x)
         draws = as_draws(rng, len(x), x.device)
         if y is None:
@@ -148,13 +148,6 @@ class MinimalAttack(Attack):
         """The attack itself: images in [0, 1], as near to `x` as it can be; `x` where nothing is found."""
 
 
-def _check_model(model: Model) -> None:
-    if not isinstance(model, Model):
-        raise ConfigError(
-            f"Expected a foolbench.core.Model, got {type(model).__name__}; wrap the network: Model(net, task=...)."
-        )
-
-
 class Checkpoint(Protocol):
     """Where a search keeps what it needs to go on from its last validation."""
 
@@ -206,12 +199,14 @@ class UniversalAttack(_Budgeted, ABC):
     def craft(
         self, model: Model, data: CraftingData, *, rng: Draws | torch.Generator | int | None = None
     ) -> Perturbation:
-        """Search for a perturbation of one image's shape. Raises InputError for validation images the model refuses."""
-        _check_model(model)
+        """Search for a perturbation of one image's shape. Raises InputError for images the model refuses."""
+        Model.check_is(model)
         check_images(data.validation, model.shape)
         draws = as_draws(rng, 1, data.validation.device)
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
-            own = replace(data, validation=data.validation.clone(), load_training=lambda: data.load_training().clone())
+            own = replace(
+                data, validation=data.validation.clone(), load_training=lambda: _own_images(data.load_training())
+            )
             delta = self.search(model, own, rng=draws)
         if not isinstance(delta, Tensor):
             raise BudgetError(f"Expected a perturbation from {self!r}, got {type(delta).__name__}.")
@@ -226,3 +221,8 @@ class UniversalAttack(_Budgeted, ABC):
     @abstractmethod
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         """The attack itself: delta of shape (C, H, W). `rng` has a single stream."""
+
+
+def _own_images(x: Tensor) -> Tensor:
+    check_images(x)
+    return x.clone()

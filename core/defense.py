@@ -36,6 +36,7 @@ class Defense(ABC):
         A run with the same images, model and seed learns the same. One that learns nothing comes back as it is. Raises
         InputError for anything but images.
         """
+        Model.check_is(model)
         check_images(images)
         data = LearningData(images=images, model=model)
         return self.with_learned(lambda part: part.taught(data, seed))
@@ -84,6 +85,7 @@ class InputTransform(Defense):
         return self.transform(x, rng=as_draws(rng, len(x), x.device))
 
     def defend(self, model: Model) -> Model:
+        Model.check_is(model)
         return model.behind(self)
 
 

@@ -1,5 +1,6 @@
 """Foreign code gets the model itself: what it changes about it is noticed, and undone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from .model import Model
+from .network import tensors_in
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _HELD = ("_modules", "_parameters", "_buffers", *_HOOKS)
@@ -18,7 +20,7 @@ class Guard:
     def __init__(self, model: Model) -> None:
         self._model, self._parts = model, model.parts
         self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
-        self._weights = [{name: tensor.clone() for name, tensor in part.state_dict().items()} for part in self._parts]
+        self._weights = [_cloned(part.state_dict()) for part in self._parts]
 
     def undo(self) -> bool:
         """Whether the model had been changed; it is as it was again."""
@@ -29,11 +31,22 @@ class Guard:
                 facts.restore(module)
                 changed = True
         for part, weights in zip(self._parts, self._weights, strict=True):
-            now = part.state_dict()
-            if any(not torch.equal(now[name], tensor) for name, tensor in weights.items()):
+            now = dict(tensors_in(part.state_dict().items()))
+            if any(not torch.equal(now[name], tensor) for name, tensor in tensors_in(weights.items())):
                 part.load_state_dict(weights)
                 changed = True
         return changed
+
+
+def _cloned(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state of a network by itself; quantised layers keep tuples of tensors in it."""
+    return {name: _clone(value) for name, value in state.items()}
+
+
+def _clone(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return tuple(map(_clone, value)) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The one rule about images: float32, (N, C, H, W), every value in [0, 1]."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import ConfigError, InputError
 
 
 def check_layout(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) -> None:
@@ -31,3 +33,11 @@ def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) 
             f"Expected images in [0, 1], got values in [{low:.8g}, {high:.8g}]; "
             "give raw pixels and declare the normalisation as mean= and std= of the Model."
         )
+
+
+def checked_shape(shape: Sequence[int | None]) -> tuple[int | None, int | None, int | None]:
+    """As a tuple. Raises ConfigError for what is no shape of an image."""
+    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
+    if len(sizes) != 3 or not all(n is None or (isinstance(n, int) and n > 0) for n in sizes):
+        raise ConfigError(f"Expected shape as (channels, height, width), None meaning any, got {shape}.")
+    return sizes[0], sizes[1], sizes[2]

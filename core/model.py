@@ -3,38 +3,36 @@
 import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError, InputError
-from .images import check_images, check_layout
+from .images import check_images, check_layout, checked_shape
+from .network import hash_of, own_copy, precision
+from .normalization import Channels, Normalization
+from .outputs import main_output
+from .passes import Passes, mean_gradient
+from .recording import record
 from .seeding import Draws, as_draws
 from .task import Task
 from .transform import Transform, transformed
 
 
-@dataclass
-class Passes:
-    """How many images have gone forward and how many gradients have come back."""
-
-    forwards: int = 0
-    backwards: int = 0
-
-
 class Model:
-    """Wraps any `nn.Module` that maps float32 (N, C, H, W) to outputs of `task`.
+    """Wraps any `nn.Module` that maps float images (N, C, H, W) to outputs of `task`.
 
-    `mean` and `std` (one value per channel) are the normalisation the network expects: it lives in here, so that every
-    budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs. `shape` is the
-    (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory format: up to twice
-    as fast for convolutions, not possible for a network that calls `view`.
+    `mean` and `std` (one number, or one for each channel) are the normalisation the network expects: it lives in here,
+    so that every budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs.
+    `shape` is the (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory
+    format: up to twice as fast for convolutions, not possible for a network that calls `view`. `expect_clean` is the
+    main metric on clean images that is published of it, in percent: a run that finds another one stops.
 
-    The network is copied, put into eval mode and frozen: the caller's own module stays as it is.
-    Raises ConfigError for what is no network or shape, a feature that the network lacks, or a normalisation of the
-    wrong length.
+    The network is copied, put into eval mode and frozen: the caller's own module stays as it is. It gets images in the
+    precision of its weights; of several outputs the one called `logits` or `out` counts, or the only one that fits.
+    Raises ConfigError for what is no network, task or shape, a feature that the network lacks, or a normalisation of
+    the wrong length or for images in 0..255.
     """
 
     def __init__(
@@ -42,26 +40,29 @@ class Model:
         net: nn.Module,
         *,
         task: Task,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        features: Sequence[str] = (),
-        shape: tuple[int | None, int | None, int | None] = (None, None, None),
+        mean: Channels = None,
+        std: Channels = None,
+        features: str | Sequence[str] = (),
+        shape: Sequence[int | None] = (None, None, None),
         name: str | None = None,
         channels_last: bool = False,
+        expect_clean: float | None = None,
     ) -> None:
-        if not isinstance(net, nn.Module):
-            raise ConfigError(f"Expected a torch.nn.Module over images in [0, 1], got {type(net).__name__}.")
-        if len(shape) != 3:
-            raise ConfigError(f"Expected shape as (channels, height, width), None meaning any, got {shape}.")
-        self.net = _without_inplace(copy.deepcopy(net)).eval().requires_grad_(False)
+        if isinstance(task, type) or not isinstance(task, Task):
+            raise ConfigError(f"Expected a task, such as Recognition(classes=10), got {task!r}.")
+        self.net = own_copy(net)
         self.task = task
-        self.shape = _with_channels(shape, mean, std)
-        self.name = name or type(net).__name__
+        self.name = name or type(self.net).__name__
         self.passes = Passes()
-        self.feature_names = tuple(features)
+        self.feature_names = (features,) if isinstance(features, str) else tuple(features)
+        self.expect_clean = expect_clean
         self.transforms: tuple[Transform, ...] = ()
         self.draws = 1
-        self._normalization = _Normalization(mean, std, self.shape[0])
+        channels, *size = checked_shape(shape)
+        self._normalization = Normalization(mean, std, channels)
+        # one channel would silently broadcast to a normalisation of several: that says how many there are
+        self.shape = (channels or self._normalization.channels, *size)
+        self.precision = precision(self.net)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         self.to(self.device)
@@ -70,16 +71,24 @@ class Model:
         if missing:
             raise ConfigError(f"{self.name} has no submodule {missing[0]!r}; its submodules are {', '.join(modules)}.")
 
+    @staticmethod
+    def check_is(model: object) -> None:
+        """Raise ConfigError for what is no Model, as a bare network."""
+        if not isinstance(model, Model):
+            raise ConfigError(
+                f"Expected a foolbench.core.Model, got {type(model).__name__}; wrap the network: Model(net, task=...)."
+            )
+
     def __repr__(self) -> str:
         return f"Model({' < '.join([self.name, *map(repr, reversed(self.transforms))])})"
 
     @property
-    def parts(self) -> "tuple[nn.Module, _Normalization]":
+    def parts(self) -> "tuple[nn.Module, Normalization]":
         """The network, and the normalisation before it."""
         return self.net, self._normalization
 
     @parts.setter
-    def parts(self, parts: "tuple[nn.Module, _Normalization]") -> None:
+    def parts(self, parts: "tuple[nn.Module, Normalization]") -> None:
         self.net, self._normalization = parts
 
     @property
@@ -148,19 +157,14 @@ class Model:
 
     @property
     def sha(self) -> str:
-        """Hash of architecture, weights, normalisation and transforms: equal hashes, equal functions."""
+        """Hash of architecture, weights, normalisation and transforms; what it misses, `Behaviour` asks for."""
         if not self.transforms:
             return self._net_sha
         return hashlib.sha256(f"{self._net_sha}{self.transforms!r}".encode()).hexdigest()[:16]
 
     @cached_property
     def _net_sha(self) -> str:
-        digest = hashlib.sha256(str(self.net).encode())
-        for key, tensor in self.net.state_dict().items():
-            digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
-        digest.update(f"{self._normalization}{self.task}".encode())
-        return digest.hexdigest()[:16]
+        return hash_of(self.net, self._normalization, self.task)
 
     def check(self, x: Tensor) -> None:
         """Raise InputError unless `x` are images this model takes: float32 (N, C, H, W) in [0, 1] on its device."""
@@ -213,9 +217,10 @@ class Model:
         return outputs[0] if len(outputs) == 1 else self.task.average(torch.stack(tuple(outputs), dim=1))
 
     def features(self, x: Tensor, *, rng: Draws | None = None) -> list[Tensor]:
-        """Outputs of the `feature_names`, in their order. `x` may leave [0, 1]: crafting does not clip.
+        """Outputs of the `feature_names`, in their order; of a layer used several times one after the other.
 
-        Raises ConfigError where the model names no features.
+        `x` may leave [0, 1]: crafting does not clip. Raises ConfigError where the model names no features, or one that
+        it does not use.
         """
         if not self.feature_names:
             raise ConfigError(f"{self.name} names no feature layers; give Model(..., features=(...)).")
@@ -226,30 +231,26 @@ class Model:
     def _evaluate(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
         prepared = self._prepare(x, rng, check=check)
         self.passes.forwards += len(prepared)
-        outputs = self.net(prepared)
-        if not isinstance(outputs, Tensor):
-            raise InputError(
-                f"Expected {self.name} to return a tensor, got {type(outputs).__name__}; wrap the network."
-            )
+        outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(prepared)))
         outputs = outputs.float()  # of a network in another precision
         if len(prepared) > len(x):
             outputs = self.task.average(outputs.unflatten(0, (len(x), -1)))
-        return self._count_backward(outputs, len(prepared))
+        return self.passes.follow(outputs, len(prepared))
+
+    def _fits(self, outputs: Tensor, images: int) -> bool:
+        """Whether one of several outputs is what the task needs, by its shape."""
+        try:
+            self.task.check_outputs(torch.zeros(outputs.shape), images)
+        except InputError:
+            return False
+        return True
 
     def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
-        found: dict[str, Tensor] = {}
-        handles = [
-            self.net.get_submodule(name).register_forward_hook(_keep(found, name)) for name in self.feature_names
-        ]
-        try:
-            prepared = self._prepare(x, rng)
-            self.passes.forwards += len(prepared)
-            self.net(prepared)
-        finally:
-            for handle in handles:
-                handle.remove()
-        self._count_backward(found[self.feature_names[-1]], len(prepared))
-        return [found[name] for name in self.feature_names]
+        prepared = self._prepare(x, rng)
+        self.passes.forwards += len(prepared)
+        found = record(self.net, self.feature_names, lambda: self.net(prepared), self.name)
+        self.passes.follow(found[-1], len(prepared))
+        return [feature.float() for feature in found]
 
     def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], rng: Draws | None) -> list[Tensor]:
         """One evaluation, with the gradient of several where the system is randomized and a gradient is wanted."""
@@ -257,7 +258,7 @@ class Model:
         found = evaluate(first)
         if not (others and found[0].requires_grad):
             return found
-        return [_mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
+        return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
     def _prepare(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
         """What the network is fed: transformed, then normalised."""
@@ -266,7 +267,7 @@ class Model:
         if self.transforms:
             x = transformed(self.transforms, x, as_draws(rng, len(x), x.device), check=check)
             check_layout(x, self.shape)
-        return self._laid_out(self._normalization(x.contiguous()))
+        return self._laid_out(self._normalization(x.contiguous()).to(self.precision))
 
     def _laid_out(self, images: Tensor) -> Tensor:
         """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""
@@ -275,66 +276,3 @@ class Model:
         if images.requires_grad:
             images.register_hook(torch.Tensor.contiguous)
         return images.contiguous(memory_format=self.memory_format)
-
-    def _count_backward(self, outputs: Tensor, images: int) -> Tensor:
-        if outputs.requires_grad:
-            outputs.register_hook(lambda gradient: self._count(images))
-        return outputs
-
-    def _count(self, images: int) -> None:
-        self.passes.backwards += images
-
-
-def _mean_gradient(value: Tensor, *others: Tensor) -> Tensor:
-    """`value`, as exact as it was, with the mean of all gradients."""
-    flows = [tensor - tensor.detach() for tensor in (value, *others)]  # zeros that carry a gradient
-    return value.detach() + sum(flows) / len(flows)
-
-
-class _Normalization(nn.Module):
-    """(x - mean) / std per channel."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None, channels: int | None) -> None:
-        super().__init__()
-        self.register_buffer("mean", _per_channel("mean", [0.0] if mean is None else mean, channels))
-        self.register_buffer("std", _per_channel("std", [1.0] if std is None else std, channels))
-        if not bool((self.std > 0).all()):
-            raise ConfigError(f"Expected every std > 0, got {self.std.flatten().tolist()}.")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
-
-    def extra_repr(self) -> str:
-        return f"{self.mean.flatten().tolist()}, {self.std.flatten().tolist()}"
-
-
-def _per_channel(what: str, values: Sequence[float], channels: int | None) -> Tensor:
-    if channels is not None and len(values) not in (1, channels):
-        raise ConfigError(f"Expected {what} with 1 or {channels} values, got {len(values)}.")
-    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
-
-
-def _with_channels(
-    shape: tuple[int | None, int | None, int | None], mean: Sequence[float] | None, std: Sequence[float] | None
-) -> tuple[int | None, int | None, int | None]:
-    """A normalisation of several channels says how many there are: one channel would silently broadcast to them."""
-    channels = max(0 if values is None else len(values) for values in (mean, std))
-    return (channels, *shape[1:]) if shape[0] is None and channels > 1 else shape
-
-
-def _without_inplace(net: nn.Module) -> nn.Module:
-    """An in-place ReLU would overwrite the features of the layer before it."""
-    for module in net.modules():
-        if getattr(module, "inplace", False) is True:
-            module.inplace = False  # pyright: ignore[reportArgumentType] (a flag, neither tensor nor module)
-    return net
-
-
-def _keep(found: dict[str, Tensor], name: str) -> Callable[[nn.Module, object, Tensor], None]:
-    def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-        found[name] = output
-
-    return hook

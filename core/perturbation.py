@@ -10,8 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .errors import BudgetError, InputError, WeightsError
+from .errors import BudgetError, WeightsError
 from .files import write_whole
+from .images import check_images, check_layout
 from .threat import Threat
 
 
@@ -19,7 +20,7 @@ from .threat import Threat
 class Perturbation:
     """`delta` is float32 (C, H, W) in pixel units, within `threat`; `source` says what made it.
 
-    Raises BudgetError for a delta that is not within it.
+    Raises InputError for another delta, BudgetError for one that is not within it.
     """
 
     delta: Tensor
@@ -27,14 +28,15 @@ class Perturbation:
     source: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.delta, Tensor):
+            check_layout(self.delta[None])
+        else:
+            check_layout(self.delta)  # says what is expected instead
         self.threat.check_size(self.delta[None])
 
     def apply(self, x: Tensor) -> Tensor:
-        """Add to images (N, C, H, W) and clip to [0, 1]. Raises InputError for another image shape."""
-        if x.shape[1:] != self.delta.shape:
-            raise InputError(
-                f"Expected images of shape (N, {', '.join(map(str, self.delta.shape))}), got {tuple(x.shape)}."
-            )
+        """Add to images (N, C, H, W) and clip to [0, 1]. Raises InputError for what are no images of its shape."""
+        check_images(x, tuple(self.delta.shape))
         return (x + self.delta.to(x.device)).clamp(0, 1)
 
     def save(self, path: Path) -> None:

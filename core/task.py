@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -20,6 +20,7 @@ class Metric:
     proportion: bool
 
 
+@runtime_checkable
 class Task(Protocol):
     """Implemented by `foolbench.tasks`. Tensors have the batch first."""
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .ball import Ball
 from .errors import BudgetError, ConfigError
+from .images import check_images, check_layout
 from .norms import Norm, check_norm, size
 
 SMALLEST_EPS, LARGEST_EPS = 1e-9, 1e9  # beyond, float32 images do not change, and their squares overflow
@@ -66,19 +67,24 @@ class Threat:
         object.__setattr__(self, "eps", parse_eps(self.eps))
         if self.norm == "l0" and self.eps < 1:
             raise ConfigError(f"Expected eps >= 1 under l0, where it counts changed values, got {self.eps}.")
+        if self.norm == "linf" and 1 < self.eps < math.inf:
+            raise ConfigError(f"Expected a linf eps of at most 1, for pixels in 0..1, got {self.eps:.6g}; n/255?")
 
     def around(self, x: Tensor) -> Ball:
         """The same for given images, ready for many projections."""
         return Ball(x, self.norm, self.eps)
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """`x_adv` brought into the ball around `x` and into [0, 1]."""
+        """`x_adv` brought into the ball around `x` and into [0, 1]. Raises InputError where `x` are no images."""
+        check_images(x)
+        check_layout(x_adv, tuple(x.shape[1:]))
         return self.around(x).project_(x_adv.clone())
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """`x_adv` with an excess undone that rounding explains. Raises BudgetError like `check`."""
+        """`x_adv` with an excess undone that rounding explains. Raises like `check` and `project`."""
+        check_images(x)
         self.check(x_adv, x)
-        return self.project(x_adv, x)
+        return self.around(x).project_(x_adv.clone())
 
     def check(self, x_adv: Tensor, x: Tensor) -> None:
         """Raise BudgetError for an excess that rounding does not explain, for NaN, and for a changed shape."""

@@ -42,7 +42,9 @@ class Recognition:
 
     def check_targets(self, targets: Tensor, samples: int) -> None:
         if not isinstance(targets, Tensor):
-            raise InputError(f"Expected labels as an int64 tensor, got {type(targets).__name__}.")
+            raise InputError(
+                f"Expected labels as an int64 tensor, got {type(targets).__name__}; convert with torch.tensor(labels)."
+            )
         if targets.dtype != torch.int64 or targets.shape != (samples,):
             raise InputError(
                 f"Expected int64 labels of shape ({samples},), got {targets.dtype} {tuple(targets.shape)}."

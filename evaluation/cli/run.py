@@ -22,7 +22,7 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
     folder = out or Path("runs") / recipe.name
     interrupted = False
     with Results(folder) as results:
-        prepared = prepare(recipe)
+        prepared = prepare(recipe, results.ledger, device)
         results.write_manifest(recipe, prepared.facts, device)
         try:
             with Progress(console, _images(recipe), recipe.name) as progress:

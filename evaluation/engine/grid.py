@@ -24,11 +24,14 @@ Identity = dict[str, Any]
 """What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
 
 
-def identity(recipe: Recipe, fingerprint: str, model: Model | None) -> Identity:
-    """`model` is None where it could not be loaded. How many samples, and in what batches, does not matter."""
+def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: str = "") -> Identity:
+    """`model` is None where it could not be loaded; `behaviour` names what it answers to the probes. How many samples,
+    and in what batches, does not matter.
+    """
     return {
         "data": fingerprint,
         "model_sha": "" if model is None else model.sha,
+        "behaviour": behaviour,
         "model_code": "" if model is None else net_hash(model.net),
         "features": [] if model is None else list(model.feature_names),
         "seed": recipe.seed,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.defense import LearnedTransform, LearningData
 from ...core.errors import OutputError, WeightsError
@@ -28,6 +29,10 @@ class School:
     model: Model
     seed: int
     progress: Progress
+
+    @cached_property
+    def _behaviour(self) -> Behaviour:
+        return Behaviour.of(self.model, self.dataset.shape)
 
     def learned(self, part: LearnedTransform) -> Learned:
         """From the cache, or learned now where nothing is there that can be read."""
@@ -61,6 +66,6 @@ class School:
         return self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
 
     def path(self, part: LearnedTransform) -> Path:
-        model = self.model.sha if part.needs_model else None
+        model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
         return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

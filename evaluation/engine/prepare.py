@@ -1,17 +1,27 @@
-"""Before a run: load what a recipe names."""
+"""Before a run: load what a recipe names, and see that its networks are what attacks can be judged on."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+from safetensors import SafetensorError
+
+from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
-from ...core.errors import FOREIGN, ConfigError
+from ...core.errors import FOREIGN, ConfigError, OutputError
 from ...core.model import Model
 from ...core.registry import models
 from ..leaderboard.table import Facts
+from ..ledger.ledger import Ledger
 from ..recipe.promises import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
 from .sampling import sample
+from .steady import check_steady
+
+EXAMINED = 4
+"""On how many images a network shows that it keeps still."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +34,45 @@ class Prepared:
     facts: Facts
 
 
-def prepare(recipe: Recipe) -> Prepared:
-    """Load data and models. What is known now is enough to find every cell of the run in the ledger again."""
+def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
+    """Load data and models. What is known now is enough to find every cell of the run in the ledger again.
+
+    A network that changes itself, or whose answers depend on more than the image, counts as one that cannot be loaded.
+    One with the hash of another that is known to the ledger, and other answers, gets cells of its own.
+    """
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
     dataset = open_dataset(recipe.dataset)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, identities = {}, {}
     for name in recipe.models:
         try:
-            model = _load(name, dataset)
-            identities[name] = identity(recipe, dataset.fingerprint, model)
+            model = _load(name, dataset).to(device)
+            check_steady(model, dataset.load(samples[:EXAMINED])[0].to(model.device))
+            behaviour = recognized(ledger, model.sha, Behaviour.of(model, dataset.shape))
+            identities[name] = identity(recipe, dataset.fingerprint, model.to("cpu"), behaviour)
+        except OutputError:
+            raise
         except FOREIGN as error:  # a model that cannot be loaded costs its own cells only
             model = error
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
     return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, samples=samples, identities=identities))
+
+
+def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:
+    """The id of the first known behaviour of this hash that is the same but for rounding; a new one where none is."""
+    known = ledger.behaviours(sha)
+    for name, answers in known.items():
+        try:
+            if Behaviour.from_bytes(answers).same(found):
+                return name
+        except (SafetensorError, KeyError, TypeError):
+            continue  # a damaged record knows nobody
+    answers = found.to_bytes()
+    name = found.id if found.id not in known else hashlib.sha256(answers).hexdigest()[:16]
+    ledger.write_behaviour(sha, name, answers)
+    return name
 
 
 def _load(name: str, dataset: Dataset) -> Model:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,9 +17,10 @@ from ...datasets.substitutes import substitute_images
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
+from .clean import clean_doubts
 from .crafted import Crafted
 from .glimpse import check_glimpse
-from .grid import Cell, Identity, Job, cells
+from .grid import Cell, Identity, Job, NamedDefense, cells
 from .learning import School
 from .prepare import Prepared
 from .progress import Progress, Step
@@ -37,8 +39,6 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
     Raises OutputError where the ledger's scores are of other data.
     """
     check_glimpse(prepared.dataset, ledger)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
     for name, loaded in prepared.models.items():
         known = prepared.facts.identities[name]
         model = _moved(loaded, device)
@@ -124,13 +124,17 @@ class ModelRun:
     def _run_job(self, job: Job, waiting: list[Pending], progress: Progress) -> None:
         """Where the attack fails all its cells fail, where a defense fails its own does."""
         try:
+            doubts = self._doubts
+            if isinstance(doubts, Exception):
+                raise doubts
             crafter = self._crafter(job)
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
                 crafted = crafter.images(shard, perturbation)
                 if self.guard.undo():
                     raise ConfigError(f"{job.attack!r} has changed {self.name}; an attack may change images only.")
-                flags = self.systems.gradient_flags(job.through) if job.attack.access == "gradient" else set()
+                by_gradient = job.attack.access == "gradient"
+                flags = doubts | (self.systems.gradient_flags(job.through) if by_gradient else set())
                 for pending in list(waiting):
                     try:
                         self._score(pending, shard, crafted, flags, progress)
@@ -159,6 +163,17 @@ class ModelRun:
                 self.ledger.mend(pending.key)
                 progress.finished(pending.cell.title)
 
+    @cached_property
+    def _doubts(self) -> set[str] | Exception:
+        """What the bare network's answers to the clean images say against it; an error where they are not its own."""
+        expected = self.recipe.expected_clean(self.name)
+        shards = (self._shard(samples) for samples in self._batches())
+        try:
+            bare = self.systems.scored(NamedDefense())
+            return clean_doubts(bare, shards, self.model.expect_clean if expected is None else expected)
+        except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
+            return error
+
     def _fail(self, pending: Pending, error: BaseException, progress: Progress) -> None:
         if pending.samples:
             self.ledger.write_error(pending.key, one_line(error))
@@ -167,11 +182,17 @@ class ModelRun:
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
-        for start in range(0, len(self.samples), self.recipe.batch_size):
-            samples = self.samples[start : start + self.recipe.batch_size]
+        for samples in self._batches():
             if any(pending.samples.intersection(samples) for pending in waiting):
-                x, y = self.dataset.load(samples)
-                yield Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
+                yield self._shard(samples)
+
+    def _batches(self) -> Iterator[tuple[int, ...]]:
+        for start in range(0, len(self.samples), self.recipe.batch_size):
+            yield self.samples[start : start + self.recipe.batch_size]
+
+    def _shard(self, samples: tuple[int, ...]) -> Shard:
+        x, y = self.dataset.load(samples)
+        return Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(

@@ -16,6 +16,7 @@ from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
 from .crafted import Crafted
+from .steady import batch_tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,8 @@ class System:
         half = len(shard.x) // 2
         if half:
             apart = torch.cat([self._evaluate(shard, slice(half)), self._evaluate(shard, slice(half, None))])
-            if not torch.allclose(apart, outputs, rtol=1e-2, atol=1e-2 * float(outputs.abs().max())):
+            tolerance = max(1e-2, batch_tolerance(self.model))
+            if not torch.allclose(apart, outputs, rtol=tolerance, atol=tolerance * float(outputs.abs().max())):
                 raise ConfigError(f"{self.model} answers otherwise when an image shares its batch with other images.")
         if are_probabilities(outputs):
             self.flags.add(PROBABILITIES)

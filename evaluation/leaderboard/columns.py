@@ -11,6 +11,7 @@ COLUMNS: Mapping[str, str] = {
     "sampling": "how they were chosen",
     "model": "the network",
     "model_sha": "hash of its architecture, weights and normalisation",
+    "behaviour": "hash of what it answers to fixed images, to two digits: the same weights, told apart by what they do",
     "attack": "the attack; of the worst case over several, their group",
     "attack_params": "its parameters, as JSON",
     "access": "what it needs of a model: none, decision, score, features or gradient",

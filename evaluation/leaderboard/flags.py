@@ -25,6 +25,9 @@ PROBABILITIES = "probabilities"
 SINGLE_DRAW = "single-draw"
 ZERO_GRADIENTS = "zero-gradients"
 BOUNDARY = "stops-at-boundary"
+NO_BETTER_THAN_CHANCE = "no-better-than-chance"
+ONE_CLASS = "one-class"
+LABEL_ORDER = "label-order"
 ONE_STEP_WINS = "one-step-beats-iterative"
 BLACK_BOX_WINS = "black-box-beats-white-box"
 TRANSFER_WINS = "transfer-beats-white-box"
@@ -39,6 +42,9 @@ FLAGS: Mapping[str, str] = {
     PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
     SINGLE_DRAW: "a randomized system was scored with one draw per image",
     ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
+    NO_BETTER_THAN_CHANCE: "the bare network knows the clean images no better than one that guesses",
+    ONE_CLASS: "the bare network says one class for every image",
+    LABEL_ORDER: "... and yet tells them apart: its classes may be in another order than the labels",
     BOUNDARY: "the attack stops just beyond the boundary of the bare model: through a defense its budget could do more",
     ONE_STEP_WINS: "a single step fools more images than an iterated attack with the same budget",
     BLACK_BOX_WINS: "an attack that sees less of the model fools more images than one that follows its gradient",

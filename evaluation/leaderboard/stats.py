@@ -23,8 +23,8 @@ class Estimate(NamedTuple):
     high: float
 
 
-def estimate(values: ArrayLike, *, proportion: bool) -> Estimate:
-    """Mean over images and its 95% interval.
+def estimate(values: ArrayLike, *, proportion: bool, confidence: float = CONFIDENCE) -> Estimate:
+    """Mean over images and its interval.
 
     Wilson's for a `proportion` whose images each scored 0 or 1; else the image-level percentile bootstrap (also for the
     mean over several draws of a randomized system). Raises InputError for no values or values that are not finite.
@@ -36,32 +36,32 @@ def estimate(values: ArrayLike, *, proportion: bool) -> Estimate:
         raise InputError(f"Expected finite scores, got {(~np.isfinite(sample)).sum()} that are not.")
     mean = float(sample.mean())
     if proportion and np.isin(sample, (0, 1)).all():
-        low, high = binomtest(int(sample.sum()), sample.size).proportion_ci(CONFIDENCE, method="wilson")
+        low, high = binomtest(int(sample.sum()), sample.size).proportion_ci(confidence, method="wilson")
     elif sample.size == 1 or (sample == sample[0]).all():
         low = high = mean  # nothing to resample
     else:
-        low, high = _bootstrapped(sample)
+        low, high = _bootstrapped(sample, confidence)
     return Estimate(mean, float(low), float(high))
 
 
-def _bootstrapped(sample: NDArray[np.float64]) -> tuple[float, float]:
+def _bootstrapped(sample: NDArray[np.float64], confidence: float) -> tuple[float, float]:
     """The percentile interval of the mean over resampled images."""
     values, counts = np.unique(sample, return_counts=True)
     if len(values) * OFTEN <= len(sample):
-        return _of_counts(tuple(values.tolist()), tuple(counts.tolist()))
+        return _of_counts(tuple(values.tolist()), tuple(counts.tolist()), confidence)
     rng = np.random.default_rng(0)
     drawn = bootstrap(
-        (sample,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=rng, batch=100
+        (sample,), np.mean, confidence_level=confidence, n_resamples=RESAMPLES, method="percentile", rng=rng, batch=100
     )
     return drawn.confidence_interval.low, drawn.confidence_interval.high
 
 
 @lru_cache(maxsize=4096)
-def _of_counts(values: tuple[float, ...], counts: tuple[int, ...]) -> tuple[float, float]:
+def _of_counts(values: tuple[float, ...], counts: tuple[int, ...], confidence: float) -> tuple[float, float]:
     """How often each value comes in a resample is multinomial. Remembered: rows of one system share clean scores."""
     total = sum(counts)
     drawn = np.random.default_rng(0).multinomial(total, np.array(counts) / total, size=RESAMPLES) @ np.array(values)
-    low, high = np.quantile(drawn / total, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(drawn / total, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 

@@ -114,6 +114,7 @@ class SystemRows:
             "sampling": source.recipe.sampled,
             "model": cell.job.model,
             "model_sha": source.identity["model_sha"],
+            "behaviour": source.identity["behaviour"],
             "attack": cell.job.attack_name,
             "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,

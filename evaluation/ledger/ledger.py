@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from ...core.errors import FoolbenchError, InputError, OutputError
 from .database import is_damage, open_to_read, open_to_write, rebuild
 from .record import Outcomes, merged
 
-_ERROR, _COSTS, _LEARNED, _GLIMPSE = "error", "costs", "learned", "glimpse"
+_ERROR, _COSTS, _LEARNED, _GLIMPSE, _BEHAVIOUR = "error", "costs", "learned", "glimpse", "behaviour"
 
 
 class DamagedRecordError(FoolbenchError):
@@ -85,6 +85,9 @@ class Ledger:
     def write_glimpse(self, data: str, glimpse: str) -> None:
         self._write_fact(_GLIMPSE, data, glimpse)
 
+    def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
+        self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
+
     def outcomes(self, cell: str) -> Outcomes | None:
         """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
         found = []
@@ -127,6 +130,16 @@ class Ledger:
         Raises DamagedRecordError where that cannot be known any more.
         """
         return self._fact(_GLIMPSE, data)
+
+    def behaviours(self, model: str) -> dict[str, bytes]:
+        """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""
+        found = {}
+        for (name,) in self._read("SELECT name FROM facts WHERE kind = ? ORDER BY id", _BEHAVIOUR):
+            whole = name.decode(errors="replace") if isinstance(name, bytes) else ""
+            if whole.startswith(f"{model} "):
+                with suppress(DamagedRecordError):
+                    found[whole.removeprefix(f"{model} ")] = bytes.fromhex(self._fact(_BEHAVIOUR, whole) or "")
+        return found
 
     def _insert(self, transaction: sqlite3.Connection, cell: str, outcomes: Outcomes) -> None:
         record = outcomes.encode()

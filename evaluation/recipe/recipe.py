@@ -1,10 +1,9 @@
 """A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
 
-import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +24,7 @@ Knowledge = Literal["oblivious", "adaptive"]
 """What an attack knew: nothing of the defense, or all of it."""
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
 
@@ -101,6 +101,11 @@ class Recipe(BaseModel):
         default="float32",
         description="float32: adversarial images as they are; uint8: the best that an image file can hold",
     )
+    expect_clean: Percent | dict[str, Percent] | None = Field(
+        default=None,
+        description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
+        "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
+    )
     batch_size: int = Field(
         default=64,
         gt=0,
@@ -136,7 +141,11 @@ class Recipe(BaseModel):
     @property
     def content(self) -> dict[str, Any]:
         """What decides the numbers, however it was written."""
-        return self.model_dump(exclude={"overrides", "keep_images"})
+        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean"})
+
+    def expected_clean(self, model: str) -> float | None:
+        """Of one model, in percent, where it is known."""
+        return self.expect_clean.get(model) if isinstance(self.expect_clean, dict) else self.expect_clean
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
@@ -241,13 +250,14 @@ def _check_names(recipe: Recipe) -> None:
     for name in recipe.models:
         models[name]  # raises where unknown
     for attack in recipe.build_attacks():
-        if attack.norm == "linf" and 1 < attack.eps < math.inf:
-            raise ConfigError(f"Expected a linf eps of at most 1, for pixels in 0..1, got {attack.eps:.6g}; n/255?")
         if isinstance(attack, Attack) and attack.targeted:
             raise ConfigError(
                 f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
             )
     recipe.build_defenses()
+    if isinstance(recipe.expect_clean, dict):
+        for name in recipe.expect_clean.keys() - set(recipe.models):
+            raise UnknownNameError("model in expect_clean:", name, recipe.models)
     _check_groups(recipe)
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))

@@ -2,10 +2,15 @@
 
 import pytest
 import torch
-from foolbench.core import BudgetError, InputError, Perturbation, Threat, WeightsError
+from foolbench.attacks import PGD, UniversalPGD
+from foolbench.core import BudgetError, CraftingData, InputError, Model, Perturbation, Threat, WeightsError
+from foolbench.defenses import JPEG
+from foolbench.tasks import Recognition
 from safetensors.torch import save_file
+from torch import nn
 
 LINF = Threat(norm="linf", eps=0.1)
+MODEL = Model(nn.Sequential(nn.Flatten(), nn.Linear(60, 2)), task=Recognition(classes=2))
 
 
 def uniform(shape=(3, 4, 5), size=0.1, **facts) -> Perturbation:
@@ -23,6 +28,35 @@ def test_apply_adds_and_clips():
 def test_apply_refuses_other_images(shape):
     with pytest.raises(InputError, match=r"\(N, 3, 4, 5\)"):
         uniform().apply(torch.full(shape, 0.5))
+
+
+@pytest.mark.parametrize("wrong", [lambda x: (255 * x).byte(), lambda x: 255 * x, lambda x: (x - 0.5) / 0.2, list])
+@pytest.mark.parametrize(
+    "door",
+    [
+        lambda x: uniform().apply(x),
+        lambda x: LINF.project(x, x),
+        lambda x: LINF.enforce(x, x),
+        lambda x: PGD(eps=0.1)(MODEL, x),
+        lambda x: MODEL.predict(x),
+        lambda x: JPEG()(x),
+        lambda x: JPEG().fit(x, model=MODEL),
+        lambda x: UniversalPGD(eps=0.1).craft(MODEL, CraftingData(validation=x, load_training=list)),
+    ],
+    ids=["apply", "project", "enforce", "attack", "predict", "transform", "fit", "craft"],
+)
+def test_one_door_for_images(door, wrong):
+    """Of images in other units a clamp would make a number that looks robust."""
+    x = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match=r"^Expected (float32 )?images (in \[0, 1\]|as a torch tensor), got"):
+        door(wrong(x))
+
+
+def test_training_images_of_a_universal_attack_are_checked():
+    x = torch.rand(2, 3, 4, 5)
+    data = CraftingData(validation=x, load_training=lambda: 255 * x)
+    with pytest.raises(InputError, match=r"Expected images in \[0, 1\], got values in"):
+        UniversalPGD(eps=0.1, prior="data").craft(MODEL, data)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def execute(tmp_path, quick_text, silent):
         path.write_text(text + add)
         recipe = load_recipe(str(path), list(overrides))
         with Results(tmp_path / folder) as results:
-            prepared = prepare(recipe)
+            prepared = prepare(recipe, results.ledger)
             results.write_manifest(recipe, prepared.facts, "cpu")
             run(prepared, results.ledger, results.folder, device="cpu", progress=silent)
             results.write_leaderboard(recipe, prepared.facts)

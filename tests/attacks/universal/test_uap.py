@@ -82,7 +82,7 @@ def test_stays_within_the_bound_and_learns_from_the_unfooled_only(digits_model, 
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("eps", [10.0, 0.05])
+@pytest.mark.parametrize("eps", [1.0, 0.05])
 def test_one_image_is_projected_deepfool(digits_model, images, norm, eps):
     x = images[:1]
     found = UAP(eps=eps, norm=norm, passes=1).craft(digits_model, crafting(x), rng=0)

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def python_of(document):
-    """The blocks of Python in a document."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+    """The programs in a document: its blocks of Python at the margin, those further in being excerpts."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def test_the_defense_of_contributing_keeps_its_promises_and_gets_its_rows(foolbench, recipe_file, tmp_path):

@@ -20,10 +20,10 @@ from torch import nn
 
 CONTRACT = (
     """
-recipe, run, task, dataset, n, sampling, model, model_sha, attack, attack_params, access, source_model, knowledge, norm,
-eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high,
-gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone, forwards_mean,
-backwards_mean, seconds, flagged, status, error, cell, crafted
+recipe, run, task, dataset, n, sampling, model, model_sha, behaviour, attack, attack_params, access, source_model,
+knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
+gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone,
+forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")

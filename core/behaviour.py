@@ -1,0 +1,112 @@
+"""What a network answers to a few fixed images: the part of its identity that no look at its weights and code gives.
+
+An argument that `repr` does not show, a hook, a plain attribute, a replaced `forward` change the function and leave the
+hash of the weights alone. So the network is asked.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+from torch.nn import functional as F
+
+from .errors import ConfigError
+from .model import Model
+
+_GRAINS = (1, 2, 4, 8)
+"""Edge length, in pixels, of the blobs of noise in each probe: a network of photographs does not see the finest."""
+_DEFAULT = (3, 64, 64)
+_ROUNDING = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""By how much, of their spread, the outputs of one network may differ between machines; 1e-4 in float32 and above."""
+_LOOSER = 100.0
+"""A gradient is not continuous: rounding switches some units of a deep network on or off."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Outputs (P, ...) for the probes and, where there is one, the gradient (P, C, H, W) of a fixed sum of them."""
+
+    outputs: Tensor
+    gradient: Tensor | None
+    tolerance: float
+
+    @classmethod
+    def of(cls, model: Model, shape: Sequence[int | None] = (None, None, None)) -> "Behaviour":
+        """Ask a network, without its transforms, about probes of its own shape; `shape` says what that leaves open.
+
+        Raises ConfigError for one that answers otherwise when asked again.
+        """
+        bare = model.through(())
+        sizes = [own or asked or usual for own, asked, usual in zip(model.shape, shape, _DEFAULT, strict=True)]
+        x = probes(sizes[0], sizes[1], sizes[2]).to(model.device)
+        with torch.inference_mode(False), torch.enable_grad():
+            outputs = bare(x.requires_grad_())
+            gradient = _gradient(outputs, x)
+        found = cls(outputs.detach().cpu(), gradient, _ROUNDING.get(model.precision, 1e-4))
+        with torch.no_grad():
+            again = cls(bare(x).cpu(), gradient, found.tolerance)
+        if not found.same(again):
+            raise ConfigError(
+                f"{model.name} is random: it answers otherwise when it is asked again; seed or remove that."
+            )
+        return found
+
+    def same(self, other: "Behaviour") -> bool:
+        """Whether both can be of one network, for all that rounding does."""
+        if self.outputs.shape != other.outputs.shape or (self.gradient is None) != (other.gradient is None):
+            return False
+        near = bool(((self.outputs - other.outputs).abs() <= self.tolerance * _spread(self.outputs)).all())
+        if self.gradient is None or other.gradient is None:
+            return near
+        off = (self.gradient - other.gradient).double().norm()
+        return near and bool(off <= _LOOSER * self.tolerance * self.gradient.double().norm())
+
+    @cached_property
+    def id(self) -> str:
+        """The same on most machines, for it is of about two digits of the outputs; `same` decides."""
+        unit = 10.0 ** (math.floor(math.log10(float(_spread(self.outputs)))) - 1)
+        coarse = torch.cat([torch.tensor([unit]).double(), (self.outputs.double() / unit).round().flatten() + 0.0])
+        return hashlib.sha256(coarse.numpy().tobytes()).hexdigest()[:16]
+
+    def to_bytes(self) -> bytes:
+        """As safetensors."""
+        tensors = {"outputs": self.outputs, "tolerance": torch.tensor(self.tolerance, dtype=torch.float64)}
+        return save(tensors if self.gradient is None else tensors | {"gradient": self.gradient})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Behaviour":
+        """What `to_bytes` made. Raises SafetensorError or KeyError for anything else."""
+        stored = load(data)
+        return cls(stored["outputs"], stored.get("gradient"), float(stored["tolerance"]))
+
+
+def probes(channels: int, height: int, width: int) -> Tensor:
+    """Blurred noise of several grains, float32 (P, C, H, W) in [0, 1]: the same everywhere."""
+    rng = torch.Generator().manual_seed(0)
+    found = []
+    for grain in _GRAINS:
+        size = -(-height // grain), -(-width // grain)
+        noise = torch.rand(1, channels, *size, generator=rng)
+        found.append(F.interpolate(noise, (height, width), mode="bilinear", align_corners=False))
+    return torch.cat(found).clamp_(0, 1)
+
+
+def _gradient(outputs: Tensor, x: Tensor) -> Tensor | None:
+    """That of a sum in which no two outputs weigh the same; of a softmax the plain sum would be constant."""
+    if not outputs.requires_grad:
+        return None
+    weights = torch.rand(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs)
+    (found,) = torch.autograd.grad((outputs * weights).sum(), x, allow_unused=True)
+    return None if found is None else found.cpu()
+
+
+def _spread(outputs: Tensor) -> Tensor:
+    """How far outputs lie from their mean, beyond what float32 cannot tell; at least the least float."""
+    values = outputs.double()
+    deviation = (values - values.mean()).abs().max()
+    return torch.maximum(deviation, 1e-2 * values.abs().max()).clamp_min(torch.finfo(torch.float32).tiny)

@@ -1,0 +1,38 @@
+"""The one tensor that is meant where a network or a layer returns several."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from .errors import InputError
+
+_NAMES = ("logits", "out")
+"""By which Transformers and torchvision call it."""
+
+
+def main_output(outputs: Any, name: str, fits: Callable[[Tensor], bool]) -> Tensor:
+    """A tensor itself; of several the one called `logits` or `out`, or the only one that `fits`.
+
+    Raises InputError where that is none or more than one.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    named = [value for key in _NAMES if isinstance(value := _named(outputs, key), Tensor)]
+    if named:
+        return named[0]
+    several = outputs.values() if isinstance(outputs, Mapping) else outputs
+    tensors = (
+        [value for value in several if isinstance(value, Tensor)] if isinstance(outputs, tuple | list | Mapping) else []
+    )
+    found = [tensor for tensor in tensors if fits(tensor)]
+    if len(found) != 1:
+        raise InputError(
+            f"Expected {name} to return a tensor, got {type(outputs).__name__} with {len(found)} tensors that it could "
+            "be; wrap the network in a module that returns the one that is meant."
+        )
+    return found[0]
+
+
+def _named(outputs: Any, key: str) -> Any:
+    return outputs.get(key) if isinstance(outputs, Mapping) else getattr(outputs, key, None)

@@ -1,0 +1,50 @@
+"""What the bare network makes of the clean images: looked at before anything is attacked."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from ...core.errors import ConfigError
+from ...core.task import Task
+from ..leaderboard.flags import LABEL_ORDER, NO_BETTER_THAN_CHANCE, ONE_CLASS
+from ..leaderboard.stats import estimate
+from .scoring import Shard, System
+
+CONFIDENCE, TOLERANCE = 0.999, 1.0
+"""How sure it must be that a clean rate is not the expected one, and how many points do not matter."""
+FEW = 8
+"""So few answers may all be the same by chance."""
+
+
+def clean_doubts(system: System, shards: Iterable[Shard], expected: float | None) -> set[str]:
+    """The flags of a network that has not learned the task of these images.
+
+    Raises ConfigError where its rate, in percent, is not the one `expected`.
+    """
+    predictions, targets = [], []
+    for shard in shards:
+        predictions.append(system.clean(shard)[0])
+        targets.append(shard.y)
+    p, y = torch.cat(predictions), torch.cat(targets)
+    name, metric = next(iter(system.model.task.metrics.items()))
+    rate = estimate(metric.per_image(p, y).cpu() / metric.range, proportion=metric.proportion, confidence=CONFIDENCE)
+    if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
+        raise ConfigError(
+            f"Expected {system.model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "
+            f"{100 * rate.mean:.4g}% of {len(y)} images (99.9%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
+            f"{TOLERANCE:g} point beyond is allowed); look at its normalisation, image size and order of labels."
+        )
+    return _doubts(p, y, system.model.task, rate.low)
+
+
+def _doubts(p: Tensor, y: Tensor, task: Task, low: float) -> set[str]:
+    classes = getattr(task, "classes", None)
+    if p.ndim != 1 or classes is None or len(p) < FEW:
+        return set()
+    said, true = len(p.unique()), len(y.unique())
+    flags = {ONE_CLASS} if said == 1 < true else set()
+    if low <= 1 / classes:
+        flags |= {NO_BETTER_THAN_CHANCE}
+        flags |= {LABEL_ORDER} if said > 1 and 2 * said >= true else set()
+    return flags

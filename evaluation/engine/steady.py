@@ -1,0 +1,112 @@
+"""Whether a network is a function: of the image alone, the same whenever it is asked, with weights that stay.
+
+One that is not makes every attack look guilty, or strong. So it is asked first, and the sentence names the layer.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import ConfigError
+from ...core.guard import Guard
+from ...core.model import Model
+from ...core.network import tensors_in
+
+_AGAIN = 1e-5
+"""How far, relative to the largest output, two passes of the same images may differ."""
+
+
+def batch_tolerance(model: Model) -> float:
+    """The same for batches of two sizes: for each, other kernels are chosen.
+
+    Dynamic quantisation takes its levels from the whole batch.
+    """
+    rough = model.precision in (torch.float16, torch.bfloat16)
+    quantized = any(tensor.is_quantized for _, tensor in tensors_in(model.net.state_dict().items()))
+    return 0.1 if rough or quantized else 3e-3
+
+
+def check_steady(model: Model, x: Tensor) -> None:
+    """Raise ConfigError for a network that changes itself, is random, or mixes the images of a batch; `x` are images.
+
+    Raises InputError for outputs that the task does not know, as NaN.
+    """
+    first = _unchanged(model, x)
+    _same(first, _outputs(model, x), model, "answers otherwise when it is asked again", _AGAIN)
+    try:
+        alone = _outputs(model, x[:1])
+    except Exception as error:  # noqa: BLE001 (whatever the network raises)
+        raise ConfigError(f"{model.name} takes {len(x)} images, but not one alone: {error}") from None
+    of_one = {name: outputs[:1] for name, outputs in first.items()}
+    _same(
+        of_one,
+        alone,
+        model,
+        "answers otherwise when an image shares its batch with other images",
+        batch_tolerance(model),
+    )
+
+
+def _unchanged(model: Model, x: Tensor) -> dict[str, Tensor]:
+    """What the layers answer. Raises ConfigError where the network, which is restored, is another one afterwards."""
+    guard, before = Guard(model), {name: tensor.clone() for name, tensor in _held(model.net).items()}
+    outputs = _outputs(model, x)
+    now = _held(model.net)
+    changed = [name for name, tensor in before.items() if not torch.equal(now[name], tensor)]
+    training = [name for name, module in model.net.named_modules() if module.training]
+    if guard.undo() or changed:
+        owner = changed[0].rpartition(".")[0] if changed else next(iter(training), "")
+        mode = ", which is in training mode" if owner in training else ""
+        what = changed[0].rpartition(".")[2] if changed else "what it consists of"
+        raise ConfigError(
+            f"{model.name} changes itself when it looks at images: {what} of {_described(model.net, owner)}{mode}; a "
+            "network that is judged stays as it is."
+        )
+    return outputs
+
+
+def _held(net: nn.Module) -> dict[str, Tensor]:
+    return dict((*net.named_parameters(), *net.named_buffers()))
+
+
+def _same(first: dict[str, Tensor], second: dict[str, Tensor], model: Model, complaint: str, tolerance: float) -> None:
+    """Raise ConfigError where the model's answers differ, and name the first layer whose do."""
+    differing = [name for name in first if name in second and not _near(first[name], second[name], tolerance)]
+    if "" in differing:
+        raise ConfigError(f"{model.name} {complaint}; this begins in {_described(model.net, differing[0])}.")
+
+
+def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    if one.shape != other.shape:
+        return True  # a layer that counts something else than images
+    return torch.allclose(one, other, rtol=tolerance, atol=tolerance * float(one.abs().max()))
+
+
+def _outputs(model: Model, x: Tensor) -> dict[str, Tensor]:
+    """What each layer answers, in the order in which they finish; under "" the model itself."""
+    found: dict[str, Tensor] = {}
+    script = isinstance(model.net, torch.jit.ScriptModule)  # which cannot be looked into
+    layers = [] if script else [(name, module) for name, module in model.net.named_modules() if name]
+    handles = [module.register_forward_hook(_keeper(found, name)) for name, module in layers]
+    try:
+        with torch.no_grad():
+            answers = model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found | {"": answers}
+
+
+def _keeper(found: dict[str, Tensor], name: str) -> Callable[[nn.Module, Any, Any], None]:
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.is_floating_point():
+            found.setdefault(name, output.detach().clone())
+
+    return keep
+
+
+def _described(net: nn.Module, name: str) -> str:
+    kind = type(dict(net.named_modules())[name]).__name__
+    return f"layer {name} ({kind})" if name else kind

@@ -1,0 +1,177 @@
+"""A network is what it answers: every edit that a hash of weights and `repr` misses shows, rounding does not."""
+
+import types
+
+import pytest
+import torch
+from foolbench.core import ConfigError, Model
+from foolbench.core.behaviour import Behaviour, probes
+from foolbench.tasks import Recognition
+from torch import nn
+from torch.nn import functional as F
+
+SHAPE = (3, 8, 8)
+
+
+class Tokens(nn.Module):
+    """A transformer layer over the pixels of a row."""
+
+    def __init__(self, **layer):
+        super().__init__()
+        torch.manual_seed(0)
+        facts = {"d_model": 24, "nhead": 4, "dim_feedforward": 8, "batch_first": True} | layer
+        self.layer, self.head = nn.TransformerEncoderLayer(**facts), nn.Linear(24, 4)
+
+    def forward(self, x):
+        return self.head(self.layer(x.transpose(1, 2).flatten(2)).mean(1))
+
+
+def small(*layers: nn.Module) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), *layers, nn.Flatten(), nn.LazyLinear(4))
+
+
+def called(net: nn.Module) -> nn.Module:
+    torch.manual_seed(1)
+    net(torch.rand(1, *SHAPE))
+    return net
+
+
+class Scaled(nn.Module):
+    def __init__(self, temperature):
+        super().__init__()
+        self.net, self.temperature = called(small()), temperature
+
+    def forward(self, x):
+        return self.net(x) / self.temperature
+
+
+def hooked() -> nn.Module:
+    net = called(small())
+    net[0].register_forward_pre_hook(lambda module, inputs: (inputs[0].flip(1),))
+    return net
+
+
+def replaced() -> nn.Module:
+    net = called(small())
+    net.forward = types.MethodType(lambda self, x: self[2](self[1](self[0](x).relu())), net)
+    return net
+
+
+class Straight(nn.Module):
+    """The same outputs with another gradient."""
+
+    def forward(self, x):
+        return x.detach() + 2 * (x - x.detach())
+
+
+EDITS = {
+    "num_heads": (lambda: Tokens(nhead=4), lambda: Tokens(nhead=1)),
+    "norm_first": (Tokens, lambda: Tokens(norm_first=True)),
+    "count_include_pad": tuple(
+        lambda flag=flag: called(small(nn.AvgPool2d(3, 2, padding=1, count_include_pad=flag))) for flag in (True, False)
+    ),
+    "align_corners": tuple(
+        lambda flag=flag: called(small(nn.Upsample(9, mode="bilinear", align_corners=flag))) for flag in (True, False)
+    ),
+    "pre-hook": (lambda: called(small()), hooked),
+    "replaced forward": (lambda: called(small()), replaced),
+    "attribute": (lambda: Scaled(1.0), lambda: Scaled(2.0)),
+    "slight attribute": (lambda: Scaled(1.0), lambda: Scaled(1.001)),
+    "gradient": (
+        lambda: nn.Sequential(nn.Identity(), called(small())),
+        lambda: nn.Sequential(Straight(), called(small())),
+    ),
+}
+
+
+def behaviour(net: nn.Module, **facts) -> Behaviour:
+    return Behaviour.of(Model(net, task=Recognition(classes=4), **{"shape": SHAPE, **facts}))
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_network_is_another(edit):
+    before, after = (make() for make in EDITS[edit])
+    assert behaviour(before).same(behaviour(before))
+    assert not behaviour(before).same(behaviour(after))
+    assert not behaviour(after).same(behaviour(before))
+
+
+def test_transform_input_of_torchvision():
+    from torchvision.models import googlenet
+
+    def model(transform_input):
+        torch.manual_seed(0)
+        net = googlenet(weights=None, init_weights=False, aux_logits=False, num_classes=4)
+        net.transform_input = transform_input
+        return Model(net, task=Recognition(classes=4), shape=(3, 32, 32))
+
+    before, after = model(False), model(True)
+    assert before.sha == after.sha
+    assert not Behaviour.of(before).same(Behaviour.of(after))
+
+
+def test_rounding_is_no_edit():
+    single = Behaviour.of(Model(called(small(nn.ReLU())), task=Recognition(classes=4), shape=SHAPE))
+    double = Behaviour.of(Model(called(small(nn.ReLU())).double(), task=Recognition(classes=4), shape=SHAPE))
+    assert not torch.equal(single.gradient, double.gradient)
+    assert single.same(double)
+    assert double.same(single)
+
+
+def test_a_behaviour_is_read_back():
+    found = behaviour(called(small()))
+    again = Behaviour.from_bytes(found.to_bytes())
+    assert again.same(found)
+    assert again.id == found.id != behaviour(Scaled(2.0)).id
+    assert torch.equal(again.gradient, found.gradient)
+
+
+class Counts(nn.Module):
+    """No gradient at all: the class by the number of bright pixels."""
+
+    def forward(self, x):
+        return F.one_hot((x > 0.5).flatten(1).sum(1) % 4, 4)
+
+
+def test_a_network_without_a_gradient_has_outputs_only():
+    found = behaviour(Counts())
+    assert found.gradient is None
+    assert Behaviour.from_bytes(found.to_bytes()).same(found)
+
+
+class Noisy(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, :4] + 0.01 * torch.randn(len(x), 4)
+
+
+def test_a_random_network_has_none():
+    with pytest.raises(ConfigError, match="Noisy is random: it answers otherwise when it is asked again"):
+        behaviour(Noisy())
+
+
+@pytest.mark.parametrize(
+    ("own", "of_the_data", "expected"),
+    [
+        ((None, None, None), (1, 5, 7), (1, 5, 7)),
+        ((1, None, None), (None, None, None), (1, 64, 64)),
+        ((2, 1, 9), (3, 8, 8), (2, 1, 9)),
+    ],
+)
+def test_probes_are_images_that_the_network_takes(own, of_the_data, expected):
+    seen = []
+
+    class Sees(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x.mean((2, 3)) @ torch.ones(x.shape[1], 4)
+
+    model = Model(Sees(), task=Recognition(classes=4), shape=own)
+    Behaviour.of(model, of_the_data)
+    assert all(x.shape[1:] == expected for x in seen)
+    assert all(0 <= x.min() < x.max() <= 1 for x in seen)
+
+
+def test_probes_are_the_same_every_time():
+    assert torch.equal(probes(3, 9, 5), probes(3, 9, 5))
+    assert len(probes(3, 9, 5).flatten(1).unique(dim=0)) == len(probes(3, 9, 5))
