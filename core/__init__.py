@@ -27,6 +27,7 @@ from .learned import Learned as Learned
 from .model import Model as Model
 from .norms import Norm as Norm
 from .perturbation import Perturbation as Perturbation
+from .preprocess import Preprocess as Preprocess
 from .registry import Registry as Registry
 from .registry import attacks as attacks
 from .registry import datasets as datasets

@@ -18,6 +18,9 @@ from collections.abc import Iterable
 FOREIGN = (Exception, SystemExit, GeneratorExit)
 """What code of others may raise; of all exceptions only Ctrl-C is not theirs."""
 
+MOST_SHOWN = 100
+"""Names in one message: a library may know thousands."""
+
 
 class FoolbenchError(Exception):
     """Base of all errors that foolbench raises on purpose."""
@@ -38,7 +41,12 @@ class UnknownNameError(ConfigError, LookupError):
         known = sorted(known)
         lower = {one.lower(): one for one in known}
         near = [lower[one] for one in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"choose from {', '.join(known)}."
+        if near:
+            hint = f"did you mean {' or '.join(map(repr, near))}?"
+        elif len(known) > MOST_SHOWN:
+            hint = f"none of the {len(known)} known ones is like it."
+        else:
+            hint = f"choose from {', '.join(known)}."
         super().__init__(f"Unknown {kind} {name!r}: {hint}")
 
 

@@ -14,6 +14,7 @@ from .network import hash_of, own_copy, precision
 from .normalization import Channels, Normalization
 from .outputs import main_output
 from .passes import Passes, mean_gradient
+from .preprocess import Preprocess
 from .recording import record
 from .seeding import Draws, as_draws
 from .task import Task
@@ -28,6 +29,8 @@ class Model:
     `shape` is the (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory
     format: up to twice as fast for convolutions, not possible for a network that calls `view`. `expect_clean` is the
     main metric on clean images that is published of it, in percent: a run that finds another one stops.
+    `preprocess` is how a picture becomes an image of its size, `class_names` what it calls its classes;
+    `random_weights` says that nothing has trained it, of which tables warn.
 
     The network is copied, put into eval mode and frozen: the caller's own module stays as it is. It gets images in the
     precision of its weights; of several outputs the one called `logits` or `out` counts, or the only one that fits.
@@ -47,12 +50,16 @@ class Model:
         name: str | None = None,
         channels_last: bool = False,
         expect_clean: float | None = None,
+        preprocess: Preprocess | None = None,
+        class_names: Sequence[str] = (),
+        random_weights: bool = False,
     ) -> None:
         if isinstance(task, type) or not isinstance(task, Task):
             raise ConfigError(f"Expected a task, such as Recognition(classes=10), got {task!r}.")
         self.net = own_copy(net)
         self.task = task
         self.name = name or type(self.net).__name__
+        self.preprocess, self.class_names, self.random_weights = preprocess, tuple(class_names), random_weights
         self.passes = Passes()
         self.feature_names = (features,) if isinstance(features, str) else tuple(features)
         self.expect_clean = expect_clean

@@ -4,17 +4,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from functools import partial
 from pathlib import PurePath
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from .arguments import arguments_of
 from .attack import Attack, UniversalAttack
 from .complaint import complaint
 from .dataset import Dataset
 from .defense import Defense
 from .errors import FOREIGN, ConfigError, FoolbenchError, UnknownNameError, one_line
 from .model import Model
+from .python_objects import names_an_object
 
 NOTHING = "none"
 
@@ -26,22 +29,26 @@ C = TypeVar("C", bound=Callable[..., Any])
 class Family(Generic[T]):
     """Names `PREFIX:NAME` whose classes `make` gives when they are asked for: what they need may not be installed.
 
-    `summaries` says of each, by its full name, what it is.
+    `summaries` says of each, by its full name, what it is. Where there are too many to list, or nobody knows them all,
+    the family `is_open`: it speaks of them together (`timm:NAME`), and `make` raises UnknownNameError itself.
     """
 
     summaries: Mapping[str, str]
     make: Callable[[str], Callable[..., T]]
+    is_open: bool = False
 
 
 class Registry(Generic[T]):
     """Name -> class of one kind ("attack", "defense"), or function that makes one ("model"); a name is given once.
 
-    Iteration gives the names of classes that are there, `families` those that are made on demand.
+    Iteration gives the names of classes that are there, `families` those that are made on demand, `objects` what lies
+    in Python code of the user, as FILE.py:NAME or package.module:NAME.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.families: dict[str, Family[T]] = {}
+        self.objects: Family[T] | None = None
         self._classes: dict[str, Callable[..., T]] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
@@ -63,15 +70,46 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> Callable[..., T]:
         """The class of that name. Raises UnknownNameError, and ConfigError where its family needs what is missing."""
+        if name in self._classes:
+            return self._classes[name]
         family = self.families.get(name.partition(":")[0])
-        known = self._classes if family is None else family.summaries
-        if name not in known:
-            raise UnknownNameError(self.kind, name, known)
-        return self._classes[name] if family is None else family.make(name)
+        if family is None and self.objects is not None and names_an_object(name):
+            family = self.objects
+        if family is None:
+            raise UnknownNameError(self.kind, name, [*self._classes, *self._open_names])
+        if not family.is_open and name not in family.summaries:
+            raise UnknownNameError(self.kind, name, family.summaries)
+        return family.make(name)
+
+    @property
+    def on_demand(self) -> dict[str, str]:
+        """What is said of the names that are made on demand."""
+        families = [*self.families.values(), *([self.objects] if self.objects else [])]
+        return {name: text for family in families for name, text in family.summaries.items()}
+
+    @property
+    def _open_names(self) -> list[str]:
+        return list(self.on_demand) if any(family.is_open for family in self.families.values()) else []
 
     def create(self, name: str, parameters: Mapping[str, Any]) -> T:
         """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""
         return configure(self[name], f"{self.kind} {name}", parameters)
+
+    def bind(self, name: str, parameters: Mapping[str, Any]) -> Callable[[], T]:
+        """What makes an instance, with any class or a function. Parameters are checked now, the work is done then."""
+        found, what = self[name], f"{self.kind} {name}"
+        if is_dataclass(found):
+            made = self.create(name, parameters)
+            return lambda: made
+        return partial(found, **_checked_arguments(found, what, parameters))
+
+
+def _checked_arguments(function: Callable[..., Any], what: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Untrusted parameters as keyword arguments, by the function's annotations; what goes into its `**` as it is."""
+    cls, names, takes_more = arguments_of(function)
+    own = {key: value for key, value in parameters.items() if key in names or not takes_more}
+    made = configure(cls, what, own)
+    return {key: getattr(made, key, value) for key, value in parameters.items()}
 
 
 def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -> T:

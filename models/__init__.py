@@ -1,6 +1,8 @@
-"""The networks: small ones trained on the embedded data, and the code that trains them."""
+"""The networks: small ones trained on the embedded data with the code that trains them, and anybody's, by address."""
 
+from . import addresses as addresses
 from .digits import zoo as digits_zoo
+from .load import load_model as load_model
 from .scenes import zoo as scenes_zoo
 from .zoo import Entry as Entry
 

@@ -2,14 +2,19 @@
 
 import inspect
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
+from torch import Tensor
+
 from ...core.attack import Attack, UniversalAttack
+from ...core.errors import ConfigError
 from ...core.model import Model
-from ...core.registry import models
+from ...core.registry import datasets, models
+from ...models import load_model
 from ..conformance import find
+from ..conformance.subjects import is_dataset
 from ..recipe.plugins import REGISTRIES
 from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
 from .catalogue import default
@@ -30,14 +35,16 @@ _CALL = {
 }
 
 
-def description(name: str) -> str:
-    """Plain text. Raises ConfigError for a name that nothing has."""
+def description(name: str, parameters: Mapping[str, Any]) -> str:
+    """Plain text. Raises ConfigError for a name that nothing has, and for parameters of what is no model."""
     taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
     if name.endswith(".toml") or (name in shipped_recipes() and not taken):
         return _recipe(name, load_recipe(name))
     found = find(name)
-    if name in models or isinstance(found, Model):
-        return _model(name, found)
+    if name not in datasets and not is_dataclass(found) and not is_dataset(found):
+        return _model(name, load_model(name, **parameters))
+    if parameters:
+        raise ConfigError(f"{name} is described as it is: --set is for models.")
     source = (inspect.getdoc(inspect.getmodule(found)) or "").partition("\n")[0]
     facts = _configuration(found) if is_dataclass(found) else _dataset(found)
     return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *facts)
@@ -60,17 +67,23 @@ def _parameter(field: Field[Any]) -> str:
     return own + "\n" + textwrap.fill(_SHARED[field.name], 100, initial_indent=8 * " ", subsequent_indent=8 * " ")
 
 
-def _model(name: str, found: Any) -> str:
-    model = found if isinstance(found, Model) else found()
+def _model(name: str, model: Model) -> str:
     weights = sum(parameter.numel() for parameter in model.net.parameters())
     facts = {
         "Task": repr(model.task),
         "Images": " x ".join("any" if side is None else str(side) for side in model.shape),
-        "Parameters": f"{weights:,}",
+        "Made from pictures by": str(model.preprocess or "nothing that it says"),
+        "Mean, std": " and ".join(_shown(part) for part in (model.parts[1].mean, model.parts[1].std)),
+        "Parameters": f"{weights:,}{', random' if model.random_weights else ''}",
         "Feature layers": ", ".join(model.feature_names) or "none",
         "Hash": model.sha,
     }
-    return _paragraphs(f"{name}: {inspect.getdoc(found) or model.name}", _listed(facts))
+    registered = inspect.getdoc(models[name]) if name in models else None
+    return _paragraphs(f"{name}: {registered or type(model.net).__name__}", _listed(facts))
+
+
+def _shown(values: Tensor) -> str:
+    return ", ".join(f"{value:.4g}" for value in values.flatten().tolist())
 
 
 def _dataset(found: Any) -> Iterable[str]:
@@ -88,7 +101,7 @@ def _recipe(name: str, recipe: Recipe) -> str:
     facts = {
         "Data": f"{recipe.dataset}, {recipe.samples} images",
         "Threat": f"{recipe.threat.norm}, eps = {recipe.threat.eps:.4g}",
-        "Models": ", ".join(recipe.models),
+        "Models": ", ".join(recipe.model_labels),
         "Attacks": ", ".join(dict.fromkeys(attack.name for attack in recipe.attacks)),
         "Defenses": ", ".join(dict.fromkeys(defense.name for defense in recipe.defenses)) or "none",
         "Knowledge": ", ".join(recipe.knowledge),

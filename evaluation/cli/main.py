@@ -152,16 +152,21 @@ def list_names(
 @app.command()
 def describe(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE.py:NAME", help="An attack, a defense, a model, a data set or a recipe.")
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.py:NAME", help="An attack, a defense, a model or its address, a data set or a recipe."
+        ),
     ],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For a model: KEY=VALUE, a parameter.")] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Say what it is or does, and what its parameters are."""
+    """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
     _load_plugins(plugin)
+    from ..recipe.recipe import parse_overrides
     from .console import say
     from .describe import description
 
-    say(description(name))
+    say(description(name, parse_overrides(overrides or [])))
 
 
 @app.command()

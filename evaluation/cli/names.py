@@ -10,6 +10,4 @@ def summaries(kind: str) -> dict[str, str]:
         return {name: summary(name) for name in shipped_recipes()}
     registry = REGISTRIES[kind]
     found = {name: (registry[name].__doc__ or "").strip().partition("\n")[0] for name in registry}
-    for family in registry.families.values():
-        found |= family.summaries
-    return found
+    return found | registry.on_demand

@@ -58,7 +58,7 @@ def report(folder: Path) -> None:
 
 def plan(source: str, overrides: list[str]) -> None:
     recipe = load_recipe(source, overrides)
-    for model in recipe.models:
+    for model in recipe.model_labels:
         for job, row in grid.cells(recipe, model):
             knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
             defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
@@ -67,4 +67,4 @@ def plan(source: str, overrides: list[str]) -> None:
 
 
 def _images(recipe: Recipe) -> int:
-    return recipe.samples * sum(len(row) for model in recipe.models for _, row in grid.cells(recipe, model))
+    return recipe.samples * sum(len(row) for model in recipe.model_labels for _, row in grid.cells(recipe, model))

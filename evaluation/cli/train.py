@@ -14,8 +14,8 @@ from ...core.errors import ConfigError, UnknownNameError
 from ...core.files import writable_folder
 from ...core.learned import Learned
 from ...core.model import Model
-from ...core.registry import datasets, defenses, models
-from ...models import ENTRIES
+from ...core.registry import datasets, defenses
+from ...models import ENTRIES, load_model
 from ...models.training import fit
 from ..engine.learning import School
 from ..engine.progress import Progress
@@ -60,7 +60,7 @@ def train_defense(
     Returns where it is kept. Raises ConfigError for a defense that learns nothing.
     """
     defense, found = defenses.create(name, parameters), []
-    school = School(open_dataset(dataset), models[model]().to(device), seed, progress)
+    school = School(open_dataset(dataset), load_model(model).to(device), seed, progress)
 
     def taught(part: LearnedTransform) -> Learned:
         found.append(school.path(part))

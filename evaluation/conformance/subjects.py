@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ...core.attack import Attack, UniversalAttack
 from ...core.dataset import Dataset
 from ...core.defense import Defense
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.model import Model
+from ...core.python_objects import find_object, load_file, names_an_object
 from ...core.registry import attacks, configure, datasets, defenses, models
-from ..recipe.plugins import REGISTRIES, load_file
+from ...models import load_model
+from ..recipe.plugins import REGISTRIES
 from .checks import BrokenPromiseError, images, model
 
 BUDGETS = {"linf": 0.1, "l2": 2.0, "l1": 20.0, "l0": 60.0}
@@ -33,7 +37,9 @@ def find(subject: str) -> Any:
     for registry in (defenses, models, datasets, attacks):
         if subject in registry or subject.partition(":")[0] in registry.families:
             return registry[subject]
-    known = [name for registry in REGISTRIES.values() for name in registry]
+    if names_an_object(subject):
+        return find_object(subject)
+    known = [name for registry in REGISTRIES.values() for name in [*registry, *registry.on_demand]]
     raise UnknownNameError("attack, defense, model or data set", subject, known)
 
 
@@ -46,9 +52,13 @@ def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
     """An instance of what was found. Raises ConfigError for parameters it does not take, and for what is no subject."""
     if isinstance(found, type) and issubclass(found, Attack | UniversalAttack | Defense):
         return configure(found, what, _budget(found) | dict(parameters))
-    if parameters:
+    if is_dataset(found) and parameters:
         raise ConfigError(f"{what} takes no parameters, got {', '.join(parameters)}.")
+    if isinstance(found, nn.Module) or parameters:
+        return load_model(what, **parameters)
     thing = found if isinstance(found, Model) or not callable(found) else _called(found, what)
+    if isinstance(thing, nn.Module):
+        return load_model(what)
     if not isinstance(thing, Attack | UniversalAttack | Defense | Model) and not is_dataset(thing):
         raise ConfigError(f"Expected {what} to be an attack, a defense, a model or a data set, got {thing!r}.")
     return thing

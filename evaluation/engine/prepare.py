@@ -9,14 +9,14 @@ from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
-from ...core.errors import FOREIGN, ConfigError, OutputError
+from ...core.errors import FOREIGN, OutputError
 from ...core.model import Model
-from ...core.registry import models
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
 from ..recipe.promises import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
+from .loading import load
 from .sampling import sample
 from .steady import check_steady
 
@@ -45,9 +45,10 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     dataset = open_dataset(recipe.dataset)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, identities = {}, {}
-    for name in recipe.models:
+    for entry in recipe.models:
+        name = entry.label
         try:
-            model = _load(name, dataset).to(device)
+            model = load(entry, dataset).to(device)
             check_steady(model, dataset.load(samples[:EXAMINED])[0].to(model.device))
             behaviour = recognized(ledger, model.sha, Behaviour.of(model, dataset.shape))
             identities[name] = identity(recipe, dataset.fingerprint, model.to("cpu"), behaviour)
@@ -73,12 +74,3 @@ def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:
     name = found.id if found.id not in known else hashlib.sha256(answers).hexdigest()[:16]
     ledger.write_behaviour(sha, name, answers)
     return name
-
-
-def _load(name: str, dataset: Dataset) -> Model:
-    model = models[name]()
-    if not isinstance(model, Model):
-        raise ConfigError(f"Expected model {name} to be a foolbench.core.Model, got {type(model).__name__}.")
-    if model.task != dataset.task:
-        raise ConfigError(f"{name} does {model.task}, but {dataset.name} asks for {dataset.task}.")
-    return model

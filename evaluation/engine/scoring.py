@@ -13,7 +13,7 @@ from ...core.model import Model
 from ...core.norms import size
 from ...core.seeding import Draws
 from ...tasks.gfr import gfr
-from ..leaderboard.flags import PROBABILITIES, SINGLE_DRAW, are_probabilities
+from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
 from .crafted import Crafted
 from .steady import batch_tolerance
@@ -43,6 +43,8 @@ class System:
     _known: dict[tuple[str, *tuple[int, ...]], list[Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.model.random_weights:
+            self.flags.add(RANDOM_WEIGHTS)
         if not self.model.randomized:
             self.draws = 1
         elif self.draws == 1:

@@ -22,6 +22,7 @@ from ..engine.sampling import sample
 from .stats import larger
 
 PROBABILITIES = "probabilities"
+RANDOM_WEIGHTS = "random-weights"
 SINGLE_DRAW = "single-draw"
 ZERO_GRADIENTS = "zero-gradients"
 BOUNDARY = "stops-at-boundary"
@@ -40,6 +41,7 @@ TWICE = "same-result-twice"
 
 FLAGS: Mapping[str, str] = {
     PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
+    RANDOM_WEIGHTS: "nothing has trained the network: its weights are random",
     SINGLE_DRAW: "a randomized system was scored with one draw per image",
     ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
     NO_BETTER_THAN_CHANCE: "the bare network knows the clean images no better than one that guesses",

@@ -20,7 +20,7 @@ from .system_rows import worst_case as worst_case
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
     rows = []
-    for model in recipe.models:
+    for model in recipe.model_labels:
         for name, metric in facts.task.metrics.items():
             source = Source(recipe=recipe, facts=facts, ledger=ledger, model=model, name=name, metric=metric)
             rows += _rows(source)

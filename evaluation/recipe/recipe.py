@@ -1,11 +1,20 @@
 """A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
 
+import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.complaint import Complaint, complaint
@@ -30,7 +39,7 @@ Sampling = Literal["balanced", "random", "first"]
 
 
 class Named(BaseModel):
-    """An attack or a defense of a recipe: its registered name, and its parameters beside it."""
+    """What a recipe names: its registered name, and its parameters beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -39,6 +48,26 @@ class Named(BaseModel):
     @property
     def parameters(self) -> dict[str, Any]:
         return dict(self.__pydantic_extra__ or {})
+
+
+class NamedModel(Named):
+    """A model of a recipe: a registered name or an address, and its parameters. Without any the name alone stands."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_name(cls, given: Any, handler: ModelWrapValidatorHandler["NamedModel"]) -> "NamedModel":
+        return handler({"name": given} if isinstance(given, str) else given)
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.parameters} if self.parameters else self.name
+
+    @property
+    def label(self) -> str:
+        """What tables call it: two of one address differ in their parameters."""
+        given = self.parameters.items()
+        told = [f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}" for key, value in given]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
 
 
 class NamedAttack(Named):
@@ -116,7 +145,11 @@ class Recipe(BaseModel):
         description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
         "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
     )
-    models: list[str] = Field(min_length=1, description="some of `foolbench list models`")
+    models: list[NamedModel] = Field(
+        min_length=1,
+        description="names or addresses of `foolbench list models`, or tables: `name` and its parameters; those of an "
+        "address are `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`",
+    )
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
         min_length=1,
@@ -146,6 +179,11 @@ class Recipe(BaseModel):
     def expected_clean(self, model: str) -> float | None:
         """Of one model, in percent, where it is known."""
         return self.expect_clean.get(model) if isinstance(self.expect_clean, dict) else self.expect_clean
+
+    @property
+    def model_labels(self) -> list[str]:
+        """What rows call the models."""
+        return [model.label for model in self.models]
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
@@ -247,8 +285,8 @@ def _check_names(recipe: Recipe) -> None:
         raise ConfigError(
             f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
         )
-    for name in recipe.models:
-        models[name]  # raises where unknown
+    for entry in recipe.models:
+        models.bind(entry.name, entry.parameters)  # raises where it makes no sense
     for attack in recipe.build_attacks():
         if isinstance(attack, Attack) and attack.targeted:
             raise ConfigError(
@@ -256,13 +294,17 @@ def _check_names(recipe: Recipe) -> None:
             )
     recipe.build_defenses()
     if isinstance(recipe.expect_clean, dict):
-        for name in recipe.expect_clean.keys() - set(recipe.models):
-            raise UnknownNameError("model in expect_clean:", name, recipe.models)
+        for name in recipe.expect_clean.keys() - set(recipe.model_labels):
+            raise UnknownNameError("model in expect_clean:", name, recipe.model_labels)
     _check_groups(recipe)
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))
     defenses_listed = list(zip([entry.name for entry in recipe.defenses], recipe.build_defenses(), strict=True))
-    for kind, entries in {"models": recipe.models, "attacks": attacks_listed, "defenses": defenses_listed}.items():
+    for kind, entries in {
+        "models": recipe.model_labels,
+        "attacks": attacks_listed,
+        "defenses": defenses_listed,
+    }.items():
         twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]
         if twice:
             what = twice[0] if isinstance(twice[0], str) else twice[0][0]

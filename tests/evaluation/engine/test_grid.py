@@ -19,7 +19,7 @@ def keys(recipe_file):
         recipe = load_recipe(str(recipe_file), list(overrides))
         model = SimpleNamespace(sha=sha, feature_names=features, net=nn.Identity())
         facts = identity(recipe, fingerprint, model)
-        return [cell.key(facts) for _, row in cells(recipe, recipe.models[0]) for cell in row]
+        return [cell.key(facts) for _, row in cells(recipe, recipe.model_labels[0]) for cell in row]
 
     return keys
 
@@ -103,6 +103,6 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
         spec.loader.exec_module(module)
         recipe = load_recipe(str(recipe_file))
         facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity()))
-        job, _ = next(cells(recipe, recipe.models[0]))
+        job, _ = next(cells(recipe, recipe.model_labels[0]))
         keys.append(Cell(job=job, defense=NamedDefense(name="plain", defense=module.Plain())).key(facts))
     assert keys[0] != keys[1]

@@ -26,7 +26,7 @@ def grid(recipe_file, *overrides):
     recipe = load_recipe(str(recipe_file), list(overrides))
     return [
         (job.attack_name, job.through.name, [cell.defense.name for cell in row], {cell.knowledge for cell in row})
-        for job, row in cells(recipe, recipe.models[0])
+        for job, row in cells(recipe, recipe.model_labels[0])
     ]
 
 

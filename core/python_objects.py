@@ -1,0 +1,83 @@
+"""What a user names in Python code of their own: a file, `FILE.py:NAME`, `package.module:NAME`."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from .errors import FOREIGN, ConfigError, UnknownNameError, one_line
+
+T = TypeVar("T")
+
+
+def load_file(file: Path) -> ModuleType:
+    """The module of a file, the one that is imported already where there is one.
+
+    Raises ConfigError where it cannot be imported, saying why.
+    """
+    if not file.is_file():
+        raise ConfigError(f"Expected a Python file, found none at {file}.")
+    known = _module_of(file)
+    if known is not None:
+        return known
+    name = f"foolbench_plugin_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"Expected a Python file, got {file}.")
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    sys.modules[name] = module  # dataclasses look their module up by name
+    try:
+        imported(f"plugin {file}", lambda: loader.exec_module(module))
+    except ConfigError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def imported(what: str, load: Callable[[], T]) -> T:
+    """What `load` gives. Raises ConfigError where it fails; `what` names it."""
+    try:
+        return load()
+    except FOREIGN as error:  # whatever it raises is the message
+        raise ConfigError(f"The {what} cannot be imported: {one_line(error)}.") from error
+
+
+def names_an_object(address: str) -> bool:
+    """Whether this is FILE.py:NAME, or package.module:NAME of a package that can be imported."""
+    module, colon, name = address.rpartition(":")
+    if not colon or not name:
+        return False
+    if module.endswith(".py"):
+        return True
+    if not all(part.isidentifier() for part in module.split(".")):
+        return False
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def find_object(address: str) -> Any:
+    """What FILE.py:NAME or package.module:NAME stands for. Raises ConfigError where there is no such thing."""
+    where, _, name = address.rpartition(":")
+    if where.endswith(".py"):
+        module = load_file(Path(where))
+    else:
+        module = imported(f"module {where}", lambda: importlib.import_module(where))
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            own = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
+            raise UnknownNameError(f"name in {where}:", name, own)
+        found = getattr(found, part)
+    return found
+
+
+def _module_of(file: Path) -> ModuleType | None:
+    """What is imported from a file: it may belong to an installed plugin, or to foolbench itself."""
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__dict__", {}).get("__file__")
+        if isinstance(path, str) and Path(path).name == file.name and Path(path).resolve() == file.resolve():
+            return module
+    return None

@@ -1,0 +1,34 @@
+"""A network of a recipe, where it can be asked about the images of the recipe."""
+
+from collections.abc import Sequence
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...models import load_model
+from ...tasks.recognition import Recognition
+from ..recipe.recipe import NamedModel
+
+
+def load(entry: NamedModel, dataset: Dataset) -> Model:
+    """Raises ConfigError for a network that these images are not for, saying what differs."""
+    model = load_model(entry.name, **entry.parameters)
+    if model.task != dataset.task:
+        raise ConfigError(f"{entry.label} and {dataset.name} differ: {_difference(model, dataset)}.")
+    if any(mine not in (None, theirs) for mine, theirs in zip(model.shape, dataset.shape, strict=True)):
+        raise ConfigError(
+            f"{entry.label} takes images of {_by(model.shape)}, {dataset.name} has {_by(dataset.shape)}; where the "
+            f"network can take those, give it size = {list(dataset.shape[1:])}."
+        )
+    return model
+
+
+def _difference(model: Model, dataset: Dataset) -> str:
+    mine, theirs = model.task, dataset.task
+    if isinstance(mine, Recognition) and isinstance(theirs, Recognition):
+        return f"the network knows {mine.classes} classes, the images have labels of {theirs.classes}"
+    return f"the network does {type(mine).__name__.lower()}, the images are for {type(theirs).__name__.lower()}"
+
+
+def _by(shape: Sequence[int | None]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape)

@@ -1,0 +1,83 @@
+"""`FILE.py:NAME` and `package.module:NAME`: a network of the user's own, or what makes one.
+
+A function or a class is called with the parameters of the recipe that it takes itself, `classes` and `size` among them;
+what it does not take, or has a default for, are options as for any network. A `Model` is taken as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, Signature
+from typing import Any
+
+from torch import nn
+
+from ...core.arguments import parameters_of
+from ...core.errors import ConfigError, FoolbenchError, one_line
+from ...core.model import Model
+from ...core.network import own_copy
+from ...core.python_objects import find_object
+from ...core.registry import Family
+from .source import Network, Options, seeded, to_model
+
+SUMMARY = "Your own: an nn.Module, a foolbench.core.Model, or a function or class that gives one."
+
+
+def loader(address: str) -> Callable[..., Model]:
+    """Raises ConfigError where there is no such thing, or it is no network and cannot be called for one."""
+    with seeded():
+        found = find_object(address)
+    makes = not isinstance(found, nn.Module | Model)
+    if makes and not callable(found):
+        raise ConfigError(f"Expected {address} to be a network or to make one, got {type(found).__name__}.")
+    own = [parameter for parameter in parameters_of(found) if not _is_option(parameter)] if makes else []
+    names = {parameter.name for parameter in own if parameter.kind is not Parameter.VAR_KEYWORD}
+    known = [option for option in parameters_of(Options) if option.name not in names]
+
+    def load(**given: Any) -> Model:
+        options = {option.name: given.pop(option.name) for option in known if option.name in given}
+        with seeded():
+            net = _made(address, found, given) if makes else found
+        return _as_model(address, net, options)
+
+    load.__doc__ = SUMMARY
+    load.__signature__ = Signature(_keywords([*known, *own]))  # pyright: ignore[reportFunctionMemberAccess]
+    return load
+
+
+def _is_option(parameter: Parameter) -> bool:
+    """Rather than the function's own, which may call something else `weights`."""
+    return parameter.name in _OPTIONS and parameter.default is not Parameter.empty
+
+
+def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    try:
+        return function(**parameters)
+    except FoolbenchError:
+        raise
+    except Exception as error:  # the user's code: whatever it raises is the message
+        raise ConfigError(f"{address} raised {one_line(error)}.") from error
+
+
+def _as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
+    if isinstance(found, nn.Module):
+        return to_model(address, Network(net=own_copy(found)), Options(**options))
+    if not isinstance(found, Model):
+        raise ConfigError(f"Expected {address} to give a torch.nn.Module or a Model, got {type(found).__name__}.")
+    if options:
+        raise ConfigError(f"{address} gives a Model, which has its own {', '.join(options)}; set them there.")
+    return found
+
+
+def _keywords(parameters: list[Parameter]) -> list[Parameter]:
+    """By name only, what is left for `**` last."""
+    named = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters if one.kind in _BY_NAME]
+    return [*named, *(one for one in parameters if one.kind is Parameter.VAR_KEYWORD)]
+
+
+_OPTIONS = {option.name for option in parameters_of(Options)} - {"classes", "size"}
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+FAMILY: Family[Model] = Family(
+    {"FILE.py:NAME": SUMMARY, "package.module:NAME": "The same, in a package that can be imported."},
+    loader,
+    is_open=True,
+)

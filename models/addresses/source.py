@@ -1,0 +1,196 @@
+"""What every source of networks has in common: from a name and options to a Model."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from inspect import signature
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import ConfigError, FoolbenchError, WeightsError, one_line
+from ...core.model import Model
+from ...core.network import precision
+from ...core.normalization import Normalization
+from ...core.outputs import main_output
+from ...core.preprocess import Preprocess
+from ...core.registry import Family
+from ...tasks.recognition import Recognition
+from ..feature_rule import feature_layers
+from .weights import fill, is_weights_file
+
+T = TypeVar("T")
+
+RANDOM = "none"
+"""As weights: those that the network is made with."""
+OTHERWISE = f'without a connection give weights = a file, or "{RANDOM}" for random ones'
+SIZES = (224, 64, 32, 28, 8)
+"""What a network that does not say its size is tried on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What may stand beside an address. None leaves the choice to the source.
+
+    `weights` is a name that the source knows, a file, or "none" for random ones. `features` are the layers that feature
+    attacks disturb. `mean` and `std` normalise pixels in [0, 1], `size` is the (height, width) of the images.
+    """
+
+    weights: str | None = None
+    features: tuple[str, ...] | None = None
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    classes: int | None = None
+    size: tuple[int, int] | None = None
+    expect_clean: float | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """Of the weights, where they are one."""
+        return Path(self.weights) if self.weights and is_weights_file(self.weights) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network as its source gives it, with what the source knows of its images.
+
+    Keys of weights files that begin with one of `unused` are of parts that it does without.
+    """
+
+    net: nn.Module
+    preprocess: Preprocess | None = None
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    class_names: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Names `PREFIX:NAME` of networks.
+
+    `check(name)` raises ConfigError for one that the source does not know, or where its package is missing;
+    `build(name, options)` makes it, with trained weights unless the options say "none" or name a file.
+    """
+
+    prefix: str
+    pattern: str
+    summary: str
+    check: Callable[[str], None]
+    build: Callable[[str, Options], Network]
+
+    @property
+    def family(self) -> Family[Model]:
+        return Family({self.pattern: self.summary}, self.loader, is_open=True)
+
+    def loader(self, address: str) -> Callable[..., Model]:
+        """The function that loads it; its parameters are the options."""
+        name = address.removeprefix(f"{self.prefix}:")
+        self.check(name)
+
+        def load(**given: Any) -> Model:
+            options = Options(**given)
+            with seeded():
+                network = self.build(name, options)
+            return to_model(address, network, options)
+
+        load.__doc__ = self.summary
+        load.__signature__ = signature(Options)  # pyright: ignore[reportFunctionMemberAccess]
+        return load
+
+
+def to_model(address: str, network: Network, options: Options) -> Model:
+    """Raises ConfigError where the network cannot be tried on an image, or gives no class scores."""
+    if options.file is not None:
+        fill(network.net, options.file, network.unused)
+    preprocess = _resized(network.preprocess, options.size)
+    network = replace(
+        network,
+        net=network.net.eval(),
+        preprocess=preprocess,
+        mean=network.mean if options.mean is None else options.mean,
+        std=network.std if options.std is None else options.std,
+    )
+    x = _accepted_images(address, network)
+    classes = _classes(address, network.net, x, options.classes)
+    return Model(
+        network.net,
+        task=Recognition(classes=classes),
+        mean=network.mean,
+        std=network.std,
+        features=feature_layers(network.net, x) if options.features is None else options.features,
+        shape=(x.shape[1], *(preprocess.size if preprocess else (None, None))),
+        name=address,
+        expect_clean=options.expect_clean,
+        preprocess=preprocess,
+        class_names=network.class_names if len(network.class_names) == classes else (),
+        random_weights=options.weights == RANDOM,
+    )
+
+
+def fetched(address: str, fetch: Callable[[], T], otherwise: str = OTHERWISE) -> T:
+    """What a library makes of a name, weights and all. Raises WeightsError where it cannot: why, and what to do."""
+    try:
+        return fetch()
+    except FoolbenchError:
+        raise
+    except Exception as error:  # of the network, of the hub, of the file: each library has its own
+        raise WeightsError(f"{address} could not be had ({one_line(error)[:300]}); {otherwise}.") from error
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Random weights are the same each time that they are made."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def _resized(preprocess: Preprocess | None, size: tuple[int, int] | None) -> Preprocess | None:
+    """For images of another size, resized and cut in the same proportions."""
+    if size is None:
+        return preprocess
+    if preprocess is None:
+        return Preprocess(size=size, resize=min(size))
+    resize = preprocess.resize and round(preprocess.resize * min(size) / min(preprocess.size))
+    return replace(preprocess, size=size, resize=resize)
+
+
+def _accepted_images(address: str, network: Network) -> Tensor:
+    """A batch of images, normalised, that the network takes."""
+    sizes = [network.preprocess.size] if network.preprocess else [(size, size) for size in SIZES]
+    problem = None
+    for size in sizes:
+        x = _images(network, size)
+        try:
+            with torch.no_grad():
+                network.net(x)
+        except Exception as error:  # noqa: BLE001 (of a stranger's network: it is what is said)
+            problem = problem or error
+        else:
+            return x
+    tried = " or ".join(f"{height} x {width}" for height, width in sizes)
+    why = one_line(problem or Exception())[:300]
+    raise ConfigError(f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width].")
+
+
+def _images(network: Network, size: tuple[int, int]) -> Tensor:
+    first = next((part for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
+    channels = Normalization(network.mean, network.std, None).channels or (3 if first is None else first.in_channels)
+    x = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0))
+    return Normalization(network.mean, network.std, channels)(x).to(precision(network.net))
+
+
+def _classes(address: str, net: nn.Module, x: Tensor, wanted: int | None) -> int:
+    with torch.no_grad():
+        outputs = main_output(net(x), address, lambda tensor: tensor.ndim == 2 and len(tensor) == len(x))
+    if outputs.ndim != 2 or len(outputs) != len(x):
+        raise ConfigError(
+            f"Expected class scores (N, classes) from {address}, got a tensor of shape {tuple(outputs.shape)}; wrap "
+            "the network in a module that gives them."
+        )
+    if wanted not in (None, outputs.shape[1]):
+        raise ConfigError(f"Expected {wanted} classes from {address}, got {outputs.shape[1]}.")
+    return outputs.shape[1]

@@ -1,0 +1,63 @@
+"""`timm:NAME`: the networks of timm, with what their pretrained configurations say of their images."""
+
+import math
+from typing import Any
+
+from ...core.errors import ConfigError, UnknownNameError
+from ...core.preprocess import Preprocess
+from .imagenet_classes import imagenet_classes
+from .packages import package
+from .source import RANDOM, Network, Options, Source, fetched
+
+INSTALL = "'foolbench[timm]'"
+
+
+def _check(name: str) -> None:
+    timm = package("timm", f"timm:{name}", INSTALL)
+    if not timm.is_model(name):
+        raise UnknownNameError("network of timm:", name, timm.list_models())
+
+
+def _build(name: str, options: Options) -> Network:
+    timm = package("timm", f"timm:{name}", INSTALL)
+    pretrained = options.weights is None
+    if not pretrained and options.weights != RANDOM and options.file is None:
+        raise ConfigError(
+            f'Expected weights of timm:{name} as a file or "{RANDOM}", got {options.weights!r}; timm has its own as '
+            "timm:NAME.TAG."
+        )
+    if pretrained and options.classes not in (None, timm.get_pretrained_cfg_value(name, "num_classes")):
+        raise ConfigError(
+            f"timm's weights of {name} are for other classes than {options.classes}: give weights = a file."
+        )
+    arguments = {} if options.classes is None else {"num_classes": options.classes}
+    net = fetched(f"timm:{name}", lambda: timm.create_model(name, pretrained=pretrained, **arguments))
+    return described(timm, net)
+
+
+def described(timm: Any, net: Any) -> Network:
+    """A network of timm with what timm knows of it."""
+    known = timm.data.resolve_model_data_config(net)
+    size = tuple(known["input_size"][1:])
+    squash = known["crop_mode"] == "squash"
+    return Network(
+        net=net,
+        preprocess=Preprocess(
+            size=size,
+            resize=None if squash else math.floor(min(size) / known["crop_pct"]),
+            interpolation=known["interpolation"],
+            crop="squash" if squash else "center",
+        ),
+        mean=tuple(known["mean"]),
+        std=tuple(known["std"]),
+        class_names=imagenet_classes() if timm.data.infer_imagenet_subset(net) == "imagenet-1k" else (),
+    )
+
+
+SOURCE = Source(
+    prefix="timm",
+    pattern="timm:NAME",
+    summary="A network of timm, with its own weights; weights = a file, or none.",
+    check=_check,
+    build=_build,
+)

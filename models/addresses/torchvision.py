@@ -1,0 +1,88 @@
+"""`torchvision:NAME`: the classification networks of torchvision, with what their weight enums say of their images."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision.models
+from torch import nn
+
+from ...core.errors import UnknownNameError
+from ...core.preprocess import Preprocess
+from .source import OTHERWISE, RANDOM, Network, Options, Source, fetched
+
+_INCEPTIONS = ("googlenet", "inception_v3")
+"""They initialise themselves for a minute unless told not to, and normalise anew what torchvision's own weights see."""
+_HEADS = ("aux1.", "aux2.", "AuxLogits.")
+"""Of theirs, for training only."""
+
+
+def _check(name: str) -> None:
+    if name not in _names():
+        raise UnknownNameError("network of torchvision:", name, _names())
+
+
+def _names() -> list[str]:
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def _build(name: str, options: Options) -> Network:
+    enum = torchvision.models.get_model_weights(name)
+    known = _member(enum, name, options)
+    arguments = {} if options.classes is None else {"num_classes": options.classes}
+    if options.weights == RANDOM or options.file is not None:
+        net = _empty(name, options, arguments)
+    else:
+        place = Path(torch.hub.get_dir()) / "checkpoints" / Path(known.url).name
+        net = fetched(
+            f"torchvision:{name}",
+            lambda: torchvision.models.get_model(name, weights=known, **arguments),
+            f"put the file at {place}, or {OTHERWISE}",
+        )
+    preset = known.transforms()
+    return Network(
+        net=net,
+        preprocess=Preprocess(
+            size=(preset.crop_size[0], preset.crop_size[0]),
+            resize=preset.resize_size[0],
+            interpolation=preset.interpolation.value,
+        ),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        class_names=tuple(known.meta["categories"]),
+        unused=_HEADS if name in _INCEPTIONS else (),
+    )
+
+
+def _member(enum: Any, name: str, options: Options) -> Any:
+    """The weights that are meant; of a file, those that torchvision has under its name, else the default ones."""
+    if options.weights in (None, RANDOM):
+        return enum.DEFAULT
+    if options.file is not None:
+        return next((member for member in enum if _is_its_file(member, options.file)), enum.DEFAULT)
+    names = [member.name for member in enum]
+    if options.weights != "DEFAULT" and options.weights not in names:
+        raise UnknownNameError(f"weights of torchvision:{name}:", str(options.weights), [*names, RANDOM])
+    return enum[options.weights]
+
+
+def _is_its_file(member: Any, file: Path) -> bool:
+    return Path(member.url).name == file.name
+
+
+def _empty(name: str, options: Options, arguments: dict[str, Any]) -> nn.Module:
+    """With the weights that it is initialised with."""
+    if name in _INCEPTIONS:
+        enum = torchvision.models.get_model_weights(name)
+        ported = options.file is not None and any(_is_its_file(member, options.file) for member in enum)
+        arguments = arguments | {"aux_logits": False, "transform_input": ported, "init_weights": False}
+    return torchvision.models.get_model(name, weights=None, **arguments)
+
+
+SOURCE = Source(
+    prefix="torchvision",
+    pattern="torchvision:NAME",
+    summary="A classification network of torchvision; weights = one of its enum's names, a file, or none.",
+    check=_check,
+    build=_build,
+)

