@@ -15,6 +15,9 @@ Each message is one sentence: what was expected, what was found, what to do.
 import difflib
 from collections.abc import Iterable
 
+FOREIGN = (Exception, SystemExit, GeneratorExit)
+"""What code of others may raise; of all exceptions only Ctrl-C is not theirs."""
+
 MOST_SHOWN = 100
 """Names in one message: a library may know thousands."""
 

@@ -1,6 +1,7 @@
 """Files that are whole or not there: a killed process or a full disk leaves the old one."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import OutputError
@@ -16,6 +17,13 @@ def writable_folder(folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"Expected a folder that can be written to, got {folder}: {error.strerror}.") from None
     return folder
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a killed process had not finished to write in a folder or below it; nobody may be writing there."""
+    for path in folder.rglob(".*.[0-9]*.tmp"):
+        with suppress(OSError):  # it harms nobody
+            path.unlink()
 
 
 def write_whole(path: Path, data: bytes) -> None:

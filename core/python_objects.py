@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from .errors import ConfigError, UnknownNameError
+from .errors import FOREIGN, ConfigError, UnknownNameError, one_line
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ def imported(what: str, load: Callable[[], T]) -> T:
     """What `load` gives. Raises ConfigError where it fails; `what` names it."""
     try:
         return load()
-    except (Exception, SystemExit) as error:  # foreign code: whatever it raises is the message
-        raise ConfigError(f"The {what} cannot be imported: {error!r}.") from error
+    except FOREIGN as error:  # whatever it raises is the message
+        raise ConfigError(f"The {what} cannot be imported: {one_line(error)}.") from error
 
 
 def names_an_object(address: str) -> bool:

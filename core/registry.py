@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from .arguments import arguments_of
 from .attack import Attack, UniversalAttack
+from .complaint import complaint
 from .dataset import Dataset
 from .defense import Defense
-from .errors import ConfigError, UnknownNameError
+from .errors import FOREIGN, ConfigError, FoolbenchError, UnknownNameError, one_line
 from .model import Model
 from .python_objects import names_an_object
 
@@ -122,14 +123,15 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
     try:
         text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
         made = TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
-    except TypeError as error:  # an abstract class, say
-        raise ConfigError(f"{what} cannot be made: {error}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["", *map(str, first["loc"])])
-        complaint = f"{first['msg']}, got {first['input']!r}."
-        own = first.get("ctx", {}).get("error")  # our sentence, where one of our checks refused the value
-        raise ConfigError(f"{what}{where}: {own or complaint}") from None
+        found = complaint(error)
+        raise ConfigError(f"{'.'.join([what, *map(str, found.where)])}: {found.sentence}") from None
+    except RecursionError:
+        raise ConfigError(f"{what}: Expected fewer lists within lists among its parameters.") from None
+    except FOREIGN as error:  # an abstract class, say, or whatever a plugin raises
+        if isinstance(error, FoolbenchError):
+            raise
+        raise ConfigError(f"{what} cannot be made: {one_line(error)}.") from None
     for field in fields(cls):
         if not _is_plain(getattr(made, field.name)):
             raise ConfigError(

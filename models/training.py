@@ -1,8 +1,8 @@
 """Train a small classifier from scratch on the CPU: reproducible by its seed, resumable after every epoch."""
 
+import hashlib
 import io
 import math
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,9 @@ from torch.nn import functional as F
 
 from ..core.errors import WeightsError
 from ..core.files import write_whole
+
+_DIGEST = 32
+"""Bytes of SHA-256 before what torch has saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +138,8 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, training
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_whole(path, buffer.getvalue())
+    content = buffer.getvalue()
+    write_whole(path, hashlib.sha256(content).digest() + content)
 
 
 def _identity(net: nn.Module, training: Training) -> str:
@@ -147,9 +151,15 @@ def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer,
     if path is None or not path.exists():
         return 0
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"The checkpoint {path} cannot be read: {error}; delete it to start afresh.") from None
+        whole = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"The checkpoint {path} cannot be read: {error.strerror}; move it away.") from None
+    known, content = whole[:_DIGEST], whole[_DIGEST:]
+    if hashlib.sha256(content).digest() != known:  # asked before anything is unpickled
+        raise WeightsError(
+            f"Expected a checkpoint of foolbench at {path}, got a damaged or another file; delete it to start afresh."
+        )
+    state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
     if state["training"] != _identity(net, training):
         return 0  # another configuration: start afresh
     net.load_state_dict(state["net"])

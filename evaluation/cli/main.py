@@ -47,15 +47,29 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # by which schedulers end a job: the same as Ctrl-C
     try:
         app()
-    except Exception as error:
-        from rich.console import Console
+        sys.stdout.flush()
+    except OSError as error:
+        from .console import lost_output
 
+        if not lost_output(error):
+            raise
+        sys.exit(2)
+    except Exception as error:
         from ...core.errors import FoolbenchError
 
         if not isinstance(error, FoolbenchError):
             raise
-        Console(stderr=True, soft_wrap=True).print(f"foolbench: {error}", style="red", markup=False, highlight=False)
+        from .console import complain
+
+        complain(str(error))
         sys.exit(2)
+
+
+def _folder(text: str) -> Path:
+    """Of `--out`: an empty one is a variable that a script has forgotten to set, and not the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("expected the name of a folder, got none; the current one is --out .")
+    return Path(text)
 
 
 def _show_version(wanted: bool) -> None:
@@ -77,7 +91,10 @@ def options(
 def run(
     recipe: Source,
     out: Annotated[
-        Path | None, typer.Option(help="Result folder; runs/RECIPE if not given. Resumes what lies there.")
+        Path | None,
+        typer.Option(
+            parser=_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
+        ),
     ] = None,
     overrides: Overrides = None,
     device: Device = "auto",
@@ -146,10 +163,10 @@ def describe(
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
     _load_plugins(plugin)
     from ..recipe.recipe import parse_overrides
-    from .console import console
+    from .console import say
     from .describe import description
 
-    console.print(description(name, parse_overrides(overrides or [])), soft_wrap=True, markup=False, highlight=False)
+    say(description(name, parse_overrides(overrides or [])))
 
 
 @app.command()
@@ -195,7 +212,11 @@ def train(
     name: Annotated[str, typer.Argument(help="A network of `foolbench list models`, or a defense that learns.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="For a network: folder for weights and card, over the shipped ones if not given."),
+        typer.Option(
+            parser=_folder,
+            metavar="DIR",
+            help="For a network: folder for weights and card, over the shipped ones if not given.",
+        ),
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="For a defense: KEY=VALUE, a parameter.")] = None,
     dataset: Annotated[str, typer.Option(help="For a defense: what it learns from.")] = "scenes",
@@ -214,7 +235,7 @@ def train(
     from ..recipe.plugins import REGISTRIES
     from ..recipe.recipe import parse_overrides
     from ..report.results import choose_device
-    from .console import console
+    from .console import console, say
     from .train import train as train_network
     from .train import train_defense
 
@@ -231,7 +252,7 @@ def train(
                 name, parameters, dataset=dataset, model=model, seed=seed, device=device, progress=progress
             )
     for path in written:
-        console.print(f"Written: {path}", soft_wrap=True, markup=False)
+        say(f"Written: {path}")
 
 
 def _load_plugins(files: list[Path] | None) -> None:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import typer
 
+from ...core.errors import OutputError
 from ..engine import grid
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
 from ..engine.run import run as run_recipe
 from ..recipe.recipe import Recipe, load_recipe
-from ..report.results import Results, choose_device, read_manifest
+from ..report.results import Results, choose_device, read_leaderboard, read_manifest
 from ..report.tables import terminal
-from .console import console
+from .console import console, say
 
 
 def run(source: str, out: Path | None, overrides: list[str], device: str) -> None:
@@ -31,8 +32,7 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
         finally:  # also where nothing can be shown any more
             table = results.write_leaderboard(recipe, prepared.facts)
     console.print(terminal(table, console.width))
-    written = f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite"
-    console.print(written, style="dim", markup=False)
+    say(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     if interrupted:
         console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
         raise typer.Exit(130)
@@ -44,8 +44,16 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
 
 def report(folder: Path) -> None:
     recipe, facts = read_manifest(folder)
-    with Results(folder) as results:
-        console.print(terminal(results.rewrite_leaderboard(recipe, facts), console.width))
+    table = read_leaderboard(folder, recipe, facts)
+    try:
+        results = Results(folder)
+    except OutputError as error:  # a read-only medium, or a run that is under way
+        console.print(terminal(table, console.width))
+        say(f"Nothing was written: {error}", style="yellow")
+        return
+    with results:
+        results.rewrite_leaderboard(table)
+    console.print(terminal(table, console.width))
 
 
 def plan(source: str, overrides: list[str]) -> None:
@@ -54,7 +62,7 @@ def plan(source: str, overrides: list[str]) -> None:
         for job, row in grid.cells(recipe, model):
             knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
             defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
-            console.print(f"{model} x {knowledge}{job.attack} x [{defenses}]", soft_wrap=True, markup=False)
+            say(f"{model} x {knowledge}{job.attack} x [{defenses}]")
     console.print(f"{_images(recipe) // recipe.samples} cells, {_images(recipe)} scored images", style="bold")
 
 

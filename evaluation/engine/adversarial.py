@@ -1,61 +1,64 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
-import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from ...core.attack import Attack, CraftingData, UniversalAttack
 from ...core.ensemble import attack_survivors
-from ...core.errors import WeightsError
+from ...core.errors import BudgetError, OutputError, WeightsError
 from ...core.files import write_whole
 from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
-from ...core.threat import Threat
 from ..ledger.ledger import Costs
+from .crafted import Crafted
 from .grid import digest
+from .kept import keep, recall
 from .scoring import Shard
+from .storage import Storage
+
+_CHECKPOINT_COSTS = "costs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crafter:
     """One attack on one model.
 
-    `key` names the job by content, so what lies under it can be used again; `stream` names its random streams. Image
-    attacks keep their shards under `folder`/adversarial, universal ones their perturbation, as data and as a picture,
-    under `folder`/perturbations. Without `keep_images` no shard is written, and each is crafted whenever it is asked
-    for. With `before`, the attack goes on where that one failed.
+    `key` names the job by content, so what was kept of it can be used again; `stream` names its random streams. Image
+    attacks keep their shards in the folder `place`, universal ones their perturbation as the file `place`, with a
+    picture beside it. Without `keep_images` no shard is written, and each is crafted whenever it is asked for. With
+    `before`, the attack goes on where that one failed.
     """
 
     model: Model
     attack: Attack | UniversalAttack
     key: str
     stream: str
-    label: str
+    place: Path
     seed: int
     storage: Literal["float32", "uint8"]
-    folder: Path
     keep_images: bool = True
     before: "Crafter | None" = None
 
-    @property
-    def _path(self) -> Path:
-        return self.folder / "perturbations" / f"{self.label}-{self.key}.safetensors"
-
     def kept(self) -> Perturbation | None:
-        """The universal perturbation of an earlier run; none where its file is damaged."""
+        """The universal perturbation of an earlier run, with its picture; none where its file is damaged."""
         try:
-            return Perturbation.load(self._path) if self._path.exists() else None
+            found = Perturbation.load(self.place) if self.place.exists() else None
         except WeightsError:
             return None
+        if found is None or found.threat != self.attack.threat or found.delta.shape != self.model.shape:
+            return None
+        if not self._picture.exists():
+            self._draw(found)
+        return found
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
         """A universal perturbation, and what it cost."""
@@ -68,30 +71,42 @@ class Crafter:
 
     @property
     def _partial(self) -> Path:
-        return self._path.with_suffix(".partial")
+        return self.place.with_suffix(".partial")
+
+    @property
+    def _picture(self) -> Path:
+        return self.place.with_suffix(".png")
 
     def keep(self, perturbation: Perturbation) -> None:
         """As data, and as a picture beside it."""
-        perturbation.save(self._path)
-        self._partial.unlink(missing_ok=True)
-        cv2.imwrite(str(self._path.with_suffix(".png")), perturbation.picture().numpy()[:, :, ::-1])
+        with _writing(self.place):
+            perturbation.save(self.place)
+            self._partial.unlink(missing_ok=True)
+        self._draw(perturbation)
 
-    def images(self, shard: Shard, perturbation: Perturbation | None) -> tuple[Tensor, Costs]:
+    def _draw(self, perturbation: Perturbation) -> None:
+        """Encoded in memory: OpenCV cannot open every path that is one."""
+        _, png = cv2.imencode(".png", perturbation.picture().numpy()[:, :, ::-1])
+        with _writing(self._picture):
+            write_whole(self._picture, png.tobytes())
+
+    def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
-            stored = _stored(perturbation.apply(shard.x), shard.x, self.attack.threat, self.storage)
-            return _as_images(stored), Costs()
-        path = self.folder / "adversarial" / self.key / f"{digest(list(shard.samples))}.safetensors"
-        kept = _read(path, shard.x) if path.exists() else None
+            return self._stored(perturbation.apply(shard.x), shard)
+        path = self.place / f"{digest(list(shard.samples))}.safetensors"
+        kept = self._read(path, shard)
         if kept is not None:
             return kept
-        start = None if self.before is None else self.before.images(shard, None)[0]  # at the costs of that one
+        start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
         with _Meter(self.model) as meter:
-            found = self._attack(shard, start)
-        stored = _stored(found, shard.x, self.attack.threat, self.storage)
+            found = self._stored(self._attack(shard, start), shard)
+        crafted = replace(found, costs=meter.costs)
         if self.keep_images:
-            _write(path, stored, meter.costs)
-        return _as_images(stored), meter.costs
+            with _writing(path):
+                tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
+                keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
+        return crafted
 
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
         """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
@@ -101,6 +116,39 @@ class Crafter:
             return self.attack(self.model, shard.x, rng=rng)
         own = self.model.judge(shard.x, rng=rng.fork("reference"))
         return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
+
+    def _stored(self, x_adv: Tensor, shard: Shard) -> Crafted:
+        """The images as they are, or as an attacker could have saved them in a file of 8 bits."""
+        threat = self.attack.threat
+        x_adv = threat.enforce(x_adv, shard.x)
+        if self.storage == "float32":
+            return Crafted(stored=x_adv, undone=torch.zeros(len(x_adv), dtype=torch.bool), costs=Costs())
+        rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
+        own = self.model.judge(shard.x, rng=rng.fork("reference"))
+
+        def fools(images: Tensor, rows: Tensor) -> Tensor:
+            return self.model.judge(images, rng=rng.fork("storage")[rows]) != own[rows]
+
+        stored, undone = Storage(threat=threat, x=shard.x, fools=fools).search(x_adv)
+        crafted = Crafted(stored=stored, undone=undone, costs=Costs())
+        threat.check(crafted.x_adv, shard.x)  # an x between the levels may leave no level within a tiny budget
+        return crafted
+
+    def _read(self, path: Path, shard: Shard) -> Crafted | None:
+        """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
+        tensors = recall(path, {"x_adv", "undone", "costs"})
+        if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
+            return None
+        crafted = Crafted(
+            stored=tensors["x_adv"].to(shard.x.device),
+            undone=tensors["undone"],
+            costs=Costs(*tensors["costs"].tolist()),
+        )
+        try:
+            self.attack.threat.check(crafted.x_adv, shard.x)
+        except BudgetError:
+            return None
+        return crafted
 
 
 class _Meter:
@@ -130,62 +178,28 @@ class _Meter:
 
 
 class _CheckpointFile:
-    """A search's state as safetensors, with its costs."""
+    """A search's state with its costs. One that is damaged is none: the search begins anew."""
 
     def __init__(self, path: Path, device: torch.device, meter: _Meter) -> None:
         self._path, self._device, self._meter = path, device, meter
 
     def load(self) -> dict[str, Tensor]:
-        if not self._path.exists():
+        state = recall(self._path, {_CHECKPOINT_COSTS})
+        if state is None:
             return {}
-        try:
-            with safe_open(self._path, framework="pt") as stored:
-                state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-        except (SafetensorError, OSError):
-            return {}  # damaged: the search begins anew
-        self._meter.go_on_from(Costs(*state.pop("costs").tolist()))
+        self._meter.go_on_from(Costs(*state.pop(_CHECKPOINT_COSTS).tolist()))
         return {name: tensor.to(self._device) for name, tensor in state.items()}
 
     def save(self, state: dict[str, Tensor]) -> None:
         costs = torch.tensor(self._meter.so_far(), dtype=torch.float64)
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        write_whole(self._path, save(tensors | {"costs": costs}))
+        with _writing(self._path):
+            keep(self._path, state | {_CHECKPOINT_COSTS: costs})
 
 
-def _stored(x_adv: Tensor, x: Tensor, threat: Threat, storage: str) -> Tensor:
-    """What is kept: the images as they are, or the nearest uint8 images on the side of `x`."""
-    x_adv = threat.enforce(x_adv, x)
-    if storage == "float32":
-        return x_adv
-    levels = x_adv * 255
-    towards_x = torch.where(x_adv > x, (levels + 1e-3).floor(), (levels - 1e-3).ceil())
-    stored = towards_x.clamp(0, 255).to(torch.uint8)
-    threat.check(_as_images(stored), x)  # an x between the levels may leave no level within a tiny budget
-    return stored
-
-
-def _as_images(stored: Tensor) -> Tensor:
-    return stored.float() / 255 if stored.dtype == torch.uint8 else stored
-
-
-def _write(path: Path, stored: Tensor, costs: Costs) -> None:
-    stored = stored.cpu().contiguous()
-    tensors = {"x_adv": stored, "costs": torch.tensor(costs, dtype=torch.float64)}
-    write_whole(path, save(tensors, metadata={"sha256": _hash(stored)}))
-
-
-def _read(path: Path, x: Tensor) -> tuple[Tensor, Costs] | None:
-    """Kept adversarial images for `x`; none where the file is damaged, or of other images."""
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises OutputError where the disk does not take a file: nobody's attack is to blame for that."""
     try:
-        with safe_open(path, framework="pt") as file:
-            stored, costs = file.get_tensor("x_adv"), Costs(*file.get_tensor("costs").tolist())
-            expected = (file.metadata() or {}).get("sha256")
-    except (SafetensorError, OSError):
-        return None
-    if _hash(stored) != expected or stored.shape != x.shape:
-        return None
-    return _as_images(stored.to(x.device)), costs
-
-
-def _hash(stored: Tensor) -> str:
-    return hashlib.sha256(stored.numpy().tobytes()).hexdigest()
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from typing import Any
 
 from ...core.attack import Attack, UniversalAttack
@@ -14,6 +16,9 @@ from ...core.model import Model
 from ...core.registry import NOTHING
 from ..recipe.recipe import Knowledge, NamedAttack, Recipe
 from .sources import net_hash, source_hash
+
+LABEL = 60
+"""Letters of a file's name that are for people: with the rest it must fit into what file systems take."""
 
 Identity = dict[str, Any]
 """What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
@@ -82,6 +87,19 @@ class Job:
         crafting = {fact: value for fact, value in identity.items() if fact not in not_for_crafting}
         before = None if self.after is None else self.after.key(identity)
         return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)
+
+    def place(self, identity: Identity) -> PurePosixPath:
+        """In a run's folder: where its images lie, or the file with its perturbation, named for people as well."""
+        if not isinstance(self.attack, UniversalAttack):
+            return PurePosixPath("adversarial", self.key(identity))
+        words = [
+            self.model,
+            self.attack_name,
+            self.attack.prior,
+            *([self.through.name] if self.through.defense else []),
+        ]
+        label = re.sub(r"[^\w.+-]", "-", "-".join(words))[:LABEL]
+        return PurePosixPath("perturbations", f"{label}-{self.key(identity)}.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)

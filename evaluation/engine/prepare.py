@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
-from ...core.errors import OutputError
+from ...core.errors import FOREIGN, OutputError
 from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
@@ -33,7 +33,7 @@ class Prepared:
     """
 
     recipe: Recipe
-    models: Mapping[str, Model | Exception]
+    models: Mapping[str, Model | BaseException]
     datasets: Mapping[str, Dataset]
     facts: Facts
 
@@ -59,7 +59,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), behaviour)
         except OutputError:
             raise
-        except Exception as error:  # noqa: BLE001 (a model that cannot be loaded costs its own cells only)
+        except FOREIGN as error:  # a model that cannot be loaded costs its own cells only
             model, images[name] = error, dataset
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model

@@ -1,8 +1,7 @@
 """Run a recipe: craft, score, record; whatever is in the ledger already is not done again."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,16 +10,17 @@ from torch import Tensor
 
 from ...core.attack import CraftingData, UniversalAttack
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, OutputError, one_line
+from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.guard import Guard
 from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...datasets.substitutes import substitute_images
-from ..ledger.ledger import Costs, Ledger
+from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
 from .ahead import ahead
 from .clean import clean_doubts
+from .crafted import Crafted
 from .glimpse import check_glimpse
 from .grid import Cell, Identity, Job, NamedDefense, cells
 from .learning import School
@@ -29,8 +29,6 @@ from .progress import Progress, Step
 from .scoring import Shard
 from .systems import Systems
 
-FOREIGN = (Exception, SystemExit, GeneratorExit)
-"""What code of others may raise and costs its own cells only."""
 SUBSTITUTES = 512
 """How many images, none of them of the task, a universal attack validates on."""
 TRAINING_IMAGES = 512
@@ -45,7 +43,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
     for name, loaded in prepared.models.items():
         known = prepared.facts.identities[name]
         model = _moved(loaded, device)
-        if isinstance(model, Exception):
+        if isinstance(model, BaseException):
             for cell in (cell for _, row in cells(prepared.recipe, name) for cell in row):
                 ledger.write_error(cell.key(known), one_line(model))
                 progress.main.advance(prepared.recipe.samples)
@@ -76,17 +74,11 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
         model.to("cpu")  # the next one needs the room
 
 
-def _moved(model: Model | Exception, device: str) -> Model | Exception:
+def _moved(model: Model | BaseException, device: str) -> Model | BaseException:
     try:
-        return model if isinstance(model, Exception) else model.to(device)
+        return model if isinstance(model, BaseException) else model.to(device)
     except RuntimeError as error:  # out of memory, say
         return error
-
-
-def _words(job: Job) -> list[str]:
-    """What tells a job's files from those of others at a glance."""
-    prior = [job.attack.prior] if isinstance(job.attack, UniversalAttack) else []
-    return [job.model, job.attack_name, *prior, *([job.through.name] if job.through.defense else [])]
 
 
 @dataclass
@@ -118,11 +110,18 @@ class ModelRun:
         for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
+            self._mend(job, keys)
             todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
             progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
             waiting = [pending for pending in todo if pending.samples]
             if waiting:
                 self._run_job(job, waiting, progress)
+
+    def _mend(self, job: Job, keys: list[str]) -> None:
+        """What is damaged in the ledger is made anew; so are the scores of a perturbation whose costs are lost."""
+        lost = isinstance(job.attack, UniversalAttack) and self.ledger.costs(job.key(self.identity)) is None
+        for key in keys:
+            self.ledger.forget(key) if lost else self.ledger.mend(key)
 
     def _run_job(self, job: Job, waiting: list[Pending], progress: Progress) -> None:
         """Where the attack fails all its cells fail, where a defense fails its own does."""
@@ -133,14 +132,14 @@ class ModelRun:
             crafter = self._crafter(job)
             perturbation = self._perturbation(job, crafter, progress)
             for shard in self._shards(waiting):
-                x_adv, costs = crafter.images(shard, perturbation)
+                crafted = crafter.images(shard, perturbation)
                 if self.guard.undo():
                     raise ConfigError(f"{job.attack!r} has changed {self.name}; an attack may change images only.")
                 by_gradient = job.attack.access == "gradient"
                 flags = doubts | (self.systems.gradient_flags(job.through) if by_gradient else set())
                 for pending in list(waiting):
                     try:
-                        self._score(pending, shard, x_adv, costs, flags, progress)
+                        self._score(pending, shard, crafted, flags, progress)
                     except OutputError:
                         raise
                     except FOREIGN as error:
@@ -152,19 +151,18 @@ class ModelRun:
             for pending in waiting:
                 self._fail(pending, error, progress)
 
-    def _score(
-        self, pending: Pending, shard: Shard, x_adv: Tensor, costs: Costs, flags: set[str], progress: Progress
-    ) -> None:
+    def _score(self, pending: Pending, shard: Shard, crafted: Crafted, flags: set[str], progress: Progress) -> None:
         missing = pending.samples.intersection(shard.samples)
         if missing:
             purpose = f"adversarial {pending.cell.job.stream}"
             system = self.systems.scored(pending.cell.defense)
-            scores = system.score(shard, x_adv, purpose, costs)
+            scores = system.score(shard, crafted, purpose)
             self.systems.check(pending.cell.defense)
-            self.ledger.write(pending.key, scores, system.flags | flags)
+            self.ledger.write(pending.key, replace(scores, flags=scores.flags | flags))
             progress.main.advance(len(missing))
             pending.samples -= missing
             if not pending.samples:
+                self.ledger.mend(pending.key)
                 progress.finished(pending.cell.title)
 
     @cached_property
@@ -209,10 +207,9 @@ class ModelRun:
             attack=job.attack,
             key=job.key(self.identity),
             stream=job.stream,
-            label=re.sub(r"[:/]", "-", "-".join(_words(job))),
+            place=self.folder / job.place(self.identity),
             seed=self.recipe.seed,
             storage=self.recipe.storage,
-            folder=self.folder,
             keep_images=self.recipe.keep_images,
             before=None if job.after is None else self._crafter(job.after),
         )

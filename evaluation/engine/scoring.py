@@ -1,10 +1,11 @@
 """Score adversarial images against one defended system."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...core.errors import ConfigError
@@ -14,7 +15,8 @@ from ...core.seeding import Draws
 from ...core.task import Metric
 from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
-from ..ledger.ledger import Costs, Score
+from ..ledger.record import Outcomes
+from .crafted import Crafted
 from .steady import batch_tolerance
 
 
@@ -93,34 +95,39 @@ class System:
         with torch.no_grad():
             return self.model(shard.x[rows].clone(), rng=rng)
 
-    def score(self, shard: Shard, x_adv: Tensor, purpose: str, costs: Costs) -> list[Score]:
-        """One score per image and metric. The reference of GFR is this system's own prediction for the clean image."""
+    def score(self, shard: Shard, crafted: Crafted, purpose: str) -> Outcomes:
+        """The reference of GFR is this system's own prediction for the clean image."""
         clean = self.clean(shard)
-        perturbed = self.predictions(x_adv, shard.samples, purpose)
+        perturbed = self.predictions(crafted.x_adv, shard.samples, purpose)
         again = self._unperturbed(shard, "floor") if self.model.randomized else clean
-        linf, l2 = size(x_adv - shard.x, "linf").tolist(), size(x_adv - shard.x, "l2").tolist()
-        share = Costs(*(cost / len(shard.samples) for cost in costs))
-        scores = []
-        for name, metric in self.model.task.metrics.items():
-            columns = zip(
-                _against(shard.y, metric, clean),
-                _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
-                _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
-                _against(shard.y, metric, perturbed),
-                linf,
-                l2,
-                strict=True,
-            )
-            scores += [Score._make((s, name, *row, *share)) for s, row in zip(shard.samples, columns, strict=True)]
-        return scores
+        change, count = crafted.x_adv - shard.x, len(shard.samples)
+        costs = {name: np.full(count, cost / count) for name, cost in crafted.costs._asdict().items()}
+        images = {
+            "linf": size(change, "linf").cpu().numpy(),
+            "l2": size(change, "l2").cpu().numpy(),
+            "undone": crafted.undone.cpu().numpy(),
+        }
+        metrics = {
+            name: {
+                "gfr": _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
+                "floor": _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
+                **_against(shard.y, metric, clean=clean, robust=perturbed),
+            }
+            for name, metric in self.model.task.metrics.items()
+        }
+        samples = np.asarray(shard.samples)
+        return Outcomes(samples=samples, images=images | costs, metrics=metrics, flags=frozenset(self.flags))
 
 
-def _against(targets: Tensor | None, metric: Metric, predictions: list[Tensor]) -> list[float]:
-    """NaN without targets: nobody knows."""
+def _against(targets: Tensor | None, metric: Metric, **predictions: list[Tensor]) -> dict[str, NDArray[np.float64]]:
+    """Nothing without targets: nobody knows."""
     if targets is None:
-        return [math.nan] * len(predictions[0])
-    return _mean([metric.per_image(prediction, targets) for prediction in predictions])
+        return {}
+    return {
+        name: _mean([metric.per_image(prediction, targets) for prediction in found])
+        for name, found in predictions.items()
+    }
 
 
-def _mean(per_draw: list[Tensor]) -> list[float]:
-    return torch.stack(per_draw).double().mean(dim=0).tolist()
+def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:
+    return torch.stack(per_draw).double().mean(dim=0).cpu().numpy()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
-from ...core.errors import ConfigError, one_line
+from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.guard import Guard
 from ...core.model import Model
 from ...defenses.gradients import adaptive
@@ -76,7 +76,7 @@ class Systems:
         """With all that it has to learn; an error where it cannot, or where the ledger's scores are of another one."""
         try:
             fitted = defense.with_learned(self.school.learned)
-        except Exception as error:  # noqa: BLE001 (whatever a defense raises is the message of its cells)
+        except FOREIGN as error:  # whatever a defense raises is the message of its cells
             return ConfigError(f"{named.name} cannot learn: {one_line(error)}")
         if repr(fitted) == repr(defense):
             return fitted

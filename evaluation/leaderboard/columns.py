@@ -38,10 +38,13 @@ COLUMNS: Mapping[str, str] = {
     "robust_high": "upper end",
     "linf_max": "largest change of a value of a pixel in any image, as measured",
     "l2_mean": "mean L2 norm of the changes, as measured",
+    "rounding_undone": "percent of images that fooled the system they were crafted on until `storage` rounded them",
     "forwards_mean": "images sent through the network to craft, for each image attacked",
     "backwards_mean": "gradients taken to craft, for each image attacked",
     "seconds": "time to craft, all images together",
     "flagged": "reasons not to believe the row, with spaces between",
     "status": "ok, error, or pending where a run was broken off",
     "error": "what went wrong",
+    "cell": "what its scores are called in `ledger.sqlite`; of a worst case, those of its members",
+    "crafted": "the folder below `adversarial/` or the file below `perturbations/` that it is from",
 }

@@ -3,7 +3,8 @@
 What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -129,18 +130,20 @@ def compare(findings: Sequence[Finding]) -> None:
             finding.flags.add(RESISTS_ANY_EPS)
 
 
-def compare_jobs(findings: Iterable[tuple[str, Finding]]) -> None:
-    """Flag results of different jobs, given by their keys, that agree in everything: adds to the findings' flags."""
-    alike: dict[bytes, list[tuple[str, Finding]]] = {}
-    for job, finding in findings:
-        if finding.scores.seconds.any():  # the time of no two that were crafted is the same
-            alike.setdefault(finding.scores.select_dtypes("number").to_numpy(float).tobytes(), []).append(
-                (job, finding)
-            )
-    for same in alike.values():
-        if len({job for job, _ in same}) > 1:
-            for _, finding in same:
-                finding.flags.add(TWICE)
+def fingerprint(scores: pd.DataFrame) -> bytes | None:
+    """Hash of every number of every image; None where no time was spent, so that equal numbers mean nothing."""
+    if not scores.seconds.any():  # the time of no two that were crafted is the same
+        return None
+    return hashlib.sha256(scores.select_dtypes("number").to_numpy(float).tobytes()).digest()
+
+
+def twice(found: Mapping[str, tuple[str, bytes | None]]) -> set[str]:
+    """The cells, given with the job that crafted and the fingerprint of the scores, that agree with another job's."""
+    jobs: dict[bytes, set[str]] = {}
+    for job, known in found.values():
+        if known is not None:
+            jobs.setdefault(known, set()).add(job)
+    return {cell for cell, (_, known) in found.items() if known is not None and len(jobs[known]) > 1}
 
 
 def _one_step_wins(better: Finding, worse: Finding) -> bool:

@@ -1,51 +1,27 @@
-"""The crash-safe record of finished work: one SQLite file, one row per cell and image.
+"""The crash-safe record of finished work: one SQLite file, one compact record per cell and shard.
 
-Only the driver writes it. A shard's rows come in one transaction, so a shard is wholly in it or not, and killing the
-process at any moment loses at most the shard in flight.
+Only the driver writes it. A shard's record comes in one transaction, so a shard is wholly in it or not, and killing the
+process at any moment loses at most the shard in flight. Every record and every fact has a checksum: one that is damaged
+costs its own cell, which the next run makes anew.
 """
 
+import hashlib
+import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pandas as pd
+from ...core.errors import FoolbenchError, InputError, OutputError
+from .database import is_damage, open_to_read, open_to_write, rebuild
+from .record import Outcomes, merged
 
-from ...core.errors import OutputError
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS scores (
-    cell TEXT, sample INTEGER, metric TEXT,
-    clean REAL, gfr REAL NOT NULL CHECK (gfr BETWEEN 0 AND 1),
-    floor REAL NOT NULL CHECK (floor BETWEEN 0 AND 1), robust REAL,
-    linf REAL NOT NULL, l2 REAL NOT NULL, forwards REAL NOT NULL, backwards REAL NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (cell, sample, metric)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS crafting (job TEXT PRIMARY KEY, forwards REAL, backwards REAL, seconds REAL);
-CREATE TABLE IF NOT EXISTS errors (cell TEXT PRIMARY KEY, message TEXT);
-CREATE TABLE IF NOT EXISTS glimpses (data TEXT PRIMARY KEY, glimpse TEXT);
-CREATE TABLE IF NOT EXISTS learned (system TEXT PRIMARY KEY, defense TEXT);
-CREATE TABLE IF NOT EXISTS behaviours (model TEXT, id TEXT, answers BLOB, PRIMARY KEY (model, id));
-CREATE TABLE IF NOT EXISTS flags (cell TEXT, flag TEXT, PRIMARY KEY (cell, flag));
-"""
+_ERROR, _COSTS, _LEARNED, _GLIMPSE, _BEHAVIOUR = "error", "costs", "learned", "glimpse", "behaviour"
 
 
-class Score(NamedTuple):
-    """One image in one cell. `clean`, `robust` in units of the metric, NaN without a label; `gfr`, `floor` in 0..1;
-    costs of crafting.
-    """
-
-    sample: int
-    metric: str
-    clean: float
-    gfr: float
-    floor: float
-    robust: float
-    linf: float
-    l2: float
-    forwards: float
-    backwards: float
-    seconds: float
+class DamagedRecordError(FoolbenchError):
+    """Something in the ledger is not what was written."""
 
 
 class Costs(NamedTuple):
@@ -57,48 +33,144 @@ class Costs(NamedTuple):
 
 
 class Ledger:
-    """Opens or creates the file. Raises OutputError where it cannot be written, or is no ledger."""
+    """Opens or creates the file; `read_only` opens what is there. Raises OutputError where it is no ledger."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
-        try:
-            self._connection = sqlite3.connect(path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise OutputError(f"Expected a writable ledger at {path}, but: {error}; choose another --out.") from None
+        self._connection = (open_to_read if read_only else open_to_write)(path)
 
     def close(self) -> None:
         self._connection.close()
 
-    def write(self, cell: str, scores: Sequence[Score], flags: Iterable[str] = ()) -> None:
-        """Add a shard and what makes it doubtful, and forget an error that an earlier run met in this cell."""
-        marks = ", ".join("?" * (1 + len(Score._fields)))
+    def write(self, cell: str, outcomes: Outcomes) -> None:
+        """Add a shard, and forget an error that an earlier run met in this cell."""
         with self._transaction() as transaction:
-            rows = [(cell, *score) for score in scores]
-            transaction.executemany(f"INSERT OR REPLACE INTO scores VALUES ({marks})", rows)
-            transaction.executemany("INSERT OR REPLACE INTO flags VALUES (?, ?)", [(cell, flag) for flag in flags])
-            transaction.execute("DELETE FROM errors WHERE cell = ?", (cell,))
+            self._insert(transaction, cell, outcomes)
+            transaction.execute("DELETE FROM facts WHERE kind = ? AND name = ?", (_ERROR, cell))
+
+    def mend(self, cell: str) -> None:
+        """Drop what is damaged of a cell, so that it can be made anew, and make one record of many.
+
+        One record of many images takes less room than many of few, and far less time to read.
+        """
+        try:
+            rows = self._rows(cell)
+        except DamagedRecordError:
+            self._connection = rebuild(self._connection, self._path)
+            rows = self._rows(cell)
+        sound = [found for found in (_decoded(cell, *row) for row in rows) if found is not None]
+        if len(sound) == len(rows) <= 1:
+            return
+        with self._transaction() as transaction:
+            transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
+            if sound:
+                self._insert(transaction, cell, merged(sound))
+
+    def forget(self, cell: str) -> None:
+        """Drop all outcomes of a cell."""
+        if not self._rows(cell):
+            return
+        with self._transaction() as transaction:
+            transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
 
     def write_error(self, cell: str, message: str) -> None:
-        with self._transaction() as transaction:
-            transaction.execute("INSERT OR REPLACE INTO errors VALUES (?, ?)", (cell, message))
+        self._write_fact(_ERROR, cell, message)
 
     def write_costs(self, job: str, costs: Costs) -> None:
-        with self._transaction() as transaction:
-            transaction.execute("INSERT OR REPLACE INTO crafting VALUES (?, ?, ?, ?)", (job, *costs))
+        self._write_fact(_COSTS, job, json.dumps(costs))
 
     def write_learned(self, system: str, defense: str) -> None:
-        with self._transaction() as transaction:
-            transaction.execute("INSERT OR REPLACE INTO learned VALUES (?, ?)", (system, defense))
-
-    def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
-        with self._transaction() as transaction:
-            transaction.execute("INSERT INTO behaviours VALUES (?, ?, ?)", (model, name, answers))
+        self._write_fact(_LEARNED, system, defense)
 
     def write_glimpse(self, data: str, glimpse: str) -> None:
+        self._write_fact(_GLIMPSE, data, glimpse)
+
+    def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
+        self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
+
+    def outcomes(self, cell: str) -> Outcomes | None:
+        """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
+        found = []
+        for row in self._rows(cell):
+            part = _decoded(cell, *row)
+            if part is None:
+                raise DamagedRecordError(f"A record of this cell in {self._path} is damaged; run the recipe again.")
+            found.append(part)
+        return merged(found) if len(found) > 1 else found[0] if found else None
+
+    def finished(self, cell: str) -> set[int]:
+        """The samples that are scored."""
+        known = self.outcomes(cell)
+        return set() if known is None else set(known.samples.tolist())
+
+    def costs(self, job: str) -> Costs | None:
+        """Of crafting a universal perturbation, where they are known; those of an image attack stand at its images."""
+        try:
+            found = self._fact(_COSTS, job)
+        except DamagedRecordError:
+            return None
+        return None if found is None else Costs(*json.loads(found))
+
+    def error(self, cell: str) -> str | None:
+        try:
+            return self._fact(_ERROR, cell)
+        except DamagedRecordError as damage:
+            return str(damage)
+
+    def learned(self, system: str) -> str | None:
+        """The defense of a system, with the hash of what it had learned, when it was first scored.
+
+        Raises DamagedRecordError where that cannot be known any more.
+        """
+        return self._fact(_LEARNED, system)
+
+    def glimpse(self, data: str) -> str | None:
+        """How some of the images of that fingerprint looked when they were first scored.
+
+        Raises DamagedRecordError where that cannot be known any more.
+        """
+        return self._fact(_GLIMPSE, data)
+
+    def behaviours(self, model: str) -> dict[str, bytes]:
+        """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""
+        found = {}
+        for (name,) in self._read("SELECT name FROM facts WHERE kind = ? ORDER BY id", _BEHAVIOUR):
+            whole = name.decode(errors="replace") if isinstance(name, bytes) else ""
+            if whole.startswith(f"{model} "):
+                with suppress(DamagedRecordError):
+                    found[whole.removeprefix(f"{model} ")] = bytes.fromhex(self._fact(_BEHAVIOUR, whole) or "")
+        return found
+
+    def _insert(self, transaction: sqlite3.Connection, cell: str, outcomes: Outcomes) -> None:
+        record = outcomes.encode()
+        insert = "INSERT INTO records (cell, record, checksum) VALUES (?, ?, ?)"
+        transaction.execute(insert, (cell, record, _checksum(cell, record)))
+
+    def _write_fact(self, kind: str, name: str, value: str) -> None:
+        checksum = _checksum(kind, name, value.encode())
         with self._transaction() as transaction:
-            transaction.execute("INSERT OR REPLACE INTO glimpses VALUES (?, ?)", (data, glimpse))
+            insert = "INSERT OR REPLACE INTO facts (kind, name, value, checksum) VALUES (?, ?, ?, ?)"
+            transaction.execute(insert, (kind, name, value, checksum))
+
+    def _fact(self, kind: str, name: str) -> str | None:
+        found = self._read("SELECT value, checksum FROM facts WHERE kind = ? AND name = ?", kind, name)
+        if not found:
+            return None
+        value, checksum = found[0]
+        if not isinstance(value, bytes) or _checksum(kind, name, value) != checksum:
+            raise DamagedRecordError(f"The ledger {self._path} has a damaged record ({kind}): choose another --out.")
+        return value.decode()
+
+    def _rows(self, cell: str) -> list[tuple[object, ...]]:
+        return self._read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
+
+    def _read(self, query: str, *parameters: str) -> list[tuple[object, ...]]:
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise DamagedRecordError(f"{self._path} is damaged here: {error}; run the recipe again.") from None
+            raise OutputError(f"The ledger {self._path} cannot be read: {error}; choose another --out.") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -106,56 +178,30 @@ class Ledger:
         try:
             with self._connection:
                 yield self._connection
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise  # a score that is no number: the fault of what is written, not of the ledger
         except sqlite3.Error as error:
+            if is_damage(error):
+                self._connection = rebuild(self._connection, self._path)
+                raise OutputError(
+                    f"The ledger {self._path} was damaged ({error}); what could be read of it is kept: run the same "
+                    "command again."
+                ) from None
             raise OutputError(f"The ledger {self._path} cannot be written: {error}.") from None
 
-    def finished(self, cell: str) -> set[int]:
-        """The samples that are scored."""
-        return {row[0] for row in self._read("SELECT DISTINCT sample FROM scores WHERE cell = ?", cell)}
 
-    def scores(self, cell: str, metric: str, samples: Collection[int]) -> pd.DataFrame:
-        """One row per image of `samples` that is scored, columns as in `Score`, ordered by sample."""
-        columns = ", ".join(Score._fields)
-        query = f"SELECT {columns} FROM scores WHERE cell = ? AND metric = ? ORDER BY sample"
-        wanted = set(samples)
-        rows = [row for row in self._read(query, cell, metric) if row[0] in wanted]
-        found = pd.DataFrame(rows, columns=list(Score._fields))
-        try:
-            return found.astype(dict.fromkeys(Score._fields[2:], float))
-        except ValueError as error:
-            raise OutputError(f"The ledger {self._path} is damaged: {error}; choose another --out.") from None
+def _checksum(*parts: str | bytes) -> bytes:
+    """Of a record together with the names under which it lies."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8) + content)
+    return digest.digest()
 
-    def costs(self, job: str) -> Costs | None:
-        """Of crafting a universal perturbation; those of an image attack stand at its images."""
-        found = self._read("SELECT forwards, backwards, seconds FROM crafting WHERE job = ?", job)
-        return Costs(*found[0]) if found else None
 
-    def error(self, cell: str) -> str | None:
-        found = self._read("SELECT message FROM errors WHERE cell = ?", cell)
-        return found[0][0] if found else None
-
-    def learned(self, system: str) -> str | None:
-        """The defense of a system, with the hash of what it had learned, when it was first scored."""
-        found = self._read("SELECT defense FROM learned WHERE system = ?", system)
-        return found[0][0] if found else None
-
-    def behaviours(self, model: str) -> dict[str, bytes]:
-        """What networks with this hash have answered so far, by the id of each."""
-        return dict(self._read("SELECT id, answers FROM behaviours WHERE model = ?", model))
-
-    def glimpse(self, data: str) -> str | None:
-        """How some of the images of that fingerprint looked when they were first scored."""
-        found = self._read("SELECT glimpse FROM glimpses WHERE data = ?", data)
-        return found[0][0] if found else None
-
-    def flags(self, cell: str) -> set[str]:
-        return {row[0] for row in self._read("SELECT flag FROM flags WHERE cell = ?", cell)}
-
-    def _read(self, query: str, *parameters: str | int) -> list[tuple[Any, ...]]:
-        """Raises OutputError where the file is damaged, or a ledger of another version."""
-        try:
-            return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise OutputError(f"The ledger {self._path} cannot be read: {error}; choose another --out.") from None
+def _decoded(cell: str, record: object, checksum: object) -> Outcomes | None:
+    """None where a record is not what was written."""
+    if not isinstance(record, bytes) or _checksum(cell, record) != checksum:
+        return None
+    try:
+        return Outcomes.decode(record)
+    except InputError:
+        return None

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ...core.attack import Attack, UniversalAttack
+from ...core.complaint import Complaint, complaint
 from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
@@ -130,7 +131,7 @@ class Recipe(BaseModel):
     )
     storage: Literal["float32", "uint8"] = Field(
         default="float32",
-        description="float32: adversarial images as they are; uint8: what an attacker could save as an image file",
+        description="float32: adversarial images as they are; uint8: the best that an image file can hold",
     )
     expect_clean: Percent | dict[str, Percent] | None = Field(
         default=None,
@@ -201,12 +202,20 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
     """
     document = parse_overrides(overrides or [], _read(source))
+    recipe = read_document(document, source)
+    return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
+
+
+def read_document(document: Any, source: str) -> Recipe:
+    """A checked recipe. Raises ConfigError; `source` says in it which recipe is meant."""
     try:
         recipe = Recipe.model_validate(document)
+        _check_names(recipe)
     except ValidationError as error:
-        raise _sentence(source, error) from None
-    _check_names(recipe)
-    return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
+        raise _sentence(source, complaint(error)) from None
+    except RecursionError:
+        raise ConfigError(f"Recipe {source}: Expected fewer lists and tables within each other.") from None
+    return recipe
 
 
 def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -234,6 +243,10 @@ def _read(source: str) -> dict[str, Any]:
             raise UnknownNameError("recipe", source, shipped_recipes())
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ConfigError(
+            f"Expected a TOML recipe at {path}, got lists or tables within each other without end."
+        ) from None
     except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
         raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
 
@@ -245,6 +258,8 @@ def _override(document: dict[str, Any], override: str) -> None:
     try:
         parsed = tomllib.loads(f"value = {text}")
         value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
+    except RecursionError:
+        raise ConfigError(f"Expected --set {key} with a value, got too many lists within each other.") from None
     except ValueError:  # a number of thousands of digits, too
         value = text  # a bare word is a string: --set dataset=digits
     *parents, leaf = key.strip().split(".")
@@ -256,18 +271,14 @@ def _override(document: dict[str, Any], override: str) -> None:
     table[leaf] = value
 
 
-def _sentence(source: str, error: ValidationError) -> ConfigError:
-    misspelt_first = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    first = misspelt_first[0]
-    where = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        fields = ThreatDefault.model_fields if first["loc"][0] == "threat" else Recipe.model_fields
-        return UnknownNameError(f"key in recipe {source}:", where.rpartition(".")[2], fields)
-    if first["type"] == "missing":
+def _sentence(source: str, found: Complaint) -> ConfigError:
+    where = ".".join(map(str, found.where))
+    if found.kind == "extra_forbidden":
+        fields = ThreatDefault.model_fields if found.where[0] == "threat" else Recipe.model_fields
+        return UnknownNameError(f"key in recipe {source}:", str(found.where[-1]), fields)
+    if found.kind == "missing":
         return ConfigError(f"Recipe {source} lacks the key {where!r}.")
-    own = first.get("ctx", {}).get("error")
-    complaint = f"{first['msg']}, got {first['input']!r}."
-    return ConfigError(f"Recipe {source}, {where}: {own or complaint}")
+    return ConfigError(f"Recipe {source}, {where}: {found.sentence}")
 
 
 def _check_names(recipe: Recipe) -> None:

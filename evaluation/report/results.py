@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,34 +14,48 @@ from typing import Annotated, Any
 
 import pandas as pd
 import torch
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
-from ...core.files import writable_folder, write_whole
+from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...tasks import Recognition
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe
+from ..recipe.recipe import Recipe, read_document
+from .lock import lock
 from .tables import markdown
+from .text import for_csv
 
 _TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
+LEDGER, CSV = "ledger.sqlite", "leaderboard.csv"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
 
 class Results:
-    """One output folder. Raises OutputError where it cannot be made or written to."""
+    """One output folder, to write to. Raises OutputError where it cannot be made, or another run writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = writable_folder(folder)
-        self.ledger = Ledger(folder / "ledger.sqlite")
+        self._lock = lock(folder)
+        try:
+            remove_leftovers(folder)
+            self.ledger = Ledger(folder / LEDGER)
+        except FoolbenchError:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        self.ledger.close()
+        self._lock.release()
 
     def __enter__(self) -> "Results":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.ledger.close()
+        self.close()
 
     def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
         """What runs here, with what: enough to make the tables of a run that was broken off."""
@@ -49,28 +64,45 @@ class Results:
     def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
         """From what the ledger holds."""
         table = leaderboard(recipe, facts, self.ledger)
-        self._write("leaderboard.csv", table.to_csv(index=False))
-        self._write("leaderboard.md", markdown(table))
+        self._write_table(table)
         return table
 
-    def rewrite_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+    def rewrite_leaderboard(self, table: pd.DataFrame) -> None:
         """The same for a run that is over. Raises OutputError rather than lose rows of the table that is there."""
-        path = self.folder / "leaderboard.csv"
-        before = int((pd.read_csv(path).status == "ok").sum()) if path.is_file() else 0
-        found = int((leaderboard(recipe, facts, self.ledger).status == "ok").sum())
+        path = self.folder / CSV
+        before, found = _finished_rows(path), int((table.status == "ok").sum())
         if found < before:
             raise OutputError(
                 f"{path} has {before} finished rows, of which the ledger has {found} by the code of today: what they "
                 "were made with has been edited since. Run the recipe again for new ones."
             )
-        return self.write_leaderboard(recipe, facts)
+        self._write_table(table)
+
+    def _write_table(self, table: pd.DataFrame) -> None:
+        self._write(CSV, for_csv(table).to_csv(index=False))
+        self._write("leaderboard.md", markdown(table))
 
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name
         try:
-            write_whole(path, text.encode())
+            write_whole(path, text.encode("utf-8", "replace"))
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
+
+
+def read_leaderboard(folder: Path, recipe: Recipe, facts: Facts) -> pd.DataFrame:
+    """The table of a run, from its ledger, which may lie where nothing can be written."""
+    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
+        return leaderboard(recipe, facts, ledger)
+
+
+def _finished_rows(path: Path) -> int:
+    """Of a table that is there; none of one that is damaged, or that a spreadsheet has saved in its own way."""
+    try:
+        table = pd.read_csv(path, usecols=["recipe", "status"], dtype=str)
+        return int((table.status == "ok").sum())
+    except (OSError, ValueError, MemoryError):  # pandas' errors are ValueErrors, and so is what is no UTF-8
+        return 0
 
 
 def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
@@ -78,7 +110,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     path = folder / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(manifest["recipe"])
+        recipe = read_document(manifest["recipe"], "of a manifest")
         facts = Facts(
             task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
@@ -91,7 +123,11 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         for model in recipe.model_labels:
             if not expected <= set(facts.identities[model]):
                 raise ValueError(f"the facts about {model} are incomplete")
-    except (OSError, KeyError, TypeError, ValueError, FoolbenchError) as error:
+    except ValidationError as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {complaint(error).sentence}") from None
+    except KeyError as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but it lacks {error}.") from None
+    except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
     return recipe, facts
 
@@ -102,8 +138,8 @@ def choose_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # noqa: BLE001 (every kind of device that torch lacks has an exception of its own)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"Expected --device auto, cpu or a GPU of this machine, got {device!r}: {reason}.") from None
     return device
 

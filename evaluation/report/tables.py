@@ -11,6 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from .text import for_markdown
+
 HEADING = (
     "Generalized fooling rate per attack in percent with its 95% interval; clean accuracy, and the points it drops."
 )
@@ -81,14 +83,15 @@ def _labels(part: list[Row], kind: str) -> list[str]:
 
 def markdown(table: pd.DataFrame) -> str:
     """The tables as Markdown, and the errors below."""
-    parts = [f"# {table.recipe.iloc[0]}", _heading(table)]
+    parts = [f"# {for_markdown(table.recipe.iloc[0])}", _heading(table)]
     for title, lines in pivot(table):
-        parts += [f"## {title}", pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)]
+        safe = [{for_markdown(name): for_markdown(value) for name, value in line.items()} for line in lines]
+        parts += [f"## {for_markdown(title)}", pd.DataFrame(safe).to_markdown(index=False, disable_numparse=True)]
     flags, failures = _flags(table), _failures(table)
     if flags:
-        parts += ["## Flags (*)", "\n".join(f"- {flag}" for flag in flags)]
+        parts += ["## Flags (*)", "\n".join(f"- {for_markdown(flag)}" for flag in flags)]
     if failures:
-        parts += ["## Errors", "\n".join(f"- {failure}" for failure in failures)]
+        parts += ["## Errors", "\n".join(f"- {for_markdown(failure)}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -54,14 +54,11 @@ def execute(tmp_path, quick_text, silent):
         path = tmp_path / "recipe.toml"
         path.write_text(text + add)
         recipe = load_recipe(str(path), list(overrides))
-        results = Results(tmp_path / folder)
-        try:
+        with Results(tmp_path / folder) as results:
             prepared = prepare(recipe, results.ledger)
             results.write_manifest(recipe, prepared.facts, "cpu")
             run(prepared, results.ledger, results.folder, device="cpu", progress=silent)
             results.write_leaderboard(recipe, prepared.facts)
-        finally:
-            results.ledger.close()
         text = {"flagged": str, "error": str}  # also where no row has any
         path = tmp_path / folder / "leaderboard.csv"
         return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])

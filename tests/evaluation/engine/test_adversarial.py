@@ -17,9 +17,9 @@ def scored(monkeypatch):
     pairs = []
     score = System.score
 
-    def spy(self, shard, x_adv, *rest):
-        pairs.append((shard.x, x_adv))
-        return score(self, shard, x_adv, *rest)
+    def spy(self, shard, crafted, purpose):
+        pairs.append((shard.x, crafted.x_adv))
+        return score(self, shard, crafted, purpose)
 
     monkeypatch.setattr(System, "score", spy)
     return pairs

@@ -36,7 +36,7 @@ def undisturbed(execute, memory):
         (adversarial.Crafter, "images", 7),
         (adversarial.Crafter, "craft", 1),
         (adversarial.Crafter, "keep", 1),
-        (adversarial, "_write", 5),
+        (adversarial, "keep", 5),
         (Perturbation, "save", 1),
         (Ledger, "write", 5),
         (Ledger, "write", 35),

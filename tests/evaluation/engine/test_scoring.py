@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pandas as pd
 import pytest
 import torch
 from foolbench.core import Draws, InputTransform, Model
+from foolbench.evaluation.engine.crafted import Crafted
 from foolbench.evaluation.engine.scoring import Shard, System
 from foolbench.evaluation.ledger.ledger import Costs
+from foolbench.evaluation.ledger.record import merged
 from foolbench.tasks import Recognition
 from torch import nn
 
 COUNT = 400
+COSTS = Costs()
 
 
 class Brightness(nn.Module):
@@ -64,40 +68,46 @@ def many(start=0, stop=COUNT):
     return shard(x[start:stop], [1] * (stop - start), start)
 
 
+def crafted(x_adv, costs=COSTS):
+    return Crafted(stored=x_adv, undone=torch.zeros(len(x_adv), dtype=torch.bool), costs=costs)
+
+
 def column(scores, name):
-    return torch.tensor([getattr(score, name) for score in scores], dtype=torch.float64)
+    return torch.tensor(scores.frame("top1")[name].to_numpy(), dtype=torch.float64)
 
 
 def test_every_number_of_a_deterministic_system(model):
     x, x_adv = flat(0.2, 0.2, 0.8, 0.8), flat(0.3, 0.7, 0.7, 0.3)
-    scores = System(model, 0, 10).score(shard(x, [0, 0, 0, 1], 7), x_adv, "p", Costs(8, 4, 2))
-    assert [score.sample for score in scores] == [7, 8, 9, 10]
-    assert {score.metric for score in scores} == {"top1"}
+    scores = System(model, 0, 10).score(shard(x, [0, 0, 0, 1], 7), crafted(x_adv, Costs(8, 4, 2)), "p")
+    assert scores.samples.tolist() == [7, 8, 9, 10]
+    assert set(scores.metrics) == {"top1"}
     assert column(scores, "clean").tolist() == [1, 1, 0, 1]
     assert column(scores, "gfr").tolist() == [0, 1, 0, 1]  # the third is wrong all along, but not fooled
     assert column(scores, "robust").tolist() == [1, 0, 0, 0]
     assert column(scores, "floor").tolist() == [0, 0, 0, 0]
     assert column(scores, "linf").tolist() == pytest.approx([0.1, 0.5, 0.1, 0.5])
     assert column(scores, "l2").tolist() == pytest.approx([0.4, 2.0, 0.4, 2.0])
-    assert {(score.forwards, score.backwards, score.seconds) for score in scores} == {(2, 1, 0.5)}
+    assert {tuple(costs) for costs in scores.frame("top1")[["forwards", "backwards", "seconds"]].to_numpy()} == {
+        (2, 1, 0.5)
+    }
 
 
 def test_the_reference_of_gfr_is_the_same_systems_clean_prediction(model):
     x = flat(0.2, 0.8)
-    scores = System(Negative().defend(model), 0, 10).score(shard(x, [0, 1]), x, "p", Costs())
+    scores = System(Negative().defend(model), 0, 10).score(shard(x, [0, 1]), crafted(x), "p")
     assert column(scores, "clean").tolist() == [0, 0]  # the defense is always wrong,
     assert column(scores, "gfr").tolist() == [0, 0]  # but nothing has changed its mind
 
 
 def test_a_deterministic_system_is_evaluated_once(model):
     found = System(model, 0, 10)
-    found.score(many(), many().x, "p", Costs())
+    found.score(many(), crafted(many().x), "p")
     assert found.draws == 1
     assert model.passes.forwards == (3 + 2) * COUNT  # three that hold it to its promises, clean and perturbed once each
 
 
 def test_the_floor_of_a_randomized_system_is_its_disagreement_with_itself(model):
-    scores = System(Shift().defend(model), 0, 10).score(many(), many().x, "p", Costs())
+    scores = System(Shift().defend(model), 0, 10).score(many(), crafted(many().x), "p")
     chance = 0.55  # P(shift > -0.05) for a shift in [-0.5, 0.5]
     disagreement = 2 * chance * (1 - chance)
     assert column(scores, "clean").mean() == pytest.approx(chance, abs=0.04)
@@ -107,10 +117,10 @@ def test_the_floor_of_a_randomized_system_is_its_disagreement_with_itself(model)
 
 def test_scores_are_means_over_the_draws(model):
     defended = Shift().defend(model)
-    ten = System(defended, 0, 10).score(many(), many().x, "p", Costs())
+    ten = System(defended, 0, 10).score(many(), crafted(many().x), "p")
     assert set((column(ten, "clean") * 10).round(decimals=9).frac().tolist()) == {0}
     assert 0.1 in column(ten, "clean").round(decimals=9) or 0.7 in column(ten, "clean").round(decimals=9)
-    one = System(defended, 0, 1).score(many(), many().x, "p", Costs())
+    one = System(defended, 0, 1).score(many(), crafted(many().x), "p")
     assert set(column(one, "clean").tolist()) == {0, 1}
     assert column(ten, "gfr").var() < column(one, "gfr").var() / 5  # the mean of ten draws has a tenth
 
@@ -134,15 +144,15 @@ def test_draws_differ_from_each_other_and_from_image_to_image(model):
 def test_batch_size_changes_no_score(model, size, defense):
     system = model if defense is None else defense.defend(model)
     x_adv = (many().x - 0.1 * Draws.of(1, samples=range(COUNT)).uniform((1, 1, 1))).clamp(0, 1)
-    whole = System(system, 3, 4).score(many(), x_adv, "p", Costs())
+    whole = System(system, 3, 4).score(many(), crafted(x_adv), "p")
     pieces, found = [], System(system, 3, 4)
     for start in range(0, COUNT, size):
         stop = min(start + size, COUNT)
-        pieces += found.score(many(start, stop), x_adv[start:stop], "p", Costs())
-    assert [score[:6] for score in pieces] == [score[:6] for score in whole]
+        pieces.append(found.score(many(start, stop), crafted(x_adv[start:stop]), "p"))
+    pd.testing.assert_frame_equal(merged(pieces).frame("top1"), whole.frame("top1"), check_exact=True)
 
 
 def test_the_seed_changes_the_draws(model):
     defended = Shift().defend(model)
-    first, second = (System(defended, seed, 4).score(many(), many().x, "p", Costs()) for seed in (0, 1))
+    first, second = (System(defended, seed, 4).score(many(), crafted(many().x), "p") for seed in (0, 1))
     assert not column(first, "clean").equal(column(second, "clean"))

@@ -4,13 +4,15 @@ import json
 from contextlib import closing
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
 from foolbench.evaluation.engine.grid import cells
 from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.table import Facts, leaderboard
-from foolbench.evaluation.ledger.ledger import Costs, Ledger, Score
+from foolbench.evaluation.ledger.ledger import Costs, Ledger
+from foolbench.evaluation.ledger.record import Outcomes
 from foolbench.evaluation.recipe.recipe import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from foolbench.tasks import Recognition
@@ -20,9 +22,8 @@ CONTRACT = (
     """
 recipe, run, task, dataset, n, sampling, model, model_sha, behaviour, attack, attack_params, access, source_model,
 knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
-gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, forwards_mean,
-backwards_mean,
-seconds, flagged, status, error
+gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone,
+forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -33,10 +34,11 @@ CLEAN = {"none": [1, 1, 1, 1, 1, 1, 0, 0], "median": [1, 1, 1, 0, 0, 0, 0, 0], "
 
 
 def scores(clean, gfr=(0,) * 8, floor=0.0):
-    return [
-        Score(i, "top1", c, g, floor, c * (1 - g), 0.1 + i / 100, i / 10, 4.0, 3.0, 0.5)
-        for i, (c, g) in enumerate(zip(clean, gfr, strict=True))
-    ]
+    place, clean, gfr = np.arange(8), np.array(clean), np.array(gfr)
+    images = {"linf": 0.1 + place / 100, "l2": place / 10, "undone": place == 7}
+    costs = {"forwards": np.full(8, 4.0), "backwards": np.full(8, 3.0), "seconds": np.full(8, 0.5)}
+    rates = {"clean": clean, "gfr": gfr, "floor": np.full(8, floor), "robust": clean * (1 - gfr)}
+    return Outcomes(samples=place, images=images | costs, metrics={"top1": rates})
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def make(recipe_file, tmp_path):
                     found = content.get(cell.defense.name)
                     if isinstance(found, str):
                         ledger.write_error(cell.key(identity), found)
-                    elif found:
+                    elif found is not None:
                         ledger.write(cell.key(identity), found)
             return leaderboard(recipe, facts, ledger)
 
@@ -119,7 +121,7 @@ NUMBERS = [
 
 
 def test_rows_without_scores_have_no_numbers(make):
-    content = {"none": scores([1] * 8), "median": "RuntimeError: lens cap on", "jpeg": scores([1] * 8)[:7]}
+    content = {"none": scores([1] * 8), "median": "RuntimeError: lens cap on", "jpeg": scores([1] * 8).only(range(7))}
     table = make(content).set_index("defense")
     assert table.status.to_dict() == {"none": "ok", "median": "error", "jpeg": "pending"}
     assert table.loc[["median", "jpeg"], NUMBERS].isna().all(axis=None)

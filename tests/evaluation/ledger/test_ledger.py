@@ -1,88 +1,77 @@
-"""Finished work is in the ledger wholly or not at all, and stays there."""
+"""Finished work is in the ledger wholly or not at all, and stays there; what is damaged is never shown."""
 
+import random
 import sqlite3
 from contextlib import closing
 
 import pandas as pd
 import pytest
 from foolbench.core import OutputError
-from foolbench.evaluation.ledger.ledger import Costs, Ledger, Score
-
-
-def shard(*samples, gfr=1.0):
-    return [Score(s, "top1", 1.0, gfr, 0.0, 0.0, 0.1, 0.5, 3.0, 2.0, 0.25) for s in samples]
+from foolbench.evaluation.ledger.ledger import Costs, DamagedRecordError, Ledger
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    with closing(Ledger(path)) as ledger:
         yield ledger
 
 
-def test_what_is_written_is_read_back(ledger):
-    written = shard(0, 1, 2)
-    ledger.write("cell", written)
-    assert ledger.finished("cell") == {0, 1, 2}
+def frame(ledger, cell="cell"):
+    return ledger.outcomes(cell).frame("top1")
+
+
+def change(path, statement, *values):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute(statement, values).rowcount == 1
+
+
+def test_what_is_written_is_read_back(ledger, shard):
+    ledger.write("cell", shard(5, 3, 1, flags={"doubtful"}))
+    assert ledger.finished("cell") == {1, 3, 5}
     assert ledger.finished("other") == set()
-    frame = ledger.scores("cell", "top1", range(10))
-    assert [Score(*row) for row in frame.itertuples(index=False)] == written
+    pd.testing.assert_frame_equal(frame(ledger), shard(5, 3, 1).frame("top1"), check_dtype=False)
+    assert ledger.outcomes("cell").flags == {"doubtful"}
+    assert ledger.outcomes("other") is None
 
 
-def test_scores_come_in_order_and_of_the_samples_asked_for(ledger):
+def test_shards_come_together_in_order(ledger, shard):
     ledger.write("cell", shard(5, 3))
     ledger.write("cell", shard(1, 0))
-    assert ledger.scores("cell", "top1", range(4))["sample"].tolist() == [0, 1, 3]
-    assert ledger.scores("cell", "other metric", range(4)).empty
+    assert frame(ledger)["sample"].tolist() == [0, 1, 3, 5]
 
 
-@pytest.mark.parametrize("broken", ["not a score", None], ids=["type", "null"])
-def test_a_shard_is_wholly_in_or_not(ledger, broken):
-    ledger.write("cell", shard(0, 1))
-    ledger.write_error("cell", "earlier")
-    half = [*shard(2, 3), shard(4)[0]._replace(gfr=broken if broken is None else object()), *shard(5)]
-    with pytest.raises(sqlite3.Error):
-        ledger.write("cell", half)
-    assert ledger.finished("cell") == {0, 1}
-    assert ledger.error("cell") == "earlier"
-    ledger.write("cell", shard(2, 3))  # the connection is still good
-    assert ledger.finished("cell") == {0, 1, 2, 3}
-
-
-def test_a_process_that_dies_within_a_shard_leaves_none_of_it(ledger, tmp_path):
-    def dying():
-        yield from shard(0, 1)
-        raise KeyboardInterrupt
-
-    class Shard(list):
-        def __iter__(self):
-            return dying()
-
-    with pytest.raises(KeyboardInterrupt):
-        ledger.write("cell", Shard())
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as again:
-        assert again.finished("cell") == set()
-
-
-def test_writing_a_sample_again_replaces_it(ledger):
+def test_writing_a_sample_again_replaces_it(ledger, shard):
     ledger.write("cell", shard(0, 1, gfr=0.0))
     ledger.write("cell", shard(1, 2, gfr=1.0))
-    assert ledger.scores("cell", "top1", range(9))["gfr"].tolist() == [0.0, 1.0, 1.0]
+    assert frame(ledger).gfr.tolist() == [0.0, 1.0, 1.0]
 
 
-def test_everything_is_there_after_reopening(tmp_path):
-    path = tmp_path / "ledger.sqlite"
+@pytest.mark.parametrize("mended", [False, True])
+def test_everything_is_there_after_reopening(path, shard, mended):
     with closing(Ledger(path)) as first:
-        first.write("cell", shard(0))
+        for sample in range(9):
+            first.write("cell", shard(sample, gfr=sample / 8, flags={f"f{sample}"}))
         first.write_error("broken", "why")
         first.write_costs("job", Costs(10, 5, 1.5))
-        before = first.scores("cell", "top1", range(1))
-    with closing(Ledger(path)) as second:
-        pd.testing.assert_frame_equal(second.scores("cell", "top1", range(1)), before)
-        assert second.error("broken") == "why"
-        assert second.costs("job") == Costs(10, 5, 1.5)
+        first.write_learned("system", "PCA(…)")
+        before, flags = frame(first), first.outcomes("cell").flags
+        if mended:
+            first.mend("cell")
+    for read_only in (False, True):
+        with closing(Ledger(path, read_only=read_only)) as second:
+            pd.testing.assert_frame_equal(frame(second), before)
+            assert second.outcomes("cell").flags == flags
+            assert second.error("broken") == "why"
+            assert second.costs("job") == Costs(10, 5, 1.5)
+            assert second.learned("system") == "PCA(…)"
 
 
-def test_an_error_is_forgotten_after_success_in_its_own_cell(ledger):
+def test_an_error_is_forgotten_after_success_in_its_own_cell(ledger, shard):
     ledger.write_error("a", "first")
     ledger.write_error("a", "second")
     ledger.write_error("b", "other")
@@ -96,18 +85,68 @@ def test_image_attacks_have_no_crafting_costs(ledger):
     assert ledger.costs("nothing") is None
 
 
-def test_a_null_score_is_refused(ledger):
-    with pytest.raises(sqlite3.IntegrityError):
-        ledger.write("cell", [shard(0)[0]._replace(gfr=float("nan"))])  # SQLite stores NaN as NULL
+DAMAGE = {
+    "null": "UPDATE records SET record = X'' WHERE id = 2",
+    "text": "UPDATE records SET record = 'text' WHERE id = 2",
+    "number": "UPDATE records SET checksum = 7 WHERE id = 2",
+    "another cell's": "UPDATE records SET cell = 'b' WHERE id = 1",
+    "another's content": "UPDATE records SET record = (SELECT record FROM records WHERE id = 1) WHERE id = 2",
+}
+
+
+@pytest.mark.parametrize("statement", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_record_costs_its_own_cell_until_it_is_made_anew(path, shard, statement):
+    with closing(Ledger(path)) as first:
+        first.write("a", shard(0, gfr=0.0))
+        first.write("b", shard(0))
+        first.write("b", shard(1))
+        first.write("c", shard(0))
+    change(path, statement)
+    with closing(Ledger(path)) as ledger:
+        with pytest.raises(DamagedRecordError, match="damaged"):
+            ledger.outcomes("b")
+        assert ledger.finished("c") == {0}
+        ledger.mend("b")
+        assert ledger.finished("b") <= {0, 1}
+        ledger.write("b", shard(0, 1))
+        assert ledger.finished("b") == {0, 1}
+
+
+def test_damaged_facts_are_no_facts(path):
+    with closing(Ledger(path)) as first:
+        first.write_error("broken", "why")
+        first.write_costs("job", Costs(10, 5, 1.5))
+        first.write_learned("system", "PCA(…)")
+    for kind in ("error", "costs", "learned"):
+        change(path, "UPDATE facts SET value = '[1, 2, 3]' WHERE kind = ?", kind)
+    with closing(Ledger(path)) as ledger:
+        assert "damaged" in ledger.error("broken")
+        assert ledger.costs("job") is None
+        with pytest.raises(DamagedRecordError):
+            ledger.learned("system")
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"name,gfr\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 4096])
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, content):
-    path = tmp_path / "ledger.sqlite"
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path, content, read_only):
     path.write_bytes(content)
     with pytest.raises(OutputError, match=r"ledger\.sqlite"):
-        Ledger(path)
+        Ledger(path, read_only=read_only)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "settings", ["", "PRAGMA application_id = 99", "PRAGMA application_id = 1718579052; PRAGMA user_version = 99"]
+)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_database_of_others_or_of_another_version_is_refused_and_left_alone(path, settings, read_only):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"{settings}; CREATE TABLE scores (cell TEXT);")
+    content = path.read_bytes()
+    with pytest.raises(OutputError, match="Expected a ledger"):
+        Ledger(path, read_only=read_only)
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):
@@ -115,3 +154,45 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
         Ledger(tmp_path / "missing" / "ledger.sqlite")
     with pytest.raises(OutputError, match="ledger"):
         Ledger(tmp_path)
+    with pytest.raises(OutputError, match="no such file"):
+        Ledger(tmp_path / "ledger.sqlite", read_only=True)
+
+
+def test_a_journal_that_a_killed_run_has_left_is_read_without_a_change(path, shard):
+    with closing(Ledger(path)) as killed:
+        killed.write("cell", shard(0, 1))
+        names = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+        assert names["ledger.sqlite-wal"]
+        with closing(Ledger(path, read_only=True)) as ledger:
+            assert ledger.finished("cell") == {0, 1}
+        assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == names
+
+
+def test_no_bit_of_the_file_changes_a_number_in_silence(path, shard):
+    """Nor does a flip anywhere keep a run from making its cells anew."""
+    cells = [f"cell {number}" for number in range(12)]
+    with closing(Ledger(path)) as ledger:
+        for number, cell in enumerate(cells):
+            ledger.write(cell, shard(*range(64), gfr=number / 11, clean=(number + 1) / 12, flags={cell}))
+        truth = {cell: frame(ledger, cell) for cell in cells}
+    content = path.read_bytes()
+    rng, intact = random.Random(0), 0
+    for _ in range(150):
+        bit = rng.randrange(8 * 100, 8 * len(content))
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            with closing(Ledger(path)) as ledger:
+                for cell in cells:
+                    ledger.mend(cell)
+                    found = ledger.outcomes(cell)
+                    if found is not None:
+                        pd.testing.assert_frame_equal(found.frame("top1"), truth[cell])
+                        assert found.flags == {cell}
+                        intact += 1
+        except OutputError:
+            pass
+        for file in path.parent.glob("ledger.sqlite-*"):
+            file.unlink()
+    assert intact > 150 * len(cells) * 0.9

@@ -1,0 +1,89 @@
+"""What the rows of one model and metric are made from, and the scores of its cells in the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ...core.attack import UniversalAttack
+from ...core.errors import FoolbenchError
+from ...core.task import Metric, Task
+from ..engine.grid import Cell, Identity
+from ..ledger.ledger import Costs, DamagedRecordError, Ledger
+from ..ledger.record import Outcomes
+from ..recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
+
+    `samples` are the indices of the evaluation images, in the order in which they are taken; `skipped` the pictures
+    that cannot be read, and why.
+    """
+
+    task: Task
+    samples: tuple[int, ...]
+    identities: Mapping[str, Identity]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+class MissingScoresError(FoolbenchError):
+    """A cell without numbers; `status` says whether it failed or was not reached."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Of a finished cell: a row per image, and what makes them doubtful."""
+
+    frame: pd.DataFrame
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One model and metric of a run."""
+
+    recipe: Recipe
+    facts: Facts
+    ledger: Ledger
+    model: str
+    name: str
+    metric: Metric
+
+    @property
+    def identity(self) -> Identity:
+        return self.facts.identities[self.model]
+
+    def key(self, cell: Cell) -> str:
+        return cell.key(self.identity)
+
+    def scores(self, cell: Cell) -> Scores:
+        """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
+        try:
+            found = self.ledger.outcomes(self.key(cell))
+        except DamagedRecordError as damage:
+            raise MissingScoresError("error", str(damage)) from None
+        wanted = None if found is None else found.only(self.facts.samples)
+        if wanted is None or len(wanted.samples) != len(self.facts.samples):
+            message = self.ledger.error(self.key(cell))
+            raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
+        return Scores(frame=self._costed(cell, self._checked(wanted)), flags=wanted.flags)
+
+    def _checked(self, outcomes: Outcomes) -> pd.DataFrame:
+        frame = outcomes.frame(self.name) if self.name in outcomes.metrics else pd.DataFrame()
+        if frame.empty or (frame.filter(["clean", "robust"]) > self.metric.range).to_numpy().any():
+            raise MissingScoresError("error", f"The ledger has scores that are no {self.name}; choose another --out.")
+        return frame
+
+    def _costed(self, cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
+        costs = self.ledger.costs(cell.job.key(self.identity))
+        if costs is None and not isinstance(cell.job.attack, UniversalAttack):
+            return frame
+        if costs is None:
+            raise MissingScoresError("error", "The ledger has lost what crafting cost; run the recipe again.")
+        return frame.assign(**{name: frame[name] + costs._asdict()[name] / len(frame) for name in Costs._fields})

@@ -1,0 +1,128 @@
+"""The SQLite file of a ledger: made, recognised before it is touched, opened to write or only to read, and rebuilt."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from ...core.errors import OutputError
+
+APPLICATION = int.from_bytes(b"fool")
+VERSION = 1
+"""Of the tables and records; a file of another one is refused."""
+
+_MAGIC = b"SQLite format 3\0"
+_LOST = 10_000
+"""So many rows in a row that cannot be found: there are no more."""
+_SCHEMA = f"""
+BEGIN;
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+CREATE TABLE records (id INTEGER PRIMARY KEY, cell TEXT NOT NULL, record BLOB NOT NULL, checksum BLOB NOT NULL);
+CREATE INDEX records_of_cell ON records (cell);
+CREATE TABLE facts (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+    checksum BLOB NOT NULL, UNIQUE (kind, name));
+COMMIT;
+"""
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """The file, made where there is none. Raises OutputError where it is something else, or cannot be written."""
+    try:
+        _recognise(path)
+        connection = sqlite3.connect(path)
+        try:
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                connection.executescript(_SCHEMA)
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise OutputError(f"Expected a writable ledger at {path}, but: {error}; choose another --out.") from None
+    return _plain(connection)
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """The file as it is, which nothing changes, wherever it lies. Raises OutputError where there is no ledger.
+
+    SQLite wants to write beside a file that a killed run has left with a journal: it is given a copy.
+    """
+    try:
+        if not path.is_file():
+            raise FileNotFoundError("there is no such file")
+        _recognise(path)
+        journal = path.with_name(f"{path.name}-wal")
+        if not journal.is_file() or not journal.stat().st_size:
+            return _plain(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True))
+        with tempfile.TemporaryDirectory() as folder:
+            for file in (path, journal):
+                shutil.copyfile(file, Path(folder, file.name))
+            with closing(sqlite3.connect(Path(folder, path.name))) as copy:
+                connection = sqlite3.connect(":memory:")
+                copy.backup(connection)
+        return _plain(connection)
+    except (sqlite3.Error, OSError) as error:
+        raise OutputError(f"Expected the ledger of a run at {path}, but: {error}.") from None
+
+
+def rebuild(damaged: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """A new file in the place of one whose pages are damaged, with every row that can still be read."""
+    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with closing(open_to_write(whole)) as copy, copy:
+            for table, columns in (("records", "cell, record, checksum"), ("facts", "kind, name, value, checksum")):
+                marks = ", ".join("?" * len(columns.split(", ")))
+                insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"
+                copy.executemany(insert, _readable(damaged, table, columns))
+        damaged.close()
+        for journal in ("-wal", "-shm"):
+            path.with_name(path.name + journal).unlink(missing_ok=True)
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)
+    return open_to_write(path)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether it is the file's content that is to blame, and not the disk or another process."""
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CORRUPT_INDEX)
+
+
+def _readable(connection: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[object, ...]]:
+    number, lost = 0, 0
+    while lost < _LOST:
+        number += 1
+        try:
+            row = connection.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (number,)).fetchone()
+        except sqlite3.Error:
+            row = None
+        lost = 0 if row else lost + 1
+        if row and None not in row:
+            yield row
+
+
+def _recognise(path: Path) -> None:
+    """Raise OutputError for a file that is no ledger, or one of another version, without opening it as a database."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(100)
+    if not head:
+        return  # a run that was killed as it began
+    application, version = int.from_bytes(head[68:72]), int.from_bytes(head[60:64])
+    if not head.startswith(_MAGIC) or application not in (0, APPLICATION):
+        raise OutputError(f"Expected a ledger of foolbench at {path}, got another file; choose another --out.")
+    if (application, version) != (APPLICATION, VERSION):
+        raise OutputError(
+            f"Expected a ledger of version {VERSION} at {path}, got one of another version of foolbench, or of another "
+            "program; choose another --out."
+        )
+
+
+def _plain(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.text_factory = bytes  # a damaged text may be no UTF-8
+    return connection

@@ -1,0 +1,149 @@
+"""What one cell came to on some images, as columns of numbers and as one compact record of bytes."""
+
+import json
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ...core.errors import InputError
+
+Columns = Mapping[str, NDArray[np.generic]]
+
+_SHARES = ("gfr", "floor")  # in 0..1, whatever the metric
+_FLAGS, _STEPS, _OF_METRIC = "flags", "steps", "/"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcomes:
+    """One entry per image in every column.
+
+    `samples` are the images' indices, in any order, each once. `images` are columns about the images themselves: the
+    size of the change, what it cost; `metrics` has those of each metric by its name, in the metric's units but for
+    `gfr` and `floor`, which are in 0..1. An entry is a number or, in columns of more dimensions, an array. `flags` say
+    what makes all of it doubtful. Raises InputError for what cannot be: missing, negative or infinite numbers.
+    """
+
+    samples: NDArray[np.int64]
+    images: Columns
+    metrics: Mapping[str, Columns]
+    flags: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "samples", np.asarray(self.samples, dtype=np.int64))
+        object.__setattr__(self, "images", _arrays(self.images))
+        object.__setattr__(self, "metrics", {name: _arrays(columns) for name, columns in self.metrics.items()})
+        if self.samples.ndim != 1 or (self.samples < 0).any() or not _distinct(self.samples):
+            raise InputError("Expected every image of a shard once, by its index.")
+        for name, column in self._columns().items():
+            _check(name, column, len(self.samples))
+
+    def only(self, samples: Sequence[int]) -> "Outcomes":
+        """Those of some images, ordered by sample; images that are not here are left out."""
+        wanted = np.sort(np.asarray(samples, dtype=np.int64))
+        if np.array_equal(wanted, self.samples):
+            return self
+        rows = np.flatnonzero(np.isin(self.samples, wanted))
+        return self._take(rows[np.argsort(self.samples[rows])])
+
+    def frame(self, metric: str) -> pd.DataFrame:
+        """A row per image: its sample, and the columns that are numbers."""
+        columns = sorted({**self.images, **self.metrics[metric]}.items())
+        numbers = {name: column.astype(float) for name, column in columns if column.ndim == 1}
+        return pd.DataFrame({"sample": self.samples} | numbers)
+
+    def encode(self) -> bytes:
+        """Lossless; each column in the narrowest type that holds it."""
+        steps = np.diff(self.samples, prepend=0)  # mostly ones, of which nothing is left
+        flags = np.frombuffer(json.dumps(sorted(self.flags)).encode(), dtype=np.uint8)
+        columns = {name: _narrow(column) for name, column in self._columns().items()}
+        return zlib.compress(save({_STEPS: _narrow(steps), _FLAGS: flags, **columns}), level=1)
+
+    @classmethod
+    def decode(cls, record: bytes) -> "Outcomes":
+        """What `encode` has made a record of. Raises InputError for anything else."""
+        try:
+            columns = load(zlib.decompress(record))
+            flags = frozenset(map(str, json.loads(columns.pop(_FLAGS).tobytes())))
+            samples = columns.pop(_STEPS).astype(np.int64).cumsum()
+            images: dict[str, NDArray[np.generic]] = {}
+            metrics: dict[str, dict[str, NDArray[np.generic]]] = {}
+            for name, column in columns.items():
+                metric, of_metric, quantity = name.rpartition(_OF_METRIC)
+                (metrics.setdefault(metric, {}) if of_metric else images)[quantity] = column
+            return cls(samples=samples, images=images, metrics=metrics, flags=flags)
+        except (zlib.error, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"Expected a record of a ledger, but: {error}.") from None
+
+    def _columns(self) -> dict[str, NDArray[np.generic]]:
+        of_metrics = {
+            f"{metric}{_OF_METRIC}{name}": column
+            for metric, columns in self.metrics.items()
+            for name, column in columns.items()
+        }
+        return {**self.images, **of_metrics}
+
+    def _take(self, rows: NDArray[np.int64]) -> "Outcomes":
+        return Outcomes(
+            samples=self.samples[rows],
+            images={name: column[rows] for name, column in self.images.items()},
+            metrics={
+                metric: {name: column[rows] for name, column in columns.items()}
+                for metric, columns in self.metrics.items()
+            },
+            flags=self.flags,
+        )
+
+
+def merged(parts: Sequence[Outcomes]) -> Outcomes:
+    """All of them as one, ordered by sample; of an image that several have, the last. They have the same columns."""
+    samples = np.concatenate([part.samples for part in parts])
+    known, from_behind = np.unique(samples[::-1], return_index=True)
+    rows = len(samples) - 1 - from_behind
+    first = parts[0]
+
+    def column(of: "Sequence[Columns]", name: str) -> NDArray[np.generic]:
+        return np.concatenate([columns[name] for columns in of])[rows]
+
+    return Outcomes(
+        samples=known,
+        images={name: column([part.images for part in parts], name) for name in first.images},
+        metrics={
+            metric: {name: column([part.metrics[metric] for part in parts], name) for name in columns}
+            for metric, columns in first.metrics.items()
+        },
+        flags=frozenset().union(*(part.flags for part in parts)),
+    )
+
+
+def _arrays(columns: Mapping[str, ArrayLike]) -> Columns:
+    return {name: np.asarray(column) for name, column in columns.items()}
+
+
+def _distinct(samples: NDArray[np.int64]) -> bool:
+    return bool((np.diff(samples) > 0).all()) or len(np.unique(samples)) == len(samples)
+
+
+def _check(name: str, column: NDArray[np.generic], count: int) -> None:
+    if column.dtype.kind not in "biuf" or column.ndim == 0 or len(column) != count:
+        raise InputError(f"Expected {count} numbers as {name}, got {column.dtype} {column.shape}.")
+    most = 1 if name.rpartition(_OF_METRIC)[2] in _SHARES else sys.float_info.max
+    low, high = (float(column.min()), float(column.max())) if count else (0.0, 0.0)
+    if not 0 <= low <= high <= most:  # NaN is in no range
+        raise InputError(f"Expected finite numbers as {name} in 0..{most:.3g}, got {low} to {high}.")
+
+
+def _narrow(column: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The same numbers in the first type that holds them all; contiguous, as what writes them demands."""
+    for dtype in (np.uint8, np.int32, np.float32):
+        with np.errstate(invalid="ignore", over="ignore"):  # what does not fit is seen by comparing
+            narrow = column.astype(dtype)
+        if (narrow == column).all():
+            return np.ascontiguousarray(narrow)
+    return np.ascontiguousarray(column)
