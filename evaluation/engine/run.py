@@ -106,7 +106,8 @@ class ModelRun:
     guard: Guard
 
     def run(self, progress: Progress) -> None:
-        wanted = set(self.samples)
+        """Raises ConfigError where nothing is left to run, but the clean rate is not the expected one."""
+        wanted, attacked = set(self.samples), False
         for job, row in cells(self.recipe, self.name):
             progress.main.describe(f"{job.model}  {job.attack_name}")
             keys = [cell.key(self.identity) for cell in row]
@@ -115,7 +116,10 @@ class ModelRun:
             progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
             waiting = [pending for pending in todo if pending.samples]
             if waiting:
+                attacked = True
                 self._run_job(job, waiting, progress)
+        if not attacked and self._expected is not None and isinstance(self._doubts, Exception):
+            raise self._doubts
 
     def _mend(self, job: Job, keys: list[str]) -> None:
         """What is damaged in the ledger is made anew; so are the scores of a perturbation whose costs are lost."""
@@ -165,14 +169,19 @@ class ModelRun:
                 self.ledger.mend(pending.key)
                 progress.finished(pending.cell.title)
 
+    @property
+    def _expected(self) -> float | None:
+        """The clean rate, in percent, that is known of the bare network."""
+        stated = self.recipe.expected_clean(self.name)
+        return self.model.expect_clean if stated is None else stated
+
     @cached_property
     def _doubts(self) -> set[str] | Exception:
         """What the bare network's answers to the clean images say against it; an error where they are not its own."""
-        expected = self.recipe.expected_clean(self.name)
         shards = map(self._shard, ahead(self.dataset.load, self._batches()))
         try:
             bare = self.systems.scored(NamedDefense())
-            return clean_doubts(bare, shards, self.model.expect_clean if expected is None else expected)
+            return clean_doubts(bare, shards, self._expected)
         except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
             return error
 

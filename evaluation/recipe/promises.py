@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, FoolbenchError, one_line
+from ...core.errors import FOREIGN, ConfigError, FoolbenchError, one_line
 from ...core.images import check_images
 from ...core.registry import datasets
 from ...core.seeding import derive_key
@@ -70,7 +70,7 @@ def _loaded(dataset: Dataset, name: str, samples: Sequence[int]) -> tuple[Tensor
         pair: Any = dataset.load(samples)
     except FoolbenchError:
         raise
-    except Exception as error:  # whatever foreign code raises is the message
+    except FOREIGN as error:  # whatever it raises is the message
         raise ConfigError(f"Data set {name} cannot load samples {samples[:3]}...: {one_line(error)}") from error
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise ConfigError(f"Expected data set {name} to load (images, targets), got {type(pair).__name__}.")

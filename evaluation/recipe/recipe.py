@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PlainValidator,
     ValidationError,
     model_serializer,
     model_validator,
@@ -22,6 +24,7 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.norms import NORMS, Norm
+from ...core.percent import checked_percent
 from ...core.registry import attacks, defenses, models
 from ...core.threat import Eps, Threat
 from .promises import make_dataset
@@ -33,9 +36,27 @@ Knowledge = Literal["oblivious", "adaptive"]
 """What an attack knew: nothing of the defense, or all of it."""
 
 
-Percent = Annotated[float, Field(ge=0, le=100)]
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
+
+
+def _name_of_folder(text: str) -> str:
+    if not text or text.startswith(".") or any(letter in text for letter in "/\\\x00"):
+        raise ConfigError(f"Expected the name of a folder, without slashes and not hidden, got {text!r}.")
+    return text
+
+
+def _unpadded(text: str) -> str:
+    if not text or text != text.strip():
+        raise ConfigError(f"Expected the name of a group, without blanks around it, got {text!r}.")
+    return text
+
+
+def _expected(given: Any) -> float | dict[str, float] | None:
+    """A rate in percent, or one for each model."""
+    if isinstance(given, dict):
+        return {name: checked_percent(rate, f"expect_clean of {name}") for name, rate in given.items()}
+    return None if given is None else checked_percent(given, "expect_clean")
 
 
 class Named(BaseModel):
@@ -76,7 +97,7 @@ class NamedAttack(Named):
     `knowledge` is the recipe's where an attack does not state its own.
     """
 
-    group: str | None = Field(default=None, pattern=r"^\S(.*\S)?$")
+    group: Annotated[str, AfterValidator(_unpadded)] | None = None
     knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
 
 
@@ -104,8 +125,8 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str = Field(
-        pattern=r"^[^./\\\x00][^/\\\x00]*$", description="the recipe's; also that of the folder under `runs/`"
+    name: Annotated[str, AfterValidator(_name_of_folder)] = Field(
+        description="the recipe's; also that of the folder under `runs/`"
     )
     version: int = Field(default=1, description="higher for every change that changes numbers")
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
@@ -133,7 +154,7 @@ class Recipe(BaseModel):
         default="float32",
         description="float32: adversarial images as they are; uint8: the best that an image file can hold",
     )
-    expect_clean: Percent | dict[str, Percent] | None = Field(
+    expect_clean: Annotated[float | dict[str, float] | None, PlainValidator(_expected)] = Field(
         default=None,
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
         "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",

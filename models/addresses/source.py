@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -162,8 +163,8 @@ def _accepted_images(address: str, network: Network) -> Tensor:
     """A batch of images, normalised, that the network takes."""
     sizes = [network.preprocess.size] if network.preprocess else [(size, size) for size in SIZES]
     problem = None
-    for size in sizes:
-        x = _images(network, size)
+    for channels, size in product(_channels(network), sizes):
+        x = _images(network, channels, size)
         try:
             with torch.no_grad():
                 network.net(x)
@@ -173,12 +174,21 @@ def _accepted_images(address: str, network: Network) -> Tensor:
             return x
     tried = " or ".join(f"{height} x {width}" for height, width in sizes)
     why = one_line(problem or Exception())[:300]
-    raise ConfigError(f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width].")
+    raise ConfigError(
+        f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width], and mean = [a value for each "
+        "channel] where they are neither of one channel nor of three."
+    )
 
 
-def _images(network: Network, size: tuple[int, int]) -> Tensor:
-    first = next((part for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
-    channels = Normalization(network.mean, network.std, None).channels or (3 if first is None else first.in_channels)
+def _channels(network: Network) -> tuple[int, ...]:
+    """How many it may take: as its normalisation or its first convolution says, else coloured or grey images."""
+    stated = Normalization(network.mean, network.std, None).channels
+    first = next((part.in_channels for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
+    known = stated or first
+    return (3, 1) if known is None else (known,)
+
+
+def _images(network: Network, channels: int, size: tuple[int, int]) -> Tensor:
     x = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0))
     return Normalization(network.mean, network.std, channels)(x).to(precision(network.net))
 

@@ -52,6 +52,7 @@ BROKEN = {
     "NaN": {"load": images_by(lambda x: x / 0 * 0)},
     "random crops": {"load": images_by(lambda x: x * torch.rand(1))},
     "got Tensor": {"load": lambda self, samples: torch.zeros(len(samples), 1, 4, 4)},
+    "GeneratorExit": {"load": lambda self, samples: (_ for _ in ()).throw(GeneratorExit)},
     "No such file": {"load": lambda self, samples: open("/nowhere")},  # noqa: PTH123, SIM115
 }
 
