@@ -21,6 +21,7 @@ def open_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})
     """A data set that keeps its promises. Raises ConfigError, in one sentence, for the first that is broken."""
     dataset = make_dataset(name, parameters)
     _check_fingerprint(dataset, name)
+    _check_labels(dataset, name)
     samples = looked_at(dataset)
     images, targets = _loaded(dataset, name, samples)
     again = _loaded(dataset, name, samples)
@@ -29,7 +30,7 @@ def open_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})
             f"Data set {name} loads other images or targets for the same samples at a second call; leave random crops, "
             "flips and shuffling out of it."
         )
-    _check_labels(dataset, name, samples, targets)
+    _check_targets(dataset, name, samples, targets)
     return dataset
 
 
@@ -45,7 +46,11 @@ def make_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})
     shape = dataset.shape
     if not isinstance(shape, Sequence) or len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
         raise ConfigError(f"Expected the shape of data set {name} to be (channels, height, width), got {shape!r}.")
-    if len(dataset) == 0:
+    try:
+        count = len(dataset)
+    except Exception as error:  # whatever foreign code raises is the message
+        raise ConfigError(f"Data set {name} does not know how many images it has: {one_line(error)}.") from error
+    if count == 0:
         raise ConfigError(f"Expected evaluation images in data set {name}, got none.")
     return dataset
 
@@ -89,15 +94,18 @@ def _loaded(dataset: Dataset, name: str, samples: Sequence[int]) -> tuple[Tensor
     return images, targets
 
 
-def _check_labels(dataset: Dataset, name: str, samples: Sequence[int], targets: Tensor | None) -> None:
+def _check_labels(dataset: Dataset, name: str) -> None:
     labels = dataset.labels
-    if labels is None:
-        return
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (len(dataset),):
+    if labels is not None and not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (len(dataset),):
         got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise ConfigError(
             f"Expected labels of data set {name} as an int64 tensor ({len(dataset)},) or None, got {got}."
         )
+
+def _check_targets(dataset: Dataset, name: str, samples: Sequence[int], targets: Tensor | None) -> None:
+    labels = dataset.labels
+    if labels is None:
+        return
     if targets is None or (targets.ndim == 1 and not torch.equal(labels[list(samples)], targets)):
         raise ConfigError(f"Expected data set {name} to load the targets that its labels say, got others.")
 

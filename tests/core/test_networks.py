@@ -264,7 +264,9 @@ def test_torchscript_has_no_layers():
         wrap(HAVE["traced"](), features="0").features(IMAGES)
 
 
-@pytest.mark.parametrize("facts", [{"features": 5}, {"features": (1, 2)}, {"expect_clean": 300}, {"expect_clean": "76"}])
+@pytest.mark.parametrize(
+    "facts", [{"features": 5}, {"features": (1, 2)}, {"expect_clean": 300}, {"expect_clean": "76"}], ids=str
+)
 def test_facts_that_are_none(facts):
     with pytest.raises(ConfigError, match=f"Expected {next(iter(facts))}"):
         wrap(plain(), **facts)

@@ -41,6 +41,8 @@ BROKEN = {
     "a text that changes": {"fingerprint": ""},
     "(channels, height, width)": {"shape": (4, 4)},
     "got none": {"__len__": lambda self: 0},
+    "how many images": {"__len__": lambda self: -1},
+    "int64 tensor (1000000000,)": {"__len__": lambda self: 10**9},
     "0..2": {"load": targets_by(lambda y: y + 1)},
     "int64 labels": {"load": targets_by(lambda y: y.float())},
     "int64 tensor (90,)": {"labels": LABELS.tolist()},
