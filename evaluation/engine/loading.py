@@ -8,19 +8,26 @@ from ...core.model import Model
 from ...models import load_model
 from ...tasks.recognition import Recognition
 from ..recipe.recipe import NamedModel
+from .resizing import Resized
 
 
-def load(entry: NamedModel, dataset: Dataset) -> Model:
-    """Raises ConfigError for a network that these images are not for, saying what differs."""
+def load(entry: NamedModel, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:
+    """The network, and the images as it takes them: in its size where they may be resized.
+
+    Raises ConfigError for a network that these images are not for, saying what differs.
+    """
     model = load_model(entry.name, **entry.parameters)
     if model.task != dataset.task:
         raise ConfigError(f"{entry.label} and {dataset.name} differ: {_difference(model, dataset)}.")
+    _, *size = (mine or theirs for mine, theirs in zip(model.shape, dataset.shape, strict=True))
+    if resize and size != list(dataset.shape[1:]):
+        dataset = Resized(dataset, size)
     if any(mine not in (None, theirs) for mine, theirs in zip(model.shape, dataset.shape, strict=True)):
         raise ConfigError(
             f"{entry.label} takes images of {_by(model.shape)}, {dataset.name} has {_by(dataset.shape)}; where the "
             f"network can take those, give it size = {list(dataset.shape[1:])}."
         )
-    return model
+    return model, dataset
 
 
 def _difference(model: Model, dataset: Dataset) -> str:

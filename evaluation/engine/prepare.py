@@ -26,11 +26,13 @@ EXAMINED = 4
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe with all that it names: `models` by name, or why one could not be loaded."""
+    """A recipe with all that it names: `models` by name, those that attacks are crafted on too, or why one could not be
+    loaded; `datasets` are the images as each takes them.
+    """
 
     recipe: Recipe
-    dataset: Dataset
     models: Mapping[str, Model | BaseException]
+    datasets: Mapping[str, Dataset]
     facts: Facts
 
 
@@ -44,21 +46,21 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     torch.backends.cudnn.allow_tf32 = False
     dataset = open_dataset(recipe.dataset)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
-    loaded, identities = {}, {}
-    for entry in recipe.models:
-        name = entry.label
+    loaded, images, identities = {}, {}, {}
+    for name, entry in recipe.networks.items():
         try:
-            model = load(entry, dataset).to(device)
-            check_steady(model, dataset.load(samples[:EXAMINED])[0].to(model.device))
-            behaviour = recognized(ledger, model.sha, Behaviour.of(model, dataset.shape))
-            identities[name] = identity(recipe, dataset.fingerprint, model.to("cpu"), behaviour)
+            model, images[name] = load(entry, dataset, resize=name not in recipe.model_labels)
+            model.to(device)
+            check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
+            behaviour = recognized(ledger, model.sha, Behaviour.of(model, images[name].shape))
+            identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), behaviour)
         except OutputError:
             raise
         except FOREIGN as error:  # a model that cannot be loaded costs its own cells only
-            model = error
+            model, images[name] = error, dataset
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
-    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, samples=samples, identities=identities))
+    return Prepared(recipe, loaded, images, Facts(task=dataset.task, samples=samples, identities=identities))
 
 
 def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:

@@ -1,6 +1,5 @@
 """What the rows of one model and metric are made from, and the scores of its cells in the ledger."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
 from ...core.task import Metric, Task
-from ..engine.grid import Cell, Identity
+from ..engine.grid import Cell, Identities, Identity
 from ..ledger.ledger import Costs, DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
@@ -23,7 +22,7 @@ class Facts:
 
     task: Task
     samples: tuple[int, ...]
-    identities: Mapping[str, Identity]
+    identities: Identities
 
 
 class MissingScoresError(FoolbenchError):
@@ -58,7 +57,7 @@ class Source:
         return self.facts.identities[self.model]
 
     def key(self, cell: Cell) -> str:
-        return cell.key(self.identity)
+        return cell.key(self.facts.identities)
 
     def scores(self, cell: Cell) -> Scores:
         """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
@@ -79,7 +78,7 @@ class Source:
         return frame
 
     def _costed(self, cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
-        costs = self.ledger.costs(cell.job.key(self.identity))
+        costs = self.ledger.costs(cell.job.key(self.facts.identities))
         if costs is None and not isinstance(cell.job.attack, UniversalAttack):
             return frame
         if costs is None:

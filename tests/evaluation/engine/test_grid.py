@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from foolbench.core.registry import NOTHING
-from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, systems
+from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, systems
 from foolbench.evaluation.recipe.recipe import load_recipe
 from torch import nn
 
@@ -19,7 +19,8 @@ def keys(recipe_file):
         recipe = load_recipe(str(recipe_file), list(overrides))
         model = SimpleNamespace(sha=sha, feature_names=features, net=nn.Identity())
         facts = identity(recipe, fingerprint, model)
-        return [cell.key(facts) for _, row in cells(recipe, recipe.model_labels[0]) for cell in row]
+        (model,) = recipe.model_labels
+        return [cell.key({model: facts}) for cell in cells(recipe, model)]
 
     return keys
 
@@ -103,6 +104,8 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
         spec.loader.exec_module(module)
         recipe = load_recipe(str(recipe_file))
         facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity()))
-        job, _ = next(cells(recipe, recipe.model_labels[0]))
-        keys.append(Cell(job=job, defense=NamedDefense(name="plain", defense=module.Plain())).key(facts))
+        (model,) = recipe.model_labels
+        job, _ = next(jobs(recipe, model))
+        cell = Cell(job=job, model=model, defense=NamedDefense(name="plain", defense=module.Plain()))
+        keys.append(cell.key({model: facts}))
     assert keys[0] != keys[1]
