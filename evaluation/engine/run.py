@@ -103,7 +103,6 @@ class SourceRun:
         for samples in self.networks.batches():
             left = [pending for pending in waiting if pending.samples.intersection(samples)]
             if left:
-                self.networks.use(self.source)
                 shard = source.shard(samples)
                 crafted = crafter.images(shard, perturbation)
                 if source.systems.undo():
@@ -181,7 +180,6 @@ class SourceRun:
         kept = crafter.kept()
         if kept is not None and self.ledger.costs(crafter.key) is not None:
             return kept
-        self.networks.use(self.source)
         with self.progress.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
             perturbation, costs = crafter.craft(self._crafting_data(source, step))
         self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known

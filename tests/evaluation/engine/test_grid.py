@@ -25,6 +25,24 @@ def keys(recipe_file):
     return keys
 
 
+def test_a_cell_is_of_the_network_that_is_attacked_and_of_the_one_that_is_scored(recipe_file):
+    chosen = ["models=['scenes:vgg16']", "source_models=['scenes:resnet']", "attacks=[{name='pgd'}]", "defenses=[]"]
+    recipe = load_recipe(str(recipe_file), chosen)
+    ((job, (cell,)),) = jobs(recipe, "scenes:resnet")
+    assert not list(jobs(recipe, "scenes:vgg16"))
+    net = nn.Identity()
+
+    def facts(behaviour, name):
+        return identity(recipe, "data", SimpleNamespace(sha=name, feature_names=(), net=net), behaviour)
+
+    identities = {"scenes:resnet": facts("one", "resnet"), "scenes:vgg16": facts("one", "vgg16")}
+    source = identities | {"scenes:resnet": facts("two", "resnet")}
+    scored = identities | {"scenes:vgg16": facts("two", "vgg16")}
+    assert len({cell.key(found) for found in (identities, source, scored)}) == 3
+    assert job.key(identities) == job.key(scored) != job.key(source)  # crafted once, whatever is scored
+    assert (cell.transfers, cell.direct) == (True, False)
+
+
 def test_every_cell_has_a_key_of_its_own(keys):
     assert len(keys()) == 9  # three attacks x (no defense and two)
     assert len(set(keys())) == 9
