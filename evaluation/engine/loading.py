@@ -5,19 +5,22 @@ from collections.abc import Sequence
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.model import Model
+from ...datasets.pictures import Pictures
 from ...models import load_model
 from ...tasks.recognition import Recognition
-from ..recipe.recipe import NamedModel
+from ..recipe.recipe import Addressed
 from .resizing import Resized
 
 
-def load(entry: NamedModel, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:
+def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:
     """The network, and the images as it takes them: in its size where they may be resized.
 
     Raises ConfigError for a network that these images are not for, saying what differs.
     """
     model = load_model(entry.name, **entry.parameters)
-    if model.task != dataset.task:
+    if isinstance(dataset, Pictures):
+        dataset = dataset.for_model(model)
+    elif model.task != dataset.task:
         raise ConfigError(f"{entry.label} and {dataset.name} differ: {_difference(model, dataset)}.")
     _, *size = (mine or theirs for mine, theirs in zip(model.shape, dataset.shape, strict=True))
     if resize and size != list(dataset.shape[1:]):

@@ -1,12 +1,13 @@
 """The networks of a run: on the device are those in use, with the systems that are made of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...core.dataset import Dataset
 from ...core.guard import Guard
 from ...core.model import Model
 from ..ledger.ledger import Ledger
+from .ahead import ahead
 from .clean import clean_doubts
 from .grid import NamedDefense
 from .learning import School
@@ -29,9 +30,11 @@ class Network:
     systems: Systems
     doubts: set[str] | Exception | None = None
 
-    def shard(self, samples: Sequence[int]) -> Shard:
-        x, y = self.dataset.load(samples)
-        return Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
+    def shards(self, batches: Iterable[Sequence[int]]) -> Iterator[Shard]:
+        """Where the network is; the next is loaded meanwhile."""
+        device = self.model.device
+        for samples, (x, y) in ahead(self.dataset.load, batches):
+            yield Shard(samples=samples, x=x.to(device), y=None if y is None else y.to(device))
 
 
 class Networks:
@@ -93,7 +96,7 @@ class Networks:
         expected = self._prepared.recipe.expected_clean(name)
         try:
             bare = network.systems.scored(NamedDefense())
-            shards = map(network.shard, self.batches())
+            shards = network.shards(self.batches())
             found = clean_doubts(bare, shards, network.model.expect_clean if expected is None else expected)
         except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
             return error

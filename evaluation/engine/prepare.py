@@ -11,6 +11,7 @@ from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.errors import FOREIGN, OutputError
 from ...core.model import Model
+from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
 from ..recipe.promises import open_dataset
@@ -27,7 +28,9 @@ EXAMINED = 4
 @dataclass(frozen=True)
 class Prepared:
     """A recipe with all that it names: `models` by name, those that attacks are crafted on too, or why one could not be
-    loaded; `datasets` are the images as each takes them.
+    loaded.
+
+    `datasets` are the images for each: of its size, with its classes.
     """
 
     recipe: Recipe
@@ -44,7 +47,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    dataset = open_dataset(recipe.dataset)
+    dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, images, identities = {}, {}, {}
     for name, entry in recipe.networks.items():
@@ -60,7 +63,10 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             model, images[name] = error, dataset
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
-    return Prepared(recipe, loaded, images, Facts(task=dataset.task, samples=samples, identities=identities))
+    task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
+    skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
+    facts = Facts(task=task, samples=samples, identities=identities, skipped=skipped)
+    return Prepared(recipe, loaded, images, facts)
 
 
 def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:

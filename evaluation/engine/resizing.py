@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError
+from ...core.task import Task
 from ...core.threat import Threat
 from .crafted import Crafted
 from .storage import Storage
@@ -24,7 +25,15 @@ class Resized(Dataset):
     def __init__(self, dataset: Dataset, size: Sequence[int]) -> None:
         height, width = size
         self._dataset, self._size = dataset, (height, width)
-        self.name, self.task, self.shape = dataset.name, dataset.task, (dataset.shape[0], height, width)
+        self.name = dataset.name
+
+    @property
+    def task(self) -> Task:
+        return self._dataset.task
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self._dataset.shape[0], *self._size
 
     @property
     def fingerprint(self) -> str:
@@ -37,11 +46,11 @@ class Resized(Dataset):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         images, targets = self._dataset.load(samples)
         return resized(images, self._size).clamp(0, 1), targets
 
-    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
+    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         images, targets = self._dataset.training(count, advance)
         return resized(images.float(), self._size).round().clamp(0, 255).to(torch.uint8), targets
 

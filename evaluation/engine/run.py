@@ -1,6 +1,6 @@
 """Run a recipe: craft, score, record; whatever is in the ledger already is not done again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,10 +100,10 @@ class SourceRun:
                 self.networks.use(model, beside=self.source)
         crafter = self._crafter(source, job)
         perturbation = self._perturbation(source, job, crafter) if any(pending.samples for pending in waiting) else None
-        for samples in self.networks.batches():
-            left = [pending for pending in waiting if pending.samples.intersection(samples)]
-            if left:
-                shard = source.shard(samples)
+        wanted = filter(lambda samples: _lacking(waiting, samples), self.networks.batches())
+        for shard in source.shards(wanted):
+            left = _lacking(waiting, shard.samples)
+            if left:  # still
                 crafted = crafter.images(shard, perturbation)
                 if source.systems.undo():
                     raise ConfigError(f"{job.attack!r} has changed {self.source}; an attack may change images only.")
@@ -125,7 +125,7 @@ class SourceRun:
         network, facts = self.networks.use(model, beside=self.source), self.facts.identities
         if facts[model]["data"] == facts[self.source]["data"]:
             return shard, crafted
-        there = network.shard(shard.samples)
+        (there,) = network.shards([shard.samples])
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
     def _score(self, model: str, waiting: list[Pending], shard: Shard, crafted: Crafted, flags: set[str]) -> None:
@@ -197,6 +197,10 @@ class SourceRun:
 
         substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=self.recipe.seed)
         return CraftingData(validation=substitutes.to(source.model.device), load_training=training, progress=show)
+
+
+def _lacking(waiting: Iterable[Pending], samples: Sequence[int]) -> list[Pending]:
+    return [pending for pending in waiting if pending.samples.intersection(samples)]
 
 
 def _by_model(waiting: Iterable[Pending]) -> dict[str, list[Pending]]:
