@@ -98,8 +98,10 @@ class SourceRun:
         for model, own in _by_model(waiting).items():
             with self._failing(own):  # before anything is crafted for it
                 self.networks.use(model, beside=self.source)
+        if not _by_model(waiting):
+            return
         crafter = self._crafter(source, job)
-        perturbation = self._perturbation(source, job, crafter) if any(pending.samples for pending in waiting) else None
+        perturbation = self._perturbation(source, job, crafter)
         wanted = filter(lambda samples: _lacking(waiting, samples), self.networks.batches())
         for shard in source.shards(wanted):
             left = _lacking(waiting, shard.samples)
@@ -204,6 +206,7 @@ def _lacking(waiting: Iterable[Pending], samples: Sequence[int]) -> list[Pending
 
 
 def _by_model(waiting: Iterable[Pending]) -> dict[str, list[Pending]]:
+    """Those that still lack something."""
     found: dict[str, list[Pending]] = {}
     for pending in waiting:
         if pending.samples:

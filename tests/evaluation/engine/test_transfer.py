@@ -17,10 +17,12 @@ from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.resizing import Resized, carried_over
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.ledger.ledger import Costs
+from foolbench.evaluation.recipe.promises import open_dataset
 from foolbench.evaluation.recipe.recipe import load_recipe
 from foolbench.evaluation.report.results import Results
 from foolbench.evaluation.report.tables import markdown, pivot
 from foolbench.tasks import Recognition
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
@@ -98,6 +100,27 @@ def test_what_is_crafted_at_another_size_is_resized_and_stays_within_the_budget(
     expected = fooled(digits_model, x_adv)
     assert rates(table)[LARGE, CONVNET] == pytest.approx(expected, abs=0.01 if storage == "float32" else 100 / COUNT)
     assert 0.5 * EPS < table.linf_max[0] <= EPS + 1e-6
+
+
+@pytest.mark.usefixtures("large")
+def test_pictures_have_the_size_of_each_network(execute, tmp_path, digits_model, large):
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for place, image in enumerate(images()):
+        picture = Image.fromarray((255 * image[0]).byte().numpy()).resize((24, 24))
+        picture.save(folder / f"{place:02d}.png")
+    chosen = (f"models=['{CONVNET}', '{LARGE}']", f"source_models=['{LARGE}']", f"dataset=image-folder:{folder}")
+    found = rates(execute("out", *ONE_STEP, *chosen, "sampling=first"))
+    pictures = open_dataset(f"image-folder:{folder}", {})
+    x, seen = (pictures.for_model(model).load(range(COUNT))[0] for model in (digits_model, large))
+    x_adv = FGSM(eps=EPS)(large, seen)
+    small = F.interpolate(x_adv - seen, [8, 8], mode="bilinear", antialias=True)
+    for name, model, clean, attacked in (
+        (CONVNET, digits_model, x, (x + small).clamp(0, 1)),
+        (LARGE, large, seen, x_adv),
+    ):
+        rate = (model.predict(attacked) != model.predict(clean)).double().mean()
+        assert found[LARGE, name] == pytest.approx(100 * float(rate), abs=0.01)
 
 
 def test_changes_are_brought_back_into_a_budget_that_resizing_breaks():
