@@ -15,8 +15,8 @@ from ...models import load_model
 from ...tasks.recognition import Recognition
 
 REAL, EMBEDDED = "imagenet:efficientnet-lite0", "scenes:resnet"
-PHOTOGRAPH = "chelsea"
-"""A cat that scikit-image installs."""
+PHOTOGRAPH = "coffee"
+"""Of a cup, that scikit-image installs."""
 TARGET = "black swan"
 
 
