@@ -19,8 +19,16 @@ class Dataset(Protocol):
     """Implemented by `foolbench.datasets`. Images are float32 (N, C, H, W) in [0, 1], on the CPU."""
 
     name: str
-    task: Task
-    shape: tuple[int, int, int]
+
+    @property
+    def task(self) -> Task:
+        """What targets mean."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        ...
 
     @property
     def fingerprint(self) -> str:
@@ -36,11 +44,11 @@ class Dataset(Protocol):
         """Number of evaluation samples."""
         ...
 
-    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Images and targets of these evaluation samples, the same at every call."""
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """Images of these evaluation samples and their targets, None without any; the same at every call."""
         ...
 
-    def training(self, count: int, advance: Advance = _silent) -> tuple[Tensor, Tensor]:
+    def training(self, count: int, advance: Advance = _silent) -> tuple[Tensor, Tensor | None]:
         """The first `count` training images, uint8 (N, C, H, W), and their targets: all where there are fewer.
 
         They are disjoint from the evaluation samples.

@@ -1,4 +1,5 @@
-"""The data: two embedded sets, and the substitute images that data-free attacks validate on."""
+"""The data: two embedded sets, pictures by address, and the substitute images that data-free attacks validate on."""
 
+from . import pictures as pictures
 from .digits import Digits as Digits
 from .scenes.dataset import Scenes as Scenes

@@ -99,7 +99,7 @@ def _dataset(found: Any) -> Iterable[str]:
 
 def _recipe(name: str, recipe: Recipe) -> str:
     facts = {
-        "Data": f"{recipe.dataset}, {recipe.samples} images",
+        "Data": f"{recipe.dataset.label}, {recipe.samples} images",
         "Threat": f"{recipe.threat.norm}, eps = {recipe.threat.eps:.4g}",
         "Models": ", ".join(recipe.model_labels),
         "Attacks": ", ".join(dict.fromkeys(attack.name for attack in recipe.attacks)),

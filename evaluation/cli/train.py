@@ -46,6 +46,7 @@ def train(name: str, progress: Progress, out: Path | None = None) -> Path:
         done = round((epoch + (batch + 1) / batches) * len(images))
         progress.main.at(done, total, f"images, epoch {epoch + 1}, loss {loss:.3f}")
 
+    assert labels is not None  # of the embedded data sets
     fit(net, images, labels, entry.training, normalize=entry.normalize, checkpoint=checkpoint, on_batch=show)
     entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
     checkpoint.unlink(missing_ok=True)

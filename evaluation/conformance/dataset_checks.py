@@ -10,6 +10,8 @@ from ...core.errors import FoolbenchError, InputError, one_line
 from ...core.images import check_images
 from .checks import Check, global_random_states, hold
 
+Loaded = tuple[Tensor, Tensor | None]
+
 COUNT = 8
 COMPARED = 512
 """Evaluation images among which training images are looked for."""
@@ -65,7 +67,9 @@ def loading_is_repeatable(dataset: Dataset) -> None:
     whole, again = dataset.load(samples), dataset.load(samples)
     hold(_equal(whole, again), "Two calls of load give other data; leave out random crops, flips and shuffling.")
     for place, sample in enumerate(samples):
-        same = _equal(dataset.load([sample]), (whole[0][place : place + 1], whole[1][place : place + 1]))
+        x, y = whole
+        own = x[place : place + 1], None if y is None else y[place : place + 1]
+        same = _equal(dataset.load([sample]), own)
         hold(same, f"Sample {sample} differs when it is loaded alone; address samples by their index.")
 
 
@@ -123,7 +127,7 @@ def _some(dataset: Dataset) -> list[list[int]]:
     return [first, [len(dataset) - 1], [first[-1], first[0]]]
 
 
-def _training(dataset: Dataset) -> tuple[Tensor, Tensor] | None:
+def _training(dataset: Dataset) -> Loaded | None:
     """None where it says that it has none."""
     try:
         return dataset.training(COUNT)
@@ -131,7 +135,10 @@ def _training(dataset: Dataset) -> tuple[Tensor, Tensor] | None:
         return None
 
 
-def _hold_targets(dataset: Dataset, what: str, targets: Tensor, count: int) -> None:
+def _hold_targets(dataset: Dataset, what: str, targets: Tensor | None, count: int) -> None:
+    if targets is None:
+        hold(dataset.labels is None, f"{what} gives no targets, but there are labels; give both or neither.")
+        return
     try:
         dataset.task.check_targets(targets, count)
     except InputError as error:
@@ -140,5 +147,6 @@ def _hold_targets(dataset: Dataset, what: str, targets: Tensor, count: int) -> N
         hold(False, f"{what} gives targets that the task cannot read: {one_line(error)}")
 
 
-def _equal(some: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]) -> bool:
-    return all(torch.equal(one, other) for one, other in zip(some, others, strict=True))
+def _equal(some: Loaded, others: Loaded) -> bool:
+    pairs = zip(some, others, strict=True)
+    return all(one is other if one is None or other is None else torch.equal(one, other) for one, other in pairs)

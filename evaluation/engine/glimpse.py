@@ -25,8 +25,8 @@ def glimpse(dataset: Dataset) -> Glimpse:
     samples = looked_at(dataset)
     images, targets = dataset.load(samples)
     levels = (F.adaptive_avg_pool2d(images, SIDE) * 255).round().int().flatten(1)
-    means = targets.double().reshape(len(targets), -1).mean(dim=1)
-    return {"samples": samples, "levels": levels.tolist(), "targets": means.tolist()}
+    means = [] if targets is None else targets.double().reshape(len(targets), -1).mean(dim=1).tolist()
+    return {"samples": samples, "levels": levels.tolist(), "targets": means}
 
 
 def check_glimpse(dataset: Dataset, ledger: Ledger) -> None:
@@ -47,8 +47,8 @@ def _first_change(then: Glimpse, now: Glimpse) -> str | None:
     if then["samples"] != now["samples"]:
         return "the number of images"
     before, after = torch.tensor(then["levels"]), torch.tensor(now["levels"])
-    if before.shape != after.shape:
-        return "the number of channels"
+    if before.shape != after.shape or len(then["targets"]) != len(now["targets"]):
+        return "the number of channels or of labels"
     images = (before - after).abs().amax(dim=1) > TOLERANCE
     targets = (torch.tensor(then["targets"]) - torch.tensor(now["targets"])).abs() > 1e-6
     for what, differs in {"image": images, "target": targets}.items():

@@ -5,22 +5,28 @@ from collections.abc import Sequence
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.model import Model
+from ...datasets.pictures import Pictures
 from ...models import load_model
 from ...tasks.recognition import Recognition
-from ..recipe.recipe import NamedModel
+from ..recipe.recipe import Addressed
 
 
-def load(entry: NamedModel, dataset: Dataset) -> Model:
-    """Raises ConfigError for a network that these images are not for, saying what differs."""
+def load(entry: Addressed, dataset: Dataset) -> tuple[Model, Dataset]:
+    """The network, and the images as it takes them.
+
+    Raises ConfigError for a network that these images are not for, saying what differs.
+    """
     model = load_model(entry.name, **entry.parameters)
-    if model.task != dataset.task:
+    if isinstance(dataset, Pictures):
+        dataset = dataset.for_model(model)
+    elif model.task != dataset.task:
         raise ConfigError(f"{entry.label} and {dataset.name} differ: {_difference(model, dataset)}.")
     if any(mine not in (None, theirs) for mine, theirs in zip(model.shape, dataset.shape, strict=True)):
         raise ConfigError(
             f"{entry.label} takes images of {_by(model.shape)}, {dataset.name} has {_by(dataset.shape)}; where the "
             f"network can take those, give it size = {list(dataset.shape[1:])}."
         )
-    return model
+    return model, dataset
 
 
 def _difference(model: Model, dataset: Dataset) -> str:

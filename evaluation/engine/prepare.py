@@ -11,6 +11,7 @@ from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.errors import FOREIGN, OutputError
 from ...core.model import Model
+from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
 from ..recipe.promises import open_dataset
@@ -26,11 +27,14 @@ EXAMINED = 4
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe with all that it names: `models` by name, or why one could not be loaded."""
+    """A recipe with all that it names: `models` by name, or why one could not be loaded.
+
+    `datasets` are the images for each: of its size, with its classes.
+    """
 
     recipe: Recipe
-    dataset: Dataset
     models: Mapping[str, Model | BaseException]
+    datasets: Mapping[str, Dataset]
     facts: Facts
 
 
@@ -42,23 +46,27 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    dataset = open_dataset(recipe.dataset)
+    dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
-    loaded, identities = {}, {}
+    loaded, images, identities = {}, {}, {}
     for entry in recipe.models:
         name = entry.label
         try:
-            model = load(entry, dataset).to(device)
-            check_steady(model, dataset.load(samples[:EXAMINED])[0].to(model.device))
-            behaviour = recognized(ledger, model.sha, Behaviour.of(model, dataset.shape))
-            identities[name] = identity(recipe, dataset.fingerprint, model.to("cpu"), behaviour)
+            model, images[name] = load(entry, dataset)
+            model.to(device)
+            check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
+            behaviour = recognized(ledger, model.sha, Behaviour.of(model, images[name].shape))
+            identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), behaviour)
         except OutputError:
             raise
         except FOREIGN as error:  # a model that cannot be loaded costs its own cells only
-            model = error
+            model, images[name] = error, dataset
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
-    return Prepared(recipe, dataset, loaded, Facts(task=dataset.task, samples=samples, identities=identities))
+    task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
+    skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
+    facts = Facts(task=task, samples=samples, identities=identities, skipped=skipped)
+    return Prepared(recipe, loaded, images, facts)
 
 
 def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:

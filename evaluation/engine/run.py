@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ...core.attack import CraftingData, UniversalAttack
 from ...core.dataset import Dataset
@@ -17,6 +18,7 @@ from ...datasets.substitutes import substitute_images
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
+from .ahead import ahead
 from .clean import clean_doubts
 from .crafted import Crafted
 from .glimpse import check_glimpse
@@ -38,7 +40,6 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
 
     Raises OutputError where the ledger's scores are of other data.
     """
-    check_glimpse(prepared.dataset, ledger)
     for name, loaded in prepared.models.items():
         known = prepared.facts.identities[name]
         model = _moved(loaded, device)
@@ -47,10 +48,11 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
                 ledger.write_error(cell.key(known), one_line(model))
                 progress.main.advance(prepared.recipe.samples)
             continue
-        guard = Guard(model)
+        dataset, guard = prepared.datasets[name], Guard(model)
+        check_glimpse(dataset, ledger)
         part = ModelRun(
             recipe=prepared.recipe,
-            dataset=prepared.dataset,
+            dataset=dataset,
             samples=prepared.facts.samples,
             name=name,
             model=model,
@@ -59,11 +61,11 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
             folder=folder,
             systems=Systems(
                 recipe=prepared.recipe,
-                dataset=prepared.dataset,
+                dataset=dataset,
                 model=model,
                 identity=known,
                 ledger=ledger,
-                school=School(prepared.dataset, model, prepared.recipe.seed, progress),
+                school=School(dataset, model, prepared.recipe.seed, progress),
                 guard=guard,
             ),
             guard=guard,
@@ -167,7 +169,7 @@ class ModelRun:
     def _doubts(self) -> set[str] | Exception:
         """What the bare network's answers to the clean images say against it; an error where they are not its own."""
         expected = self.recipe.expected_clean(self.name)
-        shards = (self._shard(samples) for samples in self._batches())
+        shards = map(self._shard, ahead(self.dataset.load, self._batches()))
         try:
             bare = self.systems.scored(NamedDefense())
             return clean_doubts(bare, shards, self.model.expect_clean if expected is None else expected)
@@ -182,17 +184,22 @@ class ModelRun:
 
     def _shards(self, waiting: list[Pending]) -> Iterator[Shard]:
         """The shards that some cell waits for."""
-        for samples in self._batches():
-            if any(pending.samples.intersection(samples) for pending in waiting):
-                yield self._shard(samples)
+
+        def wanted(samples: tuple[int, ...]) -> bool:
+            return any(pending.samples.intersection(samples) for pending in waiting)
+
+        for found in ahead(self.dataset.load, filter(wanted, self._batches())):
+            if wanted(found[0]):  # still
+                yield self._shard(found)
 
     def _batches(self) -> Iterator[tuple[int, ...]]:
         for start in range(0, len(self.samples), self.recipe.batch_size):
             yield self.samples[start : start + self.recipe.batch_size]
 
-    def _shard(self, samples: tuple[int, ...]) -> Shard:
-        x, y = self.dataset.load(samples)
-        return Shard(samples=samples, x=x.to(self.model.device), y=y.to(self.model.device))
+    def _shard(self, found: tuple[tuple[int, ...], tuple[Tensor, Tensor | None]]) -> Shard:
+        samples, (x, y) = found
+        y = None if y is None else y.to(self.model.device)
+        return Shard(samples=samples, x=x.to(self.model.device), y=y)
 
     def _crafter(self, job: Job) -> Crafter:
         return Crafter(

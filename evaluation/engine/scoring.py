@@ -12,6 +12,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.norms import size
 from ...core.seeding import Draws
+from ...core.task import Metric
 from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
@@ -21,11 +22,11 @@ from .steady import batch_tolerance
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Some evaluation samples: indices, images and targets, on the model's device."""
+    """Some evaluation samples: indices, images and targets, if there are any, on the model's device."""
 
     samples: Sequence[int]
     x: Tensor
-    y: Tensor
+    y: Tensor | None
 
 
 @dataclass
@@ -108,15 +109,24 @@ class System:
         }
         metrics = {
             name: {
-                "clean": _mean([metric.per_image(p, shard.y) for p in clean]),
                 "gfr": _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
                 "floor": _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
-                "robust": _mean([metric.per_image(q, shard.y) for q in perturbed]),
+                **_against(shard.y, metric, clean=clean, robust=perturbed),
             }
             for name, metric in self.model.task.metrics.items()
         }
         samples = np.asarray(shard.samples)
         return Outcomes(samples=samples, images=images | costs, metrics=metrics, flags=frozenset(self.flags))
+
+
+def _against(targets: Tensor | None, metric: Metric, **predictions: list[Tensor]) -> dict[str, NDArray[np.float64]]:
+    """Nothing without targets: nobody knows."""
+    if targets is None:
+        return {}
+    return {
+        name: _mean([metric.per_image(prediction, targets) for prediction in found])
+        for name, found in predictions.items()
+    }
 
 
 def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """What the rows of one model and metric are made from, and the scores of its cells in the ledger."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -18,12 +18,14 @@ from ..recipe.recipe import Recipe
 class Facts:
     """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
 
-    `samples` are the indices of the evaluation images, in the order in which they are taken.
+    `samples` are the indices of the evaluation images, in the order in which they are taken; `skipped` the pictures
+    that cannot be read, and why.
     """
 
     task: Task
     samples: tuple[int, ...]
     identities: Mapping[str, Identity]
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 class MissingScoresError(FoolbenchError):
@@ -74,7 +76,7 @@ class Source:
 
     def _checked(self, outcomes: Outcomes) -> pd.DataFrame:
         frame = outcomes.frame(self.name) if self.name in outcomes.metrics else pd.DataFrame()
-        if frame.empty or frame[["clean", "robust"]].to_numpy().max() > self.metric.range:
+        if frame.empty or (frame.filter(["clean", "robust"]) > self.metric.range).to_numpy().any():
             raise MissingScoresError("error", f"The ledger has scores that are no {self.name}; choose another --out.")
         return frame
 

@@ -38,7 +38,7 @@ class SystemRows:
             except MissingScoresError as missing:
                 self._scores[source.key(cell)] = missing
         finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
-        own = float(finished[0].frame.clean.mean()) if finished else None
+        own = float(finished[0].frame.clean.mean()) if finished and "clean" in finished[0].frame else None
         self.undefended = own if cells[0].defense.defense is None else undefended
         self._cells = {source.key(cell): self._row(cell) for cell in cells}
         self.fingerprints = {
@@ -109,7 +109,7 @@ class SystemRows:
             "recipe": source.recipe.label,
             "run": run_name(source.recipe, source.facts),
             "task": type(source.facts.task).__name__.lower(),
-            "dataset": source.recipe.dataset,
+            "dataset": source.recipe.dataset.label,
             "n": len(source.facts.samples),
             "sampling": source.recipe.sampled,
             "model": cell.job.model,
@@ -131,13 +131,13 @@ class SystemRows:
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
         metric = self._source.metric
-        clean = estimate(scores.clean / metric.range, proportion=metric.proportion)
         numbers = {
-            **_with_interval("clean", clean),
             **_with_interval("gfr", estimate(scores.gfr, proportion=metric.proportion)),
             "floor": 100 * scores.floor.mean(),
-            **_with_interval("robust", estimate(scores.robust / metric.range, proportion=metric.proportion)),
         }
+        for name in ("clean", "robust"):
+            if name in scores:  # where there are labels
+                numbers |= _with_interval(name, estimate(scores[name] / metric.range, proportion=metric.proportion))
         if self.undefended is not None:
             bare = 100 / metric.range * self.undefended
             numbers["clean_drop"] = bare - numbers["clean"]
@@ -169,7 +169,8 @@ def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = Fa
     else:
         strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
         found = strongest.set_index("sample").sort_index()
-        found["robust"] = by_sample.robust.min()
+        if "robust" in found:
+            found["robust"] = by_sample.robust.min()
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
     return found.reset_index()

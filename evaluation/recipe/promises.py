@@ -1,6 +1,7 @@
 """What a data set promises, checked when it is opened: a table is worth as much as the images behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,14 +17,14 @@ LOOKED_AT = 64
 MEMBERS = ("name", "task", "shape", "fingerprint", "labels", "load", "training", "__len__")
 
 
-def open_dataset(name: str) -> Dataset:
+def open_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
     """A data set that keeps its promises. Raises ConfigError, in one sentence, for the first that is broken."""
-    dataset = make_dataset(name)
+    dataset = make_dataset(name, parameters)
     _check_fingerprint(dataset, name)
     samples = looked_at(dataset)
     images, targets = _loaded(dataset, name, samples)
     again = _loaded(dataset, name, samples)
-    if not (torch.equal(images, again[0]) and torch.equal(targets, again[1])):
+    if not (torch.equal(images, again[0]) and _equal(targets, again[1])):
         raise ConfigError(
             f"Data set {name} loads other images or targets for the same samples at a second call; leave random crops, "
             "flips and shuffling out of it."
@@ -32,9 +33,9 @@ def open_dataset(name: str) -> Dataset:
     return dataset
 
 
-def make_dataset(name: str) -> Dataset:
+def make_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
     """The same, checked as far as can be without its images."""
-    dataset: Any = datasets[name]()
+    dataset: Any = datasets.bind(name, parameters)()
     lacks = [member for member in MEMBERS if not hasattr(dataset, member)]
     if lacks:
         raise ConfigError(
@@ -63,7 +64,7 @@ def _check_fingerprint(dataset: Dataset, name: str) -> None:
         )
 
 
-def _loaded(dataset: Dataset, name: str, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
+def _loaded(dataset: Dataset, name: str, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
     """Images and targets that are what the contract says."""
     try:
         pair: Any = dataset.load(samples)
@@ -76,7 +77,8 @@ def _loaded(dataset: Dataset, name: str, samples: Sequence[int]) -> tuple[Tensor
     images, targets = pair
     try:
         check_images(images, tuple(dataset.shape))
-        dataset.task.check_targets(targets, len(samples))
+        if targets is not None:
+            dataset.task.check_targets(targets, len(samples))
     except FoolbenchError as error:
         raise ConfigError(f"Data set {name} loads something else than it promises: {error}") from None
     if images.device.type != "cpu" or len(images) != len(samples):
@@ -87,7 +89,7 @@ def _loaded(dataset: Dataset, name: str, samples: Sequence[int]) -> tuple[Tensor
     return images, targets
 
 
-def _check_labels(dataset: Dataset, name: str, samples: Sequence[int], targets: Tensor) -> None:
+def _check_labels(dataset: Dataset, name: str, samples: Sequence[int], targets: Tensor | None) -> None:
     labels = dataset.labels
     if labels is None:
         return
@@ -96,5 +98,9 @@ def _check_labels(dataset: Dataset, name: str, samples: Sequence[int], targets: 
         raise ConfigError(
             f"Expected labels of data set {name} as an int64 tensor ({len(dataset)},) or None, got {got}."
         )
-    if targets.shape == (len(samples),) and not torch.equal(labels[list(samples)], targets):
+    if targets is None or (targets.ndim == 1 and not torch.equal(labels[list(samples)], targets)):
         raise ConfigError(f"Expected data set {name} to load the targets that its labels say, got others.")
+
+
+def _equal(targets: Tensor | None, others: Tensor | None) -> bool:
+    return targets is others is None or (targets is not None and others is not None and torch.equal(targets, others))

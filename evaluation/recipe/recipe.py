@@ -50,12 +50,12 @@ class Named(BaseModel):
         return dict(self.__pydantic_extra__ or {})
 
 
-class NamedModel(Named):
-    """A model of a recipe: a registered name or an address, and its parameters. Without any the name alone stands."""
+class Addressed(Named):
+    """A model or a data set: a registered name or an address, and its parameters. Without any the name alone stands."""
 
     @model_validator(mode="wrap")
     @classmethod
-    def _from_name(cls, given: Any, handler: ModelWrapValidatorHandler["NamedModel"]) -> "NamedModel":
+    def _from_name(cls, given: Any, handler: ModelWrapValidatorHandler["Addressed"]) -> "Addressed":
         return handler({"name": given} if isinstance(given, str) else given)
 
     @model_serializer(mode="plain")
@@ -110,7 +110,10 @@ class Recipe(BaseModel):
     version: int = Field(default=1, description="higher for every change that changes numbers")
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
     overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
-    dataset: str = Field(description="one of `foolbench list datasets`")
+    dataset: Addressed = Field(
+        description="a name or an address of `foolbench list datasets`, or a table: `name` and its parameters; those "
+        "of pictures are `train`, `train_share`, `bad_images`, `classes`"
+    )
     samples: int = Field(gt=0, description="how many evaluation images; more of them include fewer")
     sampling: Sampling = Field(
         default="balanced",
@@ -145,7 +148,7 @@ class Recipe(BaseModel):
         description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
         "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
     )
-    models: list[NamedModel] = Field(
+    models: list[Addressed] = Field(
         min_length=1,
         description="names or addresses of `foolbench list models`, or tables: `name` and its parameters; those of an "
         "address are `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`",
@@ -280,10 +283,10 @@ def _sentence(source: str, found: Complaint) -> ConfigError:
 
 def _check_names(recipe: Recipe) -> None:
     """Fail before any work: every name resolves, every parameter is accepted."""
-    dataset = make_dataset(recipe.dataset)
+    dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
     if recipe.samples > len(dataset):
         raise ConfigError(
-            f"{recipe.dataset} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
+            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
         )
     for entry in recipe.models:
         models.bind(entry.name, entry.parameters)  # raises where it makes no sense

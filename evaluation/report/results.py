@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
-from ...core.registry import datasets
+from ...tasks import Recognition
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
@@ -28,6 +28,7 @@ from .lock import lock
 from .tables import markdown
 from .text import for_csv
 
+_TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
 LEDGER, CSV = "ledger.sqlite", "leaderboard.csv"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
@@ -111,9 +112,10 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         recipe = read_document(manifest["recipe"], "of a manifest")
         facts = Facts(
-            task=datasets[recipe.dataset]().task,
+            task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
+            skipped=manifest["bad_images"],
         )
         if len(facts.samples) != recipe.samples:
             raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
@@ -157,6 +159,8 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
         },
+        "task": type(facts.task).__name__.lower(),
+        "bad_images": dict(facts.skipped),
         "sampling": recipe.sampled,
         "samples": list(facts.samples),
     }

@@ -1,0 +1,11 @@
+"""Data sets of pictures by address: a file for each kind, and what they share."""
+
+from ...core.registry import datasets
+from . import cifar, folder, imagenet, python_object
+from .base import Pictures as Pictures
+from .photographs import PhotographCrops as PhotographCrops
+
+datasets.families["image-folder"] = folder.FAMILY
+datasets.families["imagenet"] = imagenet.FAMILY
+datasets.families.update(cifar.FAMILIES)
+datasets.objects = python_object.FAMILY

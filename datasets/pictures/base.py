@@ -1,0 +1,188 @@
+"""Pictures of any size with labels or without, as the images that a network takes."""
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.dataset import Advance
+from ...core.errors import ConfigError
+from ...core.model import Model
+from ...core.preprocess import Preprocess
+from ...core.registry import datasets
+from ...core.seeding import derive_key
+from ...core.task import Task
+from ...tasks.recognition import Recognition
+from .classes import mapping
+
+LUMA = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
+"""What each colour adds to the brightness, by ITU-R 601 as in Pillow."""
+IMAGENET_SIZE = Preprocess(size=(224, 224), resize=256)
+"""Where no network says what it takes."""
+
+
+class Pictures(ABC):
+    """Evaluation samples are pictures 0..len-1, in the order of `keys`, a hash of each one's content.
+
+    `classes` are the names of the classes that `labels` count, in their order; both None without labels. Images have
+    the size that `preprocess` says, for networks of their own (`for_model`); where the classes are `in_order`, output k
+    of a network means class k. Training images are another data set's, or a share of the pictures, which are then no
+    evaluation samples; what is in both is left out of training.
+    """
+
+    workers = os.cpu_count() or 1
+    channels = 3
+    skipped: Mapping[str, str] = MappingProxyType({})
+    """Pictures that cannot be read and are left out, and why."""
+    clusters: Sequence[int] | None = None
+    """Of each sample, where some depend on each other."""
+
+    def __init__(
+        self,
+        name: str,
+        keys: Sequence[str],
+        labels: Sequence[int] | None,
+        classes: Sequence[str] | None,
+        *,
+        in_order: bool = False,
+        preprocess: Preprocess = IMAGENET_SIZE,
+        train: str | None = None,
+        train_share: float = 0.0,
+    ) -> None:
+        if not 0 <= train_share < 1:
+            raise ConfigError(f"Expected train_share in [0, 1), got {train_share}.")
+        if train is not None and train_share:
+            raise ConfigError(f"Expected {name} with train = ADDRESS or train_share, got both.")
+        self.name, self._keys, self._all_labels, self.classes = name, keys, labels, classes
+        self._in_order, self.preprocess, self._train = in_order, preprocess, train
+        held_out = [_draw(key) < train_share for key in keys]
+        self._places = [place for place, held in enumerate(held_out) if not held]
+        self._training_places = [place for place, held in enumerate(held_out) if held]
+        self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
+        self._order: Tensor | None = None  # of the network's classes
+        if not self._places:
+            raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
+
+    @abstractmethod
+    def image(self, place: int) -> Tensor:
+        """Picture number `place` of all, as uint8 (C, H, W) or float32 in [0, 1], fitted by `self.preprocess`."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, *self.preprocess.size
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the contents, of the labels, and of how pictures become images."""
+        parts = [self.channels, self.preprocess, self.task, *(self._keys[place] for place in self._places)]
+        labels = [] if self.labels is None else self.labels.tolist()
+        return hashlib.sha256(repr((parts, labels)).encode()).hexdigest()[:16]
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self._labels_of(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        places = [self._places[sample] for sample in samples]
+        return _as_floats(self._images(places)), self._labels_of(places)
+
+    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
+        """Raises ConfigError where there are none."""
+        source, places = self._training_source()
+        places = sorted(places, key=lambda place: derive_key("training", source._keys[place]))[:count]
+        images = _as_levels(source._images(places))
+        advance(len(images))
+        return images, source._labels_of(places)
+
+    def for_model(self, model: Model) -> "Pictures":
+        """The same pictures as images of the network's size, with its classes.
+
+        Raises ConfigError where they do not fit.
+        """
+        found = copy(self)
+        channels, height, width = model.shape
+        found.channels = channels or self.channels
+        if model.preprocess is not None:
+            found.preprocess = model.preprocess
+        elif height is not None and width is not None:
+            found.preprocess = Preprocess(size=(height, width), resize=min(height, width))
+        found.task = model.task
+        if self.classes is not None:
+            found._order = torch.tensor(self._mapped(model))
+        return found
+
+    def _mapped(self, model: Model) -> list[int]:
+        outputs = model.task.classes if isinstance(model.task, Recognition) else 0
+        if self._in_order and outputs == len(self.classes or ()):
+            return list(range(outputs))
+        return mapping(self.name, self.classes or (), model.name, outputs, model.class_names)
+
+    def _training_source(self) -> tuple["Pictures", list[int]]:
+        if self._train is None and not self._training_places:
+            raise ConfigError(
+                f"{self.name} has no training images: say train = ADDRESS of others or train_share = 0.2 in the "
+                "recipe's table dataset."
+            )
+        source = self if self._train is None else self._other(self._train)
+        evaluated = {self._keys[place] for place in self._places}
+        places = self._training_places if self._train is None else source._places
+        left = [place for place in places if source._keys[place] not in evaluated]
+        if not left:
+            raise ConfigError(f"All training images of {self.name} are among its evaluation images; name others.")
+        return source, left
+
+    def _other(self, address: str) -> "Pictures":
+        other: Any = datasets.bind(address, {})()
+        if not isinstance(other, Pictures):
+            raise ConfigError(f"Expected train = the address of pictures, as image-folder:PATH, got {address!r}.")
+        other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
+        if self.classes is not None and list(other.classes or ()) == list(self.classes):
+            other._order = self._order
+        return other
+
+    def _images(self, places: Sequence[int]) -> list[Tensor]:
+        if self.workers == 1:
+            return [self._channelled(place) for place in places]
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(pool.map(self._channelled, places))
+
+    def _channelled(self, place: int) -> Tensor:
+        """For a network of grey images the brightness; for one of colours grey on all channels."""
+        image = self.image(place)
+        if len(image) == self.channels:
+            return image
+        if len(image) == 1:
+            return image.expand(self.channels, -1, -1)
+        grey = (image.float() * LUMA).sum(dim=0, keepdim=True)
+        return grey.round().to(torch.uint8) if image.dtype == torch.uint8 else grey.clamp(0, 1)
+
+    def _labels_of(self, places: Sequence[int]) -> Tensor | None:
+        if self._all_labels is None:
+            return None
+        labels = torch.tensor([self._all_labels[place] for place in places], dtype=torch.int64)
+        return labels if self._order is None else self._order[labels]
+
+
+def _draw(key: str) -> float:
+    """In [0, 1), by the content: what is twice in a folder is on one side."""
+    return (derive_key("train_share", key) % 2**32) / 2**32
+
+
+def _as_floats(images: list[Tensor]) -> Tensor:
+    batch = torch.stack(images).contiguous()
+    return batch.float() / 255 if batch.dtype == torch.uint8 else batch
+
+
+def _as_levels(images: list[Any]) -> Tensor:
+    batch = torch.stack(images).contiguous()
+    return batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)

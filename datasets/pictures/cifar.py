@@ -1,0 +1,140 @@
+"""`cifar10:PATH` and `cifar100:PATH`: the archives of Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html.
+
+Both the binary version and the Python one, whose pickles are read without doing what they ask for.
+"""
+
+import codecs
+import hashlib
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...core.dataset import Advance, Dataset
+from ...core.errors import ConfigError, one_line
+from ...core.preprocess import Preprocess
+from ...core.registry import Family
+from .base import Pictures
+from .files import folder_at
+from .fitting import fit
+
+PLAIN = Preprocess(size=(32, 32))
+FILES = {
+    "cifar10": {"test": ["test_batch"], "train": [f"data_batch_{k}" for k in range(1, 6)]},
+    "cifar100": {"test": ["test"], "train": ["train"]},
+}
+LABEL_BYTES = {"cifar10": 1, "cifar100": 2}  # of a hundred classes the coarse one comes first
+LABEL_KEYS = {"cifar10": "labels", "cifar100": "fine_labels"}
+
+
+class Cifar(Pictures):
+    """The test split; its training images are the archive's own."""
+
+    workers = 1  # nothing to decode
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self._kind, self._folder = address.partition(":")[0], folder
+        self._pixels, labels = _split(folder, self._kind, "test")
+        classes = [str(label) for label in range(int(self._kind.removeprefix("cifar")))]
+        keys = [hashlib.sha256(image.tobytes()).hexdigest() for image in self._pixels]
+        super().__init__(address, keys, labels, classes, in_order=True, preprocess=PLAIN)
+
+    def image(self, place: int) -> Tensor:
+        return self._fitted(self._pixels[place])
+
+    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
+        pixels, labels = _split(self._folder, self._kind, "train")
+        advance(min(count, len(pixels)))
+        chosen = np.random.default_rng(0).permutation(len(pixels))[:count]
+        return torch.stack([self._fitted(pixels[k]) for k in chosen]), torch.tensor([labels[k] for k in chosen])
+
+    def _fitted(self, pixels: np.ndarray) -> Tensor:
+        """Network sizes other than their own are reached by resizing."""
+        if self.preprocess.size == PLAIN.size:
+            return torch.from_numpy(pixels)
+        return fit(Image.fromarray(pixels.transpose(1, 2, 0)), self.preprocess)
+
+
+def _split(folder: Path, kind: str, split: str) -> tuple[np.ndarray, list[int]]:
+    """uint8 (N, 3, 32, 32) and labels. Raises ConfigError where a file is missing or damaged."""
+    parts = [_batch(folder, kind, name) for name in FILES[kind][split]]
+    return np.concatenate([pixels for pixels, _ in parts]), [label for _, labels in parts for label in labels]
+
+
+def _batch(folder: Path, kind: str, name: str) -> tuple[np.ndarray, list[int]]:
+    for path, read in ((f"{name}.bin", _binary), (name, _pickled)):
+        found = sorted(where for where in folder.rglob(path) if where.is_file())
+        if found:
+            try:
+                pixels, labels = read(found[0], kind)
+                images = pixels.reshape(len(labels), 3, 32, 32)
+            except ConfigError:
+                raise
+            except Exception as error:  # noqa: BLE001 (whatever damaged bytes lead to)
+                raise ConfigError(f"{found[0]} is no batch of {kind}: {one_line(error)}") from None
+            if len(images) and min(labels) >= 0 and max(labels) < int(kind.removeprefix("cifar")):
+                return images, labels
+            raise ConfigError(f"{found[0]} is no batch of {kind}: it has no images, or labels of another.")
+    raise ConfigError(f"Expected {name}.bin or {name} of {kind} in {folder}, found neither; unpack the archive there.")
+
+
+def _binary(path: Path, kind: str) -> tuple[np.ndarray, list[int]]:
+    row = LABEL_BYTES[kind] + 3072
+    rows = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, row).copy()
+    return rows[:, -3072:], rows[:, LABEL_BYTES[kind] - 1].tolist()
+
+
+def _pickled(path: Path, kind: str) -> tuple[np.ndarray, list[int]]:
+    batch = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+    named = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+    pixels = np.asarray(named["data"])
+    if pixels.dtype != np.uint8:
+        raise ConfigError(f"Expected uint8 pixels in {path}, got {pixels.dtype}.")
+    return pixels, [int(label) for label in named[LABEL_KEYS[kind]]]
+
+
+def _from_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+
+
+_ARRAYS: dict[str, Any] = {
+    "_reconstruct": np.zeros(0).__reduce__()[0],
+    "_frombuffer": _from_buffer,
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
+}
+"""What pickles of arrays ask NumPy for, by the version of the protocol."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Arrays of numbers and what they are made of; anything else that a pickle asks for is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "numpy" and name in _ARRAYS:
+            return _ARRAYS[name]
+        if (module, name) == ("_codecs", "encode"):
+            return codecs.encode
+        raise ConfigError(f"The pickle asks for {module}.{name}, which no batch of CIFAR needs; it was not executed.")
+
+
+def _loader(address: str) -> Callable[..., Dataset]:
+    def load() -> Cifar:
+        return Cifar(address, folder_at(address.partition(":")[2], address))
+
+    load.__doc__ = _SUMMARIES[address.partition(":")[0]]
+    return load
+
+
+_SUMMARIES = {
+    "cifar10": "CIFAR-10 as it is unpacked, the binary or the Python version.",
+    "cifar100": "CIFAR-100 likewise, with its hundred fine labels.",
+}
+FAMILIES: dict[str, Family[Dataset]] = {
+    kind: Family({f"{kind}:PATH": text}, _loader, is_open=True) for kind, text in _SUMMARIES.items()
+}

@@ -1,0 +1,62 @@
+"""The classes of a data set in the order of a network's outputs."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from ...core.errors import ConfigError
+
+WORDNET = re.compile(r"n\d{8}")
+
+
+def mapping(data: str, names: Sequence[str], network: str, classes: int, class_names: Sequence[str]) -> list[int]:
+    """For each class of the data the output of the network that means it.
+
+    By WordNet ids for a thousand outputs, by equal names, or in their order where there are as many. Raises ConfigError
+    for anything else: a guess would look like a bad network.
+    """
+    if classes == 1000 and all(WORDNET.fullmatch(name) for name in names):
+        return _by_id(data, names)
+    outputs = [_plain(name) for name in class_names]
+    wanted = [_plain(name) for name in names]
+    if len(set(outputs)) == len(outputs) and set(wanted) <= set(outputs):
+        return [outputs.index(name) for name in wanted]
+    if classes == len(names):
+        return list(range(len(names)))
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    theirs = f" ({', '.join(class_names[:4])}, ...)" if class_names else ""
+    raise ConfigError(
+        f"{data} has {len(names)} classes ({shown}) and {network} {classes} outputs{theirs}: give the data set "
+        "classes = FILE, a text file whose line k names the folder of output k."
+    )
+
+
+def read_classes(path: Path, names: Sequence[str]) -> list[str]:
+    """The names of all outputs, a line each. Raises ConfigError where a class of the data is not among them."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"Expected classes = a text file with a name a line, but {path}: {error}.") from None
+    missing = sorted(set(names) - set(lines))
+    if missing:
+        raise ConfigError(f"{path} does not name {len(missing)} of the classes, {missing[0]} the first of them.")
+    return lines
+
+
+@cache
+def wordnet_ids() -> tuple[str, ...]:
+    """Those of ILSVRC 2012 in their order, which is that of everybody's networks."""
+    return tuple((Path(__file__).parent / "wordnet_ids.txt").read_text().split())
+
+
+def _by_id(data: str, names: Sequence[str]) -> list[int]:
+    place = {wnid: k for k, wnid in enumerate(wordnet_ids())}
+    foreign = [name for name in names if name not in place]
+    if foreign:
+        raise ConfigError(f"{data} has the class {foreign[0]}, which is none of ImageNet's thousand; leave it out.")
+    return [place[name] for name in names]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ").strip()

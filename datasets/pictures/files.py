@@ -1,0 +1,71 @@
+"""Data sets whose pictures are files in a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor
+
+from ...core.errors import ConfigError
+from .base import Pictures
+from .contents import contents
+from .fitting import fit
+from .reading import SUFFIXES, read_picture
+
+BadImages = Literal["stop", "skip"]
+
+
+class PictureFile(NamedTuple):
+    """A file and the number of its class, if it has one."""
+
+    path: Path
+    label: int | None
+
+
+class PictureFiles(Pictures):
+    """Pictures are decoded when they are asked for. `bad_images` that cannot be: "stop" names the first, "skip" leaves
+    them out and lists them as `skipped`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        files: Sequence[PictureFile],
+        classes: Sequence[str] | None,
+        *,
+        bad_images: BadImages = "stop",
+        **shared: Any,
+    ) -> None:
+        if not files:
+            raise ConfigError(f"Expected pictures ({' '.join(sorted(SUFFIXES))}) in {root}, found none.")
+        known = contents(root, [file.path for file in files])
+        bad = {str(file.path): content.problem for file, content in zip(files, known, strict=True) if content.problem}
+        if bad and bad_images == "stop":
+            path, problem = next(iter(bad.items()))
+            raise ConfigError(
+                f"{path} cannot be read as a picture ({problem}), nor can {len(bad) - 1} others of {name}; mend or "
+                'remove them, or say bad_images = "skip".'
+            )
+        sound = [(file, content) for file, content in zip(files, known, strict=True) if not content.problem]
+        self.skipped = bad
+        self._files = [file for file, _ in sound]
+        labels = None if classes is None else [file.label or 0 for file in self._files]
+        super().__init__(name, [content.sha256 for _, content in sound], labels, classes, **shared)
+
+    def image(self, place: int) -> Tensor:
+        return fit(read_picture(self._files[place].path), self.preprocess)
+
+
+def folder_at(text: str, name: str) -> Path:
+    """Raises ConfigError where there is none."""
+    folder = Path(text).expanduser()
+    if not text or not folder.is_dir():
+        raise ConfigError(f"Expected {name} to name a folder of pictures, found none at {str(folder)!r}.")
+    return folder
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All below it, sorted; hidden ones are none."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))

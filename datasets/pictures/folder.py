@@ -1,0 +1,71 @@
+"""`image-folder:PATH`: a folder for each class, or one flat folder without labels."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError
+from ...core.registry import Family
+from .classes import read_classes
+from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
+
+PREFIX = "image-folder"
+SUMMARY = "Pictures in class folders, or in one flat folder without labels."
+
+
+def _loader(address: str) -> Callable[..., Dataset]:
+    def load(
+        *,
+        classes: str | None = None,
+        bad_images: BadImages = "stop",
+        train: str | None = None,
+        train_share: float = 0.0,
+    ) -> PictureFiles:
+        folder = folder_at(address.removeprefix(f"{PREFIX}:"), address)
+        files, names = _listed(folder)
+        if classes is not None:
+            files, names = _in_order_of(Path(classes), files, names, address)
+        return PictureFiles(
+            address,
+            folder,
+            files,
+            names,
+            bad_images=bad_images,
+            in_order=classes is not None,
+            train=train,
+            train_share=train_share,
+        )
+
+    load.__doc__ = SUMMARY
+    return load
+
+
+def _listed(folder: Path) -> tuple[list[PictureFile], list[str] | None]:
+    """Raises ConfigError for a mixture, whose flat pictures have no class."""
+    inside = {child.name: pictures_in(child) for child in sorted(folder.iterdir()) if _is_class(child)}
+    inside = {name: paths for name, paths in inside.items() if paths}
+    flat = [path for path in pictures_in(folder) if path.parent == folder]
+    if not inside:
+        return [PictureFile(path, None) for path in flat], None
+    if flat:
+        raise ConfigError(
+            f"Expected class folders or a flat folder of pictures, got both in {folder}: {flat[0].name} has no class."
+        )
+    files = [PictureFile(path, label) for label, paths in enumerate(inside.values()) for path in paths]
+    return files, list(inside)
+
+
+def _is_class(child: Path) -> bool:
+    return child.is_dir() and not child.name.startswith(".")
+
+
+def _in_order_of(
+    path: Path, files: list[PictureFile], names: list[str] | None, address: str
+) -> tuple[list[PictureFile], list[str]]:
+    if names is None:
+        raise ConfigError(f"{address} has no class folders that classes = {path} could name.")
+    lines = read_classes(path, names)
+    return [PictureFile(file.path, lines.index(names[file.label or 0])) for file in files], lines
+
+
+FAMILY: Family[Dataset] = Family({f"{PREFIX}:PATH": SUMMARY}, _loader, is_open=True)

@@ -1,0 +1,94 @@
+"""`imagenet:PATH`: ILSVRC 2012 for validation, in folders named by WordNet id, or flat with the devkit's ground truth.
+
+The devkit counts classes from 1 in an order of its own, which data/meta.mat translates into WordNet ids; networks count
+them from 0 in the order of the ids.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError
+from ...core.registry import Family
+from .classes import WORDNET, wordnet_ids
+from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
+
+PREFIX = "imagenet"
+SUMMARY = "ImageNet's validation images, in WordNet class folders or flat with the devkit beside them."
+GROUND_TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
+
+
+def _loader(address: str) -> Callable[..., Dataset]:
+    def load(
+        *,
+        devkit: str | None = None,
+        bad_images: BadImages = "stop",
+        train: str | None = None,
+        train_share: float = 0.0,
+    ) -> PictureFiles:
+        folder = folder_at(address.removeprefix(f"{PREFIX}:"), address)
+        files = _in_class_folders(folder) or _flat(folder, Path(devkit) if devkit else None)
+        return PictureFiles(
+            address,
+            folder,
+            files,
+            wordnet_ids(),
+            bad_images=bad_images,
+            train=train,
+            train_share=train_share,
+        )
+
+    load.__doc__ = SUMMARY
+    return load
+
+
+def _in_class_folders(folder: Path) -> list[PictureFile]:
+    """Of the folder, or of `val` in it; a subset of the classes will do."""
+    labels = {wnid: label for label, wnid in enumerate(wordnet_ids())}
+    for root in (folder, folder / "val"):
+        children = sorted(root.iterdir()) if root.is_dir() else []
+        named = [child for child in children if child.is_dir() and WORDNET.fullmatch(child.name)]
+        foreign = [child.name for child in named if child.name not in labels]
+        if foreign:
+            raise ConfigError(f"{root} has the folder {foreign[0]}, which is none of ImageNet's thousand classes.")
+        if named:
+            return [PictureFile(path, labels[child.name]) for child in named for path in pictures_in(child)]
+    return []
+
+
+def _flat(folder: Path, devkit: Path | None) -> list[PictureFile]:
+    """ILSVRC2012_val_00000001.JPEG has the first line of the ground truth."""
+    paths = pictures_in(folder)
+    truth = _beside(folder, devkit, GROUND_TRUTH).read_text().split()
+    meta = _labels_of_devkit(_beside(folder, devkit, META))
+    files = []
+    for path in paths:
+        number = path.stem.rpartition("_")[2]
+        if not number.isdigit() or not 1 <= int(number) <= len(truth):
+            raise ConfigError(f"Expected names as ILSVRC2012_val_00000001.JPEG in {folder}, got {path.name}.")
+        files.append(PictureFile(path, meta[int(truth[int(number) - 1])]))
+    return files
+
+
+def _beside(folder: Path, devkit: Path | None, name: str) -> Path:
+    places = [devkit] if devkit else [folder, folder.parent]
+    found = [path for place in places for path in sorted(place.rglob(name))]
+    if not found:
+        raise ConfigError(
+            f"{folder} is flat, so its labels are in the devkit (ILSVRC2012_devkit_t12), but {name} is not in "
+            f"{' or '.join(map(str, places))}; unpack it there or say devkit = PATH."
+        )
+    return found[0]
+
+
+def _labels_of_devkit(meta: Path) -> dict[int, int]:
+    """ILSVRC id -> place of the WordNet id among the sorted ones."""
+    from scipy.io import loadmat
+
+    synsets = loadmat(meta, squeeze_me=True)["synsets"]
+    ids = {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets if int(one["num_children"]) == 0}
+    place = {wnid: label for label, wnid in enumerate(wordnet_ids())}
+    return {number: place[wnid] for number, wnid in ids.items() if wnid in place}
+
+
+FAMILY: Family[Dataset] = Family({f"{PREFIX}:PATH": SUMMARY}, _loader, is_open=True)

@@ -1,0 +1,62 @@
+"""The photographs that scikit-image and scikit-learn install, in crops of 224 x 224, without labels.
+
+They are few, and crops of one photograph depend on each other: intervals are over photographs.
+"""
+
+import hashlib
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from ...core.preprocess import Preprocess
+from ...core.registry import register_dataset
+from ...core.seeding import derive_key
+from ..scenes.textures import PHOTOGRAPHS, photograph
+from .base import Pictures
+from .fitting import fit
+
+CROPS = 8
+"""Of each photograph."""
+LEFT_OUT = ("cell", "immunohistochemistry", "moon", "retina", "hubble_deep_field")
+"""What no camera saw as people do."""
+
+
+@register_dataset("photographs")
+class PhotographCrops(Pictures):
+    """Crops of few photographs, without labels: for a look at networks trained on photographs."""
+
+    def __init__(self) -> None:
+        self._names = [name for name in PHOTOGRAPHS if name not in LEFT_OUT] + ["china", "flower"]
+        self.clusters = [place // CROPS for place in range(CROPS * len(self._names))]
+        keys = [
+            hashlib.sha256(self._photographs[name].tobytes() + bytes([crop])).hexdigest()
+            for name in self._names
+            for crop in range(CROPS)
+        ]
+        super().__init__("photographs", keys, None, None, preprocess=Preprocess(size=(224, 224), resize=224))
+
+    @cached_property
+    def _photographs(self) -> dict[str, np.ndarray]:
+        return {name: _levels(name) for name in self._names}
+
+    def image(self, place: int) -> Tensor:
+        picture = self._photographs[self._names[place // CROPS]]
+        return fit(Image.fromarray(_crop(picture, place)), self.preprocess)
+
+
+def _levels(name: str) -> np.ndarray:
+    if name in PHOTOGRAPHS:
+        return (photograph(name) * 255).round().astype(np.uint8)
+    from sklearn.datasets import load_sample_image
+
+    return np.asarray(load_sample_image(f"{name}.jpg"))
+
+
+def _crop(picture: np.ndarray, place: int) -> np.ndarray:
+    """A square of 55 to 95 hundredths of the shorter side, somewhere."""
+    draws = np.random.default_rng(derive_key("photographs", place) % 2**63)
+    side = int(min(picture.shape[:2]) * draws.uniform(0.55, 0.95))
+    top, left = (int(draws.integers(0, size - side + 1)) for size in picture.shape[:2])
+    return np.ascontiguousarray(picture[top : top + side, left : left + side])

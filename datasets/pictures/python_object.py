@@ -1,0 +1,151 @@
+"""`FILE.py:NAME` and `package.module:NAME`: any map-style torch Dataset of (image, target), or what makes one.
+
+Images are PIL pictures, or arrays and tensors, uint8 or float in [0, 1], with channels first or last. What gives images
+only has no labels.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError, FoolbenchError, InputError, one_line
+from ...core.images import check_images
+from ...core.preprocess import Preprocess
+from ...core.python_objects import find_object
+from ...core.registry import Family
+from .base import Pictures
+from .fitting import fit
+from .reading import to_rgb
+
+SUMMARY = "Your own: a torch Dataset of (image, target), a foolbench.core.Dataset, or what gives one."
+
+
+class TorchImages(Pictures):
+    """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread."""
+
+    workers = 1  # a stranger's dataset may not be safe in several threads
+
+    def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
+        self.name, self._items = name, items
+        if len(items) == 0:
+            raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
+        self.channels, *size = self._item(0)[0].shape
+        keys, labels = [], []
+        for image, target in map(self._item, range(len(items))):
+            keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
+            labels.append(target)
+        unlabelled = all(label is None for label in labels)
+        if not unlabelled and None in labels:
+            raise ConfigError(f"Expected {name} to give a target with every image or with none, got some without.")
+        classes = None if unlabelled else [str(k) for k in range(self._classes(max(labels) + 1))]
+        preprocess = Preprocess(size=(size[0], size[1]))
+        super().__init__(
+            name,
+            keys,
+            None if unlabelled else labels,
+            classes,
+            in_order=True,
+            preprocess=preprocess,
+            train=train,
+            train_share=train_share,
+        )
+
+    def image(self, place: int) -> Tensor:
+        image, _ = self._item(place)
+        return image if tuple(image.shape[1:]) == self.preprocess.size else _resized(image, self.preprocess)
+
+    def _classes(self, seen: int) -> int:
+        names: Any = getattr(self._items, "classes", ())
+        return max(seen, len(names)) if hasattr(names, "__len__") else seen
+
+    def _item(self, place: int) -> tuple[Tensor, int | None]:
+        """Raises ConfigError, with the number of the item, for what is no image or no class."""
+        try:
+            found = self._items[place]
+            image, target = found[:2] if isinstance(found, tuple | list) else (found, None)
+            return as_image(image), _as_class(target)
+        except FoolbenchError as error:
+            raise ConfigError(f"Item {place} of {self.name}: {error}") from None
+        except Exception as error:  # the user's code: whatever it raises is the message
+            raise ConfigError(f"Item {place} of {self.name} raised {one_line(error)}.") from error
+
+
+def as_image(given: Any) -> Tensor:
+    """(C, H, W), uint8 or float32 in [0, 1]. Raises InputError for what is neither."""
+    if isinstance(given, Image.Image):
+        return (
+            torch.from_numpy(np.array(given if given.mode == "L" else to_rgb(given)))
+            .reshape(given.height, given.width, -1)
+            .permute(2, 0, 1)
+            .contiguous()
+        )
+    image = torch.from_numpy(given.copy()) if isinstance(given, np.ndarray) else given
+    if not isinstance(image, Tensor) or image.ndim not in (2, 3):
+        raise InputError(f"Expected an image as PIL, array or tensor of 2 or 3 dimensions, got {_what(given)}.")
+    if image.ndim == 2:
+        image = image[None]
+    if image.shape[0] not in (1, 3) and image.shape[2] in (1, 3):
+        image = image.permute(2, 0, 1)
+    if image.shape[0] not in (1, 3):
+        raise InputError(f"Expected an image of 1 or 3 channels, first or last, got {_what(given)}.")
+    image = image.detach().cpu().contiguous()
+    if image.dtype == torch.uint8:
+        return image
+    if not image.is_floating_point():
+        raise InputError(f"Expected uint8 pixels or floats in [0, 1], got {image.dtype}.")
+    check_images(image.float()[None])
+    return image.float()
+
+
+def _as_class(target: Any) -> int | None:
+    if target is None:
+        return None
+    try:
+        number = target.item() if isinstance(target, Tensor | np.ndarray | np.generic) else target
+    except (RuntimeError, ValueError):  # a map
+        number = None
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise InputError(f"Expected a class 0, 1, 2, ... or None as target, got {target!r}.")
+    return number
+
+
+def _resized(image: Tensor, preprocess: Preprocess) -> Tensor:
+    """Through an eight-bit picture, as files are."""
+    levels = image if image.dtype == torch.uint8 else (image * 255).round().to(torch.uint8)
+    pixels = levels.permute(1, 2, 0).numpy()
+    picture = Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels)
+    return fit(picture.convert("RGB"), preprocess)[: len(image)]
+
+
+def _what(given: Any) -> str:
+    shape = getattr(given, "shape", None)
+    return type(given).__name__ if shape is None else f"{type(given).__name__} of shape {tuple(shape)}"
+
+
+def _loader(address: str) -> Callable[..., Dataset]:
+    found = find_object(address)
+
+    def load(*, train: str | None = None, train_share: float = 0.0, **given: Any) -> Any:
+        items = found
+        if isinstance(found, type) or not hasattr(found, "__getitem__"):
+            try:
+                items = found(**given)
+            except Exception as error:  # the user's code: whatever it raises is the message
+                raise ConfigError(f"{address} raised {one_line(error)}.") from error
+        if hasattr(items, "fingerprint") and hasattr(items, "load"):
+            return items
+        if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):
+            raise ConfigError(f"Expected {address} to give a torch Dataset with a length, got {type(items).__name__}.")
+        return TorchImages(address, items, train=train, train_share=train_share)
+
+    load.__doc__ = SUMMARY
+    return load
+
+
+FAMILY = Family({"FILE.py:NAME": SUMMARY}, _loader, is_open=True)

@@ -1,0 +1,49 @@
+"""A file as people see it: upright, in colours, eight bits a channel."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ...core.errors import InputError, one_line
+
+SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"])
+MOST_PIXELS = 2**28
+"""Of one picture: decoding it takes a gigabyte."""
+
+
+def read_picture(path: Path) -> Image.Image:
+    """RGB. Raises InputError, with the path and the reason, for what is no picture or damaged."""
+    try:
+        return decode(path.read_bytes())
+    except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has its own)
+        raise InputError(f"{path} cannot be read as a picture: {one_line(error)}") from None
+
+
+def decode(content: bytes) -> Image.Image:
+    """Turned as its EXIF says, transparency on white, of 16 bits the upper eight, of an animation the first frame."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a large picture, odd EXIF: what cannot be decoded raises
+        picture = Image.open(io.BytesIO(content))
+    if picture.width * picture.height > MOST_PIXELS:
+        raise InputError(f"It has {picture.width} x {picture.height} pixels; make it smaller.")
+    picture.load()
+    return to_rgb(ImageOps.exif_transpose(picture))
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Raises InputError for pixels of unknown meaning."""
+    if picture.mode == "F":
+        raise InputError("Its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits.")
+    if picture.mode.startswith("I"):
+        levels = np.asarray(picture).astype(np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise InputError("Its pixels have 32 bits of unknown range; save it with 8 or 16 bits.")
+        return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
+    if "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,138 @@
+"""CIFAR as it is unpacked, against torchvision's own reader; a pickle that wants to act does not get to."""
+
+import io
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from foolbench.core import ConfigError, datasets
+from foolbench.evaluation.recipe.promises import open_dataset
+from torchvision.datasets import CIFAR10, CIFAR100
+
+TEST = {"cifar10": ("cifar-10-batches-py", "test_batch"), "cifar100": ("cifar-100-python", "test")}
+TRAIN = {"cifar10": [f"data_batch_{k}" for k in range(1, 6)], "cifar100": ["train"]}
+
+
+def batch(kind, seed, count=12):
+    draws = np.random.default_rng(seed)
+    labels = draws.integers(0, 10 if kind == "cifar10" else 100, count).tolist()
+    pixels = draws.integers(0, 256, (count, 3072), np.uint8)
+    if kind == "cifar10":
+        return {b"data": pixels, b"labels": labels, b"batch_label": b"a batch", b"filenames": [b"x.png"] * count}
+    return {b"data": pixels, b"fine_labels": labels, b"coarse_labels": [k // 5 for k in labels]}
+
+
+class PythonTwo(pickle._Pickler):
+    """Writes text as the Python did that made the archives, in which it is bytes and text at once."""
+
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
+
+    def save_bytes(self, text):
+        short = len(text) < 256
+        self.write(b"U" + bytes([len(text)]) if short else b"T" + len(text).to_bytes(4, "little"))
+        self.write(text)
+        self.memoize(text)
+
+    dispatch[bytes] = save_bytes
+
+
+def dumped(content):
+    buffer = io.BytesIO()
+    PythonTwo(buffer, 2).dump(content)
+    return buffer.getvalue()
+
+
+def write_python(root, kind):
+    folder = root / TEST[kind][0]
+    folder.mkdir(parents=True)
+    for seed, name in enumerate([TEST[kind][1], *TRAIN[kind]]):
+        (folder / name).write_bytes(dumped(batch(kind, seed)))
+
+
+def write_binary(root, kind):
+    root.mkdir(parents=True)
+    for seed, name in enumerate([TEST[kind][1], *TRAIN[kind]]):
+        content = batch(kind, seed)
+        keys = [b"labels"] if kind == "cifar10" else [b"coarse_labels", b"fine_labels"]
+        columns = [np.array(content[key], np.uint8)[:, None] for key in keys]
+        (root / f"{name}.bin").write_bytes(np.hstack([*columns, content[b"data"]]).tobytes())
+
+
+def opened(kind, root):
+    return datasets.bind(f"{kind}:{root}", {})()
+
+
+@pytest.mark.parametrize("kind", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("write", [write_python, write_binary])
+def test_pixels_and_labels_are_those_of_the_archive(tmp_path, kind, write):
+    write(tmp_path / "there", kind)
+    found = open_dataset(f"{kind}:{tmp_path / 'there'}")
+    x, y = found.load(range(12))
+    expected = batch(kind, 0)
+    assert np.array_equal((x * 255).round().byte().numpy().reshape(12, -1), expected[b"data"])
+    assert y.tolist() == expected[b"labels" if kind == "cifar10" else b"fine_labels"]
+    images, _ = found.training(1000)
+    assert len(images) == 12 * len(TRAIN[kind])
+
+
+@pytest.mark.parametrize(("kind", "reader"), [("cifar10", CIFAR10), ("cifar100", CIFAR100)])
+def test_as_torchvision_reads_it(tmp_path, monkeypatch, kind, reader):
+    write_python(tmp_path, kind)
+    monkeypatch.setattr(reader, "_check_integrity", lambda self: True)
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *rest: True)
+    monkeypatch.setattr(reader, "_load_meta", lambda self: None)
+    theirs = reader(tmp_path, train=False)
+    x, y = opened(kind, tmp_path).load([3])
+    image, label = theirs[3]
+    assert y.item() == label
+    assert np.array_equal((x[0] * 255).round().byte().permute(1, 2, 0).numpy(), np.asarray(image))
+
+
+def test_networks_of_another_size_get_it_resized(tmp_path, network):
+    write_python(tmp_path, "cifar10")
+    found = opened("cifar10", tmp_path).for_model(network(10, size=64))
+    assert found.load([0, 1])[0].shape == (2, 3, 64, 64)
+    assert found.training(3)[0].shape == (3, 3, 64, 64)
+    with pytest.raises(ConfigError, match="10 classes"):
+        opened("cifar10", tmp_path).for_model(network(7))
+
+
+class Bomb:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+def test_a_pickle_that_asks_for_more_executes_nothing(tmp_path):
+    folder, crater = tmp_path / "cifar", tmp_path / "crater"
+    write_python(folder, "cifar10")
+    content = batch("cifar10", 0) | {b"labels": Bomb(str(crater))}
+    (folder / "cifar-10-batches-py" / "test_batch").write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(ConfigError, match=r"posix\.mkdir.* not executed"):
+        opened("cifar10", folder)
+    assert not crater.exists()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-5], lambda b: b"", lambda b: b"\xff" * 3073])
+def test_a_damaged_or_missing_file_is_named(tmp_path, damage):
+    write_binary(tmp_path / "there", "cifar10")
+    file = tmp_path / "there" / "test_batch.bin"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(ConfigError, match=r"test_batch\.bin is no batch of cifar10"):
+        opened("cifar10", tmp_path / "there")
+    file.unlink()
+    with pytest.raises(ConfigError, match="found neither"):
+        opened("cifar10", tmp_path / "there")
+
+
+def test_arrays_of_every_pickle_protocol_are_read(tmp_path):
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        folder = tmp_path / str(protocol)
+        write_python(folder, "cifar10")
+        file = folder / "cifar-10-batches-py" / "test_batch"
+        file.write_bytes(pickle.dumps(batch("cifar10", 0), protocol=protocol))
+        assert torch.equal(opened("cifar10", folder).load([0])[0], opened("cifar10", tmp_path / "2").load([0])[0])

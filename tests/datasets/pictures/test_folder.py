@@ -1,0 +1,150 @@
+"""Folders of pictures: pixels and labels as torchvision reads them, contents known, no training image evaluated."""
+
+import os
+
+import pytest
+import torch
+from foolbench.core import ConfigError, datasets
+from foolbench.core.preprocess import Preprocess
+from foolbench.datasets.pictures import contents as contents_module
+from foolbench.evaluation.recipe.promises import open_dataset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+
+def opened(root, **parameters):
+    return datasets.bind(f"image-folder:{root}", parameters)()
+
+
+def test_class_folders_read_as_torchvision_reads_them(class_folders, network):
+    transform = v2.Compose([v2.Resize(16), v2.CenterCrop(16), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+    for hidden in (class_folders / ".hidden").iterdir():
+        hidden.unlink()
+    (class_folders / ".hidden").rmdir()
+    theirs = ImageFolder(class_folders, transform)
+    found = opened(class_folders).for_model(network())
+    x, y = found.load(range(len(found)))
+    assert found.classes == theirs.classes
+    assert y.tolist() == found.labels.tolist() == theirs.targets
+    assert torch.allclose(x, torch.stack([image for image, _ in theirs]), atol=1e-6)
+    assert torch.equal(found.load([4, 1])[0], x[[4, 1]])
+
+
+def test_a_flat_folder_has_no_labels(tmp_path, picture, network):
+    for k in range(3):
+        picture(k).save(tmp_path / f"{k}.jpg")
+    found = opened(tmp_path).for_model(network())
+    assert found.labels is found.load([0])[1] is None
+    assert open_dataset(f"image-folder:{tmp_path}").labels is None
+
+
+def test_a_mixture_and_an_empty_folder_are_errors(class_folders, tmp_path, picture):
+    picture(7).save(class_folders / "stray.png")
+    with pytest.raises(ConfigError, match=r"both in .*stray\.png has no class"):
+        opened(class_folders)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="found none"):
+        opened(tmp_path / "empty")
+    with pytest.raises(ConfigError, match="found none at"):
+        opened(tmp_path / "nowhere")
+
+
+def test_bad_images_stop_or_are_skipped(class_folders):
+    (class_folders / "dog" / "1.png").write_bytes(b"damaged")
+    with pytest.raises(ConfigError, match=r"dog/1\.png cannot be read .* bad_images"):
+        opened(class_folders)
+    found = opened(class_folders, bad_images="skip")
+    assert len(found) == 5
+    assert [path.rpartition("/")[2] for path in found.skipped] == ["1.png"]
+    assert found.labels.tolist() == [0, 0, 1, 2, 2]
+
+
+def test_the_fingerprint_is_of_the_content(class_folders, picture, tmp_path):
+    first = opened(class_folders).fingerprint
+    os.utime(class_folders / "cat" / "0.png", (1, 1))
+    assert opened(class_folders).fingerprint == first
+    class_folders.rename(tmp_path / "moved")
+    assert opened(tmp_path / "moved").fingerprint == first
+    picture(50).save(tmp_path / "moved" / "cat" / "0.png")
+    assert opened(tmp_path / "moved").fingerprint != first
+
+
+def test_a_second_look_reads_only_what_has_changed(class_folders, picture, monkeypatch):
+    opened(class_folders)
+    read, look = [], contents_module._look
+    monkeypatch.setattr(contents_module, "_look", lambda path: read.append(path.name) or look(path))
+    opened(class_folders)
+    assert read == []
+    picture(51, width=41).save(class_folders / "emu" / "1.png")
+    opened(class_folders)
+    assert read == ["1.png"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"a": 1}', b'{"a": ["x", "y"]}'])
+def test_a_damaged_memory_is_made_anew(class_folders, damage):
+    first = opened(class_folders).fingerprint
+    (memory,) = contents_module._memory(class_folders).parent.glob("*.json")
+    memory.write_bytes(damage)
+    assert opened(class_folders).fingerprint == first
+
+
+def test_equal_counts_are_taken_in_order_and_names_by_name(class_folders, network):
+    names = ("Emu", "cat", "gnu", "dog")
+    found = opened(class_folders).for_model(network(4, class_names=names))
+    assert found.labels.tolist() == [1, 1, 3, 3, 0, 0]
+    assert opened(class_folders).for_model(network(3)).labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_other_counts_want_a_file_of_classes(class_folders, network, tmp_path):
+    with pytest.raises(ConfigError, match=r"3 classes \(cat, dog, emu\) and linear-5 5 outputs.*classes = FILE"):
+        opened(class_folders).for_model(network(5))
+    file = tmp_path / "classes.txt"
+    file.write_text("emu\nelk\ndog\ncat\nfox\n")
+    found = opened(class_folders, classes=str(file)).for_model(network(5))
+    assert found.labels.tolist() == [3, 3, 2, 2, 0, 0]
+    assert found.task.classes == 5
+    file.write_text("emu\ndog\n")
+    with pytest.raises(ConfigError, match="does not name 1 of the classes, cat"):
+        opened(class_folders, classes=str(file))
+
+
+def test_training_images_never_are_evaluation_images(tmp_path, picture, network):
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for k in range(40):
+            picture(k if k < 30 else k - 30, 16, 16).save(tmp_path / label / f"{k}.png")  # the last ten are copies
+    found = opened(tmp_path, train_share=0.3).for_model(network(2))
+    evaluated, _ = found.load(range(len(found)))
+    images, labels = found.training(1000)
+    assert 10 < len(images) < 40
+    assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
+    assert {image.numpy().tobytes() for image in images}.isdisjoint(
+        {image.numpy().tobytes() for image in (evaluated * 255).round().byte()}
+    )
+    assert len(found.training(5)[0]) == 5
+
+
+def test_training_images_come_from_another_folder_without_what_is_evaluated(class_folders, tmp_path, picture, network):
+    other = tmp_path / "other"
+    for label, name in enumerate(["cat", "dog", "emu"]):
+        (other / name).mkdir(parents=True)
+        picture(10 * label).save(other / name / "also-evaluated.png")
+        picture(500 + label).save(other / name / "new.png")
+    found = opened(class_folders, train=f"image-folder:{other}").for_model(network())
+    images, labels = found.training(100)
+    assert sorted(labels.tolist()) == [0, 1, 2]
+    assert images.shape == (3, 3, 16, 16)
+    with pytest.raises(ConfigError, match="no training images: say train = ADDRESS"):
+        opened(class_folders).training(5)
+    with pytest.raises(ConfigError, match="among its evaluation images"):
+        opened(class_folders, train=f"image-folder:{class_folders}").training(5)
+
+
+def test_the_network_says_the_size(class_folders, network):
+    found = opened(class_folders)
+    assert found.shape == (3, 224, 224)
+    squash = Preprocess(size=(12, 20), crop="squash")
+    assert found.for_model(network(preprocess=squash)).shape == (3, 12, 20)
+    plain = found.for_model(network(preprocess=None))
+    assert plain.preprocess == Preprocess(size=(16, 16), resize=16)
+    assert plain.fingerprint != found.fingerprint

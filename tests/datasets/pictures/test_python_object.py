@@ -1,0 +1,97 @@
+"""Data sets of the user's own: images as people have them, targets as people give them, errors that name the item."""
+
+import numpy as np
+import pytest
+import torch
+from foolbench.core import ConfigError, InputError, datasets
+from foolbench.datasets.pictures.python_object import as_image
+from foolbench.evaluation.recipe.promises import open_dataset
+
+CODE = """
+import numpy as np
+import torch
+from torch.utils.data import Dataset, TensorDataset
+
+class Mine(Dataset):
+    def __init__(self, kind="uint8", count=6):
+        self.kind, self.count = kind, count
+    def __len__(self):
+        return self.count
+    def __getitem__(self, k):
+        levels = torch.full((3, 8, 8), 20 * k, dtype=torch.uint8)
+        return {"uint8": levels, "float": levels.float() / 255, "normalised": levels.float() - 50}[self.kind], k % 3
+
+class Broken(Mine):
+    def __getitem__(self, k):
+        if k == 4:
+            raise KeyError("no such image")
+        return super().__getitem__(k)
+
+class Unlabelled(Mine):
+    def __getitem__(self, k):
+        return super().__getitem__(k)[0]
+
+ready = TensorDataset(torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 2)
+number = 7
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    file = tmp_path / "my_data.py"
+    file.write_text(CODE)
+    return lambda name, **parameters: datasets.bind(f"{file}:{name}", parameters)()
+
+
+def test_a_torch_dataset_is_opened_with_its_own_parameters(mine, tmp_path, network):
+    x, y = mine("Mine", count=9).load([2, 8])
+    assert torch.equal(x[:, 0, 0, 0] * 255, torch.tensor([40.0, 160.0]))
+    assert y.tolist() == [2, 2]
+    assert torch.equal(mine("Mine", kind="float", count=9).load([2, 8])[0], x)
+    opened = open_dataset(f"{tmp_path / 'my_data.py'}:Mine")
+    assert (len(opened), opened.shape, opened.task.classes) == (6, (3, 8, 8), 3)
+    assert opened.for_model(network(3, size=16)).load([1])[0].shape == (1, 3, 16, 16)
+
+
+def test_an_object_that_is_there_is_taken_as_it_is(mine):
+    found = mine("ready")
+    assert (found.shape, found.labels.tolist()) == ((1, 4, 4), [0, 1, 0, 1, 0])
+    assert found.load([1])[0].dtype == torch.float32
+
+
+def test_images_alone_have_no_labels(mine):
+    found = mine("Unlabelled")
+    assert found.labels is found.load([0])[1] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "sentence"),
+    [
+        ("Mine", {"kind": "normalised"}, r"Item 0 of .*my_data.py:Mine: Expected images in \[0, 1\]"),
+        ("Broken", {}, "Item 4 of .* raised KeyError: 'no such image'"),
+        ("Mine", {"count": 0}, "length 0"),
+        ("Mine", {"colour": 3}, "unexpected keyword argument 'colour'"),
+        ("number", {}, "int"),
+        ("nothing", {}, "Unknown name"),
+    ],
+)
+def test_what_is_wrong_is_said(mine, name, parameters, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        mine(name, **parameters)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_every_kind_are_the_same_image(picture, channels):
+    pil = picture(0, 12, 9).convert("L" if channels == 1 else "RGB")
+    hwc = np.asarray(pil).reshape(9, 12, channels)
+    expected = torch.from_numpy(hwc.copy()).permute(2, 0, 1)
+    for given in (pil, hwc, expected, hwc.transpose(2, 0, 1).copy()):
+        assert torch.equal(as_image(given), expected)
+    for given in (hwc / 255, (expected / 255).half(), expected.double() / 255):
+        assert torch.allclose(as_image(given) * 255, expected.float(), atol=0.1)
+
+
+@pytest.mark.parametrize("given", ["text", np.zeros((4, 4, 7)), np.zeros((4, 4), np.int32), torch.full((3, 4, 4), 2.0)])
+def test_what_is_no_image_is_refused(given):
+    with pytest.raises(InputError, match="Expected"):
+        as_image(given)
