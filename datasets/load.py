@@ -26,6 +26,10 @@ def load_dataset(data: Any, **options: Any) -> Dataset:
         return as_dataset("tensors", pairs(data), options)
     if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor | np.ndarray):
         return as_dataset("tensors", pairs(*data), options)
-    if isinstance(data, DataLoader):
-        raise ConfigError("Expected data by address, as a torch Dataset or as tensors, got a DataLoader: its .dataset?")
+    if not (hasattr(data, "load") or hasattr(data, "__getitem__")):
+        hint = "; give its .dataset" if isinstance(data, DataLoader) else ""
+        raise ConfigError(
+            "Expected data as an address, a torch Dataset that can be indexed or a pair of tensors, got "
+            f"{type(data).__name__}{hint}."
+        )
     return as_dataset(type(data).__name__, data, options)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from ...core.defense import Defense, FittedTransform
 from ...core.errors import ConfigError
 from ...core.registry import Registry
 from ..recipe.plugins import REGISTRIES
@@ -23,14 +24,18 @@ def _table(registry: Registry[Any], given: Any) -> dict[str, Any]:
         return {"name": given}
     if isinstance(given, Mapping):
         return dict(given)
-    kind = registry.kind
     if isinstance(given, type) or not is_dataclass(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
-        raise ConfigError(f"Expected a name, a table or an instance of an {kind}, got {what}.".replace("an d", "a d"))
+        raise ConfigError(f"Expected {registry.kind}s as names, tables or instances, got {what}.")
+    if isinstance(given, FittedTransform):
+        raise ConfigError(
+            f"{given.configuration!r} was fitted by hand; give it as it was before: a run fits it to the training images "
+            "of its own data."
+        )
     name = registry.name_of(given)
     if name is None:
         raise ConfigError(
-            f"{type(given).__name__} has no name in tables; put @register_{kind}(\"my-name\") above the class, from "
+            f"{type(given).__name__} has no name in tables; put @register_{registry.kind}(\"my-name\") above the class, from "
             "foolbench.core."
         )
     return {"name": name} | {field.name: _plain(getattr(given, field.name)) for field in fields(given)}
@@ -40,7 +45,4 @@ def _plain(value: Any) -> Any:
     """As a recipe writes it: the steps of a chain are tables, too."""
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        registry = next((one for one in REGISTRIES.values() if one.name_of(value)), None)
-        return value if registry is None else _table(registry, value)
-    return value
+    return _table(REGISTRIES["defenses"], value) if isinstance(value, Defense) else value
