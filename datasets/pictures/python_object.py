@@ -145,7 +145,7 @@ def _loader(address: str) -> Callable[..., Dataset]:
 
 
 def as_dataset(name: str, items: Any, options: Mapping[str, Any]) -> Dataset:
-    """A torch Dataset with options; what is a Dataset already stays as it is. Raises ConfigError for what is neither."""
+    """A torch Dataset with options; a foolbench Dataset stays as it is. Raises ConfigError for anything else."""
     if hasattr(items, "fingerprint") and hasattr(items, "load"):
         return items
     if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):

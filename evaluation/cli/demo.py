@@ -21,7 +21,8 @@ def demo(picture: Path | None, address: str | None, target: str | None, eps: str
     x, name = image(picture, model)
     images = attacked(model, x, target, eps)
     found = list(answers(model, images))
-    about = [model.name, f"on {name}", f"PGD, {STEPS} and {TARGETED_STEPS} steps", f"no pixel changed by more than {eps}"]
+    method = f"PGD, {STEPS} and {TARGETED_STEPS} steps"
+    about = [model.name, f"on {name}", method, f"no pixel changed by more than {eps}"]
     try:
         write_whole(out, sheet(images, found[0], about))
     except OSError as error:

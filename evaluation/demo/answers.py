@@ -12,6 +12,7 @@ from ...core.errors import ConfigError, FoolbenchError
 from ...core.model import Model
 from ...core.registry import NOTHING, defenses
 from ...core.seeding import Draws
+from ...core.threat import parse_eps
 from .subject import name_of, target_class
 
 STEPS, TARGETED_STEPS = 20, 40
@@ -48,8 +49,9 @@ class Answers(NamedTuple):
 def attacked(model: Model, x: Tensor, target: str | None, eps: str) -> Attacked:
     """By PGD on the bare network. Raises ConfigError for a budget or a target that makes no sense."""
     towards = target_class(model, target, model(x))
-    away = PGD(eps=eps, steps=STEPS)(model, x, rng=0)
-    there = PGD(eps=eps, steps=TARGETED_STEPS, targeted=True)(model, x, torch.tensor([towards]), rng=0)
+    away = PGD(eps=parse_eps(eps), steps=STEPS)(model, x, rng=0)
+    reach = PGD(eps=parse_eps(eps), steps=TARGETED_STEPS, targeted=True)
+    there = reach(model, x, torch.tensor([towards]), rng=0)
     return Attacked(x, away, there, name_of(model, towards))
 
 

@@ -27,7 +27,8 @@ class Progress:
 
     def __init__(self, console: Console, total: int, what: str) -> None:
         self._console = console
-        self._lines = not (console.is_terminal or (console.is_jupyter and find_spec("ipywidgets")))  # which draws bars there
+        in_notebook = console.is_jupyter and find_spec("ipywidgets") is not None  # by which rich draws bars there
+        self._lines = not (console.is_terminal or in_notebook)
         columns = _columns(console.width)
         self._bars = Bars(*columns, console=console, transient=True, expand=True, disable=self._lines)
         self._over = Event()

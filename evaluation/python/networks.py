@@ -67,7 +67,7 @@ def _bare(given: Any, options: Mapping[str, Any]) -> Model:
     missing = [option for option in ("mean", "std") if options[option] is None]
     if missing:
         raise ConfigError(
-            f"Expected {' and '.join(missing)} with {type(given).__name__}: by how much it wants pixels in [0, 1] shifted "
-            "and divided, mean=0, std=1 where it normalises by itself."
+            f"Expected {' and '.join(missing)} beside {type(given).__name__}, by which it wants pixels in [0, 1] to be "
+            "normalised; mean=0, std=1 where it does that by itself."
         )
     return load_model(given, **{option: value for option, value in options.items() if value is not None})

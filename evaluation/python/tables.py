@@ -14,7 +14,7 @@ Given = str | Mapping[str, Any] | object
 
 
 def tables(kind: str, given: Given | Sequence[Given]) -> list[dict[str, Any]]:
-    """`kind` is "attacks" or "defenses"; one of them may stand alone. Raises ConfigError for what no recipe can name."""
+    """Of "attacks" or "defenses"; one may stand alone. Raises ConfigError for what no recipe can name."""
     several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     return [_table(REGISTRIES[kind], one) for one in several]
 
@@ -29,14 +29,14 @@ def _table(registry: Registry[Any], given: Any) -> dict[str, Any]:
         raise ConfigError(f"Expected {registry.kind}s as names, tables or instances, got {what}.")
     if isinstance(given, FittedTransform):
         raise ConfigError(
-            f"{given.configuration!r} was fitted by hand; give it as it was before: a run fits it to the training images "
+            f"{given.configuration!r} was fitted by hand; give it as it was before: a run fits it to training images "
             "of its own data."
         )
     name = registry.name_of(given)
     if name is None:
         raise ConfigError(
-            f"{type(given).__name__} has no name in tables; put @register_{registry.kind}(\"my-name\") above the class, from "
-            "foolbench.core."
+            f'{type(given).__name__} has no name in tables; put @register_{registry.kind}("my-name") above the class, '
+            "from foolbench.core."
         )
     return {"name": name} | {field.name: _plain(getattr(given, field.name)) for field in fields(given)}
 

@@ -15,6 +15,7 @@ from foolbench.evaluation.recipe.plugins import REGISTRIES
 from torch.utils.data import TensorDataset
 
 QUICK = {"attacks": "fgsm", "eps": "40/255", "samples": 16, "silent": True, "device": "cpu"}
+NAMED = [(kind, name) for kind in ("attacks", "defenses") for name in REGISTRIES[kind]]
 NUMBERS = ["attack", "defense", "knowledge", "clean", "gfr", "gfr_low", "gfr_high", "linf_max", "status"]
 
 
@@ -82,7 +83,7 @@ def test_images_without_labels_have_a_fooling_rate_and_no_accuracy(evaluate):
     assert table.clean.isna().all()
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("attacks", "defenses") for name in REGISTRIES[kind]])
+@pytest.mark.parametrize(("kind", "name"), NAMED)
 def test_what_has_a_name_survives_the_way_into_a_recipe(kind, name):
     registry = REGISTRIES[kind]
     threat = {"norm": registry[name].norms[0], "eps": 1} if kind == "attacks" else {}
