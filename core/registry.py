@@ -63,9 +63,10 @@ class Registry(Generic[T]):
             raise ConfigError(f"The {self.kind} name {name!r} stands for none of them in tables; choose another.")
 
         def decorate(cls: C) -> C:
-            taken = self._classes.setdefault(name, cls)
-            if taken is not cls:
+            taken = self._classes.get(name, cls)
+            if taken is not cls and not _typed_again(taken, cls):
                 raise ConfigError(f"The {self.kind} name {name!r} belongs to {taken}; choose another for {cls}.")
+            self._classes[name] = cls
             return cls
 
         return decorate
@@ -124,6 +125,11 @@ class Registry(Generic[T]):
             made = self.create(name, parameters)
             return lambda: made
         return partial(found, **_checked_arguments(found, what, parameters))
+
+
+def _typed_again(taken: Any, cls: Any) -> bool:
+    """Whether a cell of a notebook, or what was typed into a shell, has been run anew."""
+    return taken.__module__ == cls.__module__ == "__main__" and taken.__qualname__ == cls.__qualname__
 
 
 def _checked_arguments(function: Callable[..., Any], what: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from rich.text import Text
 
 from ...core.errors import ConfigError, OutputError
 from ...core.files import write_whole
+from ...core.model import Model
 from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked
 from ..demo.sheet import AMPLIFIED, sheet
-from ..demo.subject import image, network
+from ..demo.subject import image
 from .console import console, say
 
 
-def demo(picture: Path | None, address: str | None, target: str | None, eps: str, out: Path) -> None:
+def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: Path) -> None:
     """Raises ConfigError or InputError for what makes no sense, OutputError where the picture cannot be written."""
     if out.suffix.lower() != ".png":
         raise ConfigError(f"Expected --out to name a PNG file, as demo.png, got {out}.")
-    model = network(address)
     x, name = image(picture, model)
     images = attacked(model, x, target, eps)
     found = list(answers(model, images))

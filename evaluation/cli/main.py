@@ -140,13 +140,16 @@ def demo(
     ] = None,
     eps: Annotated[str, typer.Option(help="Budget of each pixel, for pixels in 0..1.")] = "2/255",
     out: Annotated[Path, typer.Option(help="PNG file: the images, and what was changed.")] = Path("demo.png"),
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For the model: KEY=VALUE, a parameter.")] = None,
     plugin: Plugins = None,
 ) -> None:
     """Attack one picture, and show what a network says of it, with each defense and without."""
     _load_plugins(plugin)
+    from ..demo.subject import network
+    from ..recipe.recipe import parse_overrides
     from .demo import demo
 
-    demo(picture, model, target, eps, out)
+    demo(picture, network(model, parse_overrides(overrides or [])), target, eps, out)
 
 
 @app.command("list")

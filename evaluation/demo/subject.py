@@ -1,6 +1,9 @@
 """Whom and what the demonstration is about: a network, and an image as it takes it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -20,9 +23,9 @@ PHOTOGRAPH = "coffee"
 TARGET = "black swan"
 
 
-def network(address: str | None) -> Model:
+def network(address: str | None, options: Mapping[str, Any] = MappingProxyType({})) -> Model:
     """By default a real one where it is installed, else an embedded one. Raises ConfigError for one without classes."""
-    model = load_model(address or _installed())
+    model = load_model(address or _installed(), **options)
     if not isinstance(model.task, Recognition):
         raise ConfigError(f"Expected a network that tells classes, got {model.name}: {model.task!r}.")
     return model
