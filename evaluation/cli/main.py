@@ -162,7 +162,7 @@ def describe(
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
     _load_plugins(plugin)
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
 
@@ -199,7 +199,7 @@ def check_promises(
 ) -> None:
     """Check what it promises, and say which promise is not kept, what was seen, what to do."""
     _load_plugins(plugin)
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from ..report.results import choose_device
     from .check import show
 
@@ -233,7 +233,7 @@ def train(
     from ...core.errors import ConfigError
     from ..engine.progress import Progress
     from ..recipe.plugins import REGISTRIES
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from ..report.results import choose_device
     from .console import console, say
     from .train import train as train_network

@@ -9,7 +9,8 @@ from ..engine import grid
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
 from ..engine.run import run as run_recipe
-from ..recipe.recipe import Recipe, load_recipe
+from ..recipe.reading import load_recipe
+from ..recipe.recipe import Recipe
 from ..report.results import Results, choose_device, read_leaderboard, read_manifest
 from ..report.tables import terminal
 from .console import console, say
