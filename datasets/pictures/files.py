@@ -45,7 +45,7 @@ class PictureFiles(Pictures):
             path, problem = next(iter(bad.items()))
             more = f" (and {len(bad) - 1} more of {name})" if len(bad) > 1 else ""
             raise ConfigError(
-                f"{path}{more} cannot be read as a picture: {problem}; mend or remove it, or say bad_images = \"skip\"."
+                f'{path}{more} cannot be read as a picture: {problem}; mend or remove it, or say bad_images = "skip".'
             )
         sound = [(file, content) for file, content in zip(files, known, strict=True) if not content.problem]
         self.skipped = bad

@@ -19,7 +19,7 @@ from ...models import ENTRIES, load_model
 from ...models.training import fit
 from ..engine.learning import School
 from ..engine.progress import Progress
-from ..recipe.promises import open_dataset
+from ..recipe.opening import open_dataset
 from ..recipe.reading import parse_overrides
 from ..report.results import choose_device
 from .console import console, say

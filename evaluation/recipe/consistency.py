@@ -9,7 +9,7 @@ from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import models
 from ...core.threat import Threat
-from .promises import make_dataset
+from .opening import make_dataset
 from .recipe import Recipe
 
 
