@@ -147,4 +147,8 @@ def _loader(address: str) -> Callable[..., Dataset]:
     return load
 
 
-FAMILY = Family({"FILE.py:NAME": SUMMARY}, _loader, is_open=True)
+FAMILY = Family(
+    {"FILE.py:NAME": SUMMARY, "package.module:NAME": "The same, in a package that can be imported."},
+    _loader,
+    is_open=True,
+)
