@@ -58,7 +58,7 @@ def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
     if isinstance(found, nn.Module) or parameters:
         return load_model(what, **parameters)
     with foreign(what):
-        thing = found if isinstance(found, Model) or not callable(found) else found()
+        thing: Any = found if isinstance(found, Model) or not callable(found) else found()
     if isinstance(thing, nn.Module):
         return load_model(what)
     if not isinstance(thing, Attack | UniversalAttack | Defense | Model) and not is_dataset(thing):

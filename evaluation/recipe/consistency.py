@@ -16,7 +16,7 @@ from .recipe import Recipe
 def check_consistency(recipe: Recipe) -> None:
     """Raise ConfigError for a name that does not resolve, a parameter that is not accepted, things that contradict."""
     _check_samples(recipe)
-    for entry in recipe.models:
+    for entry in recipe.networks.values():
         models.bind(entry.name, entry.parameters)  # raises where it makes no sense
     for attack in recipe.build_attacks():
         if isinstance(attack, Attack) and attack.targeted:
@@ -25,8 +25,8 @@ def check_consistency(recipe: Recipe) -> None:
             )
     recipe.build_defenses()
     if isinstance(recipe.expect_clean, dict):
-        for name in recipe.expect_clean.keys() - set(recipe.model_labels):
-            raise UnknownNameError("model in expect_clean:", name, recipe.model_labels)
+        for name in recipe.expect_clean.keys() - recipe.networks.keys():
+            raise UnknownNameError("model in expect_clean:", name, recipe.networks)
     _check_groups(recipe)
     _check_none_is_listed_twice(recipe)
 
@@ -60,6 +60,7 @@ def _check_none_is_listed_twice(recipe: Recipe) -> None:
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     listed: dict[str, Sequence[tuple[str, Any]]] = {
         "models": [(label, None) for label in recipe.model_labels],
+        "source_models": [(label, None) for label in recipe.source_labels],
         "attacks": [(entry.name, attack) for entry, attack in zip(recipe.attacks, as_shown, strict=True)],
         "defenses": [
             (entry.name, defense) for entry, defense in zip(recipe.defenses, recipe.build_defenses(), strict=True)

@@ -68,6 +68,11 @@ class Recipe(BaseModel):
         description="names or addresses of `foolbench list models`, or tables: `name` and its parameters; those of an "
         "address are `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`",
     )
+    source_models: list[Addressed] = Field(
+        default=[],
+        description="entries as in `models`: attacks are crafted on each of them and scored on every model, a model "
+        "that is its own source too (white-box); without any each model is its own",
+    )
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
         min_length=1,
@@ -102,6 +107,16 @@ class Recipe(BaseModel):
     def model_labels(self) -> list[str]:
         """What rows call the models."""
         return [model.label for model in self.models]
+
+    @property
+    def source_labels(self) -> list[str]:
+        """What rows call the networks that attacks are crafted on."""
+        return [model.label for model in self.source_models or self.models]
+
+    @property
+    def networks(self) -> dict[str, Addressed]:
+        """All that are loaded, by what rows call them: sources first."""
+        return {entry.label: entry for entry in (*self.source_models, *self.models)}
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""

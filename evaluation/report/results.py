@@ -121,7 +121,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         if len(facts.samples) != recipe.samples:
             raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
         expected = set(identity(recipe, "", None))
-        for model in recipe.model_labels:
+        for model in recipe.networks:
             if not expected <= set(facts.identities[model]):
                 raise ValueError(f"the facts about {model} are incomplete")
     except ValidationError as error:

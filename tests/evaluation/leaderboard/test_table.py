@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
-from foolbench.evaluation.engine.grid import cells
+from foolbench.evaluation.engine.grid import jobs
 from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.table import Facts, leaderboard
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
@@ -52,15 +52,15 @@ def make(recipe_file, tmp_path):
         samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
         facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-            for job, row in cells(recipe, "digits:convnet"):
+            for job, row in jobs(recipe, "digits:convnet"):
                 if job_costs:
-                    ledger.write_costs(job.key(identity), job_costs)
+                    ledger.write_costs(job.key(identities), job_costs)
                 for cell in row:
                     found = content.get(cell.defense.name)
                     if isinstance(found, str):
-                        ledger.write_error(cell.key(identity), found)
+                        ledger.write_error(cell.key(identities), found)
                     elif found is not None:
-                        ledger.write(cell.key(identity), found)
+                        ledger.write(cell.key(identities), found)
             return leaderboard(recipe, facts, ledger)
 
     return make
