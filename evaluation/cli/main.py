@@ -146,7 +146,7 @@ def demo(
     """Attack one picture, and show what a network says of it, with each defense and without."""
     _load_plugins(plugin)
     from ..demo.subject import network
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from .demo import demo
 
     demo(picture, network(model, parse_overrides(overrides or [])), target, eps, out)
@@ -187,7 +187,7 @@ def describe(
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
     _load_plugins(plugin)
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
 
@@ -224,7 +224,7 @@ def check_promises(
 ) -> None:
     """Check what it promises, and say which promise is not kept, what was seen, what to do."""
     _load_plugins(plugin)
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from ..report.results import choose_device
     from .check import show
 
@@ -255,29 +255,9 @@ def train(
     The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
     """
     _load_plugins(plugin)
-    from ...core.errors import ConfigError
-    from ..engine.progress import Progress
-    from ..recipe.plugins import REGISTRIES
-    from ..recipe.recipe import parse_overrides
-    from ..report.results import choose_device
-    from .console import console, say
-    from .train import train as train_network
-    from .train import train_defense
+    from . import train
 
-    if name not in REGISTRIES["defenses"]:
-        with Progress(console, 1, name) as progress:
-            written = [train_network(name, progress, out)]
-    elif out is not None:
-        raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
-    else:
-        parameters = parse_overrides(overrides or [])
-        device = choose_device(device)
-        with Progress(console, 1, name) as progress:
-            written = train_defense(
-                name, parameters, dataset=dataset, model=model, seed=seed, device=device, progress=progress
-            )
-    for path in written:
-        say(f"Written: {path}")
+    train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
 
 
 def _load_plugins(files: list[Path] | None) -> None:

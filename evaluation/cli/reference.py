@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.flags import FLAGS
-from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
+from ..recipe.reading import load_recipe, shipped_recipes
+from ..recipe.recipe import Recipe
 
 _PAGE = """\
 # Recipes

@@ -6,7 +6,7 @@ import typer
 
 from ...core.errors import OutputError
 from ..engine import grid
-from ..recipe.recipe import load_recipe
+from ..recipe.reading import load_recipe
 from ..report.execution import execute, scored_images
 from ..report.results import Results, choose_device, read_leaderboard, read_manifest
 from ..report.tables import terminal

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
-from ...core.errors import one_line
+from ...core.errors import FOREIGN, one_line
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, on
 from .dataset_checks import DATASET_CHECKS
@@ -72,7 +72,7 @@ def _seen(one: Check[Any], subject: Any) -> str | None:
         one.run(subject)
     except BrokenPromiseError as broken:
         return str(broken)
-    except Exception as error:  # noqa: BLE001 (foreign code: whatever it raises is what was seen)
+    except FOREIGN as error:  # whatever it raises is what was seen
         return f"It raised {one_line(error)}"
     return None
 

@@ -14,7 +14,8 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.model import Model
 from ...core.registry import NOTHING
-from ..recipe.recipe import Knowledge, NamedAttack, Recipe
+from ..recipe.entries import Knowledge, NamedAttack
+from ..recipe.recipe import Recipe
 from .sources import net_hash, source_hash
 
 LABEL = 60

@@ -8,7 +8,7 @@ from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ...models import load_model
 from ...tasks.recognition import Recognition
-from ..recipe.recipe import Addressed
+from ..recipe.entries import Addressed
 from .resizing import Resized
 
 

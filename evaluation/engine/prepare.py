@@ -14,7 +14,7 @@ from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
-from ..recipe.promises import open_dataset
+from ..recipe.opening import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
 from .loading import load

@@ -12,6 +12,7 @@ from ...core.attack import CraftingData, UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
 from ...datasets.substitutes import substitute_images
+from ..leaderboard.grouping import grouped
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
@@ -207,8 +208,4 @@ def _lacking(waiting: Iterable[Pending], samples: Sequence[int]) -> list[Pending
 
 def _by_model(waiting: Iterable[Pending]) -> dict[str, list[Pending]]:
     """Those that still lack something."""
-    found: dict[str, list[Pending]] = {}
-    for pending in waiting:
-        if pending.samples:
-            found.setdefault(pending.cell.model, []).append(pending)
-    return found
+    return grouped([pending for pending in waiting if pending.samples], lambda pending: pending.cell.model)

@@ -19,7 +19,7 @@ from ...core.dataset import Dataset
 from ...core.model import Model
 from ...core.seeding import Draws
 from ..engine.sampling import sample
-from ..recipe.recipe import Knowledge
+from ..recipe.entries import Knowledge
 from .stats import larger
 
 PROBABILITIES = "probabilities"

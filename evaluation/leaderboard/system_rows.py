@@ -1,7 +1,7 @@
 """The rows of all attacks on one defended system."""
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import pandas as pd
@@ -9,8 +9,10 @@ import pandas as pd
 from ...core.attack import Access, Attack
 from ..engine.grid import Cell, digest, parameters
 from ..ledger.ledger import Costs
-from ..recipe.recipe import Knowledge, Recipe
+from ..recipe.entries import Knowledge
+from ..recipe.recipe import Recipe
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
+from .grouping import grouped
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
 
@@ -183,14 +185,6 @@ def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
     for row in rows:
         if row["status"] == "ok" and not cells.isdisjoint(row["cell"].split()):
             row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))
-
-
-def grouped(cells: Iterable[Cell], key: Callable[[Cell], Hashable]) -> dict[Hashable, list[Cell]]:
-    """Those of the cells together that have the same key."""
-    found: dict[Hashable, list[Cell]] = {}
-    for cell in cells:
-        found.setdefault(key(cell), []).append(cell)
-    return found
 
 
 def _group(cell: Cell) -> tuple[str | None, Knowledge, str]:

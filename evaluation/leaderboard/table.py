@@ -10,9 +10,10 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .columns import COLUMNS
 from .flags import twice
+from .grouping import grouped
 from .source import Facts as Facts
 from .source import Source
-from .system_rows import Row, SystemRows, flag_twice, grouped
+from .system_rows import Row, SystemRows, flag_twice
 from .system_rows import run_name as run_name
 from .system_rows import worst_case as worst_case
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...core.registry import NOTHING
+from ..leaderboard.grouping import grouped
 
 Row = dict[str, Any]
 Part = tuple[str, list[dict[str, str]]]
@@ -31,11 +32,8 @@ def transfers(table: pd.DataFrame) -> bool:
 
 
 def _by(rows: list[Row], *keys: str) -> list[tuple[tuple[str, ...], list[Row]]]:
-    """Rows together that agree in these columns, in the order of the first of each."""
-    found: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        found.setdefault(tuple(row[key] for key in keys), []).append(row)
-    return list(found.items())
+    """Rows together that agree in these columns."""
+    return list(grouped(rows, lambda row: tuple(row[key] for key in keys)).items())
 
 
 def _matrices(rows: list[Row]) -> list[Part]:

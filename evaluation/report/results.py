@@ -23,7 +23,8 @@ from ...tasks import Recognition
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe, read_document
+from ..recipe.reading import read_document
+from ..recipe.recipe import Recipe
 from .lock import lock
 from .tables import markdown
 from .text import for_csv

@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from ...core.arguments import parameters_of
-from ...core.errors import ConfigError, FoolbenchError, one_line
+from ...core.errors import ConfigError
+from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.network import own_copy
 from ...core.python_objects import find_object
@@ -49,12 +50,8 @@ def _is_option(parameter: Parameter) -> bool:
 
 
 def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    try:
+    with foreign(address):
         return function(**parameters)
-    except FoolbenchError:
-        raise
-    except Exception as error:  # the user's code: whatever it raises is the message
-        raise ConfigError(f"{address} raised {one_line(error)}.") from error
 
 
 def as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import torch
-from foolbench.evaluation.recipe.promises import open_dataset
+from foolbench.evaluation.recipe.opening import open_dataset
 
 
 def test_crops_are_different_and_clustered(network):

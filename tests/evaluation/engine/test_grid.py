@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from foolbench.core.registry import NOTHING
 from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, systems
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
 from torch import nn
 
 

@@ -13,7 +13,7 @@ from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
 from foolbench.evaluation.engine import learning
 from foolbench.evaluation.engine.grid import jobs
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from torch import nn
 

@@ -17,8 +17,8 @@ from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.resizing import Resized, carried_over
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.ledger.ledger import Costs
-from foolbench.evaluation.recipe.promises import open_dataset
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.results import Results
 from foolbench.evaluation.report.tables import markdown, pivot
 from foolbench.tasks import Recognition

@@ -13,7 +13,7 @@ from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.table import Facts, leaderboard
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from foolbench.tasks import Recognition
 from torch import nn
