@@ -54,6 +54,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
             recipe=prepared.recipe,
             dataset=dataset,
             samples=prepared.facts.samples,
+            clusters=prepared.facts.clusters,
             name=name,
             model=model,
             identity=known,
@@ -97,6 +98,7 @@ class ModelRun:
     recipe: Recipe
     dataset: Dataset
     samples: tuple[int, ...]
+    clusters: tuple[int, ...] | None
     name: str
     model: Model
     identity: Identity
@@ -172,7 +174,8 @@ class ModelRun:
         shards = map(self._shard, ahead(self.dataset.load, self._batches()))
         try:
             bare = self.systems.scored(NamedDefense())
-            return clean_doubts(bare, shards, self.model.expect_clean if expected is None else expected)
+            wanted = self.model.expect_clean if expected is None else expected
+            return clean_doubts(bare, shards, wanted, self.clusters)
         except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
             return error
 

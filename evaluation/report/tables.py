@@ -31,8 +31,14 @@ def pivot(table: pd.DataFrame) -> list[tuple[str, list[dict[str, str]]]]:
     parts = []
     for (model, metric), rows in groupby(_records(table), key=itemgetter("model", "metric")):
         part = list(rows)
-        parts.append((f"{model}: {metric} in percent, n = {part[0]['n']}, {_setting(part)}", _lines(part)))
+        parts.append((f"{model}: {metric} in percent, n = {_count(part[0])}, {_setting(part)}", _lines(part)))
     return parts
+
+
+def _count(row: Row) -> str:
+    clusters = row.get("clusters")  # tables of before there were any have no such column
+    whole = clusters is None or pd.isna(clusters)
+    return f"{row['n']}" if whole else f"{row['n']} in {clusters:.0f} clusters, which intervals are over"
 
 
 def _setting(part: list[Row]) -> str:
