@@ -93,6 +93,5 @@ class Source:
         """With a column `cluster` where images depend on each other."""
         if self.facts.clusters is None:
             return frame
-        return frame.assign(
-            cluster=frame["sample"].map(dict(zip(self.facts.samples, self.facts.clusters, strict=True)))
-        )
+        numbers = dict(zip(self.facts.samples, self.facts.clusters, strict=True))
+        return frame.assign(cluster=[numbers[place] for place in frame["sample"]])

@@ -56,15 +56,15 @@ def estimate(
 def _summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
     """The sum of each cluster's values, and how many they are."""
     _, group = np.unique(np.asarray(clusters), return_inverse=True)
-    return np.bincount(group, weights=sample), np.bincount(group).astype(float)
+    return np.bincount(group, weights=sample).astype(float), np.bincount(group).astype(float)
 
 
 def _of_clusters(totals: Numbers, sizes: Numbers, confidence: float, *, binary: bool) -> tuple[float, float]:
     """The percentile interval of the mean over resampled clusters.
 
-    Of few clusters that is too short, so its quantiles are further out, as Student's are than the normal ones (Hesterberg
-    2015, https://doi.org/10.1080/00031305.2015.1089789). One cluster says nothing about others: all is possible. Where
-    all images agree there is nothing to resample, and each cluster counts as one image of Wilson's interval.
+    Of few clusters that is too short, so its quantiles are as much further out as Student's are than the normal ones
+    (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789). One cluster says nothing about others: all is
+    possible. Where all images agree there is nothing to resample, and each cluster is one image of Wilson's interval.
     """
     count = len(totals)
     if count == 1:
