@@ -28,7 +28,7 @@ A budget `eps` is for pixels in 0..1: a number or, as text, a fraction such as `
 
 ## Columns of leaderboard.csv
 
-A row for each model, attack, knowledge, defense and metric.
+A row for each model, attack, source, knowledge, defense and metric.
 
 {columns}
 

@@ -58,13 +58,15 @@ def report(folder: Path) -> None:
 
 def plan(source: str, overrides: list[str]) -> None:
     recipe = load_recipe(source, overrides)
-    for model in recipe.model_labels:
-        for job, row in grid.cells(recipe, model):
+    for source in recipe.networks:
+        for job, row in grid.jobs(recipe, source):
             knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
-            defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
-            say(f"{model} x {knowledge}{job.attack} x [{defenses}]")
+            models = ", ".join(dict.fromkeys(cell.model for cell in row))
+            scored = f" > [{models}]" if models != source else ""
+            defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
+            say(f"{source}{scored} x {knowledge}{job.attack} x [{defenses}]")
     console.print(f"{_images(recipe) // recipe.samples} cells, {_images(recipe)} scored images", style="bold")
 
 
 def _images(recipe: Recipe) -> int:
-    return recipe.samples * sum(len(row) for model in recipe.model_labels for _, row in grid.cells(recipe, model))
+    return recipe.samples * sum(len(row) for source in recipe.networks for _, row in grid.jobs(recipe, source))

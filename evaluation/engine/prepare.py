@@ -27,7 +27,8 @@ EXAMINED = 4
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe with all that it names: `models` by name, or why one could not be loaded.
+    """A recipe with all that it names: `models` by name, those that attacks are crafted on too, or why one could not be
+    loaded.
 
     `datasets` are the images for each: of its size, with its classes.
     """
@@ -49,10 +50,9 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, images, identities = {}, {}, {}
-    for entry in recipe.models:
-        name = entry.label
+    for name, entry in recipe.networks.items():
         try:
-            model, images[name] = load(entry, dataset)
+            model, images[name] = load(entry, dataset, resize=name not in recipe.model_labels)
             model.to(device)
             check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
             behaviour = recognized(ledger, model.sha, Behaviour.of(model, images[name].shape))

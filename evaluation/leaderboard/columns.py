@@ -16,7 +16,7 @@ COLUMNS: Mapping[str, str] = {
     "attack": "the attack; of the worst case over several, their group",
     "attack_params": "its parameters, as JSON",
     "access": "what it needs of a model: none, decision, score, features or gradient",
-    "source_model": "the network on which it is crafted",
+    "source_model": "the network on which it is crafted; where that is not `model`, it is a transfer attack",
     "knowledge": "what it is crafted through: oblivious, the bare network; adaptive, the defense as well",
     "norm": "of the budget: linf, l2, l1 or l0",
     "eps": "the budget, for pixels in 0..1",

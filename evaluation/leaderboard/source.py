@@ -8,7 +8,7 @@ import pandas as pd
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
 from ...core.task import Metric, Task
-from ..engine.grid import Cell, Identity
+from ..engine.grid import Cell, Identities, Identity
 from ..ledger.ledger import Costs, DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
@@ -24,7 +24,7 @@ class Facts:
 
     task: Task
     samples: tuple[int, ...]
-    identities: Mapping[str, Identity]
+    identities: Identities
     clusters: tuple[int, ...] | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Source:
         return self.facts.identities[self.model]
 
     def key(self, cell: Cell) -> str:
-        return cell.key(self.identity)
+        return cell.key(self.facts.identities)
 
     def scores(self, cell: Cell) -> Scores:
         """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
@@ -82,7 +82,7 @@ class Source:
         return frame
 
     def _costed(self, cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
-        costs = self.ledger.costs(cell.job.key(self.identity))
+        costs = self.ledger.costs(cell.job.key(self.facts.identities))
         if costs is None and not isinstance(cell.job.attack, UniversalAttack):
             return frame
         if costs is None:

@@ -9,7 +9,7 @@ import pandas as pd
 from ...core.attack import Access, Attack
 from ..engine.grid import Cell, digest, parameters
 from ..ledger.ledger import Costs
-from ..recipe.recipe import Recipe
+from ..recipe.recipe import Knowledge, Recipe
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
@@ -42,20 +42,20 @@ class SystemRows:
         self.undefended = own if cells[0].defense.defense is None else undefended
         self._cells = {source.key(cell): self._row(cell) for cell in cells}
         self.fingerprints = {
-            source.key(cell): (cell.job.key(source.identity), fingerprint(scores.frame))
+            source.key(cell): (cell.job.key(source.facts.identities), fingerprint(scores.frame))
             for cell in cells
             if isinstance(scores := self._scores[source.key(cell)], Scores)
         }
         self._flag(cells)
-        groups = grouped([cell for cell in cells if cell.job.group], lambda cell: (cell.job.group, cell.knowledge))
+        groups = grouped([cell for cell in cells if cell.job.group], _group)
         self._groups = {key: self._worst_case(members) for key, members in groups.items()}
 
     def of_cell(self, cell: Cell) -> Row:
         return self._cells[self._source.key(cell)]
 
     def of_group(self, cell: Cell) -> Row:
-        """The worst case over the group of a cell, with what it knows."""
-        return self._groups[cell.job.group, cell.knowledge]
+        """The worst case over the group of a cell, with what it knows, and crafted on the same network."""
+        return self._groups[_group(cell)]
 
     def _row(self, cell: Cell) -> Row:
         found = self._scores[self._source.key(cell)]
@@ -74,7 +74,9 @@ class SystemRows:
                     cell.job.attack,
                     scores.frame,
                     self.of_cell(cell)["gfr_high"],
-                    direct=cell.job.through == cell.defense,
+                    direct=cell.direct,
+                    source=cell.job.source,
+                    knowledge=cell.knowledge,
                     after=None if before is None else before.attack,
                     flags=set(scores.flags) | _boundary(cell),
                 )
@@ -113,13 +115,13 @@ class SystemRows:
             "n": len(source.facts.samples),
             "clusters": None if source.facts.clusters is None else len(set(source.facts.clusters)),
             "sampling": source.recipe.sampled,
-            "model": cell.job.model,
+            "model": cell.model,
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
             "attack": cell.job.attack_name,
             "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,
-            "source_model": cell.job.model,
+            "source_model": cell.job.source,
             "knowledge": cell.knowledge,
             "norm": attack.norm,
             "eps": round(attack.eps, 6),
@@ -127,7 +129,7 @@ class SystemRows:
             "defense_params": _compact(cell.defense.parameters),
             "metric": source.name,
             "cell": source.key(cell),
-            "crafted": str(cell.job.place(source.identity)),
+            "crafted": str(cell.job.place(source.facts.identities)),
         }
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
@@ -196,13 +198,18 @@ def grouped(cells: Iterable[Cell], key: Callable[[Cell], Hashable]) -> dict[Hash
     return found
 
 
+def _group(cell: Cell) -> tuple[str | None, Knowledge, str]:
+    """What a worst case is over: what is crafted elsewhere says nothing of what this system stands."""
+    return cell.job.group, cell.knowledge, cell.job.source
+
+
 def _failure(missing: MissingScoresError) -> Row:
     return {"status": missing.status, "error": str(missing)}
 
 
 def _boundary(cell: Cell) -> set[str]:
-    elsewhere, attack = cell.job.through != cell.defense, cell.job.attack
-    return {BOUNDARY} if elsewhere and isinstance(attack, Attack) and attack.stops_at_boundary else set()
+    attack = cell.job.attack
+    return {BOUNDARY} if not cell.direct and isinstance(attack, Attack) and attack.stops_at_boundary else set()
 
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:

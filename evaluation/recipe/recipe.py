@@ -153,6 +153,11 @@ class Recipe(BaseModel):
         description="names or addresses of `foolbench list models`, or tables: `name` and its parameters; those of an "
         "address are `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`",
     )
+    source_models: list[Addressed] = Field(
+        default=[],
+        description="entries as in `models`: attacks are crafted on each of them and scored on every model, a model "
+        "that is its own source too (white-box); without any each model is its own",
+    )
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
         min_length=1,
@@ -187,6 +192,16 @@ class Recipe(BaseModel):
     def model_labels(self) -> list[str]:
         """What rows call the models."""
         return [model.label for model in self.models]
+
+    @property
+    def source_labels(self) -> list[str]:
+        """What rows call the networks that attacks are crafted on."""
+        return [model.label for model in self.source_models or self.models]
+
+    @property
+    def networks(self) -> dict[str, Addressed]:
+        """All that are loaded, by what rows call them: sources first."""
+        return {entry.label: entry for entry in (*self.source_models, *self.models)}
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
@@ -288,7 +303,7 @@ def _check_names(recipe: Recipe) -> None:
         raise ConfigError(
             f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
         )
-    for entry in recipe.models:
+    for entry in recipe.networks.values():
         models.bind(entry.name, entry.parameters)  # raises where it makes no sense
     for attack in recipe.build_attacks():
         if isinstance(attack, Attack) and attack.targeted:
@@ -297,14 +312,15 @@ def _check_names(recipe: Recipe) -> None:
             )
     recipe.build_defenses()
     if isinstance(recipe.expect_clean, dict):
-        for name in recipe.expect_clean.keys() - set(recipe.model_labels):
-            raise UnknownNameError("model in expect_clean:", name, recipe.model_labels)
+        for name in recipe.expect_clean.keys() - recipe.networks.keys():
+            raise UnknownNameError("model in expect_clean:", name, recipe.networks)
     _check_groups(recipe)
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))
     defenses_listed = list(zip([entry.name for entry in recipe.defenses], recipe.build_defenses(), strict=True))
     for kind, entries in {
         "models": recipe.model_labels,
+        "source_models": recipe.source_labels,
         "attacks": attacks_listed,
         "defenses": defenses_listed,
     }.items():

@@ -124,7 +124,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         if facts.clusters is not None and len(facts.clusters) != len(facts.samples):
             raise ValueError(f"it lists {len(facts.clusters)} clusters for {len(facts.samples)} samples")
         expected = set(identity(recipe, "", None))
-        for model in recipe.model_labels:
+        for model in recipe.networks:
             if not expected <= set(facts.identities[model]):
                 raise ValueError(f"the facts about {model} are incomplete")
     except ValidationError as error:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
-from foolbench.evaluation.engine.grid import cells
+from foolbench.evaluation.engine.grid import jobs
 from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.stats import estimate
 from foolbench.evaluation.leaderboard.table import Facts, leaderboard
@@ -22,9 +22,9 @@ from torch import nn
 CONTRACT = (
     """
 recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, attack, attack_params, access,
-source_model, knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
-gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone,
-forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
+source_model, knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop,
+clean_drop_rel, gfr, gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high,
+linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -53,15 +53,15 @@ def make(recipe_file, tmp_path):
         samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
         facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities, clusters=clusters)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-            for job, row in cells(recipe, "digits:convnet"):
+            for job, row in jobs(recipe, "digits:convnet"):
                 if job_costs:
-                    ledger.write_costs(job.key(identity), job_costs)
+                    ledger.write_costs(job.key(identities), job_costs)
                 for cell in row:
                     found = content.get(cell.defense.name)
                     if isinstance(found, str):
-                        ledger.write_error(cell.key(identity), found)
+                        ledger.write_error(cell.key(identities), found)
                     elif found is not None:
-                        ledger.write(cell.key(identity), found)
+                        ledger.write(cell.key(identities), found)
             return leaderboard(recipe, facts, ledger)
 
     return make
