@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from foolbench.core import Preprocess
-from foolbench.datasets.pictures.folder import ImageFolder
+from foolbench.core import Preprocess, datasets
 from foolbench.evaluation.engine.ahead import ahead
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -31,7 +30,7 @@ def jpegs(tmp_path_factory):
 @pytest.fixture
 def streamed(jpegs):
     """A function that gives the images of the folder, batch after batch, the next ones read ahead."""
-    folder = ImageFolder(str(jpegs))
+    folder = datasets.bind(f"image-folder:{jpegs}", {})()
     folder.preprocess = Preprocess(size=(SIDE, SIDE), resize=SIDE)
     batches = [range(start, start + BATCH) for start in range(0, COUNT, BATCH)]
     return lambda: (x for _, (x, _) in ahead(folder.load, batches))
