@@ -5,7 +5,7 @@ only has no labels.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -138,14 +138,19 @@ def _loader(address: str) -> Callable[..., Dataset]:
                 items = found(**given)
             except Exception as error:  # the user's code: whatever it raises is the message
                 raise ConfigError(f"{address} raised {one_line(error)}.") from error
-        if hasattr(items, "fingerprint") and hasattr(items, "load"):
-            return items
-        if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):
-            raise ConfigError(f"Expected {address} to give a torch Dataset with a length, got {type(items).__name__}.")
-        return TorchImages(address, items, train=train, train_share=train_share)
+        return as_dataset(address, items, {"train": train, "train_share": train_share})
 
     load.__doc__ = SUMMARY
     return load
+
+
+def as_dataset(name: str, items: Any, options: Mapping[str, Any]) -> Dataset:
+    """A torch Dataset with options; a foolbench Dataset stays as it is. Raises ConfigError for anything else."""
+    if hasattr(items, "fingerprint") and hasattr(items, "load"):
+        return items
+    if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):
+        raise ConfigError(f"Expected {name} to be a torch Dataset with a length, got {type(items).__name__}.")
+    return TorchImages(name, items, **options)
 
 
 FAMILY = Family({"FILE.py:NAME": SUMMARY}, _loader, is_open=True)

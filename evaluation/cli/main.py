@@ -127,6 +127,31 @@ def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) ->
     run.plan(recipe, overrides or [])
 
 
+@app.command()
+def demo(
+    picture: Annotated[
+        Path | None, typer.Argument(metavar="IMAGE", help="A picture; a photograph of scikit-image if not given.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Address of a network; imagenet:efficientnet-lite0 where it is installed.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Class to reach; a black swan, or the most unlikely one, if not given.")
+    ] = None,
+    eps: Annotated[str, typer.Option(help="Budget of each pixel, for pixels in 0..1.")] = "2/255",
+    out: Annotated[Path, typer.Option(help="PNG file: the images, and what was changed.")] = Path("demo.png"),
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For the model: KEY=VALUE, a parameter.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Attack one picture, and show what a network says of it, with each defense and without."""
+    _load_plugins(plugin)
+    from ..demo.subject import network
+    from ..recipe.recipe import parse_overrides
+    from .demo import demo
+
+    demo(picture, network(model, parse_overrides(overrides or [])), target, eps, out)
+
+
 @app.command("list")
 def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None

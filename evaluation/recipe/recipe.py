@@ -308,7 +308,7 @@ def _check_names(recipe: Recipe) -> None:
     for attack in recipe.build_attacks():
         if isinstance(attack, Attack) and attack.targeted:
             raise ConfigError(
-                f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
+                f"{attack!r}: a run has no target classes; call a targeted attack itself, attack(model, x, targets)."
             )
     recipe.build_defenses()
     if isinstance(recipe.expect_clean, dict):

@@ -36,7 +36,7 @@ def loader(address: str) -> Callable[..., Model]:
         options = {option.name: given.pop(option.name) for option in known if option.name in given}
         with seeded():
             net = _made(address, found, given) if makes else found
-        return _as_model(address, net, options)
+        return as_model(address, net, options)
 
     load.__doc__ = SUMMARY
     load.__signature__ = Signature(_keywords([*known, *own]))  # pyright: ignore[reportFunctionMemberAccess]
@@ -57,7 +57,8 @@ def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, A
         raise ConfigError(f"{address} raised {one_line(error)}.") from error
 
 
-def _as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
+def as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
+    """A network, or what should be one, with options. Raises ConfigError where these are of no use to it."""
     if isinstance(found, nn.Module):
         return to_model(address, Network(net=own_copy(found)), Options(**options))
     if not isinstance(found, Model):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -162,8 +163,8 @@ def _accepted_images(address: str, network: Network) -> Tensor:
     """A batch of images, normalised, that the network takes."""
     sizes = [network.preprocess.size] if network.preprocess else [(size, size) for size in SIZES]
     problem = None
-    for size in sizes:
-        x = _images(network, size)
+    for channels, size in product(_channels(network), sizes):
+        x = _images(network, channels, size)
         try:
             with torch.no_grad():
                 network.net(x)
@@ -176,9 +177,14 @@ def _accepted_images(address: str, network: Network) -> Tensor:
     raise ConfigError(f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width].")
 
 
-def _images(network: Network, size: tuple[int, int]) -> Tensor:
+def _channels(network: Network) -> tuple[int, ...]:
+    """As many as the network must have, or may have: of colours, then of grey."""
     first = next((part for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
-    channels = Normalization(network.mean, network.std, None).channels or (3 if first is None else first.in_channels)
+    known = Normalization(network.mean, network.std, None).channels or (None if first is None else first.in_channels)
+    return (3, 1) if known is None else (known,)
+
+
+def _images(network: Network, channels: int, size: tuple[int, int]) -> Tensor:
     x = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0))
     return Normalization(network.mean, network.std, channels)(x).to(precision(network.net))
 

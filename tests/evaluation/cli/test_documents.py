@@ -47,7 +47,9 @@ def test_the_attack_of_contributing_keeps_its_promises_and_fools_more_than_one_s
 def test_the_python_of_the_readme_runs(capsys):
     for block in python_of("README.md"):
         exec(compile(block, "README.md", "exec"), {})
-    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in capsys.readouterr().out.split()]
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[:4]] == ["attack", "defense", "jpeg", "none"]
+    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in printed[4:]]
     assert len(rates) == 3
     assert all(0 <= rate <= 1 for rate in rates)
     assert rates[2] > 0.3
