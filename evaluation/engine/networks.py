@@ -97,7 +97,8 @@ class Networks:
         try:
             bare = network.systems.scored(NamedDefense())
             shards = network.shards(self.batches())
-            found = clean_doubts(bare, shards, network.model.expect_clean if expected is None else expected)
+            wanted = network.model.expect_clean if expected is None else expected
+            found = clean_doubts(bare, shards, wanted, self._prepared.facts.clusters)
         except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
             return error
         return found | bare.flags

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
-from ...core.dataset import Dataset
+from ...core.dataset import Dataset, clusters_of
 from ...core.errors import FOREIGN, OutputError
 from ...core.model import Model
 from ...datasets.pictures import Pictures
@@ -65,7 +65,8 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
         loaded[name] = model
     task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
     skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
-    facts = Facts(task=task, samples=samples, identities=identities, skipped=skipped)
+    clusters = clusters_of(dataset, samples)
+    facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)
     return Prepared(recipe, loaded, images, facts)
 
 

@@ -8,6 +8,7 @@ COLUMNS: Mapping[str, str] = {
     "task": "what the model's outputs mean",
     "dataset": "where the evaluation images come from",
     "n": "how many of them",
+    "clusters": "in how many groups whose images depend on each other; empty where each image stands alone",
     "sampling": "how they were chosen",
     "model": "the network",
     "model_sha": "hash of its architecture, weights and normalisation",

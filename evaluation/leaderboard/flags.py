@@ -129,11 +129,12 @@ Suspicion = Callable[[Finding, Finding], bool]
 def compare(findings: Sequence[Finding]) -> None:
     """Flag what should not be, given how other attacks did on the same system: adds to the findings' flags.
 
-    One attack beats another where it fools more images than chance explains, by a sign test on the same images.
+    One attack beats another where it fools more images than chance explains, by a sign test on the same images, or
+    clusters of them.
     """
     for better, worse in permutations(findings, 2):
         found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
-        if found and larger(better.scores.gfr, worse.scores.gfr):
+        if found and larger(better.scores.gfr, worse.scores.gfr, clusters=better.scores.get("cluster")):
             better.flags |= found
             worse.flags |= found
     for finding in findings:

@@ -18,13 +18,14 @@ from ..recipe.recipe import Recipe
 class Facts:
     """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
 
-    `samples` are the indices of the evaluation images, in the order in which they are taken; `skipped` the pictures
-    that cannot be read, and why.
+    `samples` are the indices of the evaluation images, in the order in which they are taken; `clusters` the numbers of
+    the groups they are of, None where each stands alone; `skipped` the pictures that cannot be read, and why.
     """
 
     task: Task
     samples: tuple[int, ...]
     identities: Identities
+    clusters: tuple[int, ...] | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +73,7 @@ class Source:
         if wanted is None or len(wanted.samples) != len(self.facts.samples):
             message = self.ledger.error(self.key(cell))
             raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
-        return Scores(frame=self._costed(cell, self._checked(wanted)), flags=wanted.flags)
+        return Scores(frame=self._grouped(self._costed(cell, self._checked(wanted))), flags=wanted.flags)
 
     def _checked(self, outcomes: Outcomes) -> pd.DataFrame:
         frame = outcomes.frame(self.name) if self.name in outcomes.metrics else pd.DataFrame()
@@ -87,3 +88,10 @@ class Source:
         if costs is None:
             raise MissingScoresError("error", "The ledger has lost what crafting cost; run the recipe again.")
         return frame.assign(**{name: frame[name] + costs._asdict()[name] / len(frame) for name in Costs._fields})
+
+    def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """With a column `cluster` where images depend on each other."""
+        if self.facts.clusters is None:
+            return frame
+        numbers = dict(zip(self.facts.samples, self.facts.clusters, strict=True))
+        return frame.assign(cluster=[numbers[place] for place in frame["sample"]])

@@ -115,6 +115,7 @@ class SystemRows:
             "task": type(source.facts.task).__name__.lower(),
             "dataset": source.recipe.dataset.label,
             "n": len(source.facts.samples),
+            "clusters": None if source.facts.clusters is None else len(set(source.facts.clusters)),
             "sampling": source.recipe.sampled,
             "model": cell.model,
             "model_sha": source.identity["model_sha"],
@@ -134,14 +135,18 @@ class SystemRows:
         }
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
-        metric = self._source.metric
+        metric, clusters = self._source.metric, scores.get("cluster")
+
+        def rate(values: Any) -> Estimate:
+            return estimate(values, proportion=metric.proportion, clusters=clusters)
+
         numbers = {
-            **_with_interval("gfr", estimate(scores.gfr, proportion=metric.proportion)),
+            **_with_interval("gfr", rate(scores.gfr)),
             "floor": 100 * scores.floor.mean(),
         }
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
-                numbers |= _with_interval(name, estimate(scores[name] / metric.range, proportion=metric.proportion))
+                numbers |= _with_interval(name, rate(scores[name] / metric.range))
         if self.undefended is not None:
             bare = 100 / metric.range * self.undefended
             numbers["clean_drop"] = bare - numbers["clean"]

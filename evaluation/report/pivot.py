@@ -63,7 +63,13 @@ def _line(source: str, models: Iterable[str], rows: list[Row]) -> dict[str, str]
 
 
 def _title(what: str, part: list[Row]) -> str:
-    return f"{what}: {part[0]['metric']} in percent, n = {part[0]['n']}, {_setting(part)}"
+    return f"{what}: {part[0]['metric']} in percent, n = {_count(part[0])}, {_setting(part)}"
+
+
+def _count(row: Row) -> str:
+    clusters = row.get("clusters")  # tables of before there were any have no such column
+    alone = clusters is None or pd.isna(clusters)
+    return f"{row['n']}" if alone else f"{row['n']} in {clusters:.0f} clusters, which intervals are over"
 
 
 def _setting(part: list[Row]) -> str:

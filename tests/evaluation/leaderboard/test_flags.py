@@ -134,6 +134,15 @@ def test_larger_is_a_sign_test():
     assert not larger(a, b)  # 7 against 3
 
 
+def test_images_of_one_cluster_are_one_witness():
+    a, b = np.repeat([1.0, 0.0], 50), np.zeros(100)
+    assert larger(a, b, clusters=range(100))
+    assert not larger(a, b, clusters=np.arange(100) // 10)  # 5 of 5 clusters: 2 ** -5 = 0.03
+    assert larger(a, b, clusters=np.arange(100) // 7)  # 8 of 8
+    b[10:20] = 3  # the cluster as a whole goes the other way
+    assert not larger(a, b, clusters=np.arange(100) // 7)  # 5 against 3
+
+
 def test_what_an_attack_knows_should_not_mislead_it():
     """FGSM as well, from which nothing else is asked."""
     twins = finding(FGSM(eps=EPS), 0.44, direct=False), finding(FGSM(eps=EPS), 0.23)
