@@ -14,6 +14,7 @@ from .network import hash_of, own_copy, precision
 from .normalization import Channels, Normalization
 from .outputs import main_output
 from .passes import Passes, mean_gradient
+from .percent import checked_percent
 from .preprocess import Preprocess
 from .recording import record
 from .seeding import Draws, as_draws
@@ -61,8 +62,8 @@ class Model:
         self.name = name or type(self.net).__name__
         self.preprocess, self.class_names, self.random_weights = preprocess, tuple(class_names), random_weights
         self.passes = Passes()
-        self.feature_names = (features,) if isinstance(features, str) else tuple(features)
-        self.expect_clean = expect_clean
+        self.feature_names = _names(features)
+        self.expect_clean = None if expect_clean is None else checked_percent(expect_clean, "expect_clean")
         self.transforms: tuple[Transform, ...] = ()
         self.draws = 1
         channels, *size = checked_shape(shape)
@@ -283,3 +284,11 @@ class Model:
         if images.requires_grad:
             images.register_hook(torch.Tensor.contiguous)
         return images.contiguous(memory_format=self.memory_format)
+
+
+def _names(features: object) -> tuple[str, ...]:
+    """One name is one layer, not its letters."""
+    names = (features,) if isinstance(features, str) else features
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"Expected features as names of layers, got {features!r}.")
+    return tuple(names)

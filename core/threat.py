@@ -88,6 +88,8 @@ class Threat:
 
     def check(self, x_adv: Tensor, x: Tensor) -> None:
         """Raise BudgetError for an excess that rounding does not explain, for NaN, and for a changed shape."""
+        if not isinstance(x_adv, Tensor):
+            raise BudgetError(f"The attack returned {type(x_adv).__name__}, not a tensor of images.")
         if x_adv.shape != x.shape:
             raise BudgetError(f"The attack returned shape {tuple(x_adv.shape)} for images {tuple(x.shape)}.")
         self.check_size(x_adv - x)

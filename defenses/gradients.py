@@ -24,8 +24,10 @@ def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
 
     Transforms that are differentiable keep their gradient, others get that of their first surrogate at the same point;
     the `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws`
-    evaluations. Raises ConfigError for `draws` < 1.
+    evaluations. Raises ConfigError for `draws` < 1, and for what is no defense.
     """
+    if not isinstance(defense, Defense):
+        raise ConfigError(f"Expected a defense, such as JPEG(), got {defense!r}.")
     if draws < 1:
         raise ConfigError(f"Expected draws >= 1, got {draws}.")
     defended = defense.defend(model)

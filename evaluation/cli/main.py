@@ -66,9 +66,9 @@ def main() -> None:
 
 
 def _folder(text: str) -> Path:
-    """Of `--out`: an empty one is a variable that a script has forgotten to set, and not the current folder."""
+    """An empty name is a variable that a script has forgotten to set, and not the current folder."""
     if not text.strip():
-        raise typer.BadParameter("expected the name of a folder, got none; the current one is --out .")
+        raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
     return Path(text)
 
 
@@ -109,7 +109,8 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of an earlier run.")], plugin: Plugins = None
+    folder: Annotated[Path, typer.Argument(parser=_folder, metavar="DIR", help="The folder of an earlier run.")],
+    plugin: Plugins = None,
 ) -> None:
     """Make the tables of an earlier run anew from its ledger."""
     _load_plugins(plugin)

@@ -76,7 +76,8 @@ class SourceRun:
     progress: Progress
 
     def run(self) -> None:
-        wanted = set(self.facts.samples)
+        """Raises ConfigError where nothing is left to run, but the clean rate is not the expected one."""
+        wanted, attacked = set(self.facts.samples), False
         for job, row in jobs(self.recipe, self.source):
             self.progress.main.describe(f"{job.source}  {job.attack_name}")
             keys = [cell.key(self.facts.identities) for cell in row]
@@ -85,8 +86,11 @@ class SourceRun:
             self.progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
             waiting = [pending for pending in todo if pending.samples]
             if waiting:
+                attacked = True
                 with self._failing(waiting):
                     self._run_job(job, waiting)
+        if not attacked and self.recipe.expected_clean(self.source) is not None:
+            self.networks.use(self.source)
 
     def _mend(self, job: Job, keys: list[str]) -> None:
         """What is damaged in the ledger is made anew; so are the scores of a perturbation whose costs are lost."""

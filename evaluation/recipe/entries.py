@@ -1,9 +1,10 @@
 """What a recipe is made of: names with parameters beside them, and the threat that attacks share."""
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -52,13 +53,19 @@ class Addressed(Named):
         return f"{self.name} ({', '.join(told)})" if told else self.name
 
 
+def _unpadded(text: str) -> str:
+    if not text or text != text.strip():
+        raise ConfigError(f"Expected the name of a group, without blanks around it, got {text!r}.")
+    return text
+
+
 class NamedAttack(Named):
     """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
 
     `knowledge` is the recipe's where an attack does not state its own.
     """
 
-    group: str | None = Field(default=None, pattern=r"^\S(.*\S)?$")
+    group: Annotated[str, AfterValidator(_unpadded)] | None = None
     knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
 
 

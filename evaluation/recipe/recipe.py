@@ -2,16 +2,30 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
+from ...core.errors import ConfigError
+from ...core.percent import checked_percent
 from ...core.registry import attacks, defenses
 from .entries import Addressed, Knowledge, Named, NamedAttack, ThreatDefault
 
-Percent = Annotated[float, Field(ge=0, le=100)]
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
+
+
+def _name_of_folder(text: str) -> str:
+    if not text or text.startswith(".") or any(letter in text for letter in "/\\\x00"):
+        raise ConfigError(f"Expected the name of a folder, without slashes and not hidden, got {text!r}.")
+    return text
+
+
+def _expected(given: Any) -> float | dict[str, float] | None:
+    """A rate in percent, or one for each model."""
+    if isinstance(given, dict):
+        return {name: checked_percent(rate, f"expect_clean of {name}") for name, rate in given.items()}
+    return None if given is None else checked_percent(given, "expect_clean")
 
 
 class Recipe(BaseModel):
@@ -19,8 +33,8 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str = Field(
-        pattern=r"^[^./\\\x00][^/\\\x00]*$", description="the recipe's; also that of the folder under `runs/`"
+    name: Annotated[str, AfterValidator(_name_of_folder)] = Field(
+        description="the recipe's; also that of the folder under `runs/`"
     )
     version: int = Field(default=1, description="higher for every change that changes numbers")
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
@@ -48,7 +62,7 @@ class Recipe(BaseModel):
         default="float32",
         description="float32: adversarial images as they are; uint8: the best that an image file can hold",
     )
-    expect_clean: Percent | dict[str, Percent] | None = Field(
+    expect_clean: Annotated[float | dict[str, float] | None, PlainValidator(_expected)] = Field(
         default=None,
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
         "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",

@@ -174,7 +174,10 @@ def _accepted_images(address: str, network: Network) -> Tensor:
             return x
     tried = " or ".join(f"{height} x {width}" for height, width in sizes)
     why = one_line(problem or Exception())[:300]
-    raise ConfigError(f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width].")
+    raise ConfigError(
+        f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width], and mean = [a value for each "
+        "channel] where they are neither of one channel nor of three."
+    )
 
 
 def _channels(network: Network) -> tuple[int, ...]:

@@ -262,3 +262,11 @@ def test_a_layer_that_is_not_used_is_named():
 def test_torchscript_has_no_layers():
     with pytest.raises(ConfigError, match="is TorchScript, which cannot be looked into"):
         wrap(HAVE["traced"](), features="0").features(IMAGES)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"features": 5}, {"features": (1, 2)}, {"expect_clean": 300}, {"expect_clean": "76"}]
+)
+def test_facts_that_are_none(facts):
+    with pytest.raises(ConfigError, match=f"Expected {next(iter(facts))}"):
+        wrap(plain(), **facts)

@@ -121,3 +121,9 @@ def test_l0_excess_is_never_rounding():
     x = torch.full((1, 1, 3, 3), 0.5)
     with pytest.raises(BudgetError, match="exceeds its l0 budget of 7 by 1"):
         L0.check(torch.where(torch.arange(9).reshape(x.shape) < 8, x + 1e-6, x), x)
+
+
+def test_what_an_attack_returns_must_be_a_tensor():
+    x = torch.rand(2, 3, 4, 4)
+    with pytest.raises(BudgetError, match="The attack returned ndarray, not a tensor"):
+        Threat(norm="linf", eps=0.1).enforce(x.numpy(), x)

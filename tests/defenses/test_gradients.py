@@ -282,3 +282,8 @@ def test_what_is_differentiable_may_offer_surrogates_beside_its_own_gradient(mod
 
 def test_what_is_differentiable_and_offers_nothing_has_no_alternatives(model):
     assert not adaptive(Dimmed(), model).alternatives
+
+
+def test_only_a_defense_can_be_known(model):
+    with pytest.raises(ConfigError, match="Expected a defense, such as JPEG"):
+        adaptive("jpeg", model)

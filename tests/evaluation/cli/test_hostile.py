@@ -184,6 +184,10 @@ def test_a_manifest_with_other_values(refused, finished, key, value):
         ("models=[]", "Expected at least 1 of them, got []."),
         ("storage=uint16", "Expected one of 'float32' or 'uint8', got 'uint16'."),
         ("threat=5", "Expected a table, got 5."),
+        ("name='..'", "name: Expected the name of a folder, without slashes and not hidden, got '..'."),
+        ("expect_clean=high", "expect_clean: Expected expect_clean in percent, a number in 0..100, got 'high'."),
+        ("expect_clean={'digits:convnet'=nan}", "a number in 0..100, got nan."),
+        ("attacks=[{name = 'pgd', group = ''}]", "Expected the name of a group, without blanks around it, got ''."),
         ("attacks=[{name = 'pgd', steps = 'few'}]", "Expected a whole number, got 'few'."),
         ("attacks=[{name = 'pgd', norm = 'l7'}]", "got 'l7'."),
         ("defenses=[{name = 'jpeg', quality = 1.5}]", "Expected a whole number, got 1.5."),
@@ -191,6 +195,13 @@ def test_a_manifest_with_other_values(refused, finished, key, value):
 )
 def test_wrong_values_are_explained_in_our_words(refused, recipe_file, override, says):
     assert says in refused("plan", recipe_file, "--set", override)
+
+
+@pytest.mark.parametrize("command", [["report", ""], ["run", "quickstart", "--out", " "]], ids=lambda c: c[0])
+def test_a_variable_that_was_not_set_is_not_the_current_folder(foolbench, command):
+    code, _, err = foolbench(*command)
+    assert code == 2
+    assert "expected the name of a folder" in " ".join(err.replace("│", " ").split())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

@@ -178,6 +178,14 @@ def test_a_clean_rate_as_expected_changes_nothing(execute, assert_same, expected
     assert set(table.status) == {"ok"}
 
 
+def test_a_finished_run_is_held_to_a_clean_rate_that_is_learned_of_later(execute):
+    settings = ("attacks=[{name='fgsm'}]", "defenses=[]")
+    before = execute("out", *settings)
+    with pytest.raises(ConfigError, match="clean top1 of 3%"):
+        execute("out", *settings, "expect_clean=3")
+    assert list(execute("out", *settings).gfr) == list(before.gfr)
+
+
 def test_the_rate_that_a_model_states_is_held_to(execute):
     register(Edited(add=1), expect_clean=97.0)
     assert execute("out", *SETTINGS).error.str.contains("clean top1 of 97%").all()

@@ -41,6 +41,10 @@ def fixed():
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 20 * 20, 5))
 
 
+def grey():
+    return nn.Sequential(nn.Flatten(), nn.Linear(8 * 8, 5))
+
+
 def broken():
     raise RuntimeError("no such file")
 

@@ -47,6 +47,13 @@ def test_options_and_own_parameters_go_where_they_belong(file):
     assert model.expect_clean == 50
 
 
+def test_channels_are_tried_where_no_convolution_says_them(file):
+    assert load_model(f"{file}:grey", size=[8, 8]).shape == (1, 8, 8)
+    assert load_model(f"{file}:fixed", size=[20, 20]).shape == (3, 20, 20)
+    with pytest.raises(ConfigError, match=r"mean = \[a value for each channel\]"):
+        load_model(f"{file}:grey", size=[9, 9])
+
+
 def test_a_model_is_taken_as_it_is(file):
     model = load_model(f"{file}:model")
     assert model is load_file(file).model
