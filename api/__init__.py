@@ -8,8 +8,15 @@ from importlib import import_module
 from typing import Any
 
 _FOLDERS = ("attacks", "core", "datasets", "defenses", "evaluation", "models", "tasks")
-_HOMES = {"Model": "core", "Recognition": "tasks", "adaptive": "defenses"}
-"""What people begin with, and the folder that defines it."""
+_HOMES = {
+    "Model": "core",
+    "Recognition": "tasks",
+    "adaptive": "defenses",
+    "evaluate": "evaluation.python.evaluate",
+    "load_dataset": "datasets",
+    "load_model": "models",
+}
+"""What people begin with, and the module that defines it."""
 
 __all__ = ["__version__", *_FOLDERS, *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll] (made on demand)
 

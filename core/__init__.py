@@ -7,6 +7,7 @@ from .attack import CraftingData as CraftingData
 from .attack import MinimalAttack as MinimalAttack
 from .attack import Prior as Prior
 from .attack import UniversalAttack as UniversalAttack
+from .dataset import Clustered as Clustered
 from .dataset import Dataset as Dataset
 from .defense import Defense as Defense
 from .defense import FittedTransform as FittedTransform

@@ -1,10 +1,11 @@
 """Images with ground truth, addressed by sample index."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from .errors import ConfigError
 from .task import Task
 
 Advance = Callable[[int], None]
@@ -54,3 +55,26 @@ class Dataset(Protocol):
         They are disjoint from the evaluation samples.
         """
         ...
+
+
+@runtime_checkable
+class Clustered(Protocol):
+    """A data set some of whose images depend on each other, as crops of one photograph do, may implement it as well."""
+
+    def clusters(self, samples: Sequence[int]) -> Sequence[int] | None:
+        """The number of the group that each of these evaluation samples is of; None where each stands alone."""
+        ...
+
+
+def clusters_of(dataset: Dataset, samples: Sequence[int]) -> tuple[int, ...] | None:
+    """What a data set says about these samples. Raises ConfigError where it is not one whole number for each."""
+    found = dataset.clusters(samples) if isinstance(dataset, Clustered) else None
+    if found is None:
+        return None
+    numbers = tuple(found)
+    if len(numbers) != len(samples) or not all(isinstance(number, int) for number in numbers):
+        raise ConfigError(
+            f"Expected clusters of data set {dataset.name} as {len(samples)} whole numbers for as many samples, got "
+            f"{len(numbers)}: {numbers[:3]}..."
+        )
+    return numbers

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import partial
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -50,6 +53,8 @@ class Registry(Generic[T]):
         self.families: dict[str, Family[T]] = {}
         self.objects: Family[T] | None = None
         self._classes: dict[str, Callable[..., T]] = {}
+        self._held: ContextVar[Mapping[str, Callable[..., T]]]
+        self._held = ContextVar(f"{kind}s in memory", default=MappingProxyType({}))
 
     def register(self, name: str) -> Callable[[C], C]:
         """Class decorator. Raises ConfigError where the name is taken by another class."""
@@ -58,20 +63,38 @@ class Registry(Generic[T]):
             raise ConfigError(f"The {self.kind} name {name!r} stands for none of them in tables; choose another.")
 
         def decorate(cls: C) -> C:
-            taken = self._classes.setdefault(name, cls)
-            if taken is not cls:
+            taken = self._classes.get(name, cls)
+            if taken is not cls and not _typed_again(taken, cls):
                 raise ConfigError(f"The {self.kind} name {name!r} belongs to {taken}; choose another for {cls}.")
+            self._classes[name] = cls
             return cls
 
         return decorate
+
+    @contextmanager
+    def holding(self, makers: Mapping[str, Callable[..., T]]) -> Iterator[None]:
+        """Meanwhile, and for this caller only, these names come before all others: of what exists in memory alone."""
+        token = self._held.set({**self._held.get(), **makers})
+        try:
+            yield
+        finally:
+            self._held.reset(token)
+
+    def name_of(self, made: object) -> str | None:
+        """Under which its class can be had here again; None where it has no name."""
+        cls = type(made)
+        made_on_demand = (name for family in self.families.values() for name in family.summaries)
+        same = (name for name in made_on_demand if name.rpartition(":")[2] == cls.__name__ and self[name] is cls)
+        return next((name for name, known in self._classes.items() if known is cls), None) or next(same, None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._classes))
 
     def __getitem__(self, name: str) -> Callable[..., T]:
         """The class of that name. Raises UnknownNameError, and ConfigError where its family needs what is missing."""
-        if name in self._classes:
-            return self._classes[name]
+        known = {**self._classes, **self._held.get()}
+        if name in known:
+            return known[name]
         family = self.families.get(name.partition(":")[0])
         if family is None and self.objects is not None and names_an_object(name):
             family = self.objects
@@ -102,6 +125,11 @@ class Registry(Generic[T]):
             made = self.create(name, parameters)
             return lambda: made
         return partial(found, **_checked_arguments(found, what, parameters))
+
+
+def _typed_again(taken: Any, cls: Any) -> bool:
+    """Whether a cell of a notebook, or what was typed into a shell, has been run anew."""
+    return taken.__module__ == cls.__module__ == "__main__" and taken.__qualname__ == cls.__qualname__
 
 
 def _checked_arguments(function: Callable[..., Any], what: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

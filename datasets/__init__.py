@@ -2,4 +2,5 @@
 
 from . import pictures as pictures
 from .digits import Digits as Digits
+from .load import load_dataset as load_dataset
 from .scenes.dataset import Scenes as Scenes

@@ -30,6 +30,7 @@ class Entry:
     mean: float
     std: float
     features: tuple[str, ...]
+    class_names: tuple[str, ...]
     training: Training
     training_images: int
     folder: Path
@@ -53,6 +54,7 @@ class Entry:
             shape=self.shape,
             name=self.name,
             channels_last=True,
+            class_names=self.class_names,
         )
 
     def normalize(self, x: Tensor) -> Tensor:

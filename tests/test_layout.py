@@ -20,6 +20,8 @@ MAY_IMPORT = {
     "evaluation": {"core", "tasks", "models", "datasets", "attacks", "defenses"},
     "api": set(),  # what it offers it imports by name, when it is asked for
 }
+MOST_LINES = 300
+"""Of a module: a longer one holds two concepts."""
 MODULES = sorted(path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 
@@ -88,6 +90,11 @@ def test_modules_and_public_classes_have_docstrings(path):
     tree = ast.parse(path.read_text())
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
     assert all(ast.get_docstring(node) for node in (tree, *classes))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_are_short(path):
+    assert len(path.read_text().splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in REGISTRIES for name in REGISTRIES[kind]])

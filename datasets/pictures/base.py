@@ -34,15 +34,14 @@ class Pictures(ABC):
     `classes` are the names of the classes that `labels` count, in their order; both None without labels. Images have
     the size that `preprocess` says, for networks of their own (`for_model`); where the classes are `in_order`, output k
     of a network means class k. Training images are another data set's, or a share of the pictures, which are then no
-    evaluation samples; what is in both is left out of training.
+    evaluation samples; what is in both is left out of training. Pictures with the same number in `clusters` depend on
+    each other, and are held out together.
     """
 
     workers = os.cpu_count() or 1
     channels = 3
     skipped: Mapping[str, str] = MappingProxyType({})
     """Pictures that cannot be read and are left out, and why."""
-    clusters: Sequence[int] | None = None
-    """Of each sample, where some depend on each other."""
 
     def __init__(
         self,
@@ -53,6 +52,7 @@ class Pictures(ABC):
         *,
         in_order: bool = False,
         preprocess: Preprocess = IMAGENET_SIZE,
+        clusters: Sequence[int] | None = None,
         train: str | None = None,
         train_share: float = 0.0,
     ) -> None:
@@ -62,7 +62,10 @@ class Pictures(ABC):
             raise ConfigError(f"Expected {name} with train = ADDRESS or train_share, got both.")
         self.name, self._keys, self._all_labels, self.classes = name, keys, labels, classes
         self._in_order, self.preprocess, self._train = in_order, preprocess, train
-        held_out = [_draw(key) < train_share for key in keys]
+        self._clusters = clusters
+        first = {} if clusters is None else dict(zip(reversed(clusters), reversed(keys), strict=True))
+        decisive = keys if clusters is None else [first[cluster] for cluster in clusters]
+        held_out = [_draw(key) < train_share for key in decisive]
         self._places = [place for place, held in enumerate(held_out) if not held]
         self._training_places = [place for place, held in enumerate(held_out) if held]
         self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
@@ -91,6 +94,9 @@ class Pictures(ABC):
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def clusters(self, samples: Sequence[int]) -> Sequence[int] | None:
+        return None if self._clusters is None else [self._clusters[self._places[sample]] for sample in samples]
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         places = [self._places[sample] for sample in samples]

@@ -43,9 +43,9 @@ class PictureFiles(Pictures):
         bad = {str(file.path): content.problem for file, content in zip(files, known, strict=True) if content.problem}
         if bad and bad_images == "stop":
             path, problem = next(iter(bad.items()))
+            more = f" (and {len(bad) - 1} more of {name})" if len(bad) > 1 else ""
             raise ConfigError(
-                f"{path} cannot be read as a picture ({problem}), nor can {len(bad) - 1} others of {name}; mend or "
-                'remove them, or say bad_images = "skip".'
+                f'{path}{more} cannot be read as a picture: {problem}; mend or remove it, or say bad_images = "skip".'
             )
         sound = [(file, content) for file, content in zip(files, known, strict=True) if not content.problem]
         self.skipped = bad

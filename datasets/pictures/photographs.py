@@ -17,7 +17,7 @@ from ..scenes.textures import PHOTOGRAPHS, photograph
 from .base import Pictures
 from .fitting import fit
 
-CROPS = 8
+CROPS = 12
 """Of each photograph."""
 LEFT_OUT = ("cell", "immunohistochemistry", "moon", "retina", "hubble_deep_field")
 """What no camera saw as people do."""
@@ -25,17 +25,28 @@ LEFT_OUT = ("cell", "immunohistochemistry", "moon", "retina", "hubble_deep_field
 
 @register_dataset("photographs")
 class PhotographCrops(Pictures):
-    """Crops of few photographs, without labels: for a look at networks trained on photographs."""
+    """Crops of few photographs, without labels: for a look at networks trained on photographs.
 
-    def __init__(self) -> None:
+    `train_share` holds photographs out, with all their crops.
+    """
+
+    def __init__(self, *, train: str | None = None, train_share: float = 0.0) -> None:
         self._names = [name for name in PHOTOGRAPHS if name not in LEFT_OUT] + ["china", "flower"]
-        self.clusters = [place // CROPS for place in range(CROPS * len(self._names))]
         keys = [
             hashlib.sha256(self._photographs[name].tobytes() + bytes([crop])).hexdigest()
             for name in self._names
             for crop in range(CROPS)
         ]
-        super().__init__("photographs", keys, None, None, preprocess=Preprocess(size=(224, 224), resize=224))
+        super().__init__(
+            "photographs",
+            keys,
+            None,
+            None,
+            preprocess=Preprocess(size=(224, 224), resize=224),
+            clusters=[place // CROPS for place in range(len(keys))],
+            train=train,
+            train_share=train_share,
+        )
 
     @cached_property
     def _photographs(self) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ only has no labels.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, FoolbenchError, InputError, one_line
+from ...core.errors import ConfigError, InputError
+from ...core.foreign import foreign
 from ...core.images import check_images
 from ...core.preprocess import Preprocess
 from ...core.python_objects import find_object
@@ -66,14 +67,14 @@ class TorchImages(Pictures):
 
     def _item(self, place: int) -> tuple[Tensor, int | None]:
         """Raises ConfigError, with the number of the item, for what is no image or no class."""
+        what = f"Item {place} of {self.name}"
         try:
-            found = self._items[place]
+            with foreign(what):
+                found = self._items[place]
             image, target = found[:2] if isinstance(found, tuple | list) else (found, None)
             return as_image(image), _as_class(target)
-        except FoolbenchError as error:
-            raise ConfigError(f"Item {place} of {self.name}: {error}") from None
-        except Exception as error:  # the user's code: whatever it raises is the message
-            raise ConfigError(f"Item {place} of {self.name} raised {one_line(error)}.") from error
+        except InputError as error:
+            raise ConfigError(f"{what}: {error}") from None
 
 
 def as_image(given: Any) -> Tensor:
@@ -134,18 +135,25 @@ def _loader(address: str) -> Callable[..., Dataset]:
     def load(*, train: str | None = None, train_share: float = 0.0, **given: Any) -> Any:
         items = found
         if isinstance(found, type) or not hasattr(found, "__getitem__"):
-            try:
+            with foreign(address):
                 items = found(**given)
-            except Exception as error:  # the user's code: whatever it raises is the message
-                raise ConfigError(f"{address} raised {one_line(error)}.") from error
-        if hasattr(items, "fingerprint") and hasattr(items, "load"):
-            return items
-        if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):
-            raise ConfigError(f"Expected {address} to give a torch Dataset with a length, got {type(items).__name__}.")
-        return TorchImages(address, items, train=train, train_share=train_share)
+        return as_dataset(address, items, {"train": train, "train_share": train_share})
 
     load.__doc__ = SUMMARY
     return load
 
 
-FAMILY = Family({"FILE.py:NAME": SUMMARY}, _loader, is_open=True)
+def as_dataset(name: str, items: Any, options: Mapping[str, Any]) -> Dataset:
+    """A torch Dataset with options; a foolbench Dataset stays as it is. Raises ConfigError for anything else."""
+    if hasattr(items, "fingerprint") and hasattr(items, "load"):
+        return items
+    if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):
+        raise ConfigError(f"Expected {name} to be a torch Dataset with a length, got {type(items).__name__}.")
+    return TorchImages(name, items, **options)
+
+
+FAMILY = Family(
+    {"FILE.py:NAME": SUMMARY, "package.module:NAME": "The same, in a package that can be imported."},
+    _loader,
+    is_open=True,
+)

@@ -16,7 +16,8 @@ from ...models import load_model
 from ..conformance import find
 from ..conformance.subjects import is_dataset
 from ..recipe.plugins import REGISTRIES
-from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
+from ..recipe.reading import load_recipe, shipped_recipes
+from ..recipe.recipe import Recipe
 from .catalogue import default
 
 _SHARED = {

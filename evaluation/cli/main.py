@@ -128,6 +128,31 @@ def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) ->
     run.plan(recipe, overrides or [])
 
 
+@app.command()
+def demo(
+    picture: Annotated[
+        Path | None, typer.Argument(metavar="IMAGE", help="A picture; a photograph of scikit-image if not given.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Address of a network; imagenet:efficientnet-lite0 where it is installed.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Class to reach; a black swan, or the most unlikely one, if not given.")
+    ] = None,
+    eps: Annotated[str, typer.Option(help="Budget of each pixel, for pixels in 0..1.")] = "2/255",
+    out: Annotated[Path, typer.Option(help="PNG file: the images, and what was changed.")] = Path("demo.png"),
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For the model: KEY=VALUE, a parameter.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Attack one picture, and show what a network says of it, with each defense and without."""
+    _load_plugins(plugin)
+    from ..demo.subject import network
+    from ..recipe.reading import parse_overrides
+    from .demo import demo
+
+    demo(picture, network(model, parse_overrides(overrides or [])), target, eps, out)
+
+
 @app.command("list")
 def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
@@ -163,7 +188,7 @@ def describe(
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
     _load_plugins(plugin)
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
 
@@ -200,7 +225,7 @@ def check_promises(
 ) -> None:
     """Check what it promises, and say which promise is not kept, what was seen, what to do."""
     _load_plugins(plugin)
-    from ..recipe.recipe import parse_overrides
+    from ..recipe.reading import parse_overrides
     from ..report.results import choose_device
     from .check import show
 
@@ -231,29 +256,9 @@ def train(
     The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
     """
     _load_plugins(plugin)
-    from ...core.errors import ConfigError
-    from ..engine.progress import Progress
-    from ..recipe.plugins import REGISTRIES
-    from ..recipe.recipe import parse_overrides
-    from ..report.results import choose_device
-    from .console import console, say
-    from .train import train as train_network
-    from .train import train_defense
+    from . import train
 
-    if name not in REGISTRIES["defenses"]:
-        with Progress(console, 1, name) as progress:
-            written = [train_network(name, progress, out)]
-    elif out is not None:
-        raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
-    else:
-        parameters = parse_overrides(overrides or [])
-        device = choose_device(device)
-        with Progress(console, 1, name) as progress:
-            written = train_defense(
-                name, parameters, dataset=dataset, model=model, seed=seed, device=device, progress=progress
-            )
-    for path in written:
-        say(f"Written: {path}")
+    train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
 
 
 def _load_plugins(files: list[Path] | None) -> None:

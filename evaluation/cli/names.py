@@ -1,7 +1,7 @@
 """Everything that has a name, each with a line on what it is."""
 
 from ..recipe.plugins import REGISTRIES
-from ..recipe.recipe import shipped_recipes, summary
+from ..recipe.reading import shipped_recipes, summary
 
 
 def summaries(kind: str) -> dict[str, str]:

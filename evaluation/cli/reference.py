@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.flags import FLAGS
-from ..recipe.recipe import Recipe, load_recipe, shipped_recipes
+from ..recipe.reading import load_recipe, shipped_recipes
+from ..recipe.recipe import Recipe
 
 _PAGE = """\
 # Recipes
@@ -28,7 +29,7 @@ A budget `eps` is for pixels in 0..1: a number or, as text, a fraction such as `
 
 ## Columns of leaderboard.csv
 
-A row for each model, attack, knowledge, defense and metric.
+A row for each model, attack, source, knowledge, defense and metric.
 
 {columns}
 

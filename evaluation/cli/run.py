@@ -6,10 +6,8 @@ import typer
 
 from ...core.errors import OutputError
 from ..engine import grid
-from ..engine.prepare import prepare
-from ..engine.progress import Progress
-from ..engine.run import run as run_recipe
-from ..recipe.recipe import Recipe, load_recipe
+from ..recipe.reading import load_recipe
+from ..report.execution import execute, scored_images
 from ..report.results import Results, choose_device, read_leaderboard, read_manifest
 from ..report.tables import terminal
 from .console import console, say
@@ -20,17 +18,7 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
     recipe = load_recipe(source, overrides)
     device = choose_device(device)
     folder = out or Path("runs") / recipe.name
-    interrupted = False
-    with Results(folder) as results:
-        prepared = prepare(recipe, results.ledger, device)
-        results.write_manifest(recipe, prepared.facts, device)
-        try:
-            with Progress(console, _images(recipe), recipe.name) as progress:
-                run_recipe(prepared, results.ledger, folder, device=device, progress=progress)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:  # also where nothing can be shown any more
-            table = results.write_leaderboard(recipe, prepared.facts)
+    table, interrupted = execute(recipe, folder, device, console)
     console.print(terminal(table, console.width))
     say(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     if interrupted:
@@ -56,15 +44,14 @@ def report(folder: Path) -> None:
     console.print(terminal(table, console.width))
 
 
-def plan(source: str, overrides: list[str]) -> None:
-    recipe = load_recipe(source, overrides)
-    for model in recipe.model_labels:
-        for job, row in grid.cells(recipe, model):
+def plan(name: str, overrides: list[str]) -> None:
+    recipe = load_recipe(name, overrides)
+    for source in recipe.networks:
+        for job, row in grid.jobs(recipe, source):
             knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
-            defenses = ", ".join(str(cell.defense.defense or cell.defense.name) for cell in row)
-            say(f"{model} x {knowledge}{job.attack} x [{defenses}]")
-    console.print(f"{_images(recipe) // recipe.samples} cells, {_images(recipe)} scored images", style="bold")
-
-
-def _images(recipe: Recipe) -> int:
-    return recipe.samples * sum(len(row) for model in recipe.model_labels for _, row in grid.cells(recipe, model))
+            models = ", ".join(dict.fromkeys(cell.model for cell in row))
+            scored = f" > [{models}]" if models != source else ""
+            defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
+            say(f"{source}{scored} x {knowledge}{job.attack} x [{defenses}]")
+    images = scored_images(recipe)
+    console.print(f"{images // recipe.samples} cells, {images} scored images", style="bold")

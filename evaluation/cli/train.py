@@ -19,12 +19,35 @@ from ...models import ENTRIES, load_model
 from ...models.training import fit
 from ..engine.learning import School
 from ..engine.progress import Progress
-from ..recipe.promises import open_dataset
+from ..recipe.opening import open_dataset
+from ..recipe.reading import parse_overrides
+from ..report.results import choose_device
+from .console import console, say
 
 CHUNK = 256
 
 
-def train(name: str, progress: Progress, out: Path | None = None) -> Path:
+def train(
+    name: str, out: Path | None, overrides: list[str], *, dataset: str, model: str, seed: int, device: str
+) -> None:
+    """Say where it is written. Raises ConfigError for `out` with a defense, which runs find where they keep it."""
+    with Progress(console, 1, name) as progress:
+        if name not in defenses:
+            written = [train_network(name, progress, out)]
+        elif out is not None:
+            raise ConfigError(
+                "--out is for networks: what a defense learns is kept in the user's cache, for runs to find."
+            )
+        else:
+            parameters, device = parse_overrides(overrides), choose_device(device)
+            written = train_defense(
+                name, parameters, dataset=dataset, model=model, seed=seed, device=device, progress=progress
+            )
+    for path in written:
+        say(f"Written: {path}")
+
+
+def train_network(name: str, progress: Progress, out: Path | None = None) -> Path:
     """A network. Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
 
     Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.

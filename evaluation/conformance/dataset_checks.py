@@ -1,6 +1,7 @@
 """What a data set promises. Each check has the promise for its docstring, and one sentence for what was seen."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from ...core.dataset import Dataset
 from ...core.errors import FoolbenchError, InputError, one_line
 from ...core.images import check_images
+from ..engine.sampling import looked_at
 from .checks import Check, global_random_states, hold
 
 Loaded = tuple[Tensor, Tensor | None]
@@ -21,7 +23,7 @@ FACTS = ("name", "task", "shape", "fingerprint", "labels", "load", "training")
 def facts_are_stated(dataset: Dataset) -> None:
     """It says its name, its task, the shape of its images, and how many there are."""
     for fact in FACTS:
-        hold(hasattr(dataset, fact), f"It has no {fact}; see foolbench.core.Dataset.")
+        hold(hasattr(dataset, fact), f"{type(dataset).__name__} has no {fact}; see foolbench.core.Dataset.")
     hold(isinstance(dataset.name, str), f"Its name is {dataset.name!r}; give it text.")
     shape: object = dataset.shape
     whole = (
@@ -41,32 +43,46 @@ def fingerprint_names_the_data(dataset: Dataset) -> None:
     hold(first == again, f"Its fingerprint is {first!r}, then {again!r}; hash the data and nothing else.")
 
 
+def labels_are_for_every_image(dataset: Dataset) -> None:
+    """The labels, where there are any, are int64 and as many as there are evaluation images."""
+    labels: object = dataset.labels
+    if labels is not None:
+        known = isinstance(labels, Tensor) and labels.dtype == torch.int64 and labels.shape == (len(dataset),)
+        got = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        hold(known, f"Its labels are {got}; give an int64 tensor ({len(dataset)},), or None.")
+
+
 def images_are_images(dataset: Dataset) -> None:
-    """Evaluation images are float32 (N, C, H, W) in [0, 1] of the shape it says, one for each sample asked for."""
+    """Evaluation images are float32 (N, C, H, W) in [0, 1] of the shape it says, one for each sample, on the CPU."""
     for samples in _some(dataset):
-        x, _ = dataset.load(samples)
+        found: Any = dataset.load(samples)
+        pair = isinstance(found, tuple) and len(found) == 2
+        hold(pair, f"load gives {type(found).__name__}; give the pair (images, targets).")
+        x, what = found[0], _loading(samples)
         try:
             check_images(x, tuple(dataset.shape))
         except InputError as error:
-            hold(False, f"load({samples}): {error}")
-        hold(len(x) == len(samples), f"load({samples}) gives {len(x)} images; give {len(samples)}.")
+            hold(False, f"{what}: {error}")
+        hold(len(x) == len(samples), f"{what} gives {len(x)} images; give {len(samples)}.")
+        hold(x.device.type == "cpu", f"{what} gives images on {x.device}; leave them on the CPU.")
 
 
 def targets_fit_the_task(dataset: Dataset) -> None:
-    """The targets are of the task: type, shape and values; `labels`, where there are any, is of all samples."""
+    """The targets are of the task, by type, shape and values; `labels`, where there are any, say the same."""
     for samples in _some(dataset):
-        _hold_targets(dataset, f"load({samples})", dataset.load(samples)[1], len(samples))
-    labels = dataset.labels
-    count = len(dataset) if labels is None else len(labels)
-    hold(count == len(dataset), f"It has {count} labels for {len(dataset)} evaluation samples; give one for each.")
+        y = dataset.load(samples)[1]
+        _hold_targets(dataset, _loading(samples), y, len(samples))
+        if dataset.labels is not None and y is not None and y.ndim == 1:
+            same = torch.equal(dataset.labels[samples], y)
+            hold(same, f"{_loading(samples)} gives other targets than its labels say; give the same.")
 
 
 def loading_is_repeatable(dataset: Dataset) -> None:
     """A sample is the same at every call, whichever others are loaded with it."""
-    samples = _some(dataset)[0]
+    samples = looked_at(dataset)
     whole, again = dataset.load(samples), dataset.load(samples)
     hold(_equal(whole, again), "Two calls of load give other data; leave out random crops, flips and shuffling.")
-    for place, sample in enumerate(samples):
+    for place, sample in enumerate(samples[:COUNT]):
         x, y = whole
         own = x[place : place + 1], None if y is None else y[place : place + 1]
         same = _equal(dataset.load([sample]), own)
@@ -76,7 +92,7 @@ def loading_is_repeatable(dataset: Dataset) -> None:
 def global_random_state_is_left_alone(dataset: Dataset) -> None:
     """No random number is drawn from torch, NumPy or Python behind the harness's back."""
     before = global_random_states()
-    dataset.load(_some(dataset)[0])
+    dataset.load(looked_at(dataset))
     hold(before == global_random_states(), "load drew from a global random generator; the data must not be random.")
 
 
@@ -107,24 +123,35 @@ def training_images_are_others(dataset: Dataset) -> None:
             hold(image.numpy().tobytes() not in seen, f"Evaluation sample {place} is a training image; split them.")
 
 
-DATASET_CHECKS = [
-    Check(facts_are_stated),
+FACTS_CHECK = Check(facts_are_stated)
+IMAGES_CHECKS = [
     *(
         Check(check, needs=("facts_are_stated",))
-        for check in (fingerprint_names_the_data, images_are_images, targets_fit_the_task)
+        for check in (fingerprint_names_the_data, labels_are_for_every_image, images_are_images)
     ),
+    Check(targets_fit_the_task, needs=("facts_are_stated", "labels_are_for_every_image")),
+    Check(loading_is_repeatable, needs=("facts_are_stated", "images_are_images")),
+]
+"""What every run asks of its data, beside the facts."""
+DATASET_CHECKS = [
+    FACTS_CHECK,
+    *IMAGES_CHECKS,
     *(
         Check(check, needs=("facts_are_stated", "images_are_images"))
-        for check in (loading_is_repeatable, global_random_state_is_left_alone, training_images_fit)
+        for check in (global_random_state_is_left_alone, training_images_fit)
     ),
     Check(training_images_are_others, needs=("facts_are_stated", "images_are_images", "training_images_fit")),
 ]
 
 
 def _some(dataset: Dataset) -> list[list[int]]:
-    """The first samples, the last one, and some in no order."""
-    first = list(range(min(COUNT, len(dataset))))
-    return [first, [len(dataset) - 1], [first[-1], first[0]]]
+    """Many, the last one, and two in no order."""
+    many = looked_at(dataset)
+    return [many, [len(dataset) - 1], [many[-1], many[0]]]
+
+
+def _loading(samples: Sequence[int]) -> str:
+    return f"load({list(samples[:3])})" if len(samples) <= 3 else f"load of {len(samples)} samples"
 
 
 def _training(dataset: Dataset) -> Loaded | None:

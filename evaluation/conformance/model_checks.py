@@ -1,15 +1,14 @@
 """What a model promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
 
-import copy
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...core.errors import InputError
+from ...core.errors import ConfigError, InputError
 from ...core.model import Model
+from ..engine.steady import check_alone, check_repeated, check_unchanged
 from .checks import SHAPE, Check, global_random_states, hold, images, streams
-
-CLOSE = 1e-3  # between an image alone and in a batch, of the largest output: other sizes of batch sum in other orders
 
 
 def outputs_fit_the_task(model: Model) -> None:
@@ -30,35 +29,17 @@ def network_is_in_eval_mode(model: Model) -> None:
 
 def equal_images_give_equal_outputs(model: Model) -> None:
     """Two forward passes of the same images give the same outputs."""
-    first, again = (_outputs(model, _images(model)) for _ in range(2))
-    worst = float((first - again).abs().max())
-    hold(
-        worst <= CLOSE * _scale(first),
-        f"Two forward passes of the same images differ by {worst:.2g}{_suspects(model)}; draw no random numbers, and "
-        "keep nothing from one pass to the next.",
-    )
+    _hold(check_repeated, model)
 
 
 def batch_does_not_matter(model: Model) -> None:
-    """What comes for an image does not depend on the others in its batch, nor on their order."""
-    x = _images(model)
-    together = _outputs(model, x)
-    for rows in (torch.tensor([2]), torch.tensor([3, 0])):
-        worst = float((_outputs(model, x[rows]) - together[rows]).abs().max())
-        hold(
-            worst <= CLOSE * _scale(together),
-            f"Images {rows.tolist()} without the others give outputs {worst:.2g} apart{_suspects(model)}; normalise by "
-            "fixed statistics, not by those of the batch.",
-        )
+    """What comes for an image does not depend on the others in its batch."""
+    _hold(check_alone, model)
 
 
 def network_is_left_alone(model: Model) -> None:
-    """A forward pass changes neither weights nor buffers."""
-    before = copy.deepcopy(model.net.state_dict())
-    _outputs(model, _images(model))
-    now = model.net.state_dict()
-    changed = [name for name, tensor in before.items() if not torch.equal(now[name], tensor)]
-    hold(not changed, f"A forward pass changed {', '.join(changed[:3])}; compute outputs only.")
+    """A forward pass changes neither weights nor buffers, nor anything else of the network."""
+    _hold(check_unchanged, model)
 
 
 def images_are_left_alone(model: Model) -> None:
@@ -126,16 +107,9 @@ def _outputs(model: Model, x: Tensor) -> Tensor:
         return model(x, rng=streams(len(x)))
 
 
-def _scale(outputs: Tensor) -> float:
-    return max(1e-6, float(outputs.abs().max()))
-
-
-def _suspects(model: Model) -> str:
-    """The modules that may be why."""
-    kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    found = [name for name, module in model.net.named_modules() if isinstance(module, kinds) and _uses_batch(module)]
-    return f" (see {', '.join(found[:3])})" if found else ""
-
-
-def _uses_batch(module: nn.Module) -> bool:
-    return module.training or getattr(module, "running_mean", module) is None
+def _hold(check: Callable[[Model, Tensor], None], model: Model) -> None:
+    """What every run checks of its networks, before any defense."""
+    try:
+        check(model.through(()), _images(model))
+    except ConfigError as error:
+        hold(False, f"{error}")

@@ -1,6 +1,6 @@
 """What is checked and described: found by its registered name or in a file, and made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ...core.attack import Attack, UniversalAttack
 from ...core.dataset import Dataset
 from ...core.defense import Defense
 from ...core.errors import ConfigError, UnknownNameError
+from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.python_objects import find_object, load_file, names_an_object
 from ...core.registry import attacks, configure, datasets, defenses, models
@@ -56,7 +57,8 @@ def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
         raise ConfigError(f"{what} takes no parameters, got {', '.join(parameters)}.")
     if isinstance(found, nn.Module) or parameters:
         return load_model(what, **parameters)
-    thing = found if isinstance(found, Model) or not callable(found) else _called(found, what)
+    with foreign(what):
+        thing: Any = found if isinstance(found, Model) or not callable(found) else found()
     if isinstance(thing, nn.Module):
         return load_model(what)
     if not isinstance(thing, Attack | UniversalAttack | Defense | Model) and not is_dataset(thing):
@@ -97,15 +99,6 @@ def kind_of(subject: Subject) -> str:
 def prepared(subject: Subject) -> Subject:
     """The subject itself; a defense that learns is fitted to a few images first."""
     return subject.fit(images(64), model=model()) if isinstance(subject, Defense) else subject
-
-
-def _called(found: Callable[[], Any], what: str) -> Any:
-    try:
-        return found()
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{what} cannot be made: {error!r}.") from error
 
 
 def _budget(cls: Any) -> dict[str, Any]:

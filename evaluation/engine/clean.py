@@ -1,6 +1,6 @@
 """What the bare network makes of the clean images: looked at before anything is attacked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +17,9 @@ FEW = 8
 """So few answers may all be the same by chance."""
 
 
-def clean_doubts(system: System, shards: Iterable[Shard], expected: float | None) -> set[str]:
+def clean_doubts(
+    system: System, shards: Iterable[Shard], expected: float | None, clusters: Sequence[int] | None = None
+) -> set[str]:
     """The flags of a network that has not learned the task of these images; of images without labels none.
 
     Raises ConfigError where its rate, in percent, is not the one `expected`.
@@ -33,7 +35,8 @@ def clean_doubts(system: System, shards: Iterable[Shard], expected: float | None
         return set()
     p, y = torch.cat(predictions), torch.cat(targets)
     name, metric = next(iter(system.model.task.metrics.items()))
-    rate = estimate(metric.per_image(p, y).cpu() / metric.range, proportion=metric.proportion, confidence=CONFIDENCE)
+    scores = metric.per_image(p, y).cpu() / metric.range
+    rate = estimate(scores, proportion=metric.proportion, confidence=CONFIDENCE, clusters=clusters)
     if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
         raise ConfigError(
             f"Expected {system.model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "

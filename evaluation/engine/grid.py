@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -14,14 +14,18 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.model import Model
 from ...core.registry import NOTHING
-from ..recipe.recipe import Knowledge, NamedAttack, Recipe
+from ..recipe.entries import Knowledge, NamedAttack
+from ..recipe.recipe import Recipe
 from .sources import net_hash, source_hash
 
 LABEL = 60
 """Letters of a file's name that are for people: with the rest it must fit into what file systems take."""
 
 Identity = dict[str, Any]
-"""What decides the numbers of all cells of one model, beside the cells themselves. It is kept in the manifest."""
+"""What one network brings into the numbers of the cells that it has a part in. It is kept in the manifest."""
+Identities = Mapping[str, Identity]
+"""Those of the networks of a recipe, by name."""
+_NOT_FOR_SCORING = ("eot_draws", "features")
 
 
 def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: str = "") -> Identity:
@@ -61,14 +65,14 @@ class NamedDefense:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One attack crafted against one model.
+    """One attack crafted against one network, the `source`.
 
     `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
     the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
     member before it in an ensemble.
     """
 
-    model: str
+    source: str
     attack_name: str
     attack: Attack | UniversalAttack
     through: NamedDefense = NamedDefense()
@@ -80,33 +84,34 @@ class Job:
         """Names the job's random streams. What is left out of it can be compared between runs: storage, versions,
         weights, and what the attack knows.
         """
-        return digest(self.model, self.attack_name, parameters(self.attack))
+        return digest(self.source, self.attack_name, parameters(self.attack))
 
-    def key(self, identity: Identity) -> str:
+    def key(self, identities: Identities) -> str:
         not_for_crafting = {"draws"} if self.through.defense else {"draws", "eot_draws"}
-        crafting = {fact: value for fact, value in identity.items() if fact not in not_for_crafting}
-        before = None if self.after is None else self.after.key(identity)
+        crafting = {fact: value for fact, value in identities[self.source].items() if fact not in not_for_crafting}
+        before = None if self.after is None else self.after.key(identities)
         return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)
 
-    def place(self, identity: Identity) -> PurePosixPath:
+    def place(self, identities: Identities) -> PurePosixPath:
         """In a run's folder: where its images lie, or the file with its perturbation, named for people as well."""
         if not isinstance(self.attack, UniversalAttack):
-            return PurePosixPath("adversarial", self.key(identity))
+            return PurePosixPath("adversarial", self.key(identities))
         words = [
-            self.model,
+            self.source,
             self.attack_name,
             self.attack.prior,
             *([self.through.name] if self.through.defense else []),
         ]
         label = re.sub(r"[^\w.+-]", "-", "-".join(words))[:LABEL]
-        return PurePosixPath("perturbations", f"{label}-{self.key(identity)}.safetensors")
+        return PurePosixPath("perturbations", f"{label}-{self.key(identities)}.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One point of the grid: a job, scored through one defense."""
+    """One point of the grid: a job, scored on one model through one defense."""
 
     job: Job
+    model: str
     defense: NamedDefense
 
     @property
@@ -114,12 +119,24 @@ class Cell:
         return "oblivious" if self.job.through.defense is None else "adaptive"
 
     @property
+    def transfers(self) -> bool:
+        """Whether it is scored on another network than the one it is crafted on."""
+        return self.job.source != self.model
+
+    @property
+    def direct(self) -> bool:
+        """Whether it is scored on the very system that it is crafted on."""
+        return not self.transfers and self.job.through == self.defense
+
+    @property
     def title(self) -> str:
         """What people call it."""
-        return f"{self.job.model} x {self.job.attack_name} x {self.defense.name}, {self.knowledge}"
+        source = f"{self.job.source} > " if self.transfers else ""
+        return f"{source}{self.model} x {self.job.attack_name} x {self.defense.name}, {self.knowledge}"
 
-    def key(self, identity: Identity) -> str:
-        return digest(self.job.key(identity), self.defense.digest, self.knowledge, identity["draws"])
+    def key(self, identities: Identities) -> str:
+        scoring = {fact: value for fact, value in identities[self.model].items() if fact not in _NOT_FOR_SCORING}
+        return digest(self.job.key(identities), self.model, scoring, self.defense.digest, self.knowledge)
 
 
 def systems(recipe: Recipe) -> list[NamedDefense]:
@@ -128,33 +145,49 @@ def systems(recipe: Recipe) -> list[NamedDefense]:
     return [NamedDefense(), *(NamedDefense(name=entry.name, defense=defense) for entry, defense in named)]
 
 
-def cells(recipe: Recipe, model: str) -> Iterator[tuple[Job, list[Cell]]]:
-    """Each job of one model with the cells that score it.
+def jobs(recipe: Recipe, source: str) -> Iterator[tuple[Job, list[Cell]]]:
+    """Each job of one network with the cells that score it, model by model.
 
-    What is crafted on the bare model is scored on that and, as oblivious, through every defense; what is crafted
-    through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing one.
+    What is crafted on the bare network is scored on bare models and, as oblivious, through every defense; what is
+    crafted through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing
+    one.
     """
     bare, *defended = systems(recipe)
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         knowledge = entry.knowledge or recipe.knowledge
-        oblivious = (bare, *defended) if "oblivious" in knowledge else (bare,)
-        for job in _jobs(model, entry, attack, bare):
-            yield job, [Cell(job=job, defense=system) for system in oblivious]
-        if "adaptive" in knowledge and attack.access != "none":
-            for system in defended:
-                for job in _jobs(model, entry, attack, system):
-                    yield job, [Cell(job=job, defense=system)]
+        oblivious = [bare, *defended] if "oblivious" in knowledge else [bare]
+        adaptive = defended if "adaptive" in knowledge and attack.access != "none" else []
+        models = _models(recipe, source, attack)
+        for through, scored in ((bare, oblivious), *((system, [system]) for system in adaptive)):
+            for job in _jobs(source, entry, attack, through) if models else ():
+                yield job, [Cell(job=job, model=model, defense=system) for model in models for system in scored]
 
 
-def _jobs(model: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
+def cells(recipe: Recipe, model: str) -> list[Cell]:
+    """Those that score one model, whatever they are crafted on."""
+    rows = (row for source in recipe.networks for _, row in jobs(recipe, source))
+    return [cell for row in rows for cell in row if cell.model == model]
+
+
+def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> list[str]:
+    """Those on which the attack is scored when it is crafted on `source`; each its own where nothing else is said.
+
+    So it is for attacks that ask no network anything, which have no source.
+    """
+    if not recipe.source_models or attack.access == "none":
+        return [model for model in recipe.model_labels if model == source]
+    return recipe.model_labels if source in recipe.source_labels else []
+
+
+def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
     """One attack of a recipe; an ensemble is the group of its members, each after the one before."""
     if not isinstance(attack, Ensemble):
-        yield Job(model=model, attack_name=entry.name, attack=attack, through=through, group=entry.group)
+        yield Job(source=source, attack_name=entry.name, attack=attack, through=through, group=entry.group)
         return
     before = None
     for name, member in attack.members.items():
         whole = f"{entry.name}/{name}"
-        before = Job(model=model, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
+        before = Job(source=source, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
         yield before
 
 

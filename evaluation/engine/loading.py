@@ -8,11 +8,12 @@ from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ...models import load_model
 from ...tasks.recognition import Recognition
-from ..recipe.recipe import Addressed
+from ..recipe.entries import Addressed
+from .resizing import Resized
 
 
-def load(entry: Addressed, dataset: Dataset) -> tuple[Model, Dataset]:
-    """The network, and the images as it takes them.
+def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:
+    """The network, and the images as it takes them: in its size where they may be resized.
 
     Raises ConfigError for a network that these images are not for, saying what differs.
     """
@@ -21,6 +22,9 @@ def load(entry: Addressed, dataset: Dataset) -> tuple[Model, Dataset]:
         dataset = dataset.for_model(model)
     elif model.task != dataset.task:
         raise ConfigError(f"{entry.label} and {dataset.name} differ: {_difference(model, dataset)}.")
+    _, *size = (mine or theirs for mine, theirs in zip(model.shape, dataset.shape, strict=True))
+    if resize and size != list(dataset.shape[1:]):
+        dataset = Resized(dataset, size)
     if any(mine not in (None, theirs) for mine, theirs in zip(model.shape, dataset.shape, strict=True)):
         raise ConfigError(
             f"{entry.label} takes images of {_by(model.shape)}, {dataset.name} has {_by(dataset.shape)}; where the "

@@ -8,13 +8,13 @@ import torch
 from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
-from ...core.dataset import Dataset
+from ...core.dataset import Dataset, clusters_of
 from ...core.errors import FOREIGN, OutputError
 from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
-from ..recipe.promises import open_dataset
+from ..recipe.opening import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
 from .loading import load
@@ -27,7 +27,8 @@ EXAMINED = 4
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe with all that it names: `models` by name, or why one could not be loaded.
+    """A recipe with all that it names: `models` by name, those that attacks are crafted on too, or why one could not be
+    loaded.
 
     `datasets` are the images for each: of its size, with its classes.
     """
@@ -49,10 +50,9 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, images, identities = {}, {}, {}
-    for entry in recipe.models:
-        name = entry.label
+    for name, entry in recipe.networks.items():
         try:
-            model, images[name] = load(entry, dataset)
+            model, images[name] = load(entry, dataset, resize=name not in recipe.model_labels)
             model.to(device)
             check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
             behaviour = recognized(ledger, model.sha, Behaviour.of(model, images[name].shape))
@@ -65,7 +65,8 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
         loaded[name] = model
     task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
     skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
-    facts = Facts(task=task, samples=samples, identities=identities, skipped=skipped)
+    clusters = clusters_of(dataset, samples)
+    facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)
     return Prepared(recipe, loaded, images, facts)
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from threading import Event, Thread
 
 from rich.console import Console
@@ -21,12 +22,13 @@ ROOM_FOR_BARS = 100
 class Progress:
     """A main bar that counts images, and a second bar for a long step in between.
 
-    Where there is no terminal, `finished` and every half a minute are a line.
+    Where there is no terminal and no notebook with ipywidgets, `finished` and every half a minute are a line.
     """
 
     def __init__(self, console: Console, total: int, what: str) -> None:
         self._console = console
-        self._lines = not console.is_terminal
+        in_notebook = console.is_jupyter and find_spec("ipywidgets") is not None  # by which rich draws bars there
+        self._lines = not (console.is_terminal or in_notebook)
         columns = _columns(console.width)
         self._bars = Bars(*columns, console=console, transient=True, expand=True, disable=self._lines)
         self._over = Event()

@@ -7,6 +7,9 @@ from ...core.dataset import Dataset
 from ...core.seeding import derive_key
 from ..recipe.recipe import Sampling
 
+LOOKED_AT = 64
+"""How many of them show whether the data are what they are said to be."""
+
 
 def sample(dataset: Dataset, count: int, sampling: Sampling, seed: int) -> tuple[int, ...]:
     """`count` indices of evaluation samples, in the order in which they are taken: more of them begin with fewer.
@@ -19,6 +22,12 @@ def sample(dataset: Dataset, count: int, sampling: Sampling, seed: int) -> tuple
     order = sorted(range(len(dataset)), key=lambda index: derive_key(seed, "sampling", index))
     labels = dataset.labels if sampling == "balanced" else None
     return tuple(order[:count] if labels is None else _in_turn(order, labels.tolist())[:count])
+
+
+def looked_at(dataset: Dataset) -> list[int]:
+    """Some evaluation samples, spread over all: by them the data's promises are checked and the data known again."""
+    order = sorted(range(len(dataset)), key=lambda index: derive_key("looked at", index))
+    return sorted(order[:LOOKED_AT])
 
 
 def _in_turn(order: Sequence[int], labels: Sequence[int]) -> list[int]:

@@ -8,6 +8,8 @@ from types import ModuleType
 
 from torch import nn
 
+from .typed_code import typed_code
+
 
 @cache
 def source_hash(cls: type) -> str:
@@ -20,8 +22,9 @@ def source_hash(cls: type) -> str:
             if used.__name__ not in found:
                 found[used.__name__] = used
                 todo.append(used)
-    files = [getattr(found[name], "__file__", None) for name in sorted(found)]  # what is typed into a shell has none
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files if file)).hexdigest()[:16]
+    files = [getattr(found[name], "__file__", None) for name in sorted(found)]
+    typed = b"" if getattr(start, "__file__", None) else typed_code(cls)
+    return hashlib.sha256(typed + b"".join(Path(file).read_bytes() for file in files if file)).hexdigest()[:16]
 
 
 def net_hash(net: nn.Module) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import ConfigError
+from ...core.errors import FOREIGN, ConfigError
 from ...core.guard import Guard
 from ...core.model import Model
 from ...core.network import tensors_in
@@ -33,26 +33,16 @@ def check_steady(model: Model, x: Tensor) -> None:
 
     Raises InputError for outputs that the task does not know, as NaN.
     """
-    first = _unchanged(model, x)
-    _same(first, _outputs(model, x), model, "answers otherwise when it is asked again", _AGAIN)
-    try:
-        alone = _outputs(model, x[:1])
-    except Exception as error:  # noqa: BLE001 (whatever the network raises)
-        raise ConfigError(f"{model.name} takes {len(x)} images, but not one alone: {error}") from None
-    of_one = {name: outputs[:1] for name, outputs in first.items()}
-    _same(
-        of_one,
-        alone,
-        model,
-        "answers otherwise when an image shares its batch with other images",
-        batch_tolerance(model),
-    )
+    check_unchanged(model, x)
+    check_repeated(model, x)
+    check_alone(model, x)
 
 
-def _unchanged(model: Model, x: Tensor) -> dict[str, Tensor]:
-    """What the layers answer. Raises ConfigError where the network, which is restored, is another one afterwards."""
+def check_unchanged(model: Model, x: Tensor) -> None:
+    """Raise ConfigError where looking at images makes the network, which is restored, another one."""
     guard, before = Guard(model), {name: tensor.clone() for name, tensor in _held(model.net).items()}
-    outputs = _outputs(model, x)
+    with torch.no_grad():
+        model(x)
     now = _held(model.net)
     changed = [name for name, tensor in before.items() if not torch.equal(now[name], tensor)]
     training = [name for name, module in model.net.named_modules() if module.training]
@@ -64,18 +54,38 @@ def _unchanged(model: Model, x: Tensor) -> dict[str, Tensor]:
             f"{model.name} changes itself when it looks at images: {what} of {_described(model.net, owner)}{mode}; a "
             "network that is judged stays as it is."
         )
-    return outputs
+
+
+def check_repeated(model: Model, x: Tensor) -> None:
+    """Raise ConfigError where equal images get other answers."""
+    what = "when it is asked again"
+    _same(_outputs(model, x), _outputs(model, x), model, what, "draw no random numbers, keep nothing", _AGAIN)
+
+
+def check_alone(model: Model, x: Tensor) -> None:
+    """Raise ConfigError where an image gets another answer without the others in its batch."""
+    together = _outputs(model, x)
+    try:
+        alone = _outputs(model, x[:1])
+    except FOREIGN as error:  # whatever the network raises
+        raise ConfigError(f"{model.name} takes {len(x)} images, but not one alone: {error}") from None
+    of_one = {name: outputs[:1] for name, outputs in together.items()}
+    what = "when an image shares its batch with other images"
+    _same(of_one, alone, model, what, "normalise by fixed statistics", batch_tolerance(model))
 
 
 def _held(net: nn.Module) -> dict[str, Tensor]:
     return dict((*net.named_parameters(), *net.named_buffers()))
 
 
-def _same(first: dict[str, Tensor], second: dict[str, Tensor], model: Model, complaint: str, tolerance: float) -> None:
+def _same(
+    first: dict[str, Tensor], second: dict[str, Tensor], model: Model, when: str, advice: str, tolerance: float
+) -> None:
     """Raise ConfigError where the model's answers differ, and name the first layer whose do."""
     differing = [name for name in first if name in second and not _near(first[name], second[name], tolerance)]
     if "" in differing:
-        raise ConfigError(f"{model.name} {complaint}; this begins in {_described(model.net, differing[0])}.")
+        begins = _described(model.net, differing[0])
+        raise ConfigError(f"{model.name} answers otherwise {when}; this begins in {begins}: {advice}.")
 
 
 def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:

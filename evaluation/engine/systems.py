@@ -1,11 +1,11 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, ConfigError, one_line
-from ...core.guard import Guard
 from ...core.model import Model
 from ...defenses.gradients import adaptive
 from ..leaderboard.flags import gradient_flags
@@ -18,7 +18,10 @@ from .scoring import System
 
 @dataclass(kw_only=True)
 class Systems:
-    """Made when they are asked for, and kept for the next attack. Raise ConfigError for a defense that cannot learn."""
+    """Made when they are asked for, and kept for the next attack. Raise ConfigError for a defense that cannot learn.
+
+    `undo` restores the model and says whether it had been changed.
+    """
 
     recipe: Recipe
     dataset: Dataset
@@ -26,7 +29,7 @@ class Systems:
     identity: Identity
     ledger: Ledger
     school: School
-    guard: Guard
+    undo: Callable[[], bool]
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
     _flags: dict[str, set[str]] = field(default_factory=dict)
@@ -50,7 +53,7 @@ class Systems:
 
     def check(self, named: NamedDefense) -> None:
         """Raise ConfigError where the defense has changed the model, now and whenever it is asked for again."""
-        if self.guard.undo():
+        if self.undo():
             error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
             self._defenses[named.digest] = error
             self._scored.pop(named.digest, None)

@@ -19,6 +19,7 @@ from ...core.dataset import Dataset
 from ...core.model import Model
 from ...core.seeding import Draws
 from ..engine.sampling import sample
+from ..recipe.entries import Knowledge
 from .stats import larger
 
 PROBABILITIES = "probabilities"
@@ -44,13 +45,16 @@ FLAGS: Mapping[str, str] = {
     RANDOM_WEIGHTS: "nothing has trained the network: its weights are random",
     SINGLE_DRAW: "a randomized system was scored with one draw per image",
     ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
-    NO_BETTER_THAN_CHANCE: "the bare network knows the clean images no better than one that guesses",
-    ONE_CLASS: "the bare network says one class for every image",
+    NO_BETTER_THAN_CHANCE: "the bare network, or its source model, knows the clean images no better than one that "
+    "guesses",
+    ONE_CLASS: "... says one class for every image",
     LABEL_ORDER: "... and yet tells them apart: its classes may be in another order than the labels",
-    BOUNDARY: "the attack stops just beyond the boundary of the bare model: through a defense its budget could do more",
+    BOUNDARY: "the attack stops just beyond the boundary of the system it was crafted on: on another its budget could "
+    "do more",
     ONE_STEP_WINS: "a single step fools more images than an iterated attack with the same budget",
     BLACK_BOX_WINS: "an attack that sees less of the model fools more images than one that follows its gradient",
-    TRANSFER_WINS: "what was crafted on the bare model fools the defended one more often than what was crafted on that",
+    TRANSFER_WINS: "what was crafted on another system, as the bare model, fools this one more often than what was "
+    "crafted on it",
     FALLS_WITH_EPS: "a smaller budget fools more images",
     OBLIVIOUS_WINS: "the same attack fools more images where it does not know the defense: what it knows misleads it",
     SHORTER_WINS: "the same attack fools more images in fewer steps or queries",
@@ -99,7 +103,8 @@ class Finding:
     """One finished row of one model, metric and system; `scores` has a row per image.
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
-    defense, little can be asked: a single step often transfers better than many. `after`: the attack that went before
+    defense, and those from another `source`, the network it was crafted on, little can be asked: a single step often
+    transfers better than many. `after`: the attack that went before
     it, whose images its row has as well.
     """
 
@@ -107,8 +112,15 @@ class Finding:
     scores: pd.DataFrame
     gfr_high: float
     direct: bool
+    source: str = ""
+    knowledge: Knowledge = "oblivious"
     after: Attack | UniversalAttack | None = None
     flags: set[str] = field(default_factory=set)
+
+    @property
+    def setting(self) -> tuple[object, ...]:
+        """Only what is crafted on one system can be compared by how long it ran and by its budget."""
+        return self.direct, self.source, self.knowledge
 
 
 Suspicion = Callable[[Finding, Finding], bool]
@@ -117,11 +129,12 @@ Suspicion = Callable[[Finding, Finding], bool]
 def compare(findings: Sequence[Finding]) -> None:
     """Flag what should not be, given how other attacks did on the same system: adds to the findings' flags.
 
-    One attack beats another where it fools more images than chance explains, by a sign test on the same images.
+    One attack beats another where it fools more images than chance explains, by a sign test on the same images, or
+    clusters of them.
     """
     for better, worse in permutations(findings, 2):
         found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
-        if found and larger(better.scores.gfr, worse.scores.gfr):
+        if found and larger(better.scores.gfr, worse.scores.gfr, clusters=better.scores.get("cluster")):
             better.flags |= found
             worse.flags |= found
     for finding in findings:
@@ -163,15 +176,16 @@ def _transfer_wins(better: Finding, worse: Finding) -> bool:
 def _falls_with_eps(better: Finding, worse: Finding) -> bool:
     if type(better.attack) is not type(worse.attack) or better.attack.eps >= worse.attack.eps:
         return False
-    return better.direct == worse.direct and _without_eps(better.attack) == _without_eps(worse.attack)
+    return better.setting == worse.setting and _without_eps(better.attack) == _without_eps(worse.attack)
 
 
 def _oblivious_wins(better: Finding, worse: Finding) -> bool:
-    return not better.direct and worse.direct and better.attack == worse.attack
+    same = better.source == worse.source and better.attack == worse.attack
+    return same and not better.direct and worse.direct
 
 
 def _shorter_wins(better: Finding, worse: Finding) -> bool:
-    if type(better.attack) is not type(worse.attack) or (better.direct, better.after) != (worse.direct, worse.after):
+    if type(better.attack) is not type(worse.attack) or (better.setting, better.after) != (worse.setting, worse.after):
         return False
     short, long = vars(better.attack), vars(worse.attack)
     differing = {name for name in short if short[name] != long[name]}

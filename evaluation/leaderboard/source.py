@@ -8,7 +8,7 @@ import pandas as pd
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
 from ...core.task import Metric, Task
-from ..engine.grid import Cell, Identity
+from ..engine.grid import Cell, Identities, Identity
 from ..ledger.ledger import Costs, DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
@@ -18,13 +18,14 @@ from ..recipe.recipe import Recipe
 class Facts:
     """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
 
-    `samples` are the indices of the evaluation images, in the order in which they are taken; `skipped` the pictures
-    that cannot be read, and why.
+    `samples` are the indices of the evaluation images, in the order in which they are taken; `clusters` the numbers of
+    the groups they are of, None where each stands alone; `skipped` the pictures that cannot be read, and why.
     """
 
     task: Task
     samples: tuple[int, ...]
-    identities: Mapping[str, Identity]
+    identities: Identities
+    clusters: tuple[int, ...] | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,7 +61,7 @@ class Source:
         return self.facts.identities[self.model]
 
     def key(self, cell: Cell) -> str:
-        return cell.key(self.identity)
+        return cell.key(self.facts.identities)
 
     def scores(self, cell: Cell) -> Scores:
         """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
@@ -72,7 +73,7 @@ class Source:
         if wanted is None or len(wanted.samples) != len(self.facts.samples):
             message = self.ledger.error(self.key(cell))
             raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
-        return Scores(frame=self._costed(cell, self._checked(wanted)), flags=wanted.flags)
+        return Scores(frame=self._grouped(self._costed(cell, self._checked(wanted))), flags=wanted.flags)
 
     def _checked(self, outcomes: Outcomes) -> pd.DataFrame:
         frame = outcomes.frame(self.name) if self.name in outcomes.metrics else pd.DataFrame()
@@ -81,9 +82,16 @@ class Source:
         return frame
 
     def _costed(self, cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
-        costs = self.ledger.costs(cell.job.key(self.identity))
+        costs = self.ledger.costs(cell.job.key(self.facts.identities))
         if costs is None and not isinstance(cell.job.attack, UniversalAttack):
             return frame
         if costs is None:
             raise MissingScoresError("error", "The ledger has lost what crafting cost; run the recipe again.")
         return frame.assign(**{name: frame[name] + costs._asdict()[name] / len(frame) for name in Costs._fields})
+
+    def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """With a column `cluster` where images depend on each other."""
+        if self.facts.clusters is None:
+            return frame
+        numbers = dict(zip(self.facts.samples, self.facts.clusters, strict=True))
+        return frame.assign(cluster=[numbers[place] for place in frame["sample"]])

@@ -1,7 +1,7 @@
 """The rows of all attacks on one defended system."""
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import pandas as pd
@@ -9,8 +9,10 @@ import pandas as pd
 from ...core.attack import Access, Attack
 from ..engine.grid import Cell, digest, parameters
 from ..ledger.ledger import Costs
+from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
+from .grouping import grouped
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
 
@@ -42,20 +44,20 @@ class SystemRows:
         self.undefended = own if cells[0].defense.defense is None else undefended
         self._cells = {source.key(cell): self._row(cell) for cell in cells}
         self.fingerprints = {
-            source.key(cell): (cell.job.key(source.identity), fingerprint(scores.frame))
+            source.key(cell): (cell.job.key(source.facts.identities), fingerprint(scores.frame))
             for cell in cells
             if isinstance(scores := self._scores[source.key(cell)], Scores)
         }
         self._flag(cells)
-        groups = grouped([cell for cell in cells if cell.job.group], lambda cell: (cell.job.group, cell.knowledge))
+        groups = grouped([cell for cell in cells if cell.job.group], _group)
         self._groups = {key: self._worst_case(members) for key, members in groups.items()}
 
     def of_cell(self, cell: Cell) -> Row:
         return self._cells[self._source.key(cell)]
 
     def of_group(self, cell: Cell) -> Row:
-        """The worst case over the group of a cell, with what it knows."""
-        return self._groups[cell.job.group, cell.knowledge]
+        """The worst case over the group of a cell, with what it knows, and crafted on the same network."""
+        return self._groups[_group(cell)]
 
     def _row(self, cell: Cell) -> Row:
         found = self._scores[self._source.key(cell)]
@@ -74,7 +76,9 @@ class SystemRows:
                     cell.job.attack,
                     scores.frame,
                     self.of_cell(cell)["gfr_high"],
-                    direct=cell.job.through == cell.defense,
+                    direct=cell.direct,
+                    source=cell.job.source,
+                    knowledge=cell.knowledge,
                     after=None if before is None else before.attack,
                     flags=set(scores.flags) | _boundary(cell),
                 )
@@ -111,14 +115,15 @@ class SystemRows:
             "task": type(source.facts.task).__name__.lower(),
             "dataset": source.recipe.dataset.label,
             "n": len(source.facts.samples),
+            "clusters": None if source.facts.clusters is None else len(set(source.facts.clusters)),
             "sampling": source.recipe.sampled,
-            "model": cell.job.model,
+            "model": cell.model,
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
             "attack": cell.job.attack_name,
             "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,
-            "source_model": cell.job.model,
+            "source_model": cell.job.source,
             "knowledge": cell.knowledge,
             "norm": attack.norm,
             "eps": round(attack.eps, 6),
@@ -126,18 +131,22 @@ class SystemRows:
             "defense_params": _compact(cell.defense.parameters),
             "metric": source.name,
             "cell": source.key(cell),
-            "crafted": str(cell.job.place(source.identity)),
+            "crafted": str(cell.job.place(source.facts.identities)),
         }
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
-        metric = self._source.metric
+        metric, clusters = self._source.metric, scores.get("cluster")
+
+        def rate(values: Any) -> Estimate:
+            return estimate(values, proportion=metric.proportion, clusters=clusters)
+
         numbers = {
-            **_with_interval("gfr", estimate(scores.gfr, proportion=metric.proportion)),
+            **_with_interval("gfr", rate(scores.gfr)),
             "floor": 100 * scores.floor.mean(),
         }
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
-                numbers |= _with_interval(name, estimate(scores[name] / metric.range, proportion=metric.proportion))
+                numbers |= _with_interval(name, rate(scores[name] / metric.range))
         if self.undefended is not None:
             bare = 100 / metric.range * self.undefended
             numbers["clean_drop"] = bare - numbers["clean"]
@@ -183,12 +192,9 @@ def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
             row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))
 
 
-def grouped(cells: Iterable[Cell], key: Callable[[Cell], Hashable]) -> dict[Hashable, list[Cell]]:
-    """Those of the cells together that have the same key."""
-    found: dict[Hashable, list[Cell]] = {}
-    for cell in cells:
-        found.setdefault(key(cell), []).append(cell)
-    return found
+def _group(cell: Cell) -> tuple[str | None, Knowledge, str]:
+    """What a worst case is over: what is crafted elsewhere says nothing of what this system stands."""
+    return cell.job.group, cell.knowledge, cell.job.source
 
 
 def _failure(missing: MissingScoresError) -> Row:
@@ -196,8 +202,8 @@ def _failure(missing: MissingScoresError) -> Row:
 
 
 def _boundary(cell: Cell) -> set[str]:
-    elsewhere, attack = cell.job.through != cell.defense, cell.job.attack
-    return {BOUNDARY} if elsewhere and isinstance(attack, Attack) and attack.stops_at_boundary else set()
+    attack = cell.job.attack
+    return {BOUNDARY} if not cell.direct and isinstance(attack, Attack) and attack.stops_at_boundary else set()
 
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:

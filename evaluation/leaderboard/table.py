@@ -10,9 +10,10 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .columns import COLUMNS
 from .flags import twice
+from .grouping import grouped
 from .source import Facts as Facts
 from .source import Source
-from .system_rows import Row, SystemRows, flag_twice, grouped
+from .system_rows import Row, SystemRows, flag_twice
 from .system_rows import run_name as run_name
 from .system_rows import worst_case as worst_case
 
@@ -29,34 +30,34 @@ def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
 
 def _rows(source: Source) -> list[Row]:
     """A row a cell, and after the last attack of a group one row a system for the best of them."""
-    whole = [cell for _, row in cells(source.recipe, source.model) for cell in row]
+    whole = cells(source.recipe, source.model)
     cell_rows: dict[str, Row] = {}
     worst: dict[Hashable, Row] = {}
     undefended, fingerprints = None, {}
-    for system, same in grouped(whole, lambda cell: cell.defense.digest).items():  # the bare model comes first
+    for same in grouped(whole, lambda cell: cell.defense.digest).values():  # the bare model comes first
         found = SystemRows(source, same, undefended)
         undefended = found.undefended
         fingerprints |= found.fingerprints
         cell_rows |= {source.key(cell): found.of_cell(cell) for cell in same}
-        worst |= {(system, cell.job.group, cell.knowledge): found.of_group(cell) for cell in same if cell.job.group}
+        worst |= {_of_group(cell): found.of_group(cell) for cell in same if cell.job.group}
     flag_twice([*cell_rows.values(), *worst.values()], twice(fingerprints))
-    last = {cell.job.group: place for place, cell in enumerate(whole)}
+    groups = grouped([cell for cell in whole if cell.job.group], lambda cell: (cell.job.source, cell.job.group))
+    last = {source.key(members[-1]): members for members in groups.values()}
     rows = []
-    for place, cell in enumerate(whole):
-        rows.append(cell_rows[source.key(cell)])
-        if cell.job.group and last[cell.job.group] == place:
-            rows += [worst[system] for system in _systems(whole, cell.job.group)]
+    for key in map(source.key, whole):
+        rows.append(cell_rows[key])
+        rows += [worst[system] for system in dict.fromkeys(map(_of_group, last.get(key, ())))]
     return _beyond_pgd(_with_gaps(rows))
 
 
-def _systems(whole: list[Cell], group: str) -> list[Hashable]:
-    """Those that a group attacked, each with what was known of it, in the order of the grid."""
-    return list(dict.fromkeys((c.defense.digest, group, c.knowledge) for c in whole if c.job.group == group))
+def _of_group(cell: Cell) -> Hashable:
+    """The system that a group attacked, with what was known of it and where that was crafted."""
+    return cell.defense.digest, cell.job.group, cell.knowledge, cell.job.source
 
 
 def _with_gaps(rows: list[Row]) -> list[Row]:
     """How many points more an attack fools when it knows the defense, at the row of the one that does."""
-    same = ("attack", "attack_params", "norm", "eps", "defense", "defense_params")
+    same = ("source_model", "attack", "attack_params", "norm", "eps", "defense", "defense_params")
     oblivious = {tuple(row[key] for key in same): row.get("gfr") for row in rows if row["knowledge"] == "oblivious"}
     for row in rows:
         before = oblivious.get(tuple(row[key] for key in same))
@@ -67,7 +68,7 @@ def _with_gaps(rows: list[Row]) -> list[Row]:
 
 def _beyond_pgd(rows: list[Row]) -> list[Row]:
     """How many points more a group of attacks fools than PGD of ten steps that knows as much, at the group's row."""
-    same = ("knowledge", "norm", "eps", "defense", "defense_params")
+    same = ("source_model", "knowledge", "norm", "eps", "defense", "defense_params")
     parameters = [json.loads(row["attack_params"]) for row in rows]
     pgd = {
         tuple(row[key] for key in same): row["gfr"]

@@ -1,40 +1,15 @@
 """A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
 
-import json
-import tomllib
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    PlainValidator,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from ...core.attack import Attack, UniversalAttack
-from ...core.complaint import Complaint, complaint
 from ...core.defense import Defense
-from ...core.ensemble import Ensemble
-from ...core.errors import ConfigError, UnknownNameError
-from ...core.norms import NORMS, Norm
+from ...core.errors import ConfigError
 from ...core.percent import checked_percent
-from ...core.registry import attacks, defenses, models
-from ...core.threat import Eps, Threat
-from .promises import make_dataset
-
-RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
-
-
-Knowledge = Literal["oblivious", "adaptive"]
-"""What an attack knew: nothing of the defense, or all of it."""
-
+from ...core.registry import attacks, defenses
+from .entries import Addressed, Knowledge, Named, NamedAttack, ThreatDefault
 
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
@@ -46,78 +21,11 @@ def _name_of_folder(text: str) -> str:
     return text
 
 
-def _unpadded(text: str) -> str:
-    if not text or text != text.strip():
-        raise ConfigError(f"Expected the name of a group, without blanks around it, got {text!r}.")
-    return text
-
-
 def _expected(given: Any) -> float | dict[str, float] | None:
     """A rate in percent, or one for each model."""
     if isinstance(given, dict):
         return {name: checked_percent(rate, f"expect_clean of {name}") for name, rate in given.items()}
     return None if given is None else checked_percent(given, "expect_clean")
-
-
-class Named(BaseModel):
-    """What a recipe names: its registered name, and its parameters beside it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return dict(self.__pydantic_extra__ or {})
-
-
-class Addressed(Named):
-    """A model or a data set: a registered name or an address, and its parameters. Without any the name alone stands."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _from_name(cls, given: Any, handler: ModelWrapValidatorHandler["Addressed"]) -> "Addressed":
-        return handler({"name": given} if isinstance(given, str) else given)
-
-    @model_serializer(mode="plain")
-    def _as_written(self) -> str | dict[str, Any]:
-        return {"name": self.name, **self.parameters} if self.parameters else self.name
-
-    @property
-    def label(self) -> str:
-        """What tables call it: two of one address differ in their parameters."""
-        given = self.parameters.items()
-        told = [f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}" for key, value in given]
-        return f"{self.name} ({', '.join(told)})" if told else self.name
-
-
-class NamedAttack(Named):
-    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
-
-    `knowledge` is the recipe's where an attack does not state its own.
-    """
-
-    group: Annotated[str, AfterValidator(_unpadded)] | None = None
-    knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
-
-
-class ThreatDefault(BaseModel):
-    """The norm and budget of every attack that does not state its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    norm: Norm = "linf"
-    eps: Eps
-
-    def fill(self, attack: NamedAttack) -> dict[str, Any]:
-        """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""
-        given = attack.parameters
-        norm = given.get("norm", self.norm)
-        if norm in NORMS and norm != self.norm and "eps" not in given:
-            raise ConfigError(
-                f"Expected an eps for {attack.name} in {norm}, got none: {self.eps:.6g} is the recipe's in {self.norm}."
-            )
-        return self.model_dump() | given
 
 
 class Recipe(BaseModel):
@@ -174,6 +82,11 @@ class Recipe(BaseModel):
         description="names or addresses of `foolbench list models`, or tables: `name` and its parameters; those of an "
         "address are `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`",
     )
+    source_models: list[Addressed] = Field(
+        default=[],
+        description="entries as in `models`: attacks are crafted on each of them and scored on every model, a model "
+        "that is its own source too (white-box); without any each model is its own",
+    )
     threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
     attacks: list[NamedAttack] = Field(
         min_length=1,
@@ -209,143 +122,19 @@ class Recipe(BaseModel):
         """What rows call the models."""
         return [model.label for model in self.models]
 
+    @property
+    def source_labels(self) -> list[str]:
+        """What rows call the networks that attacks are crafted on."""
+        return [model.label for model in self.source_models or self.models]
+
+    @property
+    def networks(self) -> dict[str, Addressed]:
+        """All that are loaded, by what rows call them: sources first."""
+        return {entry.label: entry for entry in (*self.source_models, *self.models)}
+
     def build_attacks(self) -> list[Attack | UniversalAttack]:
         """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
         return [attacks.create(a.name, self.threat.fill(a)) for a in self.attacks]
 
     def build_defenses(self) -> list[Defense]:
         return [defenses.create(d.name, d.parameters) for d in self.defenses]
-
-
-def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
-    """A recipe from a file, or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
-
-    Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
-    """
-    document = parse_overrides(overrides or [], _read(source))
-    recipe = read_document(document, source)
-    return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
-
-
-def read_document(document: Any, source: str) -> Recipe:
-    """A checked recipe. Raises ConfigError; `source` says in it which recipe is meant."""
-    try:
-        recipe = Recipe.model_validate(document)
-        _check_names(recipe)
-    except ValidationError as error:
-        raise _sentence(source, complaint(error)) from None
-    except RecursionError:
-        raise ConfigError(f"Recipe {source}: Expected fewer lists and tables within each other.") from None
-    return recipe
-
-
-def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`document` with `KEY=VALUE` set in it. Raises ConfigError for what is no such thing."""
-    document = {} if document is None else document
-    for override in overrides:
-        _override(document, override)
-    return document
-
-
-def shipped_recipes() -> list[str]:
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
-
-
-def summary(name: str) -> str:
-    """What a shipped recipe says of itself. Nothing that it names is loaded."""
-    return str(_read(name).get("description", ""))
-
-
-def _read(source: str) -> dict[str, Any]:
-    path = Path(source)
-    if path.suffix != ".toml":
-        path = RECIPES / f"{source}.toml"
-        if not path.is_file():
-            raise UnknownNameError("recipe", source, shipped_recipes())
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise ConfigError(
-            f"Expected a TOML recipe at {path}, got lists or tables within each other without end."
-        ) from None
-    except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
-        raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
-
-
-def _override(document: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
-    except RecursionError:
-        raise ConfigError(f"Expected --set {key} with a value, got too many lists within each other.") from None
-    except ValueError:  # a number of thousands of digits, too
-        value = text  # a bare word is a string: --set dataset=digits
-    *parents, leaf = key.strip().split(".")
-    table = document
-    for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"Expected --set with a key of the recipe, got {key!r}: {parent!r} is no table.")
-    table[leaf] = value
-
-
-def _sentence(source: str, found: Complaint) -> ConfigError:
-    where = ".".join(map(str, found.where))
-    if found.kind == "extra_forbidden":
-        fields = ThreatDefault.model_fields if found.where[0] == "threat" else Recipe.model_fields
-        return UnknownNameError(f"key in recipe {source}:", str(found.where[-1]), fields)
-    if found.kind == "missing":
-        return ConfigError(f"Recipe {source} lacks the key {where!r}.")
-    return ConfigError(f"Recipe {source}, {where}: {found.sentence}")
-
-
-def _check_names(recipe: Recipe) -> None:
-    """Fail before any work: every name resolves, every parameter is accepted."""
-    dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
-    if recipe.samples > len(dataset):
-        raise ConfigError(
-            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
-        )
-    for entry in recipe.models:
-        models.bind(entry.name, entry.parameters)  # raises where it makes no sense
-    for attack in recipe.build_attacks():
-        if isinstance(attack, Attack) and attack.targeted:
-            raise ConfigError(
-                f"{attack!r}: a recipe names no target classes, so targeted attacks run from Python only."
-            )
-    recipe.build_defenses()
-    if isinstance(recipe.expect_clean, dict):
-        for name in recipe.expect_clean.keys() - set(recipe.model_labels):
-            raise UnknownNameError("model in expect_clean:", name, recipe.model_labels)
-    _check_groups(recipe)
-    as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
-    attacks_listed = list(zip([entry.name for entry in recipe.attacks], as_shown, strict=True))
-    defenses_listed = list(zip([entry.name for entry in recipe.defenses], recipe.build_defenses(), strict=True))
-    for kind, entries in {
-        "models": recipe.model_labels,
-        "attacks": attacks_listed,
-        "defenses": defenses_listed,
-    }.items():
-        twice = [entry for place, entry in enumerate(entries) if entry in entries[:place]]
-        if twice:
-            what = twice[0] if isinstance(twice[0], str) else twice[0][0]
-            raise ConfigError(f"The recipe lists {what} twice, with equal parameters, among its {kind}; leave one out.")
-
-
-def _check_groups(recipe: Recipe) -> None:
-    """The best of several attacks says something where they had the same budget."""
-    threats: dict[str, Threat] = {}
-    names = {attack.name for attack in recipe.attacks}
-    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
-        if entry.group is None:
-            continue
-        if isinstance(attack, Ensemble):
-            raise ConfigError(f"{entry.name} is a group of its own: leave group = {entry.group!r} out.")
-        if entry.group in names:
-            raise ConfigError(f"The group {entry.group!r} has the name of an attack; choose another.")
-        first = threats.setdefault(entry.group, attack.threat)
-        if attack.threat != first:
-            raise ConfigError(f"Expected one threat in group {entry.group!r}, got {first} and {attack.threat}.")

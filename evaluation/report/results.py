@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import torch
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
@@ -23,7 +23,8 @@ from ...tasks import Recognition
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe, read_document
+from ..recipe.reading import read_document
+from ..recipe.recipe import Recipe
 from .lock import lock
 from .tables import markdown
 from .text import for_csv
@@ -31,6 +32,7 @@ from .text import for_csv
 _TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
 LEDGER, CSV = "ledger.sqlite", "leaderboard.csv"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
+_CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
 
@@ -115,12 +117,15 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
             task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
+            clusters=_CLUSTERS.validate_python(manifest.get("clusters")),  # runs of before there were any have no entry
             skipped=manifest["bad_images"],
         )
         if len(facts.samples) != recipe.samples:
             raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
+        if facts.clusters is not None and len(facts.clusters) != len(facts.samples):
+            raise ValueError(f"it lists {len(facts.clusters)} clusters for {len(facts.samples)} samples")
         expected = set(identity(recipe, "", None))
-        for model in recipe.model_labels:
+        for model in recipe.networks:
             if not expected <= set(facts.identities[model]):
                 raise ValueError(f"the facts about {model} are incomplete")
     except ValidationError as error:
@@ -163,6 +168,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
         "bad_images": dict(facts.skipped),
         "sampling": recipe.sampled,
         "samples": list(facts.samples),
+        "clusters": None if facts.clusters is None else list(facts.clusters),
     }
 
 

@@ -1,8 +1,5 @@
-"""A leaderboard for people: like Tables 10 and 11 of GD-UAP, a row a defense and a column an attack."""
+"""A leaderboard for people, as Markdown and in a terminal: like Tables 10 and 11 of GD-UAP, or like its Table 1."""
 
-import json
-from itertools import groupby, product
-from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -11,74 +8,22 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from .pivot import pivot, records, transfers
 from .text import for_markdown
 
-HEADING = (
-    "Generalized fooling rate per attack in percent with its 95% interval; clean accuracy, and the points it drops."
-)
+HEADING = "Generalized fooling rate per attack in percent with its 95% interval"
+COSTS = "clean accuracy, and the points it drops."
 GAPS = "Adaptive attacks know the defense; in brackets, how many points more they fool than oblivious ones."
 
-NAMES = ("defense", "knowledge")
+TRANSFER = (
+    "A line says on which network an attack was crafted, a column on which it was scored: white-box where they are the "
+    "same, transfer elsewhere. The last line is clean accuracy."
+)
+
+NAMES = ("defense", "knowledge", "source")
 """The columns that say what a line is."""
 FRAME = 3
 """Columns of a terminal beside those of a cell's text: a space on each side, and a line."""
-
-Row = dict[str, Any]
-
-
-def pivot(table: pd.DataFrame) -> list[tuple[str, list[dict[str, str]]]]:
-    """For each model and metric a title and lines: defense, clean, drop, floor, then GFR and interval per attack."""
-    parts = []
-    for (model, metric), rows in groupby(_records(table), key=itemgetter("model", "metric")):
-        part = list(rows)
-        parts.append((f"{model}: {metric} in percent, n = {part[0]['n']}, {_setting(part)}", _lines(part)))
-    return parts
-
-
-def _setting(part: list[Row]) -> str:
-    """The data, and the threat where there is one for all."""
-    threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in part}
-    return ", ".join([part[0]["dataset"], *(threats if len(threats) == 1 else [])])
-
-
-def _records(table: pd.DataFrame) -> list[Row]:
-    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
-    return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
-
-
-def _lines(part: list[Row]) -> list[dict[str, str]]:
-    attacks, defenses = _labels(part, "attack"), _labels(part, "defense")
-    adaptive = any(row["knowledge"] == "adaptive" for row in part)
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
-        named = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
-        lines[defense, knowledge] = named | dict.fromkeys(("clean", "drop", "floor", *dict.fromkeys(attacks)), "-")
-    for row, attack, defense in zip(part, attacks, defenses, strict=True):
-        line = lines[defense, row["knowledge"]]
-        line[attack] = _rate(row) if row["status"] == "ok" else row["status"]
-        shown = {"clean": row["clean"], "drop": row["clean_drop"], "floor": row["floor"]}
-        line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
-    reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
-    return [line for key, line in lines.items() if key in reached]
-
-
-def _rate(row: Row) -> str:
-    gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
-    flagged = "*" if row["flagged"] else ""
-    return f"{row['gfr']:.1f}{flagged} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
-
-
-def _labels(part: list[Row], kind: str) -> list[str]:
-    """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
-    threat = ("norm", "eps") if kind == "attack" else ()
-    chosen = [(row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in threat}) for row in part]
-    labels = []
-    for name, parameters in chosen:
-        namesakes = [other for same, other in chosen if same == name]
-        telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
-        shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
-        labels.append(f"{name} {shown}".strip())
-    return labels
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -143,26 +88,30 @@ def _widths(columns: list[str], lines: list[dict[str, str]], *, least: bool) -> 
 
 
 def _heading(table: pd.DataFrame) -> str:
-    return f"{HEADING} {GAPS}" if (table.knowledge == "adaptive").any() else HEADING
+    shown = f"{HEADING}. {TRANSFER}" if transfers(table) else f"{HEADING}; {COSTS}"
+    return f"{shown} {GAPS}" if (table.knowledge == "adaptive").any() else shown
 
 
 def _flags(table: pd.DataFrame) -> list[str]:
     """One line for each flag, with the numbers that it makes doubtful."""
     flagged: dict[str, list[str]] = {}
-    for row in _records(table.query("status == 'ok'")):
+    for row in records(table.query("status == 'ok'")):
         for flag in row["flagged"].split():
-            flagged.setdefault(flag, []).append(
-                f"{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}"
-            )
+            flagged.setdefault(flag, []).append(f"{_cell(row)}, {row['knowledge']}")
     return [f"{flag}: {'; '.join(dict.fromkeys(cells))}" for flag, cells in flagged.items()]
 
 
 def _failures(table: pd.DataFrame) -> list[str]:
     """One line for all cells that failed for the same reason."""
     failed: dict[str, list[str]] = {}
-    for row in _records(table.query("status == 'error'")):
-        failed.setdefault(row["error"], []).append(f"{row['model']} x {row['attack']} x {row['defense']}")
+    for row in records(table.query("status == 'error'")):
+        failed.setdefault(row["error"], []).append(_cell(row))
     return [f"{', '.join(dict.fromkeys(cells))}: {error}" for error, cells in failed.items()]
+
+
+def _cell(row: dict[str, Any]) -> str:
+    source = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
+    return f"{source}{row['model']} x {row['attack']} x {row['defense']}"
 
 
 def _two_lines(value: str) -> Text:

@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from torchvision.models import ResNet18_Weights
-
 
 @cache
 def imagenet_classes() -> tuple[str, ...]:
     """torchvision carries them."""
+    from torchvision.models import ResNet18_Weights  # here: it takes a second, which lists of names need not
+
     return tuple(ResNet18_Weights.DEFAULT.meta["categories"])

@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from ...core.arguments import parameters_of
-from ...core.errors import ConfigError, FoolbenchError, one_line
+from ...core.errors import ConfigError
+from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.network import own_copy
 from ...core.python_objects import find_object
@@ -36,7 +37,7 @@ def loader(address: str) -> Callable[..., Model]:
         options = {option.name: given.pop(option.name) for option in known if option.name in given}
         with seeded():
             net = _made(address, found, given) if makes else found
-        return _as_model(address, net, options)
+        return as_model(address, net, options)
 
     load.__doc__ = SUMMARY
     load.__signature__ = Signature(_keywords([*known, *own]))  # pyright: ignore[reportFunctionMemberAccess]
@@ -49,15 +50,12 @@ def _is_option(parameter: Parameter) -> bool:
 
 
 def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    try:
+    with foreign(address):
         return function(**parameters)
-    except FoolbenchError:
-        raise
-    except Exception as error:  # the user's code: whatever it raises is the message
-        raise ConfigError(f"{address} raised {one_line(error)}.") from error
 
 
-def _as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
+def as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
+    """A network, or what should be one, with options. Raises ConfigError where these are of no use to it."""
     if isinstance(found, nn.Module):
         return to_model(address, Network(net=own_copy(found)), Options(**options))
     if not isinstance(found, Model):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import ConfigError, FoolbenchError, WeightsError, one_line
+from ...core.errors import FOREIGN, ConfigError, FoolbenchError, WeightsError, one_line
 from ...core.model import Model
 from ...core.network import precision
 from ...core.normalization import Normalization
@@ -137,7 +137,7 @@ def fetched(address: str, fetch: Callable[[], T], otherwise: str = OTHERWISE) ->
         return fetch()
     except FoolbenchError:
         raise
-    except Exception as error:  # of the network, of the hub, of the file: each library has its own
+    except FOREIGN as error:  # of the network, of the hub, of the file: each library has its own
         raise WeightsError(f"{address} could not be had ({one_line(error)[:300]}); {otherwise}.") from error
 
 
@@ -168,7 +168,7 @@ def _accepted_images(address: str, network: Network) -> Tensor:
         try:
             with torch.no_grad():
                 network.net(x)
-        except Exception as error:  # noqa: BLE001 (of a stranger's network: it is what is said)
+        except FOREIGN as error:  # of a stranger's network: it is what is said
             problem = problem or error
         else:
             return x
@@ -181,10 +181,9 @@ def _accepted_images(address: str, network: Network) -> Tensor:
 
 
 def _channels(network: Network) -> tuple[int, ...]:
-    """How many it may take: as its normalisation or its first convolution says, else coloured or grey images."""
-    stated = Normalization(network.mean, network.std, None).channels
-    first = next((part.in_channels for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
-    known = stated or first
+    """As many as the network must have, or may have: of colours, then of grey."""
+    first = next((part for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
+    known = Normalization(network.mean, network.std, None).channels or (None if first is None else first.in_channels)
     return (3, 1) if known is None else (known,)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision.models
 from torch import nn
 
 from ...core.errors import UnknownNameError
@@ -23,11 +22,17 @@ def _check(name: str) -> None:
 
 
 def _names() -> list[str]:
-    return torchvision.models.list_models(module=torchvision.models)
+    return _library().list_models(module=_library())
+
+
+def _library() -> Any:
+    import torchvision.models  # here: it takes a second, which lists of names need not
+
+    return torchvision.models
 
 
 def _build(name: str, options: Options) -> Network:
-    enum = torchvision.models.get_model_weights(name)
+    enum = _library().get_model_weights(name)
     known = _member(enum, name, options)
     arguments = {} if options.classes is None else {"num_classes": options.classes}
     if options.weights == RANDOM or options.file is not None:
@@ -36,7 +41,7 @@ def _build(name: str, options: Options) -> Network:
         place = Path(torch.hub.get_dir()) / "checkpoints" / Path(known.url).name
         net = fetched(
             f"torchvision:{name}",
-            lambda: torchvision.models.get_model(name, weights=known, **arguments),
+            lambda: _library().get_model(name, weights=known, **arguments),
             f"put the file at {place}, or {OTHERWISE}",
         )
     preset = known.transforms()
@@ -73,10 +78,10 @@ def _is_its_file(member: Any, file: Path) -> bool:
 def _empty(name: str, options: Options, arguments: dict[str, Any]) -> nn.Module:
     """With the weights that it is initialised with."""
     if name in _INCEPTIONS:
-        enum = torchvision.models.get_model_weights(name)
+        enum = _library().get_model_weights(name)
         ported = options.file is not None and any(_is_its_file(member, options.file) for member in enum)
         arguments = arguments | {"aux_logits": False, "transform_input": ported, "init_weights": False}
-    return torchvision.models.get_model(name, weights=None, **arguments)
+    return _library().get_model(name, weights=None, **arguments)
 
 
 SOURCE = Source(

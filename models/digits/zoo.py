@@ -18,6 +18,7 @@ ENTRIES = register(
             mean=0.5,
             std=0.5,
             features=FEATURES,
+            class_names=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
             training=Training(epochs=30, shift=1, flip=False, permute_channels=False),
             training_images=1285,
             folder=Path(__file__).parent / "weights",

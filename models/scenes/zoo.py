@@ -10,6 +10,8 @@ from ..training import Training
 from ..zoo import Entry, register
 from . import caffenet, googlenet, resnet, vgg, vgg_f
 
+CLASSES = ("sphere", "cube", "cylinder", "cone", "torus", "capsule", "pyramid", "octahedron", "wedge", "cross")
+
 
 def _entry(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], training: Training) -> Entry:
     return Entry(
@@ -21,6 +23,7 @@ def _entry(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], 
         mean=0.5,
         std=0.25,
         features=features,
+        class_names=CLASSES,
         training=training,
         training_images=16_000,
         folder=Path(__file__).parent / "weights",

@@ -265,7 +265,7 @@ def test_torchscript_has_no_layers():
 
 
 @pytest.mark.parametrize(
-    "facts", [{"features": 5}, {"features": (1, 2)}, {"expect_clean": 300}, {"expect_clean": "76"}], ids=str
+    "facts", [{"features": 5}, {"features": (1, 2)}, {"expect_clean": 300}, {"expect_clean": "76"}]
 )
 def test_facts_that_are_none(facts):
     with pytest.raises(ConfigError, match=f"Expected {next(iter(facts))}"):

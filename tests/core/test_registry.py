@@ -110,3 +110,25 @@ def test_bad_pgd(parameters, complaint):
 def test_an_attack_refuses_a_norm_it_does_not_work_in(name):
     with pytest.raises(ConfigError, match=r"works in linf, got norm='l2'"):
         attacks.create(name, {"eps": 0.1, "norm": "l2"})
+
+
+def test_a_cell_of_a_notebook_may_be_run_again():
+    def typed(module):
+        return type("Typed", (), {"__module__": module, "__qualname__": "Typed"})
+
+    registry = Registry("toy")
+    registry.register("toy")(typed("__main__"))
+    again = registry.register("toy")(typed("__main__"))
+    assert registry["toy"] is again
+    with pytest.raises(ConfigError, match="belongs to"):
+        registry.register("toy")(typed("elsewhere"))
+
+
+def test_what_is_held_comes_first_and_is_gone_afterwards():
+    registry = Registry("toy")
+    registry.register("toy")(int)
+    with registry.holding({"toy": lambda **options: "held", "other": lambda: "held, too"}):
+        assert (registry.bind("toy", {"any": 1})(), registry.bind("other", {})()) == ("held", "held, too")
+    assert registry["toy"] is int
+    with pytest.raises(UnknownNameError):
+        registry["other"]

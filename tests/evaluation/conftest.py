@@ -10,7 +10,7 @@ from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.recipe.plugins import REGISTRIES
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.results import Results
 from rich.console import Console
 

@@ -125,10 +125,10 @@ def test_training_an_entry_writes_weights_and_card(monkeypatch, tmp_path):
     monkeypatch.setattr(train_module, "ENTRIES", {"digits:convnet": quick})
     monkeypatch.setattr(train_module, "user_cache_path", lambda name: tmp_path / name)
     with Progress(Console(quiet=True), 1, "test") as progress:
-        weights = train_module.train("digits:convnet", progress)
+        weights = train_module.train_network("digits:convnet", progress)
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert card["clean_top1_percent"] == round(100 * train_module.top1(quick.load(), Digits()), 2) > 30
     assert not list((tmp_path / "foolbench").rglob("*.pt"))  # nothing to continue
     with pytest.raises(UnknownNameError, match="digits:convnet"), Progress(Console(quiet=True), 1, "") as progress:
-        train_module.train("digits:confnet", progress)
+        train_module.train_network("digits:confnet", progress)

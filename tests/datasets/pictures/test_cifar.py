@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, datasets
-from foolbench.evaluation.recipe.promises import open_dataset
+from foolbench.evaluation.recipe.opening import open_dataset
 from torchvision.datasets import CIFAR10, CIFAR100
 
 TEST = {"cifar10": ("cifar-10-batches-py", "test_batch"), "cifar100": ("cifar-100-python", "test")}

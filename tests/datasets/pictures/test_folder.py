@@ -7,7 +7,7 @@ import torch
 from foolbench.core import ConfigError, datasets
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets.pictures import contents as contents_module
-from foolbench.evaluation.recipe.promises import open_dataset
+from foolbench.evaluation.recipe.opening import open_dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError, InputError, datasets
 from foolbench.datasets.pictures.python_object import as_image
-from foolbench.evaluation.recipe.promises import open_dataset
+from foolbench.evaluation.recipe.opening import open_dataset
 
 CODE = """
 import numpy as np

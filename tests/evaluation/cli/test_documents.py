@@ -1,9 +1,10 @@
-"""What README and CONTRIBUTING tell a reader to type does what they say."""
+"""What the documents tell a reader to type does what they say, and what they link to is there."""
 
 import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,10 +45,28 @@ def test_the_attack_of_contributing_keeps_its_promises_and_fools_more_than_one_s
     assert bare.gfr["my-momentum"] > bare.gfr["fgsm"]
 
 
-def test_the_python_of_the_readme_runs(capsys):
-    for block in python_of("README.md"):
-        exec(compile(block, "README.md", "exec"), {})
-    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in capsys.readouterr().out.split()]
+def test_the_programs_of_the_documents_run(capsys):
+    for block in python_of("docs/python.md"):
+        exec(compile(block, "docs/python.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[:4]] == ["attack", "defense", "jpeg", "none"]
+    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in printed[4:]]
     assert len(rates) == 3
     assert all(0 <= rate <= 1 for rate in rates)
     assert rates[2] > 0.3
+
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("leaderboards/**/*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_to_files_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_look_for_links_finds_them():
+    assert {"README.md", "docs/numbers.md", "leaderboards/recipes/README.md"} <= {
+        page.relative_to(ROOT).as_posix() for page in PAGES
+    }
+    assert "](docs/numbers.md)" in (ROOT / "README.md").read_text()

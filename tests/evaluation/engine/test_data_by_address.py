@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from foolbench.core import ConfigError
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -94,3 +94,44 @@ def test_a_network_of_other_classes_is_an_error_of_its_own_cells(execute, digits
 def test_a_recipe_with_bad_data_is_refused(recipe_file, dataset, sentence):
     with pytest.raises(ConfigError, match=sentence):
         load_recipe(str(recipe_file), [f"dataset={dataset}"])
+
+
+PAIRS = """
+from foolbench.datasets import Digits
+
+class Pairs(Digits):
+    def clusters(self, samples):
+        return [sample // 2 for sample in samples]
+
+class Broken(Digits):
+    def clusters(self, samples):
+        return [0.5]
+"""
+
+
+def test_clusters_of_a_data_set_are_those_of_its_table_and_its_report(execute, foolbench, tmp_path):
+    (tmp_path / "pairs.py").write_text(PAIRS)
+    table = execute("out", *QUICK, f"dataset='{tmp_path}/pairs.py:Pairs'", "sampling=first")
+    assert set(table.status) == {"ok"}, table.error.tolist()
+    assert set(table.clusters) == {12}
+    written = (tmp_path / "out" / "leaderboard.csv").read_text()
+    code, out, err = foolbench("report", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert "24 in 12 clusters" in out.replace("\n", " ")
+    assert (tmp_path / "out" / "leaderboard.csv").read_text() == written
+    with pytest.raises(ConfigError, match="clusters of data set digits as 24 whole numbers"):
+        execute("broken", *QUICK, f"dataset='{tmp_path}/pairs.py:Broken'")
+
+
+def test_a_data_set_of_an_installed_package(execute, tmp_path, monkeypatch):
+    package = tmp_path / "stranger"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "data.py").write_text(
+        "from torchvision.datasets import FakeData\n\n\n"
+        "def tiny(size):\n    return FakeData(size=size, image_size=(1, 8, 8), num_classes=10)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    table = execute("out", *QUICK, "dataset={name='stranger.data:tiny', size=30}")
+    assert set(table.status) == {"ok"}, table.error.tolist()
+    assert set(table.n) == {24}

@@ -9,8 +9,8 @@ from foolbench.attacks import GDUAP, PGD, RandomSign, UniformNoise
 from foolbench.core import CraftingData
 from foolbench.datasets import Scenes
 from foolbench.datasets.substitutes import substitute_images
-from foolbench.evaluation.recipe.recipe import shipped_recipes
-from foolbench.models import ENTRIES
+from foolbench.evaluation.recipe.reading import shipped_recipes
+from foolbench.models import ENTRIES, load_model
 
 EPS = 10 / 255
 SCENES = [name for name in ENTRIES if name.startswith("scenes:")]
@@ -54,7 +54,7 @@ def test_shipped_results_are_of_the_shipped_networks_and_data(path):
     table = pd.read_csv(path)
     assert set(table.status) == {"ok"}
     for name, sha in set(zip(table.model, table.model_sha, strict=True)):
-        assert ENTRIES[name].load().sha == sha
+        assert load_model(name).sha == sha
     assert (table.gfr_low <= table.gfr).all()
     assert (table.gfr <= table.gfr_high).all()
     assert torch.tensor(table.linf_max).max() <= EPS + 1e-6

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 from foolbench.core.registry import NOTHING
-from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, systems
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, systems
+from foolbench.evaluation.recipe.reading import load_recipe
 from torch import nn
 
 
@@ -19,9 +19,28 @@ def keys(recipe_file):
         recipe = load_recipe(str(recipe_file), list(overrides))
         model = SimpleNamespace(sha=sha, feature_names=features, net=nn.Identity())
         facts = identity(recipe, fingerprint, model)
-        return [cell.key(facts) for _, row in cells(recipe, recipe.model_labels[0]) for cell in row]
+        (model,) = recipe.model_labels
+        return [cell.key({model: facts}) for cell in cells(recipe, model)]
 
     return keys
+
+
+def test_a_cell_is_of_the_network_that_is_attacked_and_of_the_one_that_is_scored(recipe_file):
+    chosen = ["models=['scenes:vgg16']", "source_models=['scenes:resnet']", "attacks=[{name='pgd'}]", "defenses=[]"]
+    recipe = load_recipe(str(recipe_file), chosen)
+    ((job, (cell,)),) = jobs(recipe, "scenes:resnet")
+    assert not list(jobs(recipe, "scenes:vgg16"))
+    net = nn.Identity()
+
+    def facts(behaviour, name):
+        return identity(recipe, "data", SimpleNamespace(sha=name, feature_names=(), net=net), behaviour)
+
+    identities = {"scenes:resnet": facts("one", "resnet"), "scenes:vgg16": facts("one", "vgg16")}
+    source = identities | {"scenes:resnet": facts("two", "resnet")}
+    scored = identities | {"scenes:vgg16": facts("two", "vgg16")}
+    assert len({cell.key(found) for found in (identities, source, scored)}) == 3
+    assert job.key(identities) == job.key(scored) != job.key(source)  # crafted once, whatever is scored
+    assert (cell.transfers, cell.direct) == (True, False)
 
 
 def test_every_cell_has_a_key_of_its_own(keys):
@@ -103,6 +122,8 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
         spec.loader.exec_module(module)
         recipe = load_recipe(str(recipe_file))
         facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity()))
-        job, _ = next(cells(recipe, recipe.model_labels[0]))
-        keys.append(Cell(job=job, defense=NamedDefense(name="plain", defense=module.Plain())).key(facts))
+        (model,) = recipe.model_labels
+        job, _ = next(jobs(recipe, model))
+        cell = Cell(job=job, model=model, defense=NamedDefense(name="plain", defense=module.Plain()))
+        keys.append(cell.key({model: facts}))
     assert keys[0] != keys[1]

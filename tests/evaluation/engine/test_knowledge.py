@@ -12,8 +12,8 @@ from foolbench.defenses import Quilting
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
 from foolbench.evaluation.engine import learning
-from foolbench.evaluation.engine.grid import cells
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.engine.grid import jobs
+from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from torch import nn
 
@@ -26,7 +26,7 @@ def grid(recipe_file, *overrides):
     recipe = load_recipe(str(recipe_file), list(overrides))
     return [
         (job.attack_name, job.through.name, [cell.defense.name for cell in row], {cell.knowledge for cell in row})
-        for job, row in cells(recipe, recipe.model_labels[0])
+        for job, row in jobs(recipe, recipe.model_labels[0])
     ]
 
 

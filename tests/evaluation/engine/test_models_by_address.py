@@ -6,7 +6,8 @@ import pytest
 import torch
 from foolbench.core import ConfigError
 from foolbench.core.python_objects import load_file
-from foolbench.evaluation.recipe.recipe import Recipe, load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.recipe.recipe import Recipe
 
 NET = """
 from torch import nn

@@ -11,10 +11,10 @@ from foolbench.evaluation.leaderboard.stats import larger
 EPS = 8 / 255
 
 
-def finding(attack, fooled, count=200, direct=True):
+def finding(attack, fooled, count=200, direct=True, **facts):
     gfr = np.zeros(count)
     gfr[: round(fooled * count)] = 1
-    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3, direct)
+    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3, direct, **facts)
 
 
 def flags(*findings):
@@ -43,6 +43,35 @@ def test_a_black_box_that_goes_on_where_others_failed_beats_nobody():
     survivors = finding(Square(eps=EPS), 0.6)
     survivors.after = PGD(eps=EPS)
     assert flags(survivors, finding(PGD(eps=EPS), 0.5)) == [set()] * 2
+
+
+@pytest.mark.parametrize(
+    ("strong", "weak"),
+    [
+        (PGD(eps=EPS), PGD(eps=2 * EPS)),
+        (PGD(eps=EPS, steps=5), PGD(eps=EPS, steps=50)),
+        (FGSM(eps=EPS), PGD(eps=EPS)),
+        (PGD(eps=EPS), PGD(eps=EPS)),
+    ],
+    ids=["budget", "steps", "one step", "same attack"],
+)
+def test_what_is_crafted_on_two_other_networks_is_not_compared(strong, weak):
+    elsewhere = [
+        finding(attack, rate, direct=False, source=source)
+        for attack, rate, source in ((strong, 0.6, "one"), (weak, 0.5, "another"))
+    ]
+    assert flags(*elsewhere) == [set()] * 2
+
+
+def test_a_transfer_attack_beats_the_one_that_sees_the_network():
+    transfer = finding(PGD(eps=EPS), 0.6, direct=False, source="another")
+    assert flags(transfer, finding(PGD(eps=EPS), 0.5, source="own")) == [{"transfer-beats-white-box"}] * 2
+
+
+def test_a_transfer_attack_need_not_fool_all_within_any_budget():
+    huge = PGD(eps=0.5)
+    assert flags(finding(huge, 0.5, direct=False, source="another")) == [set()]
+    assert flags(finding(huge, 0.5, source="own")) == [{"resists-any-eps"}]
 
 
 def test_a_smaller_budget_fools_more():
@@ -103,6 +132,15 @@ def test_larger_is_a_sign_test():
     assert not larger(b, a)
     b[7:10] = 1
     assert not larger(a, b)  # 7 against 3
+
+
+def test_images_of_one_cluster_are_one_witness():
+    a, b = np.repeat([1.0, 0.0], 50), np.zeros(100)
+    assert larger(a, b, clusters=range(100))
+    assert not larger(a, b, clusters=np.arange(100) // 10)  # 5 of 5 clusters: 2 ** -5 = 0.03
+    assert larger(a, b, clusters=np.arange(100) // 7)  # 8 of 8
+    b[10:20] = 3  # the cluster as a whole goes the other way
+    assert not larger(a, b, clusters=np.arange(100) // 7)  # 5 against 3
 
 
 def test_what_an_attack_knows_should_not_mislead_it():

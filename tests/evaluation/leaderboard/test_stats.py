@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from foolbench.core import InputError
 from foolbench.evaluation.leaderboard.stats import estimate
+from scipy.stats import t
 
 Z = 1.959963984540054  # the 97.5% quantile of the normal distribution
 
@@ -66,3 +67,44 @@ def test_no_values_are_an_error_not_zero(proportion):
 def test_values_that_are_not_finite_are_an_error(bad, proportion):
     with pytest.raises(InputError, match="finite"):
         estimate([0.0, 1.0, bad], proportion=proportion)
+
+
+def test_clusters_of_one_image_change_nothing():
+    for values in (np.arange(40) % 2, np.random.default_rng(0).uniform(size=40)):
+        assert estimate(values, proportion=True, clusters=range(40)) == estimate(values, proportion=True)
+
+
+@pytest.mark.parametrize("proportion", [True, False])
+def test_copies_of_an_image_say_nothing_new(proportion):
+    """However often each of many images comes, the interval is that of the images."""
+    values = np.random.default_rng(5).uniform(size=400)
+    values = values.round() if proportion else values
+    once = estimate(values, proportion=proportion)
+    copied = estimate(np.repeat(values, 9), proportion=proportion, clusters=np.repeat(np.arange(400), 9))
+    assert copied == pytest.approx(once, abs=0.005)
+    naive = estimate(np.repeat(values, 9), proportion=proportion)
+    assert copied.high - copied.low == pytest.approx(3 * (naive.high - naive.low), rel=0.1)
+
+
+def test_few_clusters_have_students_interval():
+    """Sizes alike, means normal: the mean of the clusters' means, within rounding by the bootstrap of so few."""
+    means = 0.5 + 0.1 * np.random.default_rng(2).normal(size=10).clip(-3, 3)
+    found = estimate(np.repeat(means, 6), proportion=False, clusters=np.repeat(np.arange(10), 6))
+    half = t.ppf(0.975, 9) * means.std(ddof=1) / math.sqrt(10)
+    assert found.mean == pytest.approx(means.mean())
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
+
+
+@pytest.mark.parametrize(("value", "successes"), [(0.0, 0), (1.0, 6)])
+def test_where_all_images_agree_each_cluster_counts_once(value, successes):
+    found = estimate([value] * 60, proportion=True, clusters=np.arange(60) // 10)
+    assert (found.low, found.high) == pytest.approx(wilson(successes, 6), abs=1e-12)
+
+
+def test_one_cluster_says_nothing_about_others():
+    assert estimate([0.0, 1.0, 1.0], proportion=True, clusters=[4, 4, 4])[1:] == (0, 1)
+
+
+def test_large_clusters_weigh_more():
+    found = estimate([1.0] * 90 + [0.0] * 10, proportion=True, clusters=[0] * 90 + [1] * 5 + [2] * 5)
+    assert (found.mean, found.low, found.high) == (0.9, 0.0, 1.0)

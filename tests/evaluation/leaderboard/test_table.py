@@ -8,22 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 from foolbench.evaluation.engine import grid
-from foolbench.evaluation.engine.grid import cells
+from foolbench.evaluation.engine.grid import jobs
 from foolbench.evaluation.leaderboard.columns import COLUMNS
+from foolbench.evaluation.leaderboard.stats import estimate
 from foolbench.evaluation.leaderboard.table import Facts, leaderboard
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
-from foolbench.evaluation.recipe.recipe import load_recipe
+from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from foolbench.tasks import Recognition
 from torch import nn
 
 CONTRACT = (
     """
-recipe, run, task, dataset, n, sampling, model, model_sha, behaviour, attack, attack_params, access, source_model,
-knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop, clean_drop_rel, gfr,
-gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, linf_max, l2_mean, rounding_undone,
-forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
+recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, attack, attack_params, access,
+source_model, knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop,
+clean_drop_rel, gfr, gfr_low, gfr_high, gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high,
+linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -45,22 +46,22 @@ def scores(clean, gfr=(0,) * 8, floor=0.0):
 def make(recipe_file, tmp_path):
     """`make({defense: scores or message}, *overrides)` is the leaderboard of such a ledger."""
 
-    def make(content, *overrides, job_costs=None):
+    def make(content, *overrides, job_costs=None, clusters=None):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
         identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=(), net=nn.Identity()))
         samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
-        facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities)
+        facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities, clusters=clusters)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-            for job, row in cells(recipe, "digits:convnet"):
+            for job, row in jobs(recipe, "digits:convnet"):
                 if job_costs:
-                    ledger.write_costs(job.key(identity), job_costs)
+                    ledger.write_costs(job.key(identities), job_costs)
                 for cell in row:
                     found = content.get(cell.defense.name)
                     if isinstance(found, str):
-                        ledger.write_error(cell.key(identity), found)
+                        ledger.write_error(cell.key(identities), found)
                     elif found is not None:
-                        ledger.write(cell.key(identity), found)
+                        ledger.write(cell.key(identities), found)
             return leaderboard(recipe, facts, ledger)
 
     return make
@@ -164,6 +165,18 @@ def test_one_attack_under_two_threats_has_two_columns(make):
 def test_clean_has_its_wilson_interval(make):
     row = make({"none": scores([1] * 8)}).iloc[0]
     assert (row.clean, row.clean_low, row.clean_high) == (100.0, 67.56, 100.0)
+
+
+def test_intervals_are_over_clusters(make):
+    fooled, clusters = [0, 0, 1, 1, 1, 1, 0, 1], (5, 5, 2, 2, 2, 2, 7, 9)
+    alone, together = (make({"none": scores([1] * 8, fooled)}, clusters=given) for given in (None, clusters))
+    assert alone.clusters.isna().all()
+    row = together.iloc[0]
+    assert (row.clusters, row.n, row.gfr) == (4, 8, alone.gfr[0])
+    expected = estimate(fooled, proportion=True, clusters=clusters)
+    assert (row.gfr_low, row.gfr_high) == pytest.approx((100 * expected.low, 100 * expected.high), abs=0.005)
+    assert (row.clean_low, row.clean_high) == (51.01, 100.0)  # Wilson, 4 of 4
+    assert "n = 8 in 4 clusters" in markdown(together)
 
 
 def test_every_column_can_be_written_as_an_attribute():

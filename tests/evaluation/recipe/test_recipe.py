@@ -4,7 +4,8 @@ import re
 
 import pytest
 from foolbench.core import ConfigError, UnknownNameError
-from foolbench.evaluation.recipe.recipe import Recipe, load_recipe, shipped_recipes
+from foolbench.evaluation.recipe.reading import load_recipe, shipped_recipes
+from foolbench.evaluation.recipe.recipe import Recipe
 
 
 def complaint(source, *overrides, error=ConfigError):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from foolbench.core import ConfigError, register_dataset
-from foolbench.evaluation.recipe.promises import open_dataset
+from foolbench.evaluation.recipe.opening import open_dataset
 from foolbench.tasks import Recognition
 
 LABELS = torch.arange(90) % 3
@@ -36,25 +36,24 @@ def targets_by(change):
 
 
 BROKEN = {
-    "lacks labels": {"labels": property(lambda self: (_ for _ in ()).throw(AttributeError("labels")))},
-    "fingerprint": {"fingerprint": None},
-    "a text that changes": {"fingerprint": ""},
+    "has no labels": {"labels": property(lambda self: (_ for _ in ()).throw(AttributeError("labels")))},
+    "Its fingerprint is None": {"fingerprint": None},
+    "give a hash of all": {"fingerprint": ""},
     "(channels, height, width)": {"shape": (4, 4)},
-    "got none": {"__len__": lambda self: 0},
-    "how many images": {"__len__": lambda self: -1},
+    "no evaluation images": {"__len__": lambda self: 0},
+    "should return >= 0": {"__len__": lambda self: -1},
     "int64 tensor (1000000000,)": {"__len__": lambda self: 10**9},
     "0..2": {"load": targets_by(lambda y: y + 1)},
     "int64 labels": {"load": targets_by(lambda y: y.float())},
     "int64 tensor (90,)": {"labels": LABELS.tolist()},
-    "that its labels say": {"labels": LABELS.flip(0)},
+    "than its labels say": {"labels": LABELS.flip(0)},
     "float32": {"load": images_by(lambda x: (x * 255).byte())},
     "values in [2.55, 226.95]": {"load": images_by(lambda x: x * 255)},
     "(N, 1, 4, 4)": {"load": images_by(lambda x: x.repeat(1, 3, 1, 1))},
-    "64 images": {"load": images_by(lambda x: x[:-1])},
+    "gives 63 images; give 64": {"load": images_by(lambda x: x[:-1])},
     "NaN": {"load": images_by(lambda x: x / 0 * 0)},
     "random crops": {"load": images_by(lambda x: x * torch.rand(1))},
-    "got Tensor": {"load": lambda self, samples: torch.zeros(len(samples), 1, 4, 4)},
-    "GeneratorExit": {"load": lambda self, samples: (_ for _ in ()).throw(GeneratorExit)},
+    "load gives Tensor": {"load": lambda self, samples: torch.zeros(len(samples), 1, 4, 4)},
     "No such file": {"load": lambda self, samples: open("/nowhere")},  # noqa: PTH123, SIM115
 }
 

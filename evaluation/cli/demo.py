@@ -1,0 +1,48 @@
+"""Attack one picture, show what network and defenses say of it, and what it looks like."""
+
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from ...core.errors import ConfigError, OutputError
+from ...core.files import write_whole
+from ...core.model import Model
+from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked
+from ..demo.sheet import AMPLIFIED, sheet
+from ..demo.subject import image
+from .console import console, say
+
+
+def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: Path) -> None:
+    """Raises ConfigError or InputError for what makes no sense, OutputError where the picture cannot be written."""
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"Expected --out to name a PNG file, as demo.png, got {out}.")
+    x, name = image(picture, model)
+    images = attacked(model, x, target, eps)
+    found = list(answers(model, images))
+    method = f"PGD, {STEPS} and {TARGETED_STEPS} steps"
+    about = [model.name, f"on {name}", method, f"no pixel changed by more than {eps}"]
+    try:
+        write_whole(out, sheet(images, found[0], about))
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}.") from None
+    console.print(Text(", ".join(about), style="bold"))
+    console.print(_table(found, images.target))
+    for one in found:
+        if one.problem:
+            say(f"{one.system}: {one.problem}", style="yellow")
+    say("Crafted on the bare network, without knowledge of any defense. Defenses that learn are left out.", style="dim")
+    say(f"Written: {out} (the images, and the change {AMPLIFIED} times as large)", style="dim")
+
+
+def _table(found: list[Answers], target: str) -> Table:
+    table = Table("defense", "clean", "attacked", f"attacked, towards {target}")
+    for one in found:
+        table.add_row(one.system, *(map(_shown, one.answers) if one.answers else ["-"] * 3))
+    return table
+
+
+def _shown(answer: Answer) -> Text:
+    """Red where the system says otherwise of the clean image."""
+    return Text(str(answer), style="red" if answer.fooled else "")

@@ -1,0 +1,72 @@
+"""The picture of the demonstration: clean, attacked twice, and below what was changed, made visible."""
+
+import io
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .answers import Answers, Attacked
+
+AMPLIFIED = 50
+SIDE, MARGIN, LINE = 336, 16, 22
+"""Pixels: of an image's longer side, between images, of a line of text."""
+INK, PAPER, PALE = "#202020", "white", "#707070"
+
+
+def sheet(images: Attacked, bare: Answers, about: list[str]) -> bytes:
+    """A PNG. `bare` is what the network says of the images, `about` lines of text for the corner that stays free."""
+    clean, untargeted, targeted = (_picture(x) for x in images[:3])
+    changes = [_picture(0.5 + AMPLIFIED * (x - images.clean)) for x in (images.untargeted, images.targeted)]
+    width, height = clean.size
+    page = Image.new("RGB", (3 * width + 4 * MARGIN, 2 * (height + 2 * LINE) + 3 * MARGIN), PAPER)
+    titles = ("clean", "attacked", f"attacked, towards {images.target}")
+    panels = zip((clean, untargeted, targeted), titles, map(str, bare.answers), strict=True)
+    for column, (picture, title, answer) in enumerate(panels):
+        _panel(page, (column, 0), picture, title, answer)
+    for column, change in enumerate(changes, start=1):
+        _panel(page, (column, 1), change, "what was changed", f"times {AMPLIFIED}, grey is nothing")
+    _text(page, (MARGIN, height + 2 * LINE + 2 * MARGIN), about, width)
+    file = io.BytesIO()
+    page.save(file, "png")
+    return file.getvalue()
+
+
+def _picture(x: Tensor) -> Image.Image:
+    """Enlarged pixel by pixel where it is small."""
+    levels = (x[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = levels.expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
+    picture = Image.fromarray(pixels)
+    scale = SIDE / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS)
+
+
+def _panel(page: Image.Image, place: tuple[int, int], picture: Image.Image, title: str, below: str) -> None:
+    column, row = place
+    left = MARGIN + column * (picture.width + MARGIN)
+    top = MARGIN + row * (picture.height + 2 * LINE + MARGIN)
+    draw = ImageDraw.Draw(page)
+    draw.text((left, top), _cut(draw, title, picture.width), INK, _font())
+    page.paste(picture, (left, top + LINE))
+    draw.text((left, top + LINE + picture.height + 2), _cut(draw, below, picture.width), PALE, _font())
+
+
+def _text(page: Image.Image, corner: tuple[int, int], lines: list[str], width: int) -> None:
+    draw = ImageDraw.Draw(page)
+    for number, line in enumerate(lines):
+        where = (corner[0], corner[1] + (number + 1) * LINE)
+        draw.text(where, _cut(draw, line, width), INK if number == 0 else PALE, _font())
+
+
+def _cut(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
+    """As much of a text as fits."""
+    if draw.textlength(text, _font()) <= width:
+        return text
+    while text and draw.textlength(f"{text}…", _font()) > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=15)

@@ -1,0 +1,83 @@
+"""Whom and what the demonstration is about: a network, and an image as it takes it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from ...core.errors import ConfigError, InputError, UnknownNameError
+from ...core.model import Model
+from ...core.registry import datasets, models
+from ...datasets.pictures.base import IMAGENET_SIZE
+from ...datasets.pictures.python_object import TorchImages
+from ...datasets.pictures.reading import read_picture
+from ...models import load_model
+from ...tasks.recognition import Recognition
+
+REAL, EMBEDDED = "imagenet:efficientnet-lite0", "scenes:resnet"
+PHOTOGRAPH = "coffee"
+"""Of a cup, that scikit-image installs."""
+TARGET = "black swan"
+
+
+def network(address: str | None, options: Mapping[str, Any] = MappingProxyType({})) -> Model:
+    """By default a real one where it is installed, else an embedded one. Raises ConfigError for one without classes."""
+    model = load_model(address or _installed(), **options)
+    if not isinstance(model.task, Recognition):
+        raise ConfigError(f"Expected a network that tells classes, got {model.name}: {model.task!r}.")
+    return model
+
+
+def image(path: Path | None, model: Model) -> tuple[Tensor, str]:
+    """(1, C, H, W) in [0, 1], and what it is called: a picture, else one of the network's data, else a photograph.
+
+    Raises InputError for a path without a picture.
+    """
+    if path is not None:
+        if not path.is_file():
+            raise InputError(f"Expected a picture at {path}, found no file.")
+        return _fitted(read_picture(path), path.name, model), path.name
+    data = model.name.partition(":")[0]
+    if data in datasets:
+        return datasets[data]().load([0])[0], f"the first image of {data}"
+    from skimage import data as photographs
+
+    return _fitted(Image.fromarray(getattr(photographs, PHOTOGRAPH)()), PHOTOGRAPH, model), PHOTOGRAPH
+
+
+def name_of(model: Model, label: int) -> str:
+    return model.class_names[label] if model.class_names else f"class {label}"
+
+
+def target_class(model: Model, wanted: str | None, outputs: Tensor) -> int:
+    """The class to reach: the one wanted, by default a black swan or, where nobody knows it, the most unlikely class.
+
+    Raises UnknownNameError for one that the network does not know, ConfigError for the one that it sees already.
+    """
+    names = [name_of(model, label).lower() for label in range(outputs.shape[1])]
+    if wanted is None:
+        found = names.index(TARGET) if TARGET in names else int(outputs.argmin())
+    elif wanted.lower() in names:
+        found = names.index(wanted.lower())
+    else:
+        raise UnknownNameError(f"class of {model.name}:", wanted, [name_of(model, n) for n in range(len(names))])
+    if found == int(outputs.argmax()):
+        raise ConfigError(f"{model.name} sees {name_of(model, found)} there already; choose another --target.")
+    return found
+
+
+def _installed() -> str:
+    try:
+        models[REAL]
+    except ConfigError:
+        return EMBEDDED
+    return REAL
+
+
+def _fitted(picture: Image.Image, name: str, model: Model) -> Tensor:
+    images = TorchImages(name, [picture])
+    images.preprocess = IMAGENET_SIZE  # for a network that takes any size
+    return images.for_model(model).load([0])[0]

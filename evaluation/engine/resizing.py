@@ -1,0 +1,76 @@
+"""Between networks whose images have other sizes: bilinear, with antialiasing where they become smaller."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...core.dataset import Advance, Dataset
+from ...core.errors import ConfigError
+from ...core.task import Task
+from ...core.threat import Threat
+from .crafted import Crafted
+from .storage import Storage
+
+
+def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Images or changes of images (N, C, H, W) in the size (H, W); in their own as they are."""
+    return x if list(x.shape[2:]) == list(size) else F.interpolate(x, list(size), mode="bilinear", antialias=True)
+
+
+class Resized(Dataset):
+    """The images of a data set in another size (H, W)."""
+
+    def __init__(self, dataset: Dataset, size: Sequence[int]) -> None:
+        height, width = size
+        self._dataset, self._size = dataset, (height, width)
+        self.name = dataset.name
+
+    @property
+    def task(self) -> Task:
+        return self._dataset.task
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self._dataset.shape[0], *self._size
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self._dataset.fingerprint} in {self._size[0]} x {self._size[1]}"
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self._dataset.labels
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        images, targets = self._dataset.load(samples)
+        return resized(images, self._size).clamp(0, 1), targets
+
+    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
+        images, targets = self._dataset.training(count, advance)
+        return resized(images.float(), self._size).round().clamp(0, 255).to(torch.uint8), targets
+
+
+def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) -> Crafted:
+    """What was crafted at the input of one network, for the images `x` that another one takes.
+
+    The change (N or 1, C, H, W) is resized and added, and what is then beyond the budget or [0, 1] is taken back: the
+    budget holds at both inputs. Images of 8 bits are rounded to the nearest within it.
+    """
+    if change.shape[1] != x.shape[1]:
+        raise ConfigError(
+            f"What is crafted on images of {change.shape[1]} channels changes none of {x.shape[1]}; choose a source "
+            "that takes the same."
+        )
+    x_adv = threat.project(x + resized(change, x.shape[2:]), x)
+    if crafted.stored.dtype == torch.uint8:
+        x_adv, _ = Storage(threat=threat, x=x, fools=_nothing).search(x_adv)
+    return Crafted(stored=x_adv, undone=crafted.undone, costs=crafted.costs)
+
+
+def _nothing(images: Tensor, rows: Tensor) -> Tensor:
+    return torch.zeros(len(rows), dtype=torch.bool, device=images.device)

@@ -1,0 +1,133 @@
+"""`foolbench.evaluate`: the leaderboard of what exists in memory, by the code that runs recipes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import pandas as pd
+from rich.console import Console
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError
+from ...core.norms import Norm
+from ...core.registry import datasets, models
+from ...datasets import load_dataset
+from ..recipe.plugins import load_plugins
+from ..recipe.reading import read_document
+from ..recipe.recipe import Knowledge, Recipe, Sampling
+from ..report.execution import execute
+from ..report.results import choose_device
+from .networks import Network, Networks, is_table, networks
+from .tables import Given, tables
+
+
+def evaluate(
+    model: Network | Sequence[Network] | Mapping[str, Network],
+    data: Any,
+    *,
+    attacks: Given | Sequence[Given],
+    defenses: Given | Sequence[Given] = (),
+    eps: float | str | None = None,
+    norm: Norm = "linf",
+    samples: int | None = None,
+    sampling: Sampling = "balanced",
+    knowledge: Knowledge | Sequence[Knowledge] = "oblivious",
+    draws: int = 10,
+    eot_draws: int = 10,
+    storage: Literal["float32", "uint8"] = "float32",
+    batch_size: int = 64,
+    seed: int = 0,
+    classes: int | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    size: Sequence[int] | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    silent: bool = False,
+) -> pd.DataFrame:
+    """The table that `foolbench run` makes: a row for each model, attack, defense and what the attack knew.
+
+    `model` is a Model, an address, an `nn.Module`, a recipe's table, a list of these or a mapping with names
+    for them. Of an `nn.Module` must be known its `mean` and `std`; `classes` are checked, and `size` (height, width) is
+    that of the images where it is not given. `data` is an address, a torch Dataset of (image, target), a
+    pair of tensors, or a Dataset, as for `load_dataset`. `attacks` and `defenses` are names, recipe's tables or
+    instances. `eps` and `norm` hold for the attacks that do not state their own. All `samples` count where there is no
+    number.
+
+    With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again. The other
+    parameters are keys of a recipe. Failed cells are rows with `status` "error". Raises FoolbenchError, in one
+    sentence, for what makes no sense.
+    """
+    load_plugins([])
+    device = choose_device(device)
+    images, entry = _data(data)
+    options = {"classes": classes, "mean": mean, "std": std, "size": tuple(size or images.shape[1:])}
+    found = networks(model, options)
+    with _in_memory(images, entry, found):
+        listed = tables("attacks", attacks)
+        document = {
+            "name": "evaluate",
+            "dataset": entry,
+            "samples": len(images) if samples is None else samples,
+            "sampling": sampling,
+            "seed": seed,
+            "knowledge": [knowledge] if isinstance(knowledge, str) else list(knowledge),
+            "draws": draws,
+            "eot_draws": eot_draws,
+            "storage": storage,
+            "batch_size": batch_size,
+            "models": found.entries,
+            "threat": _threat(listed, norm, eps),
+            "attacks": listed,
+            "defenses": tables("defenses", defenses),
+        }
+        return _run(read_document(document, "of evaluate(...)"), out, device, silent)
+
+
+def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool) -> pd.DataFrame:
+    console = Console(stderr=True, quiet=silent)
+    if out is None:
+        with TemporaryDirectory(prefix="foolbench-") as folder:
+            table, interrupted = execute(recipe, Path(folder), device, console)
+    else:
+        table, interrupted = execute(recipe, Path(out), device, console)
+    if interrupted:
+        raise KeyboardInterrupt
+    failed = int((table.status != "ok").sum())
+    if failed:
+        console.print(f"{failed} of {len(table)} cells failed; the column error says why.", style="red")
+    return table
+
+
+def _data(given: Any) -> tuple[Dataset, str | dict[str, Any]]:
+    """The data, and what the recipe calls them."""
+    if is_table(given):
+        name, options = given["name"], {key: value for key, value in given.items() if key != "name"}
+        return load_dataset(name, **options), dict(given)
+    images = load_dataset(given)
+    return images, given if isinstance(given, str) else images.name
+
+
+def _threat(listed: Sequence[Mapping[str, Any]], norm: Norm, eps: float | str | None) -> dict[str, Any]:
+    """Of attacks that do not state their own. Raises ConfigError where one of them lacks an eps."""
+    without = [table for table in listed if "eps" not in table]
+    if eps is None and without:
+        raise ConfigError(f'Expected eps= for {without[0].get("name")}, a number or a fraction such as "8/255".')
+    if eps is None and listed:
+        return {"norm": listed[0].get("norm", norm), "eps": listed[0]["eps"]}
+    return {"norm": norm, "eps": eps}
+
+
+@contextmanager
+def _in_memory(images: Dataset, entry: str | dict[str, Any], found: Networks) -> Iterator[None]:
+    """While their names stand for them; networks go back to where they were."""
+    devices = {name: model.device for name, model in found.held.items()}
+    name = entry if isinstance(entry, str) else entry["name"]
+    try:
+        with models.holding(found.makers), datasets.holding({name: lambda **options: images}):
+            yield
+    finally:
+        for name, model in found.held.items():
+            model.to(devices[name])

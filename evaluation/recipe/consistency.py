@@ -1,0 +1,74 @@
+"""Whether a recipe makes sense as a whole, seen before any work: its names, their parameters, what goes together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ...core.attack import Attack
+from ...core.ensemble import Ensemble
+from ...core.errors import ConfigError, UnknownNameError
+from ...core.registry import models
+from ...core.threat import Threat
+from .opening import make_dataset
+from .recipe import Recipe
+
+
+def check_consistency(recipe: Recipe) -> None:
+    """Raise ConfigError for a name that does not resolve, a parameter that is not accepted, things that contradict."""
+    _check_samples(recipe)
+    for entry in recipe.networks.values():
+        models.bind(entry.name, entry.parameters)  # raises where it makes no sense
+    for attack in recipe.build_attacks():
+        if isinstance(attack, Attack) and attack.targeted:
+            raise ConfigError(
+                f"{attack!r}: a run has no target classes; call a targeted attack itself, attack(model, x, targets)."
+            )
+    recipe.build_defenses()
+    if isinstance(recipe.expect_clean, dict):
+        for name in recipe.expect_clean.keys() - recipe.networks.keys():
+            raise UnknownNameError("model in expect_clean:", name, recipe.networks)
+    _check_groups(recipe)
+    _check_none_is_listed_twice(recipe)
+
+
+def _check_samples(recipe: Recipe) -> None:
+    dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
+    if recipe.samples > len(dataset):
+        raise ConfigError(
+            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
+        )
+
+
+def _check_groups(recipe: Recipe) -> None:
+    """The best of several attacks says something where they had the same budget."""
+    threats: dict[str, Threat] = {}
+    names = {attack.name for attack in recipe.attacks}
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if entry.group is None:
+            continue
+        if isinstance(attack, Ensemble):
+            raise ConfigError(f"{entry.name} is a group of its own: leave group = {entry.group!r} out.")
+        if entry.group in names:
+            raise ConfigError(f"The group {entry.group!r} has the name of an attack; choose another.")
+        first = threats.setdefault(entry.group, attack.threat)
+        if attack.threat != first:
+            raise ConfigError(f"Expected one threat in group {entry.group!r}, got {first} and {attack.threat}.")
+
+
+def _check_none_is_listed_twice(recipe: Recipe) -> None:
+    """By what tables show: budgets that differ beyond their digits are one to a reader."""
+    as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
+    listed: dict[str, Sequence[tuple[str, Any]]] = {
+        "models": [(label, None) for label in recipe.model_labels],
+        "source_models": [(label, None) for label in recipe.source_labels],
+        "attacks": [(entry.name, attack) for entry, attack in zip(recipe.attacks, as_shown, strict=True)],
+        "defenses": [
+            (entry.name, defense) for entry, defense in zip(recipe.defenses, recipe.build_defenses(), strict=True)
+        ],
+    }
+    for kind, entries in listed.items():
+        for place, (name, configuration) in enumerate(entries):
+            if (name, configuration) in entries[:place]:
+                raise ConfigError(
+                    f"The recipe lists {name} twice, with equal parameters, among its {kind}; leave one out."
+                )

@@ -1,0 +1,88 @@
+"""What a recipe is made of: names with parameters beside them, and the threat that attacks share."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    model_serializer,
+    model_validator,
+)
+
+from ...core.errors import ConfigError
+from ...core.norms import NORMS, Norm
+from ...core.threat import Eps
+
+Knowledge = Literal["oblivious", "adaptive"]
+"""What an attack knew: nothing of the defense, or all of it."""
+
+
+class Named(BaseModel):
+    """What a recipe names: its registered name, and its parameters beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Addressed(Named):
+    """A model or a data set: a registered name or an address, and its parameters. Without any the name alone stands."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_name(cls, given: Any, handler: ModelWrapValidatorHandler["Addressed"]) -> "Addressed":
+        return handler({"name": given} if isinstance(given, str) else given)
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.parameters} if self.parameters else self.name
+
+    @property
+    def label(self) -> str:
+        """What tables call it: two of one address differ in their parameters."""
+        given = self.parameters.items()
+        told = [f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}" for key, value in given]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
+
+
+def _unpadded(text: str) -> str:
+    if not text or text != text.strip():
+        raise ConfigError(f"Expected the name of a group, without blanks around it, got {text!r}.")
+    return text
+
+
+class NamedAttack(Named):
+    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
+
+    `knowledge` is the recipe's where an attack does not state its own.
+    """
+
+    group: Annotated[str, AfterValidator(_unpadded)] | None = None
+    knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
+
+
+class ThreatDefault(BaseModel):
+    """The norm and budget of every attack that does not state its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    norm: Norm = "linf"
+    eps: Eps
+
+    def fill(self, attack: NamedAttack) -> dict[str, Any]:
+        """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""
+        given = attack.parameters
+        norm = given.get("norm", self.norm)
+        if norm in NORMS and norm != self.norm and "eps" not in given:
+            raise ConfigError(
+                f"Expected an eps for {attack.name} in {norm}, got none: {self.eps:.6g} is the recipe's in {self.norm}."
+            )
+        return self.model_dump() | given

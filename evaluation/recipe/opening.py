@@ -1,0 +1,35 @@
+"""A data set is not believed when it is opened: a table is worth as much as the images behind it."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError
+from ...core.foreign import foreign
+from ...core.registry import datasets
+from ..conformance.checks import BrokenPromiseError, Check
+from ..conformance.dataset_checks import FACTS_CHECK, IMAGES_CHECKS
+
+
+def open_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
+    """A data set that keeps its promises. Raises ConfigError, in one sentence, for the first that is broken."""
+    dataset = make_dataset(name, parameters)
+    _hold(name, dataset, IMAGES_CHECKS)
+    return dataset
+
+
+def make_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
+    """The same, checked as far as can be without its images."""
+    dataset = datasets.bind(name, parameters)()
+    _hold(name, dataset, [FACTS_CHECK])
+    return dataset
+
+
+def _hold(name: str, dataset: Dataset, checks: Sequence[Check[Dataset]]) -> None:
+    for check in checks:
+        with foreign(f"Data set {name}"):
+            try:
+                check.run(dataset)
+            except BrokenPromiseError as broken:
+                raise ConfigError(f"Data set {name}: {broken}") from None

@@ -1,0 +1,100 @@
+"""From a TOML file and `--set` to a checked recipe; whatever is wrong is one sentence."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...core.complaint import Complaint, complaint
+from ...core.errors import ConfigError, UnknownNameError
+from .consistency import check_consistency
+from .entries import ThreatDefault
+from .recipe import Recipe
+
+RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
+
+
+def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
+    """A recipe from a file, or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
+
+    Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
+    """
+    document = parse_overrides(overrides or [], _read(source))
+    recipe = read_document(document, source)
+    return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
+
+
+def read_document(document: Any, source: str) -> Recipe:
+    """A checked recipe. Raises ConfigError; `source` says in it which recipe is meant."""
+    try:
+        recipe = Recipe.model_validate(document)
+        check_consistency(recipe)
+    except ValidationError as error:
+        raise _sentence(source, complaint(error)) from None
+    except RecursionError:
+        raise ConfigError(f"Recipe {source}: Expected fewer lists and tables within each other.") from None
+    return recipe
+
+
+def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`document` with `KEY=VALUE` set in it. Raises ConfigError for what is no such thing."""
+    document = {} if document is None else document
+    for override in overrides:
+        _override(document, override)
+    return document
+
+
+def shipped_recipes() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def summary(name: str) -> str:
+    """What a shipped recipe says of itself. Nothing that it names is loaded."""
+    return str(_read(name).get("description", ""))
+
+
+def _read(source: str) -> dict[str, Any]:
+    path = Path(source)
+    if path.suffix != ".toml":
+        path = RECIPES / f"{source}.toml"
+        if not path.is_file():
+            raise UnknownNameError("recipe", source, shipped_recipes())
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ConfigError(
+            f"Expected a TOML recipe at {path}, got lists or tables within each other without end."
+        ) from None
+    except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
+        raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
+    except RecursionError:
+        raise ConfigError(f"Expected --set {key} with a value, got too many lists within each other.") from None
+    except ValueError:  # a number of thousands of digits, too
+        value = text  # a bare word is a string: --set dataset=digits
+    *parents, leaf = key.strip().split(".")
+    table = document
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"Expected --set with a key of the recipe, got {key!r}: {parent!r} is no table.")
+    table[leaf] = value
+
+
+def _sentence(source: str, found: Complaint) -> ConfigError:
+    where = ".".join(map(str, found.where))
+    if found.kind == "extra_forbidden":
+        fields = ThreatDefault.model_fields if found.where[0] == "threat" else Recipe.model_fields
+        return UnknownNameError(f"key in recipe {source}:", str(found.where[-1]), fields)
+    if found.kind == "missing":
+        return ConfigError(f"Recipe {source} lacks the key {where!r}.")
+    return ConfigError(f"Recipe {source}, {where}: {found.sentence}")

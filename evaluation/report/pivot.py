@@ -1,0 +1,118 @@
+"""From rows of a leaderboard to small tables: a line a defense and a column an attack, or one network by another."""
+
+import json
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from ...core.registry import NOTHING
+from ..leaderboard.grouping import grouped
+
+Row = dict[str, Any]
+Part = tuple[str, list[dict[str, str]]]
+"""A title, and lines."""
+
+
+def pivot(table: pd.DataFrame) -> list[Part]:
+    """For each model and metric defense, clean, drop, floor, then GFR and interval per attack.
+
+    Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead.
+    """
+    rows = records(table)
+    if transfers(table):
+        return [part for _, same in _by(rows, "metric") for part in _matrices(same)]
+    return [(_title(part[0]["model"], part), _lines(part)) for _, part in _by(rows, "model", "metric")]
+
+
+def transfers(table: pd.DataFrame) -> bool:
+    """Whether some attack was crafted on another network than the one it is scored on."""
+    return bool((table.source_model != table.model).any())
+
+
+def _by(rows: list[Row], *keys: str) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """Rows together that agree in these columns."""
+    return list(grouped(rows, lambda row: tuple(row[key] for key in keys)).items())
+
+
+def _matrices(rows: list[Row]) -> list[Part]:
+    """Like Table 1 of GD-UAP: a line a network that the attack was crafted on, a column one that it is scored on."""
+    labelled = zip(rows, _labels(rows, "attack"), _labels(rows, "defense"), strict=True)
+    whole = [row | {"attack": attack, "defense": defense} for row, attack, defense in labelled]
+    models = dict.fromkeys(row["model"] for row in rows)
+    parts = []
+    for (attack, defense, knowledge), same in _by(whole, "attack", "defense", "knowledge"):
+        told = [attack, *([f"through {defense}"] if defense != NOTHING else [])]
+        told += ["knowing it"] if knowledge == "adaptive" else []
+        lines = [_line(source, models, own) for (source,), own in _by([_sourced(row) for row in same], "source_model")]
+        clean = {row["model"]: f"{row['clean']:.1f}" for row in same if pd.notna(row["clean"])}
+        lines.append({"source": "(clean)"} | {model: clean.get(model, "-") for model in models})
+        parts.append((_title(" ".join(told), same), lines))
+    return parts
+
+
+def _sourced(row: Row) -> Row:
+    """An attack that asks no network anything has no source."""
+    return row | ({"source_model": "(any)"} if row["access"] == "none" else {})
+
+
+def _line(source: str, models: Iterable[str], rows: list[Row]) -> dict[str, str]:
+    rates = {row["model"]: _rate(row) if row["status"] == "ok" else row["status"] for row in rows}
+    return {"source": source} | {model: rates.get(model, "-") for model in models}
+
+
+def _title(what: str, part: list[Row]) -> str:
+    return f"{what}: {part[0]['metric']} in percent, n = {_count(part[0])}, {_setting(part)}"
+
+
+def _count(row: Row) -> str:
+    clusters = row.get("clusters")  # tables of before there were any have no such column
+    alone = clusters is None or pd.isna(clusters)
+    return f"{row['n']}" if alone else f"{row['n']} in {clusters:.0f} clusters, which intervals are over"
+
+
+def _setting(part: list[Row]) -> str:
+    """The data, and the threat where there is one for all."""
+    threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in part}
+    return ", ".join([part[0]["dataset"], *(threats if len(threats) == 1 else [])])
+
+
+def records(table: pd.DataFrame) -> list[Row]:
+    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
+    return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
+
+
+def _lines(part: list[Row]) -> list[dict[str, str]]:
+    attacks, defenses = _labels(part, "attack"), _labels(part, "defense")
+    adaptive = any(row["knowledge"] == "adaptive" for row in part)
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
+        named = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
+        lines[defense, knowledge] = named | dict.fromkeys(("clean", "drop", "floor", *dict.fromkeys(attacks)), "-")
+    for row, attack, defense in zip(part, attacks, defenses, strict=True):
+        line = lines[defense, row["knowledge"]]
+        line[attack] = _rate(row) if row["status"] == "ok" else row["status"]
+        shown = {"clean": row["clean"], "drop": row["clean_drop"], "floor": row["floor"]}
+        line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
+    reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
+    return [line for key, line in lines.items() if key in reached]
+
+
+def _rate(row: Row) -> str:
+    gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
+    flagged = "*" if row["flagged"] else ""
+    return f"{row['gfr']:.1f}{flagged} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
+
+
+def _labels(part: list[Row], kind: str) -> list[str]:
+    """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
+    threat = ("norm", "eps") if kind == "attack" else ()
+    chosen = [(row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in threat}) for row in part]
+    labels = []
+    for name, parameters in chosen:
+        namesakes = [other for same, other in chosen if same == name]
+        telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
+        shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
+        labels.append(f"{name} {shown}".strip())
+    return labels
