@@ -14,9 +14,10 @@ from ...core.errors import ConfigError
 from ...core.norms import Norm
 from ...core.registry import datasets, models
 from ...datasets import load_dataset
+from ..recipe.entries import Knowledge
 from ..recipe.plugins import load_plugins
 from ..recipe.reading import read_document
-from ..recipe.recipe import Knowledge, Recipe, Sampling
+from ..recipe.recipe import Recipe, Sampling
 from ..report.execution import execute
 from ..report.results import choose_device
 from .networks import Network, Networks, is_table, networks
