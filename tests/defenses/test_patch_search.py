@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from foolbench.core import Model
 from foolbench.defenses import Quilting
 from foolbench.defenses._patch_search import indexed, nearest
+from foolbench.tasks import Recognition
 from sklearn.neighbors import NearestNeighbors
 
 
@@ -25,7 +27,8 @@ def test_neighbours_are_scikit_learns(members, count):
 
 def test_colour_patches_are_searched_by_their_components(photos):
     # 75 values a patch: nearly all of the nearest ten, and as near
-    bank = Quilting(patches=20_000).fit(photos(40), model=None).learned["patches"].flatten(1)
+    unasked = Model(torch.nn.Flatten(), task=Recognition(classes=2))
+    bank = Quilting(patches=20_000).fit(photos(40), model=unasked).learned["patches"].flatten(1)
     queries = photos(2, seed=1).unfold(2, 5, 5).unfold(3, 5, 5).movedim(1, 3).reshape(-1, 75)
     found = distances(queries, bank, nearest(queries, indexed(bank), 10))
     expected = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(bank.numpy()).kneighbors(queries.numpy())[0]

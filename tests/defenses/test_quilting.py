@@ -2,15 +2,18 @@
 
 import pytest
 import torch
-from foolbench.core import ConfigError, Draws, InputError, Learned
+from foolbench.core import ConfigError, Draws, InputError, Learned, Model
 from foolbench.core.defense import FittedTransform, LearningData
 from foolbench.defenses import Quilting
 from foolbench.defenses._patch_search import indexed
 from foolbench.defenses.quilting import _mixed
+from foolbench.tasks import Recognition
+
+UNASKED = Model(torch.nn.Flatten(), task=Recognition(classes=2))  # what a bank holds depends on no network
 
 
 def fitted(defense: Quilting, images: torch.Tensor, seed: int = 0) -> FittedTransform:
-    return defense.fit(images, model=None, seed=seed)
+    return defense.fit(images, model=UNASKED, seed=seed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -83,7 +86,7 @@ def test_images_that_do_not_fit(photos):
     with pytest.raises(InputError, match=r"shape \(3, any, any\), as learned"):
         defense(photos(1, 1))
     with pytest.raises(InputError, match="at least 50 pixels"):
-        Quilting(size=50).learn(LearningData(images=photos(1), model=None), rng=Draws.of(0, samples=[0]))
+        Quilting(size=50).learn(LearningData(images=photos(1), model=UNASKED), rng=Draws.of(0, samples=[0]))
 
 
 def test_takes_a_bank_from_elsewhere(photos):
