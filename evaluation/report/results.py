@@ -76,7 +76,7 @@ class Results:
         if found < before:
             raise OutputError(
                 f"{path} has {before} finished rows, of which the ledger has {found} by the code of today: what they "
-                "were made with has been edited since. Run the recipe again for new ones."
+                "were made with has been edited since, or the ledger is damaged. Run the recipe again for new ones."
             )
         self._write_table(table)
 
