@@ -16,6 +16,6 @@ def lock(folder: Path) -> FileLock:
         held.acquire(timeout=0)
     except Timeout:
         raise OutputError(f"Another run is writing to {folder}: wait until it ends, or choose another --out.") from None
-    except (OSError, NotImplementedError) as error:
+    except (OSError, NotImplementedError) as error:  # the latter on file systems without locks
         raise OutputError(f"Expected a folder that can be locked, got {folder}: {error}.") from None
     return held
