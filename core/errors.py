@@ -73,4 +73,5 @@ def one_line(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 (foreign code)
         text = "(its message cannot be made)"
     text = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
-    return " ".join(f"{type(error).__name__}: {text}".split())
+    name = type(error).__name__
+    return " ".join((f"{name}: {text}" if text else name).split())

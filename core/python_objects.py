@@ -5,13 +5,22 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
+from types import CodeType, ModuleType
+from typing import Any, TypeVar, cast
 
 from .errors import FOREIGN, ConfigError, UnknownNameError, one_line
 
 T = TypeVar("T")
+
+
+class _AsItIsNow(SourceFileLoader):
+    """Compiles the text of a file at every import: bytecode that Python keeps knows it by its size and second only."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def load_file(file: Path) -> ModuleType:
@@ -21,14 +30,15 @@ def load_file(file: Path) -> ModuleType:
     """
     if not file.is_file():
         raise ConfigError(f"Expected a Python file, found none at {file}.")
+    if file.suffix != ".py":
+        raise ConfigError(f"Expected a Python file, *.py, got {file}.")
     known = _module_of(file)
     if known is not None:
         return known
     name = f"foolbench_plugin_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"Expected a Python file, got {file}.")
-    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    loader = _AsItIsNow(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    module = importlib.util.module_from_spec(cast(ModuleSpec, spec))  # there is none for unknown suffixes only
     sys.modules[name] = module  # dataclasses look their module up by name
     try:
         imported(f"plugin {file}", lambda: loader.exec_module(module))

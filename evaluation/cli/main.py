@@ -46,8 +46,10 @@ def main() -> None:
     """Entry point: turns the errors that foolbench raises on purpose into one sentence and exit code 2."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # by which schedulers end a job: the same as Ctrl-C
     try:
-        app()
-        sys.stdout.flush()
+        try:
+            app()
+        finally:  # it leaves by SystemExit, and what is printed at the interpreter's end can no longer be told about
+            sys.stdout.flush()
     except OSError as error:
         from .console import lost_output
 

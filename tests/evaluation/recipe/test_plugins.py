@@ -1,6 +1,7 @@
 """A file of the user's own adds names, and is blamed by name where it cannot be imported."""
 
 import csv
+import os
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -49,6 +50,24 @@ def test_a_defense_of_the_users_own_gets_its_rows(foolbench, recipe_file, plugin
     assert [row["defense_params"] for row in rows] == ["{}", '{"times":1}', '{"times":2}']
     none, once, twice = (float(row["clean"]) for row in rows)
     assert none == twice != once
+
+
+def test_a_file_is_read_as_it_is_now(tmp_path):
+    """Python's own cache would serve the older text: size and second of the two are the same."""
+    path = tmp_path / "plugin.py"
+    for value in (1, 2):
+        path.write_text(f"VALUE = {value}")
+        os.utime(path, (1e9, 1e9))
+        module = load_file(path)
+        del sys.modules[module.__name__]
+        assert value == module.VALUE
+
+
+def test_what_is_no_python_file(tmp_path):
+    path = tmp_path / "plugin.txt"
+    path.write_text("VALUE = 1")
+    with pytest.raises(ConfigError, match=r"Expected a Python file, \*\.py, got .*plugin\.txt"):
+        load_file(path)
 
 
 def test_list_knows_it_too(foolbench, plugin):
