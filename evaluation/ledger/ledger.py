@@ -53,13 +53,11 @@ class Ledger:
 
         One record of many images takes less room than many of few, and far less time to read.
         """
-        try:
-            rows = self._rows(cell)
-        except DamagedRecordError:
-            self._connection = rebuild(self._connection, self._path)
-            rows = self._rows(cell)
-        sound = [found for found in (_decoded(cell, *row) for row in rows) if found is not None]
-        if len(sound) == len(rows) <= 1:
+        sound, damaged = self._parts(cell)
+        if damaged:
+            self._rebuild()
+            sound, damaged = self._parts(cell)
+        if len(sound) <= 1 and not damaged:
             return
         with self._transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
@@ -68,7 +66,10 @@ class Ledger:
 
     def forget(self, cell: str) -> None:
         """Drop all outcomes of a cell."""
-        if not self._rows(cell):
+        sound, damaged = self._parts(cell)
+        if damaged:
+            self._rebuild()
+        if not sound and not damaged:
             return
         with self._transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
@@ -85,18 +86,29 @@ class Ledger:
     def write_glimpse(self, data: str, glimpse: str) -> None:
         self._write_fact(_GLIMPSE, data, glimpse)
 
+    def lacks_learned(self, system: str) -> bool:
+        """Whether `learned` was known of a system, and is damaged."""
+        return self._is_lost(_LEARNED, system)
+
+    def lacks_glimpse(self, data: str) -> bool:
+        """Whether a `glimpse` of the data was known, and is damaged."""
+        return self._is_lost(_GLIMPSE, data)
+
+    def forget_learned(self, system: str) -> None:
+        self._forget_fact(_LEARNED, system)
+
+    def forget_glimpse(self, data: str) -> None:
+        self._forget_fact(_GLIMPSE, data)
+
     def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
         self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
 
     def outcomes(self, cell: str) -> Outcomes | None:
         """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
-        found = []
-        for row in self._rows(cell):
-            part = _decoded(cell, *row)
-            if part is None:
-                raise DamagedRecordError(f"A record of this cell in {self._path} is damaged; run the recipe again.")
-            found.append(part)
-        return merged(found) if len(found) > 1 else found[0] if found else None
+        sound, damaged = self._parts(cell)
+        if damaged:
+            raise DamagedRecordError(f"A record of this cell in {self._path} is damaged; run the recipe again.")
+        return merged(sound) if len(sound) > 1 else sound[0] if sound else None
 
     def finished(self, cell: str) -> set[int]:
         """The samples that are scored."""
@@ -158,8 +170,36 @@ class Ledger:
             return None
         value, checksum = found[0]
         if not isinstance(value, bytes) or _checksum(kind, name, value) != checksum:
-            raise DamagedRecordError(f"The ledger {self._path} has a damaged record ({kind}): choose another --out.")
+            raise DamagedRecordError(f"The ledger {self._path} has a damaged record ({kind}); run the recipe again.")
         return value.decode()
+
+    def _is_lost(self, kind: str, name: str) -> bool:
+        """Whether a fact is damaged, and not only the way to it in the file."""
+        with suppress(DamagedRecordError):
+            self._fact(kind, name)
+            return False
+        self._rebuild()
+        with suppress(DamagedRecordError):
+            self._fact(kind, name)
+            return False
+        return True
+
+    def _forget_fact(self, kind: str, name: str) -> None:
+        with self._transaction() as transaction:
+            transaction.execute("DELETE FROM facts WHERE kind = ? AND name = ?", (kind, name))
+
+    def _parts(self, cell: str) -> tuple[list[Outcomes], bool]:
+        """What can be read of a cell, and whether there is more, which is damaged."""
+        try:
+            rows = self._rows(cell)
+        except DamagedRecordError:
+            return [], True
+        sound = [found for found in (_decoded(cell, *row) for row in rows) if found is not None]
+        return sound, len(sound) < len(rows)
+
+    def _rebuild(self) -> None:
+        """Where something is damaged, it may be the file's pages or its index: a new file has others."""
+        self._connection = rebuild(self._connection, self._path)
 
     def _rows(self, cell: str) -> list[tuple[object, ...]]:
         return self._read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
@@ -170,7 +210,7 @@ class Ledger:
         except sqlite3.Error as error:
             if is_damage(error):
                 raise DamagedRecordError(f"{self._path} is damaged here: {error}; run the recipe again.") from None
-            raise OutputError(f"The ledger {self._path} cannot be read: {error}; choose another --out.") from None
+            raise OutputError(f"The ledger {self._path} cannot be read: {error}; run the recipe again.") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -180,7 +220,7 @@ class Ledger:
                 yield self._connection
         except sqlite3.Error as error:
             if is_damage(error):
-                self._connection = rebuild(self._connection, self._path)
+                self._rebuild()
                 raise OutputError(
                     f"The ledger {self._path} was damaged ({error}); what could be read of it is kept: run the same "
                     "command again."
