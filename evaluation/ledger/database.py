@@ -36,7 +36,9 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     """
     try:
         _recognise(path)
-        if _hides_its_tables(path):
+        with closing(sqlite3.connect(path)) as connection:
+            hidden = _hides_its_tables(connection)
+        if hidden:
             _without_journal(path)
             path.replace(path.with_name(f"{path.name}.damaged"))
         connection = sqlite3.connect(path)
@@ -61,18 +63,26 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         if not path.is_file():
             raise FileNotFoundError("there is no such file")
         _recognise(path)
-        journal = path.with_name(f"{path.name}-wal")
-        if not journal.is_file() or not journal.stat().st_size:
-            return _plain(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True))
-        with tempfile.TemporaryDirectory() as folder:
-            for file in (path, journal):
-                shutil.copyfile(file, Path(folder, file.name))
-            with closing(sqlite3.connect(Path(folder, path.name))) as copy:
-                connection = sqlite3.connect(":memory:")
-                copy.backup(connection)
-        return _plain(connection)
+        connection = _unchanged(path)
+        if _hides_its_tables(connection):
+            connection.close()
+            raise OutputError(f"The ledger at {path} is damaged; run the recipe again.")
     except (sqlite3.Error, OSError) as error:
         raise OutputError(f"Expected the ledger of a run at {path}, but: {error}.") from None
+    return _plain(connection)
+
+
+def _unchanged(path: Path) -> sqlite3.Connection:
+    journal = path.with_name(f"{path.name}-wal")
+    if not journal.is_file() or not journal.stat().st_size:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (path, journal):
+            shutil.copyfile(file, Path(folder, file.name))
+        with closing(sqlite3.connect(Path(folder, path.name))) as copy:
+            connection = sqlite3.connect(":memory:")
+            copy.backup(connection)
+    return connection
 
 
 def rebuild(damaged: sqlite3.Connection, path: Path) -> sqlite3.Connection:
@@ -116,11 +126,9 @@ def _readable(connection: sqlite3.Connection, table: str, columns: str) -> Itera
             yield row
 
 
-def _hides_its_tables(path: Path) -> bool:
-    """Whether what says where its tables are cannot be read, or says something else."""
-    if not path.is_file():
-        return False
-    with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(":memory:")) as new:
+def _hides_its_tables(connection: sqlite3.Connection) -> bool:
+    """Whether what says where its tables are cannot be read, or says something else; a file without any hides none."""
+    with closing(sqlite3.connect(":memory:")) as new:
         new.executescript(_SCHEMA)
         try:
             return _tables(connection) not in ([], _tables(new))
@@ -131,7 +139,7 @@ def _hides_its_tables(path: Path) -> bool:
 
 
 def _tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
-    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name").fetchall()
+    return _plain(connection).execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 def _recognise(path: Path) -> None:

@@ -171,13 +171,16 @@ def test_a_damaged_index_costs_nothing(path, shard):
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.parametrize("letter", [b"?", b"\xce"])
 @pytest.mark.parametrize("word", [b"TABLE records", b"INTEGER", b"records_of_cell"])
-def test_a_ledger_whose_tables_cannot_be_found_gives_way_to_a_new_one(path, shard, word):
+def test_a_ledger_whose_tables_cannot_be_found_gives_way_to_a_new_one(path, shard, word, letter):
     with closing(Ledger(path)) as first:
         first.write("cell", shard(0))
     content = path.read_bytes()
-    path.write_bytes(content.replace(word, word[:-1] + b"?"))
+    path.write_bytes(content.replace(word, word[:-1] + letter))
     damaged = path.read_bytes()
+    with pytest.raises(OutputError, match="is damaged; run the recipe again"):
+        Ledger(path, read_only=True)
     with closing(Ledger(path)) as ledger:
         assert ledger.finished("cell") == set()
         ledger.write("cell", shard(0, 1))
