@@ -42,6 +42,8 @@ class Pictures(ABC):
     channels = 3
     skipped: Mapping[str, str] = MappingProxyType({})
     """Pictures that cannot be read and are left out, and why."""
+    remedy = "name a network of these {count} classes"
+    """What to do where the classes are not those of a network."""
 
     def __init__(
         self,
@@ -128,10 +130,11 @@ class Pictures(ABC):
         return found
 
     def _mapped(self, model: Model) -> list[int]:
+        """For each class the output of the network that means it. Raises ConfigError where none does."""
         outputs = model.task.classes if isinstance(model.task, Recognition) else 0
         if self._in_order and outputs == len(self.classes or ()):
             return list(range(outputs))
-        return mapping(self.name, self.classes or (), model.name, outputs, model.class_names)
+        return mapping(self.name, self.classes or (), model.name, outputs, model.class_names, self.remedy)
 
     def _training_source(self) -> tuple["Pictures", list[int]]:
         if self._train is None and not self._training_places:

@@ -35,7 +35,8 @@ def _check_samples(recipe: Recipe) -> None:
     dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
     if recipe.samples > len(dataset):
         raise ConfigError(
-            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
+            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}: set "
+            f"samples = {len(dataset)} or fewer."
         )
 
 

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, InputError, datasets
+from foolbench.datasets import load_dataset
 from foolbench.datasets.pictures.python_object import as_image
 from foolbench.evaluation.recipe.opening import open_dataset
+from PIL import Image
+from torchvision.datasets import ImageFolder
 
 CODE = """
 import numpy as np
@@ -57,6 +60,25 @@ def test_an_object_that_is_there_is_taken_as_it_is(mine):
     found = mine("ready")
     assert (found.shape, found.labels.tolist()) == ((1, 4, 4), [0, 1, 0, 1, 0])
     assert found.load([1])[0].dtype == torch.float32
+
+
+def test_targets_are_numbers_of_outputs_of_which_a_few_images_show_some(mine, network):
+    found = mine("Mine", count=9)
+    assert found.for_model(network(5, size=8)).labels.tolist() == found.labels.tolist()
+    assert max(found.labels) == 2
+    with pytest.raises(ConfigError, match="has the target 2, linear-2 has only 2 outputs"):
+        found.for_model(network(2, size=8))
+
+
+def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
+    for name in ("dog", "cat"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), (len(name), 2, 3)).save(tmp_path / name / "1.png")
+    found = load_dataset(ImageFolder(tmp_path))
+    assert found.for_model(network(2, size=8)).labels.tolist() == [0, 1]
+    assert found.for_model(network(3, size=8, class_names=("emu", "dog", "cat"))).labels.tolist() == [2, 1]
+    with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-3 3 outputs.*without \.classes"):
+        found.for_model(network(3, size=8))
 
 
 def test_images_alone_have_no_labels(mine):
