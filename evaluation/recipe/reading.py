@@ -1,6 +1,7 @@
 """From a TOML file and `--set` to a checked recipe; whatever is wrong is one sentence."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
 
 
-def read_document(document: Any, source: str) -> Recipe:
+def read_document(document: Any, source: str, check: Callable[[Recipe], None] = check_consistency) -> Recipe:
     """A checked recipe. Raises ConfigError; `source` says in it which recipe is meant."""
     try:
         recipe = Recipe.model_validate(document)
-        check_consistency(recipe)
+        check(recipe)
     except ValidationError as error:
         raise _sentence(source, complaint(error)) from None
     except RecursionError:

@@ -171,7 +171,9 @@ def test_a_run_without_any_network_does_not_begin(execute, tmp_path):
     with pytest.raises(ConfigError, match="^mine changes itself"):
         execute("out", *SETTINGS, "models=['digits:convnet']", "source_models=['mine']")
     register_model("other")(lambda: 1 / 0)
-    with pytest.raises(ConfigError, match="^None of 2 networks can be used, other: ZeroDivisionError: division by zero"):
+    with pytest.raises(
+        ConfigError, match="^None of 2 networks can be used, other: ZeroDivisionError: division by zero"
+    ):
         execute("out", *SETTINGS, "models=['other', 'mine']")
     assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == before, "what was found before stays"
 

@@ -261,7 +261,9 @@ def out_of_reach(monkeypatch, tmp_path):
 
 def test_a_hub_out_of_reach_is_asked_once(out_of_reach):
     before = out_of_reach.constants.HF_HUB_OFFLINE
-    with pytest.raises(WeightsError, match=r"timm:resnet18 could not be had \(.*127\.0\.0\.1:\d+ cannot be reached: .*= a"):
+    with pytest.raises(
+        WeightsError, match=r"timm:resnet18 could not be had \(.*127\.0\.0\.1:\d+ cannot be reached: .*= a"
+    ):
         load_model("timm:resnet18")
     assert before == out_of_reach.constants.HF_HUB_OFFLINE
 
