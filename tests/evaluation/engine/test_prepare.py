@@ -166,13 +166,13 @@ def test_a_run_without_any_network_does_not_begin(execute, tmp_path):
     register(around(Counter()))
     execute("out", *SETTINGS, "models=['digits:convnet']")
     before = (tmp_path / "out" / "leaderboard.csv").read_bytes()
-    with pytest.raises(ConfigError, match="^mine changes itself when it looks at images"):
+    with pytest.raises(ConfigError, match=r"^mine changes itself when it looks at images"):
         execute("out", *SETTINGS)
-    with pytest.raises(ConfigError, match="^mine changes itself"):
+    with pytest.raises(ConfigError, match=r"^mine changes itself"):
         execute("out", *SETTINGS, "models=['digits:convnet']", "source_models=['mine']")
     register_model("other")(lambda: 1 / 0)
     with pytest.raises(
-        ConfigError, match="^None of 2 networks can be used, other: ZeroDivisionError: division by zero"
+        ConfigError, match=r"^None of 2 networks can be used, other: ZeroDivisionError: division by zero"
     ):
         execute("out", *SETTINGS, "models=['other', 'mine']")
     assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == before, "what was found before stays"
