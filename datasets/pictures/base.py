@@ -188,10 +188,17 @@ def _draw(key: str) -> float:
 
 
 def _as_floats(images: list[Tensor]) -> Tensor:
-    batch = torch.stack(images).contiguous()
+    batch = _stacked(images)
     return batch.float() / 255 if batch.dtype == torch.uint8 else batch
 
 
-def _as_levels(images: list[Any]) -> Tensor:
-    batch = torch.stack(images).contiguous()
+def _as_levels(images: list[Tensor]) -> Tensor:
+    batch = _stacked(images)
     return batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
+
+
+def _stacked(images: list[Tensor]) -> Tensor:
+    """Floats where some are: those of other sizes have been resized as pictures of 256 levels."""
+    if len({image.dtype for image in images}) > 1:
+        images = [image.float() / 255 if image.dtype == torch.uint8 else image for image in images]
+    return torch.stack(images).contiguous()

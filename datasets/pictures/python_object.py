@@ -27,6 +27,8 @@ from .fitting import fit
 from .reading import to_rgb
 
 SUMMARY = "Your own: a torch Dataset of (image, target), a foolbench.core.Dataset, or what gives one."
+MOST_CLASSES = 1_000_000
+"""A target beyond is a hash, a time or an id, for which no network has an output."""
 
 
 class TorchImages(Pictures):
@@ -41,11 +43,13 @@ class TorchImages(Pictures):
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
         self.name, self._items = name, items
-        if len(items) == 0:
+        with foreign(f"len() of {name}"):
+            count = len(items)
+        if count == 0:
             raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
         self.channels, *size = self._item(0)[0].shape
         keys, labels = [], []
-        for image, target in map(self._item, range(len(items))):
+        for image, target in map(self._item, range(count)):
             keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
             labels.append(target)
         unlabelled = all(label is None for label in labels)
@@ -129,8 +133,8 @@ def _as_class(target: Any) -> int | None:
         number = target.item() if isinstance(target, Tensor | np.ndarray | np.generic) else target
     except (RuntimeError, ValueError):  # a map
         number = None
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise InputError(f"Expected a class 0, 1, 2, ... or None as target, got {target!r}.")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MOST_CLASSES:
+        raise InputError(f"Expected a class 0, 1, 2, ... below {MOST_CLASSES:,} or None as target, got {target!r}.")
     return number
 
 

@@ -66,7 +66,7 @@ def evaluate(
     load_plugins([])
     device = choose_device(device)
     images, entry = _data(data)
-    options = {"classes": classes, "mean": mean, "std": std, "size": tuple(size or images.shape[1:])}
+    options = {"classes": classes, "mean": mean, "std": std, "size": images.shape[1:] if size is None else size}
     found = Networks(options)
     entries, sources = found.entries(model), found.entries(source_models)
     with _in_memory(images, entry, found):
@@ -77,7 +77,7 @@ def evaluate(
             "samples": len(images) if samples is None else samples,
             "sampling": sampling,
             "seed": seed,
-            "knowledge": [knowledge] if isinstance(knowledge, str) else list(knowledge),
+            "knowledge": [knowledge] if isinstance(knowledge, str) else knowledge,
             "draws": draws,
             "eot_draws": eot_draws,
             "storage": storage,
@@ -93,6 +93,8 @@ def evaluate(
 
 def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool) -> pd.DataFrame:
     console = Console(stderr=True, quiet=silent)
+    if out is not None and not (isinstance(out, str | Path) and str(out).strip()):
+        raise ConfigError(f"Expected out= to name a folder, got {out!r}.")
     if out is None:
         with TemporaryDirectory(prefix="foolbench-") as folder:
             table, interrupted = execute(recipe, Path(folder), device, console)

@@ -41,7 +41,7 @@ class Networks:
     def _entry(self, given: Any, name: Any) -> Any:
         if name is None and (isinstance(given, str) or is_table(given)):
             return given
-        if name is not None and not isinstance(name, str):
+        if name is not None and not (isinstance(name, str) and name.strip()):
             raise ConfigError(f"Expected names of networks, as {{'mine': net}}, got {name!r}.")
         known = next((known for known, one in self.given.items() if one is given and name in (None, known)), None)
         if known is not None:  # a model that is a source too

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ...core.complaint import Complaint, complaint
 from ...core.errors import ConfigError, UnknownNameError
+from ...core.files import is_file
 from .consistency import check_consistency
 from .entries import ThreatDefault
 from .recipe import Recipe
@@ -59,7 +60,7 @@ def _read(source: str) -> dict[str, Any]:
     path = Path(source)
     if path.suffix != ".toml":
         path = RECIPES / f"{source}.toml"
-        if not path.is_file():
+        if not is_file(path):
             raise UnknownNameError("recipe", source, shipped_recipes())
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -24,6 +24,17 @@ class Mine(Dataset):
         levels = torch.full((3, 8, 8), 20 * k, dtype=torch.uint8)
         return {"uint8": levels, "float": levels.float() / 255, "normalised": levels.float() - 50}[self.kind], k % 3
 
+ids = [(torch.zeros(3, 4, 4), 2**40)]
+
+
+class Endless:
+    def __len__(self):
+        return 2**80
+
+    def __getitem__(self, index):
+        return 1
+
+
 class Broken(Mine):
     def __getitem__(self, k):
         if k == 4:
@@ -70,6 +81,12 @@ def test_targets_are_numbers_of_outputs_of_which_a_few_images_show_some(mine, ne
         found.for_model(network(2, size=8))
 
 
+def test_images_of_two_sizes_are_one_kind_of_pixels(network):
+    small, large = torch.full((1, 8, 8), 0.2), torch.full((1, 9, 9), 0.6)
+    found = load_dataset([(small, 0), (large, 1)]).for_model(network(2, size=8, channels=1))
+    assert torch.allclose(found.load([0, 1])[0].mean(dim=(1, 2, 3)), torch.tensor([0.2, 0.6]))
+
+
 def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
     for name in ("dog", "cat"):
         (tmp_path / name).mkdir()
@@ -94,6 +111,8 @@ def test_images_alone_have_no_labels(mine):
         ("Mine", {"count": 0}, "length 0"),
         ("Mine", {"colour": 3}, "unexpected keyword argument 'colour'"),
         ("number", {}, "int"),
+        ("ids", {}, "Item 0 of .* below 1,000,000 or None as target, got 1099511627776"),
+        ("Endless", {}, r"len\(\) of .* raised OverflowError"),
         ("nothing", {}, "Unknown name"),
     ],
 )

@@ -235,6 +235,27 @@ def test_a_package_that_is_missing(monkeypatch, address, module, complaint):
         load_model(address)
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"size": [0, 64]}, r"1 to 4096 pixels, got \[0, 64\]"),
+        ({"size": [64, 10**6]}, r"1 to 4096 pixels, got \[64, 1000000\]"),
+        ({"classes": -1}, r"2\.\.1000000, got -1"),
+        ({"classes": 10**12}, r"2\.\.1000000, got 1000000000000"),
+        ({"features": ["zz"]}, "Unknown layer of torchvision:squeezenet1_1: 'zz'"),
+    ],
+)
+def test_options_that_nobody_means(options, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        load_model("torchvision:squeezenet1_1", weights="none", **options)
+
+
+def test_a_source_that_fails_says_so(monkeypatch):
+    monkeypatch.setattr("torchvision.models.get_model", lambda *rest, **more: 1 / 0)
+    with pytest.raises(ConfigError, match="torchvision:squeezenet1_1 raised ZeroDivisionError: division by zero"):
+        load_model("torchvision:squeezenet1_1", weights="none")
+
+
 def test_weights_that_cannot_be_fetched(monkeypatch, tmp_path):
     def offline(*arguments, **options):
         raise OSError("Name or service not known")
