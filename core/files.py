@@ -7,6 +7,22 @@ from pathlib import Path
 from .errors import OutputError
 
 
+def is_file(path: Path) -> bool:
+    """As Path's, for any text that was given: also for what can be no path at all, too long or with a null byte."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """The same of a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def writable_folder(folder: Path) -> Path:
     """Make the folder where it is missing. Raises OutputError where that, or writing into it, is not possible."""
     probe = folder / ".writable"
@@ -16,6 +32,8 @@ def writable_folder(folder: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise OutputError(f"Expected a folder that can be written to, got {folder}: {error.strerror}.") from None
+    except ValueError as error:  # a null byte
+        raise OutputError(f"Expected a folder that can be written to, got {str(folder)!r}: {error}.") from None
     return folder
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from .errors import ConfigError, InputError
+from .errors import ConfigError, InputError, UnknownNameError
 from .images import check_images, check_layout, checked_shape
 from .network import hash_of, own_copy, precision
 from .normalization import Channels, Normalization
@@ -77,7 +77,7 @@ class Model:
         modules = dict(self.net.named_modules())
         missing = [feature for feature in self.feature_names if feature not in modules]
         if missing:
-            raise ConfigError(f"{self.name} has no submodule {missing[0]!r}; its submodules are {', '.join(modules)}.")
+            raise UnknownNameError(f"layer of {self.name}:", missing[0], [name for name in modules if name])
 
     @staticmethod
     def check_is(model: object) -> None:

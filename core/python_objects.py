@@ -11,6 +11,7 @@ from types import CodeType, ModuleType
 from typing import Any, TypeVar, cast
 
 from .errors import FOREIGN, ConfigError, UnknownNameError, one_line
+from .files import is_file
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def load_file(file: Path) -> ModuleType:
 
     Raises ConfigError where it cannot be imported, saying why.
     """
-    if not file.is_file():
+    if not is_file(file):
         raise ConfigError(f"Expected a Python file, found none at {file}.")
     if file.suffix != ".py":
         raise ConfigError(f"Expected a Python file, *.py, got {file}.")

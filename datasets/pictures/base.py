@@ -42,6 +42,8 @@ class Pictures(ABC):
     channels = 3
     skipped: Mapping[str, str] = MappingProxyType({})
     """Pictures that cannot be read and are left out, and why."""
+    remedy = "name a network of these {count} classes"
+    """What to do where the classes are not those of a network."""
 
     def __init__(
         self,
@@ -128,10 +130,11 @@ class Pictures(ABC):
         return found
 
     def _mapped(self, model: Model) -> list[int]:
+        """For each class the output of the network that means it. Raises ConfigError where none does."""
         outputs = model.task.classes if isinstance(model.task, Recognition) else 0
         if self._in_order and outputs == len(self.classes or ()):
             return list(range(outputs))
-        return mapping(self.name, self.classes or (), model.name, outputs, model.class_names)
+        return mapping(self.name, self.classes or (), model.name, outputs, model.class_names, self.remedy)
 
     def _training_source(self) -> tuple["Pictures", list[int]]:
         if self._train is None and not self._training_places:
@@ -185,10 +188,17 @@ def _draw(key: str) -> float:
 
 
 def _as_floats(images: list[Tensor]) -> Tensor:
-    batch = torch.stack(images).contiguous()
+    batch = _stacked(images)
     return batch.float() / 255 if batch.dtype == torch.uint8 else batch
 
 
-def _as_levels(images: list[Any]) -> Tensor:
-    batch = torch.stack(images).contiguous()
+def _as_levels(images: list[Tensor]) -> Tensor:
+    batch = _stacked(images)
     return batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
+
+
+def _stacked(images: list[Tensor]) -> Tensor:
+    """Floats where some are: those of other sizes have been resized as pictures of 256 levels."""
+    if len({image.dtype for image in images}) > 1:
+        images = [image.float() / 255 if image.dtype == torch.uint8 else image for image in images]
+    return torch.stack(images).contiguous()

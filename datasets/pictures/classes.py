@@ -8,13 +8,17 @@ from pathlib import Path
 from ...core.errors import ConfigError
 
 WORDNET = re.compile(r"n\d{8}")
+UNNAMED = "none"
+"""As classes of a folder: its pictures are taken without labels."""
 
 
-def mapping(data: str, names: Sequence[str], network: str, classes: int, class_names: Sequence[str]) -> list[int]:
+def mapping(
+    data: str, names: Sequence[str], network: str, classes: int, class_names: Sequence[str], remedy: str
+) -> list[int]:
     """For each class of the data the output of the network that means it.
 
     By WordNet ids for a thousand outputs, by equal names, or in their order where there are as many. Raises ConfigError
-    for anything else: a guess would look like a bad network.
+    for anything else, with what to do: a guess would look like a bad network.
     """
     if classes == 1000 and all(WORDNET.fullmatch(name) for name in names):
         return _by_id(data, names)
@@ -27,8 +31,8 @@ def mapping(data: str, names: Sequence[str], network: str, classes: int, class_n
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     theirs = f" ({', '.join(class_names[:4])}, ...)" if class_names else ""
     raise ConfigError(
-        f"{data} has {len(names)} classes ({shown}) and {network} {classes} outputs{theirs}: give the data set "
-        "classes = FILE, a text file whose line k names the folder of output k."
+        f"{data} has {len(names)} classes ({shown}) and {network} {classes} outputs{theirs}: "
+        f"{remedy.format(count=len(names))}."
     )
 
 

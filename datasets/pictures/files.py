@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor
 
 from ...core.errors import ConfigError
+from ...core.files import is_folder
 from .base import Pictures
 from .contents import contents
 from .fitting import fit
@@ -60,7 +61,7 @@ class PictureFiles(Pictures):
 def folder_at(text: str, name: str) -> Path:
     """Raises ConfigError where there is none."""
     folder = Path(text).expanduser()
-    if not text or not folder.is_dir():
+    if not text or not is_folder(folder):
         raise ConfigError(f"Expected {name} to name a folder of pictures, found none at {str(folder)!r}.")
     return folder
 

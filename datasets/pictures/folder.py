@@ -6,11 +6,20 @@ from pathlib import Path
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.registry import Family
-from .classes import read_classes
+from .classes import UNNAMED, read_classes
 from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
 
 PREFIX = "image-folder"
 SUMMARY = "Pictures in class folders, or in one flat folder without labels."
+
+
+class ClassFolders(PictureFiles):
+    """Its folders may be called anything."""
+
+    remedy = (
+        "give a network that is made for these classes = {count}, or the data set classes = FILE, a text file whose "
+        f'line k names the folder of output k, or classes = "{UNNAMED}" to go without labels'
+    )
 
 
 def _loader(address: str) -> Callable[..., Dataset]:
@@ -20,18 +29,20 @@ def _loader(address: str) -> Callable[..., Dataset]:
         bad_images: BadImages = "stop",
         train: str | None = None,
         train_share: float = 0.0,
-    ) -> PictureFiles:
+    ) -> ClassFolders:
         folder = folder_at(address.removeprefix(f"{PREFIX}:"), address)
         files, names = _listed(folder)
-        if classes is not None:
+        if classes == UNNAMED:
+            files, names = [PictureFile(file.path, None) for file in files], None
+        elif classes is not None:
             files, names = _in_order_of(Path(classes), files, names, address)
-        return PictureFiles(
+        return ClassFolders(
             address,
             folder,
             files,
             names,
             bad_images=bad_images,
-            in_order=classes is not None,
+            in_order=classes not in (None, UNNAMED),
             train=train,
             train_share=train_share,
         )

@@ -5,7 +5,7 @@ only has no labels.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,40 +17,52 @@ from ...core.dataset import Dataset
 from ...core.errors import ConfigError, InputError
 from ...core.foreign import foreign
 from ...core.images import check_images
+from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...core.python_objects import find_object
 from ...core.registry import Family
+from ...tasks.recognition import Recognition
 from .base import Pictures
 from .fitting import fit
 from .reading import to_rgb
 
 SUMMARY = "Your own: a torch Dataset of (image, target), a foolbench.core.Dataset, or what gives one."
+MOST_CLASSES = 1_000_000
+"""A target beyond is a hash, a time or an id, for which no network has an output."""
 
 
 class TorchImages(Pictures):
-    """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread."""
+    """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread.
+
+    Targets are the numbers of a network's outputs, of which a few images show only some; where the Dataset has names as
+    its `classes`, as those of torchvision, and the network has not as many outputs, these say which output is meant.
+    """
 
     workers = 1  # a stranger's dataset may not be safe in several threads
+    remedy = "give targets that are the numbers of the network's outputs, without .classes"
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
         self.name, self._items = name, items
-        if len(items) == 0:
+        with foreign(f"len() of {name}"):
+            count = len(items)
+        if count == 0:
             raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
         self.channels, *size = self._item(0)[0].shape
         keys, labels = [], []
-        for image, target in map(self._item, range(len(items))):
+        for image, target in map(self._item, range(count)):
             keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
             labels.append(target)
         unlabelled = all(label is None for label in labels)
         if not unlabelled and None in labels:
             raise ConfigError(f"Expected {name} to give a target with every image or with none, got some without.")
-        classes = None if unlabelled else [str(k) for k in range(self._classes(max(labels) + 1))]
+        self._named = self._has_names(labels)
+        names = items.classes if self._named else map(str, range(0 if unlabelled else max(labels) + 1))
         preprocess = Preprocess(size=(size[0], size[1]))
         super().__init__(
             name,
             keys,
             None if unlabelled else labels,
-            classes,
+            None if unlabelled else list(names),
             in_order=True,
             preprocess=preprocess,
             train=train,
@@ -61,9 +73,19 @@ class TorchImages(Pictures):
         image, _ = self._item(place)
         return image if tuple(image.shape[1:]) == self.preprocess.size else _resized(image, self.preprocess)
 
-    def _classes(self, seen: int) -> int:
-        names: Any = getattr(self._items, "classes", ())
-        return max(seen, len(names)) if hasattr(names, "__len__") else seen
+    def _has_names(self, labels: Sequence[int | None]) -> bool:
+        """Whether the Dataset says what its targets are called."""
+        names: Any = getattr(self._items, "classes", None)
+        known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+        return known and all(label is None or label < len(names) for label in labels)
+
+    def _mapped(self, model: Model) -> list[int]:
+        if self._named or not isinstance(model.task, Recognition):
+            return super()._mapped(model)
+        seen, outputs = len(self.classes or ()), model.task.classes
+        if seen > outputs:
+            raise ConfigError(f"{self.name} has the target {seen - 1}, {model.name} has only {outputs} outputs from 0.")
+        return list(range(seen))
 
     def _item(self, place: int) -> tuple[Tensor, int | None]:
         """Raises ConfigError, with the number of the item, for what is no image or no class."""
@@ -111,8 +133,8 @@ def _as_class(target: Any) -> int | None:
         number = target.item() if isinstance(target, Tensor | np.ndarray | np.generic) else target
     except (RuntimeError, ValueError):  # a map
         number = None
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise InputError(f"Expected a class 0, 1, 2, ... or None as target, got {target!r}.")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MOST_CLASSES:
+        raise InputError(f"Expected a class 0, 1, 2, ... below {MOST_CLASSES:,} or None as target, got {target!r}.")
     return number
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.errors import ConfigError, InputError, UnknownNameError
+from ...core.files import is_file
 from ...core.model import Model
 from ...core.registry import datasets, models
 from ...datasets.pictures.base import IMAGENET_SIZE
@@ -37,7 +38,7 @@ def image(path: Path | None, model: Model) -> tuple[Tensor, str]:
     Raises InputError for a path without a picture.
     """
     if path is not None:
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(f"Expected a picture at {path}, found no file.")
         return _fitted(read_picture(path), path.name, model), path.name
     data = model.name.partition(":")[0]

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset, clusters_of
-from ...core.errors import FOREIGN, OutputError
+from ...core.errors import FOREIGN, ConfigError, FoolbenchError, OutputError, one_line
 from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
@@ -43,7 +43,8 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     """Load data and models. What is known now is enough to find every cell of the run in the ledger again.
 
     A network that changes itself, or whose answers depend on more than the image, counts as one that cannot be loaded.
-    One with the hash of another that is known to the ledger, and other answers, gets cells of its own.
+    One with the hash of another that is known to the ledger, and other answers, gets cells of its own. Raises
+    ConfigError where no network is left to attack, or none to score.
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
@@ -63,11 +64,25 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             model, images[name] = error, dataset
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model
+    for labels in (recipe.source_labels, recipe.model_labels):
+        _check_one_is_left({label: loaded[label] for label in labels})
     task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
     skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
     clusters = clusters_of(dataset, samples)
     facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)
     return Prepared(recipe, loaded, images, facts)
+
+
+def _check_one_is_left(loaded: Mapping[str, Model | BaseException]) -> None:
+    problems = {name: found for name, found in loaded.items() if not isinstance(found, Model)}
+    if len(problems) < len(loaded):
+        return
+    name, error = next(iter(problems.items()))
+    if len(problems) == 1 and isinstance(error, FoolbenchError):
+        raise error
+    why = str(error) if isinstance(error, FoolbenchError) else one_line(error)
+    which = f"{name} cannot be used" if len(problems) == 1 else f"None of {len(problems)} networks can be used, {name}"
+    raise ConfigError(f"{which}: {why}") from error
 
 
 def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:

@@ -20,7 +20,7 @@ from ..recipe.reading import read_document
 from ..recipe.recipe import Recipe, Sampling
 from ..report.execution import execute
 from ..report.results import choose_device
-from .networks import Network, Networks, is_table, networks
+from .networks import Network, Networks, is_table
 from .tables import Given, tables
 
 
@@ -30,6 +30,7 @@ def evaluate(
     *,
     attacks: Given | Sequence[Given],
     defenses: Given | Sequence[Given] = (),
+    source_models: Network | Sequence[Network] | Mapping[str, Network] = (),
     eps: float | str | None = None,
     norm: Norm = "linf",
     samples: int | None = None,
@@ -50,22 +51,24 @@ def evaluate(
 ) -> pd.DataFrame:
     """The table that `foolbench run` makes: a row for each model, attack, defense and what the attack knew.
 
-    `model` is a Model, an address, an `nn.Module`, a recipe's table, a list of these or a mapping with names
-    for them. Of an `nn.Module` must be known its `mean` and `std`; `classes` are checked, and `size` (height, width) is
-    that of the images where it is not given. `data` is an address, a torch Dataset of (image, target), a
-    pair of tensors, or a Dataset, as for `load_dataset`. `attacks` and `defenses` are names, recipe's tables or
-    instances. `eps` and `norm` hold for the attacks that do not state their own. All `samples` count where there is no
-    number.
+    `model` is a Model, an address, an `nn.Module`, a recipe's table, a list of these or a mapping with names for them.
+    Of an `nn.Module` must be known its `mean` and `std`; `classes` are checked, and `size` (height, width) is that of
+    the images where it is not given. Attacks are crafted on each of `source_models`, which are given as `model` is, and
+    scored on every model; without any each model is its own source. `data` is an address, a torch Dataset of (image,
+    target), a pair of tensors, or a Dataset, as for `load_dataset`. `attacks` and `defenses` are names, recipe's tables
+    or instances. `eps` and `norm` hold for the attacks that do not state their own. All `samples` count where there is
+    no number.
 
-    With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again. The other
-    parameters are keys of a recipe. Failed cells are rows with `status` "error". Raises FoolbenchError, in one
-    sentence, for what makes no sense.
+    With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again; `foolbench
+    report` makes its tables anew. The other parameters are keys of a recipe. Failed cells are rows with `status`
+    "error". Raises FoolbenchError, in one sentence, for what makes no sense.
     """
     load_plugins([])
     device = choose_device(device)
     images, entry = _data(data)
-    options = {"classes": classes, "mean": mean, "std": std, "size": tuple(size or images.shape[1:])}
-    found = networks(model, options)
+    options = {"classes": classes, "mean": mean, "std": std, "size": images.shape[1:] if size is None else size}
+    found = Networks(options)
+    entries, sources = found.entries(model), found.entries(source_models)
     with _in_memory(images, entry, found):
         listed = tables("attacks", attacks)
         document = {
@@ -74,12 +77,13 @@ def evaluate(
             "samples": len(images) if samples is None else samples,
             "sampling": sampling,
             "seed": seed,
-            "knowledge": [knowledge] if isinstance(knowledge, str) else list(knowledge),
+            "knowledge": [knowledge] if isinstance(knowledge, str) else knowledge,
             "draws": draws,
             "eot_draws": eot_draws,
             "storage": storage,
             "batch_size": batch_size,
-            "models": found.entries,
+            "models": entries,
+            "source_models": sources,
             "threat": _threat(listed, norm, eps),
             "attacks": listed,
             "defenses": tables("defenses", defenses),
@@ -89,6 +93,8 @@ def evaluate(
 
 def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool) -> pd.DataFrame:
     console = Console(stderr=True, quiet=silent)
+    if out is not None and not (isinstance(out, str | Path) and str(out).strip()):
+        raise ConfigError(f"Expected out= to name a folder, got {out!r}.")
     if out is None:
         with TemporaryDirectory(prefix="foolbench-") as folder:
             table, interrupted = execute(recipe, Path(folder), device, console)

@@ -16,38 +16,42 @@ Network = Model | nn.Module | str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Networks:
-    """`entries` are what the recipe lists; `held` are those of them that exist in memory, by name."""
+    """Those of a run, however they are given. `options` are what `load_model` needs of a bare network; `held` are those
+    that exist in memory, by name, and `given` the objects that they were made of.
+    """
 
-    entries: list[Any] = field(default_factory=list)
+    options: Mapping[str, Any]
     held: dict[str, Model] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
 
     @property
     def makers(self) -> dict[str, Callable[[], Model]]:
         return {name: lambda model=model: model for name, model in self.held.items()}
 
-    def add(self, given: Any, name: str | None, options: Mapping[str, Any]) -> None:
-        """Raises ConfigError for what is no network, or has the name of another one."""
+    def entries(self, given: Any) -> list[Any]:
+        """What the recipe lists for one or several, by name where they come in a mapping.
+
+        Raises ConfigError for what is no network, or has the name of another one.
+        """
+        if isinstance(given, Mapping) and not is_table(given):
+            return [self._entry(one, name) for name, one in given.items()]
+        several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+        return [self._entry(one, None) for one in several]
+
+    def _entry(self, given: Any, name: Any) -> Any:
         if name is None and (isinstance(given, str) or is_table(given)):
-            self.entries.append(given)
-            return
-        model = _bare(given, options)
+            return given
+        if name is not None and not (isinstance(name, str) and name.strip()):
+            raise ConfigError(f"Expected names of networks, as {{'mine': net}}, got {name!r}.")
+        known = next((known for known, one in self.given.items() if one is given and name in (None, known)), None)
+        if known is not None:  # a model that is a source too
+            return known
+        model = _bare(given, self.options)
         name = name or model.name
         if name in self.held:
             raise ConfigError(f'Two networks are called {name}; name them: {{"a": one, "b": other}}.')
-        self.held[name] = model
-        self.entries.append(name)
-
-
-def networks(given: Any, options: Mapping[str, Any]) -> Networks:
-    """One or several, by name where they come in a mapping; `options` are what `load_model` needs of a bare network."""
-    found = Networks()
-    if isinstance(given, Mapping) and not is_table(given):
-        for name, one in given.items():
-            found.add(one, name, options)
-    else:
-        for one in given if isinstance(given, Sequence) and not isinstance(given, str) else [given]:
-            found.add(one, None, options)
-    return found
+        self.held[name], self.given[name] = model, given
+        return name
 
 
 def is_table(given: Any) -> bool:

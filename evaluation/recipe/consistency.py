@@ -18,6 +18,11 @@ def check_consistency(recipe: Recipe) -> None:
     _check_samples(recipe)
     for entry in recipe.networks.values():
         models.bind(entry.name, entry.parameters)  # raises where it makes no sense
+    check_methods(recipe)
+
+
+def check_methods(recipe: Recipe) -> None:
+    """The same but for its networks and images, which may be gone when a run is over."""
     for attack in recipe.build_attacks():
         if isinstance(attack, Attack) and attack.targeted:
             raise ConfigError(
@@ -35,7 +40,8 @@ def _check_samples(recipe: Recipe) -> None:
     dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
     if recipe.samples > len(dataset):
         raise ConfigError(
-            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}."
+            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}: set "
+            f"samples = {len(dataset)} or fewer."
         )
 
 

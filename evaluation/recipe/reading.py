@@ -1,6 +1,7 @@
 """From a TOML file and `--set` to a checked recipe; whatever is wrong is one sentence."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from ...core.complaint import Complaint, complaint
 from ...core.errors import ConfigError, UnknownNameError
+from ...core.files import is_file
 from .consistency import check_consistency
 from .entries import ThreatDefault
 from .recipe import Recipe
@@ -25,11 +27,11 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
     return recipe.model_copy(update={"overrides": [*recipe.overrides, *(overrides or [])]})
 
 
-def read_document(document: Any, source: str) -> Recipe:
+def read_document(document: Any, source: str, check: Callable[[Recipe], None] = check_consistency) -> Recipe:
     """A checked recipe. Raises ConfigError; `source` says in it which recipe is meant."""
     try:
         recipe = Recipe.model_validate(document)
-        check_consistency(recipe)
+        check(recipe)
     except ValidationError as error:
         raise _sentence(source, complaint(error)) from None
     except RecursionError:
@@ -58,7 +60,7 @@ def _read(source: str) -> dict[str, Any]:
     path = Path(source)
     if path.suffix != ".toml":
         path = RECIPES / f"{source}.toml"
-        if not path.is_file():
+        if not is_file(path):
             raise UnknownNameError("recipe", source, shipped_recipes())
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

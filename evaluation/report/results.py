@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,17 +22,18 @@ from ...tasks import Recognition
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
+from ..recipe.consistency import check_methods
 from ..recipe.reading import read_document
 from ..recipe.recipe import Recipe
 from .lock import lock
 from .tables import markdown
 from .text import for_csv
+from .versions import versions
 
 _TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
 LEDGER, CSV = "ledger.sqlite", "leaderboard.csv"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
-PACKAGES = ("foolbench", "numpy", "opencv-python", "scikit-image", "scipy", "torch", "torchvision")
 
 
 class Results:
@@ -114,7 +114,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest.pop("checksum") != digest(manifest):
             raise ValueError("it is not what a run has written; run the recipe again for a new one")
-        recipe = read_document(manifest["recipe"], "of a manifest")
+        recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
         facts = Facts(
             task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
@@ -160,7 +160,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
         "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
         "recipe_hash": digest(recipe.content),
         "identities": dict(facts.identities),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": versions([recipe.dataset.name, *(entry.name for entry in recipe.networks.values())]),
         "commit": _commit(),
         "hardware": {
             "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,

@@ -102,10 +102,15 @@ def _flags(table: pd.DataFrame) -> list[str]:
 
 
 def _failures(table: pd.DataFrame) -> list[str]:
-    """One line for all cells that failed for the same reason."""
+    """One line for all cells that failed for the same reason; where it is all that a network has, its name will do."""
     failed: dict[str, list[str]] = {}
-    for row in records(table.query("status == 'error'")):
-        failed.setdefault(row["error"], []).append(_cell(row))
+    for model, rows in table.groupby("model", sort=False):
+        errors = rows.query("status == 'error'")
+        if len(errors) == len(rows) and errors.error.nunique() == 1:
+            failed.setdefault(errors.error.iloc[0], []).append(f"{model}, all {len(rows)} cells")
+            continue
+        for row in records(errors):
+            failed.setdefault(row["error"], []).append(_cell(row))
     return [f"{', '.join(dict.fromkeys(cells))}: {error}" for error, cells in failed.items()]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from ...core.errors import ConfigError
+from ...core.files import is_file
 from ...core.preprocess import Preprocess
 from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
@@ -25,7 +26,7 @@ _SQUARED_FROM = 384
 
 def _check(name: str) -> None:
     package("transformers", f"hf:{name}", INSTALL)
-    if not (Path(name) / "config.json").is_file():
+    if not is_file(Path(name) / "config.json"):
         raise ConfigError(
             f"Expected a directory that Transformers has saved, found no config.json in {name}; make one with "
             "AutoModelForImageClassification.from_pretrained(NAME).save_pretrained(DIRECTORY), and the same of "
@@ -60,7 +61,7 @@ def _net(transformers: Any, name: str, options: Options) -> nn.Module:
 
 def _processor(transformers: Any, name: str, options: Options) -> dict[str, Any]:
     """What the saved processor does. Raises ConfigError where there is none, and nothing else says it."""
-    if (Path(name) / "preprocessor_config.json").is_file():
+    if is_file(Path(name) / "preprocessor_config.json"):
         return fetched(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name, **_SAFELY)).to_dict()
     if options.mean is None or options.size is None:
         raise ConfigError(

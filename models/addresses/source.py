@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import FOREIGN, ConfigError, FoolbenchError, WeightsError, one_line
+from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.network import precision
 from ...core.normalization import Normalization
@@ -29,6 +30,8 @@ RANDOM = "none"
 OTHERWISE = f'without a connection give weights = a file, or "{RANDOM}" for random ones'
 SIZES = (224, 64, 32, 28, 8)
 """What a network that does not say its size is tried on."""
+LARGEST, MOST_CLASSES = 4096, 1_000_000
+"""Of an image's side and of a network's outputs: what is more is a slip, and would fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,12 @@ class Options:
     classes: int | None = None
     size: tuple[int, int] | None = None
     expect_clean: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not all(1 <= side <= LARGEST for side in self.size):
+            raise ConfigError(f"Expected size = [height, width] of 1 to {LARGEST} pixels, got {list(self.size)}.")
+        if self.classes is not None and not 2 <= self.classes <= MOST_CLASSES:
+            raise ConfigError(f"Expected classes in 2..{MOST_CLASSES}, got {self.classes}.")
 
     @property
     def file(self) -> Path | None:
@@ -93,7 +102,7 @@ class Source:
 
         def load(**given: Any) -> Model:
             options = Options(**given)
-            with seeded():
+            with seeded(), foreign(address):
                 network = self.build(name, options)
             return to_model(address, network, options)
 

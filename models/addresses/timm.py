@@ -5,6 +5,7 @@ from typing import Any
 
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.preprocess import Preprocess
+from .hub import from_hub
 from .imagenet_classes import imagenet_classes
 from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
@@ -31,7 +32,12 @@ def _build(name: str, options: Options) -> Network:
             f"timm's weights of {name} are for other classes than {options.classes}: give weights = a file."
         )
     arguments = {} if options.classes is None else {"num_classes": options.classes}
-    net = fetched(f"timm:{name}", lambda: timm.create_model(name, pretrained=pretrained, **arguments))
+    address = f"timm:{name}"
+
+    def create() -> Any:
+        return timm.create_model(name, pretrained=pretrained, **arguments)
+
+    net = fetched(address, lambda: from_hub(create, address, INSTALL)) if pretrained else create()
     return described(timm, net)
 
 

@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...core.errors import WeightsError
+from ...core.files import is_file
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
 
 
 def is_weights_file(weights: str) -> bool:
-    return Path(weights).suffix in SUFFIXES or Path(weights).is_file()
+    return Path(weights).suffix in SUFFIXES or is_file(Path(weights))
 
 
 def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
@@ -43,7 +44,7 @@ def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
+    if not is_file(path):
         raise WeightsError(f"Expected weights at {path}, found no file.")
     try:
         if path.suffix == ".safetensors":

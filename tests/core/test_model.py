@@ -188,7 +188,7 @@ def test_features_take_values_outside_the_box_but_not_another_layout(images):
 
 
 def test_unknown_and_missing_features(images):
-    with pytest.raises(ConfigError, match=r"Net has no submodule 'conv9'; its submodules are .*0, 1, 2, 3, 4, 5"):
+    with pytest.raises(ConfigError, match=r"Unknown layer of Net: 'conv9': choose from 0, 1, 2, 3, 4, 5\."):
         wrap(features=("0", "conv9"), name="Net")
     with pytest.raises(ConfigError, match="names no feature layers"):
         wrap().features(images)

@@ -108,6 +108,19 @@ def test_other_counts_want_a_file_of_classes(class_folders, network, tmp_path):
         opened(class_folders, classes=str(file))
 
 
+def test_folders_of_other_classes_are_of_use_without_labels(class_folders, network, tmp_path):
+    with pytest.raises(ConfigError, match=r'classes = 3, or .* classes = "none" to go without labels'):
+        opened(class_folders).for_model(network(5))
+    found = opened(class_folders, classes="none").for_model(network(5))
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in class_folders.glob("[!.]*/*.png"):
+        (flat / f"{path.parent.name}{path.name}").write_bytes(path.read_bytes())
+    expected = opened(flat).for_model(network(5))
+    assert found.labels is expected.labels is None
+    assert torch.equal(found.load(range(6))[0], expected.load(range(6))[0])
+
+
 def test_training_images_never_are_evaluation_images(tmp_path, picture, network):
     for label in ("a", "b"):
         (tmp_path / label).mkdir()

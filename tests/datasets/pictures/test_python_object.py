@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, InputError, datasets
+from foolbench.datasets import load_dataset
 from foolbench.datasets.pictures.python_object import as_image
 from foolbench.evaluation.recipe.opening import open_dataset
+from PIL import Image
+from torchvision.datasets import ImageFolder
 
 CODE = """
 import numpy as np
@@ -20,6 +23,17 @@ class Mine(Dataset):
     def __getitem__(self, k):
         levels = torch.full((3, 8, 8), 20 * k, dtype=torch.uint8)
         return {"uint8": levels, "float": levels.float() / 255, "normalised": levels.float() - 50}[self.kind], k % 3
+
+ids = [(torch.zeros(3, 4, 4), 2**40)]
+
+
+class Endless:
+    def __len__(self):
+        return 2**80
+
+    def __getitem__(self, index):
+        return 1
+
 
 class Broken(Mine):
     def __getitem__(self, k):
@@ -59,6 +73,31 @@ def test_an_object_that_is_there_is_taken_as_it_is(mine):
     assert found.load([1])[0].dtype == torch.float32
 
 
+def test_targets_are_numbers_of_outputs_of_which_a_few_images_show_some(mine, network):
+    found = mine("Mine", count=9)
+    assert found.for_model(network(5, size=8)).labels.tolist() == found.labels.tolist()
+    assert max(found.labels) == 2
+    with pytest.raises(ConfigError, match="has the target 2, linear-2 has only 2 outputs"):
+        found.for_model(network(2, size=8))
+
+
+def test_images_of_two_sizes_are_one_kind_of_pixels(network):
+    small, large = torch.full((1, 8, 8), 0.2), torch.full((1, 9, 9), 0.6)
+    found = load_dataset([(small, 0), (large, 1)]).for_model(network(2, size=8, channels=1))
+    assert torch.allclose(found.load([0, 1])[0].mean(dim=(1, 2, 3)), torch.tensor([0.2, 0.6]))
+
+
+def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
+    for name in ("dog", "cat"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), (len(name), 2, 3)).save(tmp_path / name / "1.png")
+    found = load_dataset(ImageFolder(tmp_path))
+    assert found.for_model(network(2, size=8)).labels.tolist() == [0, 1]
+    assert found.for_model(network(3, size=8, class_names=("emu", "dog", "cat"))).labels.tolist() == [2, 1]
+    with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-3 3 outputs.*without \.classes"):
+        found.for_model(network(3, size=8))
+
+
 def test_images_alone_have_no_labels(mine):
     found = mine("Unlabelled")
     assert found.labels is found.load([0])[1] is None
@@ -72,6 +111,8 @@ def test_images_alone_have_no_labels(mine):
         ("Mine", {"count": 0}, "length 0"),
         ("Mine", {"colour": 3}, "unexpected keyword argument 'colour'"),
         ("number", {}, "int"),
+        ("ids", {}, "Item 0 of .* below 1,000,000 or None as target, got 1099511627776"),
+        ("Endless", {}, r"len\(\) of .* raised OverflowError"),
         ("nothing", {}, "Unknown name"),
     ],
 )

@@ -135,6 +135,33 @@ def test_what_a_killed_run_had_not_finished_to_write_is_cleared_away(foolbench, 
     assert not [path for path in left if path.exists()]
 
 
+LONG = "a" * 5000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("describe", f"hf:{LONG}"),
+        ("describe", f"{LONG}.py:net"),
+        ("describe", "torchvision:squeezenet1_1", "--set", f"weights={LONG}.pt"),
+        ("describe", "torchvision:squeezenet1_1", "--set", f"weights={LONG}"),
+        ("run", "quickstart", "--set", f"dataset=image-folder:{LONG}"),
+        ("run", "quickstart", "--set", f"dataset=imagenet:{LONG}"),
+        ("run", "quickstart", "--set", f"dataset=cifar10:{LONG}"),
+        ("run", "quickstart", "--set", "models=['digits:convnet']", "--out", LONG),
+        ("run", LONG),
+        ("run", f"{LONG}.toml"),
+        ("list", "attacks", "--plugin", f"{LONG}.py"),
+        ("report", LONG),
+        ("demo", LONG, "--model", "scenes:resnet"),
+        ("demo", "--model", "scenes:resnet", "--out", f"{LONG}.png"),
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(LONG, "LONG"),
+)
+def test_what_is_too_long_for_a_path(refused, arguments):
+    refused(*arguments)
+
+
 @pytest.mark.parametrize("value", ["[" * 5000, "[" * 5000 + "]" * 5000, "{a=" * 3000 + "1" + "}" * 3000])
 @pytest.mark.parametrize("key", ["defenses", "seed", "x.y"])
 def test_nesting_without_end(refused, recipe_file, key, value):

@@ -42,7 +42,7 @@ def test_the_manifest_lists_the_pictures_that_were_skipped(execute, digits_folde
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["recipe"]["dataset"]["bad_images"] == "skip"
     assert list(manifest["bad_images"]) == [str(bad)]
-    with pytest.raises(ConfigError, match="100 evaluation images, the recipe asks for 101"):
+    with pytest.raises(ConfigError, match="100 evaluation images, the recipe asks for 101: set samples = 100 or fewer"):
         execute("out", dataset, "samples=101")
 
 

@@ -155,9 +155,27 @@ def test_a_steady_network_passes():
 
 def test_the_network_is_blamed_and_not_the_attack(execute):
     register(around(Counter()))
-    table = execute("out", *SETTINGS)
-    assert set(table.status) == {"error"}
-    assert table.error[0].startswith("ConfigError: mine changes itself when it looks at images: queries of layer 0")
+    table = execute("out", *SETTINGS, "models=['mine', 'digits:convnet']")
+    blamed = table[table.model == "mine"]
+    assert set(blamed.status) == {"error"}
+    assert blamed.error.str.startswith("ConfigError: mine changes itself when it looks at images: queries of").all()
+    assert set(table[table.model != "mine"].status) == {"ok"}
+
+
+def test_a_run_without_any_network_does_not_begin(execute, tmp_path):
+    register(around(Counter()))
+    execute("out", *SETTINGS, "models=['digits:convnet']")
+    before = (tmp_path / "out" / "leaderboard.csv").read_bytes()
+    with pytest.raises(ConfigError, match=r"^mine changes itself when it looks at images"):
+        execute("out", *SETTINGS)
+    with pytest.raises(ConfigError, match=r"^mine changes itself"):
+        execute("out", *SETTINGS, "models=['digits:convnet']", "source_models=['mine']")
+    register_model("other")(lambda: 1 / 0)
+    with pytest.raises(
+        ConfigError, match=r"^None of 2 networks can be used, other: ZeroDivisionError: division by zero"
+    ):
+        execute("out", *SETTINGS, "models=['other', 'mine']")
+    assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == before, "what was found before stays"
 
 
 def test_another_clean_rate_than_expected_stops_before_any_cell(execute, monkeypatch):

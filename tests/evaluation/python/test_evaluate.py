@@ -76,6 +76,33 @@ def test_several_networks_and_nothing_stays_behind(evaluate, digits_network):
         foolbench.load_model("a")
 
 
+def test_transfer_is_that_of_a_recipe(execute, evaluate, digits_network):
+    weak = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    both = {"mine": digits_network, "weak": weak}
+    table = evaluate(both, source_models=digits_network, mean=0.5, std=0.5)
+    assert table[["source_model", "model"]].to_numpy().tolist() == [["mine", "mine"], ["mine", "weak"]]
+    table = evaluate(both, source_models=both, mean=0.5, std=0.5).set_index(["source_model", "model"])
+    assert len(table) == 4
+    assert table.gfr["mine", "mine"] == evaluate().gfr.item()
+    settings = ("models=['scenes:resnet']", "attacks=[{name='fgsm'}]", "defenses=[]", "samples=8", "dataset=scenes")
+    expected = execute("out", *settings, "source_models=['scenes:googlenet']", "threat.eps=40/255")
+    here = evaluate("scenes:resnet", "scenes", source_models="scenes:googlenet", samples=8)
+    pd.testing.assert_frame_equal(here[NUMBERS], expected[NUMBERS], check_dtype=False)
+    assert here.source_model.tolist() == ["scenes:googlenet"]
+
+
+def test_a_report_needs_no_network_and_no_images(evaluate, digits_network, foolbench, tmp_path):
+    x, y = Digits().load(range(16))
+    given = {"out": tmp_path, "samples": None, "defenses": "median"}
+    evaluate({"nowhere": digits_network}, TensorDataset(x, y), **given)
+    table = (tmp_path / "leaderboard.csv").read_bytes()
+    (tmp_path / "leaderboard.csv").unlink()
+    code, out, err = foolbench("report", tmp_path)
+    assert (code, err) == (0, "")
+    assert "nowhere" in out
+    assert (tmp_path / "leaderboard.csv").read_bytes() == table
+
+
 def test_images_without_labels_have_a_fooling_rate_and_no_accuracy(evaluate):
     x, _ = Digits().load(range(16))
     table = evaluate(data=x)
@@ -119,6 +146,15 @@ class Nameless(Attack):
         ({"samples": 600}, "512"),
         ({"samples": 0}, "samples"),
         ({"knowledge": "everything"}, "adaptive"),
+        ({"knowledge": None}, "knowledge"),
+        ({"source_models": 3}, "network"),
+        ({"out": 3}, "folder"),
+        ({"out": " "}, "folder"),
+        ({"out": "a\0b"}, "null byte"),
+        ({"model": {"": torch.nn.Flatten()}}, "names"),
+        ({"model": {1: torch.nn.Flatten()}}, "names"),
+        ({"model": torch.nn.Flatten(), "mean": 0, "std": 1, "size": 8}, "size"),
+        ({"model": torch.nn.Flatten(), "mean": 0, "std": 1, "size": (-8, 8)}, "1 to 4096 pixels, got \\[-8, 8\\]"),
         ({"data": "difits"}, "'digits'"),
         ({"model": "digits:confnet"}, "'digits:convnet'"),
         ({"model": torch.nn.Flatten()}, "mean and std"),
@@ -136,6 +172,8 @@ def test_models_that_say_less_than_they_are(evaluate, digits_network):
     with pytest.raises(ConfigError, match="defended already"):
         evaluate(JPEG().defend(digits_network))
     with pytest.raises(ConfigError, match="name them"):
+        evaluate([digits_network, foolbench.load_model("digits:convnet")])
+    with pytest.raises(ConfigError, match="lists digits:convnet twice"):
         evaluate([digits_network, digits_network])
     fitted = PCA(training_images=64).fit(Digits().load(range(64))[0], model=digits_network)
     with pytest.raises(ConfigError, match="fitted by hand"):

@@ -30,6 +30,24 @@ def test_the_manifest_says_what_ran(execute, tmp_path):
     assert manifest["hardware"]["device"] == "cpu"
 
 
+def test_the_manifest_says_what_networks_come_from(execute, tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+    site = tmp_path / "site"
+    (site / "mine_of_yours-4.5.dist-info").mkdir(parents=True)
+    (site / "mine_of_yours-4.5.dist-info" / "METADATA").write_text("Name: mine-of-yours\nVersion: 4.5\n")
+    (site / "mine_of_yours-4.5.dist-info" / "top_level.txt").write_text("mine_of_yours\n")
+    (site / "mine_of_yours").mkdir()
+    (site / "mine_of_yours" / "nets.py").write_text(
+        "from torch import nn\n\n\ndef small():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    monkeypatch.syspath_prepend(site)
+    mine = "{name='mine_of_yours.nets:small', size=[8, 8], mean=[0.5], std=[0.5]}"
+    execute("out", *FASTEST, f"models=['digits:convnet', {mine}]")
+    versions = json.loads((tmp_path / "out" / "manifest.json").read_text())["versions"]
+    assert versions["mine-of-yours"] == "4.5"
+    assert versions["timm"] == timm.__version__
+
+
 def test_recipe_and_facts_are_read_back(execute, tmp_path):
     execute("out", *FASTEST)
     with Results(tmp_path / "out") as results:

@@ -81,7 +81,7 @@ def test_the_users_own_network_stays_as_it_is(file):
         ("Nett", {}, UnknownNameError, "did you mean 'Net'"),
         ("Net", {"widht": 3}, UnknownNameError, "did you mean 'width'"),
         ("Net", {"width": "x"}, ConfigError, r"Net\.width: .*got 'x'"),
-        ("Net", {"features": ["nothing"]}, ConfigError, "no submodule 'nothing'"),
+        ("Net", {"features": ["nothing"]}, UnknownNameError, "Unknown layer of .*'nothing'"),
         ("instance", {"width": 3}, UnknownNameError, "parameter of model"),
         ("instance", {"classes": 4}, ConfigError, "Expected 4 classes from .*, got 3"),
         ("depth", {}, ConfigError, r"Expected class scores \(N, classes\).* \(2, 1, 224, 224\)"),

