@@ -105,7 +105,7 @@ def _failures(table: pd.DataFrame) -> list[str]:
     """One line for all cells that failed for the same reason; where it is all that a network has, its name will do."""
     failed: dict[str, list[str]] = {}
     for model, rows in table.groupby("model", sort=False):
-        errors = rows[rows.status == "error"]
+        errors = rows.query("status == 'error'")
         if len(errors) == len(rows) and errors.error.nunique() == 1:
             failed.setdefault(errors.error.iloc[0], []).append(f"{model}, all {len(rows)} cells")
             continue
