@@ -62,6 +62,10 @@ class NamedDefense:
         """Names the defense by its content and code."""
         return digest(self.name, self.parameters, [] if self.defense is None else _sources(self.defense))
 
+    def before(self, identity: Identity) -> str:
+        """Names the system of the defense and the network behind it."""
+        return digest(identity, self.digest)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:

@@ -23,6 +23,7 @@ from .grid import Cell, Job, jobs
 from .networks import Network, Networks
 from .prepare import Prepared
 from .progress import Progress, Step
+from .renewal import renew
 from .resizing import carried_over
 from .scoring import Shard
 
@@ -37,6 +38,7 @@ def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progre
 
     Raises OutputError where the ledger's scores are of other data.
     """
+    renew(prepared, ledger, folder)
     for dataset in {known.fingerprint: known for known in prepared.datasets.values()}.values():
         check_glimpse(dataset, ledger)
     networks = Networks(prepared, ledger, device, progress)

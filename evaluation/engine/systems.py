@@ -11,7 +11,7 @@ from ...defenses.gradients import adaptive
 from ..leaderboard.flags import gradient_flags
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
-from .grid import Identity, NamedDefense, digest
+from .grid import Identity, NamedDefense
 from .learning import School
 from .scoring import System
 
@@ -83,7 +83,7 @@ class Systems:
             return ConfigError(f"{named.name} cannot learn: {one_line(error)}")
         if repr(fitted) == repr(defense):
             return fitted
-        system = digest(self.identity, named.digest)
+        system = named.before(self.identity)
         known = self.ledger.learned(system)
         if known is None:
             self.ledger.write_learned(system, repr(fitted))

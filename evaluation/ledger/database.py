@@ -30,12 +30,20 @@ COMMIT;
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The file, made where there is none. Raises OutputError where it is something else, or cannot be written."""
+    """The file, made where there is none. Raises OutputError where it is something else, or cannot be written.
+
+    One whose first page is damaged, so that nothing in it can be found, gives way to a new one, and stays beside it.
+    """
     try:
         _recognise(path)
+        with closing(sqlite3.connect(path)) as connection:
+            hidden = _hides_its_tables(connection)
+        if hidden:
+            _without_journal(path)
+            path.replace(path.with_name(f"{path.name}.damaged"))
         connection = sqlite3.connect(path)
         try:
-            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if not _tables(connection):
                 connection.executescript(_SCHEMA)
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.Error:
@@ -55,22 +63,31 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         if not path.is_file():
             raise FileNotFoundError("there is no such file")
         _recognise(path)
-        journal = path.with_name(f"{path.name}-wal")
-        if not journal.is_file() or not journal.stat().st_size:
-            return _plain(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True))
-        with tempfile.TemporaryDirectory() as folder:
-            for file in (path, journal):
-                shutil.copyfile(file, Path(folder, file.name))
-            with closing(sqlite3.connect(Path(folder, path.name))) as copy:
-                connection = sqlite3.connect(":memory:")
-                copy.backup(connection)
-        return _plain(connection)
+        connection = _unchanged(path)
+        if _hides_its_tables(connection):
+            connection.close()
+            raise OutputError(f"The ledger at {path} is damaged; run the recipe again.")
     except (sqlite3.Error, OSError) as error:
         raise OutputError(f"Expected the ledger of a run at {path}, but: {error}.") from None
+    return _plain(connection)
+
+
+def _unchanged(path: Path) -> sqlite3.Connection:
+    journal = path.with_name(f"{path.name}-wal")
+    if not journal.is_file() or not journal.stat().st_size:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (path, journal):
+            shutil.copyfile(file, Path(folder, file.name))
+        with closing(sqlite3.connect(Path(folder, path.name))) as copy:
+            connection = sqlite3.connect(":memory:")
+            copy.backup(connection)
+    return connection
 
 
 def rebuild(damaged: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     """A new file in the place of one whose pages are damaged, with every row that can still be read."""
+    damaged.text_factory = lambda text: text.decode(errors="replace")  # as bytes it would be stored as bytes, too
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with closing(open_to_write(whole)) as copy, copy:
@@ -79,12 +96,16 @@ def rebuild(damaged: sqlite3.Connection, path: Path) -> sqlite3.Connection:
                 insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"
                 copy.executemany(insert, _readable(damaged, table, columns))
         damaged.close()
-        for journal in ("-wal", "-shm"):
-            path.with_name(path.name + journal).unlink(missing_ok=True)
+        _without_journal(path)
         whole.replace(path)
     finally:
         whole.unlink(missing_ok=True)
     return open_to_write(path)
+
+
+def _without_journal(path: Path) -> None:
+    for journal in ("-wal", "-shm"):
+        path.with_name(path.name + journal).unlink(missing_ok=True)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -103,6 +124,22 @@ def _readable(connection: sqlite3.Connection, table: str, columns: str) -> Itera
         lost = 0 if row else lost + 1
         if row and None not in row:
             yield row
+
+
+def _hides_its_tables(connection: sqlite3.Connection) -> bool:
+    """Whether what says where its tables are cannot be read, or says something else; a file without any hides none."""
+    with closing(sqlite3.connect(":memory:")) as new:
+        new.executescript(_SCHEMA)
+        try:
+            return _tables(connection) not in ([], _tables(new))
+        except sqlite3.Error as error:
+            if is_damage(error) or error.sqlite_errorcode in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB):
+                return True
+            raise
+
+
+def _tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    return _plain(connection).execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 def _recognise(path: Path) -> None:

@@ -8,20 +8,15 @@ costs its own cell, which the next run makes anew.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.errors import FoolbenchError, InputError, OutputError
-from .database import is_damage, open_to_read, open_to_write, rebuild
+from ...core.errors import InputError
 from .record import Outcomes, merged
+from .store import DamagedRecordError, Store
 
 _ERROR, _COSTS, _LEARNED, _GLIMPSE, _BEHAVIOUR = "error", "costs", "learned", "glimpse", "behaviour"
-
-
-class DamagedRecordError(FoolbenchError):
-    """Something in the ledger is not what was written."""
 
 
 class Costs(NamedTuple):
@@ -36,15 +31,14 @@ class Ledger:
     """Opens or creates the file; `read_only` opens what is there. Raises OutputError where it is no ledger."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._path = path
-        self._connection = (open_to_read if read_only else open_to_write)(path)
+        self._store = Store(path, read_only=read_only)
 
     def close(self) -> None:
-        self._connection.close()
+        self._store.close()
 
     def write(self, cell: str, outcomes: Outcomes) -> None:
         """Add a shard, and forget an error that an earlier run met in this cell."""
-        with self._transaction() as transaction:
+        with self._store.transaction() as transaction:
             self._insert(transaction, cell, outcomes)
             transaction.execute("DELETE FROM facts WHERE kind = ? AND name = ?", (_ERROR, cell))
 
@@ -53,24 +47,25 @@ class Ledger:
 
         One record of many images takes less room than many of few, and far less time to read.
         """
-        try:
-            rows = self._rows(cell)
-        except DamagedRecordError:
-            self._connection = rebuild(self._connection, self._path)
-            rows = self._rows(cell)
-        sound = [found for found in (_decoded(cell, *row) for row in rows) if found is not None]
-        if len(sound) == len(rows) <= 1:
+        sound, damaged = self._parts(cell)
+        if damaged:
+            self._store.rebuild()
+            sound, damaged = self._parts(cell)
+        if len(sound) <= 1 and not damaged:
             return
-        with self._transaction() as transaction:
+        with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
             if sound:
                 self._insert(transaction, cell, merged(sound))
 
     def forget(self, cell: str) -> None:
         """Drop all outcomes of a cell."""
-        if not self._rows(cell):
+        sound, damaged = self._parts(cell)
+        if damaged:
+            self._store.rebuild()
+        if not sound and not damaged:
             return
-        with self._transaction() as transaction:
+        with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
 
     def write_error(self, cell: str, message: str) -> None:
@@ -85,18 +80,29 @@ class Ledger:
     def write_glimpse(self, data: str, glimpse: str) -> None:
         self._write_fact(_GLIMPSE, data, glimpse)
 
+    def lacks_learned(self, system: str) -> bool:
+        """Whether `learned` was known of a system, and is damaged."""
+        return self._is_lost(_LEARNED, system)
+
+    def lacks_glimpse(self, data: str) -> bool:
+        """Whether a `glimpse` of the data was known, and is damaged."""
+        return self._is_lost(_GLIMPSE, data)
+
+    def forget_learned(self, system: str) -> None:
+        self._forget_fact(_LEARNED, system)
+
+    def forget_glimpse(self, data: str) -> None:
+        self._forget_fact(_GLIMPSE, data)
+
     def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
         self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
 
     def outcomes(self, cell: str) -> Outcomes | None:
         """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
-        found = []
-        for row in self._rows(cell):
-            part = _decoded(cell, *row)
-            if part is None:
-                raise DamagedRecordError(f"A record of this cell in {self._path} is damaged; run the recipe again.")
-            found.append(part)
-        return merged(found) if len(found) > 1 else found[0] if found else None
+        sound, damaged = self._parts(cell)
+        if damaged:
+            raise DamagedRecordError(f"A record of this cell in {self._store.path} is damaged; run the recipe again.")
+        return merged(sound) if len(sound) > 1 else sound[0] if sound else None
 
     def finished(self, cell: str) -> set[int]:
         """The samples that are scored."""
@@ -134,7 +140,7 @@ class Ledger:
     def behaviours(self, model: str) -> dict[str, bytes]:
         """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""
         found = {}
-        for (name,) in self._read("SELECT name FROM facts WHERE kind = ? ORDER BY id", _BEHAVIOUR):
+        for (name,) in self._store.read("SELECT name FROM facts WHERE kind = ? ORDER BY id", _BEHAVIOUR):
             whole = name.decode(errors="replace") if isinstance(name, bytes) else ""
             if whole.startswith(f"{model} "):
                 with suppress(DamagedRecordError):
@@ -148,44 +154,47 @@ class Ledger:
 
     def _write_fact(self, kind: str, name: str, value: str) -> None:
         checksum = _checksum(kind, name, value.encode())
-        with self._transaction() as transaction:
+        with self._store.transaction() as transaction:
             insert = "INSERT OR REPLACE INTO facts (kind, name, value, checksum) VALUES (?, ?, ?, ?)"
             transaction.execute(insert, (kind, name, value, checksum))
 
     def _fact(self, kind: str, name: str) -> str | None:
-        found = self._read("SELECT value, checksum FROM facts WHERE kind = ? AND name = ?", kind, name)
+        found = self._store.read("SELECT value, checksum FROM facts WHERE kind = ? AND name = ?", kind, name)
         if not found:
             return None
         value, checksum = found[0]
         if not isinstance(value, bytes) or _checksum(kind, name, value) != checksum:
-            raise DamagedRecordError(f"The ledger {self._path} has a damaged record ({kind}): choose another --out.")
+            raise DamagedRecordError(
+                f"The ledger {self._store.path} has a damaged record ({kind}); run the recipe again."
+            )
         return value.decode()
 
+    def _is_lost(self, kind: str, name: str) -> bool:
+        """Whether a fact is damaged, and not only the way to it in the file."""
+        with suppress(DamagedRecordError):
+            self._fact(kind, name)
+            return False
+        self._store.rebuild()
+        with suppress(DamagedRecordError):
+            self._fact(kind, name)
+            return False
+        return True
+
+    def _forget_fact(self, kind: str, name: str) -> None:
+        with self._store.transaction() as transaction:
+            transaction.execute("DELETE FROM facts WHERE kind = ? AND name = ?", (kind, name))
+
+    def _parts(self, cell: str) -> tuple[list[Outcomes], bool]:
+        """What can be read of a cell, and whether there is more, which is damaged."""
+        try:
+            rows = self._rows(cell)
+        except DamagedRecordError:
+            return [], True
+        sound = [found for found in (_decoded(cell, *row) for row in rows) if found is not None]
+        return sound, len(sound) < len(rows)
+
     def _rows(self, cell: str) -> list[tuple[object, ...]]:
-        return self._read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
-
-    def _read(self, query: str, *parameters: str) -> list[tuple[object, ...]]:
-        try:
-            return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            if is_damage(error):
-                raise DamagedRecordError(f"{self._path} is damaged here: {error}; run the recipe again.") from None
-            raise OutputError(f"The ledger {self._path} cannot be read: {error}; choose another --out.") from None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises OutputError where the disk is full or the file is locked."""
-        try:
-            with self._connection:
-                yield self._connection
-        except sqlite3.Error as error:
-            if is_damage(error):
-                self._connection = rebuild(self._connection, self._path)
-                raise OutputError(
-                    f"The ledger {self._path} was damaged ({error}); what could be read of it is kept: run the same "
-                    "command again."
-                ) from None
-            raise OutputError(f"The ledger {self._path} cannot be written: {error}.") from None
+        return self._store.read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
 
 
 def _checksum(*parts: str | bytes) -> bytes:

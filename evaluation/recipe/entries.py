@@ -3,15 +3,8 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic.functional_validators import ModelWrapValidatorHandler  # not in pydantic itself before 2.10
 
 from ...core.errors import ConfigError
 from ...core.norms import NORMS, Norm

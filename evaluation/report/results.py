@@ -112,12 +112,14 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     path = folder / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest.pop("checksum") != digest(manifest):
+            raise ValueError("it is not what a run has written; run the recipe again for a new one")
         recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
         facts = Facts(
             task=_TASKS[manifest["task"]],
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
-            clusters=_CLUSTERS.validate_python(manifest.get("clusters")),  # runs of before there were any have no entry
+            clusters=_CLUSTERS.validate_python(manifest["clusters"]),
             skipped=manifest["bad_images"],
         )
         if len(facts.samples) != recipe.samples:
@@ -150,7 +152,8 @@ def choose_device(device: str) -> str:
 
 
 def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
-    return {
+    """All of it has a checksum: a changed digit would be another number in the tables."""
+    content = {
         "run": run_name(recipe, facts),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -170,6 +173,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
         "samples": list(facts.samples),
         "clusters": None if facts.clusters is None else list(facts.clusters),
     }
+    return content | {"checksum": digest(content)}
 
 
 def _commit() -> str | None:

@@ -1,14 +1,63 @@
-"""What stands beside us in comparisons: independent libraries, and our models as they take them."""
+"""Every attack of the registry, and what stands beside us in comparisons: independent libraries, and our models as they
+take them.
+"""
 
 import importlib
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import foolbench.attacks  # noqa: F401 (which registers them)
 import pytest
-from foolbench.core import Model
-from torch import nn
+import torch
+from foolbench.core import Attack, Draws, InputTransform, Model, attacks
+from torch import Tensor, nn
+
+CASES = [(name, norm) for name in attacks if issubclass(attacks[name], Attack) for norm in attacks[name].norms]
+BUDGET = {"linf": 20 / 255, "l2": 0.6, "l1": 3.0, "l0": 12}
+QUICK = {  # parameters that make an attack cheap without making it another
+    "adaptive-ensemble": {"steps": 5, "queries": 40},
+    "apgd": {"steps": 10},
+    "autoattack": {"steps": 5, "queries": 40},
+    "carlini-wagner": {"searches": 3, "steps": 20, "initial_c": 1.0},
+    "fab": {"steps": 5},
+    "momentum": {"steps": 10},
+    "rays": {"queries": 200},
+    "square": {"queries": 40},
+}
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def attack(request):
+    name, norm = request.param
+    return attacks.create(name, {"eps": BUDGET[norm], "norm": norm} | QUICK.get(name, {}))
+
+
+@pytest.fixture
+def images():
+    x = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    return x.masked_fill(x < 0.2, 0.0).masked_fill(x > 0.8, 1.0)  # like real images, many values at the bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip(InputTransform):
+    """A share of the evaluations sees the negative, of which a balanced linear model says the opposite."""
+
+    share: float
+
+    differentiable = True
+    randomized = True
+
+    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+        return torch.where(rng.uniform((1, 1, 1)) < self.share, 1 - x, x)
+
+
+@pytest.fixture
+def flip():
+    """`flip(share)` is that transform."""
+    return lambda share: Flip(share=share)
 
 
 class AsModule(nn.Module):

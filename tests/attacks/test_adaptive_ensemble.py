@@ -173,24 +173,11 @@ def test_the_stronger_point_stays(linear_model, mid_images):
     assert torch.equal(found, torch.where(brighter, x + eps, x - eps))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flip(InputTransform):
-    """A share of the evaluations sees the negative."""
-
-    share: float
-
-    differentiable = True
-    randomized = True
-
-    def transform(self, x, *, rng):
-        return torch.where(rng.uniform((1, 1, 1)) < self.share, 1 - x, x)
-
-
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("targeted", [False, True])
-def test_strength_is_the_share_of_evaluations_and_the_mean_loss(linear_model, mid_images, share, targeted):
+def test_strength_is_the_share_of_evaluations_and_the_mean_loss(linear_model, mid_images, share, targeted, flip):
     model, x = linear_model(2, SHAPE), mid_images(400, SHAPE)
-    system, rng = model.through((Flip(share=share),)), Draws.of(0, samples=range(400))
+    system, rng = model.through((flip(share),)), Draws.of(0, samples=range(400))
     y = 1 - model.predict(x) if targeted else model.predict(x)
     found = strength(system, x, y, targeted=targeted, rng=rng)
     assert float(found.reached.mean()) == pytest.approx(share, abs=0.05)

@@ -57,15 +57,6 @@ class Noisy(InputTransform):
         return (x + rng.uniform(x.shape[1:], -0.3, 0.3)).clamp(0, 1)
 
 
-@dataclass(frozen=True)
-class Flip(InputTransform):
-    differentiable = True
-    randomized = True
-
-    def transform(self, x, *, rng):
-        return torch.where(rng.uniform((1, 1, 1)) < 0.1, 1 - x, x)
-
-
 def generator_states():
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002
     return torch.get_rng_state().tolist(), kind, keys.tolist(), rest
@@ -128,12 +119,12 @@ def test_a_random_start_makes_it_randomized(digits_model, x, name, random_start)
     assert quick(name, "linf", random_start=random_start).randomized == random_start
 
 
-def test_a_randomized_system_gives_it_no_lucky_draw(linear_model, mid_images):
+def test_a_randomized_system_gives_it_no_lucky_draw(linear_model, mid_images, flip):
     """One evaluation in ten sees the negative image, of the other class; foolbox must not rest on it."""
     model, x = linear_model(2, (1, 3, 4)), mid_images(80, (1, 3, 4))
     logits = model(x)
     x = x[(logits[:, 0] - logits[:, 1]).abs() > 0.3]
-    y, system = model.predict(x), model.through((Flip(),), draws=10)
+    y, system = model.predict(x), model.through((flip(0.1),), draws=10)
     for name in ("L2DeepFoolAttack", "InversionAttack"):
         found = attacks.create(f"foolbox:{name}", {"norm": "l2"})(system, x, y, rng=0)
         assert (model.predict(found) != y).float().mean() > 0.95

@@ -1,11 +1,9 @@
 """Momentum ascent finds the known optima of linear models, also where single gradients are wrong now and then."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 from foolbench.attacks import Momentum
-from foolbench.core import ConfigError, Draws, InputTransform, Model
+from foolbench.core import ConfigError, Draws, Model
 from foolbench.core.norms import size, steepest
 from foolbench.core.strength import strength
 from foolbench.datasets import Digits
@@ -40,20 +38,9 @@ def test_steps_fall_along_half_a_cosine(linear_model, mid_images):
     torch.testing.assert_close(adversarial - x, expected, rtol=0, atol=1e-6)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flip(InputTransform):
-    """Three evaluations in ten see the negative, whose gradient points the other way."""
-
-    differentiable = True
-    randomized = True
-
-    def transform(self, x, *, rng):
-        return torch.where(rng.uniform((1, 1, 1)) < 0.3, 1 - x, x)
-
-
-def test_of_a_randomized_system_one_draw_a_step_will_do(linear_model, mid_images):
+def test_of_a_randomized_system_one_draw_a_step_will_do(linear_model, mid_images, flip):
     model, x = linear_model(2, SHAPE), mid_images(100, SHAPE)
-    y, system = model.predict(x), model.through((Flip(),), draws=7)
+    y, system = model.predict(x), model.through((flip(0.3),), draws=7)
     away = away_from(model, y).sign().reshape(x.shape)
     before = model.passes.backwards
     adversarial = Momentum(eps=EPS, draws=1, steps=60)(system, x, y, rng=0)
@@ -61,9 +48,9 @@ def test_of_a_randomized_system_one_draw_a_step_will_do(linear_model, mid_images
     assert ((adversarial - x) * away > 0).float().mean() > 0.95
 
 
-def test_draws_are_the_models_unless_it_says_otherwise(linear_model, mid_images):
+def test_draws_are_the_models_unless_it_says_otherwise(linear_model, mid_images, flip):
     model, x = linear_model(2, SHAPE), mid_images(3, SHAPE)
-    system, y = model.through((Flip(),), draws=7), torch.zeros(3, dtype=torch.int64)
+    system, y = model.through((flip(0.3),), draws=7), torch.zeros(3, dtype=torch.int64)
     for draws, expected in ((0, 7), (2, 2)):
         before = model.passes.backwards
         Momentum(eps=EPS, steps=4, draws=draws)(system, x, y, rng=0)

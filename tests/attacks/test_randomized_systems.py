@@ -34,17 +34,6 @@ CASES = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flip(InputTransform):
-    """One evaluation in ten sees the negative, whose logits are those of the image times -1."""
-
-    differentiable = True
-    randomized = True
-
-    def transform(self, x, *, rng):
-        return torch.where(rng.uniform((1, 1, 1)) < 0.1, 1 - x, x)
-
-
 @pytest.fixture
 def setting(linear_model, mid_images):
     """A balanced linear model of two classes, images that are far from its boundary, and their classes."""
@@ -58,9 +47,9 @@ def setting(linear_model, mid_images):
 
 
 @pytest.fixture
-def system(setting):
+def system(setting, flip):
     model = setting[0]
-    return model.through((Flip(),), draws=10)
+    return model.through((flip(0.1),), draws=10)
 
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
@@ -140,9 +129,9 @@ def test_class_gradients_are_those_of_the_mean(dimmed):
     assert torch.equal(outputs, system.averaged(x, rng=rng))
 
 
-def test_one_evaluation_costs_one_and_is_itself(setting):
+def test_one_evaluation_costs_one_and_is_itself(setting, flip):
     model, x, _ = setting
-    system = model.through((Flip(),))
+    system = model.through((flip(0.1),))
     rng = Draws.of(0, samples=range(len(x)))
     before = model.passes.forwards
     outputs = system.averaged(x, rng=rng)

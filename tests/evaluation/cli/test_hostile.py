@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from foolbench.core import Attack, register_attack
+from foolbench.evaluation.engine.grid import digest
 from foolbench.evaluation.report import results
 from foolbench.evaluation.report.lock import lock
 from foolbench.models.training import Training, fit
@@ -199,7 +200,8 @@ def test_a_plugin_that_raises_anything(refused, recipe_file, tmp_path):
 def test_a_manifest_with_other_values(refused, finished, key, value):
     manifest = json.loads((finished / "manifest.json").read_text())
     manifest["recipe"][key] = value
-    (finished / "manifest.json").write_text(json.dumps(manifest))
+    del manifest["checksum"]
+    (finished / "manifest.json").write_text(json.dumps(manifest | {"checksum": digest(manifest)}))
     assert "manifest.json" in refused("report", finished)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from foolbench.core import InputError, InputTransform, LearnedTransform
+from foolbench.core import InputError, InputTransform
 from foolbench.evaluation.conformance import NOT_CHECKED, check
 
 
@@ -222,84 +222,3 @@ def test_what_several_raise_alike_is_said_once():
     found = check(Broken())
     assert "out of luck" in found["images_stay_images"]
     assert sum("out of luck" in (seen or "") for seen in found.values()) <= 2  # once more in a sentence of its own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learner(LearnedTransform):
-    """Learns the mean colour, and leaves the images as they are."""
-
-    differentiable = True
-    randomized = False
-
-    def learn(self, data, *, rng):
-        return {"mean": data.images.mean(dim=(0, 2, 3))}
-
-    def transform(self, x, learned, *, rng):
-        return x
-
-
-class Gambler(Learner):
-    """Learns noise."""
-
-    def learn(self, data, *, rng):
-        return {"noise": torch.rand(3)}
-
-
-class Quiet(Learner):
-    """Draws to no effect."""
-
-    def learn(self, data, *, rng):
-        torch.rand(3)
-        return super().learn(data, rng=rng)
-
-
-class Raising(Learner):
-    """Raises."""
-
-    def learn(self, data, *, rng):
-        raise RuntimeError("out of\nluck")
-
-
-class Tensorial(Learner):
-    """Returns a tensor."""
-
-    def learn(self, data, *, rng):
-        return torch.zeros(3)
-
-
-class Listing(Learner):
-    """Returns a list by name."""
-
-    def learn(self, data, *, rng):
-        return {"mean": [0.5]}
-
-
-class Spoiler(Learner):
-    """Changes what it learns from."""
-
-    def learn(self, data, *, rng):
-        return {"images": data.images.mul_(0.5)}
-
-
-@pytest.mark.parametrize(
-    ("defense", "promise", "sentence"),
-    [
-        (Gambler(), "learning_is_repeatable", "draw every random number from rng"),
-        (Quiet(), "learning_leaves_global_random_state_alone", "draw from rng instead"),
-        (Raising(), "it_learns", "Raising.learn raised RuntimeError: out of luck"),
-        (Tensorial(), "it_learns", "returned a Tensor; return a dictionary"),
-        (Listing(), "it_learns", r"returned \[0.5\] as 'mean'"),
-        (Spoiler(), "learning_leaves_images_and_model_alone", r"images.clone\(\)"),
-    ],
-    ids=lambda case: case if isinstance(case, str) and "_" in case else None,
-)
-def test_a_learner_that_breaks_a_promise_is_told(defense, promise, sentence):
-    found = check(defense)
-    with pytest.raises(AssertionError, match=sentence):
-        raise AssertionError(found[promise])
-    if promise == "it_learns":
-        assert found["images_stay_images"] == NOT_CHECKED + 'see "it learns".'
-
-
-def test_a_good_learner_is_told_nothing():
-    assert set(check(Learner()).values()) == {None}

@@ -4,14 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pytest
-import torch
 from foolbench.attacks import PGD
-from foolbench.core import Defense, Draws, InputTransform, Learned, LearnedTransform, Model, register_defense
+from foolbench.core import Defense, Model, register_defense
 from foolbench.datasets import Digits
-from foolbench.defenses import Quilting
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
-from foolbench.evaluation.engine import learning
 from foolbench.evaluation.engine.grid import jobs
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.tables import markdown
@@ -178,108 +175,6 @@ def test_universal_attacks_are_crafted_through_random_defenses(execute):
     assert set(table.status) == {"ok"}, table.error.tolist()
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeanPull(LearnedTransform):
-    """Part of the way to the mean of the training images."""
-
-    training_images: int = 20
-    part: float = 0.2
-    differentiable = True
-    randomized = False
-    lessons = []  # noqa: RUF012 (counts the calls of the test)
-
-    def learn(self, data, *, rng):
-        self.lessons.append(len(data.images))
-        data.progress(1, 1)
-        return {"mean": data.images.mean(dim=0)}
-
-    def transform(self, x, learned, *, rng):
-        return torch.lerp(x, learned["mean"].expand_as(x), self.part)
-
-
-@pytest.fixture
-def mean_pull(tmp_path, monkeypatch):
-    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
-    MeanPull.lessons.clear()
-    register_defense("mean-pull")(MeanPull)
-    return MeanPull
-
-
-def test_a_defense_that_learns_does_so_once(execute, mean_pull, tmp_path):
-    settings = (BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}]")
-    first = execute("out", *settings)
-    assert set(first.status) == {"ok"}
-    again = execute("again", *settings)
-    assert mean_pull.lessons == [20]
-    pd.testing.assert_frame_equal(first.drop(columns="seconds"), again.drop(columns="seconds"))
-    (kept,) = (tmp_path / "cache" / "learned").iterdir()
-    kept.write_bytes(b"damaged")
-    execute("third", *settings)
-    assert mean_pull.lessons == [20, 20]
-
-
-def test_python_learns_the_same(execute, digits_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
-    execute("out", PGD_ONLY, "defenses=[{name='quilting', patches=50, training_images=20}]", "seed=3")
-    images = Digits().training(20)[0].float() / 255
-    (kept,) = (tmp_path / "cache" / "learned").iterdir()
-    for seed, same in ((3, True), (4, False)):
-        fitted = Quilting(patches=50, training_images=20).fit(images, model=digits_model, seed=seed)
-        assert (fitted.learned == Learned.load(kept)) is same
-
-
-def test_another_configuration_or_seed_learns_anew(execute, mean_pull):
-    execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='mean-pull', part=0.4}]")
-    execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}]", "seed=1")
-    assert len(mean_pull.lessons) == 3
-
-
-def test_a_chain_may_hold_what_learns(execute, mean_pull):
-    chain = "defenses=[{name='compose', steps=[{name='mean-pull'}, {name='jpeg'}]}]"
-    assert set(execute("out", BOTH, PGD_ONLY, chain).status) == {"ok"}
-    assert mean_pull.lessons == [20]
-
-
-def test_what_cannot_learn_fails_alone(execute, mean_pull, monkeypatch):
-    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {}["lesson"])
-    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
-    assert table.status.groupby(level=0).agg(set).to_dict() == {"none": {"ok"}, "jpeg": {"ok"}, "mean-pull": {"error"}}
-    assert set(table.error["mean-pull"]) == {"ConfigError: mean-pull cannot learn: KeyError: 'lesson'"}
-
-
-def test_what_cannot_learn_is_not_taught_for_every_attack(execute, mean_pull, monkeypatch):
-    def fail(self, data, *, rng):
-        self.lessons.append(len(data.images))
-        raise ValueError("too dull")
-
-    monkeypatch.setattr(mean_pull, "learn", fail)
-    table = execute("out", BOTH, "attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "defenses=[{name='mean-pull'}]")
-    assert (table.status == "error").sum() == 4
-    assert mean_pull.lessons == [20]
-
-
-def test_a_cache_that_cannot_be_written_is_said_before_learning(execute, foolbench, mean_pull, tmp_path):
-    (tmp_path / "cache").write_text("a file where the folder should be")
-    table = execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
-    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
-    assert "Expected a folder that can be written to" in table.error["mean-pull"]
-    code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
-    assert code == 2
-    assert "Expected a folder that can be written to" in " ".join(err.split())
-    assert mean_pull.lessons == []
-
-
-def test_scores_of_what_was_learned_before_and_anew_are_not_mixed(execute, mean_pull, monkeypatch, tmp_path):
-    settings = (PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]")
-    execute("out", *settings, "samples=8")
-    for kept in (tmp_path / "cache" / "learned").iterdir():
-        kept.unlink()
-    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {"mean": data.images.mean(dim=0) / 2})
-    table = execute("out", *settings, "samples=24").set_index("defense")
-    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
-    assert "learned anew since this run began" in table.error["mean-pull"]
-
-
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
@@ -300,67 +195,6 @@ def test_bad_recipes_are_one_sentence(foolbench, recipe_file, override, sentence
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wall(InputTransform):
-    """Black or white."""
-
-    differentiable = True  # a lie, and the flag tells
-    randomized = False
-
-    def transform(self, x, *, rng: Draws):
-        return (x > 0.5).float() + 0 * x
-
-
-def test_vanished_gradients_are_flagged(execute):
-    register_defense("wall")(Wall)
-    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}, {name='median'}]")
-    flags = table[table.knowledge == "adaptive"].set_index("defense")["flagged"].fillna("")
-    assert flags.to_dict() == {"wall": "zero-gradients:100%", "median": ""}
-
-
-def test_what_transfers_better_than_the_attack_that_knows_the_defense_is_flagged(execute):
-    register_defense("wall")(Wall)
-    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='wall'}]", "samples=100").set_index(
-        ["defense", "knowledge"]
-    )
-    assert table.gfr_gap["wall", "adaptive"] < -10
-    for knowledge in ("oblivious", "adaptive"):
-        assert "transfer-beats-white-box" in table["flagged"]["wall", knowledge]
-    assert pd.isna(table["flagged"]["none", "oblivious"])
-
-
-def test_a_single_step_that_its_knowledge_misleads_is_flagged(execute):
-    """The gradient of JPEG's surrogate at the clean image is a poor guide to where all of the budget ends."""
-    table = execute("out", BOTH, "attacks=[{name='fgsm'}]", "defenses=[{name='jpeg'}]", "samples=64")
-    jpeg = table[table.defense == "jpeg"].set_index("knowledge")
-    assert jpeg.gfr_gap["adaptive"] < -10
-    assert jpeg.flagged.to_dict() == dict.fromkeys(("oblivious", "adaptive"), "oblivious-beats-adaptive")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HalfWall(InputTransform):
-    """Black or white, where more than half of an image is dark."""
-
-    differentiable = True
-    randomized = False
-
-    def transform(self, x, *, rng: Draws):
-        dark = (x < 0.1).flatten(1).float().mean(dim=1) > 0.5
-        return torch.where(dark[:, None, None, None], (x > 0.5).float() + 0 * x, x)
-
-
-def test_the_share_without_gradient_is_the_same_however_a_run_is_cut(execute):
-    register_defense("half-wall")(HalfWall)
-    settings = (BOTH, PGD_ONLY, "defenses=[{name='half-wall'}]")
-    execute("out", *settings, "samples=5", "batch_size=2")
-    resumed, whole = execute("out", *settings), execute("other", *settings, "batch_size=64")
-    flags = whole["flagged"].dropna().tolist()
-    assert resumed["flagged"].dropna().tolist() == flags
-    (shares,) = [[flag for flag in line.split() if flag.startswith("zero-gradients")] for line in flags]
-    assert len(shares) == 1
-    assert shares[0] != "zero-gradients:100%"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Negation(Defense):
     """A defense of the model, not of the images; it states no facts."""
 
@@ -378,54 +212,3 @@ def test_a_defense_of_the_model_is_scored(execute):
     table = execute("out", PGD_ONLY, "defenses=[{name='negation'}]", "draws=1").set_index("defense")
     assert set(table.status) == {"ok"}
     assert table.clean["negation"] < 10
-
-
-def test_what_stops_at_its_own_boundary_is_flagged_where_it_is_scored_elsewhere(execute):
-    attacks = "attacks=[{name='apgd', steps=4}, {name='apgd', steps=4, early_stop=false}]"
-    table = execute("out", BOTH, attacks, GAUSSIAN)
-    flagged = table[table["flagged"].fillna("").str.contains("stops-at-boundary")]
-    assert flagged[["defense", "knowledge"]].to_numpy().tolist() == [["gaussian", "oblivious"]]
-    assert '"early_stop":true' in flagged.attack_params.item()
-
-
-def test_one_draw_of_a_random_defense_is_flagged(execute):
-    for draws, flagged in ((1, True), (2, False)):
-        table = execute(f"out{draws}", PGD_ONLY, "defenses=[{name='random-noise'}, {name='jpeg'}]", f"draws={draws}")
-        flags = table.set_index("defense")["flagged"].fillna("")
-        assert flags.to_dict() == {"none": "", "random-noise": "single-draw" if flagged else "", "jpeg": ""}
-
-
-def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
-    digits = ("--dataset", "digits", "--model", "digits:convnet")
-    code, out, _ = foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
-    assert code == 0
-    assert "MeanPull-" in out
-    execute("out", PGD_ONLY, "defenses=[{name='mean-pull', part=0.3}]")
-    assert mean_pull.lessons == [20]
-    foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
-    assert mean_pull.lessons == [20, 20]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["jpeg"], "jpeg learns nothing"),
-        (["mean-pull", "--set", "share=1"], "Unknown parameter"),
-        (["mean-pull", "--model", "nonesuch"], "Unknown model"),
-        (["mean-pull", "--dataset", "nonesuch"], "Unknown dataset"),
-        (["nonesuch"], "Unknown trainable model"),
-    ],
-)
-def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, arguments, sentence):
-    code, _, err = foolbench("train", *arguments)
-    assert code == 2
-    assert sentence in " ".join(err.split())
-
-
-def test_flagged_numbers_are_marked_in_the_tables(execute):
-    table = execute("out", "attacks=[{name='apgd', steps=4}]", GAUSSIAN)
-    text = markdown(table)
-    bare, defended = (line.split("|")[-2] for line in text.splitlines() if "[" in line and line.startswith("|"))
-    assert "*" not in bare
-    assert "* [" in defended
-    assert "- stops-at-boundary: digits:convnet x apgd x gaussian, oblivious" in text

@@ -7,19 +7,12 @@ import pytest
 import torch
 from foolbench.attacks import FGSM
 from foolbench.core import Attack, ConfigError, Model, Perturbation, register_attack, register_model
-from foolbench.core.threat import Threat
 from foolbench.datasets import Digits
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
-from foolbench.evaluation.engine.crafted import Crafted
 from foolbench.evaluation.engine.grid import jobs
-from foolbench.evaluation.engine.prepare import prepare
-from foolbench.evaluation.engine.resizing import Resized, carried_over
-from foolbench.evaluation.engine.run import run
-from foolbench.evaluation.ledger.ledger import Costs
 from foolbench.evaluation.recipe.opening import open_dataset
 from foolbench.evaluation.recipe.reading import load_recipe
-from foolbench.evaluation.report.results import Results
 from foolbench.evaluation.report.tables import markdown, pivot
 from foolbench.tasks import Recognition
 from PIL import Image
@@ -123,36 +116,6 @@ def test_pictures_have_the_size_of_each_network(execute, tmp_path, digits_model,
         assert found[LARGE, name] == pytest.approx(100 * float(rate), abs=0.01)
 
 
-def test_changes_are_brought_back_into_a_budget_that_resizing_breaks():
-    x, change = torch.full((2, 1, 8, 8), 0.5), torch.full((2, 1, 4, 4), 0.1)  # L2 0.4, and 0.8 at twice the size
-    crafted = Crafted(stored=x, undone=torch.zeros(2, dtype=torch.bool), costs=Costs())
-    found = carried_over(crafted, change, x, Threat(norm="l2", eps=0.5)).x_adv - x
-    assert found.flatten(1).norm(dim=1).tolist() == pytest.approx([0.5, 0.5])
-    assert found.std() < 1e-6
-    same = carried_over(crafted, change, x, Threat(norm="l2", eps=1)).x_adv - x
-    assert same.flatten(1).norm(dim=1).tolist() == pytest.approx([0.8, 0.8])
-
-
-def test_no_change_of_other_channels_is_carried_over():
-    x = torch.full((2, 1, 8, 8), 0.5)
-    crafted = Crafted(stored=x, undone=torch.zeros(2, dtype=torch.bool), costs=Costs())
-    with pytest.raises(ConfigError, match="3 channels"):
-        carried_over(crafted, torch.zeros(2, 3, 8, 8), x, Threat(norm="linf", eps=0.1))
-
-
-def test_resized_data_are_other_data_with_the_same_targets():
-    plain = Digits()
-    large = Resized(plain, (16, 12))
-    assert large.shape == (1, 16, 12)
-    assert len(large) == len(plain)
-    assert large.fingerprint != plain.fingerprint
-    assert torch.equal(large.load([3, 5])[1], plain.load([3, 5])[1])
-    assert large.load([3, 5])[0].shape == (2, 1, 16, 12)
-    training, labels = large.training(5)
-    assert (training.shape, training.dtype) == ((5, 1, 16, 12), torch.uint8)
-    assert torch.equal(labels, plain.training(5)[1])
-
-
 def test_a_universal_perturbation_is_crafted_once_and_scored_on_all(execute, tmp_path, templates):
     attack = "attacks=[{name='gd-uap', max_iterations=20}]"
     table = execute("out", BOTH[0], f"source_models=['{CONVNET}']", BOTH[2], attack, "defenses=[]")
@@ -224,46 +187,6 @@ def test_a_run_goes_on_with_sources_where_one_without_them_ended(execute, assert
     later = execute("out", *plain, BOTH[1])
     assert sum(counted) == 2 * COUNT
     assert_same(later, execute("fresh", *plain, BOTH[1]))
-
-
-@pytest.fixture
-def residents(tmp_path, recipe_file, silent, monkeypatch):
-    """`residents(models, sources)` runs on a device and says, of every move, how many networks lie there."""
-
-    def residents(models, sources):
-        chosen = [f"models={models}", f"source_models={sources}", *ONE_STEP]
-        recipe = load_recipe(str(recipe_file), chosen)
-        there, counts = set(), []
-        move = Model.to
-
-        def watched(self, device):
-            (there.add if device == "cpu:0" else there.discard)(self.name)
-            counts.append(len(there))
-            return move(self, device)
-
-        with Results(tmp_path / "out") as results:
-            prepared = prepare(recipe, results.ledger)
-            monkeypatch.setattr(Model, "to", watched)
-            run(prepared, results.ledger, results.folder, device="cpu:0", progress=silent)
-            table = results.write_leaderboard(recipe, prepared.facts)
-        assert set(table.status) == {"ok"}
-        return counts
-
-    return residents
-
-
-@pytest.mark.usefixtures("large")
-def test_no_more_than_two_networks_are_on_the_device(residents):
-    register_model("toy-third")(lambda: Model(
-        nn.Sequential(nn.Flatten(), template_net()), task=Recognition(classes=10), shape=(1, 8, 8), name="toy-third"
-    ))  # fmt: skip
-    counts = residents([CONVNET, TEMPLATES, "toy-third"], [LARGE, CONVNET])
-    assert max(counts) == 2
-    assert counts[-1] == 0
-
-
-def test_where_two_are_all_none_is_moved_twice(residents):
-    assert residents([TEMPLATES], [CONVNET]) == [1, 2, 1, 0]
 
 
 def test_an_attack_that_asks_no_network_has_no_source(recipe_file):

@@ -126,6 +126,69 @@ def test_damaged_facts_are_no_facts(path):
             ledger.learned("system")
 
 
+def test_lost_facts_can_be_forgotten(path):
+    with closing(Ledger(path)) as first:
+        first.write_learned("system", "PCA(…)")
+        first.write_learned("other", "PCA(…)")
+        first.write_glimpse("data", "[]")
+    change(path, "UPDATE facts SET value = 'PCA(?)' WHERE name = 'system'")
+    with closing(Ledger(path)) as ledger:
+        assert ledger.lacks_learned("system")
+        assert not ledger.lacks_learned("other")
+        assert not ledger.lacks_learned("nobody")
+        assert not ledger.lacks_glimpse("data")
+        ledger.forget_learned("system")
+        assert ledger.learned("system") is None
+        assert ledger.learned("other") == "PCA(…)"
+
+
+def replace_last(path, old, new):
+    """The file with the last of the same words replaced: that in the index, which comes after what it leads to."""
+    before, _, after = path.read_bytes().rpartition(old)
+    path.write_bytes(before + new + after)
+
+
+def test_a_damaged_index_costs_nothing(path, shard):
+    cells = ("cell 1", "cell 2", "cell 3")
+    with closing(Ledger(path)) as first:
+        for number, cell in enumerate(cells):
+            first.write(cell, shard(0, 1, gfr=number / 2))
+        for system in ("system 1", "system 2"):
+            first.write_learned(system, f"PCA({system})")
+        truth = {cell: frame(first, cell) for cell in cells}
+    replace_last(path, b"cell 2", b"cell 3")
+    replace_last(path, b"system 1", b"system 2")
+    with closing(sqlite3.connect(path)) as connection:
+        assert "missing from index" in str(connection.execute("PRAGMA integrity_check").fetchall())
+    with closing(Ledger(path)) as ledger:
+        assert not ledger.lacks_learned("system 2")
+        for cell in cells:
+            ledger.mend(cell)
+        for cell in cells:
+            pd.testing.assert_frame_equal(frame(ledger, cell), truth[cell])
+        assert ledger.learned("system 1") == "PCA(system 1)"
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize("letter", [b"?", b"\xce"])
+@pytest.mark.parametrize("word", [b"TABLE records", b"INTEGER", b"records_of_cell"])
+def test_a_ledger_whose_tables_cannot_be_found_gives_way_to_a_new_one(path, shard, word, letter):
+    with closing(Ledger(path)) as first:
+        first.write("cell", shard(0))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(word, word[:-1] + letter))
+    damaged = path.read_bytes()
+    with pytest.raises(OutputError, match="is damaged; run the recipe again"):
+        Ledger(path, read_only=True)
+    with closing(Ledger(path)) as ledger:
+        assert ledger.finished("cell") == set()
+        ledger.write("cell", shard(0, 1))
+    with closing(Ledger(path)) as ledger:
+        assert ledger.finished("cell") == {0, 1}
+    assert path.with_name("ledger.sqlite.damaged").read_bytes() == damaged
+
+
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"name,gfr\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 4096])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path, content, read_only):

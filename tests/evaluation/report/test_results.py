@@ -1,6 +1,7 @@
 """The folder of a run: written whole, read back, refused with one sentence."""
 
 import json
+import random
 from contextlib import closing
 
 import pytest
@@ -63,6 +64,20 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path, content):
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(OutputError, match=r"manifest.json"):
         read_manifest(tmp_path)
+
+
+def test_no_bit_of_a_manifest_can_change(execute, tmp_path):
+    execute("out", *FASTEST)
+    path = tmp_path / "out" / "manifest.json"
+    content, rng = path.read_bytes(), random.Random(0)
+    for bit in rng.sample(range(8 * len(content)), 300):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(OutputError, match=r"manifest.json"):
+            read_manifest(tmp_path / "out")
+    path.write_bytes(content)
+    assert read_manifest(tmp_path / "out")[0].samples == 24
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below"])

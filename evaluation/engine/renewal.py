@@ -1,0 +1,53 @@
+"""What rests on a damaged fact of the ledger is made anew: nothing can vouch for it any more."""
+
+import shutil
+from pathlib import Path
+
+from ...core.attack import UniversalAttack
+from ..ledger.ledger import Ledger
+from .grid import Cell, Job, jobs
+from .prepare import Prepared
+
+
+def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:
+    """Forget the scores of data, and of defenses that learn, where the ledger has lost what they were.
+
+    What was crafted through such a defense goes as well. Other images stay: they are held to their budget around the
+    clean ones whenever they are used. The facts go last, so that a process which is killed here begins again.
+    """
+    identities = prepared.facts.identities
+    rows = [pair for source in prepared.recipe.networks for pair in jobs(prepared.recipe, source)]
+    data = {known["data"] for known in identities.values() if ledger.lacks_glimpse(known["data"])}
+
+    def attacked(job: Job) -> str:
+        return job.through.before(identities[job.source])
+
+    def scored(cell: Cell) -> str:
+        return cell.defense.before(identities[cell.model])
+
+    known = {attacked(job) for job, _ in rows} | {scored(cell) for _, row in rows for cell in row}
+    systems = set(filter(ledger.lacks_learned, known))
+    if not data and not systems:
+        return
+    for job, row in rows:
+        crafted_anew = attacked(job) in systems
+        if crafted_anew:
+            _remove(folder, job, prepared)
+        for cell in row:
+            of_data = {identities[name]["data"] for name in (job.source, cell.model)}
+            if crafted_anew or scored(cell) in systems or of_data & data:
+                ledger.forget(cell.key(identities))
+    for system in systems:
+        ledger.forget_learned(system)
+    for fingerprint in data:
+        ledger.forget_glimpse(fingerprint)
+
+
+def _remove(folder: Path, job: Job, prepared: Prepared) -> None:
+    """What a job has crafted."""
+    place = folder / job.place(prepared.facts.identities)
+    if isinstance(job.attack, UniversalAttack):
+        for path in place.parent.glob(f"{place.stem}.*"):
+            path.unlink()
+    else:
+        shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,143 @@
+"""Defenses that learn: once for all runs, kept on this machine, and each with a sentence where it cannot."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+import torch
+from foolbench.core import Learned, LearnedTransform, register_defense
+from foolbench.datasets import Digits
+from foolbench.defenses import Quilting
+from foolbench.evaluation.engine import learning
+
+BOTH = "knowledge=['oblivious', 'adaptive']"
+PGD_ONLY = "attacks=[{name='pgd', steps=5, norm='linf'}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanPull(LearnedTransform):
+    """Part of the way to the mean of the training images."""
+
+    training_images: int = 20
+    part: float = 0.2
+    differentiable = True
+    randomized = False
+    lessons = []  # noqa: RUF012 (counts the calls of the test)
+
+    def learn(self, data, *, rng):
+        self.lessons.append(len(data.images))
+        data.progress(1, 1)
+        return {"mean": data.images.mean(dim=0)}
+
+    def transform(self, x, learned, *, rng):
+        return torch.lerp(x, learned["mean"].expand_as(x), self.part)
+
+
+@pytest.fixture
+def mean_pull(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
+    MeanPull.lessons.clear()
+    register_defense("mean-pull")(MeanPull)
+    return MeanPull
+
+
+def test_a_defense_that_learns_does_so_once(execute, mean_pull, tmp_path):
+    settings = (BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}]")
+    first = execute("out", *settings)
+    assert set(first.status) == {"ok"}
+    again = execute("again", *settings)
+    assert mean_pull.lessons == [20]
+    pd.testing.assert_frame_equal(first.drop(columns="seconds"), again.drop(columns="seconds"))
+    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    kept.write_bytes(b"damaged")
+    execute("third", *settings)
+    assert mean_pull.lessons == [20, 20]
+
+
+def test_python_learns_the_same(execute, digits_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
+    execute("out", PGD_ONLY, "defenses=[{name='quilting', patches=50, training_images=20}]", "seed=3")
+    images = Digits().training(20)[0].float() / 255
+    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    for seed, same in ((3, True), (4, False)):
+        fitted = Quilting(patches=50, training_images=20).fit(images, model=digits_model, seed=seed)
+        assert (fitted.learned == Learned.load(kept)) is same
+
+
+def test_another_configuration_or_seed_learns_anew(execute, mean_pull):
+    execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='mean-pull', part=0.4}]")
+    execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}]", "seed=1")
+    assert len(mean_pull.lessons) == 3
+
+
+def test_a_chain_may_hold_what_learns(execute, mean_pull):
+    chain = "defenses=[{name='compose', steps=[{name='mean-pull'}, {name='jpeg'}]}]"
+    assert set(execute("out", BOTH, PGD_ONLY, chain).status) == {"ok"}
+    assert mean_pull.lessons == [20]
+
+
+def test_what_cannot_learn_fails_alone(execute, mean_pull, monkeypatch):
+    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {}["lesson"])
+    table = execute("out", BOTH, PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
+    assert table.status.groupby(level=0).agg(set).to_dict() == {"none": {"ok"}, "jpeg": {"ok"}, "mean-pull": {"error"}}
+    assert set(table.error["mean-pull"]) == {"ConfigError: mean-pull cannot learn: KeyError: 'lesson'"}
+
+
+def test_what_cannot_learn_is_not_taught_for_every_attack(execute, mean_pull, monkeypatch):
+    def fail(self, data, *, rng):
+        self.lessons.append(len(data.images))
+        raise ValueError("too dull")
+
+    monkeypatch.setattr(mean_pull, "learn", fail)
+    table = execute("out", BOTH, "attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "defenses=[{name='mean-pull'}]")
+    assert (table.status == "error").sum() == 4
+    assert mean_pull.lessons == [20]
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_learning(execute, foolbench, mean_pull, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    table = execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]").set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
+    assert "Expected a folder that can be written to" in table.error["mean-pull"]
+    code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
+    assert code == 2
+    assert "Expected a folder that can be written to" in " ".join(err.split())
+    assert mean_pull.lessons == []
+
+
+def test_scores_of_what_was_learned_before_and_anew_are_not_mixed(execute, mean_pull, monkeypatch, tmp_path):
+    settings = (PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]")
+    execute("out", *settings, "samples=8")
+    for kept in (tmp_path / "cache" / "learned").iterdir():
+        kept.unlink()
+    monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {"mean": data.images.mean(dim=0) / 2})
+    table = execute("out", *settings, "samples=24").set_index("defense")
+    assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
+    assert "learned anew since this run began" in table.error["mean-pull"]
+
+
+def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
+    digits = ("--dataset", "digits", "--model", "digits:convnet")
+    code, out, _ = foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
+    assert code == 0
+    assert "MeanPull-" in out
+    execute("out", PGD_ONLY, "defenses=[{name='mean-pull', part=0.3}]")
+    assert mean_pull.lessons == [20]
+    foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
+    assert mean_pull.lessons == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["jpeg"], "jpeg learns nothing"),
+        (["mean-pull", "--set", "share=1"], "Unknown parameter"),
+        (["mean-pull", "--model", "nonesuch"], "Unknown model"),
+        (["mean-pull", "--dataset", "nonesuch"], "Unknown dataset"),
+        (["nonesuch"], "Unknown trainable model"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, arguments, sentence):
+    code, _, err = foolbench("train", *arguments)
+    assert code == 2
+    assert sentence in " ".join(err.split())

@@ -1,0 +1,87 @@
+"""An attack or a defense that changes the network is found out, and what it did is undone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from foolbench.core import Attack, InputTransform, register_attack, register_defense
+from torch import nn
+
+
+def _zero(model):
+    for tensor in model.net.state_dict().values():
+        tensor.zero_()
+
+
+def _replace(model):
+    model.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def _brighten(model):
+    model._normalization.mean += 1
+
+
+VANDALS = {
+    "weights": _zero,
+    "network": _replace,
+    "module": lambda model: model.net.add_module("conv1", nn.Identity()),
+    "parameter": lambda model: setattr(model.net.conv1, "weight", nn.Parameter(0 * model.net.conv1.weight)),
+    "mode": lambda model: model.net.train(),
+    "hook": lambda model: model.net.register_forward_hook(lambda module, inputs, output: -output),
+    "normalisation": _brighten,
+}
+
+
+@pytest.mark.parametrize("what", VANDALS)
+def test_an_attack_that_changes_the_model_is_refused_and_harms_no_other(execute, what):
+    @register_attack("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(Attack):
+        """Makes every image a success."""
+
+        access = "gradient"
+
+        def perturb(self, model, x, y, *, rng):
+            VANDALS[what](model)
+            return x
+
+    alone = execute("alone", "attacks=[{name='fgsm'}]").set_index("defense")
+    table = execute("out", "attacks=[{name='vandal'}, {name='fgsm'}]")
+    vandal, fgsm = (table[table.attack == name].set_index("defense") for name in ("vandal", "fgsm"))
+    assert set(vandal.status) == {"error"}
+    assert vandal.error.str.contains("has changed digits:convnet").all()
+    assert fgsm[["clean", "gfr"]].equals(alone[["clean", "gfr"]])
+
+
+@pytest.mark.parametrize("when", ["defend", "transform"])
+def test_a_defense_that_changes_the_model_is_refused_and_harms_no_other(execute, when):
+    networks = []
+
+    @register_defense("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(InputTransform):
+        """Turns the network upside down."""
+
+        differentiable: ClassVar[bool] = True
+        randomized: ClassVar[bool] = False
+
+        def defend(self, model):
+            networks.append(model)
+            if when == "defend":
+                _zero(model)
+            return super().defend(model)
+
+        def transform(self, x, *, rng):
+            if when == "transform":
+                _zero(networks[-1])
+            return x
+
+    settings = ("attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "batch_size=8")
+    both = "knowledge=['oblivious', 'adaptive']"
+    alone = execute("alone", *settings, both, "defenses=[{name='jpeg'}]")
+    table = execute("out", *settings, both, "defenses=[{name='vandal'}, {name='jpeg'}]")
+    spoilt = table.defense == "vandal"
+    assert set(table[spoilt].status) == {"error"}
+    assert table[spoilt].error.str.contains("vandal").all()
+    found = table[~spoilt].reset_index(drop=True)
+    assert found[["clean", "gfr", "robust"]].equals(alone[["clean", "gfr", "robust"]])
