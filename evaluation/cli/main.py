@@ -14,14 +14,10 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+from .arguments import Device, Overrides, Plugins, Source, folder_name, load_plugins
+from .verify import verify
 
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
-]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe; TOML values.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
-Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 class Kind(StrEnum):
@@ -67,13 +63,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _folder(text: str) -> Path:
-    """An empty name is a variable that a script has forgotten to set, and not the current folder."""
-    if not text.strip():
-        raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
-    return Path(text)
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(version("foolbench"))
@@ -95,7 +84,7 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
+            parser=folder_name, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
         ),
     ] = None,
     overrides: Overrides = None,
@@ -103,7 +92,7 @@ def run(
     plugin: Plugins = None,
 ) -> None:
     """Run a recipe and print its table. The same command again continues a run that was broken off."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import run
 
     run.run(recipe, out, overrides or [], device)
@@ -111,20 +100,23 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(parser=_folder, metavar="DIR", help="The folder of an earlier run.")],
+    folder: Annotated[Path, typer.Argument(parser=folder_name, metavar="DIR", help="The folder of an earlier run.")],
     plugin: Plugins = None,
 ) -> None:
     """Make the tables of an earlier run anew from its ledger."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import run
 
     run.report(folder)
 
 
+app.command()(verify)
+
+
 @app.command()
 def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
     """Show the cells that a recipe spans, without running anything."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import run
 
     run.plan(recipe, overrides or [])
@@ -147,7 +139,7 @@ def demo(
     plugin: Plugins = None,
 ) -> None:
     """Attack one picture, and show what a network says of it, with each defense and without."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..demo.subject import network
     from ..recipe.reading import parse_overrides
     from .demo import demo
@@ -160,7 +152,7 @@ def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
 ) -> None:
     """List what has a name."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from rich.table import Table
     from rich.text import Text
 
@@ -189,7 +181,7 @@ def describe(
     plugin: Plugins = None,
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
@@ -226,7 +218,7 @@ def check_promises(
     plugin: Plugins = None,
 ) -> None:
     """Check what it promises, and say which promise is not kept, what was seen, what to do."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..recipe.reading import parse_overrides
     from ..report.results import choose_device
     from .check import show
@@ -241,7 +233,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder,
+            parser=folder_name,
             metavar="DIR",
             help="For a network: folder for weights and card, over the shipped ones if not given.",
         ),
@@ -257,13 +249,7 @@ def train(
 
     The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
     """
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import train
 
     train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
-
-
-def _load_plugins(files: list[Path] | None) -> None:
-    from ..recipe.plugins import load_plugins
-
-    load_plugins(files or [])

@@ -99,7 +99,9 @@ class Ledger:
 
     def take_over(self, other: "Ledger") -> None:
         """What another ledger remembers of networks, data and defenses, to be held to it; of its scores nothing."""
-        known = other._store.read("SELECT kind, name FROM facts WHERE kind IN (?, ?, ?)", _BEHAVIOUR, _GLIMPSE, _LEARNED)
+        known = other._store.read(
+            "SELECT kind, name FROM facts WHERE kind IN (?, ?, ?)", _BEHAVIOUR, _GLIMPSE, _LEARNED
+        )
         for row in known:
             kind, name = (part.decode(errors="replace") if isinstance(part, bytes) else "" for part in row)
             with suppress(DamagedRecordError):

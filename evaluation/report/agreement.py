@@ -10,8 +10,6 @@ ROUNDED = 1.0
 """In percent of the images: so many another processor may count otherwise, and one image always."""
 _DIGITS = 0.011
 """Tables have two decimals."""
-_RATES = ("clean", "gfr", "robust")
-_ATTACKED = ("gfr", "robust")
 
 
 class Difference(NamedTuple):
@@ -24,42 +22,48 @@ class Difference(NamedTuple):
 
 
 def differences(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Difference]:
-    """Of all rates, their intervals, the drop and the floor. `chance` had a part in what was crafted or how it was scored.
+    """Of all rates, their intervals, the drop and the floor. `chance`: it has a part in crafting or scoring.
 
-    Rounding explains as many points as one image is, and one in any case; twice that for the drop, which is a difference
-    of two rates. Chance explains a rate under attack within the claimed interval. The ends of an interval may be off
-    by twice as much as its rate is, beside rounding.
+    Rounding explains as many points as one image is, and one in any case; twice that for the drop, a difference of two
+    rates. Chance explains a rate under attack that lies in the claimed interval, where the claimed one lies in that of
+    now, but for rounding. The ends of an interval may be off by twice as much as its rate is, beside rounding.
     """
     rounding = max(100 / int(found["n"]), ROUNDED) + _DIGITS
-    return [one for one in _all(claimed, found, rounding, chance=chance) if one.claimed != one.found]
+    return list(_differences(claimed, found, rounding, chance=chance))
 
 
-def _all(claimed: TextRow, found: TextRow, rounding: float, *, chance: bool) -> Iterator[Difference]:
-    for column in _RATES:
-        free = chance and column in _ATTACKED
-        yield _compared(column, claimed, found, rounding, within=_interval(claimed, column) if free else None)
-        off = abs(_number(claimed, column) - _number(found, column))
+def _differences(claimed: TextRow, found: TextRow, rounding: float, *, chance: bool) -> Iterator[Difference]:
+    for column in ("clean", "gfr", "robust"):
+        by_chance = chance and column != "clean" and _near(column, claimed, found, rounding)
+        yield from _difference(column, claimed, found, rounding, chance=by_chance)
+        off = _off(column, claimed, found)
         for end in (f"{column}_low", f"{column}_high"):
-            yield _compared(end, claimed, found, rounding + 2 * (0.0 if math.isnan(off) else off))
-    yield _compared("floor", claimed, found, rounding)
-    yield _compared("clean_drop", claimed, found, 2 * rounding)
+            by_rate = _off(end, claimed, found) <= rounding + 2 * off
+            yield from _difference(end, claimed, found, rounding, chance=by_rate)
+    yield from _difference("floor", claimed, found, rounding)
+    yield from _difference("clean_drop", claimed, found, 2 * rounding)
 
 
-def _compared(
-    column: str, claimed: TextRow, found: TextRow, most: float, within: tuple[float, float] | None = None
-) -> Difference:
-    told, number = claimed.get(column, ""), found.get(column, "")
+def _difference(
+    column: str, claimed: TextRow, found: TextRow, rounding: float, *, chance: bool = False
+) -> Iterator[Difference]:
+    """None where the texts or the numbers are equal."""
+    then, now, off = claimed.get(column, ""), found.get(column, ""), _off(column, claimed, found)
+    if then != now and off != 0:
+        explained = "rounding" if off <= rounding else "its interval" if chance else ""
+        yield Difference(column, then, now, explained)
+
+
+def _off(column: str, claimed: TextRow, found: TextRow) -> float:
+    return abs(_number(claimed, column) - _number(found, column))
+
+
+def _near(column: str, claimed: TextRow, found: TextRow, rounding: float) -> bool:
+    """Whether each of two rates lies in the interval of the other."""
     then, now = _number(claimed, column), _number(found, column)
-    if then == now:
-        return Difference(column, number, number, "equal")
-    explained = "rounding" if abs(then - now) <= most else ""
-    if not explained and within is not None and within[0] - _DIGITS <= now <= within[1] + _DIGITS:
-        explained = "the interval"
-    return Difference(column, told, number, explained)
-
-
-def _interval(row: TextRow, column: str) -> tuple[float, float]:
-    return _number(row, f"{column}_low"), _number(row, f"{column}_high")
+    low, high = _number(claimed, f"{column}_low"), _number(claimed, f"{column}_high")
+    least, most = _number(found, f"{column}_low"), _number(found, f"{column}_high")
+    return low - _DIGITS <= now <= high + _DIGITS and least - rounding <= then <= most + rounding
 
 
 def _number(row: TextRow, column: str) -> float:
