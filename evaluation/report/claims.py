@@ -51,11 +51,11 @@ def read_claims(path: Path, recipe: Recipe | None) -> Claims:
             environment=read_environment(path),
             ledger=ledger if is_file(ledger) else None,
         )
-    if recipe is None and is_file(path):
+    if not is_file(path):
+        raise ConfigError(f"Expected the folder of a run, or its table, found none at {path}.")
+    if recipe is None:
         raise ConfigError(f"Expected --recipe NAME or FILE.toml with {path}: a table alone does not say what made it.")
-    rows = read_rows(path)
-    assert recipe is not None
-    return Claims(recipe=recipe, rows=rows)
+    return Claims(recipe=recipe, rows=read_rows(path))
 
 
 def read_rows(path: Path) -> list[TextRow]:

@@ -63,12 +63,12 @@ def _others(name: str, then: Mapping[str, object], now: Mapping[str, object]) ->
 def _code(claims: Claims, claimed: TextRow, made_by: Sequence[Cell], identities: Identities) -> Iterator[str]:
     """The names of records and files are hashes of facts and of code: with the facts of then, those differ by code."""
     if claims.identities is None:
-        what = "code, data, network or version of foolbench"
+        what = "code, the data or the version of foolbench"
     else:
         identities, what = claims.identities, "code"
     if {str(cell.job.place(identities)) for cell in made_by} != set(claimed["crafted"].split()):
-        through = f", or behind {claimed['defense']}" if claimed["knowledge"] == "adaptive" else ""
-        yield f"The {what} behind {claimed['attack']}{through}, is another now."
+        through = f" or {claimed['defense']}" if claimed["knowledge"] == "adaptive" else ""
+        yield f"The {what} behind {claimed['attack']}{through} is another now."
     elif {cell.key(identities) for cell in made_by} != set(claimed["cell"].split()):
         yield f"The {what} behind {claimed['defense']} is another now."
 
