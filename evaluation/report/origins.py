@@ -39,6 +39,8 @@ class Origins:
         made_by = [cell for cell in cells(part, found["model"]) if cell.key(identities) in wanted]
         others, doubts = [], []
         for name in dict.fromkeys([claimed["source_model"], claimed["model"]]):
+            if not identities[name]["model_sha"]:
+                continue  # it could not be loaded, as the row says
             told = {column: claimed[column] for column in _COLUMNS} if name == claimed["model"] else {}
             then = {**(claims.identities or {}).get(name, {}), **told}
             others += _others(name, then, identities[name])

@@ -84,6 +84,8 @@ def test_every_row_of_an_honest_run_holds_to_the_digit(execute, verify, tmp_path
     defenses = "defenses=[{name='random-noise'}, {name='pca', training_images=20, components=9}]"
     table = execute("out", "samples=6", "knowledge=['oblivious', 'adaptive']", "storage='uint8'", attacks, defenses)
     assert set(table.status) == {"ok"}
+    for crafted in ("adversarial", "perturbations"):
+        shutil.rmtree(tmp_path / "out" / crafted)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     code, out = verify("--all")
     assert code == 0, out
@@ -197,6 +199,17 @@ def test_a_network_that_is_gone_is_told_and_the_other_is_verified(execute, verif
     assert out.count("It cannot be computed here: ") == 2
     assert "net.py" in out
     assert "2 of 4 rows hold." in out
+
+
+def test_a_source_that_is_gone_is_not_called_another_network(execute, verify, tmp_path):
+    (tmp_path / "net.py").write_text(NET.replace("SEED", "1"))
+    mine = f"{{name='{tmp_path / 'net.py'}:net', weights='none'}}"
+    execute("out", *FAST, "models=['digits:convnet']", f"source_models=[{mine}]")
+    (tmp_path / "net.py").unlink()
+    code, out = verify("--row", 1)
+    assert code == 1
+    assert "net.py" in out
+    assert "another network" not in out
 
 
 def test_a_network_with_other_weights_is_another_one(execute, verify, tmp_path):
