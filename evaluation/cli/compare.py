@@ -32,8 +32,8 @@ def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
         return
     for line in _heading(table):
         _say(line, "dim")
-    for (setting, n), part in table.groupby(["setting", "n"], sort=False):
-        _say(f"{setting}, n = {n}{_clusters(part)}", "bold")
+    for setting, part in table.groupby("setting", sort=False):
+        _say(f"{setting}, n = {part.n.iloc[0]}{_clusters(part)}", "bold")
         console.print(_lines(part))
     for line in _flags(table):
         _say(f"* {line}", "yellow")
