@@ -7,12 +7,13 @@ that needs it: torch and pandas take seconds, which `--version`, `--help` and co
 import json
 import signal
 import sys
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .choices import By, Catalogued, Kind, Rate
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -22,40 +23,6 @@ Plugins = Annotated[
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe; TOML values.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
-
-
-class Kind(StrEnum):
-    """What `foolbench list` lists."""
-
-    attacks = "attacks"
-    defenses = "defenses"
-    models = "models"
-    datasets = "datasets"
-    recipes = "recipes"
-
-
-class By(StrEnum):
-    """What the rows differ in that `foolbench compare` compares."""
-
-    defense = "defense"
-    attack = "attack"
-    model = "model"
-    knowledge = "knowledge"
-
-
-class Rate(StrEnum):
-    """What `foolbench compare` compares them by."""
-
-    gfr = "gfr"
-    robust = "robust"
-
-
-class Catalogued(StrEnum):
-    """What `foolbench catalogue` has a page of."""
-
-    attacks = "attacks"
-    defenses = "defenses"
-    recipes = "recipes"
 
 
 def main() -> None:
