@@ -34,6 +34,22 @@ class Kind(StrEnum):
     recipes = "recipes"
 
 
+class By(StrEnum):
+    """What the rows differ in that `foolbench compare` compares."""
+
+    defense = "defense"
+    attack = "attack"
+    model = "model"
+    knowledge = "knowledge"
+
+
+class Rate(StrEnum):
+    """What `foolbench compare` compares them by."""
+
+    gfr = "gfr"
+    robust = "robust"
+
+
 class Catalogued(StrEnum):
     """What `foolbench catalogue` has a page of."""
 
@@ -119,6 +135,34 @@ def report(
     from . import run
 
     run.report(folder)
+
+
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(parser=_folder, metavar="RUN", help="The folder of a run.")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(parser=_folder, metavar="[RUN]", help="Another one, on the same images: equal rows of both."),
+    ] = None,
+    by: Annotated[By | None, typer.Option(help="What the rows differ in; of one run defense if not given.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What others are compared with; of one run `none` for defenses, if not given.")
+    ] = None,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Each defense with each.")] = False,
+    of: Annotated[Rate, typer.Option(help="The rate: fooling, or right under attack.")] = Rate.gfr,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all columns there.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Say by how much systems differ on the same images, whether that is chance, and how many images would show it."""
+    _load_plugins(plugin)
+    from ..report.comparison import compare
+    from .compare import show
+
+    found = compare(
+        folder, other, by=None if by is None else by.value, baseline=baseline, all_pairs=all_pairs, of=of.value
+    )
+    show(found, as_json=as_json, csv=csv)
 
 
 @app.command()
