@@ -1,7 +1,7 @@
 """The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1.
 
-Here are the commands and their arguments. What they do is in the files beside this one, each imported by the command
-that needs it: torch and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
+Here are the commands. What they do is in the files beside this one, each imported by the command that needs it: torch
+and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
 """
 
 import json
@@ -13,16 +13,9 @@ from typing import Annotated
 
 import typer
 
-from .choices import By, Catalogued, Kind, Rate
+from .arguments import By, Catalogued, Device, Kind, Overrides, Plugins, Rate, Source, named_folder
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
-]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe; TOML values.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
-Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
 
 
 def main() -> None:
@@ -50,13 +43,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _folder(text: str) -> Path:
-    """An empty name is a variable that a script has forgotten to set, and not the current folder."""
-    if not text.strip():
-        raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
-    return Path(text)
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(version("foolbench"))
@@ -78,7 +64,7 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
+            parser=named_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
         ),
     ] = None,
     overrides: Overrides = None,
@@ -94,7 +80,7 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(parser=_folder, metavar="DIR", help="The folder of an earlier run.")],
+    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")],
     plugin: Plugins = None,
 ) -> None:
     """Make the tables of an earlier run anew from its ledger."""
@@ -106,10 +92,12 @@ def report(
 
 @app.command()
 def compare(
-    folder: Annotated[Path, typer.Argument(parser=_folder, metavar="RUN", help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="RUN", help="The folder of a run.")],
     other: Annotated[
         Path | None,
-        typer.Argument(parser=_folder, metavar="[RUN]", help="Another one, on the same images: equal rows of both."),
+        typer.Argument(
+            parser=named_folder, metavar="[RUN]", help="Another one, on the same images: equal rows of both."
+        ),
     ] = None,
     by: Annotated[By | None, typer.Option(help="What the rows differ in; of one run defense if not given.")] = None,
     baseline: Annotated[
@@ -252,7 +240,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder,
+            parser=named_folder,
             metavar="DIR",
             help="For a network: folder for weights and card, over the shipped ones if not given.",
         ),

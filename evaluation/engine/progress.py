@@ -36,14 +36,16 @@ class Progress:
         self.main = self._begin(what, total, "images")
 
     def __enter__(self) -> "Progress":
-        self._bars.start()
         if self._lines:
             Thread(target=self._talk, daemon=True).start()
+        else:
+            self._bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._over.set()
-        self._bars.stop()
+        if not self._lines:
+            self._bars.stop()
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator["Step"]:

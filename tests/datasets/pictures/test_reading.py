@@ -33,7 +33,12 @@ def test_colours_are_those_of_pillow(picture):
 def test_other_colours_come_out_as_rgb(picture, mode):
     kind = "TIFF" if mode in ("CMYK", "YCbCr", "LAB") else "PNG"
     given = picture(1).convert(mode) if mode != "LAB" else Image.merge("LAB", picture(1).split())
-    found = pixels(encoded(given, kind))
+    content = encoded(given, kind)
+    try:
+        Image.open(io.BytesIO(content)).load()
+    except OSError as error:  # versions before 13 do not read the YCbCr that they write
+        pytest.skip(f"Pillow itself says: {error}")
+    found = pixels(content)
     if mode == "LAB":
         assert found.shape == (30, 40, 3)
     else:

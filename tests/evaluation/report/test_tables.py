@@ -17,7 +17,7 @@ def printed(table, width):
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize("name", ["quickstart", "defenses", "priors", "clean"])
+@pytest.mark.parametrize("name", ["quickstart", "defenses", "priors", "photographs"])
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_words_are_whole(name, width):
     table = pd.read_csv(RESULTS / f"{name}.csv")
