@@ -12,6 +12,7 @@ _HOMES = {
     "Model": "core",
     "Recognition": "tasks",
     "adaptive": "defenses",
+    "compare": "evaluation.report.comparison",
     "evaluate": "evaluation.python.evaluate",
     "load_dataset": "datasets",
     "load_model": "models",

@@ -1,5 +1,6 @@
-"""Arguments that several commands take."""
+"""What commands take: arguments that several of them share, and the words that one may choose from."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +14,42 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
 
 
-def folder_name(text: str) -> Path:
+class Kind(StrEnum):
+    """What `foolbench list` lists."""
+
+    attacks = "attacks"
+    defenses = "defenses"
+    models = "models"
+    datasets = "datasets"
+    recipes = "recipes"
+
+
+class By(StrEnum):
+    """What the rows differ in that `foolbench compare` compares."""
+
+    defense = "defense"
+    attack = "attack"
+    model = "model"
+    knowledge = "knowledge"
+
+
+class Rate(StrEnum):
+    """What `foolbench compare` compares them by."""
+
+    gfr = "gfr"
+    robust = "robust"
+
+
+class Catalogued(StrEnum):
+    """What `foolbench catalogue` has a page of."""
+
+    attacks = "attacks"
+    defenses = "defenses"
+    recipes = "recipes"
+
+
+def named_folder(text: str) -> Path:
     """An empty name is a variable that a script has forgotten to set, and not the current folder."""
     if not text.strip():
         raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
     return Path(text)
-
-
-def load_plugins(files: list[Path] | None) -> None:
-    """Everything that has a name, and that of these files. It takes seconds."""
-    from ..recipe.plugins import load_plugins
-
-    load_plugins(files or [])

@@ -15,12 +15,12 @@ _LOST = (errno.ENOSPC, errno.EPIPE, errno.EIO)
 
 def say(text: str, style: str | None = None) -> None:
     """To standard output; long lines are left to the terminal."""
-    console.print(_printable(text), style=style, soft_wrap=True, markup=False, highlight=False)
+    console.print(printable(text), style=style, soft_wrap=True, markup=False, highlight=False)
 
 
 def complain(text: str) -> None:
     """To standard error, as one sentence."""
-    sentence = f"foolbench: {' '.join(_printable(text).split())}"
+    sentence = f"foolbench: {' '.join(printable(text).split())}"
     Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
 
 
@@ -34,5 +34,6 @@ def lost_output(error: OSError) -> bool:
     return True
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Names of files may hold what UTF-8 does not."""
     return text.encode("utf-8", "replace").decode()

@@ -1,41 +1,21 @@
 """The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1.
 
-Here are the commands and their arguments. What they do is in the files beside this one, each imported by the command
-that needs it: torch and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
+Here are the commands. What they do is in the files beside this one, each imported by the command that needs it: torch
+and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
 """
 
 import json
 import signal
 import sys
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .arguments import Device, Overrides, Plugins, Source, folder_name, load_plugins
-from .verify import verify
+from .arguments import By, Catalogued, Device, Kind, Overrides, Plugins, Rate, Source, named_folder
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-class Kind(StrEnum):
-    """What `foolbench list` lists."""
-
-    attacks = "attacks"
-    defenses = "defenses"
-    models = "models"
-    datasets = "datasets"
-    recipes = "recipes"
-
-
-class Catalogued(StrEnum):
-    """What `foolbench catalogue` has a page of."""
-
-    attacks = "attacks"
-    defenses = "defenses"
-    recipes = "recipes"
 
 
 def main() -> None:
@@ -84,7 +64,7 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=folder_name, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
+            parser=named_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
         ),
     ] = None,
     overrides: Overrides = None,
@@ -92,7 +72,7 @@ def run(
     plugin: Plugins = None,
 ) -> None:
     """Run a recipe and print its table. The same command again continues a run that was broken off."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from . import run
 
     run.run(recipe, out, overrides or [], device)
@@ -100,23 +80,78 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(parser=folder_name, metavar="DIR", help="The folder of an earlier run.")],
+    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")],
     plugin: Plugins = None,
 ) -> None:
     """Make the tables of an earlier run anew from its ledger."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from . import run
 
     run.report(folder)
 
 
-app.command()(verify)
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="RUN", help="The folder of a run.")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=named_folder, metavar="[RUN]", help="Another one, on the same images: equal rows of both."
+        ),
+    ] = None,
+    by: Annotated[By | None, typer.Option(help="What the rows differ in; of one run defense if not given.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What others are compared with; of one run `none` for defenses, if not given.")
+    ] = None,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Each defense with each.")] = False,
+    of: Annotated[Rate, typer.Option(help="The rate: fooling, or right under attack.")] = Rate.gfr,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all columns there.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Say by how much systems differ on the same images, whether that is chance, and how many images would show it."""
+    _load_plugins(plugin)
+    from ..report.comparison import compare
+    from .compare import show
+
+    found = compare(
+        folder, other, by=None if by is None else by.value, baseline=baseline, all_pairs=all_pairs, of=of.value
+    )
+    show(found, as_json=as_json, csv=csv)
+
+
+@app.command()
+def verify(
+    run: Annotated[
+        Path, typer.Argument(parser=named_folder, metavar="DIR|FILE.csv", help="The folder of a run, or its table.")
+    ],
+    row: Annotated[
+        list[int] | None, typer.Option(help="Number of a row of leaderboard.csv; the first below the heading is 1.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every row.")] = False,
+    sample: Annotated[int | None, typer.Option(min=1, help="So many rows, by chance; 3 if nothing says which.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of that choice; a new one, which nobody knows, if not given.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="For a table without its folder: what it was made by.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For that recipe: KEY=VALUE.")] = None,
+    device: Device = "auto",
+    plugin: Plugins = None,
+) -> None:
+    """Compute rows of a finished run anew, and say of each whether it holds, and why not if not. Exit code 1 then."""
+    _load_plugins(plugin)
+    from .verify import chosen, claimed, show
+
+    claims = claimed(run, recipe, overrides or [])
+    show(claims, chosen(claims, row or [], everything=everything, sample=sample, seed=seed), device)
 
 
 @app.command()
 def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
     """Show the cells that a recipe spans, without running anything."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from . import run
 
     run.plan(recipe, overrides or [])
@@ -139,7 +174,7 @@ def demo(
     plugin: Plugins = None,
 ) -> None:
     """Attack one picture, and show what a network says of it, with each defense and without."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from ..demo.subject import network
     from ..recipe.reading import parse_overrides
     from .demo import demo
@@ -152,7 +187,7 @@ def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
 ) -> None:
     """List what has a name."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from rich.table import Table
     from rich.text import Text
 
@@ -181,7 +216,7 @@ def describe(
     plugin: Plugins = None,
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
@@ -218,7 +253,7 @@ def check_promises(
     plugin: Plugins = None,
 ) -> None:
     """Check what it promises, and say which promise is not kept, what was seen, what to do."""
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from ..recipe.reading import parse_overrides
     from ..report.results import choose_device
     from .check import show
@@ -233,7 +268,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=folder_name,
+            parser=named_folder,
             metavar="DIR",
             help="For a network: folder for weights and card, over the shipped ones if not given.",
         ),
@@ -249,7 +284,13 @@ def train(
 
     The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
     """
-    load_plugins(plugin)
+    _load_plugins(plugin)
     from . import train
 
     train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
+
+
+def _load_plugins(files: list[Path] | None) -> None:
+    from ..recipe.plugins import load_plugins
+
+    load_plugins(files or [])

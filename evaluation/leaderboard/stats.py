@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
 def estimate(
     values: ArrayLike, *, proportion: bool, confidence: float = CONFIDENCE, clusters: ArrayLike | None = None
 ) -> Estimate:
-    """Mean over images, whose values are in [0, 1], and its interval.
+    """Mean over images, whose values are in [0, 1], as changes also in [-1, 1], and its interval.
 
     Wilson's for a `proportion` whose images each scored 0 or 1; else the image-level percentile bootstrap (also for the
     mean over several draws of a randomized system). With `clusters`, a number for each image, see `_of_clusters`.
@@ -43,7 +43,7 @@ def estimate(
     if not np.isfinite(sample).all():
         raise InputError(f"Expected finite scores, got {(~np.isfinite(sample)).sum()} that are not.")
     binary = proportion and bool(np.isin(sample, (0, 1)).all())
-    totals, sizes = (sample, np.ones_like(sample)) if clusters is None else _summed(sample, clusters)
+    totals, sizes = (sample, np.ones_like(sample)) if clusters is None else summed(sample, clusters)
     if len(totals) < len(sample):
         low, high = _of_clusters(totals, sizes, confidence, binary=binary)
     elif binary:
@@ -53,7 +53,7 @@ def estimate(
     return Estimate(float(sample.mean()), float(low), float(high))
 
 
-def _summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
+def summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
     """The sum of each cluster's values, and how many they are."""
     _, group = np.unique(np.asarray(clusters), return_inverse=True)
     return np.bincount(group, weights=sample).astype(float), np.bincount(group).astype(float)
@@ -122,6 +122,6 @@ def larger(
     """
     difference = np.asarray(values, dtype=float) - np.asarray(others, dtype=float)
     if clusters is not None:
-        difference, _ = _summed(difference, clusters)
+        difference, _ = summed(difference, clusters)
     up, down = int((difference > 0).sum()), int((difference < 0).sum())
     return up > down and float(binomtest(up, up + down, alternative="greater").pvalue) < significance

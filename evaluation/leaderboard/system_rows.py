@@ -1,7 +1,7 @@
 """The rows of all attacks on one defended system."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import pandas as pd
@@ -49,8 +49,8 @@ class SystemRows:
             if isinstance(scores := self._scores[source.key(cell)], Scores)
         }
         self._flag(cells)
-        groups = grouped([cell for cell in cells if cell.job.group], _group)
-        self._groups = {key: self._worst_case(members) for key, members in groups.items()}
+        self._members = grouped([cell for cell in cells if cell.job.group], _group)
+        self._groups = {key: self._worst_case(members) for key, members in self._members.items()}
 
     def of_cell(self, cell: Cell) -> Row:
         return self._cells[self._source.key(cell)]
@@ -58,6 +58,14 @@ class SystemRows:
     def of_group(self, cell: Cell) -> Row:
         """The worst case over the group of a cell, with what it knows, and crafted on the same network."""
         return self._groups[_group(cell)]
+
+    def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
+        """Every row, with a row per image of what it is made from where it is finished; worst cases come last."""
+        for key, row in self._cells.items():
+            found = self._scores[key]
+            yield row, found.frame if isinstance(found, Scores) else None
+        for key, row in self._groups.items():
+            yield row, self._union(self._members[key]) if row["status"] == "ok" else None
 
     def _row(self, cell: Cell) -> Row:
         found = self._scores[self._source.key(cell)]
@@ -96,16 +104,24 @@ class SystemRows:
             **{name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")},
         }
         facts = {name: named[name] for name in self._facts_of(members[0])}
-        found = [self._scores[self._source.key(cell)] for cell in members]
-        for cell, scores in zip(members, found, strict=True):
-            if isinstance(scores, MissingScoresError):
-                return facts | _failure(scores) | {"error": f"{cell.job.attack_name}: {scores}"}
-        defense = members[0].defense.defense
-        chance = defense is not None and defense.randomized
-        frames = [scores.frame for scores in found if isinstance(scores, Scores)]
-        union = worst_case(frames, chance=chance, last=members[-1].job.after is not None)
+        try:
+            union = self._union(members)
+        except MissingScoresError as missing:
+            return facts | _failure(missing)
         flags = sorted({flag for row in rows for flag in row["flagged"].split()})
         return facts | self._numbers(union) | {"flagged": " ".join(flags), "status": "ok"}
+
+    def _union(self, members: list[Cell]) -> pd.DataFrame:
+        """The scores of a worst case. Raises MissingScoresError for the first member without any."""
+        frames = []
+        for cell in members:
+            found = self._scores[self._source.key(cell)]
+            if isinstance(found, MissingScoresError):
+                raise MissingScoresError(found.status, f"{cell.job.attack_name}: {found}")
+            frames.append(found.frame)
+        defense = members[0].defense.defense
+        chance = defense is not None and defense.randomized
+        return worst_case(frames, chance=chance, last=members[-1].job.after is not None)
 
     def _facts_of(self, cell: Cell) -> Row:
         attack, source = cell.job.attack, self._source

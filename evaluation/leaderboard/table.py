@@ -1,7 +1,7 @@
 """From the ledger to the leaderboard: one row per cell and metric, and one for the best attack of each group."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 import pandas as pd
 
@@ -20,12 +20,15 @@ from .system_rows import worst_case as worst_case
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
-    rows = []
+    rows = [row for source in sources(recipe, facts, ledger) for row in _rows(source)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def sources(recipe: Recipe, facts: Facts, ledger: Ledger) -> Iterator[Source]:
+    """Each model with each of its metrics."""
     for model in recipe.model_labels:
         for name, metric in facts.task.metrics.items():
-            source = Source(recipe=recipe, facts=facts, ledger=ledger, model=model, name=name, metric=metric)
-            rows += _rows(source)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            yield Source(recipe=recipe, facts=facts, ledger=ledger, model=model, name=name, metric=metric)
 
 
 def _rows(source: Source) -> list[Row]:

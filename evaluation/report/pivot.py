@@ -1,6 +1,5 @@
 """From rows of a leaderboard to small tables: a line a defense and a column an attack, or one network by another."""
 
-import json
 from collections.abc import Iterable
 from itertools import product
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 
 from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
+from ..leaderboard.labels import labels
 
 Row = dict[str, Any]
 Part = tuple[str, list[dict[str, str]]]
@@ -38,7 +38,7 @@ def _by(rows: list[Row], *keys: str) -> list[tuple[tuple[str, ...], list[Row]]]:
 
 def _matrices(rows: list[Row]) -> list[Part]:
     """Like Table 1 of GD-UAP: a line a network that the attack was crafted on, a column one that it is scored on."""
-    labelled = zip(rows, _labels(rows, "attack"), _labels(rows, "defense"), strict=True)
+    labelled = zip(rows, labels(rows, "attack"), labels(rows, "defense"), strict=True)
     whole = [row | {"attack": attack, "defense": defense} for row, attack, defense in labelled]
     models = dict.fromkeys(row["model"] for row in rows)
     parts = []
@@ -84,7 +84,7 @@ def records(table: pd.DataFrame) -> list[Row]:
 
 
 def _lines(part: list[Row]) -> list[dict[str, str]]:
-    attacks, defenses = _labels(part, "attack"), _labels(part, "defense")
+    attacks, defenses = labels(part, "attack"), labels(part, "defense")
     adaptive = any(row["knowledge"] == "adaptive" for row in part)
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
@@ -103,16 +103,3 @@ def _rate(row: Row) -> str:
     gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
     flagged = "*" if row["flagged"] else ""
     return f"{row['gfr']:.1f}{flagged} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
-
-
-def _labels(part: list[Row], kind: str) -> list[str]:
-    """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
-    threat = ("norm", "eps") if kind == "attack" else ()
-    chosen = [(row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in threat}) for row in part]
-    labels = []
-    for name, parameters in chosen:
-        namesakes = [other for same, other in chosen if same == name]
-        telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
-        shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
-        labels.append(f"{name} {shown}".strip())
-    return labels

@@ -133,7 +133,8 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     except ValidationError as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but: {complaint(error).sentence}") from None
     except KeyError as error:
-        raise OutputError(f"Expected the manifest of a run at {path}, but it lacks {error}.") from None
+        problem = f"it lacks {error}; run the recipe again"
+        raise OutputError(f"Expected the manifest of a run at {path}, but {problem}.") from None
     except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
     return recipe, facts

@@ -1,12 +1,14 @@
 """Folders of pictures: pixels and labels as torchvision reads them, contents known, no training image evaluated."""
 
 import os
+import sys
 
 import pytest
 import torch
 from foolbench.core import ConfigError, datasets
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets.pictures import contents as contents_module
+from foolbench.evaluation.engine.ahead import ahead
 from foolbench.evaluation.recipe.opening import open_dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -119,6 +121,20 @@ def test_folders_of_other_classes_are_of_use_without_labels(class_folders, netwo
     expected = opened(flat).for_model(network(5))
     assert found.labels is expected.labels is None
     assert torch.equal(found.load(range(6))[0], expected.load(range(6))[0])
+
+
+@pytest.mark.slow
+def test_pictures_that_were_seen_are_let_go(tmp_path, picture):
+    """A thousand of them are 0.6 GB as the network takes them."""
+    resource = pytest.importorskip("resource")
+    picture(0, 224, 224).save(tmp_path / "0000.jpg")
+    for k in range(1, 1500):
+        (tmp_path / f"{k:04d}.jpg").hardlink_to(tmp_path / "0000.jpg")
+    peaks = []
+    for samples, (x, _) in ahead(opened(tmp_path).load, [range(start, start + 50) for start in range(0, 1500, 50)]):
+        assert x.shape == (len(samples), 3, 224, 224)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    assert peaks[-1] - peaks[9] < 2e8
 
 
 def test_training_images_never_are_evaluation_images(tmp_path, picture, network):

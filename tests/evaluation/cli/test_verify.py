@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from foolbench.attacks import FGSM
 from foolbench.datasets import Digits
-from foolbench.evaluation.cli.verdicts import chosen
+from foolbench.evaluation.cli.verify import chosen
 from foolbench.evaluation.engine import learning
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.recipe.plugins import REGISTRIES

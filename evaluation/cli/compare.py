@@ -1,0 +1,105 @@
+"""Compare systems that were judged on the same images, and show by how much they differ and whether that is chance."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from ...core.errors import OutputError
+from ...core.files import write_whole
+from ..report.text import for_csv
+from .console import console, printable
+
+SURE = 0.05
+TESTS = {
+    "mcnemar": "McNemar's exact test, Tango's interval",
+    "permutation": "permutation test, bootstrapped interval",
+}
+
+
+def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
+    """Raises OutputError where the file cannot be written."""
+    if csv is not None:
+        try:
+            write_whole(csv, for_csv(table).to_csv(index=False).encode("utf-8", "replace"))
+        except OSError as error:
+            raise OutputError(f"Expected --csv to name a file that can be written, got {csv}: {error}.") from None
+    if as_json:
+        print(json.dumps(table.astype(object).where(table.notna(), None).to_dict("records"), indent=2))
+        return
+    for line in _heading(table):
+        _say(line, "dim")
+    for setting, part in table.groupby("setting", sort=False):
+        _say(f"{setting}, n = {part.n.iloc[0]}{_clusters(part)}", "bold")
+        console.print(_lines(part))
+    for line in _flags(table):
+        _say(f"* {line}", "yellow")
+    for line in _errors(table):
+        _say(line, "red")
+
+
+def _say(text: str, style: str) -> None:
+    """Lines end between words, where the tables end."""
+    console.print(Text(printable(text), style=style))
+
+
+def _heading(table: pd.DataFrame) -> list[str]:
+    ok = table[table.status == "ok"]
+    what = "Generalized fooling rate" if table.rate.iloc[0] == "gfr" else "Rate of right answers under attack"
+    tests = " or ".join(TESTS[test] for test in ok.test.unique())
+    return [
+        f"{what} ({', '.join(table.metric.unique())}) in percent; difference in points with its 95% interval.",
+        f"p: by Holm for all {len(ok)} comparisons. {tests[:1].upper()}{tests[1:]}.",
+        "needs: how many images show half of the difference (power 80%, level 5%).",
+    ]
+
+
+def _clusters(part: pd.DataFrame) -> str:
+    found = part.clusters.dropna()
+    return "" if found.empty else f" in {found.iloc[0]} clusters"
+
+
+def _lines(part: pd.DataFrame) -> Table:
+    """Names are broken where the terminal is narrow, numbers never."""
+    shown = Table()
+    shown.add_column("compared", overflow="fold")
+    for heading in ("rates", "difference", "p", "needs"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for row in part.to_dict("records"):
+        shown.add_row(Text(printable(f"{row['second']} - {row['first']}")), *_cells(row))
+    return shown
+
+
+def _cells(row: dict[Any, Any]) -> list[Text]:
+    if row["status"] != "ok":
+        return [Text(row["status"], style="red"), *(Text("-") for _ in range(3))]
+    first, second = (f"{row[f'rate_{side}']:.1f}{'*' * bool(row[f'flagged_{side}'])}" for side in ("first", "second"))
+    interval = f"[{row['low']:+.1f}, {row['high']:+.1f}]"
+    needed = "-" if pd.isna(row["images_needed"]) else str(row["images_needed"])
+    sure = "bold" if row["p_holm"] < SURE else ""
+    return [
+        Text(f"{second} - {first}"),
+        Text(f"{row['difference']:+.1f} {interval}", style=sure),
+        Text(_p(row["p_holm"]), style=sure),
+        Text(needed),
+    ]
+
+
+def _p(value: float) -> str:
+    return "<.0001" if value < 0.0001 else f"{value:.4f}".removeprefix("0")
+
+
+def _flags(table: pd.DataFrame) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for row in table.to_dict("records"):
+        for side in ("first", "second"):
+            for flag in row[f"flagged_{side}"].split():
+                found.setdefault(flag, []).append(f"{row[side]} in {row['setting']}")
+    return [f"{flag}: {'; '.join(dict.fromkeys(where))}" for flag, where in found.items()]
+
+
+def _errors(table: pd.DataFrame) -> list[str]:
+    return [f"{row['setting']}: {row['error']}" for row in table.to_dict("records") if row["status"] == "error"]

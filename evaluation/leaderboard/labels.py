@@ -1,0 +1,18 @@
+"""What rows call their attacks and defenses, where several share a name."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+
+def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
+    """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
+    threat = ("norm", "eps") if kind == "attack" else ()
+    chosen = [(row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in threat}) for row in part]
+    found = []
+    for name, parameters in chosen:
+        namesakes = [other for same, other in chosen if same == name]
+        telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
+        shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
+        found.append(f"{name} {shown}".strip())
+    return found

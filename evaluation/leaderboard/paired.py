@@ -1,0 +1,179 @@
+"""Two systems on the same images: their difference, its interval, whether chance explains it, how many images show it.
+
+Pure functions of outcomes image by image, in [0, 1]. Images that depend on each other are a cluster, and clusters are
+what is tested and resampled then.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import root_scalar
+from scipy.stats import binomtest, norm
+
+from ...core.errors import InputError
+from .stats import CONFIDENCE, RESAMPLES, Numbers, estimate, summed
+
+POWER = 0.8
+"""How often a test that has the images it needs sees the difference."""
+LEVEL = 1 - CONFIDENCE
+"""How often it sees one where there is none."""
+BATCH = 2_000_000
+"""Signs that are drawn at a time."""
+Test = Literal["mcnemar", "permutation"]
+
+
+class Difference(NamedTuple):
+    """Of two means over the same images: the second minus the first, and the ends of its 95% interval.
+
+    `p`: how likely one as large is where the two are alike, two-sided, by `test`. `needed`: how many images show half
+    of it, see `images_needed`. `only_first`, `only_second`: where outcomes are 0 or 1, how many images have a 1 of one
+    alone.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    test: Test
+    p: float
+    needed: int | None
+    only_first: int | None
+    only_second: int | None
+
+
+def difference(
+    first: ArrayLike, second: ArrayLike, *, proportion: bool, clusters: ArrayLike | None = None
+) -> Difference:
+    """Compare outcomes of two systems, an entry an image, in the same order.
+
+    Where every image alone scored 0 or 1 (`proportion`): McNemar's exact test and Tango's interval. Else, as for means
+    over draws of a randomized system and for images in `clusters`: the permutation test and the bootstrap. Raises
+    InputError for no images, other counts of them, or outcomes outside [0, 1].
+    """
+    one, two = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if one.shape != two.shape or one.ndim != 1 or not one.size:
+        raise InputError(f"Expected outcomes of the same images, at least one, got {one.shape} and {two.shape}.")
+    if not ((one >= 0) & (one <= 1) & (two >= 0) & (two <= 1)).all():
+        raise InputError("Expected outcomes in 0..1.")
+    change = (two - one).round(12)  # what differs by the rounding of a mean over draws alone is equal
+    totals, sizes = (change, np.ones_like(change)) if clusters is None else summed(change, clusters)
+    binary = proportion and bool(np.isin([one, two], (0, 1)).all())
+    up, down = int((change > 0).sum()), int((change < 0).sum())
+    if binary and len(totals) == len(change):
+        low, high = tango(up, down, len(change))
+        test, p = "mcnemar", mcnemar(up, down)
+    else:
+        low, high = _resampled(change, totals / sizes, clusters)
+        test, p = "permutation", permutation(totals)
+    return Difference(
+        first=float(one.mean()),
+        second=float(two.mean()),
+        difference=float(change.mean()),
+        low=low,
+        high=high,
+        test=test,
+        p=p,
+        needed=images_needed(totals, sizes),
+        only_first=down if binary else None,
+        only_second=up if binary else None,
+    )
+
+
+def mcnemar(up: int, down: int) -> float:
+    """McNemar's test, exact and two-sided (McNemar 1947, https://doi.org/10.1007/BF02295996).
+
+    Of the images on which two systems differ, half should go either way.
+    """
+    return float(binomtest(up, up + down).pvalue) if up + down else 1.0
+
+
+def tango(up: int, down: int, count: int) -> tuple[float, float]:
+    """The score interval of (up - down) / count, a difference of two proportions of the same images.
+
+    Tango 1998, https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B: all differences that
+    a score test does not reject. It has a width where no image differs, too.
+    """
+    found, z = (up - down) / count, _z(1 - LEVEL / 2)
+
+    def score(supposed: float) -> float:
+        far = up - down - count * supposed
+        if not far:
+            return 0.0
+        # the share of `down` that is most likely if the difference is the supposed one
+        b, c = (2 * count - up + down) * supposed - up - down, -down * supposed * (1 - supposed)
+        share = (math.sqrt(b * b - 8 * count * c) - b) / (4 * count)
+        return far / math.sqrt(count * max(2 * share + supposed * (1 - supposed), 1e-12))
+
+    low = -1.0 if down == count else root_scalar(lambda supposed: score(supposed) - z, bracket=(-1, found)).root
+    high = 1.0 if up == count else root_scalar(lambda supposed: score(supposed) + z, bracket=(found, 1)).root
+    return float(low), float(high)
+
+
+def permutation(changes: ArrayLike) -> float:
+    """The paired permutation test, two-sided: which system an outcome is of, so each change's sign, is drawn by lot.
+
+    From 9999 drawings, of which the observed one counts as another, so that p is at least 0.0001 (Phipson and Smyth
+    2010, https://doi.org/10.2202/1544-6115.1585). Changes that are all of one size are McNemar's, and exact.
+    """
+    observed = np.asarray(changes, dtype=float)
+    kinds, counts = np.unique(np.abs(observed[observed != 0]), return_counts=True)
+    if len(kinds) <= 1:
+        return mcnemar(int((observed > 0).sum()), int((observed < 0).sum()))
+    rng, at_once = np.random.default_rng(0), max(1, BATCH // len(kinds))
+    least, reached = abs(observed.sum()) * (1 - 1e-9), 0
+    for begin in range(0, RESAMPLES, at_once):
+        signs = rng.binomial(counts, 0.5, size=(min(at_once, RESAMPLES - begin), len(kinds)))  # positive, of each size
+        reached += int((np.abs((2 * signs - counts) @ kinds) >= least).sum())
+    return (reached + 1) / (RESAMPLES + 1)
+
+
+def images_needed(changes: ArrayLike, sizes: ArrayLike | None = None) -> int | None:
+    """How many images show half of the mean change with power 80% at level 5%; None where nothing changes on average.
+
+    By the normal approximation, with images that change as often and as much as these (for proportions Connor 1987,
+    https://doi.org/10.2307/2531961). `changes` are sums over clusters of `sizes` images.
+    """
+    totals = np.asarray(changes, dtype=float)
+    size = 1.0 if sizes is None else float(np.asarray(sizes, dtype=float).mean())
+    mean, square = float(totals.mean()) / size, float((totals**2).mean()) / size**2
+    if not mean:
+        return None
+    half = mean / 2
+    root = _z(1 - LEVEL / 2) * math.sqrt(square) + _z(POWER) * math.sqrt(square - half**2)
+    return math.ceil(size * (root / half) ** 2)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Each p corrected for how many there are (Holm 1979, https://www.jstor.org/stable/4615733).
+
+    Those that stay below 5% are, with 95% probability, all true differences.
+    """
+    order = np.argsort(p, kind="stable")
+    steps = np.asarray(p, dtype=float)[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected.tolist()
+
+
+def _resampled(change: Numbers, means: Numbers, clusters: ArrayLike | None) -> tuple[float, float]:
+    """The bootstrap's, over images or over clusters with these means.
+
+    Where all are alike there is nothing to resample: then those that were not seen may change as much as anything can,
+    as far as none of them seen allows; where they all change by -1, 0 or 1 that is Tango's interval.
+    """
+    count, mean = len(means), float(means[0])
+    if count == 1:
+        return -1.0, 1.0
+    if (means == mean).all():
+        unseen = _z(1 - LEVEL / 2) ** 2 / (count + _z(1 - LEVEL / 2) ** 2)
+        return mean - unseen * (mean + 1), mean + unseen * (1 - mean)
+    found = estimate(change, proportion=False, clusters=clusters)
+    return found.low, found.high
+
+
+def _z(quantile: float) -> float:
+    return float(norm.ppf(quantile))

@@ -1,0 +1,181 @@
+"""Which rows are compared with which: those that differ in one thing, or the same ones of two runs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ...core.errors import InputError, UnknownNameError
+from ...core.registry import NOTHING
+from .grouping import grouped
+from .labels import labels
+from .scored import ScoredRow
+
+By = Literal["defense", "attack", "model", "knowledge"]
+"""What two rows differ in."""
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "model": ("model",),
+    "attack": ("attack", "attack_params"),
+    "defense": ("defense", "defense_params"),
+    "knowledge": ("knowledge",),
+}
+_ALWAYS_EQUAL = ("norm", "eps", "metric")
+_DECISIVE = ("version of foolbench", "hash of the images")
+
+
+class Pair(NamedTuple):
+    """The first is what the second is compared with; `setting` is what they have in common, in words."""
+
+    first: ScoredRow
+    second: ScoredRow
+    first_name: str
+    second_name: str
+    setting: str
+
+
+class _Named(NamedTuple):
+    """A row, and what people call what it is of."""
+
+    scored: ScoredRow
+    names: dict[str, str]
+
+    def key(self, by: By | None) -> tuple[Any, ...]:
+        """Equal for rows that differ in nothing else."""
+        row = self.scored.row
+        compared = [name for thing, names in _COLUMNS.items() if thing != by for name in names]
+        source = None if row["source_model"] == row["model"] else row["source_model"]  # None: itself
+        return source, *(row[name] for name in (*compared, *_ALWAYS_EQUAL))
+
+    def setting(self, by: By | None) -> str:
+        row = self.scored.row
+        whole = " x ".join(self.names[thing] for thing in ("model", "attack", "defense") if thing != by)
+        source = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
+        return f"{source}{whole}" + (f", {row['knowledge']}" if by != "knowledge" else "")
+
+
+def pairs_within(rows: Sequence[ScoredRow], by: By, baseline: str | None) -> list[Pair]:
+    """Rows of one run that differ in nothing but `by`: with the `baseline`, a name of such a thing, or every two.
+
+    Raises InputError where there are none, or one is not run yet; UnknownNameError for a baseline that is not there.
+    """
+    named = _with_bare_for_all(_named(rows), by)
+    _check_baseline(named, by, baseline)
+    found = []
+    for same in grouped(named, lambda one: one.key(by)).values():
+        others = [one for one in same if one.names[by] != baseline]
+        of_baseline = [one for one in same if one.names[by] == baseline]
+        chosen = combinations(same, 2) if baseline is None else product(of_baseline, others)
+        found += [_pair(*two, by) for two in chosen if not _share_cells(*two)]
+    if not found:
+        run = rows[0].run
+        raise InputError(f"Nothing in {run} can be compared by {by}: no two of its rows differ in that alone.")
+    _check_finished(found)
+    return found
+
+
+def pairs_between(
+    ours: Sequence[ScoredRow], theirs: Sequence[ScoredRow], by: By | None, baseline: str | None
+) -> list[Pair]:
+    """A row of each of two runs: equal ones, or those that differ in nothing but `by`.
+
+    Of the first run only the `baseline` where there is one. Raises InputError where there are none, one is not run yet,
+    or they are not of the same images; UnknownNameError for a baseline that is not there.
+    """
+    named = _named([*ours, *theirs])
+    first, second = _with_bare_for_all(named[: len(ours)], by), _with_bare_for_all(named[len(ours) :], by)
+    if by is not None:
+        _check_baseline(first, by, baseline)
+    groups = grouped(second, lambda one: one.key(by))
+    found = [
+        _pair(one, other, by)
+        for one in first
+        for other in groups.get(one.key(by), ())
+        if by is None or (one.names[by] != other.names[by] and baseline in (None, one.names[by]))
+    ]
+    if not found:
+        raise InputError(_nothing_in_common(first, second, by))
+    _check_finished(found)
+    for pair in found:
+        _check_same_images(pair)
+    return found
+
+
+def _named(rows: Sequence[ScoredRow]) -> list[_Named]:
+    facts = [scored.row for scored in rows]
+    return [
+        _Named(scored, {"model": row["model"], "attack": attack, "defense": defense, "knowledge": row["knowledge"]})
+        for scored, row, attack, defense in zip(
+            rows, facts, labels(facts, "attack"), labels(facts, "defense"), strict=True
+        )
+    ]
+
+
+def _with_bare_for_all(named: list[_Named], by: By | None) -> list[_Named]:
+    """Of the bare network an attack knows all: it is what defenses are compared with, whatever is known of these."""
+    if by != "defense":
+        return named
+    bare = [one for one in named if one.scored.row["defense"] == NOTHING]
+    known = [one._replace(scored=replace(one.scored, row=one.scored.row | {"knowledge": "adaptive"})) for one in bare]
+    return [*bare, *known, *(one for one in named if one.scored.row["defense"] != NOTHING)]
+
+
+def _share_cells(first: _Named, second: _Named) -> bool:
+    """A worst case is no less than each of its members, whatever the images."""
+    return not set(first.scored.row["cell"].split()).isdisjoint(second.scored.row["cell"].split())
+
+
+def _pair(first: _Named, second: _Named, by: By | None) -> Pair:
+    one, other = (named.scored.run if by is None else named.names[by] for named in (first, second))
+    return Pair(first.scored, second.scored, one, other, second.setting(by))
+
+
+def _check_baseline(named: Sequence[_Named], by: By, baseline: str | None) -> None:
+    known = {one.names[by] for one in named}
+    if baseline is not None and baseline not in known:
+        raise UnknownNameError(by, baseline, known)
+
+
+def _check_finished(pairs: Sequence[Pair]) -> None:
+    """What is corrected for how many there are needs them all."""
+    for scored in (scored for pair in pairs for scored in pair[:2]):
+        if scored.row["status"] == "pending":
+            cell = " x ".join(scored.row[thing] for thing in ("model", "attack", "defense"))
+            raise InputError(f"{scored.run} is not finished, {cell} is not run yet: the command that began it goes on.")
+
+
+def _check_same_images(pair: Pair) -> None:
+    first, second = pair.first.outcomes, pair.second.outcomes
+    if first is None or second is None:
+        return
+    ours, theirs = _facts_of_images(pair.first), _facts_of_images(pair.second)
+    if np.array_equal(first.samples, second.samples) and all(ours[fact] == theirs[fact] for fact in _DECISIVE):
+        return
+    told = [f"{fact} ({ours[fact]}, {theirs[fact]})" for fact in ours if ours[fact] != theirs[fact]]
+    raise InputError(
+        f"Expected two runs of the same images by the same version, but {pair.first.run} and {pair.second.run} differ "
+        f"in {', '.join(told) or 'the images that they took'}."
+    )
+
+
+def _facts_of_images(scored: ScoredRow) -> dict[str, Any]:
+    row, identity = scored.row, scored.identity
+    return {
+        "version of foolbench": identity["foolbench"],
+        "hash of the images": identity["data"],
+        "data set": row["dataset"],
+        "number of images": row["n"],
+        "sampling": row["sampling"],
+    }
+
+
+def _nothing_in_common(first: Sequence[_Named], second: Sequence[_Named], by: By | None) -> str:
+    """In which thing no row of the one is like any of the other, where there is such a thing."""
+    runs = f"{first[0].scored.run} and {second[0].scored.run}"
+    for thing in _COLUMNS:
+        ours, theirs = (dict.fromkeys(one.names[thing] for one in named) for named in (first, second))
+        if thing != by and ours.keys().isdisjoint(theirs):
+            named = f"({', '.join(ours)}; {', '.join(theirs)})"
+            return f"{runs} have no rows to compare: no {thing} is in both {named}; compare by {thing} to see them."
+    return f"{runs} have no rows to compare: none of them are equal{f' but for the {by}' if by else ''}."

@@ -1,0 +1,66 @@
+"""The rows of a run with their outcomes image by image, which is what two of them are compared by."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import InputError
+from ..engine.grid import cells
+from ..ledger.ledger import Ledger
+from ..recipe.recipe import Recipe
+from .grouping import grouped
+from .source import Facts, Source
+from .stats import Numbers
+from .system_rows import Row, SystemRows
+from .table import sources
+
+Rate = Literal["gfr", "robust"]
+"""What is compared: how often attacks change an answer, or how often it stays right."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcomes:
+    """Of each of `samples`, in their order: in [0, 1], as `clusters` says in which group."""
+
+    samples: NDArray[np.int64]
+    values: Numbers
+    proportion: bool
+    clusters: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoredRow:
+    """`row` has the columns of the leaderboard; `run` is where it is from, `identity` what its network brings into it.
+
+    `outcomes` are None where it is not finished.
+    """
+
+    run: str
+    row: Row
+    identity: dict[str, Any]
+    outcomes: Outcomes | None
+
+
+def scored_rows(run: str, recipe: Recipe, facts: Facts, ledger: Ledger, of: Rate) -> list[ScoredRow]:
+    """All rows of a leaderboard, worst cases too. Raises InputError where nothing is `robust`, for want of labels."""
+    return [found for source in sources(recipe, facts, ledger) for found in _of_source(run, source, of)]
+
+
+def _of_source(run: str, source: Source, of: Rate) -> Iterator[ScoredRow]:
+    for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
+        for row, frame in SystemRows(source, same, None).scored():
+            if frame is not None and of not in frame:
+                raise InputError(f"The images of {run} have no labels, so that nothing can be right: compare of gfr.")
+            outcomes = None
+            if frame is not None:
+                clusters = frame.get("cluster")
+                outcomes = Outcomes(
+                    samples=frame["sample"].to_numpy(),
+                    values=frame[of].to_numpy(float) / (source.metric.range if of == "robust" else 1),
+                    proportion=source.metric.proportion,
+                    clusters=None if clusters is None else clusters.to_numpy(),
+                )
+            yield ScoredRow(run=run, row=row, identity=source.identity, outcomes=outcomes)
