@@ -1,9 +1,11 @@
 """Runs small recipes in this process, each in a folder of its own, and forgets the names that a test registers."""
 
 import sys
+from dataclasses import dataclass
 
 import pandas as pd
 import pytest
+from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
 from foolbench.evaluation.engine import run as run_module
 from foolbench.evaluation.engine.prepare import prepare
@@ -25,6 +27,19 @@ def own_registries(monkeypatch):
 def few_substitutes(monkeypatch):
     """Cropping the photographs is most of the time that a run on the digits takes."""
     monkeypatch.setattr(run_module, "SUBSTITUTES", 32)
+
+
+@pytest.fixture
+def broken_attack():
+    """An attack called toy-broken, which raises at every call."""
+
+    @register_attack("toy-broken")
+    @dataclass(frozen=True, kw_only=True)
+    class Broken(Attack):
+        access = "none"
+
+        def perturb(self, model, x, y, *, rng):
+            raise RuntimeError("no luck today")
 
 
 @pytest.fixture

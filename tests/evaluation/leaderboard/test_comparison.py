@@ -1,13 +1,12 @@
 """`foolbench.compare`: which rows are compared, with what, and that the numbers are those of the ledger's images."""
 
 from contextlib import closing
-from dataclasses import dataclass
 
 import foolbench
 import numpy as np
 import pandas as pd
 import pytest
-from foolbench.core import Attack, ConfigError, InputError, OutputError, UnknownNameError, register_attack
+from foolbench.core import ConfigError, InputError, OutputError, UnknownNameError
 from foolbench.datasets import Digits
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.report.comparison import COLUMNS
@@ -192,15 +191,8 @@ def test_other_data_and_another_version_are_refused(tmp_path, monkeypatch):
         foolbench.compare(one, evaluate("three", x, y))
 
 
-def test_failed_rows_have_an_error_and_unfinished_ones_are_refused(run, monkeypatch):
-    @register_attack("toy-broken")
-    @dataclass(frozen=True, kw_only=True)
-    class Broken(Attack):
-        access = "none"
-
-        def perturb(self, model, x, y, *, rng):
-            raise RuntimeError("no luck today")
-
+@pytest.mark.usefixtures("broken_attack")
+def test_failed_rows_have_an_error_and_unfinished_ones_are_refused(run):
     folder = run("out", "attacks=[{name='toy-broken'}, {name='fgsm'}]", "defenses=[{name='median'}]")
     broken, fine = foolbench.compare(folder).to_dict("records")
     assert (broken["status"], fine["status"]) == ("error", "ok")

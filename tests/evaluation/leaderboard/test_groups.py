@@ -65,15 +65,8 @@ def test_a_group_has_a_row_a_defense_after_its_last_member(execute):
         assert rows.access["both"] == "gradient"
 
 
+@pytest.mark.usefixtures("broken_attack")
 def test_a_failed_member_fails_its_group(execute):
-    @register_attack("toy-broken")
-    @dataclass(frozen=True, kw_only=True)
-    class Broken(Attack):
-        access = "none"
-
-        def perturb(self, model, x, y, *, rng):
-            raise RuntimeError("no luck today")
-
     attacks = "attacks=[{name='fgsm', group='both'}, {name='toy-broken', group='both'}]"
     table = execute("out", attacks, "defenses=[]").set_index("attack")
     assert table.status.to_dict() == {"fgsm": "ok", "toy-broken": "error", "both": "error"}
