@@ -1,7 +1,7 @@
 """The rows of all attacks on one defended system."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import pandas as pd
@@ -99,7 +99,7 @@ class SystemRows:
         rows = [self.of_cell(cell) for cell in members]
         named = rows[0] | {
             "attack": members[0].job.group,
-            "attack_params": _compact({"worst_of": [cell.job.attack_name for cell in members]}),
+            "attack_params": compact({"worst_of": [cell.job.attack_name for cell in members]}),
             "access": max((row["access"] for row in rows), key=get_args(Access).index),
             **{name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")},
         }
@@ -137,14 +137,14 @@ class SystemRows:
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
             "attack": cell.job.attack_name,
-            "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
+            "attack_params": compact(parameters(attack), leave_out=("norm", "eps")),
             "access": attack.access,
             "source_model": cell.job.source,
             "knowledge": cell.knowledge,
             "norm": attack.norm,
             "eps": round(attack.eps, 6),
             "defense": cell.defense.name,
-            "defense_params": _compact(cell.defense.parameters),
+            "defense_params": compact(cell.defense.parameters),
             "metric": source.name,
             "cell": source.key(cell),
             "crafted": str(cell.job.place(source.facts.identities)),
@@ -226,6 +226,7 @@ def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
     return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
 
 
-def _compact(parameters: dict[str, Any], leave_out: tuple[str, ...] = ()) -> str:
+def compact(parameters: Mapping[str, Any], leave_out: tuple[str, ...] = ()) -> str:
+    """What a table says of parameters, as JSON."""
     kept = {key: value for key, value in parameters.items() if key not in leave_out}
     return json.dumps(kept, separators=(",", ":"), sort_keys=True, default=str)
