@@ -15,11 +15,12 @@ from .results import CSV, LEDGER, read_environment, read_manifest
 from .text import from_csv
 
 NAMED_BY = (
-    *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "access"),
-    *("knowledge", "norm", "eps", "defense", "defense_params", "metric"),
+    *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "seed"),
+    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric"),
 )
 """The columns that say what a row is about."""
-_NEEDED = {*NAMED_BY, "model_sha", "behaviour", "clean", "gfr", "robust", "status", "cell", "crafted"} - {"clusters"}
+_NEEDED = {*NAMED_BY, "model_sha", "behaviour", "clean", "gfr", "robust", "status", "cell", "crafted"}
+_NEEDED -= {"clusters", "seed"}  # tables of before there were any have no such columns
 
 
 @dataclass(frozen=True, kw_only=True)
