@@ -57,4 +57,6 @@ def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = Fa
 def mean_over_seeds(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Per image the mean of the scores of one attack that was crafted several times, and what it costs once."""
     by_sample = pd.concat(members).groupby("sample")
-    return by_sample.mean().assign(linf=by_sample.linf.max()).reset_index()
+    found = pd.DataFrame(by_sample.mean())
+    found["linf"] = by_sample.linf.max()
+    return found.reset_index()

@@ -4,14 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import pandas as pd
-
 
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
     """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
     told = ("norm", "eps", "seed") if kind == "attack" else ()
     chosen = [
-        (row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in told if pd.notna(row.get(key))})
+        (row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in told if not _empty(row.get(key))})
         for row in part
     ]
     found = []
@@ -21,3 +19,8 @@ def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]
         shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
         found.append(f"{name} {shown}".strip())
     return found
+
+
+def _empty(value: Any) -> bool:
+    """As in a row, or in a table that came from a file."""
+    return value is None or value != value  # NaN alone is unlike itself

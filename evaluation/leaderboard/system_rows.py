@@ -69,8 +69,9 @@ class SystemRows:
         for key, row in self._cells.items():
             found = self._scores[key]
             yield row, found.frame if isinstance(found, Scores) else None
-        for key, row in self._bundled.items():
-            yield row, self._united(key[0], self._members[key]) if row["status"] == "ok" else None
+        for bundle, members in self._members.items():
+            row = self._bundled[bundle]
+            yield row, self._united(bundle[0], members) if row["status"] == "ok" else None
 
     def _row(self, cell: Cell) -> Row:
         found = self._scores[self._source.key(cell)]
