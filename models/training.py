@@ -24,7 +24,15 @@ class Training:
     """AdamW with warm-up and cosine decay, gradient clipping, and label-preserving augmentation.
 
     `learning_rate` is the peak; `shift` is the largest translation in pixels; `flip` and `permute_channels` switch
-    horizontal mirroring and random permutation of the colour channels.
+    horizontal mirroring and random permutation of the colour channels. `bfloat16` rounds the factors of convolutions
+    and matrix products to it, which many processors multiply two to three times as fast.
+
+    `label_grid` says that labels number the cells of a grid, as (10, 5) does where label // 5 is a solid and label % 5
+    its material: what the network says of each row and of each column is trained as well, without which plain networks
+    find no way into fifty classes.
+
+    `eps` > 0 trains on adversarial images within that Linf distance of pixels in [0, 1], each made by one step from a
+    random start (Wong, Rice and Kolter 2020, https://arxiv.org/abs/2001.03994).
     """
 
     epochs: int
@@ -34,6 +42,9 @@ class Training:
     shift: int = 4
     flip: bool = True
     permute_channels: bool = True
+    label_grid: tuple[int, int] | None = None
+    bfloat16: bool = False
+    eps: float = 0.0
     seed: int = 0
 
 
@@ -67,8 +78,16 @@ def fit(
             progress = (epoch * steps + step) / (training.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = training.learning_rate * _schedule(progress)
-            batch = normalize(_augment(images[rows].float() / 255, training, rng))
-            loss = F.cross_entropy(net(batch.contiguous(memory_format=torch.channels_last)), labels[rows])
+            batch = _augment(images[rows].float() / 255, training, rng)
+
+            def loss_of(x: Tensor, y: Tensor = labels[rows]) -> Tensor:
+                with torch.autocast("cpu", torch.bfloat16, enabled=training.bfloat16):
+                    outputs = net(normalize(x).contiguous(memory_format=torch.channels_last))
+                return _cross_entropy(outputs.float(), y, training.label_grid)
+
+            if training.eps:
+                batch = _attacked(loss_of, batch, training.eps, rng)
+            loss = loss_of(batch)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -78,6 +97,22 @@ def fit(
             _save(checkpoint, net, optimizer, training, epoch + 1)
     net.eval()
     net.to(memory_format=torch.contiguous_format)
+
+
+def _cross_entropy(outputs: Tensor, y: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    loss = F.cross_entropy(outputs, y)
+    if grid is None:
+        return loss
+    cells = outputs.log_softmax(dim=1).unflatten(1, grid)
+    rows, columns = cells.logsumexp(dim=2), cells.logsumexp(dim=1)
+    return loss + F.nll_loss(rows, y // grid[1]) + F.nll_loss(columns, y % grid[1])
+
+
+def _attacked(loss_of: Callable[[Tensor], Tensor], x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
+    """One step of 1.25 eps from a random start: shorter ones teach less, longer ones teach to mask the gradient."""
+    start = (x + eps * (2 * torch.rand(x.shape, generator=rng) - 1)).clamp(0, 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss_of(start), start)
+    return (start.detach() + 1.25 * eps * gradient.sign()).clamp(x - eps, x + eps).clamp(0, 1)
 
 
 def _schedule(progress: float, warm_up: float = 0.05) -> float:
