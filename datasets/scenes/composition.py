@@ -11,7 +11,7 @@ from .textures import BACKGROUNDS, CONTRAST, MATERIALS, QUIET, random_patch
 CLASSES = tuple(f"{material} {solid}" for solid in SOLIDS for material in MATERIALS)
 """Names of the labels: label // 5 is the solid's number, label % 5 the material's."""
 
-MOST_OTHERS = 4
+MOST_OTHERS = 3
 LARGEST_OTHER = 0.65  # radius at which another solid is seen, as a share of that of the labelled one
 NEAREST_OTHER = 0.85  # distance in the picture of the middle of a solid in front, in radii of the labelled one
 
@@ -45,7 +45,7 @@ class Scene:
 
 
 def compose(label: int, rng: np.random.Generator) -> Scene:
-    """Draw a scene whose largest solid has the class `label` (0..49); solids around it are seen smaller.
+    """Draw a scene whose largest solid has the class `label` (0..29); solids around it are seen smaller.
 
     They may stand in front of it, but never before its middle.
     """
@@ -68,7 +68,7 @@ def compose(label: int, rng: np.random.Generator) -> Scene:
         lamp=np.array([rng.uniform(-4, 4), rng.uniform(3.5, 7), rng.uniform(-1, 3)]),
         ambient=float(rng.uniform(0.25, 0.5)),
         exposure=float(rng.uniform(0.8, 1.25)),
-        noise=float(rng.uniform(0.5, 2)) / 255,
+        noise=float(rng.uniform(1, 3)) / 255,
         noise_seed=int(rng.integers(2**31)),
     )
 

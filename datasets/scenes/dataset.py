@@ -1,4 +1,4 @@
-"""The embedded benchmark: 1,000 evaluation scenes that ship with it, and a training split rendered on demand."""
+"""The embedded benchmark: 1,020 evaluation scenes that ship with it, and a training split rendered on demand."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ from .splits import SIZE, Shard, fingerprint, rendered
 
 @register_dataset("scenes")
 class Scenes:
-    """Recognition of the largest solid and of its material: 50 classes, RGB images of 128 x 128 pixels."""
+    """Recognition of the largest solid and of its material: 30 classes, RGB images of 128 x 128 pixels."""
 
     name = "scenes"
     task = Recognition(classes=len(CLASSES))

@@ -21,7 +21,7 @@ from .solids import SOLIDS, Ball
 OVERSAMPLING = 2
 FOCAL = 2.2  # half-width of the image plane is 1: a field of view of 49 degrees
 FINENESS, COARSENESS = 80, 48  # texels per scene unit, of solids and of floor and wall
-PREFERENCE = np.array([1.0, 0.9, 0.8])  # of a solid's axes: an octahedron's faces favour none by themselves
+PREFERENCE = np.array([1.0, 0.9, 0.8])  # of a solid's axes: a normal between two favours none by itself
 BLEND = 0.05  # difference of the preferred components of a normal within which two planes of a texture are mixed
 BULBS = 0.25 * np.array([[-1, 0, -1], [1, 0, -1], [-1, 0, 1], [1, 0, 1]])  # of the lamp, around its middle
 LIFT = 1e-3  # of points above their surface, when they look at the lamp

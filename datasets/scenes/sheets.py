@@ -14,7 +14,7 @@ from .textures import PHOTOGRAPHS
 
 EVALUATION = Path(__file__).parent / "evaluation"
 SHEETS = ("images.webp", "segmentation.png", "depth.png")
-COLUMNS = 25
+COLUMNS = 30
 LOSSLESS = 101  # above 100, OpenCV writes WebP without loss
 SMALLEST = {
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],

@@ -1,4 +1,4 @@
-"""The ten solids of the scenes: where a ray enters them, and how far they reach.
+"""The six solids of the scenes: where a ray enters them, and how far they reach.
 
 A solid is a union of convex pieces, a piece an intersection of half-spaces, balls, tubes and cones, each of which a ray
 crosses in one interval (Kay and Kajiya 1986, https://doi.org/10.1145/15886.15916). Every solid fits into the unit ball,
@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 Floats = NDArray[np.floating]
 NOWHERE = np.inf
@@ -71,19 +70,17 @@ class HalfSpace(NamedTuple):
 
 
 class Ball(NamedTuple):
-    """All points within `radius` of (`x`, 0, 0)."""
+    """All points within `radius` of the middle."""
 
     radius: float
-    x: float = 0.0
 
     def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
-        from_middle = origin - np.array([self.x, 0, 0])
-        square = np.einsum("ij,ij->i", from_middle, from_middle) - self.radius**2
-        along = np.einsum("ij,ij->i", from_middle, direction)
+        square = np.einsum("ij,ij->i", origin, origin) - self.radius**2
+        along = np.einsum("ij,ij->i", origin, direction)
         return _roots(np.einsum("ij,ij->i", direction, direction), along, square)
 
     def normal(self, points: Floats) -> Floats:
-        return points - np.array([self.x, 0, 0])
+        return points
 
 
 class Tube(NamedTuple):
@@ -188,24 +185,15 @@ class Torus:
         return p - self.ring * middle / np.linalg.norm(middle, axis=1, keepdims=True)
 
 
-def _convex(vertices: Floats) -> tuple[Part, ...]:
-    """The half-spaces whose intersection has these corners."""
-    planes = {tuple(np.round(plane, 12)) for plane in ConvexHull(vertices).equations}
-    return tuple(HalfSpace((a, b, c), -d) for a, b, c, d in sorted(planes))
-
-
-def _box(x: float, y: float, z: float) -> Floats:
-    return np.array([[a, b, c] for a in (-x, x) for b in (-y, y) for c in (-z, z)])
-
-
-def _polyhedron(*pieces: Floats) -> Union:
-    corners = np.concatenate(pieces)
-    return Union(pieces=tuple(_convex(piece) for piece in pieces), support=lambda u: (corners @ u).max())
-
-
 def _between(axis: int, low: float, high: float) -> tuple[Part, Part]:
     unit = np.eye(3)[axis]
     return HalfSpace(tuple(unit), high), HalfSpace(tuple(-unit), -low)
+
+
+def _boxes(*halves: tuple[float, float, float]) -> Union:
+    """Boxes about the middle, of these halves of their sides."""
+    pieces = tuple(tuple(part for k in range(3) for part in _between(k, -half[k], half[k])) for half in halves)
+    return Union(pieces=pieces, support=lambda u: max(np.abs(u) @ half for half in halves))
 
 
 def _disc(u: Floats) -> float:
@@ -216,7 +204,7 @@ def _disc(u: Floats) -> float:
 _BEAM, _ARM = 0.24, 0.9
 SOLIDS: dict[str, Solid] = {
     "sphere": Union(pieces=((Ball(0.8),),), support=lambda u: 0.8),
-    "cube": _polyhedron(_box(0.57, 0.57, 0.57)),
+    "cube": _boxes((0.57, 0.57, 0.57)),
     "cylinder": Union(
         pieces=((Tube(0.5, 1), *_between(1, -0.8, 0.8)),),
         support=lambda u: 0.5 * _disc(u) + 0.8 * abs(u[1]),
@@ -226,17 +214,6 @@ SOLIDS: dict[str, Solid] = {
         support=lambda u: max(0.9 * u[1], 0.65 * _disc(u) - 0.6 * u[1]),
     ),
     "torus": Torus(0.68, 0.25),
-    "capsule": Union(
-        pieces=((Tube(0.34, 0), *_between(0, -0.6, 0.6)), (Ball(0.34, -0.6),), (Ball(0.34, 0.6),)),
-        support=lambda u: 0.6 * abs(u[0]) + 0.34,
-    ),
-    "pyramid": _polyhedron(
-        np.array([[0, 0.9, 0], *([x, -0.5, z] for x in (-0.62, 0.62) for z in (-0.62, 0.62))]),
-    ),
-    "octahedron": _polyhedron(0.97 * np.concatenate([np.eye(3), -np.eye(3)])),
-    "wedge": _polyhedron(
-        np.array([[x, y, z] for x, y in ((-0.56, -0.32), (0.56, -0.32), (0, 0.64)) for z in (-0.7, 0.7)]),
-    ),
-    "cross": _polyhedron(_box(_ARM, _BEAM, _BEAM), _box(_BEAM, _ARM, _BEAM), _box(_BEAM, _BEAM, _ARM)),
+    "cross": _boxes((_ARM, _BEAM, _BEAM), (_BEAM, _ARM, _BEAM), (_BEAM, _BEAM, _ARM)),
 }
 """Name -> solid, in the order in which labels count them."""

@@ -46,7 +46,7 @@ def fingerprint(shard: Shard) -> str:
 
 
 def render_one(split: str, index: int, size: int = SIZE) -> View:
-    """The `index`-th scene of a split. Its label is `index % 50`, so every split is balanced."""
+    """The `index`-th scene of a split. Its label is `index % 30`, so every split is balanced."""
     return render(compose(index % len(CLASSES), np.random.default_rng([STREAMS[split], index])), size)
 
 

@@ -12,10 +12,10 @@ from ..training import Training
 from ..zoo import Entry, register
 from . import caffenet, googlenet, resnet, vgg, vgg_f, vit
 
-SOLIDS = ("sphere", "cube", "cylinder", "cone", "torus", "capsule", "pyramid", "octahedron", "wedge", "cross")
+SOLIDS = ("sphere", "cube", "cylinder", "cone", "torus", "cross")
 MATERIALS = ("brick", "grass", "gravel", "coins", "tissue")
 CLASSES = tuple(f"{material} {solid}" for solid in SOLIDS for material in MATERIALS)
-IMAGES = 14_000
+IMAGES = 20_000
 
 
 def _entry(net: str, build: Callable[[int], nn.Module], features: tuple[str, ...], training: Training) -> Entry:
@@ -43,12 +43,12 @@ ENTRIES = register(
     (
         _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(24)),
         _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(16)),
-        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(16)),
-        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(12)),
-        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(12)),
-        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(16)),
-        _entry("vit", vit.vit, vit.FEATURES, _training(20)),
-        _entry("caffenet-linf2", caffenet.caffenet, caffenet.FEATURES, _training(20, eps=2 / 255)),
-        _entry("resnet-linf2", resnet.resnet, resnet.FEATURES, _training(16, eps=2 / 255)),
+        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(14)),
+        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10)),
+        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(10)),
+        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12)),
+        _entry("vit", vit.vit, vit.FEATURES, _training(10)),
+        _entry("caffenet-linf2", caffenet.caffenet, caffenet.FEATURES, _training(12, eps=2 / 255)),
+        _entry("resnet-linf2", resnet.resnet, resnet.FEATURES, _training(7, eps=2 / 255)),
     )
 )

@@ -23,9 +23,9 @@ def scenes():
 
 
 def test_the_evaluation_split_is_balanced_and_whole(scenes):
-    assert scenes.images.shape == (1000, 128, 128, 3)
-    assert scenes.segmentations.shape == scenes.depths.shape == (1000, 128, 128)
-    assert np.bincount(scenes.labels).tolist() == [20] * len(CLASSES)
+    assert scenes.images.shape == (1020, 128, 128, 3)
+    assert scenes.segmentations.shape == scenes.depths.shape == (1020, 128, 128)
+    assert np.bincount(scenes.labels).tolist() == [34] * len(CLASSES)
     assert int(scenes.segmentations.max()) == len(SOLIDS)
     assert scenes.depths.min() > 0.5 / DEPTH_STEP
     assert scenes.depths.max() < 65535
@@ -47,7 +47,7 @@ def test_the_labelled_solid_is_seen_largest(scenes):
 def test_the_fingerprint_is_the_pinned_one_and_the_cards(scenes):
     card = json.loads((EVALUATION / "card.json").read_text())
     assert fingerprint(scenes) == Scenes().fingerprint == card["fingerprint"] == PINNED[VERSION]
-    assert (card["version"], card["count"], card["classes"]) == (VERSION, 1000, list(CLASSES))
+    assert (card["version"], card["count"], card["classes"]) == (VERSION, 1020, list(CLASSES))
 
 
 @pytest.mark.parametrize("part", ["images", "segmentations", "depths", "labels"])
@@ -57,7 +57,7 @@ def test_the_fingerprint_sees_every_ground_truth(scenes, part):
     assert fingerprint(scenes._replace(**{part: changed})) != fingerprint(scenes)
 
 
-@pytest.mark.parametrize("index", [0, 35, 437, 999])  # octahedra are among them, whose faces favour no axis
+@pytest.mark.parametrize("index", [0, 35, 437, 1019])
 def test_rendering_anew_gives_what_ships_up_to_rounding(scenes, index):
     view = render_one("eval", index)
     difference = np.abs(view.image.astype(int) - scenes.images[index])
@@ -71,7 +71,7 @@ def test_rendering_anew_gives_what_ships_up_to_rounding(scenes, index):
 def test_the_same_scene_at_another_size(scenes, size):
     view = render_one("eval", 3, size)
     assert view.image.shape == (size, size, 3)
-    shares = [np.bincount(s.ravel(), minlength=11) / s.size for s in (view.segmentation, scenes.segmentations[3])]
+    shares = [np.bincount(s.ravel(), minlength=7) / s.size for s in (view.segmentation, scenes.segmentations[3])]
     assert np.abs(shares[0] - shares[1]).max() < 0.02
 
 
@@ -86,14 +86,14 @@ def test_the_splits_have_no_scene_in_common():
 def test_the_dataset_hands_out_the_sheets(scenes):
     dataset = Scenes()
     x, y = dataset.load(range(30, 40))
-    assert len(dataset) == 1000
+    assert len(dataset) == 1020
     assert (x.shape, x.dtype, y.dtype) == ((10, 3, 128, 128), torch.float32, torch.int64)
     assert np.array_equal((x * 255).round().byte().permute(0, 2, 3, 1).numpy(), scenes.images[30:40])
-    assert y.tolist() == list(range(30, 40))
+    assert y.tolist() == list(range(10))
 
 
 def test_sheets_are_read_as_they_were_written(scenes, tmp_path):
-    part = type(scenes)(*(array[:50] for array in scenes))
+    part = type(scenes)(*(array[:60] for array in scenes))
     write_sheets(tmp_path, part)
     again = read_sheets(tmp_path)
     assert all(np.array_equal(a, b) for a, b in zip(again, part, strict=True))
@@ -103,7 +103,7 @@ def test_sheets_are_read_as_they_were_written(scenes, tmp_path):
 
 
 def test_solids_stand_on_the_floor_and_apart():
-    for label in range(0, 50, 7):
+    for label in range(0, 30, 7):
         bodies = compose(label, np.random.default_rng(label)).bodies
         for body in bodies:
             lowest = body.center[1] - body.radius * list(SOLIDS.values())[body.solid].reach(-body.rotation[1])
@@ -189,7 +189,7 @@ def test_light_and_shadow_fall_where_the_lamp_says(view, rays):
     assert np.quantile(near_bulbs[dark], 0.8) < 0.02  # the rest is penumbra
 
 
-@pytest.mark.parametrize("name", ["cube", "pyramid", "octahedron", "wedge", "cross"])
+@pytest.mark.parametrize("name", ["cube", "cross"])
 def test_the_texture_of_a_flat_face_comes_from_one_plane(name):
     """Where two planes were equally near, rounding would choose."""
     _, normals = surface(name)

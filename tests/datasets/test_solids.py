@@ -11,40 +11,12 @@ def in_box(p, *half):
     return (np.abs(p) <= half).all(axis=-1)
 
 
-def in_hull(p, corners):
-    """Inside a convex polyhedron: no plane through three corners separates the point from the rest."""
-    inside = np.ones(p.shape[:-1], bool)
-    n = len(corners)
-    for i in range(n):
-        for j in range(i):
-            for k in range(j):
-                normal = np.cross(corners[j] - corners[i], corners[k] - corners[i])
-                sides = (corners - corners[i]) @ normal
-                if np.linalg.norm(normal) > 1e-9 and ((sides <= 1e-9).all() or (sides >= -1e-9).all()):
-                    sign = -1 if (sides <= 1e-9).all() else 1
-                    inside &= sign * ((p - corners[i]) @ normal) >= 0
-    return inside
-
-
-def inside_capsule(p):
-    along = p - np.stack([np.clip(p[..., 0], -0.6, 0.6), 0 * p[..., 1], 0 * p[..., 2]], -1)
-    return np.linalg.norm(along, axis=-1) <= 0.34
-
-
 INSIDE = {
     "sphere": lambda p: np.linalg.norm(p, axis=-1) <= 0.8,
     "cube": lambda p: in_box(p, 0.57, 0.57, 0.57),
     "cylinder": lambda p: (np.hypot(p[..., 0], p[..., 2]) <= 0.5) & (np.abs(p[..., 1]) <= 0.8),
     "cone": lambda p: (p[..., 1] >= -0.6) & (np.hypot(p[..., 0], p[..., 2]) <= 0.65 / 1.5 * (0.9 - p[..., 1])),
     "torus": lambda p: np.hypot(np.hypot(p[..., 0], p[..., 1]) - 0.68, p[..., 2]) <= 0.25,
-    "capsule": inside_capsule,
-    "pyramid": lambda p: in_hull(
-        p, np.array([[0, 0.9, 0], *([x, -0.5, z] for x in (-0.62, 0.62) for z in (-0.62, 0.62))])
-    ),
-    "octahedron": lambda p: np.abs(p).sum(axis=-1) <= 0.97,
-    "wedge": lambda p: in_hull(
-        p, np.array([[x, y, z] for x, y in ((-0.56, -0.32), (0.56, -0.32), (0, 0.64)) for z in (-0.7, 0.7)])
-    ),
     "cross": lambda p: in_box(p, 0.9, 0.24, 0.24) | in_box(p, 0.24, 0.9, 0.24) | in_box(p, 0.24, 0.24, 0.9),
 }
 
