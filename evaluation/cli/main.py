@@ -121,6 +121,34 @@ def compare(
 
 
 @app.command()
+def verify(
+    run: Annotated[
+        Path, typer.Argument(parser=named_folder, metavar="DIR|FILE.csv", help="The folder of a run, or its table.")
+    ],
+    row: Annotated[
+        list[int] | None, typer.Option(help="Number of a row of leaderboard.csv; the first below the heading is 1.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every row.")] = False,
+    sample: Annotated[int | None, typer.Option(min=1, help="So many rows, by chance; 3 if nothing says which.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of that choice; a new one, which nobody knows, if not given.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="For a table without its folder: what it was made by.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="For that recipe: KEY=VALUE.")] = None,
+    device: Device = "auto",
+    plugin: Plugins = None,
+) -> None:
+    """Compute rows of a finished run anew, and say of each whether it holds, and why not if not. Exit code 1 then."""
+    _load_plugins(plugin)
+    from .verify import chosen, claimed, show
+
+    claims = claimed(run, recipe, overrides or [])
+    show(claims, chosen(claims, row or [], everything=everything, sample=sample, seed=seed), device)
+
+
+@app.command()
 def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
     """Show the cells that a recipe spans, without running anything."""
     _load_plugins(plugin)

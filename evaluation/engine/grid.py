@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
@@ -73,7 +73,7 @@ class Job:
 
     `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
     the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
-    member before it in an ensemble.
+    member before it in an ensemble. Of `seeds` jobs that differ by chance only, this is the one of number `seed`.
     """
 
     source: str
@@ -82,13 +82,16 @@ class Job:
     through: NamedDefense = NamedDefense()
     group: str | None = None
     after: "Job | None" = None
+    seed: int = 0
+    seeds: int = 1
 
     @property
     def stream(self) -> str:
         """Names the job's random streams. What is left out of it can be compared between runs: storage, versions,
         weights, and what the attack knows.
         """
-        return digest(self.source, self.attack_name, parameters(self.attack))
+        numbered = [self.seed] if self.seed else []  # the first is what it would be alone
+        return digest(self.source, self.attack_name, parameters(self.attack), *numbered)
 
     def key(self, identities: Identities) -> str:
         not_for_crafting = {"draws"} if self.through.defense else {"draws", "eot_draws"}
@@ -105,6 +108,7 @@ class Job:
             self.attack_name,
             self.attack.prior,
             *([self.through.name] if self.through.defense else []),
+            *([f"seed-{self.seed}"] if self.seeds > 1 else []),
         ]
         label = re.sub(r"[^\w.+-]", "-", "-".join(words))[:LABEL]
         return PurePosixPath("perturbations", f"{label}-{self.key(identities)}.safetensors")
@@ -136,7 +140,8 @@ class Cell:
     def title(self) -> str:
         """What people call it."""
         source = f"{self.job.source} > " if self.transfers else ""
-        return f"{source}{self.model} x {self.job.attack_name} x {self.defense.name}, {self.knowledge}"
+        seed = f" (seed {self.job.seed})" if self.job.seeds > 1 else ""
+        return f"{source}{self.model} x {self.job.attack_name}{seed} x {self.defense.name}, {self.knowledge}"
 
     def key(self, identities: Identities) -> str:
         scoring = {fact: value for fact, value in identities[self.model].items() if fact not in _NOT_FOR_SCORING}
@@ -184,9 +189,10 @@ def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> li
 
 
 def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
-    """One attack of a recipe; an ensemble is the group of its members, each after the one before."""
+    """One attack of a recipe, once a seed; an ensemble is the group of its members, each after the one before."""
     if not isinstance(attack, Ensemble):
-        yield Job(source=source, attack_name=entry.name, attack=attack, through=through, group=entry.group)
+        alone = Job(source=source, attack_name=entry.name, attack=attack, through=through, group=entry.group)
+        yield from (replace(alone, seed=seed, seeds=entry.seeds) for seed in range(entry.seeds))
         return
     before = None
     for name, member in attack.members.items():

@@ -4,11 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import pandas as pd
+
 
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
     """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
-    threat = ("norm", "eps") if kind == "attack" else ()
-    chosen = [(row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in threat}) for row in part]
+    told = ("norm", "eps", "seed") if kind == "attack" else ()
+    chosen = [
+        (row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in told if pd.notna(row.get(key))})
+        for row in part
+    ]
     found = []
     for name, parameters in chosen:
         namesakes = [other for same, other in chosen if same == name]

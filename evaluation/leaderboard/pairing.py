@@ -17,7 +17,7 @@ By = Literal["defense", "attack", "model", "knowledge"]
 """What two rows differ in."""
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "model": ("model",),
-    "attack": ("attack", "attack_params"),
+    "attack": ("attack", "attack_params", "seed"),
     "defense": ("defense", "defense_params"),
     "knowledge": ("knowledge",),
 }

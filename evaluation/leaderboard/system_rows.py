@@ -1,18 +1,18 @@
 """The rows of all attacks on one defended system."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import stdev
 from typing import Any, get_args
 
 import pandas as pd
 
 from ...core.attack import Access, Attack
 from ..engine.grid import Cell, digest, parameters
-from ..ledger.ledger import Costs
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
+from .bundles import MEAN, Bundle, bundles, mean_over_seeds, worst_case
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
-from .grouping import grouped
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
 
@@ -49,23 +49,28 @@ class SystemRows:
             if isinstance(scores := self._scores[source.key(cell)], Scores)
         }
         self._flag(cells)
-        self._members = grouped([cell for cell in cells if cell.job.group], _group)
-        self._groups = {key: self._worst_case(members) for key, members in self._members.items()}
+        self._members: dict[tuple[Bundle, Knowledge], list[Cell]] = {}
+        for cell in cells:
+            for bundle in bundles(cell):
+                self._members.setdefault((bundle, cell.knowledge), []).append(cell)
+        self._bundled = {
+            (bundle, knowledge): self._together(bundle, members)
+            for (bundle, knowledge), members in self._members.items()
+        }
 
     def of_cell(self, cell: Cell) -> Row:
         return self._cells[self._source.key(cell)]
 
-    def of_group(self, cell: Cell) -> Row:
-        """The worst case over the group of a cell, with what it knows, and crafted on the same network."""
-        return self._groups[_group(cell)]
+    def of_bundle(self, bundle: Bundle, knowledge: Knowledge) -> Row:
+        return self._bundled[bundle, knowledge]
 
     def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
-        """Every row, with a row per image of what it is made from where it is finished; worst cases come last."""
+        """Every row, with a row per image of what it is made from where it is finished; those of bundles come last."""
         for key, row in self._cells.items():
             found = self._scores[key]
             yield row, found.frame if isinstance(found, Scores) else None
-        for key, row in self._groups.items():
-            yield row, self._union(self._members[key]) if row["status"] == "ok" else None
+        for key, row in self._bundled.items():
+            yield row, self._united(key[0], self._members[key]) if row["status"] == "ok" else None
 
     def _row(self, cell: Cell) -> Row:
         found = self._scores[self._source.key(cell)]
@@ -94,31 +99,39 @@ class SystemRows:
         for key, finding in findings.items():
             self._cells[key]["flagged"] = " ".join(sorted(finding.flags))
 
-    def _worst_case(self, members: list[Cell]) -> Row:
-        """Per image the best attack of a group."""
+    def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
+        """The row of a bundle's members on this system, with equal knowledge."""
         rows = [self.of_cell(cell) for cell in members]
-        named = rows[0] | {
-            "attack": members[0].job.group,
-            "attack_params": _compact({"worst_of": [cell.job.attack_name for cell in members]}),
-            "access": max((row["access"] for row in rows), key=get_args(Access).index),
-            **{name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")},
-        }
+        named = rows[0] | {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
+        if bundle.kind == "mean":
+            named |= {"seed": MEAN}
+        else:
+            named |= {
+                "attack": bundle.name,
+                "attack_params": compact({"worst_of": list(dict.fromkeys(cell.job.attack_name for cell in members))}),
+                "access": max((row["access"] for row in rows), key=get_args(Access).index),
+                "seed": None,
+            }
         facts = {name: named[name] for name in self._facts_of(members[0])}
         try:
-            union = self._union(members)
+            united = self._united(bundle, members)
         except MissingScoresError as missing:
             return facts | _failure(missing)
         flags = sorted({flag for row in rows for flag in row["flagged"].split()})
-        return facts | self._numbers(union) | {"flagged": " ".join(flags), "status": "ok"}
+        if bundle.kind == "mean":
+            facts["gfr_seeds_sd"] = round(stdev(row["gfr"] for row in rows), 2)
+        return facts | self._numbers(united) | {"flagged": " ".join(flags), "status": "ok"}
 
-    def _union(self, members: list[Cell]) -> pd.DataFrame:
-        """The scores of a worst case. Raises MissingScoresError for the first member without any."""
+    def _united(self, bundle: Bundle, members: list[Cell]) -> pd.DataFrame:
+        """The scores of a bundle. Raises MissingScoresError for the first member without any."""
         frames = []
         for cell in members:
             found = self._scores[self._source.key(cell)]
             if isinstance(found, MissingScoresError):
                 raise MissingScoresError(found.status, f"{cell.job.attack_name}: {found}")
             frames.append(found.frame)
+        if bundle.kind == "mean":
+            return mean_over_seeds(frames)
         defense = members[0].defense.defense
         chance = defense is not None and defense.randomized
         return worst_case(frames, chance=chance, last=members[-1].job.after is not None)
@@ -137,14 +150,15 @@ class SystemRows:
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
             "attack": cell.job.attack_name,
-            "attack_params": _compact(parameters(attack), leave_out=("norm", "eps")),
+            "attack_params": compact(parameters(attack), leave_out=("norm", "eps")),
+            "seed": str(cell.job.seed) if cell.job.seeds > 1 else None,
             "access": attack.access,
             "source_model": cell.job.source,
             "knowledge": cell.knowledge,
             "norm": attack.norm,
             "eps": round(attack.eps, 6),
             "defense": cell.defense.name,
-            "defense_params": _compact(cell.defense.parameters),
+            "defense_params": compact(cell.defense.parameters),
             "metric": source.name,
             "cell": source.key(cell),
             "crafted": str(cell.job.place(source.facts.identities)),
@@ -179,38 +193,11 @@ class SystemRows:
         }
 
 
-def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = False) -> pd.DataFrame:
-    """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
-
-    Where `chance` has a part in the scores, those of the one attack that fools most: at each image the largest of
-    several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last` member has the
-    strongest points of all, chosen by other draws than these, it is that one.
-    """
-    scores = pd.concat(members)
-    by_sample = scores.groupby("sample")
-    if chance:
-        strongest = members[-1] if last else max(members, key=lambda member: member.gfr.mean())
-        found = strongest.set_index("sample").sort_index()
-    else:
-        strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
-        found = strongest.set_index("sample").sort_index()
-        if "robust" in found:
-            found["robust"] = by_sample.robust.min()
-    for cost in Costs._fields:
-        found[cost] = by_sample[cost].sum()
-    return found.reset_index()
-
-
 def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
     """Rows that are made from one of the cells bear the flag."""
     for row in rows:
         if row["status"] == "ok" and not cells.isdisjoint(row["cell"].split()):
             row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))
-
-
-def _group(cell: Cell) -> tuple[str | None, Knowledge, str]:
-    """What a worst case is over: what is crafted elsewhere says nothing of what this system stands."""
-    return cell.job.group, cell.knowledge, cell.job.source
 
 
 def _failure(missing: MissingScoresError) -> Row:
@@ -226,6 +213,7 @@ def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
     return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
 
 
-def _compact(parameters: dict[str, Any], leave_out: tuple[str, ...] = ()) -> str:
+def compact(parameters: Mapping[str, Any], leave_out: tuple[str, ...] = ()) -> str:
+    """What a table says of parameters, as JSON."""
     kept = {key: value for key, value in parameters.items() if key not in leave_out}
     return json.dumps(kept, separators=(",", ":"), sort_keys=True, default=str)

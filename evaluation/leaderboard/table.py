@@ -1,13 +1,15 @@
 """From the ledger to the leaderboard: one row per cell and metric, and one for the best attack of each group."""
 
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 
-from ..engine.grid import Cell, cells
+from ..engine.grid import cells
 from ..ledger.ledger import Ledger
+from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
+from .bundles import Bundle, bundles
 from .columns import COLUMNS
 from .flags import twice
 from .grouping import grouped
@@ -15,7 +17,6 @@ from .source import Facts as Facts
 from .source import Source
 from .system_rows import Row, SystemRows, flag_twice
 from .system_rows import run_name as run_name
-from .system_rows import worst_case as worst_case
 
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
@@ -32,35 +33,32 @@ def sources(recipe: Recipe, facts: Facts, ledger: Ledger) -> Iterator[Source]:
 
 
 def _rows(source: Source) -> list[Row]:
-    """A row a cell, and after the last attack of a group one row a system for the best of them."""
+    """A row a cell, and after the last of a bundle one row a system for all of it."""
     whole = cells(source.recipe, source.model)
     cell_rows: dict[str, Row] = {}
-    worst: dict[Hashable, Row] = {}
+    together: dict[tuple[Bundle, str, Knowledge], Row] = {}
     undefended, fingerprints = None, {}
     for same in grouped(whole, lambda cell: cell.defense.digest).values():  # the bare model comes first
         found = SystemRows(source, same, undefended)
         undefended = found.undefended
         fingerprints |= found.fingerprints
         cell_rows |= {source.key(cell): found.of_cell(cell) for cell in same}
-        worst |= {_of_group(cell): found.of_group(cell) for cell in same if cell.job.group}
-    flag_twice([*cell_rows.values(), *worst.values()], twice(fingerprints))
-    groups = grouped([cell for cell in whole if cell.job.group], lambda cell: (cell.job.source, cell.job.group))
-    last = {source.key(members[-1]): members for members in groups.values()}
+        for cell in same:
+            for bundle in bundles(cell):
+                together[bundle, cell.defense.digest, cell.knowledge] = found.of_bundle(bundle, cell.knowledge)
+    flag_twice([*cell_rows.values(), *together.values()], twice(fingerprints))
+    last = {bundle: source.key(cell) for cell in whole for bundle in bundles(cell)}
     rows = []
-    for key in map(source.key, whole):
+    for cell in whole:
+        key = source.key(cell)
         rows.append(cell_rows[key])
-        rows += [worst[system] for system in dict.fromkeys(map(_of_group, last.get(key, ())))]
+        rows += [row for (bundle, _, _), row in together.items() if last[bundle] == key]
     return _beyond_pgd(_with_gaps(rows))
-
-
-def _of_group(cell: Cell) -> Hashable:
-    """The system that a group attacked, with what was known of it and where that was crafted."""
-    return cell.defense.digest, cell.job.group, cell.knowledge, cell.job.source
 
 
 def _with_gaps(rows: list[Row]) -> list[Row]:
     """How many points more an attack fools when it knows the defense, at the row of the one that does."""
-    same = ("source_model", "attack", "attack_params", "norm", "eps", "defense", "defense_params")
+    same = ("source_model", "attack", "attack_params", "seed", "norm", "eps", "defense", "defense_params")
     oblivious = {tuple(row[key] for key in same): row.get("gfr") for row in rows if row["knowledge"] == "oblivious"}
     for row in rows:
         before = oblivious.get(tuple(row[key] for key in same))

@@ -97,6 +97,16 @@ class Ledger:
     def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
         self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
 
+    def take_over(self, other: "Ledger") -> None:
+        """What another ledger remembers of networks, data and defenses, to be held to it; of its scores nothing."""
+        known = other._store.read(
+            "SELECT kind, name FROM facts WHERE kind IN (?, ?, ?)", _BEHAVIOUR, _GLIMPSE, _LEARNED
+        )
+        for row in known:
+            kind, name = (part.decode(errors="replace") if isinstance(part, bytes) else "" for part in row)
+            with suppress(DamagedRecordError):
+                self._write_fact(kind, name, other._fact(kind, name) or "")
+
     def outcomes(self, cell: str) -> Outcomes | None:
         """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
         sound, damaged = self._parts(cell)

@@ -33,6 +33,7 @@ def check_methods(recipe: Recipe) -> None:
         for name in recipe.expect_clean.keys() - recipe.networks.keys():
             raise UnknownNameError("model in expect_clean:", name, recipe.networks)
     _check_groups(recipe)
+    _check_seeds(recipe)
     _check_none_is_listed_twice(recipe)
 
 
@@ -59,6 +60,17 @@ def _check_groups(recipe: Recipe) -> None:
         first = threats.setdefault(entry.group, attack.threat)
         if attack.threat != first:
             raise ConfigError(f"Expected one threat in group {entry.group!r}, got {first} and {attack.threat}.")
+
+
+def _check_seeds(recipe: Recipe) -> None:
+    """Several seeds say something where there is chance, and of one attack."""
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if entry.seeds == 1:
+            continue
+        if isinstance(attack, Ensemble):
+            raise ConfigError(f"{entry.name} is an ensemble, which has no mean over seeds: leave seeds out.")
+        if not attack.randomized:
+            raise ConfigError(f"{entry.name} has no part in chance, so that all seeds give the same: leave seeds out.")
 
 
 def _check_none_is_listed_twice(recipe: Recipe) -> None:

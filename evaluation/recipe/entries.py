@@ -55,10 +55,12 @@ def _unpadded(text: str) -> str:
 class NamedAttack(Named):
     """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
 
-    `knowledge` is the recipe's where an attack does not state its own.
+    `knowledge` is the recipe's where an attack does not state its own. With several `seeds` it is crafted so often,
+    with other random draws each time; there is a row for each and one for their mean.
     """
 
     group: Annotated[str, AfterValidator(_unpadded)] | None = None
+    seeds: int = Field(default=1, ge=1, strict=True)
     knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
 
 

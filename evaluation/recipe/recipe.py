@@ -91,7 +91,8 @@ class Recipe(BaseModel):
     attacks: list[NamedAttack] = Field(
         min_length=1,
         description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
-        "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's",
+        "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's; `seeds`, "
+        "how often it is crafted, each time with other random draws: a row for each, and one for their mean",
     )
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"

@@ -20,7 +20,7 @@ def pivot(table: pd.DataFrame) -> list[Part]:
 
     Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead.
     """
-    rows = records(table)
+    rows = [row for row in records(table) if not _of_one_seed(row)]
     if transfers(table):
         return [part for _, same in _by(rows, "metric") for part in _matrices(same)]
     return [(_title(part[0]["model"], part), _lines(part)) for _, part in _by(rows, "model", "metric")]
@@ -29,6 +29,11 @@ def pivot(table: pd.DataFrame) -> list[Part]:
 def transfers(table: pd.DataFrame) -> bool:
     """Whether some attack was crafted on another network than the one it is scored on."""
     return bool((table.source_model != table.model).any())
+
+
+def _of_one_seed(row: Row) -> bool:
+    """Small tables have room for the mean over seeds alone."""
+    return str(row.get("seed")).isdigit()
 
 
 def _by(rows: list[Row], *keys: str) -> list[tuple[tuple[str, ...], list[Row]]]:

@@ -31,7 +31,7 @@ from .text import for_csv
 from .versions import versions
 
 _TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
-LEDGER, CSV = "ledger.sqlite", "leaderboard.csv"
+LEDGER, CSV, MANIFEST = "ledger.sqlite", "leaderboard.csv", "manifest.json"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 
@@ -61,7 +61,7 @@ class Results:
 
     def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
         """What runs here, with what: enough to make the tables of a run that was broken off."""
-        self._write("manifest.json", json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")
+        self._write(MANIFEST, json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")
 
     def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
         """From what the ledger holds."""
@@ -109,7 +109,7 @@ def _finished_rows(path: Path) -> int:
 
 def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     """What ran in a folder before. Raises OutputError where there is no manifest that can be read."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest.pop("checksum") != digest(manifest):
@@ -138,6 +138,13 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
     except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
     return recipe, facts
+
+
+def read_environment(folder: Path) -> dict[str, str]:
+    """The versions and the hardware that a folder's manifest, which `read_manifest` can read, was written with."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    found = {**manifest.get("versions", {}), **manifest.get("hardware", {})}
+    return {name: str(value) for name, value in found.items()}
 
 
 def choose_device(device: str) -> str:

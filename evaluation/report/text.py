@@ -16,6 +16,11 @@ def for_csv(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def from_csv(table: pd.DataFrame) -> pd.DataFrame:
+    """The texts that `for_csv` was given."""
+    return table.map(lambda value: value.removeprefix("'") if isinstance(value, str) else value)
+
+
 def for_markdown(text: str) -> str:
     """No cell ends early, and no text becomes an element of HTML."""
     return text.translate(_MARKDOWN)

@@ -259,3 +259,21 @@ def test_no_bit_of_the_file_changes_a_number_in_silence(path, shard):
         for file in path.parent.glob("ledger.sqlite-*"):
             file.unlink()
     assert intact > 150 * len(cells) * 0.9
+
+
+def test_what_is_remembered_of_networks_data_and_defenses_can_be_taken_over_and_scores_cannot(ledger, tmp_path, shard):
+    with closing(Ledger(tmp_path / "other.sqlite")) as other:
+        other.write("cell", shard(0))
+        other.write_error("broken", "why")
+        other.write_costs("job", Costs(10, 5, 1.5))
+        other.write_learned("system", "PCA(learned=3)")
+        other.write_learned("damaged", "PCA(learned=4)")
+        other.write_glimpse("data", "thumbnails")
+        other.write_behaviour("sha", "id", b"answers")
+        change(tmp_path / "other.sqlite", "UPDATE facts SET value = 'PCA' WHERE name = ?", "damaged")
+        ledger.take_over(other)
+    assert ledger.learned("system") == "PCA(learned=3)"
+    assert ledger.glimpse("data") == "thumbnails"
+    assert ledger.behaviours("sha") == {"id": b"answers"}
+    assert (ledger.outcomes("cell"), ledger.error("broken"), ledger.costs("job")) == (None, None, None)
+    assert ledger.learned("damaged") is None

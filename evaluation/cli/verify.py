@@ -1,0 +1,84 @@
+"""Compute rows of a finished run anew, and say of each whether it holds, and why not if not."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from ...core.errors import ConfigError
+from ..recipe.reading import load_recipe
+from ..report.agreement import Difference
+from ..report.claims import Claims, read_claims
+from ..report.results import choose_device
+from ..report.verify import Verdict, verify
+from .console import say
+
+USUAL = 3
+"""Rows, where nobody says which."""
+
+
+def claimed(run: Path, recipe: str | None, overrides: list[str]) -> Claims:
+    """Of a run's folder, or of a table and the recipe that made it. Raises ConfigError or OutputError."""
+    if overrides and recipe is None:
+        raise ConfigError("Expected --set beside --recipe, which it changes: the folder of a run has its own recipe.")
+    return read_claims(run, None if recipe is None else load_recipe(recipe, overrides))
+
+
+def show(claims: Claims, numbers: Sequence[int], device: str) -> None:
+    """A line a row. Raises typer.Exit where one does not hold, or where somebody breaks it off."""
+    holding, device = 0, choose_device(device)
+    try:
+        for done, verdict in enumerate(verify(claims, numbers, device, Console(stderr=True)), start=1):
+            _show(verdict)
+            holding += verdict.holds
+            if done == len(numbers):
+                say(f"{holding} of {done} rows hold.", style="bold")
+    except KeyboardInterrupt:
+        say("Interrupted.", style="yellow")
+        raise typer.Exit(130) from None
+    if holding < len(numbers):
+        raise typer.Exit(1)
+
+
+def chosen(
+    claims: Claims, rows: Sequence[int], *, everything: bool, sample: int | None, seed: int | None
+) -> Sequence[int]:
+    """The numbers of the rows that are asked for, or some by chance. Raises ConfigError for those there are not."""
+    if (bool(rows) + everything + (sample is not None)) > 1:
+        raise ConfigError("Expected one of --row, --all and --sample, got several.")
+    there = range(1, len(claims.rows) + 1)
+    if rows:
+        for number in rows:
+            if number not in there:
+                raise ConfigError(f"Expected --row from 1 to {len(there)}, the rows below the heading, got {number}.")
+        return list(dict.fromkeys(rows))
+    count = len(there) if everything else min(len(there), USUAL if sample is None else sample)
+    if count == len(there):
+        return there
+    seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+    say(f"{count} of {len(there)} rows, by --seed {seed}.", style="dim")
+    return sorted(random.Random(seed).sample(there, count))
+
+
+def _show(verdict: Verdict) -> None:
+    row = verdict.row
+    crafted = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
+    cell = f"{crafted}{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}"
+    word = "holds" if verdict.holds else "DOES NOT HOLD"
+    say(f"row {verdict.number} {word}: {cell}{_numbers(verdict)}", style=None if verdict.holds else "red")
+    for difference in verdict.differences:
+        say(f"    {_told(difference)}")
+    for reason in verdict.reasons:
+        say(f"    {reason}")
+
+
+def _numbers(verdict: Verdict) -> str:
+    agree = verdict.holds and not verdict.differences and verdict.row["status"] == "ok"
+    return f": gfr {verdict.row['gfr']}, every rate to the digit" if agree else ""
+
+
+def _told(difference: Difference) -> str:
+    explained = f": within {difference.explained}" if difference.explained else ", which nothing explains"
+    return f"{difference.column} is {difference.found or 'none'}, not {difference.claimed or 'none'}{explained}"

@@ -1,0 +1,73 @@
+"""What a leaderboard.csv claims, and what is known of the run that made it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from ...core.errors import ConfigError, OutputError
+from ...core.files import is_file, is_folder
+from ..engine.grid import Identities
+from ..leaderboard.part import TextRow
+from ..recipe.recipe import Recipe
+from .results import CSV, LEDGER, read_environment, read_manifest
+from .text import from_csv
+
+NAMED_BY = (
+    *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "seed"),
+    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric"),
+)
+"""The columns that say what a row is about."""
+_NEEDED = {*NAMED_BY, "model_sha", "behaviour", "clean", "gfr", "robust", "status", "cell", "crafted"}
+_NEEDED -= {"clusters", "seed"}  # tables of before there were any have no such columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """The rows of a table with the recipe that made it.
+
+    Of a run's folder also what its networks and data were, the versions and hardware it ran with, and where its ledger
+    lies; a table alone says none of these.
+    """
+
+    recipe: Recipe
+    rows: list[TextRow]
+    identities: Identities | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ledger: Path | None = None
+
+
+def read_claims(path: Path, recipe: Recipe | None) -> Claims:
+    """Of the folder of a run, or of a table with the recipe that made it. Raises ConfigError or OutputError."""
+    if is_folder(path):
+        if recipe is not None:
+            raise ConfigError(f"Expected no --recipe with the folder of a run, whose manifest has it; got {path}.")
+        recipe, facts = read_manifest(path)
+        ledger = path / LEDGER
+        return Claims(
+            recipe=recipe,
+            rows=read_rows(path / CSV),
+            identities=facts.identities,
+            environment=read_environment(path),
+            ledger=ledger if is_file(ledger) else None,
+        )
+    if not is_file(path):
+        raise ConfigError(f"Expected the folder of a run, or its table, found none at {path}.")
+    if recipe is None:
+        raise ConfigError(f"Expected --recipe NAME or FILE.toml with {path}: a table alone does not say what made it.")
+    return Claims(recipe=recipe, rows=read_rows(path))
+
+
+def read_rows(path: Path) -> list[TextRow]:
+    """Every field as it is written. Raises OutputError for a file that is no leaderboard."""
+    try:
+        table = from_csv(pd.read_csv(path, dtype=str, keep_default_na=False).fillna(""))
+    except (OSError, ValueError, MemoryError) as error:  # pandas' errors are ValueErrors, and so is what is no UTF-8
+        raise OutputError(f"Expected a leaderboard.csv at {path}, but: {error}.") from None
+    missing = sorted(_NEEDED - set(table.columns))
+    if missing:
+        raise OutputError(f"Expected a leaderboard.csv at {path}, but it lacks the column {missing[0]!r}.")
+    if table.empty:
+        raise OutputError(f"Expected a leaderboard.csv at {path}, but it has no rows.")
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

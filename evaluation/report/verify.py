@@ -1,0 +1,116 @@
+"""Rows of a leaderboard computed anew, by the code that runs recipes, and whether they are what they were."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from rich.console import Console
+
+from ...core.errors import ConfigError, FoolbenchError
+from ..leaderboard.grouping import grouped
+from ..leaderboard.part import TextRow, crafting, part_of, together
+from ..ledger.ledger import Ledger
+from ..recipe.consistency import check_consistency
+from ..recipe.recipe import Recipe
+from .agreement import Difference, differences
+from .claims import NAMED_BY, Claims, read_rows
+from .execution import execute
+from .origins import Origins
+from .results import CSV, LEDGER, read_environment, read_manifest
+
+
+class Verdict(NamedTuple):
+    """Of one row, by its number in the table, the first being 1.
+
+    `differences` are the numbers that came out otherwise, `reasons` what was found that may be why.
+    """
+
+    number: int
+    row: TextRow
+    holds: bool
+    differences: Sequence[Difference] = ()
+    reasons: Sequence[str] = ()
+
+
+def verify(claims: Claims, numbers: Sequence[int], device: str, console: Console) -> Iterator[Verdict]:
+    """A verdict for each of the rows; those that are crafted together come together.
+
+    Whatever can be wrong with a row is its verdict. Raises KeyboardInterrupt where somebody breaks it off.
+    """
+    parts: dict[int, Recipe] = {}
+    for number in numbers:
+        row = claims.rows[number - 1]
+        try:
+            parts[number] = part_of(claims.recipe, row)
+        except ConfigError as error:
+            yield Verdict(number, row, holds=False, reasons=[str(error)])
+    with TemporaryDirectory(prefix="foolbench-") as name:
+        folder = Path(name)
+        _remember(claims, folder)
+        for same in grouped(parts, lambda number: crafting(parts[number])).values():
+            rows = {number: claims.rows[number - 1] for number in same}
+            yield from _of_part(claims, together([parts[number] for number in same]), rows, folder, device, console)
+
+
+def _remember(claims: Claims, folder: Path) -> None:
+    """What the run knew of its networks, data and defenses: by it they are known again in spite of rounding."""
+    if claims.ledger is not None:
+        with (
+            closing(Ledger(claims.ledger, read_only=True)) as known,
+            closing(Ledger(folder / LEDGER)) as scratch,
+        ):
+            scratch.take_over(known)
+
+
+def _of_part(
+    claims: Claims, part: Recipe, rows: Mapping[int, TextRow], folder: Path, device: str, console: Console
+) -> Iterator[Verdict]:
+    try:
+        check_consistency(part)
+        interrupted = execute(part, folder, device, console).interrupted
+    except FoolbenchError as error:
+        for number, row in rows.items():
+            yield Verdict(number, row, holds=False, reasons=[f"It cannot be computed here: {error}"])
+        return
+    if interrupted:
+        raise KeyboardInterrupt
+    found, identities = read_rows(folder / CSV), read_manifest(folder)[1].identities
+    environment = read_environment(folder)
+    for number, row in rows.items():
+        nearest = min(found, key=lambda one: len(_misnamed(row, one)))
+        yield _verdict(number, row, nearest, Origins.of(claims, part, row, nearest, identities, environment))
+
+
+def _misnamed(claimed: TextRow, found: TextRow) -> list[str]:
+    """The columns by which they are not of one cell."""
+    return [column for column in NAMED_BY if claimed.get(column, "") != found.get(column, "")]
+
+
+def _verdict(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verdict:
+    misnamed = [
+        f"{column} is {found.get(column, '')!r}, not {claimed.get(column, '')!r}."
+        for column in _misnamed(claimed, found)
+    ]
+    if misnamed:
+        return Verdict(number, claimed, holds=False, reasons=misnamed)
+    if claimed["status"] != "ok" or found["status"] != "ok":
+        return _unfinished(number, claimed, found, origins)
+    off = differences(claimed, found, chance=origins.chance)
+    holds = all(one.explained for one in off) and not origins.others
+    reasons = [*origins.others, *origins.changes, *(origins.elsewhere if off else ())]
+    if not reasons and not holds:
+        reasons = ["All that is known of what decides it is as it was: the table does not say what was found."]
+    return Verdict(number, claimed, holds, off, reasons)
+
+
+def _unfinished(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verdict:
+    """An error is as good a claim as a number."""
+    if claimed["status"] not in ("ok", "error"):
+        return Verdict(number, claimed, holds=False, reasons=[f"It claims nothing: its status is {claimed['status']}."])
+    failed = found["status"] != "ok"
+    if failed and claimed["status"] == "error":
+        return Verdict(number, claimed, holds=True, reasons=[f"It fails here, too: {found['error']}"])
+    seen = f"It fails here: {found['error']}" if failed else "It failed then, and does not fail here."
+    return Verdict(number, claimed, holds=False, reasons=[seen, *origins.others, *origins.changes, *origins.elsewhere])

@@ -1,0 +1,377 @@
+"""`foolbench verify`: a true row holds, and of one that does not is said why."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from foolbench.attacks import FGSM
+from foolbench.datasets import Digits
+from foolbench.evaluation.cli.verify import chosen
+from foolbench.evaluation.engine import learning
+from foolbench.evaluation.ledger.ledger import Ledger
+from foolbench.evaluation.recipe.plugins import REGISTRIES
+from foolbench.evaluation.report import results
+from foolbench.evaluation.report.claims import read_claims
+
+FAST = ("samples=12", "attacks=[{name='fgsm'}]", "defenses=[{name='median'}]")
+
+PLUGIN = '''
+"""An attack that nobody else has."""
+from dataclasses import dataclass
+from foolbench.core import Attack, register_attack
+
+@register_attack("my-shift")
+@dataclass(frozen=True, kw_only=True)
+class Shift(Attack):
+    """Makes images darker."""
+    access = "none"
+    def perturb(self, model, x, y, *, rng):
+        return x - self.eps
+'''
+
+NET = """
+import torch
+from torch import nn
+
+def net():
+    torch.manual_seed(SEED)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+"""
+
+
+@pytest.fixture
+def verify(foolbench, tmp_path):
+    """`verify(*arguments)` of the run in `out`: exit code, and what it says of the rows."""
+
+    def verify(*arguments, of=tmp_path / "out"):
+        code, out, err = foolbench("verify", of, "--device", "cpu", *arguments)
+        assert "Traceback" not in out + err
+        return code, out if code != 2 else err
+
+    return verify
+
+
+@pytest.fixture
+def falsify(tmp_path):
+    """`falsify(row, column=text)` changes a table as an editor would."""
+
+    def falsify(row, **changes):
+        path = tmp_path / "out" / "leaderboard.csv"
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column, text in changes.items():
+            table.loc[row - 1, column] = text
+        table.to_csv(path, index=False)
+
+    return falsify
+
+
+def forget(file, name):
+    """As if the process began anew: the file of an attack is imported again."""
+    del REGISTRIES["attacks"]._classes[name]
+    for key in [key for key, module in sys.modules.items() if getattr(module, "__file__", None) == str(file)]:
+        del sys.modules[key]
+
+
+def test_every_row_of_an_honest_run_holds_to_the_digit(execute, verify, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
+    attacks = (
+        "attacks=[{name='uniform-noise'}, {name='fgsm', group='both'}, {name='pgd', steps=3, group='both'},"
+        "{name='gd-uap', prior='none', max_iterations=5}, {name='autoattack', knowledge=['oblivious']}]"
+    )
+    defenses = "defenses=[{name='random-noise'}, {name='pca', training_images=20, components=9}]"
+    table = execute("out", "samples=6", "knowledge=['oblivious', 'adaptive']", "storage='uint8'", attacks, defenses)
+    assert set(table.status) == {"ok"}
+    for crafted in ("adversarial", "perturbations"):
+        shutil.rmtree(tmp_path / "out" / crafted)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    code, out = verify("--all")
+    assert code == 0, out
+    assert out.count("every rate to the digit") == len(table) > 30
+    assert f"{len(table)} of {len(table)} rows hold." in out
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+
+
+def test_transfer_rows_hold_and_say_where_they_were_crafted(execute, verify, tmp_path):
+    (tmp_path / "net.py").write_text(NET.replace("SEED", "1"))
+    other = f"{tmp_path / 'net.py'}:net"
+    execute(
+        "out",
+        *FAST,
+        f"models=[{{name='{other}', weights='none'}}, 'digits:convnet']",
+        "source_models=['digits:convnet']",
+    )
+    code, out = verify("--all")
+    assert code == 0, out
+    assert f"digits:convnet > {other} (weights=none) x fgsm" in out
+    assert "4 of 4 rows hold." in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"gfr": "0.0"}, ", not 0.0, which nothing explains"),
+        ({"gfr": ""}, "not none, which nothing explains"),
+        ({"gfr_low": "1.5"}, "not 1.5, which nothing explains"),
+        ({"clean": "50.0"}, "not 50.0, which nothing explains"),
+        ({"clean_drop": "44.0"}, "not 44.0, which nothing explains"),
+        ({"floor": "20.0"}, "floor is 0.0, not 20.0"),
+        ({"robust_high": "1e9"}, "not 1e9"),
+        ({"n": "5000"}, "n is '12', not '5000'."),
+        ({"sampling": "the best"}, "sampling is 'balanced, seed 0', not 'the best'."),
+        ({"access": "none"}, "access is 'gradient', not 'none'."),
+        ({"attack": "pgd"}, "has no attack pgd"),
+        ({"defense_params": '{"size":7}'}, 'has no defense median {"size":7}'),
+        ({"model_sha": "0123"}, "digits:convnet is another network: hash "),
+        ({"behaviour": "0123"}, "digits:convnet does not answer to fixed images as it did."),
+        ({"status": "pending"}, "It claims nothing: its status is pending."),
+        ({"status": "error"}, "It failed then, and does not fail here."),
+    ],
+)
+def test_a_falsified_row_is_told(execute, verify, falsify, changes, says):
+    execute("out", *FAST)
+    falsify(2, **changes)
+    code, out = verify("--row", 2)
+    assert code == 1
+    assert "row 2 DOES NOT HOLD" in out
+    assert says in out
+    assert "0 of 1 rows hold." in out
+    assert verify("--row", 1)[0] == 0, "the other row is as it was"
+
+
+def test_a_number_that_changed_though_nothing_did_is_the_tables_fault(execute, verify, falsify):
+    execute("out", *FAST)
+    falsify(1, gfr="0.0")
+    assert "All that is known of what decides it is as it was" in verify("--row", 1)[1]
+
+
+def test_one_image_more_is_rounding_and_is_told(execute, verify, falsify):
+    table = execute("out", *FAST)
+    one_more = round(table.gfr[0] - 100 / 12, 2)
+    falsify(1, gfr=str(one_more))
+    code, out = verify("--row", 1)
+    assert code == 0
+    assert f"gfr is {table.gfr[0]}, not {one_more}: within rounding" in out
+    assert "to the digit" not in out
+
+
+@pytest.mark.parametrize(
+    ("edited", "code", "says"),
+    [
+        (("x - self.eps", "x"), 1, "which nothing explains"),
+        (("darker", "darker than before"), 0, "row 1 holds"),
+    ],
+)
+def test_an_edited_plugin_is_told_whether_or_not_it_matters(
+    foolbench, recipe_file, verify, tmp_path, edited, code, says
+):
+    plugin = tmp_path / "shift.py"
+    plugin.write_text(PLUGIN)
+    settings = [part for setting in ("attacks=[{name='my-shift'}]", "threat.eps=0.5") for part in ("--set", setting)]
+    assert foolbench("run", recipe_file, "--plugin", plugin, "--out", tmp_path / "out", *settings)[0] == 0
+    assert verify("--row", 1, "--plugin", plugin)[0] == 0
+    forget(plugin, "my-shift")
+    plugin.write_text(PLUGIN.replace(*edited))
+    found, out = verify("--row", 1, "--plugin", plugin)
+    assert found == code
+    assert says in out
+    assert "The code behind my-shift is another now." in out
+
+
+def test_edited_code_of_a_defense_is_told_at_its_rows_only(execute, verify, monkeypatch):
+    execute("out", *FAST)
+    monkeypatch.setattr("foolbench.evaluation.engine.grid._sources", lambda defense: ["edited"])
+    code, out = verify("--all")
+    assert code == 0
+    assert out.count("is another now") == 1
+    assert "The code behind median is another now." in out
+
+
+def test_a_network_that_is_gone_is_told_and_the_other_is_verified(execute, verify, tmp_path):
+    (tmp_path / "net.py").write_text(NET.replace("SEED", "1"))
+    mine = f"{{name='{tmp_path / 'net.py'}:net', weights='none'}}"
+    execute("out", *FAST, f"models=[{mine}, 'digits:convnet']")
+    (tmp_path / "net.py").unlink()
+    code, out = verify("--all")
+    assert code == 1
+    assert out.count("It cannot be computed here: ") == 2
+    assert "net.py" in out
+    assert "2 of 4 rows hold." in out
+
+
+def test_a_source_that_is_gone_is_not_called_another_network(execute, verify, tmp_path):
+    (tmp_path / "net.py").write_text(NET.replace("SEED", "1"))
+    mine = f"{{name='{tmp_path / 'net.py'}:net', weights='none'}}"
+    execute("out", *FAST, "models=['digits:convnet']", f"source_models=[{mine}]")
+    (tmp_path / "net.py").unlink()
+    code, out = verify("--row", 1)
+    assert code == 1
+    assert "net.py" in out
+    assert "another network" not in out
+
+
+def test_a_network_with_other_weights_is_another_one(execute, verify, tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(NET.replace("SEED", "1"))
+    execute("out", *FAST, f"models=[{{name='{path}:net', weights='none'}}]")
+    for key in [key for key, module in sys.modules.items() if getattr(module, "__file__", None) == str(path)]:
+        del sys.modules[key]
+    path.write_text(NET.replace("SEED", "2"))
+    code, out = verify("--row", 1)
+    assert code == 1
+    assert "is another network: hash " in out
+
+
+def test_other_data_are_told_whether_they_say_so_or_not(execute, verify, monkeypatch):
+    execute("out", *FAST)
+    (images, labels), fingerprint = Digits()._all, Digits().fingerprint
+    with monkeypatch.context() as patched:
+        patched.setattr(Digits, "fingerprint", "another")
+        assert "The data for digits:convnet are others: fingerprint another, not " in verify("--row", 1)[1]
+    monkeypatch.setattr(Digits, "_all", (images.roll(1, dims=-1), labels))
+    monkeypatch.setattr(Digits, "fingerprint", fingerprint)
+    code, out = verify("--row", 1)
+    assert code == 1
+    assert "It cannot be computed here: The data say that they are as when this run began" in out
+
+
+def test_other_versions_and_hardware_are_a_reason_where_numbers_differ(execute, verify, falsify, monkeypatch):
+    execute("out", *FAST)
+    here = results.versions
+    monkeypatch.setattr(results, "versions", lambda addresses: here(addresses) | {"torch": "9.9"})
+    assert "It was made elsewhere" not in verify("--row", 1)[1]
+    falsify(1, gfr="0.0")
+    out = verify("--row", 1)[1]
+    assert f"It was made elsewhere: torch {here([])['torch']} (here 9.9)." in out
+
+
+def test_a_network_is_known_again_in_spite_of_rounding(execute, verify, monkeypatch, tmp_path):
+    """Its name in the run's ledger is kept; by outputs alone it would have another."""
+    write = Ledger.write_behaviour
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "foolbench.evaluation.engine.prepare.recognized",
+            lambda ledger, sha, found: write(ledger, sha, "as-rounded-there", found.to_bytes()) or "as-rounded-there",
+        )
+        assert set(execute("out", *FAST).behaviour) == {"as-rounded-there"}
+    code, out = verify("--all")
+    assert code == 0, out
+    assert "does not answer" not in out
+    (tmp_path / "out" / "ledger.sqlite").unlink()
+    code, out = verify("--row", 1)
+    assert code == 0, "without the ledger it may be rounding"
+    assert "does not answer" in out
+
+
+def test_an_error_is_a_claim_that_can_hold(execute, verify, monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("out of order")
+
+    execute("sound", *FAST)
+    with monkeypatch.context() as patched:
+        patched.setattr(FGSM, "perturb", broken)
+        execute("out", *FAST)
+        code, out = verify("--row", 1)
+        assert code == 0
+        assert "It fails here, too: RuntimeError: out of order" in out
+    assert "It failed then, and does not fail here." in verify("--row", 1)[1]
+
+
+def test_a_table_alone_is_verified_with_its_recipe(execute, verify, recipe_file, tmp_path):
+    execute("run", *FAST)
+    table = tmp_path / "published.csv"
+    shutil.copy(tmp_path / "run" / "leaderboard.csv", table)
+    settings = [part for setting in FAST for part in ("--set", setting)]
+    code, out = verify("--all", "--recipe", recipe_file, *settings, of=table)
+    assert code == 0, out
+    assert out.count("every rate to the digit") == 2
+    assert "is another now" not in out
+    code, out = verify("--all", "--recipe", "quickstart", of=table)
+    assert code == 1
+    assert "quickstart-v1 has no network 'digits:convnet'." in out
+
+
+def test_rows_are_chosen_by_a_stated_seed(execute, verify, monkeypatch):
+    execute("out", "samples=6", "attacks=[{name='fgsm'}, {name='uniform-noise'}]")
+    usual = verify()[1]
+    assert usual.startswith("3 of 6 rows, by --seed ")
+    assert usual.count("\nrow ") == 3
+    seed = usual.partition("--seed ")[2].partition(".")[0]
+    assert verify("--sample", 3, "--seed", seed)[1] == usual
+    assert "6 of 6 rows hold." in verify("--sample", 99)[1]
+
+
+def test_seeds_choose_different_rows_each_of_them_once(execute, tmp_path):
+    execute("out", *FAST)
+    claims = read_claims(tmp_path / "out", None)
+    claims = replace(claims, rows=claims.rows * 20)
+    found = [tuple(chosen(claims, [], everything=False, sample=20, seed=seed)) for seed in (0, 1, None, None)]
+    assert len(set(found)) == 4
+    assert all(len(set(rows)) == 20 and set(rows) <= set(range(1, 41)) for rows in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--row", 3], "Expected --row from 1 to 2"),
+        (["--row", 1, "--row", 0], "got 0"),
+        (["--row", -1], "got -1"),
+        (["--row", 1, "--all"], "one of --row, --all and --sample"),
+        (["--sample", 1, "--all"], "one of --row, --all and --sample"),
+        (["--recipe", "quickstart"], "no --recipe with the folder of a run"),
+        (["--set", "samples=3"], "--set beside --recipe"),
+        (["--device", "nonsense"], "nonsense"),
+    ],
+)
+def test_bad_input_ends_with_2_and_one_sentence(execute, verify, arguments, says):
+    execute("out", *FAST)
+    code, err = verify(*arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert says in err
+
+
+def test_what_is_no_run_and_no_table_is_refused(execute, verify, tmp_path):
+    execute("out", *FAST)
+    table = tmp_path / "out" / "leaderboard.csv"
+    recipe = ("--recipe", tmp_path / "recipe.toml")
+    for file, arguments, says in (
+        (tmp_path / "nowhere", (), "found none at"),
+        (tmp_path, (), "manifest.json"),
+        (table, (), "Expected --recipe NAME or FILE.toml"),
+        (tmp_path / "recipe.toml", recipe, "Expected a leaderboard.csv"),
+    ):
+        code, err = verify(*arguments, of=file)
+        assert (code, err.count("\n")) == (2, 1)
+        assert says in err
+    lines = table.read_text().splitlines()
+    table.write_text(lines[0] + "\n")
+    assert "it has no rows" in verify()[1]
+    table.write_text("\n".join(lines).replace("crafted", "drafted", 1))
+    assert "lacks the column 'crafted'" in verify()[1]
+    table.unlink()
+    assert "leaderboard.csv" in verify()[1]
+
+
+def test_a_damaged_manifest_is_refused(execute, verify, tmp_path):
+    execute("out", *FAST)
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"commit": "another"}))
+    code, err = verify("--row", 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "not what a run has written" in err
+
+
+def test_broken_off_it_ends_as_a_run_does(execute, verify, monkeypatch):
+    execute("out", *FAST)
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FGSM, "perturb", interrupt)
+    code, out = verify("--row", 1)
+    assert code == 130
+    assert "Interrupted." in out
+    assert "hold." not in out

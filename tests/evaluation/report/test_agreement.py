@@ -1,0 +1,63 @@
+"""What explains that a number came out otherwise, and what does not."""
+
+import pytest
+from foolbench.evaluation.leaderboard.stats import estimate
+from foolbench.evaluation.report.agreement import differences
+
+
+def row(n=256, gfr=128, clean=250, robust=100, floor=0.0, **changed):
+    """As a table would have it, for so many images of `n`."""
+    numbers = {}
+    for name, count in {"gfr": gfr, "clean": clean, "robust": robust}.items():
+        rate = estimate([1] * count + [0] * (n - count), proportion=True)
+        numbers |= {name: rate.mean, f"{name}_low": rate.low, f"{name}_high": rate.high}
+    rates = {name: f"{round(100 * value, 2)}" for name, value in numbers.items()}
+    return {"n": f"{n}", "floor": f"{floor}", "clean_drop": "1.5", **rates, **changed}
+
+
+def explained(claimed, found, *, chance=False):
+    return {one.column: one.explained for one in differences(claimed, found, chance=chance)}
+
+
+def test_equal_numbers_are_no_difference_however_they_are_written():
+    assert explained(row(), row(gfr_low=f"{float(row()['gfr_low']):.4f}", floor="0")) == {}
+
+
+def test_images_without_labels_have_no_clean_rate_and_that_is_no_difference():
+    empty = dict.fromkeys([f"{rate}{end}" for rate in ("clean", "robust") for end in ("", "_low", "_high")], "")
+    assert explained(row() | empty, row() | empty) == {}
+
+
+@pytest.mark.parametrize(("n", "off", "holds"), [(24, 1, True), (24, 2, False), (256, 2, True), (256, 3, False)])
+@pytest.mark.parametrize("rate", ["gfr", "clean", "robust"])
+def test_rounding_is_one_image_or_one_in_a_hundred(n, off, holds, rate):
+    base = {"n": n, "gfr": n // 2, "clean": n - 4, "robust": n // 3}
+    found = explained(row(**base), row(**base | {rate: base[rate] - off}))
+    assert bool(found.pop(rate)) == holds
+    assert all(found.values()), "the ends of an interval follow its rate"
+
+
+def test_where_chance_has_a_part_the_interval_counts_for_attacked_rates_only():
+    claimed, found = row(), row(gfr=138, robust=108, clean=244)
+    assert explained(claimed, found, chance=True)["gfr"] == "its interval"
+    assert explained(claimed, found, chance=True)["robust"] == "its interval"
+    assert explained(claimed, found, chance=True)["clean"] == ""
+    assert explained(claimed, found)["gfr"] == ""
+
+
+def test_beyond_the_interval_chance_explains_nothing():
+    assert explained(row(), row(gfr=160), chance=True)["gfr"] == ""
+
+
+def test_an_interval_that_was_widened_excuses_nothing():
+    """63 points lie in 40-70, but 50 does not lie in the interval that 63 has."""
+    found = explained(row(gfr_low="40.0", gfr_high="70.0"), row(gfr=161), chance=True)
+    assert found["gfr"] == ""
+    assert explained(row(gfr_low="0.0"), row(), chance=True) == {"gfr_low": ""}
+
+
+@pytest.mark.parametrize("column", ["gfr", "gfr_high", "clean", "floor", "robust_low", "clean_drop"])
+@pytest.mark.parametrize("text", ["", "nan", "lots", "99.99"])
+def test_any_number_that_is_none_or_far_off_is_unexplained(column, text):
+    claimed = row(floor=2.0) | {column: text}
+    assert explained(claimed, row(floor=2.0))[column] == ""
