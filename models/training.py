@@ -3,7 +3,7 @@
 import hashlib
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ class Training:
 
     `eps` > 0 trains on adversarial images within that Linf distance of pixels in [0, 1], each made by one step from a
     random start (Wong, Rice and Kolter 2020, https://arxiv.org/abs/2001.03994).
+
+    `begins_as` names a trained network whose layers this one has; convolutions that it has more begin by passing on
+    what they get (Chen, Goodfellow and Shlens 2016, https://arxiv.org/abs/1511.05641).
     """
 
     epochs: int
@@ -45,6 +48,7 @@ class Training:
     label_grid: tuple[int, int] | None = None
     bfloat16: bool = False
     eps: float = 0.0
+    begins_as: str | None = None
     seed: int = 0
 
 
@@ -55,10 +59,13 @@ def fit(
     training: Training,
     *,
     normalize: Callable[[Tensor], Tensor],
+    beginning: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
     on_batch: Callable[[int, int, float], None] = lambda epoch, batch, loss: None,
 ) -> None:
     """Train `net` in place on uint8 images (N, C, H, W) and int64 labels (N,); leave it in eval mode.
+
+    `beginning` is the state of the network that it begins as.
 
     `checkpoint` is rewritten after every epoch and, where it exists, continued from: the result is the same as without
     the break. `on_batch` is told the epoch and the batch, both counted from 0, and its mean loss.
@@ -68,6 +75,8 @@ def fit(
     if start == 0:
         torch.manual_seed(training.seed)
         _unit_variance_init(net, normalize(images[:256].float() / 255))
+        if beginning is not None:
+            _begin_as(net, beginning)
     net.to(memory_format=torch.channels_last)  # twice as fast for the narrow first layers on a CPU
     steps = math.ceil(len(images) / training.batch_size)
     for epoch in range(start, training.epochs):
@@ -162,6 +171,16 @@ def _unit_variance_init(net: nn.Module, x: Tensor) -> None:
     net(x)
     for handle in handles:
         handle.remove()
+
+
+def _begin_as(net: nn.Module, trained: Mapping[str, Tensor]) -> None:
+    """Compute what the trained network does: behind a ReLU, an identity among the convolutions changes nothing."""
+    for name, layer in net.named_modules():
+        if isinstance(layer, nn.Conv2d) and f"{name}.weight" not in trained:
+            nn.init.dirac_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    net.load_state_dict(trained, strict=False)
 
 
 def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training, epochs: int) -> None:

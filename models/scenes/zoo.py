@@ -45,10 +45,15 @@ ENTRIES = register(
         _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(16)),
         _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(14)),
         _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10)),
-        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(10)),
+        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(5, begins_as="scenes:vgg16")),
         _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12)),
         _entry("vit", vit.vit, vit.FEATURES, _training(10)),
-        _entry("caffenet-linf2", caffenet.caffenet, caffenet.FEATURES, _training(12, eps=2 / 255)),
-        _entry("resnet-linf2", resnet.resnet, resnet.FEATURES, _training(7, eps=2 / 255)),
+        _entry(
+            "caffenet-linf2",
+            caffenet.caffenet,
+            caffenet.FEATURES,
+            _training(8, eps=2 / 255, begins_as="scenes:caffenet"),
+        ),
+        _entry("resnet-linf2", resnet.resnet, resnet.FEATURES, _training(5, eps=2 / 255, begins_as="scenes:resnet")),
     )
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from foolbench.datasets import Digits
 from foolbench.evaluation.cli import train as train_module
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.models import ENTRIES
-from foolbench.models.training import Training, _attacked, _augment, _cross_entropy, fit
+from foolbench.models.training import Training, _attacked, _augment, _begin_as, _cross_entropy, fit
 from rich.console import Console
 from torch import nn
 
@@ -179,3 +180,24 @@ def test_training_an_entry_writes_weights_and_card(monkeypatch, tmp_path):
     assert not list((tmp_path / "foolbench").rglob("*.pt"))  # nothing to continue
     with pytest.raises(UnknownNameError, match="digits:convnet"), Progress(Console(quiet=True), 1, "") as progress:
         train_module.train_network("digits:confnet", progress)
+
+
+def test_a_network_begins_as_another_and_its_further_convolutions_pass_on_what_they_get(data):
+    x = Digits().load(range(8))[0]
+    first = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3, padding=1), relu=nn.ReLU(), out=nn.Flatten()))
+    deeper = nn.Sequential(
+        OrderedDict(conv=nn.Conv2d(1, 4, 3, padding=1), relu=nn.ReLU(), more=nn.Conv2d(4, 4, 3, padding=1))
+    )
+    deeper.add_module("relu2", nn.ReLU())
+    deeper.add_module("out", nn.Flatten())
+    _begin_as(deeper, first.state_dict())
+    assert torch.allclose(deeper(x), first(x), atol=1e-6)
+    assert float(first(x).detach().abs().sum()) > 0
+
+
+def test_training_goes_on_from_what_it_begins_as(data):
+    trained_before = trained(data).state_dict()
+    still = replace(TRAINING, learning_rate=1e-12, weight_decay=0.0, epochs=1)
+    for name, tensor in trained(data, still, beginning=trained_before).state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            torch.testing.assert_close(tensor, trained_before[name], atol=1e-6, rtol=1e-4)
