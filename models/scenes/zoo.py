@@ -10,7 +10,7 @@ from torch import nn
 from ...tasks.recognition import Recognition
 from ..training import Training
 from ..zoo import Entry, register
-from . import caffenet, googlenet, resnet, vgg, vgg_f, vit
+from . import caffenet, googlenet, resnet, vgg, vgg_f
 
 SOLIDS = ("sphere", "cube", "cylinder", "cone", "torus", "cross")
 MATERIALS = ("brick", "grass", "gravel", "coins", "tissue")
@@ -47,7 +47,6 @@ ENTRIES = register(
         _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10)),
         _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(5, begins_as="scenes:vgg16")),
         _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12)),
-        _entry("vit", vit.vit, vit.FEATURES, _training(10)),
         _entry(
             "caffenet-linf2",
             caffenet.caffenet,

@@ -14,7 +14,6 @@ FEATURES = {
     "vgg16": 15,
     "vgg19": 18,
     "resnet": 1 + sum(resnet.BLOCKS),
-    "vit": 6,
 }
 CONVOLUTIONS = {"caffenet": 5, "vgg-f": 5, "vgg16": 13, "vgg19": 16, "googlenet": 3 + 9 * 6}
 
@@ -44,7 +43,7 @@ def test_as_many_convolutions_as_the_original(name, count):
 @EACH
 def test_batch_norm_is_where_the_original_has_it(entry):
     has = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in entry.build().modules())
-    assert has == (entry.net in ("resnet", "resnet-linf2", "vit"))  # the transformer's convolutional stem
+    assert has == (entry.net in ("resnet", "resnet-linf2"))
 
 
 @EACH
