@@ -80,14 +80,27 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=named_folder, metavar="RUN...", help="The folder of a run, or its table; several make one board."
+        ),
+    ],
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", metavar="NAME", help="html, md, csv, latex, png or svg, with commas between."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_folder, metavar="DIR", help="Where to write; that of the run, if there is one."),
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Make the tables of an earlier run anew from its ledger."""
+    """Show what runs have found, anew from their ledgers, and write it: as a page, tables, figures for a paper."""
     _load_plugins(plugin)
-    from . import run
+    from .report import report
 
-    run.report(folder)
+    report(runs, formats or [], out)
 
 
 @app.command()
