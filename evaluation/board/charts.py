@@ -18,7 +18,6 @@ from .worth import Worth, worths
 WIDTH, LINE = 5.2, 0.21
 """Inches: of a chart, of a line of its labels."""
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#fbf3ee", "#e8a07d", "#8f2416"])
-_FOOLED = "fooled by the strongest attack, %"
 _DARK = 60
 """Percent from which letters on a cell are white."""
 
@@ -45,7 +44,7 @@ def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
             _point(axes, worth, clean, attack, palette)
         ends = [clean[end] for _, clean, _ in shown for end in ("clean_low", "clean_high")]
         left, right = max(0, min(ends) - 1), min(101, max(ends) + 1)
-        axes.set(xlim=(left, right), ylim=(-2, 102), xlabel="right on clean images, %", ylabel=_FOOLED)
+        axes.set(xlim=(left, right), ylim=(-2, 102), xlabel="right on clean images, %", ylabel="fooled, %")
         points = [(clean["clean"], attack["gfr"]) for _, clean, attack in shown]
         names = [worth.defense for worth, _, _ in shown]
         name_beside(axes, right + 0.03 * (right - left), names, points, palette)
@@ -57,7 +56,7 @@ def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
 
 
 def slopes(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """Of each attack that was tried both ways: how often it fools where it does not know the defense and where it does."""
+    """Of each attack that was tried both ways: how often it fools not knowing the defense, and knowing it."""
     finished = [row for row in part.rows if row.ok and not row.transfers]
     for attack, rows in grouped(finished, lambda row: row.attack).items():
         by_defense = grouped(rows, lambda row: row.defense).values()

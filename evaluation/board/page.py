@@ -30,6 +30,8 @@ SLOPES = 12
 """Charts of single attacks at most: nobody reads more."""
 MOST = 2_900_000
 """Bytes of the whole page; pictures are as good as they fit into it."""
+RULE = 100
+"""Bytes of a picture's style, beside the picture."""
 SMALL = 64
 """Pixels, below which a picture is shown in squares."""
 _PICTURES = "/* pictures */"
@@ -82,7 +84,8 @@ def page(board: Board) -> str:
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
     )
     whole = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
-    return whole.replace(_PICTURES, _rules(album.encoded(MOST - len(whole.encode()))), 1)
+    left = MOST - len(whole.encode()) - RULE * len(album)
+    return whole.replace(_PICTURES, _rules(album.encoded(left)), 1)
 
 
 def _unseen(found: Iterable[Column]) -> str:

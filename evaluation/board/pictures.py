@@ -41,6 +41,9 @@ class Album:
     def __init__(self) -> None:
         self._names: dict[tuple[tuple[int, ...], bytes], str] = {}
 
+    def __len__(self) -> int:
+        return len(self._names)
+
     def name(self, picture: Picture) -> str:
         key = picture.shape, picture.tobytes()
         return self._names.setdefault(key, f"p{len(self._names)}")
