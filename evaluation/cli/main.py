@@ -94,13 +94,16 @@ def report(
         Path | None,
         typer.Option(parser=named_folder, metavar="DIR", help="Where to write; that of the run, if there is one."),
     ] = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="Also images.csv: what each row came to on every image.")
+    ] = False,
     plugin: Plugins = None,
 ) -> None:
     """Show what runs have found, anew from their ledgers, and write it: as a page, tables, figures for a paper."""
     _load_plugins(plugin)
     from .report import report
 
-    report(runs, formats or [], out)
+    report(runs, formats or [], out, images=images)
 
 
 @app.command()
