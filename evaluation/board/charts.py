@@ -47,7 +47,7 @@ def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
         axes.set(xlim=(left, right), ylim=(-2, 102), xlabel="right on clean images, %", ylabel="fooled, %")
         points = [(clean["clean"], attack["gfr"]) for _, clean, attack in shown]
         names = [worth.defense for worth, _, _ in shown]
-        name_beside(axes, right + 0.03 * (right - left), names, points, palette)
+        name_beside(figure, axes, right + 0.03 * (right - left), names, points, palette)
     told = "; ".join(
         f"{worth.defense}: {clean['clean']:.1f}% right, {attack['gfr']:.1f}% fooled by {attack.attack}"
         for worth, clean, attack in shown
@@ -116,7 +116,7 @@ def _slope(title: str, pairs: Sequence[tuple[Row, Row]], palette: Palette) -> Ch
         axes.set(xlim=(-0.1, 1.05), ylim=(-2, 102), ylabel="fooled, %")
         axes.set_xticks([0, 1], ["does not know\nthe defense", "knows it"])
         names = [adaptive.defense for _, adaptive in pairs]
-        name_beside(axes, 1.15, names, [(1, adaptive["gfr"]) for _, adaptive in pairs], palette)
+        name_beside(figure, axes, 1.15, names, [(1, adaptive["gfr"]) for _, adaptive in pairs], palette)
     told = "; ".join(f"{known.defense}: {oblivious['gfr']:.1f}% to {known['gfr']:.1f}%" for oblivious, known in pairs)
     return Chart(title, told, figure)
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and set in the page's own letters
     "svg.hashsalt": "foolbench",  # the same names of elements at every call
@@ -65,11 +66,11 @@ def canvas(width: float, height: float, palette: Palette) -> tuple[Figure, Axes]
 
 
 def name_beside(
-    axes: Axes, x: float, names: Sequence[str], ends: Sequence[tuple[float, float]], palette: Palette
+    figure: Figure, axes: Axes, x: float, names: Sequence[str], ends: Sequence[tuple[float, float]], palette: Palette
 ) -> None:
     """Write a name for each point (x, y) at `x`, one below the other, with a line to its point."""
     low, high = axes.get_ylim()
-    room = axes.get_figure().get_figheight() * 72 * 0.8  # points, of which a line takes 10
+    room = figure.get_figheight() * 72 * 0.8  # points, of which a line takes 10
     places = spread([y for _, y in ends], 10.5 / room * (high - low), low, high)
     for name, (left, y), place in zip(names, ends, places, strict=True):
         axes.annotate(

@@ -61,7 +61,7 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
         told = "it has none: the column error of leaderboard.csv says why" if row else "none is finished"
         raise ConfigError(f"Expected scores of {f'row {row}' if row else 'rows'} of {folder}, but {told}.")
     whole = pd.concat([frames[number] for number in sorted(frames)], ignore_index=True)
-    return whole[[name for name in COLUMNS if name in whole]]
+    return whole.reindex(columns=[name for name in COLUMNS if name in whole])
 
 
 def _scored(source: Source) -> Iterator[tuple[Row, pd.DataFrame]]:

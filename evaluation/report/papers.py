@@ -2,11 +2,13 @@
 
 import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 _SOURCES = re.compile(r"\(([^()]*\bhttps?://[^()]*)\)")  # what stands in brackets and has a link
 
 
-def papers(cls: type) -> list[str]:
+def papers(cls: Callable[..., Any]) -> list[str]:
     """Authors and year, a comma, a link; none where the docstring names none."""
     found = _SOURCES.search(sys.modules[cls.__module__].__doc__ or "")
     return found[1].split("; ") if found else []

@@ -20,7 +20,9 @@ def test_every_format_is_written_beside_the_run_or_elsewhere(foolbench, execute,
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     kinds = ("heatmap-digits-convnet", "tradeoff-digits-convnet", "knowing-digits-convnet-fgsm")
     assert figures == {f"{kind}.{suffix}" for kind in kinds for suffix in ("png", "svg")}
-    assert min(Image.open(tmp_path / "run" / "figures" / f"{kind}.png").size[0] for kind in kinds) > 500
+    for kind in kinds:
+        with Image.open(tmp_path / "run" / "figures" / f"{kind}.png") as picture:
+            assert min(picture.size) > 500
     assert "toprule" in (tmp_path / "run" / "leaderboard.tex").read_text()
     code, _, _ = foolbench("report", tmp_path / "run", "--format", "csv,md", "--out", tmp_path / "board")
     assert code == 0
