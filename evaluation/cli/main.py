@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from .arguments import By, Catalogued, Device, Kind, Overrides, Plugins, Rate, Source, named_folder
+from .arguments import (
+    By,
+    Catalogued,
+    Device,
+    Formats,
+    Kind,
+    Overrides,
+    Plugins,
+    Rate,
+    ReportFolder,
+    Runs,
+    Source,
+    named_folder,
+)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -80,20 +93,9 @@ def run(
 
 @app.command()
 def report(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            parser=named_folder, metavar="RUN...", help="The folder of a run, or its table; several make one board."
-        ),
-    ],
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", metavar="NAME", help="html, md, csv, latex, png or svg, with commas between."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(parser=named_folder, metavar="DIR", help="Where to write; that of the run, if there is one."),
-    ] = None,
+    runs: Runs,
+    formats: Formats = None,
+    out: ReportFolder = None,
     images: Annotated[
         bool, typer.Option("--images", help="Also images.csv: what each row came to on every image.")
     ] = False,
