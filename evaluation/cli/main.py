@@ -4,7 +4,6 @@ Here are the commands. What they do is in the files beside this one, each import
 and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
 """
 
-import json
 import signal
 import sys
 from importlib.metadata import version
@@ -206,20 +205,9 @@ def list_names(
 ) -> None:
     """List what has a name."""
     _load_plugins(plugin)
-    from rich.table import Table
-    from rich.text import Text
+    from .names import show
 
-    from .console import console
-    from .names import summaries
-
-    entries = summaries(kind)
-    if as_json:
-        print(json.dumps(entries, indent=2))
-        return
-    table = Table("name", "what it is")
-    for name, text in entries.items():
-        table.add_row(Text(name), Text(text))
-    console.print(table)
+    show(kind, as_json=as_json)
 
 
 @app.command()
@@ -245,16 +233,9 @@ def describe(
 @app.command()
 def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks, defenses or recipes")]) -> None:
     """Print the page of all attacks, of all defenses, or of recipes and what they leave, as Markdown."""
-    from ..recipe.plugins import REGISTRIES
-    from .catalogue import attack_page, defense_page
-    from .reference import recipe_page
+    from .reference import page
 
-    pages = {
-        Catalogued.attacks: lambda: attack_page(REGISTRIES["attacks"]),
-        Catalogued.defenses: lambda: defense_page(REGISTRIES["defenses"]),
-        Catalogued.recipes: recipe_page,
-    }
-    print(pages[kind](), end="")
+    print(page(kind), end="")
 
 
 @app.command("check")
