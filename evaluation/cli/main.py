@@ -1,4 +1,4 @@
-"""The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1.
+"""The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1, gates with 3.
 
 Here are the commands. What they do is in the files beside this one, each imported by the command that needs it: torch
 and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
@@ -71,7 +71,10 @@ def run(
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Run a recipe and print its table. The same command again continues a run that was broken off."""
+    """Run a recipe and print its table. The same command again continues a run that was broken off.
+
+    Exit code 1 where cells failed, 3 where none did, but a gate of the recipe failed; 130 where it was interrupted.
+    """
     _load_plugins(plugin)
     from . import run
 

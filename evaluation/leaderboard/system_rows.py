@@ -1,22 +1,20 @@
 """The rows of all attacks on one defended system."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
-from ...core.attack import Access, Attack
-from ..engine.grid import Cell, digest, parameters
+from ...core.attack import Attack
+from ..engine.grid import Cell, digest
 from ..ledger.ledger import Costs
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
+from .described import Row, described, described_group
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
 from .grouping import grouped
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
-
-Row = dict[str, Any]
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
@@ -97,12 +95,8 @@ class SystemRows:
     def _worst_case(self, members: list[Cell]) -> Row:
         """Per image the best attack of a group."""
         rows = [self.of_cell(cell) for cell in members]
-        named = rows[0] | {
-            "attack": members[0].job.group,
-            "attack_params": compact({"worst_of": [cell.job.attack_name for cell in members]}),
-            "access": max((row["access"] for row in rows), key=get_args(Access).index),
-            **{name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")},
-        }
+        together = {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
+        named = rows[0] | described_group(members) | together
         facts = {name: named[name] for name in self._facts_of(members[0])}
         try:
             union = self._union(members)
@@ -124,7 +118,7 @@ class SystemRows:
         return worst_case(frames, chance=chance, last=members[-1].job.after is not None)
 
     def _facts_of(self, cell: Cell) -> Row:
-        attack, source = cell.job.attack, self._source
+        source = self._source
         return {
             "recipe": source.recipe.label,
             "run": run_name(source.recipe, source.facts),
@@ -133,18 +127,9 @@ class SystemRows:
             "n": len(source.facts.samples),
             "clusters": None if source.facts.clusters is None else len(set(source.facts.clusters)),
             "sampling": source.recipe.sampled,
-            "model": cell.model,
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
-            "attack": cell.job.attack_name,
-            "attack_params": compact(parameters(attack), leave_out=("norm", "eps")),
-            "access": attack.access,
-            "source_model": cell.job.source,
-            "knowledge": cell.knowledge,
-            "norm": attack.norm,
-            "eps": round(attack.eps, 6),
-            "defense": cell.defense.name,
-            "defense_params": compact(cell.defense.parameters),
+            **described(cell),
             "metric": source.name,
             "cell": source.key(cell),
             "crafted": str(cell.job.place(source.facts.identities)),
@@ -224,9 +209,3 @@ def _boundary(cell: Cell) -> set[str]:
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
     return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
-
-
-def compact(parameters: Mapping[str, Any], leave_out: tuple[str, ...] = ()) -> str:
-    """What a table says of parameters, as JSON."""
-    kept = {key: value for key, value in parameters.items() if key not in leave_out}
-    return json.dumps(kept, separators=(",", ":"), sort_keys=True, default=str)

@@ -1,0 +1,72 @@
+"""The rows that a recipe will have, known before it runs: each with the cells that make it, and a name to ask for it by."""
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..engine.grid import Cell, jobs
+from ..recipe.recipe import Recipe
+from .described import Row, described, described_group
+from .grouping import grouped
+from .labels import labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A row for each metric: of one cell, or of the worst case over the `cells` of a group.
+
+    `name` is short and unique, as `resnet50-jpeg-pgd`. `facts` are columns of the leaderboard, `labels` what tables
+    call the attack and the defense.
+    """
+
+    name: str
+    cells: Sequence[Cell]
+    facts: Row
+    labels: Mapping[str, str]
+
+
+def planned(recipe: Recipe) -> list[Planned]:
+    """In the order in which they are best made: what is crafted together is together, a worst case after its members."""
+    whole = [cell for source in recipe.networks for _, row in jobs(recipe, source) for cell in row]
+    groups = grouped([cell for cell in whole if cell.job.group], _of_group)
+    made: list[tuple[Sequence[Cell], Row]] = []
+    for cell in whole:
+        made.append(([cell], described(cell)))
+        members = groups.get(_of_group(cell), []) if cell.job.group else []
+        if members and members[-1] is cell:
+            made.append((members, described_group(members)))
+    rows = [facts for _, facts in made]
+    attacks, defenses = labels(rows, "attack"), labels(rows, "defense")
+    names = _names(recipe, rows, attacks, defenses)
+    return [
+        Planned(name=name, cells=cells, facts=facts, labels={"attack": attack, "defense": defense})
+        for name, (cells, facts), attack, defense in zip(names, made, attacks, defenses, strict=True)
+    ]
+
+
+def _of_group(cell: Cell) -> Hashable:
+    return cell.model, cell.job.source, cell.job.group, cell.job.through.digest, cell.defense.digest
+
+
+def _names(recipe: Recipe, rows: Sequence[Row], attacks: Sequence[str], defenses: Sequence[str]) -> list[str]:
+    short = {label: entry.name.rpartition(":")[2] for label, entry in recipe.networks.items()}
+    often = Counter(short.values())
+    models = {label: name if often[name] == 1 else label for label, name in short.items()}
+    found = []
+    for row, attack, defense in zip(rows, attacks, defenses, strict=True):
+        source = [models[row["source_model"]], "to"] if row["source_model"] != row["model"] else []
+        knowing = ["adaptive"] if row["knowledge"] == "adaptive" else []
+        words = [*source, models[row["model"]], defense, attack, *knowing]
+        found.append("-".join(re.sub(r"[^\w.]+", "-", word).strip("-") for word in words))
+    return _told_apart(found)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Names that differ in letters alone that were left out get a number."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return found
