@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...core.errors import FoolbenchError
 from ..leaderboard.judged import MadeRow, Verdict, judged
 from ..leaderboard.planned import Planned
 from ..recipe.reading import recipe_path
+from ..report.regression import changes
 from .benches import Bench, Benches
 from .summary import line_of
 
@@ -38,16 +40,32 @@ def recipe_files(config: pytest.Config) -> list[str]:
 class RecipeFile(pytest.File):
     """Its tests are named as `resnet50-jpeg-pgd`."""
 
-    def collect(self) -> "Iterator[RowItem]":
+    def collect(self) -> "Iterator[RowItem | BaselineItem]":
         try:
             bench = Benches.of(self.config).bench(self.path)
         except FoolbenchError as error:
             raise self.CollectError(str(error)) from None
         for plan in bench.rows:
             yield RowItem.from_parent(self, name=plan.name, bench=bench, plan=plan)
+        baseline = self.config.getoption("foolbench_baseline")
+        if baseline is not None:
+            path = self.config.invocation_params.dir / baseline
+            yield BaselineItem.from_parent(self, name="baseline", bench=bench, baseline=path)
 
 
-class RowItem(pytest.Item):
+class RecipeItem(pytest.Item):
+    """Its own failures are sentences."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, pytest.fail.Exception | FoolbenchError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        return self.path, 0, self.name
+
+
+class RowItem(RecipeItem):
     """A row of the leaderboard: what goes wrong while it is made is an error, a gate that it does not pass a failure."""
 
     def __init__(self, *, bench: Bench, plan: Planned, **facts: Any) -> None:
@@ -92,10 +110,26 @@ class RowItem(pytest.Item):
             self.undecided = "; ".join(open_ones)
             pytest.skip(self.undecided)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, pytest.fail.Exception):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Any, int, str]:
-        return self.path, 0, self.name
+class BaselineItem(RecipeItem):
+    """Comes last, and makes what is not made yet: what is corrected for how many rows there are needs them all."""
+
+    def __init__(self, *, bench: Bench, baseline: Path, **facts: Any) -> None:
+        super().__init__(**facts)
+        self._bench, self._baseline = bench, baseline
+
+    def setup(self) -> None:
+        try:
+            for plan in self._bench.rows:
+                self._bench.made(plan)
+        except FoolbenchError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def runtest(self) -> None:
+        found = changes(self._bench.folder, self._baseline)
+        worse = [change for change in found if change.is_worse]
+        told = f"{len(worse)} of {len(found)} rates are significantly worse than in {self._baseline}"
+        self.user_properties.append(("foolbench", told))
+        self.add_report_section("call", "foolbench", "\n".join(map(str, found)))
+        if worse:
+            pytest.fail("\n".join([f"{told} (p corrected by Holm's method):", *map(str, worse)]), pytrace=False)

@@ -4,7 +4,7 @@ All that does something is in the files beside this one, and imported by the hoo
 """
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("foolbench", "foolbench gate")
 """Properties of reports that the summary shows: what the fixture has found, and what gates came to."""
-BENCHES = pytest.StashKey["Benches"]()
+BENCHES: "pytest.StashKey[Benches]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -144,8 +144,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
-def foolbench(request: pytest.FixtureRequest) -> "Iterator[Foolbench]":
+def foolbench(request: pytest.FixtureRequest) -> "Foolbench":
     """`foolbench.evaluate(model, data, attack=..., defense=...)`: rates with intervals, for one's own asserts."""
     from .fixture import Foolbench
 
-    yield Foolbench(request.node)
+    return Foolbench(request.node)
