@@ -13,7 +13,21 @@ from typing import Annotated
 
 import typer
 
-from .arguments import By, Catalogued, Device, Kind, Overrides, Plugins, Rate, Source, named_folder
+from .arguments import (
+    By,
+    Device,
+    EarlierRun,
+    Kind,
+    Out,
+    Overrides,
+    Plugins,
+    Rate,
+    Source,
+    Speeds,
+    load_plugins,
+    named_folder,
+)
+from .workshop import catalogue, check_promises, train
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -61,12 +75,7 @@ def options(
 @app.command()
 def run(
     recipe: Source,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=named_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
-        ),
-    ] = None,
+    out: Out = None,
     overrides: Overrides = None,
     device: Device = "auto",
     plugin: Plugins = None,
@@ -75,7 +84,7 @@ def run(
 
     Exit code 1 where cells failed, 3 where none did, but a gate of the recipe failed; 130 where it was interrupted.
     """
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import run
 
     run.run(recipe, out, overrides or [], device)
@@ -83,14 +92,22 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")],
+    folder: EarlierRun = None,
+    speed: Speeds = None,
     plugin: Plugins = None,
 ) -> None:
-    """Make the tables of an earlier run anew from its ledger."""
-    _load_plugins(plugin)
-    from . import run
+    """Make the tables of an earlier run anew from its ledger, or that of speeds."""
+    if (folder is None) == (speed is None):
+        raise typer.BadParameter("expected the folder of a run, or --speed F.json")
+    if speed is not None:
+        from .speed import show
 
-    run.report(folder)
+        show(speed)
+    if folder is not None:
+        load_plugins(plugin)
+        from . import run
+
+        run.report(folder)
 
 
 @app.command()
@@ -113,7 +130,7 @@ def compare(
     plugin: Plugins = None,
 ) -> None:
     """Say by how much systems differ on the same images, whether that is chance, and how many images would show it."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..report.comparison import compare
     from .compare import show
 
@@ -144,7 +161,7 @@ def verify(
     plugin: Plugins = None,
 ) -> None:
     """Compute rows of a finished run anew, and say of each whether it holds, and why not if not. Exit code 1 then."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from .verify import chosen, claimed, show
 
     claims = claimed(run, recipe, overrides or [])
@@ -154,7 +171,7 @@ def verify(
 @app.command()
 def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
     """Show the cells that a recipe spans, without running anything."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import run
 
     run.plan(recipe, overrides or [])
@@ -177,7 +194,7 @@ def demo(
     plugin: Plugins = None,
 ) -> None:
     """Attack one picture, and show what a network says of it, with each defense and without."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..demo.subject import network
     from ..recipe.reading import parse_overrides
     from .demo import demo
@@ -190,7 +207,7 @@ def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
 ) -> None:
     """List what has a name."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from rich.table import Table
     from rich.text import Text
 
@@ -219,7 +236,7 @@ def describe(
     plugin: Plugins = None,
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
@@ -227,73 +244,6 @@ def describe(
     say(description(name, parse_overrides(overrides or [])))
 
 
-@app.command()
-def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks, defenses or recipes")]) -> None:
-    """Print the page of all attacks, of all defenses, or of recipes and what they leave, as Markdown."""
-    from ..recipe.plugins import REGISTRIES
-    from .catalogue import attack_page, defense_page
-    from .reference import recipe_page
-
-    pages = {
-        Catalogued.attacks: lambda: attack_page(REGISTRIES["attacks"]),
-        Catalogued.defenses: lambda: defense_page(REGISTRIES["defenses"]),
-        Catalogued.recipes: recipe_page,
-    }
-    print(pages[kind](), end="")
-
-
-@app.command("check")
-def check_promises(
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|FILE.py:NAME",
-            help="An attack, a defense, a model or a data set, by name or where it is.",
-        ),
-    ],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, a parameter; TOML values.")] = None,
-    device: Device = "auto",
-    plugin: Plugins = None,
-) -> None:
-    """Check what it promises, and say which promise is not kept, what was seen, what to do."""
-    _load_plugins(plugin)
-    from ..recipe.reading import parse_overrides
-    from ..report.results import choose_device
-    from .check import show
-
-    if not show(subject, parse_overrides(overrides or []), choose_device(device)):
-        raise typer.Exit(1)
-
-
-@app.command()
-def train(
-    name: Annotated[str, typer.Argument(help="A network of `foolbench list models`, or a defense that learns.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=named_folder,
-            metavar="DIR",
-            help="For a network: folder for weights and card, over the shipped ones if not given.",
-        ),
-    ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="For a defense: KEY=VALUE, a parameter.")] = None,
-    dataset: Annotated[str, typer.Option(help="For a defense: what it learns from.")] = "scenes",
-    model: Annotated[str, typer.Option(help="For a defense: the network it is to defend.")] = "scenes:caffenet",
-    seed: Annotated[int, typer.Option(help="For a defense: that of the recipes which will use it.")] = 0,
-    device: Annotated[str, typer.Option(help="For a defense: auto, cpu, cuda, cuda:1, …")] = "auto",
-    plugin: Plugins = None,
-) -> None:
-    """Train a network of the zoo on its embedded data, or a defense that learns.
-
-    The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
-    """
-    _load_plugins(plugin)
-    from . import train
-
-    train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
-
-
-def _load_plugins(files: list[Path] | None) -> None:
-    from ..recipe.plugins import load_plugins
-
-    load_plugins(files or [])
+app.command()(catalogue)
+app.command("check")(check_promises)
+app.command()(train)

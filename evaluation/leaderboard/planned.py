@@ -1,4 +1,4 @@
-"""The rows that a recipe will have, known before it runs: each with the cells that make it, and a name to ask for it by."""
+"""The rows that a recipe will have, known before it runs: each with the cells that make it, and a name for people."""
 
 import re
 from collections import Counter
@@ -27,7 +27,7 @@ class Planned:
 
 
 def planned(recipe: Recipe) -> list[Planned]:
-    """In the order in which they are best made: what is crafted together is together, a worst case after its members."""
+    """In the order in which they are best made: what is crafted together is together, a worst case comes last."""
     whole = [cell for source in recipe.networks for _, row in jobs(recipe, source) for cell in row]
     groups = grouped([cell for cell in whole if cell.job.group], _of_group)
     made: list[tuple[Sequence[Cell], Row]] = []
@@ -49,16 +49,26 @@ def _of_group(cell: Cell) -> Hashable:
     return cell.model, cell.job.source, cell.job.group, cell.job.through.digest, cell.defense.digest
 
 
-def _names(recipe: Recipe, rows: Sequence[Row], attacks: Sequence[str], defenses: Sequence[str]) -> list[str]:
+def short_names(recipe: Recipe) -> dict[str, str]:
+    """Of networks, by what rows call them: without what stands before the colon where that tells nothing apart."""
     short = {label: entry.name.rpartition(":")[2] for label, entry in recipe.networks.items()}
     often = Counter(short.values())
-    models = {label: name if often[name] == 1 else label for label, name in short.items()}
+    return {label: name if often[name] == 1 else label for label, name in short.items()}
+
+
+def name_of(*words: str) -> str:
+    """Of a test: what can be typed without quotes."""
+    return "-".join(re.sub(r"[^\w.]+", "-", word).strip("-") for word in words)
+
+
+def _names(recipe: Recipe, rows: Sequence[Row], attacks: Sequence[str], defenses: Sequence[str]) -> list[str]:
+    models = short_names(recipe)
     found = []
     for row, attack, defense in zip(rows, attacks, defenses, strict=True):
         source = [models[row["source_model"]], "to"] if row["source_model"] != row["model"] else []
         knowing = ["adaptive"] if row["knowledge"] == "adaptive" else []
         words = [*source, models[row["model"]], defense, attack, *knowing]
-        found.append("-".join(re.sub(r"[^\w.]+", "-", word).strip("-") for word in words))
+        found.append(name_of(*words))
     return _told_apart(found)
 
 

@@ -14,6 +14,7 @@ import pytest
 from ...core.errors import FoolbenchError, OutputError
 from ..engine.exclusive import exclusive
 from ..engine.grid import Cell
+from ..engine.networks import Networks
 from ..engine.run import Engine
 from ..leaderboard.judged import MadeRow, bounds_of, made_rows
 from ..leaderboard.planned import Planned, planned
@@ -29,7 +30,7 @@ from .plugin import BENCHES
 class Bench:
     """The run of one recipe. `rows` are all that it will have.
 
-    The process that hands out tests `hold`s the folder; those that run them, without xdist the same one, `finish` cells.
+    The process that hands out tests holds the folder; those that run them, without xdist the same one, finish cells.
     """
 
     recipe: Recipe
@@ -48,20 +49,30 @@ class Bench:
             self._results = Results(self.folder)
 
     def made(self, plan: Planned) -> list[MadeRow]:
-        """A row for each metric, with cells that are finished now, or failed. Raises FoolbenchError where nothing runs."""
+        """A row for each metric, finished or failed. Raises FoolbenchError where nothing runs."""
+        self.finish(plan)
+        engine = self._begun()
+        return list(made_rows(self.recipe, engine.facts, engine.ledger, plan))
+
+    def finish(self, plan: Planned) -> None:
+        """What a row is made of, and what its gates compare it with."""
         engine = self._begun()
         for cell in [*self._compared(plan), *plan.cells]:
             with exclusive(self.folder, cell.key(engine.facts.identities)):  # another process may be at it
                 engine.finish(cell.job, [cell])
-        return list(made_rows(self.recipe, engine.facts, engine.ledger, plan))
 
     def _compared(self, plan: Planned) -> list[Cell]:
-        """A cell of the undefended network where a gate asks what the defense costs: by the same attack if there is one."""
+        """Where a gate asks what a defense costs, a cell of the bare network, by the same attack if it has one."""
         if not any(bound.quantity == "drop" for bound in bounds_of(self.recipe, plan)):
             return []
         whole = [cell for row in self.rows for cell in row.cells if cell.model == plan.facts["model"]]
         bare = [cell for cell in whole if cell.defense.defense is None]
         return sorted(bare, key=lambda cell: cell.job != plan.cells[0].job)[:1]
+
+    @property
+    def networks(self) -> Networks:
+        """Those of the recipe, for what is measured of them. Raises FoolbenchError where they cannot be had."""
+        return self._begun().networks
 
     def _begun(self) -> Engine:
         """Made once, and an error is the same for all cells."""

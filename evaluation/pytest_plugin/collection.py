@@ -14,6 +14,7 @@ from ..leaderboard.planned import Planned
 from ..recipe.reading import recipe_path
 from ..report.regression import changes
 from .benches import Bench, Benches
+from .speed import speed_tests
 from .summary import line_of
 
 NUMBERS = (
@@ -40,13 +41,14 @@ def recipe_files(config: pytest.Config) -> list[str]:
 class RecipeFile(pytest.File):
     """Its tests are named as `resnet50-jpeg-pgd`."""
 
-    def collect(self) -> "Iterator[RowItem | BaselineItem]":
+    def collect(self) -> Iterator[pytest.Item]:
         try:
             bench = Benches.of(self.config).bench(self.path)
         except FoolbenchError as error:
             raise self.CollectError(str(error)) from None
         for plan in bench.rows:
             yield RowItem.from_parent(self, name=plan.name, bench=bench, plan=plan)
+        yield from speed_tests(self, bench)
         baseline = self.config.getoption("foolbench_baseline")
         if baseline is not None:
             path = self.config.invocation_params.dir / baseline
@@ -66,7 +68,7 @@ class RecipeItem(pytest.Item):
 
 
 class RowItem(RecipeItem):
-    """A row of the leaderboard: what goes wrong while it is made is an error, a gate that it does not pass a failure."""
+    """A row of the leaderboard: what goes wrong while it is made is an error, a gate that is not passed a failure."""
 
     def __init__(self, *, bench: Bench, plan: Planned, **facts: Any) -> None:
         super().__init__(**facts)
@@ -121,7 +123,7 @@ class BaselineItem(RecipeItem):
     def setup(self) -> None:
         try:
             for plan in self._bench.rows:
-                self._bench.made(plan)
+                self._bench.finish(plan)
         except FoolbenchError as error:
             pytest.fail(str(error), pytrace=False)
 

@@ -1,4 +1,4 @@
-"""Whether a run is worse than an earlier one, by the test of `foolbench compare`, corrected for how many rows there are."""
+"""Whether a run is worse than an earlier one, by the test of `foolbench compare`, corrected for all of its rows."""
 
 from collections.abc import Sequence
 from contextlib import closing

@@ -1,5 +1,6 @@
 """The fixture gives a test the numbers of `foolbench.evaluate`."""
 
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import foolbench as package
@@ -14,8 +15,8 @@ QUICK = {"samples": 16, "eps": "40/255", "device": "cpu"}
 
 
 @pytest.fixture
-def one(request):
-    return Foolbench(request.node)
+def one():
+    return Foolbench(SimpleNamespace(user_properties=[]))  # the report of this test is not what it is about
 
 
 @pytest.mark.parametrize("knowledge", ["oblivious", "adaptive"])
@@ -71,7 +72,7 @@ def test_in_a_test_of_somebody(pytester, run, broken):
     result = run("--junitxml", "junit.xml")
     result.assert_outcomes(passed=1, failed=2)
     told = "digits:convnet x uniform-noise x none, oblivious: gfr 0.0 [[]0.0, 19.4]*"
-    result.stdout.fnmatch_lines(["E * assert 100.0 < 30", f"test_holds: {told}"])
+    result.stdout.fnmatch_lines(["E *assert 93.41 < 30", f"test_holds: {told}"])
     result.stdout.fnmatch_lines(["toy-broken on digits:convnet behind none: RuntimeError: no luck today"])
     first = ElementTree.parse(pytester.path / "junit.xml").find(".//property")
     assert (first.get("name"), first.get("value").partition(":")[0]) == ("foolbench", "digits")
