@@ -66,8 +66,8 @@ class Foolbench:
             raise ConfigError(f"Expected one attack= and one defense=, got {several[0]}=; see foolbench.evaluate.")
         if not isinstance(options.get("knowledge", ""), str):
             raise ConfigError('Expected knowledge="oblivious" or knowledge="adaptive", got several.')
-        given = () if defense is None else [defense]
-        table = evaluate(model, data, attacks=[attack], defenses=given, **{"silent": True} | options)
+        options.setdefault("silent", True)
+        table = evaluate(model, data, attacks=[attack], defenses=() if defense is None else [defense], **options)
         row = _chosen(table, defended=defense is not None, knowledge=options.get("knowledge", "oblivious"))
         if row["status"] != "ok":
             pytest.fail(f"{row['attack']} on {row['model']} behind {row['defense']}: {row['error']}", pytrace=False)
@@ -80,9 +80,13 @@ def _chosen(table: pd.DataFrame, *, defended: bool, knowledge: str) -> dict[str,
     """The last row of the system is its attack, or the worst case over the members of an ensemble."""
     if table.model.nunique() > 1:
         raise ConfigError(f"Expected one model, got {table.model.nunique()}; see foolbench.evaluate.")
-    of_task = table[table.metric == table.metric.iloc[0]]  # its main one
-    system = of_task[(of_task.defense != NOTHING) == defended]
-    known = system[system.knowledge == knowledge] if defended else system
-    if known.empty:
+    main = table.metric.iloc[0]
+    known = [
+        {str(name): value for name, value in row.items()}
+        for row in table.to_dict("records")
+        if row["metric"] == main and (row["defense"] != NOTHING) == defended
+        if not defended or row["knowledge"] == knowledge
+    ]
+    if not known:
         raise ConfigError(f"{table.attack.iloc[-1]} asks no model anything: it cannot be {knowledge}.")
-    return {str(name): value for name, value in known.iloc[-1].items()}
+    return known[-1]

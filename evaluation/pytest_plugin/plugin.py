@@ -116,7 +116,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.skipped and hasattr(item, "undecided"):
-        report.undecided = True
+        vars(report)["undecided"] = True  # what a report holds, xdist sends
         report.longrepr = (str(item.path), 0, getattr(item, "undecided"))  # noqa: B009 (of our items alone)
     return report
 

@@ -1,7 +1,7 @@
 """How fast the attacks and defenses of a recipe are, measured by pytest-benchmark where its numbers are asked for."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from ..leaderboard.planned import name_of, short_names
 from ..recipe.recipe import Recipe
 from .benches import Bench
 
+Kind = Literal["attack", "defense"]
 Measured = Callable[[Network, Shard], Callable[[], torch.Tensor]]
 """From a network and a batch to what is timed; its result is waited for, also on a GPU."""
 
@@ -33,7 +34,9 @@ def speed_tests(parent: pytest.File, bench: Bench) -> Iterator[pytest.Function]:
     if not asked or not config.pluginmanager.hasplugin("benchmark"):
         return
     for model, short in short_names(bench.recipe).items():
-        for kind, measured in (("attack", _attacks(bench.recipe)), ("defense", _defenses(bench.recipe))):
+        kinds: dict[Kind, list[tuple[Row, Measured]]]
+        kinds = {"attack": _attacks(bench.recipe), "defense": _defenses(bench.recipe)}
+        for kind, measured in kinds.items():
             names = labels([facts for facts, _ in measured], kind)
             for label, (facts, function) in zip(names, measured, strict=True):
                 told = {"model": model, "kind": kind, "name": facts[kind], "params": facts[f"{kind}_params"]}

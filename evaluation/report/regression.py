@@ -73,8 +73,8 @@ def _image_by_image(run: Path, baseline: Path) -> list[Change]:
             first, second = pair.first.outcomes, pair.second.outcomes
             if first is not None and second is not None:
                 seen = difference(first.values, second.values, proportion=first.proportion, clusters=first.clusters)
-                points = (100 * value for value in (seen.first, seen.second, seen.low, seen.high))
-                found.append(Change(pair.setting, rate, *points, seen.p))
+                before, now, low, high = (100 * value for value in (seen.first, seen.second, seen.low, seen.high))
+                found.append(Change(pair.setting, rate, before, now, low, high, seen.p))
     return found
 
 
