@@ -121,7 +121,7 @@ def _verdict(made: MadeRow, bound: Bound) -> Verdict:
     else:
         values = (scores[bound.quantity] / (1 if bound.quantity == "gfr" else made.source.metric.range)).to_numpy()
         rate = estimate(values, proportion=made.source.metric.proportion, clusters=scores.get("cluster"))
-    binary = values is not None and made.source.metric.proportion and np.isin(values, (0, 1)).all()
+    binary = values is not None and made.source.metric.proportion and bool(np.isin(values, (0, 1)).all())
     exact = binary and "cluster" not in scores
     outcome = _outcome(bound, rate)
     needed = images_to_decide(rate, bound.limit / 100, len(scores), wilson=exact) if outcome == "undecided" else None

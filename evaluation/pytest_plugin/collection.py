@@ -27,7 +27,7 @@ NUMBERS = (
 def recipe_files(config: pytest.Config) -> list[str]:
     """Those that `--foolbench` names. Raises UsageError for what is none."""
     found = []
-    for source in config.getoption("foolbench"):
+    for source in config.getoption("foolbench") or []:
         try:
             path = config.invocation_params.dir / recipe_path(source)
         except FoolbenchError as error:

@@ -35,8 +35,8 @@ class Result:
         known = {name: None if pd.isna(value) else value for name, value in row.items()}
 
         def rate(name: str) -> Estimate | None:
-            ends = [known[column] for column in (name, f"{name}_low", f"{name}_high")]
-            return None if None in ends else Estimate(*map(float, ends))
+            ends = [float(row[column]) for column in (name, f"{name}_low", f"{name}_high")]
+            return None if pd.isna(ends).any() else Estimate(*ends)
 
         return cls(
             gfr=Estimate(*(float(row[column]) for column in ("gfr", "gfr_low", "gfr_high"))),
