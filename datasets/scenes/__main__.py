@@ -3,7 +3,7 @@
 from .sheets import EVALUATION, write_sheets
 from .splits import rendered
 
-COUNT = 1024
+COUNT = 1020
 
 if __name__ == "__main__":
     write_sheets(EVALUATION, rendered("eval", COUNT))

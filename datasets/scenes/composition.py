@@ -1,30 +1,30 @@
-"""What stands where: a random still life of one to three solids before a wall."""
+"""What stands where: one solid that the scene is about, others around it, a floor, a wall, a lamp and a camera."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .solids import SOLIDS, surface_points
-from .textures import random_patch
+from .solids import SOLIDS
+from .textures import BACKGROUNDS, CONTRAST, MATERIALS, QUIET, random_patch
 
-FLOOR_SPAN = 1.6  # how far from the middle a solid may stand, in scene units
-GAP = 0.35  # how much nearer the labelled solid must be than every other, in scene units
+CLASSES = tuple(f"{material} {solid}" for solid in SOLIDS for material in MATERIALS)
+"""Names of the labels: label // 5 is the solid's number, label % 5 the material's."""
+
+MOST_OTHERS = 3
+LARGEST_OTHER = 0.65  # radius at which another solid is seen, as a share of that of the labelled one
+NEAREST_OTHER = 0.85  # distance in the picture of the middle of a solid in front, in radii of the labelled one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """One solid in the scene: `label` 0..9, pose (rotation is frame -> world), radius of its ball, texture patch."""
+    """A solid in the scene: its number, pose (rotation is frame -> world), radius of its ball, texture patch."""
 
-    label: int
+    solid: int
     center: NDArray[np.floating]
     rotation: NDArray[np.floating]
     radius: float
     texture: NDArray[np.floating]
-
-    @property
-    def name(self) -> str:
-        return list(SOLIDS)[self.label]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,49 +37,80 @@ class Scene:
     wall_z: float
     camera_y: float
     pitch: float  # radians below the horizon
-    light: NDArray[np.floating]  # position
+    lamp: NDArray[np.floating]  # position
     ambient: float
+    exposure: float
+    noise: float  # standard deviation, for pixels in 0..1
     noise_seed: int
 
 
-def _rotation(yaw: float, tilt: float, roll: float) -> NDArray[np.floating]:
-    (cy, sy), (ct, st), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, tilt, roll))
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, ct, -st], [0, st, ct]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (about_y @ about_x @ about_z).astype(np.float32)
-
-
-def _body(label: int, x: float, z: float, radius: float, rng: np.random.Generator) -> Body:
-    yaw = rng.uniform(0, 2 * np.pi)
-    tilt, roll = rng.uniform(-0.2, 0.2, size=2)
-    rotation = _rotation(yaw, tilt, roll)
-    lowest = float((surface_points(list(SOLIDS)[label]) @ rotation.T)[:, 1].min())
-    center = np.array([x, -lowest * radius, z], np.float32)
-    return Body(label=label, center=center, rotation=rotation, radius=radius, texture=random_patch(rng))
-
-
 def compose(label: int, rng: np.random.Generator) -> Scene:
-    """Draw a scene whose nearest solid has class `label` (0..9); the others have other classes and stand farther."""
-    front_z = rng.uniform(3.1, 3.8)
-    places = [(rng.uniform(-0.45, 0.45), front_z, rng.uniform(0.9, 1.15))]
-    for _ in range(int(rng.integers(0, 3))):
-        place = (rng.uniform(-FLOOR_SPAN, FLOOR_SPAN), front_z + rng.uniform(1.4, 2.8), rng.uniform(0.55, 0.85))
-        apart = all(np.hypot(place[0] - x, place[1] - z) > place[2] + r for x, z, r in places)
-        behind = place[1] - place[2] > front_z - places[0][2] + GAP
-        if apart and behind:
-            places.append(place)
-    others = rng.permutation([k for k in range(len(SOLIDS)) if k != label])
-    labels = [label, *(int(k) for k in others)]
-    bodies = tuple(_body(k, *place, rng) for k, place in zip(labels, places, strict=False))
+    """Draw a scene whose largest solid has the class `label` (0..29); solids around it are seen smaller.
+
+    They may stand in front of it, but never before its middle.
+    """
+    solid, material = divmod(label, len(MATERIALS))
+    places = _places(rng)
+    solids = [solid, *rng.integers(len(SOLIDS), size=MOST_OTHERS)]
+    materials = [material, *rng.integers(len(MATERIALS), size=MOST_OTHERS)]
+    names = list(MATERIALS.values())
+    bodies = tuple(
+        _body(int(one), place, random_patch([names[made_of]], CONTRAST, rng), rng)
+        for one, made_of, place in zip(solids, materials, places, strict=False)
+    )
     return Scene(
         bodies=bodies,
-        floor=random_patch(rng),
-        wall=random_patch(rng),
-        wall_z=float(rng.uniform(7.0, 9.0)),
-        camera_y=float(rng.uniform(1.2, 2.0)),
-        pitch=float(rng.uniform(0.18, 0.32)),
-        light=np.array([rng.uniform(-4, 4), rng.uniform(4, 7), rng.uniform(-1, 3)], np.float32),
-        ambient=float(rng.uniform(0.3, 0.5)),
+        floor=random_patch(BACKGROUNDS, QUIET, rng),
+        wall=random_patch(BACKGROUNDS, QUIET, rng),
+        wall_z=float(rng.uniform(7.5, 10.0)),
+        camera_y=float(rng.uniform(1.1, 2.0)),
+        pitch=float(rng.uniform(0.15, 0.32)),
+        lamp=np.array([rng.uniform(-4, 4), rng.uniform(3.5, 7), rng.uniform(-1, 3)]),
+        ambient=float(rng.uniform(0.25, 0.5)),
+        exposure=float(rng.uniform(0.8, 1.25)),
+        noise=float(rng.uniform(1, 3)) / 255,
         noise_seed=int(rng.integers(2**31)),
+    )
+
+
+def _places(rng: np.random.Generator) -> list[tuple[float, float, float]]:
+    """(x, z, radius) of every solid, the labelled one first."""
+    z = rng.uniform(3.2, 4.2)
+    places = [(rng.uniform(-0.2, 0.2) * z, z, rng.uniform(0.9, 1.15))]
+    for _ in range(2 * int(rng.integers(0, MOST_OTHERS + 1))):
+        far = rng.uniform(2.2, 6.8)
+        place = (rng.uniform(-0.42, 0.42) * far, far, rng.uniform(0.35, 0.95))
+        if len(places) <= MOST_OTHERS and _fits(place, places):
+            places.append(place)
+    return places
+
+
+def _fits(place: tuple[float, float, float], places: list[tuple[float, float, float]]) -> bool:
+    (x, z, radius), (main_x, main_z, main_radius) = place, places[0]
+    apart = all(np.hypot(x - other_x, z - other_z) > radius + r for other_x, other_z, r in places)
+    smaller = radius / z < LARGEST_OTHER * main_radius / main_z
+    beside = abs(x / z - main_x / main_z) > NEAREST_OTHER * main_radius / main_z
+    return apart and smaller and (beside or z > main_z)
+
+
+def _body(
+    solid: int, place: tuple[float, float, float], texture: NDArray[np.floating], rng: np.random.Generator
+) -> Body:
+    """In any pose, and so that it touches the floor."""
+    x, z, radius = place
+    rotation = _rotation(rng)
+    below = list(SOLIDS.values())[solid].reach(-rotation[1])  # the world's downward direction, in the solid's frame
+    center = np.array([x, radius * below, z])
+    return Body(solid=solid, center=center, rotation=rotation, radius=radius, texture=texture)
+
+
+def _rotation(rng: np.random.Generator) -> NDArray[np.floating]:
+    """Uniform over all rotations: a random unit quaternion."""
+    w, x, y, z = (q := rng.normal(size=4)) / np.sqrt((q * q).sum())
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
     )

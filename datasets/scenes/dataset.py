@@ -1,4 +1,4 @@
-"""The embedded benchmark: 1,024 evaluation scenes that ship with it, and a training split rendered on demand."""
+"""The embedded benchmark: 1,020 evaluation scenes that ship with it, and a training split rendered on demand."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,18 +10,18 @@ from torch import Tensor
 from ...core.dataset import Advance
 from ...core.registry import register_dataset
 from ...tasks.recognition import Recognition
+from .composition import CLASSES
 from .sheets import EVALUATION, read_sheets
-from .solids import SOLIDS
-from .splits import Shard, fingerprint, rendered
+from .splits import SIZE, Shard, fingerprint, rendered
 
 
 @register_dataset("scenes")
 class Scenes:
-    """Recognition of the nearest solid: ten classes, RGB images of 64 x 64 pixels."""
+    """Recognition of the largest solid and of its material: 30 classes, RGB images of 128 x 128 pixels."""
 
     name = "scenes"
-    task = Recognition(classes=len(SOLIDS))
-    shape = (3, 64, 64)
+    task = Recognition(classes=len(CLASSES))
+    shape = (3, SIZE, SIZE)
 
     @cached_property
     def scenes(self) -> Shard:
@@ -44,7 +44,7 @@ class Scenes:
         return _channels_first(self.scenes.images[chosen]).float() / 255, self.labels[chosen]
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
-        shard = rendered("train", count, advance)
+        shard = rendered("train", count, advance=advance)
         return _channels_first(shard.images), torch.from_numpy(shard.labels)
 
 

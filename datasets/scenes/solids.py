@@ -1,107 +1,219 @@
-"""The ten solids of the scenes, as signed distance functions.
+"""The six solids of the scenes: where a ray enters them, and how far they reach.
 
-Each function maps points in the solid's own frame, shape (N, 3), to a lower bound of the distance to its surface
-(negative inside). Every solid fits into the unit ball, which is what the renderer culls rays with.
-Formulas: https://iquilezles.org/articles/distfunctions/
+A solid is a union of convex pieces, a piece an intersection of half-spaces, balls, tubes and cones, each of which a ray
+crosses in one interval (Kay and Kajiya 1986, https://doi.org/10.1145/15886.15916). Every solid fits into the unit ball,
+which is what the renderer culls rays with. Points and directions are float64 (N, 3) in the solid's own frame.
 """
 
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
-Distance = Callable[[Floats], Floats]
+NOWHERE = np.inf
+CRAWL = 600  # steps, of which rays that graze a torus need many
+ARRIVED = 1e-7  # from its surface
 
 
-def _length(*components: Floats) -> Floats:
-    return np.sqrt(sum(c * c for c in components))
+class Part(Protocol):
+    """A convex body with a smooth surface, which may be unbounded."""
+
+    def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        """Ray parameters (N,) between which the rays are inside; the first is infinite where they never are."""
+        ...
+
+    def normal(self, points: Floats) -> Floats:
+        """Outward, of any length, (N, 3), at points of the surface."""
+        ...
 
 
-def _from_box(p: Floats, half: tuple[float, float, float]) -> Floats:
-    x, y, z = (np.abs(c) - np.float32(h) for c, h in zip(p.T, half, strict=True))
-    outside = _length(*(np.maximum(c, 0) for c in (x, y, z)))
-    return outside + np.minimum(np.maximum(np.maximum(x, y), z), 0)
+class Solid(Protocol):
+    """What can stand in a scene."""
+
+    def enter(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        """Ray parameter (N,) at which rays from outside enter, infinite where they don't, and the normals (N, 3)."""
+        ...
+
+    def reach(self, direction: Floats) -> float:
+        """How far it reaches along a unit vector (3,), from the middle of its frame."""
+        ...
 
 
-def _from_planes(p: Floats, normals: Floats, offsets: Floats) -> Floats:
-    return (normals @ p.T - offsets[:, None]).max(axis=0)
+def _roots(a: Floats, b: Floats, c: Floats) -> tuple[Floats, Floats]:
+    """Both roots of a t^2 + 2 b t + c with a > 0; the first is infinite where there are none."""
+    discriminant = b * b - a * c
+    root = np.sqrt(np.maximum(discriminant, 0))
+    return np.where(discriminant > 0, (-b - root) / a, NOWHERE), (-b + root) / a
 
 
-def _unit(rows: list[list[float]]) -> Floats:
-    normals = np.asarray(rows, np.float32)
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+class HalfSpace(NamedTuple):
+    """All p with `outward` . p <= `offset`."""
+
+    outward: tuple[float, float, float]
+    offset: float
+
+    def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        speed, room = direction @ self.outward, self.offset - origin @ self.outward
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = room / speed
+        inside = (speed == 0) & (room >= 0)
+        return (
+            np.where(speed < 0, t, np.where((speed > 0) | inside, -np.inf, NOWHERE)),
+            np.where(speed > 0, t, np.inf),
+        )
+
+    def normal(self, points: Floats) -> Floats:
+        return np.broadcast_to(np.asarray(self.outward), points.shape)
 
 
-def sphere(p: Floats) -> Floats:
-    return _length(*p.T) - np.float32(0.8)
+class Ball(NamedTuple):
+    """All points within `radius` of the middle."""
+
+    radius: float
+
+    def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        square = np.einsum("ij,ij->i", origin, origin) - self.radius**2
+        along = np.einsum("ij,ij->i", origin, direction)
+        return _roots(np.einsum("ij,ij->i", direction, direction), along, square)
+
+    def normal(self, points: Floats) -> Floats:
+        return points
 
 
-def cube(p: Floats) -> Floats:
-    return _from_box(p, (0.57, 0.57, 0.57))
+class Tube(NamedTuple):
+    """All points within `radius` of the axis of number `axis`."""
+
+    radius: float
+    axis: int
+
+    def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        o, d = np.delete(origin, self.axis, axis=1), np.delete(direction, self.axis, axis=1)
+        a = np.maximum(np.einsum("ij,ij->i", d, d), 1e-18)  # a ray along the axis is in or out for good
+        return _roots(a, np.einsum("ij,ij->i", o, d), np.einsum("ij,ij->i", o, o) - self.radius**2)
+
+    def normal(self, points: Floats) -> Floats:
+        return points * (np.arange(3) != self.axis)
 
 
-def cylinder(p: Floats) -> Floats:
-    radial, axial = _length(p[:, 0], p[:, 2]) - np.float32(0.5), np.abs(p[:, 1]) - np.float32(0.8)
-    return np.minimum(np.maximum(radial, axial), 0) + _length(np.maximum(radial, 0), np.maximum(axial, 0))
+class Nappe(NamedTuple):
+    """All points below an apex at height `apex` and within `slope` times their depth below it of the y axis."""
+
+    apex: float
+    slope: float
+
+    def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        weights = np.array([1, -(self.slope**2), 1])
+        o = origin - np.array([0, self.apex, 0])
+        a, b, c = ((u * v) @ weights for u, v in ((direction, direction), (o, direction), (o, o)))
+        falling = direction[:, 1] < 0
+        steep = a < 0  # such a ray meets the cone and its mirror image above the apex
+        size = np.where(steep, -1, 1) * np.maximum(np.abs(a), 1e-18)
+        root = np.sqrt(np.maximum(b * b - a * c, 0))
+        first, second = (-b - np.abs(root)) / size, (-b + np.abs(root)) / size
+        first, second = np.minimum(first, second), np.maximum(first, second)
+        below = (b * b - a * c > 0) & (o[:, 1] - b / size * direction[:, 1] < 0)
+        enter = np.where(steep, np.where(falling, second, -np.inf), np.where(below, first, NOWHERE))
+        return enter, np.where(steep, np.where(falling, np.inf, first), second)
+
+    def normal(self, points: Floats) -> Floats:
+        below = self.apex - points[:, 1]
+        return np.stack([points[:, 0], self.slope**2 * below, points[:, 2]], axis=1)
 
 
-def cone(p: Floats) -> Floats:
-    slope = _unit([[1.5, 0.65]])[0]  # outward normal of the flank in the (radius, height) half-plane
-    flank = _length(p[:, 0], p[:, 2]) * slope[0] + (p[:, 1] - np.float32(0.9)) * slope[1]
-    return np.maximum(flank, -p[:, 1] - np.float32(0.6))
+@dataclass(frozen=True, kw_only=True)
+class Union:
+    """Pieces, each the intersection of its parts, and the formula of how far they reach."""
+
+    pieces: tuple[tuple[Part, ...], ...]
+    support: Callable[[Floats], float]
+
+    def reach(self, direction: Floats) -> float:
+        return float(self.support(direction))
+
+    def enter(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        nearest, normals = np.full(len(origin), NOWHERE), np.zeros_like(origin)
+        for piece in self.pieces:
+            enter, leave = np.full(len(origin), -np.inf), np.full(len(origin), np.inf)
+            last = np.zeros(len(origin), int)  # the part whose surface the ray meets
+            for number, part in enumerate(piece):
+                start, end = part.interval(origin, direction)
+                last[start > enter] = number
+                enter, leave = np.maximum(enter, start), np.minimum(leave, end)
+            hit = (enter < leave) & (enter > 0) & (enter < nearest)
+            nearest[hit] = enter[hit]
+            for number, part in enumerate(piece):
+                here = np.flatnonzero(hit & (last == number))
+                normals[here] = part.normal(origin[here] + enter[here, None] * direction[here])
+        return nearest, normals
 
 
-def torus(p: Floats) -> Floats:
-    return _length(_length(p[:, 0], p[:, 1]) - np.float32(0.68), p[:, 2]) - np.float32(0.25)
+@dataclass(frozen=True)
+class Torus:
+    """A ring about the z axis, by sphere tracing (Hart 1996, https://doi.org/10.1007/s003710050084)."""
+
+    ring: float
+    radius: float
+
+    def reach(self, direction: Floats) -> float:
+        return float(self.ring * np.hypot(direction[0], direction[1]) + self.radius)
+
+    def enter(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
+        start, end = Ball(self.ring + self.radius).interval(origin, direction)
+        t, met = np.maximum(start, 0), np.zeros(len(start), bool)
+        speed = np.sqrt(np.einsum("ij,ij->i", direction, direction))
+        active = np.flatnonzero(np.isfinite(start) & (end > 0))
+        for _ in range(CRAWL):
+            if not len(active):
+                break
+            distance = self._distance(origin[active] + t[active, None] * direction[active])
+            t[active] += distance / speed[active]
+            arrived = distance < ARRIVED
+            met[active[arrived]] = True
+            active = active[~arrived & (t[active] < end[active])]
+        t[~met] = NOWHERE
+        points = np.where(met[:, None], origin + np.where(met, t, 0)[:, None] * direction, 1)
+        return t, self._normal(points)
+
+    def _distance(self, p: Floats) -> Floats:
+        return np.hypot(np.hypot(p[:, 0], p[:, 1]) - self.ring, p[:, 2]) - self.radius
+
+    def _normal(self, p: Floats) -> Floats:
+        middle = p * [1, 1, 0]
+        return p - self.ring * middle / np.linalg.norm(middle, axis=1, keepdims=True)
 
 
-def capsule(p: Floats) -> Floats:
-    along = p[:, 0] - np.clip(p[:, 0], -0.6, 0.6)
-    return _length(along, p[:, 1], p[:, 2]) - np.float32(0.34)
+def _between(axis: int, low: float, high: float) -> tuple[Part, Part]:
+    unit = np.eye(3)[axis]
+    return HalfSpace(tuple(unit), high), HalfSpace(tuple(-unit), -low)
 
 
-_PYRAMID = _unit([[1.4, 0.62, 0], [-1.4, 0.62, 0], [0, 0.62, 1.4], [0, 0.62, -1.4], [0, -1, 0]])
+def _boxes(*halves: tuple[float, float, float]) -> Union:
+    """Boxes about the middle, of these halves of their sides."""
+    pieces = tuple(tuple(part for k in range(3) for part in _between(k, -half[k], half[k])) for half in halves)
+    return Union(pieces=pieces, support=lambda u: max(np.abs(u) @ half for half in halves))
 
 
-def pyramid(p: Floats) -> Floats:
-    apex = np.float32(0.9) * _PYRAMID[:, 1]
-    return _from_planes(p, _PYRAMID, np.where(_PYRAMID[:, 1] < 0, np.float32(0.5), apex).astype(np.float32))
+def _disc(u: Floats) -> float:
+    """How far the unit disc around the y axis reaches."""
+    return np.hypot(u[0], u[2])
 
 
-_OCTAHEDRON = _unit([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-
-
-def octahedron(p: Floats) -> Floats:
-    return _from_planes(p, _OCTAHEDRON, np.full(8, 0.97 / 3**0.5, np.float32))
-
-
-_WEDGE = _unit([[0, -1, 0], [0.87, 0.5, 0], [-0.87, 0.5, 0], [0, 0, 1], [0, 0, -1]])
-
-
-def wedge(p: Floats) -> Floats:
-    return _from_planes(p, _WEDGE, np.asarray([0.32, 0.32, 0.32, 0.7, 0.7], np.float32))
-
-
-def cross(p: Floats) -> Floats:
-    beams = [(0.9, 0.24, 0.24), (0.24, 0.9, 0.24), (0.24, 0.24, 0.9)]
-    return np.minimum.reduce([_from_box(p, half) for half in beams])
-
-
-SOLIDS: dict[str, Distance] = {
-    f.__name__: f for f in (sphere, cube, cylinder, cone, torus, capsule, pyramid, octahedron, wedge, cross)
+_BEAM, _ARM = 0.24, 0.9
+SOLIDS: dict[str, Solid] = {
+    "sphere": Union(pieces=((Ball(0.8),),), support=lambda u: 0.8),
+    "cube": _boxes((0.57, 0.57, 0.57)),
+    "cylinder": Union(
+        pieces=((Tube(0.5, 1), *_between(1, -0.8, 0.8)),),
+        support=lambda u: 0.5 * _disc(u) + 0.8 * abs(u[1]),
+    ),
+    "cone": Union(
+        pieces=((Nappe(0.9, 0.65 / 1.5), HalfSpace((0, -1, 0), 0.6)),),
+        support=lambda u: max(0.9 * u[1], 0.65 * _disc(u) - 0.6 * u[1]),
+    ),
+    "torus": Torus(0.68, 0.25),
+    "cross": _boxes((_ARM, _BEAM, _BEAM), (_BEAM, _ARM, _BEAM), (_BEAM, _BEAM, _ARM)),
 }
-"""Name -> distance function, in the order of the class labels 0..9."""
-
-
-@cache
-def surface_points(name: str) -> Floats:
-    """About 2,000 points on the solid's surface, shape (N, 3): what stands on the floor when the solid is turned."""
-    index = np.arange(2048, dtype=np.float32) + np.float32(0.5)  # a Fibonacci lattice over the sphere of directions
-    polar, azimuth = np.arccos(1 - 2 * index / 2048), np.pi * (1 + 5**0.5) * index
-    directions = np.stack([np.cos(azimuth) * np.sin(polar), np.cos(polar), np.sin(azimuth) * np.sin(polar)], axis=1)
-    points = directions.astype(np.float32)
-    for _ in range(64):  # walk inwards from the unit sphere until the surface is met
-        points -= directions * np.maximum(SOLIDS[name](points), 0)[:, None]
-    return points[np.abs(SOLIDS[name](points)) < 1e-2]
+"""Name -> solid, in the order in which labels count them."""

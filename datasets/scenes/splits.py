@@ -6,29 +6,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
 
-import cv2
 import numpy as np
+import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from ...core.files import write_whole
-from .composition import compose
+from .composition import CLASSES, compose
 from .render import View, render
-from .solids import SOLIDS
 
-VERSION = 2  # of the generation: raised by every change that alters a pixel
+VERSION = 3  # of the generation: raised by every change that alters a pixel
+SIZE = 128  # of the images that ship
 STREAMS = {"train": 0, "eval": 1}
 SHARD = 250
 
 
 class Shard(NamedTuple):
-    """Rendered scenes, one row an image: uint8 (N, 64, 64, 3), uint8 (N, 64, 64), float32 (N, 64, 64), int64 (N,)."""
+    """Rendered scenes, one row an image: uint8 (N, S, S, 3), uint8 (N, S, S), uint16 (N, S, S), int64 (N,).
+
+    Depths are in steps of `DEPTH_STEP`.
+    """
 
     images: NDArray[np.uint8]
     segmentations: NDArray[np.uint8]
-    depths: NDArray[np.floating]
+    depths: NDArray[np.uint16]
     labels: NDArray[np.int64]
+
+
+DEPTH_STEP = 1 / 4096  # scene units
 
 
 def fingerprint(shard: Shard) -> str:
@@ -39,37 +45,38 @@ def fingerprint(shard: Shard) -> str:
     return digest.hexdigest()[:16]
 
 
-def render_one(split: str, index: int) -> View:
-    """The `index`-th scene of a split. Its label is `index % 10`, so every split is balanced."""
-    return render(compose(index % len(SOLIDS), np.random.default_rng([STREAMS[split], index])))
+def render_one(split: str, index: int, size: int = SIZE) -> View:
+    """The `index`-th scene of a split. Its label is `index % 30`, so every split is balanced."""
+    return render(compose(index % len(CLASSES), np.random.default_rng([STREAMS[split], index])), size)
 
 
-def render_shard(split: str, start: int, stop: int) -> Shard:
-    cv2.setNumThreads(1)  # the shards are the parallelism
-    views = [render_one(split, index) for index in range(start, stop)]
+def render_shard(split: str, start: int, stop: int, size: int = SIZE) -> Shard:
+    torch.set_num_threads(1)  # the shards are the parallelism
+    views = [render_one(split, index, size) for index in range(start, stop)]
     images, segmentations, depths = (np.stack(part) for part in zip(*views, strict=True))
-    return Shard(images, segmentations, depths, np.arange(start, stop) % len(SOLIDS))
+    steps = np.round(depths / DEPTH_STEP).astype(np.uint16)
+    return Shard(images, segmentations, steps, np.arange(start, stop) % len(CLASSES))
 
 
-def rendered(split: str, count: int, advance: Callable[[int], None] = lambda images: None) -> Shard:
+def rendered(split: str, count: int, size: int = SIZE, advance: Callable[[int], None] = lambda images: None) -> Shard:
     """The first `count` scenes of a split, from the cache folder where they are there, else rendered into it.
 
     `advance` is told how many more images are ready. A broken-off call loses at most the shards in flight.
     """
-    folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / split
+    folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / f"{split}-{size}"
     paths = {start: folder / f"{start:06d}.npz" for start in range(0, count, SHARD)}
     missing = {start: path for start, path in paths.items() if not path.exists()}
     advance(SHARD * (len(paths) - len(missing)))
-    tasks = (delayed(_render_into)(path, split, start) for start, path in missing.items())
+    tasks = (delayed(_render_into)(path, split, start, size) for start, path in missing.items())
     for images in Parallel(n_jobs=-1, return_as="generator")(tasks):
         advance(cast(int, images))
     shards = [_read(path) for path in paths.values()]
     return Shard(*(np.concatenate(part)[:count] for part in zip(*shards, strict=True)))
 
 
-def _render_into(path: Path, split: str, start: int) -> int:
+def _render_into(path: Path, split: str, start: int, size: int) -> int:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **render_shard(split, start, start + SHARD)._asdict())
+    np.savez_compressed(buffer, **render_shard(split, start, start + SHARD, size)._asdict())
     write_whole(path, buffer.getvalue())
     return SHARD
 

@@ -1,5 +1,6 @@
-"""Photographic textures: the photographs that scikit-image installs, and random patches cut from them."""
+"""What the surfaces of the scenes show: patches cut from the photographs that scikit-image installs."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import cv2
@@ -24,7 +25,19 @@ PHOTOGRAPHS = {
 }
 """Name of each photograph in `skimage.data` -> licence and origin, as scikit-image documents them."""
 
+MATERIALS = {
+    "brick": "brick",
+    "grass": "grass",
+    "gravel": "gravel",
+    "coins": "coins",
+    "tissue": "immunohistochemistry",
+}
+"""Name of each material -> the photograph it is cut from, in the order in which labels count them."""
+
 PATCH = 128
+CONTRAST = 0.17  # standard deviation within a patch of a material
+QUIET = 0.09  # and of what is behind
+SIDES = (128, 256)  # of the crop that a patch is made from, in pixels of the photograph
 
 
 @cache
@@ -36,18 +49,19 @@ def photograph(name: str) -> NDArray[np.floating]:
     return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
 
 
-CONTRAST = 0.11  # largest standard deviation within a patch
+BACKGROUNDS = tuple(name for name in PHOTOGRAPHS if name not in MATERIALS.values())
 
 
-def random_patch(rng: np.random.Generator) -> NDArray[np.floating]:
-    """A (128, 128, 3) patch in [0, 1]: a random crop of a random photograph, recoloured towards a random tint."""
-    image = photograph(str(rng.choice(list(PHOTOGRAPHS))))
-    side = int(rng.integers(96, 288))
+def random_patch(photographs: Sequence[str], contrast: float, rng: np.random.Generator) -> NDArray[np.floating]:
+    """A (128, 128, 3) patch in [0, 1]: a random crop of one of the photographs, turned, and of a random tint.
+
+    All patches have about the same mean, so that it tells no material; `contrast` is their standard deviation.
+    """
+    image = photograph(photographs[int(rng.integers(len(photographs)))])
+    side = int(rng.integers(*SIDES))
     top, left = (int(rng.integers(0, size - side + 1)) for size in image.shape[:2])
     patch = cv2.resize(image[top : top + side, left : left + side], (PATCH, PATCH), interpolation=cv2.INTER_AREA)
-    spread = patch.std() + 0.05
-    patch = 0.5 + (patch - patch.mean()) * min(
-        CONTRAST / spread, 2.0
-    )  # every surface is lit alike and keeps its structure
-    tint = rng.uniform(0.4, 1.0, size=3)
-    return np.clip(patch * tint * 1.4, 0, 1).astype(np.float32)
+    patch = np.rot90(patch, int(rng.integers(4)))
+    patch = (patch - patch.mean()) * min(contrast / (patch.std() + 0.02), 3.0)
+    tint = rng.uniform(0.65, 1.0, size=3)
+    return np.clip((0.5 + patch) * tint, 0, 1).astype(np.float32)

@@ -70,7 +70,16 @@ def train_network(name: str, progress: Progress, out: Path | None = None) -> Pat
         progress.main.at(done, total, f"images, epoch {epoch + 1}, loss {loss:.3f}")
 
     assert labels is not None  # of the embedded data sets
-    fit(net, images, labels, entry.training, normalize=entry.normalize, checkpoint=checkpoint, on_batch=show)
+    fit(
+        net,
+        images,
+        labels,
+        entry.training,
+        normalize=entry.normalize,
+        beginning=ENTRIES[begun].load().net.state_dict() if (begun := entry.training.begins_as) else None,
+        checkpoint=checkpoint,
+        on_batch=show,
+    )
     entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
     checkpoint.unlink(missing_ok=True)
     return entry.weights

@@ -1,7 +1,8 @@
-"""CaffeNet for 64 x 64 scenes: AlexNet with pooling before normalisation (https://arxiv.org/abs/1408.5093).
+"""CaffeNet for 128 x 128 scenes: AlexNet with pooling before normalisation (https://arxiv.org/abs/1408.5093).
 
-Kept from the original: five convolutions of which 2, 4 and 5 are grouped, overlapping 3 x 3 pooling, local response
-normalisation, two hidden fully connected layers with dropout, no batch norm. Scaled: stride, kernel and width of conv1.
+Kept from the original: conv1 of 11 x 11 with stride 4, five convolutions of which 2, 4 and 5 are grouped, overlapping
+3 x 3 pooling, local response normalisation, two hidden fully connected layers with dropout, no batch norm. Scaled: the
+widths.
 """
 
 from collections import OrderedDict
@@ -14,10 +15,10 @@ FEATURES = ("relu1", "relu2", "relu3", "relu4", "relu5")
 """conv1..conv5 after ReLU: the layers that GD-UAP's code attacks."""
 
 
-def caffenet(classes: int = 10) -> nn.Sequential:
+def caffenet(classes: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3),
+            conv1=nn.Conv2d(3, 32, 11, stride=4, padding=5),
             relu1=nn.ReLU(),
             pool1=nn.MaxPool2d(3, stride=2, padding=1),
             norm1=LocalResponseNorm(5),

@@ -1,7 +1,7 @@
-"""GoogLeNet for 64 x 64 scenes (https://arxiv.org/abs/1409.4842).
+"""GoogLeNet for 128 x 128 scenes (https://arxiv.org/abs/1409.4842).
 
 Kept from the original: the stem with its 1 x 1 reduction, nine inception blocks in three stages, global average
-pooling, dropout before the classifier, no batch norm. Scaled: the widths, and one pooling less. Left out: the
+pooling, dropout before the classifier, no batch norm. Scaled: the widths. Left out: the
 auxiliary classifiers, which only serve training.
 """
 
@@ -33,7 +33,7 @@ def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU())
 
 
-def googlenet(classes: int = 10) -> nn.Sequential:
+def googlenet(classes: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(3, 24, 7, stride=2, padding=3),
@@ -43,6 +43,7 @@ def googlenet(classes: int = 10) -> nn.Sequential:
             relu2_reduce=nn.ReLU(),
             conv2=nn.Conv2d(24, 48, 3, padding=1),
             relu2=nn.ReLU(),
+            pool2=nn.MaxPool2d(3, stride=2, padding=1),
             inception3a=Inception(48, 24, 48, 12, 12),
             inception3b=Inception(96, 32, 64, 16, 16),
             pool3=nn.MaxPool2d(3, stride=2, padding=1),

@@ -1,4 +1,4 @@
-"""A bottleneck ResNet for 64 x 64 scenes (https://arxiv.org/abs/1512.03385).
+"""A bottleneck ResNet for 128 x 128 scenes (https://arxiv.org/abs/1512.03385).
 
 Kept from the original: strided stem with batch norm and max pooling, four stages of bottleneck blocks with batch norm,
 projection shortcuts where the shape changes, global average pooling. Scaled: ResNet-152's depth and widths.
@@ -42,7 +42,7 @@ class Bottleneck(nn.Module):
         return self.relu(self.residual(x) + self.shortcut(x))
 
 
-def resnet(classes: int = 10) -> nn.Sequential:
+def resnet(classes: int) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
         norm1=nn.BatchNorm2d(32),

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 for 64 x 64 scenes (https://arxiv.org/abs/1409.1556).
+"""VGG-16 and VGG-19 for 128 x 128 scenes (https://arxiv.org/abs/1409.1556).
 
 Kept from the original: 13 or 16 convolutions of 3 x 3 in five stages, each closed by 2 x 2 pooling, two hidden fully
 connected layers with dropout, no batch norm. Scaled: the widths.
@@ -6,7 +6,7 @@ connected layers with dropout, no batch norm. Scaled: the widths.
 
 from torch import nn
 
-WIDTHS = (16, 32, 64, 80, 80)
+WIDTHS = (8, 16, 48, 80, 80)
 DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
@@ -29,7 +29,7 @@ def _vgg(depth: int, classes: int) -> nn.Sequential:
             channels = width
         net.add_module(f"pool{stage}", nn.MaxPool2d(2))
     net.add_module("flatten", nn.Flatten())
-    for k, (inputs, outputs) in enumerate([(channels * 2 * 2, 256), (256, 256)], 6):
+    for k, (inputs, outputs) in enumerate([(channels * 4 * 4, 256), (256, 256)], 6):
         net.add_module(f"fc{k}", nn.Linear(inputs, outputs))
         net.add_module(f"relu{k}", nn.ReLU())
         net.add_module(f"drop{k}", nn.Dropout(0.25))
@@ -37,9 +37,9 @@ def _vgg(depth: int, classes: int) -> nn.Sequential:
     return net
 
 
-def vgg16(classes: int = 10) -> nn.Sequential:
+def vgg16(classes: int) -> nn.Sequential:
     return _vgg(16, classes)
 
 
-def vgg19(classes: int = 10) -> nn.Sequential:
+def vgg19(classes: int) -> nn.Sequential:
     return _vgg(19, classes)

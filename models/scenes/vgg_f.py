@@ -1,8 +1,7 @@
-"""VGG-F for 64 x 64 scenes: the fast network of Chatfield et al. (https://arxiv.org/abs/1405.3531).
+"""VGG-F for 128 x 128 scenes: the fast network of Chatfield et al. (https://arxiv.org/abs/1405.3531).
 
-Kept from the original: five ungrouped convolutions, a coarse strided conv1, local response normalisation before each
-of the first two poolings, two hidden fully connected layers with dropout, no batch norm. Scaled: stride, kernel and
-widths.
+Kept from the original: conv1 of 11 x 11 with stride 4, five ungrouped convolutions, local response normalisation before
+each of the first two poolings, two hidden fully connected layers with dropout, no batch norm. Scaled: the widths.
 """
 
 from collections import OrderedDict
@@ -15,10 +14,10 @@ FEATURES = ("relu1", "relu2", "relu3", "relu4", "relu5")
 """conv1..conv5 after ReLU: the layers that GD-UAP's code attacks."""
 
 
-def vgg_f(classes: int = 10) -> nn.Sequential:
+def vgg_f(classes: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3),
+            conv1=nn.Conv2d(3, 32, 11, stride=4, padding=5),
             relu1=nn.ReLU(),
             norm1=LocalResponseNorm(5),
             pool1=nn.MaxPool2d(3, stride=2, padding=1),

@@ -1,7 +1,9 @@
-"""The six networks trained on the scenes, with what trained them."""
+"""The networks trained on the scenes, with what trained them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -10,33 +12,47 @@ from ..training import Training
 from ..zoo import Entry, register
 from . import caffenet, googlenet, resnet, vgg, vgg_f
 
-CLASSES = ("sphere", "cube", "cylinder", "cone", "torus", "capsule", "pyramid", "octahedron", "wedge", "cross")
+SOLIDS = ("sphere", "cube", "cylinder", "cone", "torus", "cross")
+MATERIALS = ("brick", "grass", "gravel", "coins", "tissue")
+CLASSES = tuple(f"{material} {solid}" for solid in SOLIDS for material in MATERIALS)
+IMAGES = 20_000
 
 
-def _entry(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], training: Training) -> Entry:
+def _entry(net: str, build: Callable[[int], nn.Module], features: tuple[str, ...], training: Training) -> Entry:
     return Entry(
         dataset="scenes",
         net=net,
-        build=build,
-        task=Recognition(classes=10),
-        shape=(3, 64, 64),
-        mean=0.5,
-        std=0.25,
+        build=partial(build, len(CLASSES)),
+        task=Recognition(classes=len(CLASSES)),
+        shape=(3, 128, 128),
+        mean=0.42,
+        std=0.15,
         features=features,
         class_names=CLASSES,
         training=training,
-        training_images=16_000,
+        training_images=IMAGES,
         folder=Path(__file__).parent / "weights",
     )
 
 
+def _training(epochs: int, **changes: Any) -> Training:
+    return Training(epochs=epochs, shift=8, label_grid=(len(SOLIDS), len(MATERIALS)), bfloat16=True, **changes)
+
+
 ENTRIES = register(
     (
-        _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, Training(epochs=10)),
-        _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, Training(epochs=6)),
-        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, Training(epochs=8)),
-        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, Training(epochs=8)),
-        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, Training(epochs=6)),
-        _entry("resnet", resnet.resnet, resnet.FEATURES, Training(epochs=16, learning_rate=3e-3)),
+        _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(24)),
+        _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(16)),
+        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(14)),
+        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10)),
+        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(5, begins_as="scenes:vgg16")),
+        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12)),
+        _entry(
+            "caffenet-linf2",
+            caffenet.caffenet,
+            caffenet.FEATURES,
+            _training(8, eps=2 / 255, begins_as="scenes:caffenet"),
+        ),
+        _entry("resnet-linf2", resnet.resnet, resnet.FEATURES, _training(5, eps=2 / 255, begins_as="scenes:resnet")),
     )
 )

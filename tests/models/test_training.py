@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from foolbench.datasets import Digits
 from foolbench.evaluation.cli import train as train_module
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.models import ENTRIES
-from foolbench.models.training import Training, _augment, fit
+from foolbench.models.training import Training, _attacked, _augment, _begin_as, _cross_entropy, fit
 from rich.console import Console
 from torch import nn
 
@@ -119,6 +120,53 @@ def test_augmentation_does_what_is_switched_on(switches, check):
     assert check(x, y) or (switches["shift"] and bool(torch.isin(y, x).all()))
 
 
+def test_a_grid_of_labels_adds_what_is_said_of_rows_and_columns():
+    outputs, y = torch.randn(6, 15, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 3, 7, 8, 14, 2])
+    cells = outputs.softmax(1).reshape(6, 5, 3)
+    each = torch.arange(6)
+    said = (cells[each, y // 3, y % 3], cells.sum(2)[each, y // 3], cells.sum(1)[each, y % 3])
+    expected = -sum(probability.log().mean() for probability in said)
+    assert torch.allclose(_cross_entropy(outputs, y, (5, 3)), expected)
+    assert torch.allclose(_cross_entropy(outputs, y, None), -said[0].log().mean())
+
+
+def test_adversarial_images_of_a_linear_loss_are_the_best_ones_from_most_starts():
+    """One step of 1.25 eps reaches the border from where the start is within a quarter of eps or on the right side."""
+    slope, eps = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)), 0.1
+    x = torch.full((64, 3, 8, 8), 0.5)
+    attacked = _attacked(lambda images: (slope * images).sum(), x, eps, torch.Generator().manual_seed(1))
+    change = (attacked - x) * slope.sign()
+    assert float(change.abs().max()) <= eps + 1e-6
+    assert float((change > eps - 1e-6).float().mean()) == pytest.approx(0.625, abs=0.02)
+    assert float(change.min()) >= 0.25 * eps - 1e-6
+    dark = _attacked(lambda images: (slope * images).sum(), 0 * x, eps, torch.Generator().manual_seed(1))
+    assert 0 <= float(dark.min()) <= float(dark.max()) <= eps + 1e-6
+
+
+def test_adversarial_training_withstands_what_plain_training_does_not(data):
+    images, labels = data
+    x = (images.float() / 255).requires_grad_()
+    held = []
+    for eps in (0.0, 0.1):
+        net = trained(data, replace(TRAINING, epochs=8, learning_rate=5e-3, eps=eps))
+        loss = nn.functional.cross_entropy(net((x - 0.5) / 0.5), labels)
+        (gradient,) = torch.autograd.grad(loss, x)
+        shown = (x.detach() + 0.1 * gradient.sign()).clamp(0, 1)
+        held.append(float((net((shown - 0.5) / 0.5).argmax(1) == labels).float().mean()))
+    assert held[1] > held[0] + 0.2
+
+
+def test_bfloat16_rounds_and_no_more(data):
+    losses = {}
+    for rounded in (False, True):
+        said = losses.setdefault(rounded, [])
+        on_batch = lambda epoch, batch, loss, said=said: said.append(loss)  # noqa: E731
+        net = trained(data, replace(TRAINING, epochs=1, bfloat16=rounded), on_batch=on_batch)
+        assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+    assert losses[True] != losses[False]
+    assert losses[True] == pytest.approx(losses[False], rel=0.1)
+
+
 def test_training_an_entry_writes_weights_and_card(monkeypatch, tmp_path):
     entry = ENTRIES["digits:convnet"]
     quick = replace(entry, folder=tmp_path / "weights", training=replace(entry.training, epochs=1))
@@ -132,3 +180,24 @@ def test_training_an_entry_writes_weights_and_card(monkeypatch, tmp_path):
     assert not list((tmp_path / "foolbench").rglob("*.pt"))  # nothing to continue
     with pytest.raises(UnknownNameError, match="digits:convnet"), Progress(Console(quiet=True), 1, "") as progress:
         train_module.train_network("digits:confnet", progress)
+
+
+def test_a_network_begins_as_another_and_its_further_convolutions_pass_on_what_they_get(data):
+    x = Digits().load(range(8))[0]
+    first = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3, padding=1), relu=nn.ReLU(), out=nn.Flatten()))
+    deeper = nn.Sequential(
+        OrderedDict(conv=nn.Conv2d(1, 4, 3, padding=1), relu=nn.ReLU(), more=nn.Conv2d(4, 4, 3, padding=1))
+    )
+    deeper.add_module("relu2", nn.ReLU())
+    deeper.add_module("out", nn.Flatten())
+    _begin_as(deeper, first.state_dict())
+    assert torch.allclose(deeper(x), first(x), atol=1e-6)
+    assert float(first(x).detach().abs().sum()) > 0
+
+
+def test_training_goes_on_from_what_it_begins_as(data):
+    trained_before = trained(data).state_dict()
+    still = replace(TRAINING, learning_rate=1e-12, weight_decay=0.0, epochs=1)
+    for name, tensor in trained(data, still, beginning=trained_before).state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            torch.testing.assert_close(tensor, trained_before[name], atol=1e-6, rtol=1e-4)

@@ -30,8 +30,8 @@ def entry(tmp_path):
     return copy
 
 
-def test_the_zoo_has_the_six_families_and_the_digits():
-    families = ["caffenet", "googlenet", "resnet", "vgg-f", "vgg16", "vgg19"]
+def test_the_zoo_has_the_families_old_and_new_the_robust_and_the_digits():
+    families = ["caffenet", "caffenet-linf2", "googlenet", "resnet", "resnet-linf2", "vgg-f", "vgg16", "vgg19"]
     assert sorted(ENTRIES) == ["digits:convnet", *(f"scenes:{name}" for name in families)]
     assert set(ENTRIES) <= set(models)
 
@@ -42,7 +42,7 @@ def test_clean_accuracy_is_the_cards(entry):
     card = json.loads(entry.weights.with_suffix(".json").read_text())
     dataset = DATASETS[entry.dataset]()
     assert 100 * top1(entry.load(), dataset) == pytest.approx(card["clean_top1_percent"], abs=200 / len(dataset) + 0.01)
-    assert card["clean_top1_percent"] > 75
+    assert card["clean_top1_percent"] > 45
 
 
 @pytest.mark.parametrize("entry", each(ENTRIES))
