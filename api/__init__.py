@@ -14,6 +14,7 @@ _HOMES = {
     "adaptive": "defenses",
     "compare": "evaluation.report.comparison",
     "evaluate": "evaluation.python.evaluate",
+    "image_scores": "evaluation.report.images",
     "load_dataset": "datasets",
     "load_model": "models",
 }

@@ -110,6 +110,10 @@ class Model:
         self._normalization.to(device)
         return self
 
+    def class_name(self, label: int) -> str:
+        """What it calls a class; its number, where it has no names."""
+        return self.class_names[label] if self.class_names else f"class {label}"
+
     @property
     def mean_image(self) -> Tensor:
         """The pixels, shape (C, 1, 1) or (1, 1, 1), that normalisation maps to zero."""

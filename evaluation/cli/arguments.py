@@ -53,3 +53,19 @@ def named_folder(text: str) -> Path:
     if not text.strip():
         raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
     return Path(text)
+
+
+Runs = Annotated[
+    list[Path],
+    typer.Argument(
+        parser=named_folder, metavar="RUN...", help="The folder of a run, or its table; several make one board."
+    ),
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="NAME", help="html, md, csv, latex, png or svg, with commas between."),
+]
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option("--out", parser=named_folder, metavar="DIR", help="Where to write; that of the run, if there is one."),
+]

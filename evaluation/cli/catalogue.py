@@ -3,7 +3,6 @@
 import inspect
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any
@@ -14,8 +13,8 @@ from ...core.attack import Attack, MinimalAttack, UniversalAttack
 from ...core.defense import InputTransform, LearnedTransform
 from ...core.errors import ConfigError
 from ...core.registry import Registry
+from ..report.papers import papers
 
-_SOURCES = re.compile(r"\(([^()]*\bhttps?://[^()]*)\)")  # what stands in brackets and has a link
 _LINK = re.compile(r"(.+), (https?://[^\s,]+)")
 _BROKEN = re.compile(r"^Broken by (.+?)\.?$(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 _LINK_IN_BRACKETS = re.compile(r"\(([^()]+), (https?://[^\s,()]+)")
@@ -159,9 +158,7 @@ def _broken_by(cls: type) -> str:
 
 def _paper(cls: type) -> str:
     """What the docstring of its file names in brackets, as links."""
-    found = _SOURCES.search(sys.modules[cls.__module__].__doc__ or "")
-    sources = found[1].split("; ") if found else []
-    return "; ".join(_LINK.sub(r"[\1](\2)", source) for source in sources)
+    return "; ".join(_LINK.sub(r"[\1](\2)", paper) for paper in papers(cls))
 
 
 def _parameters(own: Iterable[Field[Any]]) -> str:

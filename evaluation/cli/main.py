@@ -4,7 +4,6 @@ Here are the commands. What they do is in the files beside this one, each import
 and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
 """
 
-import json
 import signal
 import sys
 from importlib.metadata import version
@@ -13,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from .arguments import By, Catalogued, Device, Kind, Overrides, Plugins, Rate, Source, named_folder
+from .arguments import (
+    By,
+    Catalogued,
+    Device,
+    Formats,
+    Kind,
+    Overrides,
+    Plugins,
+    Rate,
+    ReportFolder,
+    Runs,
+    Source,
+    named_folder,
+)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -80,14 +92,19 @@ def run(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")],
+    runs: Runs,
+    formats: Formats = None,
+    out: ReportFolder = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="Also images.csv: what each row came to on every image.")
+    ] = False,
     plugin: Plugins = None,
 ) -> None:
-    """Make the tables of an earlier run anew from its ledger."""
+    """Show what runs have found, anew from their ledgers, and write it: as a page, tables, figures for a paper."""
     _load_plugins(plugin)
-    from . import run
+    from .report import report
 
-    run.report(folder)
+    report(runs, formats or [], out, images=images)
 
 
 @app.command()
@@ -188,20 +205,9 @@ def list_names(
 ) -> None:
     """List what has a name."""
     _load_plugins(plugin)
-    from rich.table import Table
-    from rich.text import Text
+    from .names import show
 
-    from .console import console
-    from .names import summaries
-
-    entries = summaries(kind)
-    if as_json:
-        print(json.dumps(entries, indent=2))
-        return
-    table = Table("name", "what it is")
-    for name, text in entries.items():
-        table.add_row(Text(name), Text(text))
-    console.print(table)
+    show(kind, as_json=as_json)
 
 
 @app.command()
@@ -227,16 +233,9 @@ def describe(
 @app.command()
 def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks, defenses or recipes")]) -> None:
     """Print the page of all attacks, of all defenses, or of recipes and what they leave, as Markdown."""
-    from ..recipe.plugins import REGISTRIES
-    from .catalogue import attack_page, defense_page
-    from .reference import recipe_page
+    from .reference import page
 
-    pages = {
-        Catalogued.attacks: lambda: attack_page(REGISTRIES["attacks"]),
-        Catalogued.defenses: lambda: defense_page(REGISTRIES["defenses"]),
-        Catalogued.recipes: recipe_page,
-    }
-    print(pages[kind](), end="")
+    print(page(kind), end="")
 
 
 @app.command("check")

@@ -1,7 +1,13 @@
 """Everything that has a name, each with a line on what it is."""
 
+import json
+
+from rich.table import Table
+from rich.text import Text
+
 from ..recipe.plugins import REGISTRIES
 from ..recipe.reading import shipped_recipes, summary
+from .console import console
 
 
 def summaries(kind: str) -> dict[str, str]:
@@ -11,3 +17,14 @@ def summaries(kind: str) -> dict[str, str]:
     registry = REGISTRIES[kind]
     found = {name: (registry[name].__doc__ or "").strip().partition("\n")[0] for name in registry}
     return found | registry.on_demand
+
+
+def show(kind: str, *, as_json: bool) -> None:
+    entries = summaries(kind)
+    if as_json:
+        print(json.dumps(entries, indent=2))
+        return
+    table = Table("name", "what it is")
+    for name, text in entries.items():
+        table.add_row(Text(name), Text(text))
+    console.print(table)

@@ -8,8 +8,11 @@ from tabulate import tabulate
 
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.flags import FLAGS
+from ..recipe.plugins import REGISTRIES
 from ..recipe.reading import load_recipe, shipped_recipes
 from ..recipe.recipe import Recipe
+from .arguments import Catalogued
+from .catalogue import attack_page, defense_page
 
 _PAGE = """\
 # Recipes
@@ -60,3 +63,11 @@ def _default(field: FieldInfo) -> str:
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return tabulate(rows, headers=headers, tablefmt="github")
+
+
+def page(kind: Catalogued) -> str:
+    """Markdown, of all that there is of a kind."""
+    if kind is Catalogued.recipes:
+        return recipe_page()
+    make = attack_page if kind is Catalogued.attacks else defense_page
+    return make(REGISTRIES[kind.value])

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import typer
 
-from ...core.errors import OutputError
+from ..board.files import publish
 from ..engine import grid
 from ..recipe.reading import load_recipe
 from ..report.execution import execute, scored_images
-from ..report.results import Results, choose_device, read_leaderboard, read_manifest
+from ..report.results import choose_device
 from ..report.tables import terminal
 from .console import console, say
 
@@ -20,7 +20,8 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
     folder = out or Path("runs") / recipe.name
     table, interrupted = execute(recipe, folder, device, console)
     console.print(terminal(table, console.width))
-    say(f"Written to {folder}: leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
+    page = publish(folder, table)
+    say(f"Written to {folder}: {page}, leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     if interrupted:
         console.print("Interrupted. What is finished is kept; the same command goes on from there.", style="yellow")
         raise typer.Exit(130)
@@ -28,20 +29,6 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
     if failed:
         console.print(f"{failed} of {len(table)} cells failed.", style="red")
         raise typer.Exit(1)
-
-
-def report(folder: Path) -> None:
-    recipe, facts = read_manifest(folder)
-    table = read_leaderboard(folder, recipe, facts)
-    try:
-        results = Results(folder)
-    except OutputError as error:  # a read-only medium, or a run that is under way
-        console.print(terminal(table, console.width))
-        say(f"Nothing was written: {error}", style="yellow")
-        return
-    with results:
-        results.rewrite_leaderboard(table)
-    console.print(terminal(table, console.width))
 
 
 def plan(name: str, overrides: list[str]) -> None:

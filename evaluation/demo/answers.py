@@ -13,7 +13,7 @@ from ...core.model import Model
 from ...core.registry import NOTHING, defenses
 from ...core.seeding import Draws
 from ...core.threat import parse_eps
-from .subject import name_of, target_class
+from .subject import target_class
 
 STEPS, TARGETED_STEPS = 20, 40
 
@@ -52,7 +52,7 @@ def attacked(model: Model, x: Tensor, target: str | None, eps: str) -> Attacked:
     away = PGD(eps=parse_eps(eps), steps=STEPS)(model, x, rng=0)
     reach = PGD(eps=parse_eps(eps), steps=TARGETED_STEPS, targeted=True)
     there = reach(model, x, torch.tensor([towards]), rng=0)
-    return Attacked(x, away, there, name_of(model, towards))
+    return Attacked(x, away, there, model.class_name(towards))
 
 
 def answers(model: Model, images: Attacked) -> Iterator[Answers]:
@@ -77,4 +77,4 @@ def _answers(system: Model, images: Attacked) -> tuple[Answer, ...]:
         outputs = system(torch.cat(images[:3]), rng=Draws.of(0, "demo", samples=[0, 0, 0]))
     confidences, labels = outputs.softmax(dim=1).max(dim=1)
     found = list(zip(labels.tolist(), confidences.tolist(), strict=True))
-    return tuple(Answer(name_of(system, label), sure, label != found[0][0]) for label, sure in found)
+    return tuple(Answer(system.class_name(label), sure, label != found[0][0]) for label, sure in found)

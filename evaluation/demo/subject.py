@@ -49,24 +49,20 @@ def image(path: Path | None, model: Model) -> tuple[Tensor, str]:
     return _fitted(Image.fromarray(getattr(photographs, PHOTOGRAPH)()), PHOTOGRAPH, model), PHOTOGRAPH
 
 
-def name_of(model: Model, label: int) -> str:
-    return model.class_names[label] if model.class_names else f"class {label}"
-
-
 def target_class(model: Model, wanted: str | None, outputs: Tensor) -> int:
     """The class to reach: the one wanted, by default a black swan or, where nobody knows it, the most unlikely class.
 
     Raises UnknownNameError for one that the network does not know, ConfigError for the one that it sees already.
     """
-    names = [name_of(model, label).lower() for label in range(outputs.shape[1])]
+    names = [model.class_name(label).lower() for label in range(outputs.shape[1])]
     if wanted is None:
         found = names.index(TARGET) if TARGET in names else int(outputs.argmin())
     elif wanted.lower() in names:
         found = names.index(wanted.lower())
     else:
-        raise UnknownNameError(f"class of {model.name}:", wanted, [name_of(model, n) for n in range(len(names))])
+        raise UnknownNameError(f"class of {model.name}:", wanted, [model.class_name(n) for n in range(len(names))])
     if found == int(outputs.argmax()):
-        raise ConfigError(f"{model.name} sees {name_of(model, found)} there already; choose another --target.")
+        raise ConfigError(f"{model.name} sees {model.class_name(found)} there already; choose another --target.")
     return found
 
 

@@ -18,8 +18,9 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .adversarial import Crafter
 from .crafted import Crafted
+from .example import keep_example
 from .glimpse import check_glimpse
-from .grid import Cell, Job, jobs
+from .grid import Cell, Job, NamedDefense, jobs
 from .networks import Network, Networks
 from .prepare import Prepared
 from .progress import Progress, Step
@@ -143,9 +144,11 @@ class SourceRun:
         for pending in waiting:
             with self._failing([pending]):
                 missing = pending.samples.intersection(shard.samples)
-                scores = network.systems.scored(pending.cell.defense).score(
-                    shard, crafted, f"adversarial {pending.cell.job.stream}"
-                )
+                system = network.systems.scored(pending.cell.defense)
+                scores = system.score(shard, crafted, f"adversarial {pending.cell.job.stream}")
+                if self.facts.samples[0] in missing:
+                    bare = network.systems.scored(NamedDefense())
+                    keep_example(self.folder, pending.key, bare, system, shard, crafted)
                 network.systems.check(pending.cell.defense)
                 self.ledger.write(pending.key, replace(scores, flags=scores.flags | flags | network.doubts))
                 self.progress.main.advance(len(missing))

@@ -14,6 +14,7 @@ from ...core.errors import ConfigError
 from ...core.norms import Norm
 from ...core.registry import datasets, models
 from ...datasets import load_dataset
+from ..board.files import publish
 from ..recipe.entries import Knowledge
 from ..recipe.plugins import load_plugins
 from ..recipe.reading import read_document
@@ -100,6 +101,7 @@ def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool) -> p
             table, interrupted = execute(recipe, Path(folder), device, console)
     else:
         table, interrupted = execute(recipe, Path(out), device, console)
+        publish(Path(out), table)
     if interrupted:
         raise KeyboardInterrupt
     failed = int((table.status != "ok").sum())

@@ -10,6 +10,9 @@ from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
 
+SETTING = "setting"
+"""A column that merged tables have beside a leaderboard's: what tells rows apart that cannot stand in one table."""
+
 Row = dict[str, Any]
 Part = tuple[str, list[dict[str, str]]]
 """A title, and lines."""
@@ -21,9 +24,10 @@ def pivot(table: pd.DataFrame) -> list[Part]:
     Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead.
     """
     rows = [row for row in records(table) if not _of_one_seed(row)]
+    told = [name for name in (SETTING,) if name in table]
     if transfers(table):
-        return [part for _, same in _by(rows, "metric") for part in _matrices(same)]
-    return [(_title(part[0]["model"], part), _lines(part)) for _, part in _by(rows, "model", "metric")]
+        return [part for _, same in _by(rows, "metric", *told) for part in _matrices(same)]
+    return [(_title(part[0]["model"], part), _lines(part)) for _, part in _by(rows, "model", "metric", *told)]
 
 
 def transfers(table: pd.DataFrame) -> bool:
@@ -68,7 +72,8 @@ def _line(source: str, models: Iterable[str], rows: list[Row]) -> dict[str, str]
 
 
 def _title(what: str, part: list[Row]) -> str:
-    return f"{what}: {part[0]['metric']} in percent, n = {_count(part[0])}, {_setting(part)}"
+    setting = f", {part[0][SETTING]}" if part[0].get(SETTING) else ""
+    return f"{what}: {part[0]['metric']} in percent, n = {_count(part[0])}, {_setting(part)}{setting}"
 
 
 def _count(row: Row) -> str:

@@ -31,7 +31,7 @@ from .text import for_csv
 from .versions import versions
 
 _TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
-LEDGER, CSV, MANIFEST = "ledger.sqlite", "leaderboard.csv", "manifest.json"
+LEDGER, CSV, MARKDOWN, MANIFEST = "ledger.sqlite", "leaderboard.csv", "leaderboard.md", "manifest.json"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 
@@ -82,7 +82,7 @@ class Results:
 
     def _write_table(self, table: pd.DataFrame) -> None:
         self._write(CSV, for_csv(table).to_csv(index=False))
-        self._write("leaderboard.md", markdown(table))
+        self._write(MARKDOWN, markdown(table))
 
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name

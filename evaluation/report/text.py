@@ -4,6 +4,11 @@ import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKDOWN = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "\n": " ", "\r": " "})
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}"}
+    | {">": r"\textgreater{}", "\n": " ", "\r": " "}
+)
 
 
 def for_csv(table: pd.DataFrame) -> pd.DataFrame:
@@ -24,3 +29,8 @@ def from_csv(table: pd.DataFrame) -> pd.DataFrame:
 def for_markdown(text: str) -> str:
     """No cell ends early, and no text becomes an element of HTML."""
     return text.translate(_MARKDOWN)
+
+
+def for_latex(text: str) -> str:
+    """Every character stands for itself."""
+    return text.translate(_LATEX)

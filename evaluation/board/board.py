@@ -1,0 +1,168 @@
+"""The rows of one or several runs as one board: what all have in common is said once, what differs is a column."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ...core.errors import ConfigError
+from ...core.registry import NOTHING
+from ..leaderboard.columns import COLUMNS
+from ..leaderboard.grouping import grouped
+from ..leaderboard.labels import labels
+from ..report.pivot import SETTING, records
+from .runs import Run
+
+FROM, DATA, SETTINGS = "from", "data", "settings"
+FACTS: Mapping[str, str] = {
+    FROM: "the folder, or the table, that a row is from",
+    DATA: "fingerprint of the images, as the network takes them",
+    SETTINGS: "what else of the recipe decides numbers",
+}
+"""What a run's manifest adds to its rows, beside the versions and the hardware that it was made with."""
+_HARDWARE = ("device", "processor", "cores")
+_CELL = ("model", "source_model", "attack", "attack_params", "norm", "eps", "knowledge", "defense", "defense_params")
+_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - {"dataset", "n", "clusters", "sampling", "task", "metric"}
+"""Rows that differ in anything but these, as in versions or data, do not stand in one table of attacks and defenses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """`values` are by column; `number` counts the rows of the board, `place` those of the run's own table, from 1 on.
+
+    `attack` and `defense` are what the row calls them, with the parameters that tell them from their namesakes.
+    """
+
+    number: int
+    place: int
+    run: Run
+    values: Mapping[str, Any]
+    attack: str
+    defense: str
+
+    def __getitem__(self, column: str) -> Any:
+        """None where there is nothing."""
+        found = self.values.get(column)
+        return None if found is None or found == "" or pd.isna(found) else found
+
+    @property
+    def ok(self) -> bool:
+        return self["status"] == "ok"
+
+    @property
+    def transfers(self) -> bool:
+        """Whether it was crafted on another network than the one that it is scored on."""
+        return self["source_model"] != self["model"]
+
+    @property
+    def knows(self) -> bool:
+        """Whether the attack knew all of the system that it is scored on."""
+        return not self.transfers and (self["knowledge"] == "adaptive" or self["defense"] == NOTHING)
+
+    @property
+    def flags(self) -> list[str]:
+        return str(self["flagged"] or "").split()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Rows that can stand in one table: of one network, on the same images, by the same versions.
+
+    `setting` says what tells it from other parts of the same network; the `title` names the network, too.
+    """
+
+    model: str
+    setting: str
+    rows: Sequence[Row]
+
+    @property
+    def title(self) -> str:
+        return ", ".join(filter(None, [self.model, self.setting]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """`shared` has what is the same in all rows, `differing` the columns that differ; neither has what has no value.
+
+    `repeated` rows of later runs were those of earlier ones.
+    """
+
+    runs: Sequence[Run]
+    rows: Sequence[Row]
+    parts: Sequence[Part]
+    shared: Mapping[str, Any]
+    differing: Sequence[str]
+    repeated: int
+
+    def frame(self) -> pd.DataFrame:
+        """The rows with the leaderboard's columns and with what else differs; `setting` is the part that each is of."""
+        settings = {row.number: part.setting for part in self.parts for row in part.rows}
+        names = list(dict.fromkeys([*COLUMNS, *self.differing]))
+        listed = [{name: row.values.get(name) for name in names} | {SETTING: settings[row.number]} for row in self.rows]
+        return pd.DataFrame(listed, columns=[*names, SETTING])
+
+
+def make_board(runs: Sequence[Run]) -> Board:
+    """Of runs in their order. A row that an earlier run has as well, to the digit, is left out of the later one.
+
+    Raises ConfigError where there are no rows.
+    """
+    listed = [
+        (run, place, values | _facts(run, values))
+        for run in runs
+        for place, values in enumerate(records(run.table), start=1)
+    ]
+    if not listed:
+        raise ConfigError("Expected runs with rows, got none.")
+    kept = list({_same(values): (run, place, values) for run, place, values in reversed(listed)}.values())[::-1]
+    all_values = [values for _, _, values in kept]
+    named = zip(kept, labels(all_values, "attack"), labels(all_values, "defense"), strict=True)
+    rows = [
+        Row(number=number, place=place, run=run, values=values, attack=attack, defense=defense)
+        for number, ((run, place, values), attack, defense) in enumerate(named, start=1)
+    ]
+    columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row.values)]))
+    found = {name: {row[name] for row in rows} for name in columns}
+    return Board(
+        runs=runs,
+        rows=rows,
+        parts=_parts(rows, columns),
+        shared={name: rows[0][name] for name in columns if len(found[name]) == 1 and rows[0][name] is not None},
+        differing=[name for name in columns if len(found[name]) > 1],
+        repeated=len(listed) - len(kept),
+    )
+
+
+def _facts(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = run.recipe
+    settings = {SETTINGS: values["recipe"]}  # all that a table alone says of them
+    if recipe is not None:
+        draws = f"{recipe.draws} draws, {recipe.eot_draws} EOT draws"
+        settings = {SETTINGS: f"seed {recipe.seed}, {recipe.storage}, {draws}"}
+    return {FROM: str(run.path), DATA: run.data.get(values["model"]), **settings, **run.environment}
+
+
+def _same(values: Mapping[str, Any]) -> str:
+    """Equal for rows that agree in all but what they are called and the time it took."""
+    ignored = ("recipe", "run", "seconds", FROM)
+    return json.dumps({name: value for name, value in values.items() if name not in ignored}, default=str)
+
+
+def _parts(rows: Sequence[Row], columns: Sequence[str]) -> list[Part]:
+    """A network a part; several where its rows differ in more than what a cell is called by."""
+    by_model = grouped(rows, lambda row: row["model"]).values()
+    apart = [
+        name
+        for name in columns
+        if name not in _TOGETHER and any(len({row[name] for row in same}) > 1 for same in by_model)
+    ]
+    if len({tuple(row[name] for name in (*_CELL, *apart)) for row in rows}) < len(rows):
+        apart.append(FROM)  # one cell twice, with other numbers
+    parts = grouped(rows, lambda row: tuple(row[name] for name in ("model", *apart))).values()
+    return [Part(model=str(same[0]["model"]), setting=_told(same[0], apart), rows=same) for same in parts]
+
+
+def _told(row: Row, apart: Sequence[str]) -> str:
+    return ", ".join(str(row[name]) if name == "metric" else f"{name} {row[name] or 'unknown'}" for name in apart)

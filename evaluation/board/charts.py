@@ -1,0 +1,132 @@
+"""The charts of a board: what clean accuracy a defense leaves against how often it is fooled, what knowing it is worth,
+and the rates of all attacks on all defenses.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from ..leaderboard.grouping import grouped
+from .board import Part, Row
+from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
+from .heat import Heat
+from .worth import Worth, worths
+
+WIDTH, LINE = 5.2, 0.21
+"""Inches: of a chart, of a line of its labels."""
+_HEAT = LinearSegmentedColormap.from_list("heat", ["#fbf3ee", "#e8a07d", "#8f2416"])
+_DARK = 60
+"""Percent from which letters on a cell are white."""
+
+
+class Chart(NamedTuple):
+    """A figure with its title, and what it shows in words."""
+
+    title: str
+    told: str
+    figure: Figure
+
+
+def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
+    """Each defense at its clean accuracy and at the rate at which the strongest attack fools it: one that knows it,
+    where any has been tried. Both have their 95% interval. None without labels, or without a defense.
+    """
+    found = [(worth, worth.clean, worth.strongest) for worth in worths(part.rows)]
+    shown = [(worth, clean, attack) for worth, clean, attack in found if clean is not None and attack is not None]
+    if len(shown) < 2:
+        return None
+    with styled():
+        figure, axes = canvas(WIDTH, max(2.4, 0.8 + LINE * len(shown)), palette)
+        for worth, clean, attack in shown:
+            _point(axes, worth, clean, attack, palette)
+        ends = [clean[end] for _, clean, _ in shown for end in ("clean_low", "clean_high")]
+        left, right = max(0, min(ends) - 1), min(101, max(ends) + 1)
+        axes.set(xlim=(left, right), ylim=(-2, 102), xlabel="right on clean images, %", ylabel="fooled, %")
+        points = [(clean["clean"], attack["gfr"]) for _, clean, attack in shown]
+        names = [worth.defense for worth, _, _ in shown]
+        name_beside(figure, axes, right + 0.03 * (right - left), names, points, palette)
+    told = "; ".join(
+        f"{worth.defense}: {clean['clean']:.1f}% right, {attack['gfr']:.1f}% fooled by {attack.attack}"
+        for worth, clean, attack in shown
+    )
+    return Chart(part.title, told, figure)
+
+
+def slopes(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
+    """Of each attack that was tried both ways: how often it fools not knowing the defense, and knowing it."""
+    finished = [row for row in part.rows if row.ok and not row.transfers]
+    for attack, rows in grouped(finished, lambda row: row.attack).items():
+        by_defense = grouped(rows, lambda row: row.defense).values()
+        known = [{row["knowledge"]: row for row in same} for same in by_defense]
+        pairs = [(both["oblivious"], both["adaptive"]) for both in known if len(both) == 2]
+        if pairs:
+            yield _slope(f"{part.title}: {attack}", pairs, palette)
+
+
+def heat_chart(heat: Heat, palette: Palette = PAPER) -> Chart:
+    """The matrix with its numbers, darker where more is fooled."""
+    names = max(len(name) for name in heat.columns)
+    with styled():
+        size = 1.6 + max(0.6 * len(heat.columns), 1.6), 0.6 + 0.26 * len(heat.lines) + 0.06 * names
+        figure, axes = canvas(*size, palette)
+        for (line, column), row in heat.cells.items():
+            _cell(axes, heat.columns.index(column), heat.lines.index(line), row, palette)
+        axes.set(xlim=(0, len(heat.columns)), ylim=(len(heat.lines), 0))
+        slanted = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks([at + 0.5 for at in range(len(heat.columns))], [*map(harmless, heat.columns)], **slanted)
+        axes.set_yticks([at + 0.5 for at in range(len(heat.lines))], [*map(harmless, heat.lines)])
+        axes.tick_params(length=0)
+    told = "; ".join(f"{line}, {column}: {_rate(row)}" for (line, column), row in heat.cells.items())
+    return Chart(heat.title, told, figure)
+
+
+def _point(axes: Axes, worth: Worth, clean: Row, attack: Row, palette: Palette) -> None:
+    known = worth.knowing is not None
+    axes.errorbar(
+        clean["clean"],
+        attack["gfr"],
+        xerr=_beyond(clean, "clean"),
+        yerr=_beyond(attack, "gfr"),
+        color=palette.knowing if known else palette.oblivious,
+        ecolor=palette.pale,
+        elinewidth=0.7,
+        marker="s" if worth.bare else "o",
+        markersize=5,
+        markerfacecolor=None if known else "none",
+    )
+
+
+def _beyond(row: Row, rate: str) -> tuple[list[float], list[float]]:
+    """How far an interval reaches below and above; rounding never takes it below nothing."""
+    return [max(0.0, row[rate] - row[f"{rate}_low"])], [max(0.0, row[f"{rate}_high"] - row[rate])]
+
+
+def _slope(title: str, pairs: Sequence[tuple[Row, Row]], palette: Palette) -> Chart:
+    with styled():
+        figure, axes = canvas(WIDTH, max(2.4, 0.6 + LINE * len(pairs)), palette)
+        for oblivious, adaptive in pairs:
+            ends = [oblivious["gfr"], adaptive["gfr"]]
+            rising = ends[1] >= ends[0]
+            axes.plot([0, 1], ends, color=palette.pale, linewidth=1, linestyle="-" if rising else ":")
+            axes.plot(0, ends[0], "o", color=palette.oblivious, markersize=4)
+            axes.plot(1, ends[1], "o", color=palette.knowing, markersize=4)
+        axes.set(xlim=(-0.1, 1.05), ylim=(-2, 102), ylabel="fooled, %")
+        axes.set_xticks([0, 1], ["does not know\nthe defense", "knows it"])
+        names = [adaptive.defense for _, adaptive in pairs]
+        name_beside(figure, axes, 1.15, names, [(1, adaptive["gfr"]) for _, adaptive in pairs], palette)
+    told = "; ".join(f"{known.defense}: {oblivious['gfr']:.1f}% to {known['gfr']:.1f}%" for oblivious, known in pairs)
+    return Chart(title, told, figure)
+
+
+def _cell(axes: Axes, column: int, line: int, row: Row, palette: Palette) -> None:
+    shade = _HEAT(row["gfr"] / 100) if row.ok else "none"
+    axes.fill_between([column, column + 1], line, line + 1, color=shade, linewidth=0)
+    colour = "white" if row.ok and row["gfr"] >= _DARK else palette.ink
+    axes.text(column + 0.5, line + 0.5, _rate(row), ha="center", va="center", color=colour, fontsize=8)
+
+
+def _rate(row: Row) -> str:
+    return f"{row['gfr']:.1f}{'*' if row.flags else ''}" if row.ok else str(row["status"])

@@ -1,0 +1,54 @@
+"""How to cite a row: the board that it is of, and the papers behind its attack and its defense."""
+
+import json
+
+from ..recipe.plugins import REGISTRIES
+from ..report.papers import papers
+from .board import Row
+from .runs import Run
+
+
+def cited(row: Row) -> str:
+    """The row in one line: what anybody needs to find its number again."""
+    run = row.run
+    told = [
+        f"foolbench {run.environment.get('foolbench', '')}".strip(),
+        f"recipe {row['recipe']}",
+        f"run {row['run']}",
+        f"row {row.place}",
+        *([f"cell {cell}"] if (cell := row["cell"]) and " " not in cell else []),
+        *([run.written[:10]] if run.written else []),
+    ]
+    return ", ".join(told)
+
+
+def sources(row: Row) -> list[str]:
+    """The papers of its attacks and its defense, as their files name them."""
+    attack = str(row["attack"]).partition("/")[0]
+    listed = json.loads(row["attack_params"] or "{}").get("worst_of", [])
+    named = [("attacks", name) for name in dict.fromkeys([attack, *(one.partition("/")[0] for one in listed)])]
+    found = []
+    for kind, name in (*named, ("defenses", str(row["defense"]))):
+        registry = REGISTRIES[kind]
+        if name in list(registry):  # a family's are made, with all that they import, where one asks for them
+            found += [f"{name}: {paper}" for paper in papers(registry[name])]
+    return found
+
+
+def bibtex(run: Run) -> str:
+    """An entry for a run; its hash names recipe, data and networks."""
+    row = run.table.iloc[0]
+    year = run.written[:4]
+    fields = {
+        "title": f"foolbench board: {row['recipe']}",
+        "howpublished": "foolbench, an adversarial robustness benchmark",
+        **({"year": year} if year else {}),
+        "note": f"foolbench {run.environment.get('foolbench', '')}, run {row['run']}".replace(" ,", ","),
+    }
+    lines = [f"  {name} = {{{_braced(value)}}}," for name, value in fields.items()]
+    return "\n".join([f"@misc{{foolbench-{row['run']},", *lines, "}"])
+
+
+def _braced(text: str) -> str:
+    """Braces in a name would end the field early."""
+    return text.replace("\\", r"\textbackslash ").replace("{", r"\{").replace("}", r"\}")

@@ -1,0 +1,126 @@
+"""The columns of a page's table: a few that all look at, and the others that differ, for whoever wants them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..leaderboard.columns import COLUMNS
+from .board import DATA, FACTS, SETTINGS, Board, Row
+
+_HEADINGS = {
+    "source_model": "crafted on",
+    "clean_drop": "drop",
+    "gfr": "fooled",
+    "gfr_gap": "gap",
+    "gfr_over_pgd10": "beyond PGD-10",
+    "flagged": "flags",
+}
+_RATES = ("clean", "gfr", "robust")
+_SHOWN = ("model", "source_model", "attack", "knowledge", "defense", "clean", "clean_drop", "gfr", "gfr_gap")
+_SHOWN_AFTER = ("floor", "robust", "flagged", "status")
+"""In their order, where they differ. Fooling and clean rates and flags stand there in any case."""
+_OF_NETWORK = ("run", "model_sha", "behaviour")
+_ALWAYS = ("attack", "defense", "gfr")
+_ELSEWHERE = ("cell", "crafted", "attack_params", "defense_params", "error", SETTINGS, DATA, *_OF_NETWORK)
+"""Too long for a table: what is told of each row, or of each network, alone."""
+_POINTS = ("clean_drop", "clean_drop_rel", "gfr_gap", "gfr_over_pgd10", "floor")
+
+
+class Cell(NamedTuple):
+    """`value` is what a column is sorted by; `low` and `high` are ends of an interval."""
+
+    text: str
+    value: Any = None
+    low: str = ""
+    high: str = ""
+
+
+class Column(NamedTuple):
+    """`name` is the leaderboard's; `chosen` says whether it is seen at first, `told` what it says."""
+
+    name: str
+    heading: str
+    told: str
+    numeric: bool
+    chosen: bool
+    cell: Callable[[Row], Cell]
+
+
+def columns(board: Board) -> list[Column]:
+    """Of a board's table, those that are seen at first before the others."""
+    ends = {f"{rate}_{end}" for rate in _RATES for end in ("low", "high")}
+    rest = [name for name in board.differing if name not in {*_SHOWN, *_SHOWN_AFTER, *_ELSEWHERE, *ends}]
+    seen = [name for name in (*_SHOWN, *_SHOWN_AFTER) if name in board.differing or name in _ALWAYS]
+    if not any(row.transfers for row in board.rows):
+        seen = [name for name in seen if name != "source_model"]
+    named = [(name, True) for name in seen] + [(name, False) for name in rest]
+    return [_column(board.rows, name, chosen=chosen) for name, chosen in named]
+
+
+def facts(board: Board, row: Row) -> Mapping[str, str]:
+    """What there is to say of a row beside its rates and what its title says: parameters, costs, and what differs."""
+    parameters = {kind: _listed(row[f"{kind}_params"]) for kind in ("attack", "defense")}
+    rest = [column.name for column in columns(board) if not column.chosen] + ["gfr_gap", "clean_drop"]
+    told = {name: shown(row[name]) for name in rest if row[name] is not None}
+    return {kind: text for kind, text in parameters.items() if text} | told
+
+
+def network(board: Board, row: Row) -> Mapping[str, str]:
+    """What names the network of a row, and its images."""
+    return {name: shown(row[name]) for name in (*_OF_NETWORK, DATA, SETTINGS) if row[name] is not None}
+
+
+def _listed(parameters: str | None) -> str:
+    """JSON as people write it."""
+    return ", ".join(
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in json.loads(parameters or "{}").items()
+        if value is not None
+    )
+
+
+def shown(value: Any) -> str:
+    """Numbers short, texts as they are."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def explained(name: str) -> str:
+    """What a column says."""
+    return COLUMNS.get(name) or FACTS.get(name) or f"version or hardware that the run was made with: {name}"
+
+
+def _column(rows: Sequence[Row], name: str, *, chosen: bool) -> Column:
+    numeric = all(isinstance(row[name], int | float) for row in rows if row[name] is not None)
+    cell = {"attack": _attack, "defense": _defense}.get(name) or (_rate(name) if name in _RATES else _plain(name))
+    heading = _HEADINGS.get(name, name.replace("_", " "))
+    return Column(name, heading, explained(name), numeric, chosen, cell)
+
+
+def _attack(row: Row) -> Cell:
+    return Cell(row.attack)
+
+
+def _defense(row: Row) -> Cell:
+    return Cell(row.defense)
+
+
+def _rate(name: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        if row[name] is None:
+            return Cell("")
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        ends = ("", "") if low is None else (f"{low:.0f}", f"{high:.0f}")
+        return Cell(f"{row[name]:.1f}", row[name], *ends)
+
+    return cell
+
+
+def _plain(name: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        value = row[name]
+        if value is None:
+            return Cell("")
+        text = f"{value:.1f}" if name in _POINTS else shown(value)
+        return Cell(text, value if isinstance(value, int | float) else None)
+
+    return cell

@@ -1,0 +1,88 @@
+"""What to type to get a row again."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from ...core.errors import ConfigError
+from ..leaderboard.part import TextRow, part_of
+from ..recipe.reading import shipped_recipes
+from ..recipe.recipe import Recipe
+from ..recipe.toml import inline
+from .board import Row
+from .runs import Run
+
+_VALUED = ("--out", "--set", "--device", "--plugin")
+"""The options of `foolbench run`, each with a value."""
+
+
+def commands(row: Row) -> Mapping[str, str]:
+    """What each does, and how it is typed: this row alone, and whether it holds.
+
+    Of a table alone only the latter is known, where the name of its recipe is one that ships.
+    """
+    run, found = row.run, {}
+    words = _run(run.command)
+    settings = None if words is None or run.recipe is None else _alone(run.recipe, row)
+    if words is not None and settings is not None:
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={inline(value)}")]
+        found["This row alone"] = _typed("foolbench", "run", *words, *sets, "--out", f"runs/row-{row.place}")
+    verified = _verified(row)
+    if verified is not None:
+        found["Does it hold?"] = _typed("foolbench", "verify", *verified, "--row", str(row.place))
+    return found
+
+
+def told(run: Run) -> str:
+    """What was typed to run all of it."""
+    program = PurePath(run.command[0]).name
+    return _typed(program, *run.command[1:])
+
+
+def _typed(*words: str) -> str:
+    """For a shell, on one line."""
+    return shlex.join(" ".join(word.split("\n")) for word in words)
+
+
+def _run(command: Sequence[str]) -> list[str] | None:
+    """The recipe and the options that decide numbers, of a `foolbench run`."""
+    if len(command) < 3 or PurePath(command[0]).stem not in ("foolbench", "__main__") or command[1] != "run":
+        return None
+    kept, words = [], list(command[2:])
+    while words:
+        word = words.pop(0)
+        name, equals, _ = word.partition("=")
+        if name in _VALUED and not equals:
+            taken = [word, *words[:1]]
+            del words[:1]
+        else:
+            taken = [word]
+        if name != "--out":
+            kept += taken
+    return kept
+
+
+def _alone(recipe: Recipe, row: Row) -> dict[str, Any] | None:
+    """What of the recipe is to be set for the row alone; None where it is not the recipe's."""
+    try:
+        part = part_of(recipe, text_row(row))
+    except ConfigError:
+        return None
+    document = part.model_dump(exclude_none=True)
+    changed = ("models", "source_models", "attacks", "defenses")
+    return {key: document[key] for key in changed if document[key] or getattr(recipe, key)}
+
+
+def text_row(row: Row) -> TextRow:
+    """As leaderboard.csv writes it."""
+    return {name: "" if row[name] is None else str(row[name]) for name in row.values}
+
+
+def _verified(row: Row) -> list[str] | None:
+    run: Run = row.run
+    if run.has_folder:
+        return [str(run.path)]
+    recipe = str(row["recipe"] or "")
+    name = recipe.rpartition("-v")[0] if "(" not in recipe else ""
+    return [str(run.path), "--recipe", name] if name in shipped_recipes() else None

@@ -1,0 +1,131 @@
+"""Drawing with matplotlib: figures without its global state, labels that do not cover each other, SVG for a page."""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and set in the page's own letters
+    "svg.hashsalt": "foolbench",  # the same names of elements at every call
+    "text.parse_math": False,  # a dollar sign in a name is one
+    "axes.linewidth": 0.6,
+    "axes.unicode_minus": False,
+}
+_NO_TEXT = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DECLARED = re.compile(r"\b(id=\"|href=\"#|url\(#)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Palette:
+    """Colours: of letters, of frames and leaders, of an attacker who knows a defense and of one who does not."""
+
+    ink: str = "#1b1b1f"
+    pale: str = "#8a8a94"
+    knowing: str = "#b3261e"
+    oblivious: str = "#2f6690"
+
+
+PAPER = Palette()
+PAGE = Palette(ink="#010101", pale="#010102", knowing="#010103", oblivious="#010104")
+"""Stands for the page's own colours, which are others at night."""
+_VARIABLES = {"#010101": "--ink", "#010102": "--pale", "#010103": "--knowing", "#010104": "--oblivious"}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Within, figures are made and written as ours are. A letter that a font lacks is a box, and no warning."""
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def canvas(width: float, height: float, palette: Palette) -> tuple[Figure, Axes]:
+    """Of so many inches, on no ground."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(palette.pale)
+    axes.tick_params(colors=palette.ink, width=0.6)
+    for name in (axes.xaxis.label, axes.yaxis.label):
+        name.set_color(palette.ink)
+    return figure, axes
+
+
+def name_beside(
+    figure: Figure, axes: Axes, x: float, names: Sequence[str], ends: Sequence[tuple[float, float]], palette: Palette
+) -> None:
+    """Write a name for each point (x, y) at `x`, one below the other, with a line to its point."""
+    low, high = axes.get_ylim()
+    room = figure.get_figheight() * 72 * 0.8  # points, of which a line takes 10
+    places = spread([y for _, y in ends], 10.5 / room * (high - low), low, high)
+    for name, (left, y), place in zip(names, ends, places, strict=True):
+        axes.annotate(
+            harmless(name),
+            xy=(left, y),
+            xytext=(x, place),
+            va="center",
+            annotation_clip=False,
+            color=palette.ink,
+            fontsize=8,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": palette.pale,
+                "linewidth": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 3,
+            },
+        )
+
+
+def spread(values: Sequence[float], gap: float, low: float, high: float) -> NDArray[np.float64]:
+    """Places as near to the values as can be, in their order, no two nearer than `gap`; within the ends where they fit.
+
+    Of neighbours that are too near the whole block moves to its mean (the pool of adjacent violators).
+    """
+    order = np.argsort(values, kind="stable")
+    blocks: list[list[float]] = []  # sum of (value - offset within the board), how many
+    for rank, at in enumerate(order):
+        blocks.append([values[at] - rank * gap, 1])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
+            total, count = blocks.pop()
+            blocks[-1][0] += total
+            blocks[-1][1] += count
+    starts = np.repeat([total / count for total, count in blocks], [int(count) for _, count in blocks])
+    top = high - gap * (len(values) - 1)
+    placed = np.clip(starts, min(low, top), max(low, top)) + gap * np.arange(len(values))
+    found = np.empty(len(values))
+    found[order] = placed
+    return found
+
+
+def svg(figure: Figure, *, name: str) -> str:
+    """An <svg> element for a page: no two with a `name` share an id, and colours of `PAGE` are the page's own."""
+    file = io.StringIO()
+    with styled():
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = file.getvalue()
+    element = text[text.index("<svg") :]
+    element = re.sub(r"\s*<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    for colour, variable in _VARIABLES.items():
+        element = element.replace(colour, f"var({variable})")
+    return _DECLARED.sub(rf"\g<1>{name}-", element).strip()
+
+
+def harmless(text: str) -> str:
+    """Without what no XML may hold, and on one line."""
+    return " ".join(_NO_TEXT.sub("\ufffd", text).split())

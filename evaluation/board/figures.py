@@ -1,0 +1,45 @@
+"""The charts of a board as files for a paper, one a network."""
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from .board import Board
+from .charts import Chart, heat_chart, slopes, tradeoff
+from .drawing import styled
+from .heat import heatmap, transfers
+
+FOLDER = "figures"
+DPI = 300
+_LONGEST = 80
+"""Letters of a file's name."""
+
+
+def figures(board: Board, kind: Literal["png", "svg"]) -> Iterator[tuple[str, bytes]]:
+    """Names of files, and what to write there."""
+    taken: set[str] = set()
+    for what, chart in _charts(board):
+        stem = re.sub(r"[^A-Za-z0-9.]+", "-", f"{what}-{chart.title}")[:_LONGEST].strip("-.")
+        name = stem
+        while name in taken:
+            name = f"{stem}-{len(taken)}"
+        taken.add(name)
+        file = io.BytesIO()
+        with styled():
+            chart.figure.savefig(file, format=kind, dpi=DPI, facecolor="white", metadata=_METADATA[kind])
+        yield f"{name}.{kind}", file.getvalue()
+
+
+_METADATA = {"png": {"Software": None}, "svg": {"Date": None}}
+"""Nothing that differs from one day to the next."""
+
+
+def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
+    for part in board.parts:
+        if chart := tradeoff(part):
+            yield "tradeoff", chart
+        yield from (("knowing", chart) for chart in slopes(part))
+        if heat := heatmap(part):
+            yield "heatmap", heat_chart(heat)
+    yield from (("transfer", heat_chart(heat)) for heat in transfers(board.parts))

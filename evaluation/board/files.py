@@ -1,0 +1,60 @@
+"""What a board leaves on the disk, in the formats that are asked for."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from ...core.errors import OutputError
+from ...core.files import write_whole
+from ..report.pivot import SETTING
+from ..report.results import CSV, MARKDOWN
+from ..report.tables import markdown
+from ..report.text import for_csv
+from .board import Board, make_board
+from .runs import read_run
+
+Format = Literal["html", "md", "csv", "latex", "png", "svg"]
+PAGE = "index.html"
+LATEX = "leaderboard.tex"
+
+
+def write_board(board: Board, folder: Path, formats: Sequence[Format]) -> list[str]:
+    """Names of what was written, below the folder. Raises OutputError where it cannot be."""
+    written = []
+    for form in dict.fromkeys(formats):
+        for name, content in _files(board, form):
+            path = folder / name
+            try:
+                write_whole(path, content)
+            except OSError as error:
+                raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+            written.append(name)
+    return written
+
+
+def publish(folder: Path, table: pd.DataFrame) -> str:
+    """The name of the page of a run that has ended. Raises OutputError where it cannot be written."""
+    (name,) = write_board(make_board([read_run(folder, table)]), folder, ["html"])
+    return name
+
+
+def _files(board: Board, form: Format) -> Iterator[tuple[str, bytes]]:
+    """What a format needs is imported where it is asked for: drawing alone takes a second."""
+    if form == "html":
+        from .page import page
+
+        yield PAGE, page(board).encode()
+    elif form == "md":
+        yield MARKDOWN, markdown(board.frame()).encode("utf-8", "replace")
+    elif form == "csv":
+        yield CSV, for_csv(board.frame().drop(columns=SETTING)).to_csv(index=False).encode("utf-8", "replace")
+    elif form == "latex":
+        from .latex import latex
+
+        yield LATEX, latex(board.frame()).encode("utf-8", "replace")
+    else:
+        from .figures import FOLDER, figures
+
+        yield from ((f"{FOLDER}/{name}", content) for name, content in figures(board, form))

@@ -1,0 +1,41 @@
+"""The tables of a board for a paper: LaTeX with booktabs, in the shape of Tables 1 and 10 of GD-UAP."""
+
+import re
+
+import pandas as pd
+
+from ..report.pivot import pivot
+from ..report.text import for_latex
+
+_RATE = re.compile(r"^(?P<rate>[\d.]+)(?P<flag>\*?) \[(?P<low>\d+)-(?P<high>\d+)\](?: \((?P<gap>[-+][\d.]+)\))?$")
+_HEADER = (
+    "% Made by `foolbench report --format latex`; needs \\usepackage{booktabs}. Rates in percent with 95% intervals.\n"
+)
+_STARRED = "% *: a flag, a reason not to believe the number; the board's page says which.\n"
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A table environment for each network, or for each setting in which attacks transfer."""
+    parts = [_table(title, lines) for title, lines in pivot(table)]
+    return "\n".join([_HEADER + _STARRED, *parts])
+
+
+def _table(title: str, lines: list[dict[str, str]]) -> str:
+    shown = pd.DataFrame([{for_latex(name): _cell(value) for name, value in line.items()} for line in lines])
+    names = sum(name in ("defense", "knowledge", "source") for name in lines[0])
+    return shown.to_latex(
+        index=False,
+        escape=False,  # pandas' own would escape the commands of `_cell`, too
+        caption=for_latex(title),
+        column_format="l" * names + "r" * (len(shown.columns) - names),
+        position="tb",
+    )
+
+
+def _cell(value: str) -> str:
+    """The interval small; how much more knowing the defense fools has its column in the board, not in a paper."""
+    found = _RATE.match(value)
+    if found is None:
+        return "--" if value == "-" else for_latex(value)
+    flag = r"\rlap{*}" if found["flag"] else ""
+    return rf"{found['rate']}{flag} {{\scriptsize [{found['low']}--{found['high']}]}}"

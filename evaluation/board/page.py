@@ -1,0 +1,121 @@
+"""A board as one file of HTML, which needs nothing else: no network, and for reading no JavaScript either.
+
+Whatever a name holds is text there: the template escapes everything, and the page's own policy lets no script run but
+the one that is part of it, whose hash it states.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..leaderboard.flags import FLAGS
+from .board import Board
+from .charts import Chart, slopes, tradeoff
+from .citation import bibtex, cited, sources
+from .columns import Column, columns, explained, facts, network, shown
+from .command import commands, told
+from .drawing import PAGE, harmless, svg
+from .heat import heatmap, transfers
+from .pictures import Album, Encoded
+from .shots import Shots
+from .worth import verdict, worths
+
+SLOPES = 12
+"""Charts of single attacks at most: nobody reads more."""
+MOST = 2_900_000
+"""Bytes of the whole page; pictures are as good as they fit into it."""
+RULE = 100
+"""Bytes of a picture's style, beside the picture."""
+SMALL = 64
+"""Pixels, below which a picture is shown in squares."""
+_PICTURES = "/* pictures */"
+_HERE = Path(__file__).parent
+
+
+class _Drawn(NamedTuple):
+    title: str
+    told: str
+    svg: Markup
+
+
+def page(board: Board) -> str:
+    """The whole file."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"shown": shown, "explained": explained}
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    album, known = Album(), [(part, worths(part.rows)) for part in board.parts]
+    shots = Shots(board, album)
+    found: dict[str, Any] = {
+        "title": " + ".join(dict.fromkeys(str(row["recipe"]).partition(" (")[0] for row in board.rows)),
+        "described": [text for text in dict.fromkeys(_described(board)) if text],
+        "worth": [(part, found, verdict(found)) for part, found in known],
+        "tradeoffs": list(_drawn("t", (chart for part in board.parts if (chart := tradeoff(part, PAGE))))),
+        "slopes": list(_drawn("s", islice((chart for part in board.parts for chart in slopes(part, PAGE)), SLOPES))),
+        "heats": [heat for part in board.parts if (heat := heatmap(part))],
+        "transfers": transfers(board.parts),
+        "panels": [(row, shots.of(row)) for row in board.rows],
+        "failed": [row for row in board.rows if not row.ok],
+        "raised": {flag.partition(":")[0] for row in board.rows for flag in row.flags},
+    }
+    text = environment.get_template("page.html.j2").render(
+        **found,
+        board=board,
+        columns=columns(board),
+        pictures=_PICTURES,
+        seen=Markup(_unseen(columns(board))),
+        network=network,
+        told=told,
+        flags=FLAGS,
+        facts=facts,
+        commands=commands,
+        cited=cited,
+        sources=sources,
+        bibtex=[bibtex(run) for run in board.runs],
+        script=Markup(script),
+        script_hash=_hash(script),
+        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+    )
+    whole = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
+    left = MOST - len(whole.encode()) - RULE * len(album)
+    return whole.replace(_PICTURES, _rules(album.encoded(left)), 1)
+
+
+def _unseen(found: Iterable[Column]) -> str:
+    """The style that hides the columns nobody has chosen; the first column is that of the rows' numbers."""
+    hidden = [f"#table tr>:nth-child({at})" for at, column in enumerate(found, start=2) if not column.chosen]
+    return f"{','.join(hidden)}{{display:none}}" if hidden else ""
+
+
+def _rules(pictures: Mapping[str, Encoded]) -> str:
+    """A style a picture, so that it is there once; small ones are shown pixel by pixel."""
+    return "\n".join(
+        f".{name}{{background-image:url({one.uri});aspect-ratio:{one.width}/{one.height}"
+        f"{';image-rendering:pixelated' if max(one.width, one.height) < SMALL else ''}}}"
+        for name, one in pictures.items()
+    )
+
+
+def _described(board: Board) -> Iterator[str]:
+    """What recipes say of themselves, and what was changed in them."""
+    for row in board.rows:
+        told = row.run.recipe.description if row.run.recipe else ""
+        changed = str(row["recipe"]).partition(" (")[2].removesuffix(")")
+        yield " ".join(filter(None, [told, f"Changed: {changed}." if changed else ""]))
+
+
+def _drawn(prefix: str, charts: Iterable[Chart]) -> Iterator[_Drawn]:
+    for number, chart in enumerate(charts):
+        yield _Drawn(harmless(chart.title), harmless(chart.told), Markup(svg(chart.figure, name=f"{prefix}{number}")))
+
+
+def _hash(script: str) -> str:
+    """As a content security policy states it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,78 @@
+"""A run as a board needs it: its table, and what is known of how it came about."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...core.errors import ConfigError
+from ...core.files import is_file, is_folder
+from ..leaderboard.columns import COLUMNS
+from ..recipe.recipe import Recipe
+from ..report.claims import read_rows
+from ..report.results import MANIFEST, read_environment, read_leaderboard, read_manifest
+
+TEXTS = (
+    *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
+    *("access", "source_model", "knowledge", "norm", "defense", "defense_params", "metric", "flagged", "status"),
+    *("error", "cell", "crafted"),
+)
+"""The columns that are no numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """`path` is its folder, or its table where that is all there is.
+
+    `environment` are versions and hardware, `data` the fingerprints of the images for each network, `command` what was
+    typed, `commit` and `written` say when: all of them empty for a table alone, which has no recipe, either.
+    """
+
+    path: Path
+    table: pd.DataFrame
+    recipe: Recipe | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = ()
+    commit: str = ""
+    written: str = ""
+
+    @property
+    def has_folder(self) -> bool:
+        return self.recipe is not None
+
+
+def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
+    """Of the folder of a run, from its ledger where no `table` of it is at hand; or of a leaderboard.csv alone.
+
+    Raises ConfigError where there is neither, OutputError for what is damaged.
+    """
+    if is_file(path):
+        return Run(path=path, table=_numbered(read_rows(path)))
+    if not is_folder(path):
+        raise ConfigError(f"Expected the folder of a run, or a leaderboard.csv, found none at {path}.")
+    recipe, facts = read_manifest(path)
+    manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    return Run(
+        path=path,
+        table=read_leaderboard(path, recipe, facts) if table is None else table,
+        recipe=recipe,
+        environment=read_environment(path),
+        data={name: str(identity["data"]) for name, identity in facts.identities.items()},
+        command=[str(word) for word in manifest.get("command", [])],
+        commit=str(manifest.get("commit") or ""),
+        written=str(manifest.get("written", "")),
+    )
+
+
+def _numbered(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """As `leaderboard` makes it. What is no number where one should stand is missing."""
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    numbers = [name for name in COLUMNS if name not in TEXTS]
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    table[list(TEXTS)] = table[list(TEXTS)].fillna("").astype(object)
+    table["n"] = table["n"].fillna(0).astype(int)
+    return table

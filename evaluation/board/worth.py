@@ -1,0 +1,89 @@
+"""What each defense is worth: the strongest attack on it, by what the attack knew, and what it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...core.registry import NOTHING
+from ..leaderboard.grouping import grouped
+from .board import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """Of one system. `knowing` and `oblivious` are the rows of the strongest attack that knew it, and of the strongest
+    that did not: of the bare network, which every attack knows, there is only the former. `clean` is a row that has the
+    clean rate, if any has.
+    """
+
+    defense: str
+    bare: bool
+    knowing: Row | None
+    oblivious: Row | None
+    clean: Row | None
+
+    @property
+    def strongest(self) -> Row | None:
+        """Of an attacker who knows the defense, as far as one has been tried."""
+        return self.knowing or self.oblivious
+
+
+def worths(rows: Sequence[Row]) -> list[Worth]:
+    """Of a part of a board, the best first: those that an attack knew, by how often the strongest fools them.
+
+    Behind them those that no attack has known, of which nobody can say how they stand; attacks from other networks
+    count for what they are, oblivious ones.
+    """
+    found = [_worth(name, same) for name, same in grouped(rows, lambda row: row.defense).items()]
+    return sorted(found, key=lambda worth: (worth.knowing is None, _rate(worth.strongest)))
+
+
+def verdict(found: Sequence[Worth]) -> str:
+    """In words, for whoever reads one sentence; nothing where there is no defense, or none with numbers."""
+    bare = next((worth for worth in found if worth.bare), None)
+    defended = [worth for worth in found if not worth.bare]
+    known = [worth for worth in defended if worth.knowing is not None]
+    if not known:
+        tried = any(worth.oblivious is not None for worth in defended)
+        warning = "No attack here knows the defenses: what they are worth against one that does, nobody has tried."
+        return warning if tried else ""
+    best = known[0]
+    assert best.knowing is not None
+    sentence = (
+        f"Against an attacker who knows it, {best.defense} holds best: the strongest attack fools {_told(best.knowing)}"
+    )
+    if bare is None or bare.knowing is None:
+        return f"{sentence}{_cost(best)}."
+    clear = best.knowing["gfr_high"] < bare.knowing["gfr_low"]
+    gain = "" if clear else " That is no clear gain: the two intervals overlap."
+    return f"{sentence} (without a defense {_told(bare.knowing)}){_cost(best)}.{gain}"
+
+
+def _worth(name: str, rows: Sequence[Row]) -> Worth:
+    finished = [row for row in rows if row.ok]
+    return Worth(
+        defense=name,
+        bare=rows[0]["defense"] == NOTHING,
+        knowing=_strongest([row for row in finished if row.knows]),
+        oblivious=_strongest([row for row in finished if not row.knows]),
+        clean=next((row for row in finished if row["clean"] is not None), None),
+    )
+
+
+def _strongest(rows: Sequence[Row]) -> Row | None:
+    """The first of those that fool most."""
+    return max(rows, key=_rate, default=None)
+
+
+def _rate(row: Row | None) -> float:
+    return 101.0 if row is None else float(row["gfr"])
+
+
+def _told(row: Row) -> str:
+    return f"{row['gfr']:.1f}% [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]"
+
+
+def _cost(worth: Worth) -> str:
+    drop = None if worth.clean is None else worth.clean["clean_drop"]
+    if drop is None:
+        return ""
+    return f", and it costs {drop:.1f} points of clean accuracy" if drop > 0 else ", at no loss of clean accuracy"

@@ -1,0 +1,83 @@
+"""Show what runs have found, and write it as tables, as a page, as figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+
+from ...core.errors import ConfigError, OutputError
+from ...core.files import is_file, writable_folder, write_whole
+from ..board.board import Board, make_board
+from ..board.files import Format, write_board
+from ..board.runs import read_run
+from ..report.images import image_scores
+from ..report.results import MANIFEST, Results
+from ..report.tables import terminal
+from ..report.text import for_csv
+from .console import console, say
+
+IMAGES = "images.csv"
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def report(runs: Sequence[Path], formats: Sequence[str], out: Path | None, *, images: bool) -> None:
+    """Of one run into its own folder, where nothing else is said; of several into `out`.
+
+    Raises ConfigError for what cannot be one board, OutputError for what cannot be read or written.
+    """
+    chosen = _formats(formats)
+    if out is None and (len(runs) > 1 or is_file(runs[0])):
+        raise ConfigError("Expected --out DIR for a board of several runs, or of a table: the folder for its files.")
+    if out is not None and is_file(out / MANIFEST):
+        raise ConfigError(f"Expected --out to name a folder of its own, got {out}, where a run is kept.")
+    if images and (len(runs) > 1 or is_file(runs[0])):
+        raise ConfigError("Expected --images with the folder of one run, whose ledger has them.")
+    found = [read_run(path) for path in runs]
+    board = make_board(found)
+    if out is not None:
+        _write(board, writable_folder(out), chosen or FORMATS[:3])
+        table = board.frame()
+    else:
+        table = found[0].table
+        _rewrite(board, table, runs[0], chosen)
+    if images:
+        _write_images(runs[0], out or runs[0])
+    console.print(terminal(table, console.width))
+
+
+def _write_images(run: Path, folder: Path) -> None:
+    path = folder / IMAGES
+    try:
+        write_whole(path, for_csv(image_scores(run)).to_csv(index=False).encode("utf-8", "replace"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+    say(f"Written to {folder}: {IMAGES}", style="dim")
+
+
+def _rewrite(board: Board, table: pd.DataFrame, folder: Path, chosen: Sequence[Format]) -> None:
+    """A run's own tables are written under its lock, and never shorter than they are."""
+    try:
+        results = Results(folder)
+    except OutputError as error:  # a read-only medium, or a run that is under way
+        say(f"Nothing was written: {error}", style="yellow")
+        return
+    with results:
+        if not chosen or {"csv", "md"} & set(chosen):
+            results.rewrite_leaderboard(table)
+        _write(board, folder, [form for form in chosen or ("html",) if form not in ("csv", "md")])
+
+
+def _write(board: Board, folder: Path, formats: Sequence[Format]) -> None:
+    written = write_board(board, folder, formats)
+    if written:
+        say(f"Written to {folder}: {', '.join(written)}", style="dim")
+
+
+def _formats(asked: Sequence[str]) -> list[Format]:
+    """One may be given several times, and several at once with commas between."""
+    names = [name.strip() for text in asked for name in text.split(",")]
+    for name in names:
+        if name not in FORMATS:
+            raise ConfigError(f"Expected --format {', '.join(FORMATS)}, got {name!r}.")
+    return [form for form in FORMATS if form in names]

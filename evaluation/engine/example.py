@@ -1,0 +1,152 @@
+"""One image of a run as each system saw it, before and after it was attacked: what a page shows beside a row's numbers.
+
+It is the first image whose class the bare network knows, the same one for all rows of a network: nobody has chosen it
+for how well an attack did.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ...core.errors import FOREIGN, OutputError
+from ...core.seeding import Draws
+from ...core.transform import transformed
+from .crafted import Crafted
+from .kept import keep, recall
+from .scoring import Shard, System
+
+FOLDER = "examples"
+SIDE = 160
+"""Pixels of the longer side at most: a run has hundreds of these."""
+_TOLD = "told"
+
+Picture = NDArray[np.uint8]
+"""(H, W, C) of one or three channels."""
+
+
+class Answer(NamedTuple):
+    """What a network says of an image, and the probability that it gives to that."""
+
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """`pictures` are `clean`, `attacked` and `change`, which is shown `amplified` times around grey; behind a defense
+    also `clean defended` and `attacked defended`, as the network gets them: one draw of a random one, the first of
+    several views.
+
+    `answers` are the system's to `clean` and `attacked` and, behind a defense, the bare network's (`bare clean`, `bare
+    attacked`). `truth` is empty where nobody knows.
+    """
+
+    sample: int
+    truth: str
+    amplified: float
+    answers: Mapping[str, Answer]
+    pictures: Mapping[str, Picture]
+
+
+def keep_example(folder: Path, cell: str, bare: System, system: System, shard: Shard, crafted: Crafted) -> None:
+    """Below a run's folder, from a shard that holds the first images of the run.
+
+    What a system does to one image alone may fail where its scores do not: then there is no example. Raises OutputError
+    where the disk is full.
+    """
+    path = _path(folder, cell)
+    try:
+        found = _example(bare, system, shard, crafted)
+    except FOREIGN:
+        return
+    told = {name: value for name, value in vars(found).items() if name != "pictures"}
+    text = torch.frombuffer(bytearray(json.dumps(told).encode()), dtype=torch.uint8)
+    try:
+        keep(path, {_TOLD: text, **{name: torch.from_numpy(picture) for name, picture in found.pictures.items()}})
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def read_example(folder: Path, cell: str) -> Example | None:
+    """None where a run has kept none, or it is damaged."""
+    tensors = recall(_path(folder, cell), {_TOLD, "clean", "attacked", "change"})
+    if tensors is None:
+        return None
+    try:
+        told: dict[str, Any] = json.loads(tensors.pop(_TOLD).numpy().tobytes())
+        return Example(
+            sample=int(told["sample"]),
+            truth=str(told["truth"]),
+            amplified=float(told["amplified"]),
+            answers={name: Answer(str(label), float(sure)) for name, (label, sure) in told["answers"].items()},
+            pictures={name: tensor.numpy() for name, tensor in tensors.items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _path(folder: Path, cell: str) -> Path:
+    return folder / FOLDER / f"{cell}.safetensors"
+
+
+def _example(bare: System, system: System, shard: Shard, crafted: Crafted) -> Example:
+    row = _known(bare, shard)
+    sample = shard.samples[row]
+    x, x_adv = shard.x[row : row + 1], crafted.x_adv[row : row + 1]
+    change = x_adv - x
+    amplified = max(1.0, float(torch.floor(0.5 / change.abs().max().clamp_min(1e-6))))
+    images = {"clean": x, "attacked": x_adv}
+    answers = {name: _answer(system, sample, image) for name, image in images.items()}
+    pictures = {name: _picture(image) for name, image in images.items()}
+    pictures["change"] = _picture(0.5 + amplified * change, sharp=True)
+    if system.model.transforms:
+        answers |= {f"bare {name}": _answer(bare, sample, image) for name, image in images.items()}
+        pictures |= {f"{name} defended": _picture(_defended(system, sample, x)) for name, x in images.items()}
+    truth = "" if shard.y is None else system.model.class_name(int(shard.y[row]))
+    return Example(sample=sample, truth=truth, amplified=amplified, answers=answers, pictures=pictures)
+
+
+def _known(bare: System, shard: Shard) -> int:
+    """The first of the shard that the bare network is right about; the first of all where it is never, or all are."""
+    if shard.y is None:
+        return 0
+    metric = next(iter(bare.model.task.metrics.values()))
+    return int(metric.per_image(bare.clean(shard)[0], shard.y).argmax())
+
+
+def _answer(system: System, sample: int, x: Tensor) -> Answer:
+    with torch.no_grad():
+        outputs = system.model(x.clone(), rng=_streams(system, sample, x))
+    confidence, label = outputs.softmax(dim=1)[0].max(dim=0)
+    return Answer(system.model.class_name(int(label)), float(confidence))
+
+
+def _defended(system: System, sample: int, x: Tensor) -> Tensor:
+    """What the network is given to answer."""
+    with torch.no_grad():
+        return transformed(system.model.transforms, x.clone(), _streams(system, sample, x))[:1]
+
+
+def _streams(system: System, sample: int, x: Tensor) -> Draws:
+    return Draws.of(system.seed, system.model.sha, "example", samples=[sample], device=x.device)
+
+
+def _picture(x: Tensor, *, sharp: bool = False) -> Picture:
+    """Of one image (1, C, H, W); a `sharp` one keeps the contrast of its pixels where it is made smaller."""
+    levels = (x[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    pixels = levels if levels.shape[2] in (1, 3) else levels.mean(axis=2, keepdims=True).astype(np.uint8)
+    longest = max(pixels.shape[:2])
+    if longest <= SIDE:
+        return np.ascontiguousarray(pixels)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    size = (max(1, image.width * SIDE // longest), max(1, image.height * SIDE // longest))
+    smaller = np.asarray(image.resize(size, Image.Resampling.NEAREST if sharp else Image.Resampling.BOX))
+    return np.ascontiguousarray(smaller.reshape(size[1], size[0], pixels.shape[2]))

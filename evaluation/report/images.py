@@ -1,0 +1,76 @@
+"""`foolbench.image_scores`: what the rows of a run came to on every image."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+
+from ...core.errors import ConfigError
+from ..engine.grid import cells
+from ..leaderboard.grouping import grouped
+from ..leaderboard.source import Source
+from ..leaderboard.system_rows import Row, SystemRows
+from ..leaderboard.table import leaderboard, sources
+from ..ledger.ledger import Ledger
+from ..recipe.plugins import load_plugins
+from .results import LEDGER, read_manifest
+
+_NAMES = ("model", "source_model", "attack", "attack_params", "norm", "eps", "knowledge", "defense", "defense_params")
+COLUMNS = {
+    "row": "number of the row in leaderboard.csv, the first being 1",
+    **dict.fromkeys((*_NAMES, "metric"), "as in leaderboard.csv"),
+    "sample": "index of the image in its data set",
+    "clean": "the metric of the defended system on the clean image, mean over draws",
+    "gfr": "how far the answer to the attacked image is from the system's own to the clean one, in 0..1",
+    "floor": "the same for the clean image with independent draws",
+    "robust": "the metric on the attacked image",
+    "linf": "largest change of a value of a pixel",
+    "l2": "L2 norm of the change",
+    "undone": "1 where it fooled until `storage` rounded it",
+    "forwards": "images sent through the network to craft it",
+    "backwards": "gradients taken to craft it",
+    "seconds": "its share of the time to craft",
+    "cluster": "number of the group of images that depend on each other",
+}
+"""Of the table, in their order; `clean` and `robust` only where there are labels, `cluster` where there are any."""
+
+
+def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
+    """A line an image of every finished row, or of the one with that number in leaderboard.csv; see `COLUMNS`.
+
+    Of a worst case each image is at the attack that fooled it. Raises OutputError for what is no folder of a run,
+    ConfigError for a number that no row has, or a row without scores.
+    """
+    load_plugins([])
+    folder = Path(run)
+    recipe, facts = read_manifest(folder)
+    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
+        table = leaderboard(recipe, facts, ledger)
+        numbers = {_key(line): number for number, line in enumerate(table.to_dict("records"), start=1)}
+        if row is not None and row not in numbers.values():
+            raise ConfigError(f"Expected a row from 1 to {len(table)}, got {row}.")
+        scored = (found for source in sources(recipe, facts, ledger) for found in _scored(source))
+        named = ((numbers[_key(line)], line, frame) for line, frame in scored)
+        frames = {
+            number: frame.assign(row=number, **{name: line[name] for name in (*_NAMES, "metric")})
+            for number, line, frame in named
+            if row in (None, number)
+        }
+    if not frames:
+        told = "it has none: the column error of leaderboard.csv says why" if row else "none is finished"
+        raise ConfigError(f"Expected scores of {f'row {row}' if row else 'rows'} of {folder}, but {told}.")
+    whole = pd.concat([frames[number] for number in sorted(frames)], ignore_index=True)
+    return whole.reindex(columns=[name for name in COLUMNS if name in whole])
+
+
+def _scored(source: Source) -> Iterator[tuple[Row, pd.DataFrame]]:
+    """The finished rows of one model and metric."""
+    for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
+        for row, frame in SystemRows(source, same, None).scored():
+            if frame is not None:
+                yield row, frame
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in (*_NAMES, "metric"))

@@ -1,0 +1,116 @@
+"""Boards of one run and of several: what is said once, what is a column, what stands in one table."""
+
+import foolbench
+import pytest
+from foolbench.core import ConfigError
+from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.columns import columns
+from foolbench.evaluation.board.heat import heatmap, transfers
+from foolbench.evaluation.board.runs import read_run
+from foolbench.evaluation.board.worth import verdict, worths
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Two runs that differ in an attack, and one on fewer images."""
+    runs = {"a": (["uniform-noise", "fgsm"], 24), "b": (["fgsm", {"name": "pgd", "steps": 2}], 24), "c": (["fgsm"], 16)}
+    for name, (attacks, samples) in runs.items():
+        folder = tmp_path_factory.mktemp("runs") / name
+        foolbench.evaluate(
+            "digits:convnet",
+            "digits",
+            attacks=attacks,
+            defenses=["bit-depth", "median"],
+            eps="40/255",
+            samples=samples,
+            out=folder,
+            device="cpu",
+            silent=True,
+        )
+        runs[name] = read_run(folder)
+    return list(runs.values())
+
+
+def test_what_is_equal_is_said_once_and_what_differs_is_a_column(tables):
+    one = make_board(tables[:1])
+    assert one.shared["n"] == 24
+    assert one.shared["model"] == "digits:convnet"
+    assert {"attack", "defense", "gfr"} <= set(one.differing)
+    assert not set(one.shared) & set(one.differing)
+    several = make_board([tables[0], tables[2]])
+    assert "n" in several.differing
+    assert "n" in [column.name for column in columns(several)]
+
+
+def test_runs_on_the_same_images_are_one_table_without_the_rows_of_both(tables):
+    board = make_board(tables[:2])
+    (part,) = board.parts
+    names = [(row.attack, row.defense) for row in part.rows]
+    assert len(names) == len(set(names)) == 9
+    assert board.repeated == 3  # fgsm
+    assert {attack for attack, _ in names} == {"uniform-noise", "pgd", "fgsm"}
+
+
+def test_other_images_stand_in_a_table_of_their_own(tables):
+    board = make_board(tables)
+    assert [part.setting for part in board.parts] == ["n 24", "n 16"]
+    assert set(board.frame()["setting"]) == {"n 24", "n 16"}
+
+
+def test_another_version_is_a_column_and_another_table(tables):
+    other = tables[1].__class__(**vars(tables[1]) | {"environment": {**tables[1].environment, "torch": "9.9"}})
+    board = make_board([tables[0], other])
+    assert "torch" in board.differing
+    assert board.repeated == 0
+    assert [part.setting.split()[0] for part in board.parts] == ["torch", "torch"]
+
+
+def test_a_csv_alone_has_the_rows_of_its_run(tables):
+    path = tables[0].path / "leaderboard.csv"
+    alone, whole = make_board([read_run(path)]), make_board(tables[:1])
+    assert [(row.attack, row.defense, row["gfr"]) for row in alone.rows] == [
+        (row.attack, row.defense, row["gfr"]) for row in whole.rows
+    ]
+
+
+def test_no_board_of_what_is_no_run(tmp_path):
+    with pytest.raises(ConfigError, match="folder of a run"):
+        read_run(tmp_path / "nothing")
+
+
+def test_the_strongest_attack_that_knows_a_defense_says_what_it_is_worth(hostile_board, hostile_names):
+    script, formula, _ = hostile_names
+    part = next(part for part in hostile_board.parts if part.model == script)
+    found = {worth.defense: worth for worth in worths(part.rows)}
+    for name in ("bit-depth", formula):
+        knowing = [row["gfr"] for row in part.rows if row.ok and row.defense == name and row["knowledge"] == "adaptive"]
+        oblivious = [
+            row["gfr"] for row in part.rows if row.ok and row.defense == name and row["knowledge"] == "oblivious"
+        ]
+        assert found[name].knowing["gfr"] == max(knowing)
+        assert found[name].oblivious["gfr"] == max(oblivious)
+    assert found["none"].knowing["gfr"] == max(row["gfr"] for row in part.rows if row.ok and row.defense == "none")
+    ordered = [worth.knowing["gfr"] for worth in worths(part.rows)]
+    assert ordered == sorted(ordered)
+    best = next(worth for worth in worths(part.rows) if not worth.bare)
+    assert f"{best.defense} holds best" in verdict(worths(part.rows))
+    assert f"{best.knowing['gfr']:.1f}%" in verdict(worths(part.rows))
+
+
+def test_what_no_attack_knows_is_not_called_good(hostile_board):
+    linear = next(part for part in hostile_board.parts if part.model == "linear")  # nothing is crafted on it
+    assert "nobody has tried" in verdict(worths(linear.rows))
+
+
+def test_matrices_hold_every_row_at_its_place(hostile_board, hostile_names):
+    script = hostile_names[0]
+    part = next(part for part in hostile_board.parts if part.model == script)
+    heat = heatmap(part)
+    assert heat.cells["bit-depth", "pgd, adaptive"]["knowledge"] == "adaptive"
+    assert heat.cells["bit-depth", "pgd, oblivious"]["knowledge"] == "oblivious"
+    assert heat.cells["none", "pgd, adaptive"] == heat.cells["none", "pgd, oblivious"]
+    matrix = next(heat for heat in transfers(hostile_board.parts) if heat.title == "pgd")
+    assert matrix.lines == [script]
+    assert set(matrix.columns) == {script, "linear"}
+    assert matrix.cells[script, "linear"]["source_model"] == script
+    assert transfers([part]) == []

@@ -1,0 +1,89 @@
+"""`foolbench report`: files in every format, of one run and of several, and what is refused."""
+
+import re
+import shlex
+
+import pandas as pd
+import pytest
+from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.command import commands
+from foolbench.evaluation.board.latex import latex
+from foolbench.evaluation.board.runs import read_run
+from PIL import Image
+
+
+def test_every_format_is_written_beside_the_run_or_elsewhere(foolbench, execute, tmp_path):
+    execute("run", "knowledge=['oblivious', 'adaptive']", "attacks=[{name='fgsm'}]")
+    code, _, _ = foolbench("report", tmp_path / "run", "--format", "latex,svg", "--format", "png,html")
+    assert code == 0
+    assert (tmp_path / "run" / "index.html").read_text().startswith("<!doctype html>")
+    figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    kinds = ("heatmap-digits-convnet", "tradeoff-digits-convnet", "knowing-digits-convnet-fgsm")
+    assert figures == {f"{kind}.{suffix}" for kind in kinds for suffix in ("png", "svg")}
+    for kind in kinds:
+        with Image.open(tmp_path / "run" / "figures" / f"{kind}.png") as picture:
+            assert min(picture.size) > 500
+    assert "toprule" in (tmp_path / "run" / "leaderboard.tex").read_text()
+    code, _, _ = foolbench("report", tmp_path / "run", "--format", "csv,md", "--out", tmp_path / "board")
+    assert code == 0
+    assert {path.name for path in (tmp_path / "board").iterdir()} == {"leaderboard.csv", "leaderboard.md"}
+    copied, own = (pd.read_csv(tmp_path / name / "leaderboard.csv") for name in ("board", "run"))
+    pd.testing.assert_frame_equal(copied[["attack", "defense", "gfr"]], own[["attack", "defense", "gfr"]])
+
+
+def test_several_runs_make_one_board(foolbench, execute, tmp_path):
+    execute("a", "attacks=[{name='fgsm'}]")
+    execute("b", "attacks=[{name='uniform-noise'}]", "samples=16")
+    code, out, _ = foolbench("report", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "both")
+    assert code == 0
+    assert "n 24" in out
+    assert "n 16" in out
+    table = pd.read_csv(tmp_path / "both" / "leaderboard.csv")
+    assert sorted(table.n.unique()) == [16, 24]
+    assert set(table["from"]) == {str(tmp_path / "a"), str(tmp_path / "b")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["RUN", "--format", "pdf"], "Expected --format"),
+        (["RUN", "RUN"], "Expected --out DIR"),
+        (["RUN", "--out", "RUN"], "where a run is kept"),
+        (["RUN", "NOTHING", "--out", "NEW"], "found none at"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(foolbench, hostile_run, tmp_path, arguments, sentence):
+    places = {"RUN": hostile_run, "NOTHING": tmp_path / "nothing", "NEW": tmp_path / "new"}
+    code, _, error = foolbench("report", *(places.get(word, word) for word in arguments))
+    assert code == 2
+    assert sentence in " ".join(error.split())
+    assert "Traceback" not in error
+
+
+def test_the_command_of_a_row_makes_that_row(foolbench, recipe_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, _ = foolbench(
+        "run", recipe_file, "--set", "knowledge=['oblivious', 'adaptive']", "--out", tmp_path / "all"
+    )
+    assert code == 0
+    board = make_board([read_run(tmp_path / "all")])
+    row = next(row for row in board.rows if row["attack"] == "pgd" and row["knowledge"] == "adaptive")
+    found = commands(row)
+    assert shlex.split(found["Does it hold?"])[-2:] == ["--row", str(row.place)]
+    code, _, _ = foolbench(*shlex.split(found["This row alone"])[1:])
+    assert code == 0
+    alone = make_board([read_run(tmp_path / "runs" / f"row-{row.place}")])
+    same = [one for one in alone.rows if (one.defense, one["knowledge"]) == (row.defense, "adaptive")]
+    assert [one["gfr"] for one in same] == [row["gfr"]]
+    assert {one["attack"] for one in alone.rows} == {"pgd"}
+
+
+def test_latex_has_the_tables_of_the_papers_and_escapes_names(hostile_board):
+    text = latex(hostile_board.frame().replace("linear", r"50%_&\x{}#$~^"))
+    assert text.count(r"\begin{table}") == text.count(r"\bottomrule") >= 2
+    assert r"50\%\_\&\textbackslash{}x\{\}\#\$\textasciitilde{}\textasciicircum{}" in text
+    for line in text.splitlines():
+        if line.endswith(r"\\"):
+            assert re.search(r"(?<!\\)[%#]", line) is None
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines[: lines.index(lines[1]) + 1]}) == 1

@@ -1,0 +1,46 @@
+"""Image by image: the means are the rates of the table, and a worst case is the union of its members."""
+
+import foolbench as package
+import pandas as pd
+import pytest
+from foolbench.core import ConfigError
+
+
+@pytest.fixture
+def run(execute, tmp_path):
+    grouped = "attacks=[{name='uniform-noise', group='both'}, {name='pgd', steps=2, group='both'}]"
+    return tmp_path / "run", execute("run", grouped, "defenses=[{name='bit-depth'}]", "samples=16")
+
+
+def test_the_means_are_the_rates_of_the_rows(run):
+    folder, table = run
+    found = package.image_scores(folder)
+    assert len(found) == 16 * len(table)
+    means = found.groupby("row")[["gfr", "clean", "robust", "floor"]].mean() * 100
+    assert list(means.index) == list(range(1, len(table) + 1))
+    for rate in ("gfr", "clean", "robust", "floor"):
+        assert means[rate].to_numpy() == pytest.approx(table[rate].to_numpy(), abs=0.006)
+    names = found.groupby("row")[["attack", "defense"]].first()
+    assert list(names.attack) == list(table.attack)
+    assert list(names.defense) == list(table.defense)
+
+
+def test_a_worst_case_is_fooled_where_a_member_is(run):
+    folder, table = run
+    of = {
+        attack: package.image_scores(folder, int(number) + 1).set_index("sample").gfr
+        for number, attack in table.query("defense == 'bit-depth'").attack.items()
+    }
+    assert (of["both"] == pd.concat([of["uniform-noise"], of["pgd"]], axis=1).max(axis=1)).all()
+
+
+def test_the_command_writes_them(run, foolbench):
+    folder, _ = run
+    assert foolbench("report", folder, "--images")[0] == 0
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "images.csv"), package.image_scores(folder), check_dtype=False)
+
+
+@pytest.mark.parametrize("number", [0, 99])
+def test_a_row_that_is_not_there(run, number):
+    with pytest.raises(ConfigError, match="row from 1 to 6"):
+        package.image_scores(run[0], number)
