@@ -193,12 +193,12 @@ def _between(axis: int, low: float, high: float) -> tuple[Part, Part]:
 def _boxes(*halves: tuple[float, float, float]) -> Union:
     """Boxes about the middle, of these halves of their sides."""
     pieces = tuple(tuple(part for k in range(3) for part in _between(k, -half[k], half[k])) for half in halves)
-    return Union(pieces=pieces, support=lambda u: max(np.abs(u) @ half for half in halves))
+    return Union(pieces=pieces, support=lambda u: max(float(np.abs(u) @ half) for half in halves))
 
 
 def _disc(u: Floats) -> float:
     """How far the unit disc around the y axis reaches."""
-    return np.hypot(u[0], u[2])
+    return float(np.hypot(u[0], u[2]))
 
 
 _BEAM, _ARM = 0.24, 0.9

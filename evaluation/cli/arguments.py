@@ -6,11 +6,31 @@ from typing import Annotated
 
 import typer
 
+
+def named_folder(text: str) -> Path:
+    """An empty name is a variable that a script has forgotten to set, and not the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
+    return Path(text)
+
+
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe; TOML values.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        parser=named_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
+    ),
+]
+EarlierRun = Annotated[
+    Path | None, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")
+]
+Speeds = Annotated[
+    Path | None, typer.Option(metavar="F.json", help="Instead: print the speeds that pytest-benchmark wrote, as CSV.")
+]
 Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
 
 
@@ -48,15 +68,8 @@ class Catalogued(StrEnum):
     recipes = "recipes"
 
 
-def named_folder(text: str) -> Path:
-    """An empty name is a variable that a script has forgotten to set, and not the current folder."""
-    if not text.strip():
-        raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
-    return Path(text)
-
-
 Runs = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(
         parser=named_folder, metavar="RUN...", help="The folder of a run, or its table; several make one board."
     ),
@@ -69,3 +82,10 @@ ReportFolder = Annotated[
     Path | None,
     typer.Option("--out", parser=named_folder, metavar="DIR", help="Where to write; that of the run, if there is one."),
 ]
+
+
+def load_plugins(files: list[Path] | None) -> None:
+    """What registers names: installed plugins and these files. Imported here, for it takes seconds."""
+    from ..recipe.plugins import load_plugins
+
+    load_plugins(files or [])

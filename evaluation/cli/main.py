@@ -1,4 +1,4 @@
-"""The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1.
+"""The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1, gates with 3.
 
 Here are the commands. What they do is in the files beside this one, each imported by the command that needs it: torch
 and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
@@ -14,18 +14,21 @@ import typer
 
 from .arguments import (
     By,
-    Catalogued,
     Device,
     Formats,
     Kind,
+    Out,
     Overrides,
     Plugins,
     Rate,
     ReportFolder,
     Runs,
     Source,
+    Speeds,
+    load_plugins,
     named_folder,
 )
+from .workshop import catalogue, check_promises, train
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -73,18 +76,16 @@ def options(
 @app.command()
 def run(
     recipe: Source,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=named_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
-        ),
-    ] = None,
+    out: Out = None,
     overrides: Overrides = None,
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Run a recipe and print its table. The same command again continues a run that was broken off."""
-    _load_plugins(plugin)
+    """Run a recipe and print its table. The same command again continues a run that was broken off.
+
+    Exit code 1 where cells failed, 3 where none did, but a gate of the recipe failed; 130 where it was interrupted.
+    """
+    load_plugins(plugin)
     from . import run
 
     run.run(recipe, out, overrides or [], device)
@@ -92,19 +93,27 @@ def run(
 
 @app.command()
 def report(
-    runs: Runs,
+    runs: Runs = None,
     formats: Formats = None,
     out: ReportFolder = None,
     images: Annotated[
         bool, typer.Option("--images", help="Also images.csv: what each row came to on every image.")
     ] = False,
+    speed: Speeds = None,
     plugin: Plugins = None,
 ) -> None:
     """Show what runs have found, anew from their ledgers, and write it: as a page, tables, figures for a paper."""
-    _load_plugins(plugin)
-    from .report import report
+    if bool(runs) == (speed is not None):
+        raise typer.BadParameter("expected the folder of a run, or --speed F.json")
+    if speed is not None:
+        from .speed import show
 
-    report(runs, formats or [], out, images=images)
+        show(speed)
+    if runs:
+        load_plugins(plugin)
+        from .report import report
+
+        report(runs, formats or [], out, images=images)
 
 
 @app.command()
@@ -127,7 +136,7 @@ def compare(
     plugin: Plugins = None,
 ) -> None:
     """Say by how much systems differ on the same images, whether that is chance, and how many images would show it."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..report.comparison import compare
     from .compare import show
 
@@ -158,7 +167,7 @@ def verify(
     plugin: Plugins = None,
 ) -> None:
     """Compute rows of a finished run anew, and say of each whether it holds, and why not if not. Exit code 1 then."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from .verify import chosen, claimed, show
 
     claims = claimed(run, recipe, overrides or [])
@@ -168,7 +177,7 @@ def verify(
 @app.command()
 def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
     """Show the cells that a recipe spans, without running anything."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from . import run
 
     run.plan(recipe, overrides or [])
@@ -191,7 +200,7 @@ def demo(
     plugin: Plugins = None,
 ) -> None:
     """Attack one picture, and show what a network says of it, with each defense and without."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..demo.subject import network
     from ..recipe.reading import parse_overrides
     from .demo import demo
@@ -204,7 +213,7 @@ def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
 ) -> None:
     """List what has a name."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from .names import show
 
     show(kind, as_json=as_json)
@@ -222,7 +231,7 @@ def describe(
     plugin: Plugins = None,
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
@@ -230,66 +239,6 @@ def describe(
     say(description(name, parse_overrides(overrides or [])))
 
 
-@app.command()
-def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks, defenses or recipes")]) -> None:
-    """Print the page of all attacks, of all defenses, or of recipes and what they leave, as Markdown."""
-    from .reference import page
-
-    print(page(kind), end="")
-
-
-@app.command("check")
-def check_promises(
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|FILE.py:NAME",
-            help="An attack, a defense, a model or a data set, by name or where it is.",
-        ),
-    ],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, a parameter; TOML values.")] = None,
-    device: Device = "auto",
-    plugin: Plugins = None,
-) -> None:
-    """Check what it promises, and say which promise is not kept, what was seen, what to do."""
-    _load_plugins(plugin)
-    from ..recipe.reading import parse_overrides
-    from ..report.results import choose_device
-    from .check import show
-
-    if not show(subject, parse_overrides(overrides or []), choose_device(device)):
-        raise typer.Exit(1)
-
-
-@app.command()
-def train(
-    name: Annotated[str, typer.Argument(help="A network of `foolbench list models`, or a defense that learns.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=named_folder,
-            metavar="DIR",
-            help="For a network: folder for weights and card, over the shipped ones if not given.",
-        ),
-    ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="For a defense: KEY=VALUE, a parameter.")] = None,
-    dataset: Annotated[str, typer.Option(help="For a defense: what it learns from.")] = "scenes",
-    model: Annotated[str, typer.Option(help="For a defense: the network it is to defend.")] = "scenes:caffenet",
-    seed: Annotated[int, typer.Option(help="For a defense: that of the recipes which will use it.")] = 0,
-    device: Annotated[str, typer.Option(help="For a defense: auto, cpu, cuda, cuda:1, …")] = "auto",
-    plugin: Plugins = None,
-) -> None:
-    """Train a network of the zoo on its embedded data, or a defense that learns.
-
-    The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
-    """
-    _load_plugins(plugin)
-    from . import train
-
-    train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
-
-
-def _load_plugins(files: list[Path] | None) -> None:
-    from ..recipe.plugins import load_plugins
-
-    load_plugins(files or [])
+app.command()(catalogue)
+app.command("check")(check_promises)
+app.command()(train)

@@ -12,14 +12,21 @@ from ..report.results import choose_device
 from ..report.tables import terminal
 from .console import console, say
 
+GATE_FAILED = 3
+"""Exit code: everything has run, and something is not as robust as a gate demands."""
+STYLES = {"passed": "green", "failed": "red", "undecided": "yellow", "unknown": "red"}
+"""Of lines on gates, by what they came to."""
+
 
 def run(source: str, out: Path | None, overrides: list[str], device: str) -> None:
-    """Raises typer.Exit where it was interrupted or where cells failed."""
+    """Raises typer.Exit where it was interrupted, or where cells or gates failed."""
     recipe = load_recipe(source, overrides)
     device = choose_device(device)
     folder = out or Path("runs") / recipe.name
-    table, interrupted = execute(recipe, folder, device, console)
+    table, verdicts, interrupted = execute(recipe, folder, device, console)
     console.print(terminal(table, console.width))
+    for verdict in verdicts:
+        say(f"Gate {verdict}", style=STYLES[verdict.outcome])
     page = publish(folder, table)
     say(f"Written to {folder}: {page}, leaderboard.csv, leaderboard.md, manifest.json, ledger.sqlite", style="dim")
     if interrupted:
@@ -29,6 +36,8 @@ def run(source: str, out: Path | None, overrides: list[str], device: str) -> Non
     if failed:
         console.print(f"{failed} of {len(table)} cells failed.", style="red")
         raise typer.Exit(1)
+    if any(verdict.outcome in ("failed", "unknown") for verdict in verdicts):
+        raise typer.Exit(GATE_FAILED)
 
 
 def plan(name: str, overrides: list[str]) -> None:

@@ -20,6 +20,7 @@ from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
 from ..ledger.ledger import Costs
 from .crafted import Crafted
+from .exclusive import exclusive
 from .grid import digest
 from .kept import keep, recall
 from .scoring import Shard
@@ -98,15 +99,23 @@ class Crafter:
         kept = self._read(path, shard)
         if kept is not None:
             return kept
-        start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
-        with _Meter(self.model) as meter:
-            found = self._stored(self._attack(shard, start), shard)
-        crafted = replace(found, costs=meter.costs)
-        if self.keep_images:
+        if not self.keep_images:
+            return self._crafted(shard)
+        with exclusive(self.place.parents[1], self.key):
+            kept = self._read(path, shard)
+            if kept is not None:  # by now
+                return kept
+            crafted = self._crafted(shard)
             with _writing(path):
                 tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
                 keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
         return crafted
+
+    def _crafted(self, shard: Shard) -> Crafted:
+        start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
+        with _Meter(self.model) as meter:
+            found = self._stored(self._attack(shard, start), shard)
+        return replace(found, costs=meter.costs)
 
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
         """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""

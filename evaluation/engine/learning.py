@@ -1,5 +1,6 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from ...core.errors import OutputError, WeightsError
 from ...core.files import writable_folder
 from ...core.learned import Learned
 from ...core.model import Model
+from .exclusive import exclusive
 from .glimpse import glimpse
 from .grid import digest
 from .progress import Progress
@@ -37,9 +39,11 @@ class School:
     def learned(self, part: LearnedTransform) -> Learned:
         """From the cache, or learned now where nothing is there that can be read."""
         path = self.path(part)
-        try:
+        with suppress(WeightsError):
             return Learned.load(path)
-        except WeightsError:
+        with exclusive(path.parents[1], path.stem):
+            with suppress(WeightsError):  # another process may have learned it meanwhile
+                return Learned.load(path)
             return self.teach(part)
 
     def teach(self, part: LearnedTransform) -> Learned:

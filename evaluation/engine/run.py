@@ -19,6 +19,7 @@ from ..recipe.recipe import Recipe
 from .adversarial import Crafter
 from .crafted import Crafted
 from .example import keep_example
+from .exclusive import exclusive
 from .glimpse import check_glimpse
 from .grid import Cell, Job, NamedDefense, jobs
 from .networks import Network, Networks
@@ -37,24 +38,15 @@ TRAINING_IMAGES = 512
 def run(prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> None:
     """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed.
 
-    Raises OutputError where the ledger's scores are of other data.
+    Raises OutputError where the ledger's scores are of other data, ConfigError where nothing is left to run, but a
+    clean rate is not the expected one.
     """
-    renew(prepared, ledger, folder)
-    for dataset in {known.fingerprint: known for known in prepared.datasets.values()}.values():
-        check_glimpse(dataset, ledger)
-    networks = Networks(prepared, ledger, device, progress)
+    engine = Engine.begin(prepared, ledger, folder, device=device, progress=progress)
     for source in prepared.models:
-        part = SourceRun(
-            recipe=prepared.recipe,
-            facts=prepared.facts,
-            source=source,
-            networks=networks,
-            ledger=ledger,
-            folder=folder,
-            progress=progress,
-        )
-        part.run()
-    networks.make_room(set())
+        attacked = [engine.finish(job, row) for job, row in jobs(prepared.recipe, source)]
+        if not any(attacked) and prepared.recipe.expected_clean(source) is not None:
+            engine.networks.use(source)
+    engine.close()
 
 
 @dataclass
@@ -66,34 +58,53 @@ class Pending:
     samples: set[int]
 
 
-@dataclass(kw_only=True)
-class SourceRun:
-    """The part of a run that is crafted on one network: once, for all models that it is scored on."""
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Finishes cells when they are asked for, with the networks of a run at hand; to be closed.
+
+    Several processes may have one each for the same ledger and folder, as long as no cell is asked of two at a time:
+    what cells share is made by the first that needs it, and the others wait.
+    """
 
     recipe: Recipe
     facts: Facts
-    source: str
     networks: Networks
     ledger: Ledger
     folder: Path
     progress: Progress
 
-    def run(self) -> None:
-        """Raises ConfigError where nothing is left to run, but the clean rate is not the expected one."""
-        wanted, attacked = set(self.facts.samples), False
-        for job, row in jobs(self.recipe, self.source):
-            self.progress.main.describe(f"{job.source}  {job.attack_name}")
-            keys = [cell.key(self.facts.identities) for cell in row]
-            self._mend(job, keys)
-            todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
-            self.progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
-            waiting = [pending for pending in todo if pending.samples]
-            if waiting:
-                attacked = True
-                with self._failing(waiting):
-                    self._run_job(job, waiting)
-        if not attacked and self.recipe.expected_clean(self.source) is not None:
-            self.networks.use(self.source)
+    @classmethod
+    def begin(cls, prepared: Prepared, ledger: Ledger, folder: Path, *, device: str, progress: Progress) -> "Engine":
+        """Raises OutputError where the ledger's scores are of other data."""
+        renew(prepared, ledger, folder)
+        for dataset in {known.fingerprint: known for known in prepared.datasets.values()}.values():
+            check_glimpse(dataset, ledger)
+        return cls(
+            recipe=prepared.recipe,
+            facts=prepared.facts,
+            networks=Networks(prepared, ledger, device, progress),
+            ledger=ledger,
+            folder=folder,
+            progress=progress,
+        )
+
+    def close(self) -> None:
+        """Leave the device to others."""
+        self.networks.make_room(set())
+
+    def finish(self, job: Job, row: Sequence[Cell]) -> bool:
+        """Craft a job once for some of the cells that score it, as far as the ledger lacks them; whether it did."""
+        wanted = set(self.facts.samples)
+        self.progress.main.describe(f"{job.source}  {job.attack_name}")
+        keys = [cell.key(self.facts.identities) for cell in row]
+        self._mend(job, keys)
+        todo = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
+        self.progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in todo))
+        waiting = [pending for pending in todo if pending.samples]
+        if waiting:
+            with self._failing(waiting):
+                self._run_job(job, waiting)
+        return bool(waiting)
 
     def _mend(self, job: Job, keys: list[str]) -> None:
         """What is damaged in the ledger is made anew; so are the scores of a perturbation whose costs are lost."""
@@ -102,10 +113,10 @@ class SourceRun:
             self.ledger.forget(key) if lost else self.ledger.mend(key)
 
     def _run_job(self, job: Job, waiting: list[Pending]) -> None:
-        source = self.networks.use(self.source)
+        source = self.networks.use(job.source)
         for model, own in _by_model(waiting).items():
             with self._failing(own):  # before anything is crafted for it
-                self.networks.use(model, beside=self.source)
+                self.networks.use(model, beside=job.source)
         if not _by_model(waiting):
             return
         crafter = self._crafter(source, job)
@@ -116,13 +127,13 @@ class SourceRun:
             if left:  # still
                 crafted = crafter.images(shard, perturbation)
                 if source.systems.undo():
-                    raise ConfigError(f"{job.attack!r} has changed {self.source}; an attack may change images only.")
+                    raise ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
                 change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None]
                 flags = self._flags(source, job)
                 for model, own in _by_model(left).items():
                     with self._failing(own):
                         there, images = self._carried(model, shard, crafted, change.to(shard.x.device), job)
-                        self._score(model, own, there, images, flags)
+                        self._score(model, job, own, there, images, flags)
 
     def _flags(self, source: Network, job: Job) -> set[str]:
         """What makes all doubtful that is crafted on the source."""
@@ -132,14 +143,16 @@ class SourceRun:
 
     def _carried(self, model: str, shard: Shard, crafted: Crafted, change: Tensor, job: Job) -> tuple[Shard, Crafted]:
         """The images as the model takes them, and what was crafted, at its input."""
-        network, facts = self.networks.use(model, beside=self.source), self.facts.identities
-        if facts[model]["data"] == facts[self.source]["data"]:
+        network, facts = self.networks.use(model, beside=job.source), self.facts.identities
+        if facts[model]["data"] == facts[job.source]["data"]:
             return shard, crafted
         (there,) = network.shards([shard.samples])
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
-    def _score(self, model: str, waiting: list[Pending], shard: Shard, crafted: Crafted, flags: set[str]) -> None:
-        network = self.networks.use(model, beside=self.source)
+    def _score(
+        self, model: str, job: Job, waiting: list[Pending], shard: Shard, crafted: Crafted, flags: set[str]
+    ) -> None:
+        network = self.networks.use(model, beside=job.source)
         assert isinstance(network.doubts, set)
         for pending in waiting:
             with self._failing([pending]):
@@ -189,13 +202,14 @@ class SourceRun:
         """Of a universal attack: the kept one where its costs are known too, else a new one."""
         if not isinstance(job.attack, UniversalAttack):
             return None
-        kept = crafter.kept()
-        if kept is not None and self.ledger.costs(crafter.key) is not None:
-            return kept
-        with self.progress.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
-            perturbation, costs = crafter.craft(self._crafting_data(source, step))
-        self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
-        crafter.keep(perturbation)
+        with exclusive(self.folder, crafter.key):
+            kept = crafter.kept()
+            if kept is not None and self.ledger.costs(crafter.key) is not None:
+                return kept
+            with self.progress.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
+                perturbation, costs = crafter.craft(self._crafting_data(source, step))
+            self.ledger.write_costs(crafter.key, costs)  # before the file: where that is there, its costs are known
+            crafter.keep(perturbation)
         return perturbation
 
     def _crafting_data(self, source: Network, step: Step) -> CraftingData:

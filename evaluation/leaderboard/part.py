@@ -10,7 +10,7 @@ from ...core.registry import NOTHING
 from ..engine.grid import parameters, systems
 from ..recipe.entries import Addressed, Knowledge, Named, NamedAttack
 from ..recipe.recipe import Recipe
-from .system_rows import compact
+from .described import compact
 
 TextRow = Mapping[str, str]
 """A row of leaderboard.csv as it is written, by column."""
@@ -31,6 +31,7 @@ def part_of(recipe: Recipe, row: TextRow) -> Recipe:
             "attacks": _attacks(recipe, row),
             "defenses": _defenses(recipe, row),
             "expect_clean": {label: rate for label, rate in rates.items() if rate is not None} or None,
+            "gates": [],
             "keep_images": True,  # for the next member of an ensemble, and for the other rows of the attack
         }
     )

@@ -1,22 +1,20 @@
 """The rows of all attacks on one defended system."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import stdev
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
-from ...core.attack import Access, Attack
-from ..engine.grid import Cell, digest, parameters
+from ...core.attack import Attack
+from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
-from .bundles import MEAN, Bundle, bundles, mean_over_seeds, worst_case
+from .bundles import Bundle, bundles, mean_over_seeds, worst_case
+from .described import Row, described, described_bundle
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
-
-Row = dict[str, Any]
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
@@ -53,25 +51,28 @@ class SystemRows:
         for cell in cells:
             for bundle in bundles(cell):
                 self._members.setdefault((bundle, cell.knowledge), []).append(cell)
-        self._bundled = {
-            (bundle, knowledge): self._together(bundle, members)
-            for (bundle, knowledge), members in self._members.items()
-        }
 
     def of_cell(self, cell: Cell) -> Row:
         return self._cells[self._source.key(cell)]
 
     def of_bundle(self, bundle: Bundle, knowledge: Knowledge) -> Row:
-        return self._bundled[bundle, knowledge]
+        """All of its members must be among the cells."""
+        return self._together(bundle, self._members[bundle, knowledge])
 
     def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
         """Every row, with a row per image of what it is made from where it is finished; those of bundles come last."""
-        for key, row in self._cells.items():
-            found = self._scores[key]
-            yield row, found.frame if isinstance(found, Scores) else None
-        for bundle, members in self._members.items():
-            row = self._bundled[bundle]
-            yield row, self._united(bundle[0], members) if row["status"] == "ok" else None
+        for key in self._cells:
+            yield self.scored_cell(key)
+        for bundle, knowledge in self._members:
+            yield self.scored_bundle(bundle, knowledge)
+
+    def scored_cell(self, key: str) -> tuple[Row, pd.DataFrame | None]:
+        found = self._scores[key]
+        return self._cells[key], found.frame if isinstance(found, Scores) else None
+
+    def scored_bundle(self, bundle: Bundle, knowledge: Knowledge) -> tuple[Row, pd.DataFrame | None]:
+        row = self.of_bundle(bundle, knowledge)
+        return row, self._united(bundle, self._members[bundle, knowledge]) if row["status"] == "ok" else None
 
     def _row(self, cell: Cell) -> Row:
         found = self._scores[self._source.key(cell)]
@@ -103,16 +104,8 @@ class SystemRows:
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
         """The row of a bundle's members on this system, with equal knowledge."""
         rows = [self.of_cell(cell) for cell in members]
-        named = rows[0] | {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
-        if bundle.kind == "mean":
-            named |= {"seed": MEAN}
-        else:
-            named |= {
-                "attack": bundle.name,
-                "attack_params": compact({"worst_of": list(dict.fromkeys(cell.job.attack_name for cell in members))}),
-                "access": max((row["access"] for row in rows), key=get_args(Access).index),
-                "seed": None,
-            }
+        together = {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
+        named = rows[0] | described_bundle(bundle, members) | together
         facts = {name: named[name] for name in self._facts_of(members[0])}
         try:
             united = self._united(bundle, members)
@@ -138,7 +131,7 @@ class SystemRows:
         return worst_case(frames, chance=chance, last=members[-1].job.after is not None)
 
     def _facts_of(self, cell: Cell) -> Row:
-        attack, source = cell.job.attack, self._source
+        source = self._source
         return {
             "recipe": source.recipe.label,
             "run": run_name(source.recipe, source.facts),
@@ -147,19 +140,9 @@ class SystemRows:
             "n": len(source.facts.samples),
             "clusters": None if source.facts.clusters is None else len(set(source.facts.clusters)),
             "sampling": source.recipe.sampled,
-            "model": cell.model,
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
-            "attack": cell.job.attack_name,
-            "attack_params": compact(parameters(attack), leave_out=("norm", "eps")),
-            "seed": str(cell.job.seed) if cell.job.seeds > 1 else None,
-            "access": attack.access,
-            "source_model": cell.job.source,
-            "knowledge": cell.knowledge,
-            "norm": attack.norm,
-            "eps": round(attack.eps, 6),
-            "defense": cell.defense.name,
-            "defense_params": compact(cell.defense.parameters),
+            **described(cell),
             "metric": source.name,
             "cell": source.key(cell),
             "crafted": str(cell.job.place(source.facts.identities)),
@@ -212,9 +195,3 @@ def _boundary(cell: Cell) -> set[str]:
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
     return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
-
-
-def compact(parameters: Mapping[str, Any], leave_out: tuple[str, ...] = ()) -> str:
-    """What a table says of parameters, as JSON."""
-    kept = {key: value for key, value in parameters.items() if key not in leave_out}
-    return json.dumps(kept, separators=(",", ":"), sort_keys=True, default=str)

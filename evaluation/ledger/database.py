@@ -13,6 +13,8 @@ from ...core.errors import OutputError
 APPLICATION = int.from_bytes(b"fool")
 VERSION = 1
 """Of the tables and records; a file of another one is refused."""
+PATIENCE = 60.0
+"""Seconds to wait for another process of the same run that is writing a record."""
 
 _MAGIC = b"SQLite format 3\0"
 _LOST = 10_000
@@ -41,7 +43,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         if hidden:
             _without_journal(path)
             path.replace(path.with_name(f"{path.name}.damaged"))
-        connection = sqlite3.connect(path)
+        connection = sqlite3.connect(path, timeout=PATIENCE)
         try:
             if not _tables(connection):
                 connection.executescript(_SCHEMA)

@@ -58,6 +58,11 @@ class Ledger:
             if sound:
                 self._insert(transaction, cell, merged(sound))
 
+    def repair(self, cell: str) -> None:
+        """Only drop what is damaged of a cell: of one without damage other processes may be writing."""
+        if self._parts(cell)[1]:
+            self.mend(cell)
+
     def forget(self, cell: str) -> None:
         """Drop all outcomes of a cell."""
         sound, damaged = self._parts(cell)

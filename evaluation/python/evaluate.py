@@ -98,9 +98,9 @@ def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool) -> p
         raise ConfigError(f"Expected out= to name a folder, got {out!r}.")
     if out is None:
         with TemporaryDirectory(prefix="foolbench-") as folder:
-            table, interrupted = execute(recipe, Path(folder), device, console)
+            table, _, interrupted = execute(recipe, Path(folder), device, console)
     else:
-        table, interrupted = execute(recipe, Path(out), device, console)
+        table, _, interrupted = execute(recipe, Path(out), device, console)
         publish(Path(out), table)
     if interrupted:
         raise KeyboardInterrupt

@@ -9,6 +9,7 @@ from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import models
 from ...core.threat import Threat
+from ..leaderboard.planned import planned
 from .opening import make_dataset
 from .recipe import Recipe
 
@@ -35,6 +36,7 @@ def check_methods(recipe: Recipe) -> None:
     _check_groups(recipe)
     _check_seeds(recipe)
     _check_none_is_listed_twice(recipe)
+    _check_gates(recipe)
 
 
 def _check_samples(recipe: Recipe) -> None:
@@ -71,6 +73,20 @@ def _check_seeds(recipe: Recipe) -> None:
             raise ConfigError(f"{entry.name} is an ensemble, which has no mean over seeds: leave seeds out.")
         if not attack.randomized:
             raise ConfigError(f"{entry.name} has no part in chance, so that all seeds give the same: leave seeds out.")
+
+
+def _check_gates(recipe: Recipe) -> None:
+    """A gate that is about no row would never close."""
+    rows = planned(recipe) if recipe.gates else []
+    for gate in recipe.gates:
+        if any(gate.matches(row.facts, row.labels) for row in rows):
+            continue
+        for column, value in gate.chosen.items():
+            known = {row.labels.get(column, row.facts[column]) for row in rows}
+            if value not in known | {row.facts[column] for row in rows}:
+                raise UnknownNameError(f"{column} in a gate:", value, known)
+        told = ", ".join(f"{column} = {value!r}" for column, value in gate.chosen.items())
+        raise ConfigError(f"Expected each gate to be about a row, but none is of {told}; `foolbench plan` shows them.")
 
 
 def _check_none_is_listed_twice(recipe: Recipe) -> None:

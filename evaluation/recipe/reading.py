@@ -12,6 +12,7 @@ from ...core.errors import ConfigError, UnknownNameError
 from ...core.files import is_file
 from .consistency import check_consistency
 from .entries import ThreatDefault
+from .gates import Gate
 from .recipe import Recipe
 
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
@@ -56,20 +57,38 @@ def summary(name: str) -> str:
     return str(_read(name).get("description", ""))
 
 
-def _read(source: str) -> dict[str, Any]:
+def recipe_path(source: str) -> Path:
+    """The file of a recipe: itself, or of the name of a shipped one. Raises UnknownNameError for another name."""
     path = Path(source)
     if path.suffix != ".toml":
         path = RECIPES / f"{source}.toml"
         if not is_file(path):
             raise UnknownNameError("recipe", source, shipped_recipes())
+    return path
+
+
+def _read(source: str) -> dict[str, Any]:
+    """With the gates that stand in a file beside it."""
+    path = recipe_path(source)
+    document = _parsed(path, "recipe")
+    beside = path.with_name(f"{path.stem}.gates.toml")
+    if not is_file(beside):
+        return document
+    gates = _parsed(beside, "file of gates")
+    if not isinstance(gates.get("gates"), list) or len(gates) > 1:
+        raise ConfigError(f"Expected [[gates]] and nothing else in {beside}, got {', '.join(gates) or 'nothing'}.")
+    return document | {"gates": [*document.get("gates", []), *gates["gates"]]}
+
+
+def _parsed(path: Path, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ConfigError(
-            f"Expected a TOML recipe at {path}, got lists or tables within each other without end."
+            f"Expected a TOML {what} at {path}, got lists or tables within each other without end."
         ) from None
     except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
-        raise ConfigError(f"Expected a TOML recipe at {path}, but: {error}.") from None
+        raise ConfigError(f"Expected a TOML {what} at {path}, but: {error}.") from None
 
 
 def _override(document: dict[str, Any], override: str) -> None:
@@ -95,7 +114,8 @@ def _override(document: dict[str, Any], override: str) -> None:
 def _sentence(source: str, found: Complaint) -> ConfigError:
     where = ".".join(map(str, found.where))
     if found.kind == "extra_forbidden":
-        fields = ThreatDefault.model_fields if found.where[0] == "threat" else Recipe.model_fields
+        tables = {"threat": ThreatDefault, "gates": Gate}
+        fields = tables.get(str(found.where[0]), Recipe).model_fields
         return UnknownNameError(f"key in recipe {source}:", str(found.where[-1]), fields)
     if found.kind == "missing":
         return ConfigError(f"Recipe {source} lacks the key {where!r}.")

@@ -10,6 +10,7 @@ from ...core.errors import ConfigError
 from ...core.percent import checked_percent
 from ...core.registry import attacks, defenses
 from .entries import Addressed, Knowledge, Named, NamedAttack, ThreatDefault
+from .gates import Gates
 
 Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
@@ -97,6 +98,7 @@ class Recipe(BaseModel):
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"
     )
+    gates: Gates = []
 
     @property
     def label(self) -> str:
@@ -112,7 +114,7 @@ class Recipe(BaseModel):
     @property
     def content(self) -> dict[str, Any]:
         """What decides the numbers, however it was written."""
-        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean"})
+        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean", "gates"})
 
     def expected_clean(self, model: str) -> float | None:
         """Of one model, in percent, where it is known."""

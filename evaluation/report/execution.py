@@ -1,5 +1,7 @@
-"""From a recipe to its table: what `foolbench run` and `foolbench.evaluate` have in common."""
+"""From a recipe to its table: what `foolbench run`, `foolbench.evaluate` and pytest have in common."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,17 +9,24 @@ import pandas as pd
 from rich.console import Console
 
 from ..engine import grid
+from ..engine.exclusive import exclusive
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
-from ..engine.run import run
+from ..engine.run import Engine, run
+from ..leaderboard.judged import Verdict, verdicts
+from ..leaderboard.planned import planned
+from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
-from .results import Results
+from .results import LEDGER, Results, write_manifest
 
 
 class Execution(NamedTuple):
-    """The table of all that is finished, and whether somebody has broken the run off before the rest was."""
+    """The table of all that is finished, what the recipe's gates say to it, and whether somebody has broken the run off
+    before the rest was.
+    """
 
     table: pd.DataFrame
+    verdicts: list[Verdict]
     interrupted: bool
 
 
@@ -34,7 +43,29 @@ def execute(recipe: Recipe, folder: Path, device: str, console: Console) -> Exec
             interrupted = True
         finally:  # also where nothing can be shown any more
             table = results.write_leaderboard(recipe, prepared.facts)
-    return Execution(table, interrupted)
+        judged = verdicts(recipe, prepared.facts, results.ledger, planned(recipe)) if recipe.gates else []
+    return Execution(table, judged, interrupted)
+
+
+@contextmanager
+def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) -> Iterator[Engine]:
+    """The part of one process in a run whose folder another one, or this one, holds by its `Results`.
+
+    Processes come in one after the other: the first writes down what networks and data are, the others are held to it.
+    Raises FoolbenchError where it cannot begin or go on.
+    """
+    with closing(Ledger(folder / LEDGER)) as ledger, Progress(Console(quiet=True), 1, recipe.name) as progress:
+        with exclusive(folder, "beginning"):
+            prepared = prepare(recipe, ledger, device)
+            for model in recipe.model_labels:
+                for cell in grid.cells(recipe, model):
+                    ledger.repair(cell.key(prepared.facts.identities))
+            write_manifest(folder, recipe, prepared.facts, device, command)
+            engine = Engine.begin(prepared, ledger, folder, device=device, progress=progress)
+        try:
+            yield engine
+        finally:
+            engine.close()
 
 
 def scored_images(recipe: Recipe) -> int:

@@ -3,9 +3,10 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...tasks import Recognition
+from ..engine.exclusive import LOCKS
 from ..engine.grid import digest, identity
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
@@ -51,6 +53,7 @@ class Results:
 
     def close(self) -> None:
         self.ledger.close()
+        shutil.rmtree(self.folder / LOCKS, ignore_errors=True)  # of the processes of this run, which are through
         self._lock.release()
 
     def __enter__(self) -> "Results":
@@ -60,8 +63,7 @@ class Results:
         self.close()
 
     def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
-        """What runs here, with what: enough to make the tables of a run that was broken off."""
-        self._write(MANIFEST, json.dumps(_manifest(recipe, facts, device), indent=2) + "\n")
+        write_manifest(self.folder, recipe, facts, device, sys.argv)
 
     def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
         """From what the ledger holds."""
@@ -81,15 +83,20 @@ class Results:
         self._write_table(table)
 
     def _write_table(self, table: pd.DataFrame) -> None:
-        self._write(CSV, for_csv(table).to_csv(index=False))
-        self._write(MARKDOWN, markdown(table))
+        _write(self.folder / CSV, for_csv(table).to_csv(index=False))
+        _write(self.folder / MARKDOWN, markdown(table))
 
-    def _write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        try:
-            write_whole(path, text.encode("utf-8", "replace"))
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
+
+def write_manifest(folder: Path, recipe: Recipe, facts: Facts, device: str, command: Sequence[str]) -> None:
+    """What runs there, with what: enough to make the tables of a run that was broken off."""
+    _write(folder / MANIFEST, json.dumps(_manifest(recipe, facts, device, command), indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
 
 
 def read_leaderboard(folder: Path, recipe: Recipe, facts: Facts) -> pd.DataFrame:
@@ -159,12 +166,12 @@ def choose_device(device: str) -> str:
     return device
 
 
-def _manifest(recipe: Recipe, facts: Facts, device: str) -> Mapping[str, Any]:
+def _manifest(recipe: Recipe, facts: Facts, device: str, command: Sequence[str]) -> Mapping[str, Any]:
     """All of it has a checksum: a changed digit would be another number in the tables."""
     content = {
         "run": run_name(recipe, facts),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": list(command),
         "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
         "recipe_hash": digest(recipe.content),
         "identities": dict(facts.identities),

@@ -1,0 +1,169 @@
+"""Whether a row keeps within the gates of its recipe, as far as so few images can say."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from ..engine.grid import cells
+from ..ledger.ledger import Ledger
+from ..recipe.gates import Bound
+from ..recipe.recipe import Recipe
+from .described import Row
+from .paired import difference
+from .planned import Planned
+from .source import Facts, MissingScoresError, Source
+from .stats import CONFIDENCE, Estimate, estimate
+from .system_rows import SystemRows
+from .table import sources
+
+Outcome = Literal["passed", "failed", "undecided", "unknown"]
+"""Undecided: the bound lies within the interval. Unknown: there is no number to judge."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MadeRow:
+    """A planned row with its numbers, and image by image what they are made from, `scores`, where it is finished.
+
+    `bare` are those of some attack on the undefended network.
+    """
+
+    plan: Planned
+    source: Source
+    row: Row
+    scores: pd.DataFrame | None
+    bare: pd.DataFrame | None
+
+    @property
+    def is_bare(self) -> bool:
+        return self.plan.cells[0].defense.defense is None
+
+
+class Verdict(NamedTuple):
+    """On one bound of a gate and one row; rates in percent.
+
+    `needed` is about how many images would decide, None where no number of them would.
+    """
+
+    row: str
+    bound: Bound
+    outcome: Outcome
+    rate: Estimate | None = None
+    n: int = 0
+    needed: int | None = None
+    remark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """Without the row."""
+        if self.rate is None:
+            return f"{self.bound} cannot be judged: {self.remark}"
+        interval = f"{self.rate.mean:.1f} [{self.rate.low:.1f}, {self.rate.high:.1f}]"
+        undecided = "no number of images decides" if self.needed is None else f"about {self.needed} images would decide"
+        more = f" with {self.n} images, {undecided}" if self.outcome == "undecided" else ""
+        doubts = f" (flagged: {self.remark})" if self.remark else ""
+        return f"{self.bound} {self.outcome}{more}: {self.bound.quantity} is {interval}{doubts}"
+
+
+def verdicts(recipe: Recipe, facts: Facts, ledger: Ledger, rows: Sequence[Planned]) -> list[Verdict]:
+    """Of all gates of a recipe on these of its rows, for each of their metrics."""
+    bounded = [row for row in rows if bounds_of(recipe, row)]
+    return [verdict for row in bounded for made in made_rows(recipe, facts, ledger, row) for verdict in judged(made)]
+
+
+def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
+    return [bound for gate in recipe.gates if gate.matches(row.facts, row.labels) for bound in gate.bounds]
+
+
+def made_rows(recipe: Recipe, facts: Facts, ledger: Ledger, plan: Planned) -> Iterator[MadeRow]:
+    """A planned row for each of its metrics, from what is in the ledger."""
+    for source in sources(recipe, facts, ledger):
+        if source.model == plan.facts["model"]:
+            bare = _bare(source)
+            known = bare is not None and "clean" in bare
+            undefended = float(bare.clean.mean()) if bare is not None and known else None
+            row, scores = _scored(SystemRows(source, plan.cells, undefended), plan, source)
+            yield MadeRow(plan=plan, source=source, row=row, scores=scores, bare=bare)
+
+
+def _scored(rows: SystemRows, plan: Planned, source: Source) -> tuple[Row, pd.DataFrame | None]:
+    first = plan.cells[0]
+    if plan.bundle is None:
+        return rows.scored_cell(source.key(first))
+    return rows.scored_bundle(plan.bundle, first.knowledge)
+
+
+def _bare(source: Source) -> pd.DataFrame | None:
+    """What is known of the undefended network, whatever it was attacked with."""
+    for cell in cells(source.recipe, source.model):
+        if cell.defense.defense is None:
+            try:
+                return source.scores(cell).frame
+            except MissingScoresError:
+                continue
+    return None
+
+
+def judged(made: MadeRow) -> list[Verdict]:
+    return [_verdict(made, bound) for bound in bounds_of(made.source.recipe, made.plan)]
+
+
+def _verdict(made: MadeRow, bound: Bound) -> Verdict:
+    name, scores = made.plan.name, made.scores
+    if scores is None:
+        return Verdict(name, bound, "unknown", remark=made.row["error"])
+    if bound.quantity != "gfr" and "clean" not in scores:
+        return Verdict(name, bound, "unknown", remark="the images have no labels")
+    if bound.quantity == "drop":
+        if made.bare is None:
+            return Verdict(name, bound, "unknown", remark="no attack on the bare network is finished")
+        rate, values = _drop(made, scores, made.bare), None
+    else:
+        values = (scores[bound.quantity] / (1 if bound.quantity == "gfr" else made.source.metric.range)).to_numpy()
+        rate = estimate(values, proportion=made.source.metric.proportion, clusters=scores.get("cluster"))
+    binary = values is not None and made.source.metric.proportion and bool(np.isin(values, (0, 1)).all())
+    exact = binary and "cluster" not in scores
+    outcome = _outcome(bound, rate)
+    needed = images_to_decide(rate, bound.limit / 100, len(scores), wilson=exact) if outcome == "undecided" else None
+    percent = Estimate(*(100 * value + 0.0 for value in rate))
+    return Verdict(name, bound, outcome, percent, len(scores), needed, made.row["flagged"])
+
+
+def _drop(made: MadeRow, scores: pd.DataFrame, bare: pd.DataFrame) -> Estimate:
+    """What a defense costs, image by image: in one and the same network nothing."""
+    if made.is_bare:
+        return Estimate(0.0, 0.0, 0.0)
+    metric = made.source.metric
+    defended, undefended, clusters = scores.clean / metric.range, bare.clean / metric.range, scores.get("cluster")
+    found = difference(defended, undefended, proportion=metric.proportion, clusters=clusters)
+    return Estimate(found.difference, found.low, found.high)
+
+
+def _outcome(bound: Bound, rate: Estimate) -> Outcome:
+    limit, is_max = bound.limit / 100, bound.side == "max"
+    if rate.high <= limit if is_max else rate.low >= limit:
+        return "passed"
+    return "failed" if (rate.low > limit if is_max else rate.high < limit) else "undecided"
+
+
+def images_to_decide(rate: Estimate, limit: float, count: int, *, wilson: bool) -> int | None:
+    """How many images with the same rate have an interval that leaves a limit out; all in 0..1.
+
+    Exact for Wilson's interval, which holds what a score test does not reject; others shrink with the root of the
+    count. None where the rate is the limit.
+    """
+    far = limit - rate.mean
+    if abs(far) < 1e-9:
+        return None
+    if wilson:
+        z = float(norm.ppf((1 + CONFIDENCE) / 2))
+        return max(count + 1, math.ceil(z**2 * limit * (1 - limit) / far**2))
+    end = rate.high if far > 0 else rate.low
+    return max(count + 1, math.ceil(count * ((end - rate.mean) / far) ** 2))

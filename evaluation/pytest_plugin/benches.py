@@ -1,0 +1,164 @@
+"""The runs of a session: whose folders it holds, and whose cells this process carries out."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ...core.errors import FoolbenchError, OutputError
+from ..engine.exclusive import exclusive
+from ..engine.grid import Cell
+from ..engine.networks import Networks
+from ..engine.run import Engine
+from ..leaderboard.judged import MadeRow, bounds_of, made_rows
+from ..leaderboard.planned import Planned, planned
+from ..recipe.plugins import load_plugins
+from ..recipe.reading import load_recipe
+from ..recipe.recipe import Recipe
+from ..report.execution import joined
+from ..report.results import MANIFEST, Results, choose_device, read_manifest
+from .plugin import BENCHES
+
+
+@dataclass(eq=False)
+class Bench:
+    """The run of one recipe. `rows` are all that it will have.
+
+    The process that hands out tests holds the folder; those that run them, without xdist the same one, finish cells.
+    """
+
+    recipe: Recipe
+    folder: Path
+    command: Sequence[str]
+    rows: list[Planned]
+    table: pd.DataFrame | None = None
+    problem: str = ""
+    _results: Results | None = None
+    _engine: Engine | FoolbenchError | None = None
+    _part: ExitStack = field(default_factory=ExitStack)
+
+    def hold(self) -> None:
+        """Raises OutputError where the folder cannot be had."""
+        if self._results is None:
+            self._results = Results(self.folder)
+
+    def made(self, plan: Planned) -> list[MadeRow]:
+        """A row for each metric, finished or failed. Raises FoolbenchError where nothing runs."""
+        self.finish(plan)
+        engine = self._begun()
+        return list(made_rows(self.recipe, engine.facts, engine.ledger, plan))
+
+    def finish(self, plan: Planned) -> None:
+        """What a row is made of, and what its gates compare it with."""
+        engine = self._begun()
+        for cell in [*self._compared(plan), *plan.cells]:
+            with exclusive(self.folder, cell.key(engine.facts.identities)):  # another process may be at it
+                engine.finish(cell.job, [cell])
+
+    def _compared(self, plan: Planned) -> list[Cell]:
+        """Where a gate asks what a defense costs, a cell of the bare network, by the same attack if it has one."""
+        if not any(bound.quantity == "drop" for bound in bounds_of(self.recipe, plan)):
+            return []
+        whole = [cell for row in self.rows for cell in row.cells if cell.model == plan.facts["model"]]
+        bare = [cell for cell in whole if cell.defense.defense is None]
+        return sorted(bare, key=lambda cell: cell.job != plan.cells[0].job)[:1]
+
+    @property
+    def networks(self) -> Networks:
+        """Those of the recipe, for what is measured of them. Raises FoolbenchError where they cannot be had."""
+        return self._begun().networks
+
+    def _begun(self) -> Engine:
+        """Made once, and an error is the same for all cells."""
+        if self._engine is None:
+            try:
+                part = joined(self.recipe, self.folder, choose_device("auto"), self.command)
+                self._engine = self._part.enter_context(part)
+            except FoolbenchError as error:
+                self._engine = error
+        if isinstance(self._engine, FoolbenchError):
+            raise self._engine
+        return self._engine
+
+    def close(self) -> None:
+        """Let networks go; who holds the folder writes its table, also where the session was broken off."""
+        self._part.close()
+        if self._results is None:
+            return
+        with self._results as results:
+            try:
+                self.table = self._written(results)
+            except FoolbenchError as error:
+                self.problem = str(error)
+        self._results = None
+
+    def _written(self, results: Results) -> pd.DataFrame | None:
+        """Nothing where no process came so far as to know what it runs."""
+        if not (self.folder / MANIFEST).exists():
+            return None
+        recipe, facts = read_manifest(self.folder)
+        return results.write_leaderboard(recipe, facts) if recipe == self.recipe else None
+
+
+class Benches:
+    """Those of a session, by the files of their recipes."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._known: dict[Path, Bench] = {}
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Benches":
+        return config.stash.setdefault(BENCHES, cls(config))
+
+    def bench(self, path: Path) -> Bench:
+        """Raises FoolbenchError, in one sentence, for whatever is wrong with the recipe."""
+        if path not in self._known:
+            load_plugins([])
+            recipe = load_recipe(str(path), self._config.getoption("foolbench_set"))
+            self._known[path] = Bench(recipe, self._folder(recipe), _command(self._config), planned(recipe))
+        return self._known[path]
+
+    def _folder(self, recipe: Recipe) -> Path:
+        chosen = self._config.getoption("foolbench_out")
+        base = self._config.invocation_params.dir
+        folder = self._config.rootpath / "runs" / recipe.name if chosen is None else base / chosen
+        if any(bench.folder == folder for bench in self._known.values()):
+            hint = "name the recipes differently" if chosen is None else "leave --foolbench-out out"
+            raise OutputError(f"Expected a folder for each recipe, but two would write to {folder}: {hint}.")
+        return folder
+
+    def hold(self, items: Iterable[pytest.Item]) -> None:
+        """The folders of the tests that are to run; under xdist they are held elsewhere."""
+        if hasattr(self._config, "workerinput"):
+            return
+        self.hold_files(dict.fromkeys(item.path for item in items if item.path in self._known))
+
+    def hold_files(self, paths: Iterable[Path]) -> None:
+        """Raises UsageError where one cannot be had."""
+        for path in paths:
+            try:
+                self.bench(Path(os.path.abspath(path))).hold()  # noqa: PTH100 (links are kept)
+            except FoolbenchError as error:
+                self.close()
+                raise pytest.UsageError(str(error)) from None
+
+    def close(self) -> None:
+        for bench in self._known.values():
+            bench.close()
+
+    @property
+    def finished(self) -> list[Bench]:
+        """Those that have left a table, or should have."""
+        return [bench for bench in self._known.values() if bench.table is not None or bench.problem]
+
+
+def _command(config: Any) -> Sequence[str]:
+    """What was typed."""
+    return getattr(config, "workerinput", {}).get("mainargv", sys.argv)

@@ -1,0 +1,137 @@
+"""A recipe as a file of tests: a test for each row of its table, which the gates of the recipe may fail."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ...core.errors import FoolbenchError
+from ..leaderboard.judged import MadeRow, Verdict, judged
+from ..leaderboard.planned import Planned
+from ..recipe.reading import recipe_path
+from ..report.regression import changes
+from .benches import Bench, Benches
+from .speed import speed_tests
+from .summary import line_of
+
+NUMBERS = (
+    *("n", "clean", "clean_drop", "gfr", "gfr_low", "gfr_high", "floor", "robust", "robust_low", "robust_high"),
+    *("seconds", "flagged"),
+)
+"""The columns of the leaderboard that a report has as properties."""
+
+
+def recipe_files(config: pytest.Config) -> list[str]:
+    """Those that `--foolbench` names. Raises UsageError for what is none."""
+    found = []
+    for source in config.getoption("foolbench") or []:
+        try:
+            path = config.invocation_params.dir / recipe_path(source)
+        except FoolbenchError as error:
+            raise pytest.UsageError(str(error)) from None
+        if not path.is_file():
+            raise pytest.UsageError(f"Expected --foolbench to name a recipe, found no file at {path}.")
+        found.append(os.path.abspath(path))  # noqa: PTH100 (links are kept)
+    return found
+
+
+class RecipeFile(pytest.File):
+    """Its tests are named as `resnet50-jpeg-pgd`."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        try:
+            bench = Benches.of(self.config).bench(self.path)
+        except FoolbenchError as error:
+            raise self.CollectError(str(error)) from None
+        for plan in bench.rows:
+            yield RowItem.from_parent(self, name=plan.name, bench=bench, plan=plan)
+        yield from speed_tests(self, bench)
+        baseline = self.config.getoption("foolbench_baseline")
+        if baseline is not None:
+            path = self.config.invocation_params.dir / baseline
+            yield BaselineItem.from_parent(self, name="baseline", bench=bench, baseline=path)
+
+
+class RecipeItem(pytest.Item):
+    """Its own failures are sentences."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, pytest.fail.Exception | FoolbenchError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        return self.path, 0, self.name
+
+
+class RowItem(RecipeItem):
+    """A row of the leaderboard: what goes wrong while it is made is an error, a gate that is not passed a failure."""
+
+    def __init__(self, *, bench: Bench, plan: Planned, **facts: Any) -> None:
+        super().__init__(**facts)
+        self._bench, self._plan = bench, plan
+        self._made: Sequence[MadeRow] = ()
+
+    def setup(self) -> None:
+        """Before the test is called, so that pytest calls it an error if it fails."""
+        try:
+            self._made = self._bench.made(self._plan)
+        except FoolbenchError as error:
+            pytest.fail(str(error), pytrace=False)
+        failed = [made.row["error"] for made in self._made if made.row["status"] != "ok"]
+        if failed:
+            pytest.fail(failed[0], pytrace=False)
+
+    def runtest(self) -> None:
+        several = len(self._made) > 1
+        verdicts: list[Verdict] = []
+        for made in self._made:
+            self._report(made, f"{made.row['metric']} " if several else "")
+            verdicts += judged(made)
+        for verdict in verdicts:
+            self.user_properties.append(("foolbench gate", verdict.told))
+        self._judge(verdicts)
+
+    def _report(self, made: MadeRow, prefix: str) -> None:
+        """The numbers as properties, which go into JUnit's file too, and as a line."""
+        for name in NUMBERS:
+            value = made.row.get(name)
+            if value is not None:  # xdist sends plain numbers only
+                self.user_properties.append((prefix + name, value.item() if isinstance(value, np.generic) else value))
+        self.add_report_section("call", "foolbench", line_of(made.row))
+
+    def _judge(self, verdicts: Sequence[Verdict]) -> None:
+        told = [verdict.told for verdict in verdicts if verdict.outcome in ("failed", "unknown")]
+        if told:
+            pytest.fail("\n".join(told), pytrace=False)
+        open_ones = [verdict.told for verdict in verdicts if verdict.outcome == "undecided"]
+        if open_ones:
+            self.undecided = "; ".join(open_ones)
+            pytest.skip(self.undecided)
+
+
+class BaselineItem(RecipeItem):
+    """Comes last, and makes what is not made yet: what is corrected for how many rows there are needs them all."""
+
+    def __init__(self, *, bench: Bench, baseline: Path, **facts: Any) -> None:
+        super().__init__(**facts)
+        self._bench, self._baseline = bench, baseline
+
+    def setup(self) -> None:
+        try:
+            for plan in self._bench.rows:
+                self._bench.finish(plan)
+        except FoolbenchError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def runtest(self) -> None:
+        found = changes(self._bench.folder, self._baseline)
+        worse = [change for change in found if change.is_worse]
+        told = f"{len(worse)} of {len(found)} rates are significantly worse than in {self._baseline}"
+        self.user_properties.append(("foolbench", told))
+        self.add_report_section("call", "foolbench", "\n".join(map(str, found)))
+        if worse:
+            pytest.fail("\n".join([f"{told} (p corrected by Holm's method):", *map(str, worse)]), pytrace=False)

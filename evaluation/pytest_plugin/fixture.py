@@ -1,0 +1,92 @@
+"""The fixture `foolbench`: one attack on one system, by the code that runs recipes, as numbers to assert on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ...core.errors import ConfigError
+from ...core.registry import NOTHING
+from ..leaderboard.stats import Estimate
+from ..python.evaluate import evaluate
+from .summary import line_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Rates in percent; those with an interval have `mean`, `low` and `high`, and are None for images without labels.
+
+    The names are columns of the leaderboard. `row` has all of them; `flagged` are reasons not to believe the numbers.
+    """
+
+    gfr: Estimate
+    clean: Estimate | None
+    robust: Estimate | None
+    clean_drop: float | None
+    floor: float
+    n: int
+    flagged: tuple[str, ...]
+    row: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Result":
+        known = {name: None if pd.isna(value) else value for name, value in row.items()}
+
+        def rate(name: str) -> Estimate | None:
+            ends = [float(row[column]) for column in (name, f"{name}_low", f"{name}_high")]
+            return None if pd.isna(ends).any() else Estimate(*ends)
+
+        return cls(
+            gfr=Estimate(*(float(row[column]) for column in ("gfr", "gfr_low", "gfr_high"))),
+            clean=rate("clean"),
+            robust=rate("robust"),
+            clean_drop=known["clean_drop"],
+            floor=float(row["floor"]),
+            n=int(row["n"]),
+            flagged=tuple(row["flagged"].split()),
+            row=known,
+        )
+
+
+class Foolbench:
+    """What a test gets. Its results stand in the test's report, in JUnit's file and in the summary."""
+
+    def __init__(self, node: pytest.Item) -> None:
+        self._node = node
+
+    def evaluate(self, model: Any, data: Any, *, attack: Any, defense: Any = None, **options: Any) -> Result:
+        """One row of the table of `foolbench.evaluate`, whose other parameters are `options`; of an ensemble its best.
+
+        The test fails where the attack or the defense does. Raises FoolbenchError for what makes no sense.
+        """
+        several = [name for name in ("attacks", "defenses", "source_models") if name in options]
+        if several:
+            raise ConfigError(f"Expected one attack= and one defense=, got {several[0]}=; see foolbench.evaluate.")
+        if not isinstance(options.get("knowledge", ""), str):
+            raise ConfigError('Expected knowledge="oblivious" or knowledge="adaptive", got several.')
+        options.setdefault("silent", True)
+        table = evaluate(model, data, attacks=[attack], defenses=() if defense is None else [defense], **options)
+        row = _chosen(table, defended=defense is not None, knowledge=options.get("knowledge", "oblivious"))
+        if row["status"] != "ok":
+            pytest.fail(f"{row['attack']} on {row['model']} behind {row['defense']}: {row['error']}", pytrace=False)
+        line = f"{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}: {line_of(row)}"
+        self._node.user_properties.append(("foolbench", line))
+        return Result.of(row)
+
+
+def _chosen(table: pd.DataFrame, *, defended: bool, knowledge: str) -> dict[str, Any]:
+    """The last row of the system is its attack, or the worst case over the members of an ensemble."""
+    if table.model.nunique() > 1:
+        raise ConfigError(f"Expected one model, got {table.model.nunique()}; see foolbench.evaluate.")
+    main = table.metric.iloc[0]
+    known = [
+        {str(name): value for name, value in row.items()}
+        for row in table.to_dict("records")
+        if row["metric"] == main and (row["defense"] != NOTHING) == defended
+        if not defended or row["knowledge"] == knowledge
+    ]
+    if not known:
+        raise ConfigError(f"{table.attack.iloc[-1]} asks no model anything: it cannot be {knowledge}.")
+    return known[-1]

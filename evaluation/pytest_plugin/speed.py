@@ -1,0 +1,90 @@
+"""How fast the attacks and defenses of a recipe are, measured by pytest-benchmark where its numbers are asked for."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import pytest
+import torch
+
+from ...core.attack import Attack
+from ...core.errors import FoolbenchError
+from ...core.seeding import Draws
+from ..engine.grid import NamedDefense, parameters, systems
+from ..engine.networks import Network
+from ..engine.scoring import Shard
+from ..leaderboard.described import Row, compact
+from ..leaderboard.labels import labels
+from ..leaderboard.planned import name_of, short_names
+from ..recipe.recipe import Recipe
+from .benches import Bench
+
+Kind = Literal["attack", "defense"]
+Measured = Callable[[Network, Shard], Callable[[], torch.Tensor]]
+"""From a network and a batch to what is timed; its result is waited for, also on a GPU."""
+
+
+def speed_tests(parent: pytest.File, bench: Bench) -> Iterator[pytest.Function]:
+    """A test for each attack and each defense on each model, with `--benchmark-json` or `--benchmark-only`.
+
+    An attack is timed on the bare network, a defense with the network behind it. Universal attacks are left out: they
+    craft once for all images, as long as the column `seconds` says.
+    """
+    config = parent.config
+    asked = config.getoption("benchmark_json", None) or config.getoption("benchmark_only", False)
+    if not asked or not config.pluginmanager.hasplugin("benchmark"):
+        return
+    for model, short in short_names(bench.recipe).items():
+        kinds: dict[Kind, list[tuple[Row, Measured]]]
+        kinds = {"attack": _attacks(bench.recipe), "defense": _defenses(bench.recipe)}
+        for kind, measured in kinds.items():
+            names = labels([facts for facts, _ in measured], kind)
+            for label, (facts, function) in zip(names, measured, strict=True):
+                told = {"model": model, "kind": kind, "name": facts[kind], "params": facts[f"{kind}_params"]}
+                told |= {"norm": facts.get("norm", ""), "eps": facts.get("eps")}
+                name = name_of(short, label, "speed")
+                yield pytest.Function.from_parent(parent, name=name, callobj=_test(bench, told, function))
+
+
+def _attacks(recipe: Recipe) -> list[tuple[Row, Measured]]:
+    found: list[tuple[Row, Measured]] = []
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if isinstance(attack, Attack):
+            params = compact(parameters(attack), leave_out=("norm", "eps"))
+            facts = {"attack": entry.name, "attack_params": params, "norm": attack.norm, "eps": round(attack.eps, 6)}
+            found.append((facts, _attacking(attack)))
+    return found
+
+
+def _attacking(attack: Attack) -> Measured:
+    return lambda network, shard: lambda: attack(network.model, shard.x, rng=0).sum().cpu()
+
+
+def _defenses(recipe: Recipe) -> list[tuple[Row, Measured]]:
+    return [
+        ({"defense": named.name, "defense_params": compact(named.parameters)}, _defending(named))
+        for named in systems(recipe)
+    ]
+
+
+def _defending(named: NamedDefense) -> Measured:
+    def measured(network: Network, shard: Shard) -> Callable[[], torch.Tensor]:
+        model = network.systems.scored(named).model
+        rng = Draws.of(0, "speed", samples=shard.samples, device=shard.x.device)
+        return lambda: model.predict(shard.x, rng=rng).sum().cpu()
+
+    return measured
+
+
+def _test(bench: Bench, facts: dict[str, Any], measured: Measured) -> Callable[[Any], None]:
+    def measure(benchmark: Any) -> None:
+        try:
+            network = bench.networks.use(facts["model"])
+        except FoolbenchError as error:
+            pytest.fail(str(error), pytrace=False)
+        shard = next(network.shards([next(bench.networks.batches())]))
+        batch = {"images": len(shard.samples), "device": str(network.model.device)}
+        benchmark.group = f"{facts['model']}: {facts['kind']}s, {batch['images']} images"
+        benchmark.extra_info["foolbench"] = facts | batch
+        benchmark(measured(network, shard))
+
+    return measure

@@ -1,0 +1,86 @@
+"""Gates of a recipe: what its rates may be, so that a model's tests fail where it has become less robust."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ...core.errors import ConfigError
+from ...core.percent import checked_percent
+from .entries import Knowledge
+
+Quantity = Literal["gfr", "drop", "clean", "robust"]
+"""What a bound is of; `drop` is the column `clean_drop`."""
+
+
+class Bound(NamedTuple):
+    """A rate may be `limit` percent at most, or must be that at least."""
+
+    quantity: Quantity
+    side: Literal["max", "min"]
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.quantity}_{self.side} = {self.limit:g}"
+
+
+def _percent(value: float) -> float:
+    return checked_percent(value, "the bound of a gate")
+
+
+Percent = Annotated[float, AfterValidator(_percent)]
+
+
+class Gate(BaseModel):
+    """Bounds for all rows of a recipe that are of this model, attack, defense and so on; of any where nothing is said.
+
+    Attacks and defenses are named as in the recipe, or as tables call them where several share a name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    model: str | None = None
+    source_model: str | None = None
+    attack: str | None = None
+    defense: str | None = None
+    knowledge: Knowledge | None = None
+    gfr_max: Percent | None = None
+    drop_max: Percent | None = None
+    clean_min: Percent | None = None
+    robust_min: Percent | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "Gate":
+        if not self.bounds:
+            raise ConfigError("Expected a gate with gfr_max, drop_max, clean_min or robust_min, in percent, got none.")
+        return self
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """In the order of the fields."""
+        found: list[tuple[Quantity, Literal["max", "min"], float | None]] = [
+            ("gfr", "max", self.gfr_max),
+            ("drop", "max", self.drop_max),
+            ("clean", "min", self.clean_min),
+            ("robust", "min", self.robust_min),
+        ]
+        return [Bound(quantity, side, limit) for quantity, side, limit in found if limit is not None]
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """What the rows have in common that it is about, by column."""
+        return self.model_dump(include={"model", "source_model", "attack", "defense", "knowledge"}, exclude_none=True)
+
+    def matches(self, facts: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+        """Whether it is about a row, given what the row is about and what tables call its attack and its defense."""
+        return all(value in (facts[column], labels.get(column)) for column, value in self.chosen.items())
+
+
+Gates = Annotated[
+    list[Gate],
+    Field(
+        description="tables: bounds in percent, `gfr_max`, `drop_max`, `clean_min`, `robust_min`, for the rows of an "
+        "`attack`, `defense`, `model`, `source_model` and `knowledge` (of any, where it is left out); may stand in "
+        "`NAME.gates.toml` beside `NAME.toml` as well: see [pytest](../../docs/pytest.md#gates)"
+    ),
+]
