@@ -10,11 +10,12 @@ from ...core.attack import Attack
 from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
-from .bundles import Bundle, bundles, mean_over_seeds, worst_case
+from .bundles import Bundle, bundles
 from .described import Row, described, described_bundle
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
+from .united import mean_over_seeds, worst_case
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:

@@ -42,7 +42,7 @@ def test_clean_accuracy_is_the_cards(entry):
     card = json.loads(entry.weights.with_suffix(".json").read_text())
     dataset = DATASETS[entry.dataset]()
     assert 100 * top1(entry.load(), dataset) == pytest.approx(card["clean_top1_percent"], abs=200 / len(dataset) + 0.01)
-    assert card["clean_top1_percent"] > 45
+    assert card["clean_top1_percent"] > 40
 
 
 @pytest.mark.parametrize("entry", each(ENTRIES))

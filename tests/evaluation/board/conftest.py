@@ -25,33 +25,40 @@ def hostile_names():
     return SCRIPT, FORMULA, MARKUP
 
 
+@dataclass(frozen=True, kw_only=True)
+class Half(InputTransform):
+    """Half the contrast."""
+
+    differentiable = True
+    randomized = False
+
+    def transform(self, x, *, rng):
+        return x / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlucky(Attack):
+    """Fails."""
+
+    access = "none"
+
+    def perturb(self, model, x, y, *, rng):
+        raise RuntimeError(f"no luck: {MARKUP}")
+
+
+def register():
+    register_defense(FORMULA)(Half)
+    register_attack("unlucky")(Unlucky)
+
+
 @pytest.fixture(scope="session")
-def hostile_run(tmp_path_factory):
+def hostile_folder(tmp_path_factory):
     """The folder of a run with transfer, knowing attacks, a failed attack, and names that would like to be code."""
     folder = tmp_path_factory.mktemp("hostile") / "run"
     with pytest.MonkeyPatch.context() as patch:
         for registry in REGISTRIES.values():
             patch.setattr(registry, "_classes", dict(registry._classes))
-
-        @register_defense(FORMULA)
-        @dataclass(frozen=True, kw_only=True)
-        class Half(InputTransform):
-            """Half the contrast."""
-
-            differentiable = True
-            randomized = False
-
-            def transform(self, x, *, rng):
-                return x / 2
-
-        @register_attack("unlucky")
-        @dataclass(frozen=True, kw_only=True)
-        class Unlucky(Attack):
-            access = "none"
-
-            def perturb(self, model, x, y, *, rng):
-                raise RuntimeError(f"no luck: {MARKUP}")
-
+        register()
         net = ENTRIES["digits:convnet"].load().net
         names = {
             "task": Recognition(classes=10),
@@ -73,12 +80,20 @@ def hostile_run(tmp_path_factory):
             device="cpu",
             silent=True,
         )
-        yield folder
+        board = make_board([read_run(folder)])
+    return folder, board
+
+
+@pytest.fixture
+def hostile_run(hostile_folder, own_registries):
+    """Its folder, where the names are known."""
+    register()
+    return hostile_folder[0]
 
 
 @pytest.fixture(scope="session")
-def hostile_board(hostile_run):
-    return make_board([read_run(hostile_run)])
+def hostile_board(hostile_folder):
+    return hostile_folder[1]
 
 
 @pytest.fixture(scope="session")

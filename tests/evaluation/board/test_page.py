@@ -28,8 +28,8 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def elements(hostile_run):
-    return Elements((hostile_run / "index.html").read_text())
+def elements(hostile_folder):
+    return Elements((hostile_folder[0] / "index.html").read_text())
 
 
 def test_names_are_text_and_no_elements(elements, hostile_names):

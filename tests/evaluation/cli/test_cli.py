@@ -135,7 +135,10 @@ def test_descriptions_of_models_say_which_model_it_is(foolbench):
         ("jpeg", ["baseline JPEG file", "\n    quality = 75"]),
         ("digits:convnet", ["trained on digits", "Task: Recognition(classes=10)", "Images: 1 x 8 x 8"]),
         ("digits", ["handwritten digits", "Evaluation images: 512", "Fingerprint: "]),
-        ("quickstart", ["Data: scenes, 256 images", "Models: scenes:caffenet, scenes:vgg16", "Knowledge: oblivious"]),
+        (
+            "quickstart",
+            ["Data: scenes, 240 images", "Models: scenes:caffenet, scenes:googlenet", "Knowledge: oblivious"],
+        ),
         ("autoattack", ["Four attacks", "\n    eps\n"]),
         ("foolbox:DDNAttack", ["Decoupled Direction and Norm", "\n    gamma = 0.05\n"]),
         (f"{Path(__file__).parents[3]}/examples/box-blur/box_blur.py:BoxBlur", ["Mean", "\n    size = 3\n"]),

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from foolbench.datasets import Digits
-from foolbench.datasets.scenes.solids import SOLIDS
 from foolbench.evaluation.demo.answers import answers, attacked
 from foolbench.evaluation.demo.subject import network
 from foolbench.models import ENTRIES
+from foolbench.models.scenes.zoo import CLASSES
 from PIL import Image
 
 DIGITS = ("--model", "digits:convnet", "--eps", "64/255")
@@ -26,7 +26,7 @@ def paths(tmp_path):
 
 
 def test_embedded_networks_know_the_names_of_their_classes():
-    assert {entry.load().class_names for entry in ENTRIES.values() if entry.dataset == "scenes"} == {tuple(SOLIDS)}
+    assert {entry.load().class_names for entry in ENTRIES.values() if entry.dataset == "scenes"} == {CLASSES}
     assert ENTRIES["digits:convnet"].load().class_names[7] == "seven"
 
 

@@ -28,7 +28,7 @@ def test_pgd_fools_nearly_all_and_noise_few(name):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(range(120))
     assert fooled(model, x, PGD(eps=8 / 255, steps=40, early_stop=True)(model, x, rng=0)) > 0.97
-    assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.3
+    assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.4
 
 
 @pytest.mark.parametrize("name", ROBUST)
@@ -40,8 +40,8 @@ def test_robust_networks_hold_at_their_budget_where_usual_ones_fall(name):
         model = ENTRIES[name].load()
         return float((model.predict(PGD(eps=2 / 255, steps=20, early_stop=True)(model, x, rng=0)) == y).float().mean())
 
-    assert left(name) > 0.35
-    assert left(name.removesuffix("-linf2")) < 0.15
+    assert left(name) > 0.25
+    assert left(name.removesuffix("-linf2")) < 0.1
 
 
 def test_the_priors_fool_most_and_noise_few():

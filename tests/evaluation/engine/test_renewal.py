@@ -59,7 +59,7 @@ def test_of_a_defense_whose_lesson_is_lost_all_is_made_anew(execute, assert_same
 
 def test_of_data_that_nobody_remembers_all_is_scored_anew(execute, assert_same, written, tmp_path):
     first = execute("out", *SETTINGS)
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/**/*.safetensors")}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("adversarial/**/*.safetensors")}
     written.clear()
     damage(tmp_path / "out", "glimpse")
     assert_same(execute("out", *SETTINGS), first)

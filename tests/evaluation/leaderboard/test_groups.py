@@ -10,7 +10,7 @@ from foolbench.attacks import FGSM, PGD
 from foolbench.core import Attack, ConfigError, InputTransform, Model, register_attack, register_defense, register_model
 from foolbench.core.ensemble import Ensemble
 from foolbench.datasets import Digits
-from foolbench.evaluation.leaderboard.bundles import worst_case
+from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.models import ENTRIES
 

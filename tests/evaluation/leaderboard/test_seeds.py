@@ -5,7 +5,7 @@ import statistics
 import pandas as pd
 import pytest
 from foolbench.core import ConfigError
-from foolbench.evaluation.leaderboard.bundles import mean_over_seeds
+from foolbench.evaluation.leaderboard.united import mean_over_seeds
 from foolbench.evaluation.recipe.consistency import check_consistency
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.pivot import pivot
