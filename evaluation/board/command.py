@@ -36,8 +36,8 @@ def commands(row: Row) -> Mapping[str, str]:
 
 def told(run: Run) -> str:
     """What was typed to run all of it."""
-    program = PurePath(run.command[0]).name
-    return _typed(program, *run.command[1:])
+    path = PurePath(run.command[0])
+    return _typed("foolbench" if path.stem == "__main__" else path.name, *run.command[1:])
 
 
 def _typed(*words: str) -> str:

@@ -29,19 +29,19 @@ from foolbench.models import ENTRIES
 # eps in units of 1/255, EOT draws; percent fooled: at most so many by the blind attack, at least so many by the other.
 # Measured were at least two images of 16 less and more, so that no rounding decides.
 BREAKS = {
-    "quantisation": (BitDepth(bits=2), 2, 1, 65, 70),
-    "compression": (JPEG(quality=50), 8, 1, 45, 80),
-    "order statistics": (MedianSmoothing(), 8, 1, 50, 80),
-    "averages near in colour": (BilateralSmoothing(size=7, sigma_color=0.3, sigma_space=3.0), 8, 1, 60, 80),
-    "resampling": (Downsampling(keep=50), 8, 1, 50, 80),
-    "random resampling": (ResizePad(min_scale=0.8), 8, 4, 45, 70),
-    "ensembles of views": (CropEnsemble(crops=2), 8, 2, 35, 75),
-    "noise": (RandomNoise(scale=0.2), 6, 4, None, 75),
-    "restoration": (TotalVariation(), 10, 1, 60, 65),
+    "quantisation": (BitDepth(bits=2), 1, 1, 75, 85),
+    "compression": (JPEG(quality=50), 1, 1, 75, 85),
+    "order statistics": (MedianSmoothing(), 1, 1, 65, 80),
+    "averages near in colour": (BilateralSmoothing(size=7, sigma_color=0.3, sigma_space=3.0), 2, 1, 70, 80),
+    "resampling": (Downsampling(keep=50), 2, 1, 30, 85),
+    "random resampling": (ResizePad(min_scale=0.8), 4, 4, 72, 78),
+    "ensembles of views": (CropEnsemble(crops=2), 2, 2, 55, 78),
+    "noise": (RandomNoise(scale=0.2), 2, 4, None, 80),
+    "restoration": (TotalVariation(), 4, 1, 55, 70),
     "patches of others": (Quilting(patches=2000), 12, 1, 60, 70),
-    "projection": (PCA(components=100), 8, 1, 30, 80),
-    "learned reconstruction": (Autoencoder(epochs=2), 8, 1, 50, 80),
-    "chains": (Compose(steps=(MedianSmoothing(), JPEG())), 8, 1, 35, 70),
+    "projection": (PCA(components=100), 2, 1, 25, 85),
+    "learned reconstruction": (Autoencoder(epochs=2), 2, 1, 30, 85),
+    "chains": (Compose(steps=(MedianSmoothing(), JPEG())), 2, 1, 78, 80),
 }
 
 
