@@ -38,7 +38,7 @@ BREAKS = {
     "ensembles of views": (CropEnsemble(crops=2), 2, 2, 55, 78),
     "noise": (RandomNoise(scale=0.2), 2, 4, None, 80),
     "restoration": (TotalVariation(), 4, 1, 55, 70),
-    "patches of others": (Quilting(patches=2000), 12, 1, 60, 70),
+    "patches of others": (Quilting(patches=2000), 8, 1, 45, 75),
     "projection": (PCA(components=100), 2, 1, 25, 85),
     "learned reconstruction": (Autoencoder(epochs=2), 2, 1, 30, 85),
     "chains": (Compose(steps=(MedianSmoothing(), JPEG())), 2, 1, 78, 80),
