@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..engine.grid import Cell
 from ..ledger.ledger import Costs
+from .distances import largest_area
 
 MEAN = "mean"
 """What the column `seed` says of a mean over seeds."""
@@ -51,7 +52,7 @@ def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = Fa
             found["robust"] = by_sample.robust.min()
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
-    return found.reset_index()
+    return largest_area(members, found).reset_index()
 
 
 def mean_over_seeds(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
