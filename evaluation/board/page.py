@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..leaderboard.flags import FLAGS
+from ..report.published import HEADING, beside
 from .board import Board
 from .charts import Chart, slopes, tradeoff
 from .citation import bibtex, cited, sources
@@ -63,6 +64,7 @@ def page(board: Board) -> str:
         "curves": list(_drawn("c", islice((c for part in board.parts for c in curve_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),
+        "published": beside(board.frame()),
         "panels": [(row, shots.of(row)) for row in board.rows],
         "failed": [row for row in board.rows if not row.ok],
         "raised": {flag.partition(":")[0] for row in board.rows for flag in row.flags},
@@ -70,6 +72,7 @@ def page(board: Board) -> str:
     text = environment.get_template("page.html.j2").render(
         **found,
         board=board,
+        heading=HEADING,
         columns=columns(board),
         pictures=_PICTURES,
         seen=Markup(_unseen(columns(board))),
