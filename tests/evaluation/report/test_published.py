@@ -1,5 +1,6 @@
 """The papers' tables: each number has its row in the recipe of that name, and stands beside it."""
 
+import tomllib
 from dataclasses import replace
 from statistics import mean
 
@@ -10,7 +11,7 @@ from foolbench.evaluation.board.page import page
 from foolbench.evaluation.board.runs import Run
 from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.planned import planned
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.recipe.reading import read_document, recipe_path
 from foolbench.evaluation.report.published import PUBLISHED, beside, published
 from foolbench.evaluation.report.tables import markdown
 
@@ -21,7 +22,10 @@ NUMBERS = RATES | {"robust": 55.0, "robust_low": 45.0, "robust_high": 65.0, "cle
 
 def table_of(name):
     """As a run of the recipe would make it, if all of its rows had the same rates."""
-    recipe = load_recipe(name)
+    text = recipe_path(name).read_text()
+    recipe = read_document(
+        tomllib.loads(text), name, lambda recipe: None
+    )  # without opening its data, which takes seconds
     facts = {"recipe": recipe.label, "dataset": "scenes", "metric": "top1", "status": "ok", "flagged": ""}
     rows = [{**row.facts, **facts, **NUMBERS} for row in planned(recipe)]
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
