@@ -11,19 +11,31 @@ _HEADINGS = {
     "source_model": "crafted on",
     "clean_drop": "drop",
     "gfr": "fooled",
+    "gfr_area": "area",
     "gfr_gap": "gap",
     "gfr_over_pgd10": "beyond PGD-10",
     "flagged": "flags",
 }
 _RATES = ("clean", "gfr", "robust")
-_SHOWN = ("model", "source_model", "attack", "knowledge", "defense", "clean", "clean_drop", "gfr", "gfr_gap")
+_SHOWN = (
+    "model",
+    "source_model",
+    "attack",
+    "knowledge",
+    "defense",
+    "clean",
+    "clean_drop",
+    "gfr",
+    "gfr_area",
+    "gfr_gap",
+)
 _SHOWN_AFTER = ("floor", "robust", "flagged", "status")
 """In their order, where they differ. Fooling and clean rates and flags stand there in any case."""
 _OF_NETWORK = ("run", "model_sha", "behaviour")
 _ALWAYS = ("attack", "defense", "gfr")
 _ELSEWHERE = ("cell", "crafted", "attack_params", "defense_params", "error", SETTINGS, DATA, *_OF_NETWORK)
 """Too long for a table: what is told of each row, or of each network, alone."""
-_POINTS = ("clean_drop", "clean_drop_rel", "gfr_gap", "gfr_over_pgd10", "floor")
+_POINTS = ("clean_drop", "clean_drop_rel", "gfr_area", "gfr_gap", "gfr_over_pgd10", "floor")
 
 
 class Cell(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from .board import Board
 from .charts import Chart, heat_chart, slopes, tradeoff
+from .curves import curve_charts
 from .drawing import styled
 from .heat import heatmap, transfers
 
@@ -40,6 +41,7 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
         if chart := tradeoff(part):
             yield "tradeoff", chart
         yield from (("knowing", chart) for chart in slopes(part))
+        yield from (("budgets", chart) for chart in curve_charts(part))
         if heat := heatmap(part):
             yield "heatmap", heat_chart(heat)
     yield from (("transfer", heat_chart(heat)) for heat in transfers(board.parts))

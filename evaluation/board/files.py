@@ -1,6 +1,6 @@
 """What a board leaves on the disk, in the formats that are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +18,16 @@ from .runs import read_run
 Format = Literal["html", "md", "csv", "latex", "png", "svg"]
 PAGE = "index.html"
 LATEX = "leaderboard.tex"
+CURVES = "curves.csv"
 
 
-def write_board(board: Board, folder: Path, formats: Sequence[Format]) -> list[str]:
-    """Names of what was written, below the folder. Raises OutputError where it cannot be."""
+def write_board(board: Board, folder: Path, formats: Sequence[Format], *, but: Collection[str] = ()) -> list[str]:
+    """Names of what was written, below the folder, `but` for some. Raises OutputError where it cannot be."""
     written = []
     for form in dict.fromkeys(formats):
         for name, content in _files(board, form):
+            if name in but:
+                continue
             path = folder / name
             try:
                 write_whole(path, content)
@@ -49,7 +52,11 @@ def _files(board: Board, form: Format) -> Iterator[tuple[str, bytes]]:
     elif form == "md":
         yield MARKDOWN, markdown(board.frame()).encode("utf-8", "replace")
     elif form == "csv":
-        yield CSV, for_csv(board.frame().drop(columns=SETTING)).to_csv(index=False).encode("utf-8", "replace")
+        yield CSV, _csv(board.frame().drop(columns=SETTING))
+        if any(run.curves for run in board.runs):
+            from .curves import curve_table
+
+            yield CURVES, _csv(curve_table(board))
     elif form == "latex":
         from .latex import latex
 
@@ -58,3 +65,7 @@ def _files(board: Board, form: Format) -> Iterator[tuple[str, bytes]]:
         from .figures import FOLDER, figures
 
         yield from ((f"{FOLDER}/{name}", content) for name, content in figures(board, form))
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return for_csv(table).to_csv(index=False).encode("utf-8", "replace")

@@ -15,19 +15,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..leaderboard.flags import FLAGS
+from ..report.published import HEADING, beside
 from .board import Board
 from .charts import Chart, slopes, tradeoff
 from .citation import bibtex, cited, sources
 from .columns import Column, columns, explained, facts, network, shown
 from .command import commands, told
+from .curves import curve_charts
 from .drawing import PAGE, harmless, svg
 from .heat import heatmap, transfers
 from .pictures import Album, Encoded
 from .shots import Shots
 from .worth import verdict, worths
 
-SLOPES = 12
-"""Charts of single attacks at most: nobody reads more."""
+SLOPES, CURVES = 12, 12
+"""Charts of single attacks, and of single systems, at most: nobody reads more."""
 MOST = 2_900_000
 """Bytes of the whole page; pictures are as good as they fit into it."""
 RULE = 100
@@ -59,8 +61,10 @@ def page(board: Board) -> str:
         "worth": [(part, found, verdict(found)) for part, found in known],
         "tradeoffs": list(_drawn("t", (chart for part in board.parts if (chart := tradeoff(part, PAGE))))),
         "slopes": list(_drawn("s", islice((chart for part in board.parts for chart in slopes(part, PAGE)), SLOPES))),
+        "curves": list(_drawn("c", islice((c for part in board.parts for c in curve_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),
+        "published": beside(board.frame()),
         "panels": [(row, shots.of(row)) for row in board.rows],
         "failed": [row for row in board.rows if not row.ok],
         "raised": {flag.partition(":")[0] for row in board.rows for flag in row.flags},
@@ -68,6 +72,7 @@ def page(board: Board) -> str:
     text = environment.get_template("page.html.j2").render(
         **found,
         board=board,
+        heading=HEADING,
         columns=columns(board),
         pictures=_PICTURES,
         seen=Markup(_unseen(columns(board))),

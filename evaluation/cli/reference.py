@@ -9,7 +9,7 @@ from tabulate import tabulate
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.flags import FLAGS
 from ..recipe.plugins import REGISTRIES
-from ..recipe.reading import load_recipe, shipped_recipes
+from ..recipe.reading import shipped_recipes, summary
 from ..recipe.recipe import Recipe
 from .arguments import Catalogued
 from .catalogue import attack_page, defense_page
@@ -47,7 +47,7 @@ its members.
 
 def recipe_page() -> str:
     """Markdown: the recipes that ship, the keys of a recipe, the columns and the flags of its leaderboard."""
-    described = ((f"[{name}]({name}.toml)", load_recipe(name).description) for name in shipped_recipes())
+    described = ((f"[{name}]({name}.toml)", summary(name)) for name in shipped_recipes())
     keys = ((f"`{key}`", _default(field), field.description or "") for key, field in Recipe.model_fields.items())
     return _PAGE.format(
         recipes=_table(("recipe", "what it runs"), described),

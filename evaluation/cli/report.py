@@ -1,6 +1,6 @@
 """Show what runs have found, and write it as tables, as a page, as figures."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +12,7 @@ from ..board.board import Board, make_board
 from ..board.files import Format, write_board
 from ..board.runs import read_run
 from ..report.images import image_scores
-from ..report.results import MANIFEST, Results
+from ..report.results import CSV, MANIFEST, MARKDOWN, Results
 from ..report.tables import terminal
 from ..report.text import for_csv
 from .console import console, say
@@ -65,11 +65,11 @@ def _rewrite(board: Board, table: pd.DataFrame, folder: Path, chosen: Sequence[F
     with results:
         if not chosen or {"csv", "md"} & set(chosen):
             results.rewrite_leaderboard(table)
-        _write(board, folder, [form for form in chosen or ("html",) if form not in ("csv", "md")])
+        _write(board, folder, chosen or FORMATS[:3], but=(CSV, MARKDOWN))
 
 
-def _write(board: Board, folder: Path, formats: Sequence[Format]) -> None:
-    written = write_board(board, folder, formats)
+def _write(board: Board, folder: Path, formats: Sequence[Format], *, but: Collection[str] = ()) -> None:
+    written = write_board(board, folder, formats, but=but)
     if written:
         say(f"Written to {folder}: {', '.join(written)}", style="dim")
 

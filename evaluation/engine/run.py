@@ -158,7 +158,7 @@ class Engine:
             with self._failing([pending]):
                 missing = pending.samples.intersection(shard.samples)
                 system = network.systems.scored(pending.cell.defense)
-                scores = system.score(shard, crafted, f"adversarial {pending.cell.job.stream}")
+                scores = system.score(shard, crafted, f"adversarial {job.stream}", job.attack.norm)
                 if self.facts.samples[0] in missing:
                     bare = network.systems.scored(NamedDefense())
                     keep_example(self.folder, pending.key, bare, system, shard, crafted)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.model import Model
-from ...core.norms import size
+from ...core.norms import Norm, size
 from ...core.seeding import Draws
 from ...core.task import Metric
 from ...tasks.gfr import gfr
@@ -18,6 +18,8 @@ from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_
 from ..ledger.record import Outcomes
 from .crafted import Crafted
 from .steady import batch_tolerance
+
+_MEASURED: tuple[Norm, ...] = ("linf", "l2")  # of every change, whatever its budget is in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +97,15 @@ class System:
         with torch.no_grad():
             return self.model(shard.x[rows].clone(), rng=rng)
 
-    def score(self, shard: Shard, crafted: Crafted, purpose: str) -> Outcomes:
-        """The reference of GFR is this system's own prediction for the clean image."""
+    def score(self, shard: Shard, crafted: Crafted, purpose: str, norm: Norm = "linf") -> Outcomes:
+        """The reference of GFR is this system's own prediction for the clean image; `norm` is that of the budget."""
         clean = self.clean(shard)
         perturbed = self.predictions(crafted.x_adv, shard.samples, purpose)
         again = self._unperturbed(shard, "floor") if self.model.randomized else clean
         change, count = crafted.x_adv - shard.x, len(shard.samples)
         costs = {name: np.full(count, cost / count) for name, cost in crafted.costs._asdict().items()}
         images = {
-            "linf": size(change, "linf").cpu().numpy(),
-            "l2": size(change, "l2").cpu().numpy(),
+            **{name: size(change, name).cpu().numpy() for name in dict.fromkeys((*_MEASURED, norm))},
             "undone": crafted.undone.cpu().numpy(),
         }
         metrics = {

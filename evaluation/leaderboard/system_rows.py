@@ -12,6 +12,7 @@ from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .bundles import Bundle, bundles
 from .described import Row, described, described_bundle
+from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate, estimate
@@ -35,7 +36,7 @@ class SystemRows:
         self._scores: dict[str, Scores | MissingScoresError] = {}
         for cell in cells:
             try:
-                self._scores[source.key(cell)] = source.scores(cell)
+                self._scores[source.key(cell)] = with_areas(cell, source.scores(cell))
             except MissingScoresError as missing:
                 self._scores[source.key(cell)] = missing
         finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
@@ -159,6 +160,8 @@ class SystemRows:
             **_with_interval("gfr", rate(scores.gfr)),
             "floor": 100 * scores.floor.mean(),
         }
+        if AREA in scores:
+            numbers["gfr_area"] = 100 * scores[AREA].mean()
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
                 numbers |= _with_interval(name, rate(scores[name] / metric.range))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..ledger.ledger import Costs
+from .distances import largest_area
 
 
 def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = False) -> pd.DataFrame:
@@ -26,7 +27,7 @@ def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = Fa
             found["robust"] = by_sample.robust.min()
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
-    return found.reset_index()
+    return largest_area(members, found).reset_index()
 
 
 def mean_over_seeds(members: Sequence[pd.DataFrame]) -> pd.DataFrame:

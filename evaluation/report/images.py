@@ -27,13 +27,15 @@ COLUMNS = {
     "robust": "the metric on the attacked image",
     "linf": "largest change of a value of a pixel",
     "l2": "L2 norm of the change",
+    "l1": "L1 norm, of attacks with a budget in that",
+    "l0": "how many values differ, of attacks with a budget in that",
     "undone": "1 where it fooled until `storage` rounded it",
     "forwards": "images sent through the network to craft it",
     "backwards": "gradients taken to craft it",
     "seconds": "its share of the time to craft",
     "cluster": "number of the group of images that depend on each other",
 }
-"""Of the table, in their order; `clean` and `robust` only where there are labels, `cluster` where there are any."""
+"""Of the table, in their order; `clean` and `robust` only where there are labels, others where an image has them."""
 
 
 def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:

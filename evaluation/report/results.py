@@ -22,6 +22,7 @@ from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...tasks import Recognition
 from ..engine.exclusive import LOCKS
 from ..engine.grid import digest, identity
+from ..leaderboard.curves import Curve, curves
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
 from ..recipe.consistency import check_methods
@@ -103,6 +104,12 @@ def read_leaderboard(folder: Path, recipe: Recipe, facts: Facts) -> pd.DataFrame
     """The table of a run, from its ledger, which may lie where nothing can be written."""
     with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
         return leaderboard(recipe, facts, ledger)
+
+
+def read_curves(folder: Path, recipe: Recipe, facts: Facts) -> list[Curve]:
+    """Those of a run, from its ledger, as `read_leaderboard` reads it."""
+    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
+        return curves(recipe, facts, ledger)
 
 
 def _finished_rows(path: Path) -> int:

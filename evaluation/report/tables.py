@@ -1,5 +1,6 @@
 """A leaderboard for people, as Markdown and in a terminal: like Tables 10 and 11 of GD-UAP, or like its Table 1."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .pivot import pivot, records, transfers
+from .published import HEADING as PUBLISHED
+from .published import beside
 from .text import for_markdown
 
 HEADING = "Generalized fooling rate per attack in percent with its 95% interval"
@@ -30,14 +33,21 @@ def markdown(table: pd.DataFrame) -> str:
     """The tables as Markdown, and the errors below."""
     parts = [f"# {for_markdown(table.recipe.iloc[0])}", _heading(table)]
     for title, lines in pivot(table):
-        safe = [{for_markdown(name): for_markdown(value) for name, value in line.items()} for line in lines]
-        parts += [f"## {for_markdown(title)}", pd.DataFrame(safe).to_markdown(index=False, disable_numparse=True)]
+        parts += [f"## {for_markdown(title)}", _tabulated(lines)]
+    for title, remarks, lines in beside(table):
+        parts += [f"## {for_markdown(title)}", PUBLISHED, "\n".join(f"- {for_markdown(text)}" for text in remarks)]
+        parts.append(_tabulated(lines))
     flags, failures = _flags(table), _failures(table)
     if flags:
         parts += ["## Flags (*)", "\n".join(f"- {for_markdown(flag)}" for flag in flags)]
     if failures:
         parts += ["## Errors", "\n".join(f"- {for_markdown(failure)}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
+
+
+def _tabulated(lines: Sequence[Mapping[str, str]]) -> str:
+    safe = [{for_markdown(name): for_markdown(value) for name, value in line.items()} for line in lines]
+    return pd.DataFrame(safe).to_markdown(index=False, disable_numparse=True)
 
 
 def terminal(table: pd.DataFrame, width: int) -> Group:

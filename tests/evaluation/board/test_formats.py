@@ -87,3 +87,31 @@ def test_latex_has_the_tables_of_the_papers_and_escapes_names(hostile_board):
             assert re.search(r"(?<!\\)[%#]", line) is None
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines[: lines.index(lines[1]) + 1]}) == 1
+
+
+def test_curves_are_a_table_and_charts_where_an_attack_looked_for_the_smallest_change(foolbench, execute, tmp_path):
+    execute("run", "attacks=[{name='deepfool', norm='linf', eps=0.3}, {name='fgsm'}]", "defenses=[{name='bit-depth'}]")
+    code, out, _ = foolbench("report", tmp_path / "run", "--format", "csv,svg,html")
+    assert code == 0
+    assert "curves.csv" in out
+    curves = pd.read_csv(tmp_path / "run" / "curves.csv")
+    table = pd.read_csv(tmp_path / "run" / "leaderboard.csv").set_index("cell")
+    own = curves[curves.attack == "deepfool"]
+    assert len(own) == 101
+    assert set(curves.attack) == {"deepfool", "worst case"}
+    assert (own.eps.iloc[0], own.eps.iloc[-1]) == (0, 0.3)
+    assert own.gfr.is_monotonic_increasing
+    assert own.gfr.iloc[-1] == table.gfr[own.cell.iloc[-1]]
+    assert own.gfr.mean() == pytest.approx(table.gfr_area[own.cell.iloc[-1]], abs=1)
+    assert ((curves.gfr_low <= curves.gfr) & (curves.gfr <= curves.gfr_high)).all()
+    assert (tmp_path / "run" / "figures" / "budgets-digits-convnet-linf.svg").exists()
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "Fooled under every budget" in page
+    assert f"100.0% at {own.eps.iloc[-1]:.4g}" in page
+
+
+def test_without_such_an_attack_there_are_none(foolbench, execute, tmp_path):
+    execute("run", "attacks=[{name='fgsm'}]", "defenses=[]")
+    foolbench("report", tmp_path / "run")
+    assert not (tmp_path / "run" / "curves.csv").exists()
+    assert "Fooled under every budget" not in (tmp_path / "run" / "index.html").read_text()

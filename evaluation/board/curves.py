@@ -1,0 +1,97 @@
+"""The curves of a board: fooling rate over the budget, as a table and as charts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ...core.registry import NOTHING
+from ..leaderboard.curves import WORST, Curve
+from ..leaderboard.grouping import grouped
+from .board import Board, Part, Row
+from .charts import LINE, WIDTH, Chart
+from .drawing import PAPER, Palette, canvas, name_beside, styled
+
+COLUMNS = ("model", "attack", "attack_params", "seed", "knowledge", "norm", "defense", "defense_params", "metric")
+"""Of curves.csv, as in leaderboard.csv; then `eps`, the budget, with the rates under it, and the `cell`."""
+_STYLES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shown:
+    """A curve with a row of the board that it is made from, and what the board calls its attack."""
+
+    row: Row
+    attack: str
+    curve: Curve
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        return float(self.curve.budgets[-1]), 100 * self.curve.rates[-1].mean
+
+
+def curve_table(board: Board) -> pd.DataFrame:
+    """A line a budget and curve, rates in percent."""
+    lines = [
+        {name: shown.curve.facts[name] for name in COLUMNS}
+        | {"eps": budget, "gfr": 100 * rate.mean, "gfr_low": 100 * rate.low, "gfr_high": 100 * rate.high}
+        | {"cell": " ".join(shown.curve.cells)}
+        for part in board.parts
+        for shown in _shown(part)
+        for budget, rate in zip(shown.curve.budgets, shown.curve.rates, strict=True)
+    ]
+    return pd.DataFrame(lines).round({"eps": 6, "gfr": 2, "gfr_low": 2, "gfr_high": 2})
+
+
+def curve_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
+    """In each norm the worst case on each system, where there are several; then each system with all its attacks."""
+    by_norm = grouped(_shown(part), lambda shown: shown.curve.facts["norm"])
+    for norm, same in by_norm.items():
+        by_system = grouped(same, lambda shown: shown.row.defense)
+        if len(by_system) > 1:
+            strongest = [(defense, found[-1]) for defense, found in by_system.items()]  # the worst case comes last
+            yield _chart(f"{part.title}: worst case on each system", norm, strongest, palette)
+        for defense, found in by_system.items():
+            system = part.title if found[0].row["defense"] == NOTHING else f"{part.title} behind {defense}"
+            yield _chart(system, norm, [(shown.attack, shown) for shown in found], palette)
+
+
+def _shown(part: Part) -> list[_Shown]:
+    """A curve whose row the board leaves out, since an earlier run has it too, is left out with it."""
+    rows = {(row.run.path, row["cell"], row["metric"]): row for row in reversed(part.rows)}  # before a group's of one
+    found = []
+    for run in dict.fromkeys(row.run.path for row in part.rows):
+        for curve in next(row.run for row in part.rows if row.run.path == run).curves:
+            row = rows.get((run, curve.cells[0], curve.facts["metric"]))
+            if row is not None:
+                found.append(_Shown(row=row, attack=WORST if curve.is_worst_case else row.attack, curve=curve))
+    return found
+
+
+def _chart(title: str, norm: str, named: Sequence[tuple[str, _Shown]], palette: Palette) -> Chart:
+    with styled():
+        figure, axes = canvas(WIDTH, max(2.4, 0.6 + LINE * len(named)), palette)
+        for place, (name, shown) in enumerate(named):
+            _line(axes, shown.curve, place, palette, thick=name == WORST)
+        reach = max(shown.ends[0] for _, shown in named)
+        axes.set(xlim=(0, reach), ylim=(-2, 102), xlabel=f"budget, {norm}", ylabel="fooled, %")
+        name_beside(
+            figure, axes, 1.03 * reach, [name for name, _ in named], [shown.ends for _, shown in named], palette
+        )
+    told = "; ".join(f"{name}: {_halves(shown.curve)}" for name, shown in named)
+    return Chart(f"{title}, {norm}", told, figure)
+
+
+def _line(axes: Axes, curve: Curve, place: int, palette: Palette, *, thick: bool) -> None:
+    rates = [100 * rate.mean for rate in curve.rates]
+    colour = palette.ink if thick else (palette.knowing, palette.oblivious)[place % 2]
+    style = "-" if thick else _STYLES[place // 2 % len(_STYLES)]
+    axes.step(curve.budgets, rates, where="post", color=colour, linewidth=1.8 if thick else 1.1, linestyle=style)
+
+
+def _halves(curve: Curve) -> str:
+    """In words: the budget that fools half of the images, and what all of it fools."""
+    whole = f"{100 * curve.rates[-1].mean:.1f}% at {curve.budgets[-1]:.4g}"
+    half = next((b for b, rate in zip(curve.budgets, curve.rates, strict=True) if rate.mean >= 0.5), None)
+    return whole if half is None else f"half are fooled at {half:.4g}, {whole}"

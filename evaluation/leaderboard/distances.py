@@ -1,0 +1,71 @@
+"""How far from each image an attack has found what fools a system, and at how many of all budgets that is enough.
+
+An attack that looks for the smallest change says with one distance an image what it would come to under every budget.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ...core.attack import MinimalAttack
+from ..engine.grid import Cell
+from .flags import SINGLE_DRAW
+from .source import Scores
+from .stats import Numbers
+
+AREA = "area"
+"""The column of scores that says at what share of all budgets up to eps an image is fooled."""
+
+
+class Distances(NamedTuple):
+    """Of a finished cell: an entry per image, infinite where it is not fooled. None of them lies beyond `eps`."""
+
+    values: Numbers
+    eps: float
+
+
+def is_minimal(cell: Cell) -> bool:
+    """Whether its changes are the smallest that could be found on the very system that is scored.
+
+    On another system something nearer may fool; so it may for one that attacks what other attacks have left.
+    """
+    attack = cell.job.attack
+    looks_for_it = isinstance(attack, MinimalAttack) and attack.stops_at_boundary
+    return looks_for_it and cell.direct and cell.job.after is None
+
+
+def distances(cell: Cell, scores: Scores) -> Distances | None:
+    """In the norm of the cell's attack, as measured.
+
+    None where images are not either fooled or not: a randomized system is fooled at a rate, by some draws and not by
+    others, at every distance, so that none is the distance of an image. None also where the size was not recorded.
+    """
+    attack, frame = cell.job.attack, scores.frame
+    defense = cell.defense.defense
+    chance = (defense is not None and defense.randomized) or SINGLE_DRAW in scores.flags or frame.floor.any()
+    if chance or attack.norm not in frame or not frame.gfr.isin((0, 1)).all():
+        return None
+    size = frame[attack.norm].to_numpy(float).clip(max=attack.eps)  # which rounding may have gone beyond
+    return Distances(np.where(frame.gfr == 1, size, np.inf), attack.eps)
+
+
+def with_areas(cell: Cell, scores: Scores) -> Scores:
+    """With a column `area` where it is defined: of a minimal attack with a finite budget."""
+    found = distances(cell, scores) if is_minimal(cell) and np.isfinite(cell.job.attack.eps) else None
+    if found is None:
+        return scores
+    return Scores(frame=scores.frame.assign(**{AREA: _area(found)}), flags=scores.flags)
+
+
+def largest_area(members: Sequence[pd.DataFrame], by_image: pd.DataFrame) -> pd.DataFrame:
+    """`by_image`, indexed by sample, with the area under the best of several attacks, where all have one."""
+    if not all(AREA in member for member in members):
+        return by_image.drop(columns=AREA, errors="ignore")
+    return by_image.assign(**{AREA: pd.concat(members).groupby("sample")[AREA].max()})
+
+
+def _area(found: Distances) -> Numbers:
+    """Of one image the curve is a step, from 0 to 1 at its distance."""
+    return (1 - found.values / found.eps).clip(min=0)

@@ -1,0 +1,147 @@
+"""The numbers of the papers' tables, leaderboards/published/RECIPE.csv, beside those of a run of that recipe.
+
+A file begins with what the paper measured on and with: lines `# what: text`. Then comes a line a number: where it
+stands in the paper's table, the `rate` that it is, and the row of a leaderboard that is the same here. Networks are
+meant whose name is one of those with spaces between, whatever their address; parameters are those that must be among
+the row's; the empty text stands for anything or, as `source_model`, for the network itself.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from ..leaderboard.grouping import grouped
+from ..recipe.reading import RECIPES
+from .pivot import Row, records
+
+PUBLISHED = RECIPES.parent / "published"
+HEADING = "Behind each number of ours, with its 95% interval, stands the paper's in brackets."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """Of a paper: `published` as it is printed, at `line` and `column` of its table; the rest chooses rows of ours."""
+
+    line: str
+    column: str
+    published: str
+    rate: str
+    model: str
+    source_model: str
+    attack: str
+    attack_params: str
+    defense: str
+    defense_params: str
+    note: str
+
+
+class Table(NamedTuple):
+    """`about` are pairs of what and text: source, data, networks, iterations, notes."""
+
+    about: Sequence[tuple[str, str]]
+    numbers: Sequence[Number]
+
+
+class Beside(NamedTuple):
+    """A paper's table with our numbers, and what differs."""
+
+    title: str
+    remarks: Sequence[str]
+    lines: Sequence[Mapping[str, str]]
+
+
+def published(recipe: str) -> Table | None:
+    """The paper's table that a shipped recipe is of; None of any other."""
+    path = PUBLISHED / f"{recipe}.csv"
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    about = [line.removeprefix("# ").partition(": ") for line in lines if line.startswith("# ")]
+    rows = csv.DictReader(line for line in lines if not line.startswith("# "))
+    return Table([(what, text) for what, _, text in about], [Number(**row) for row in rows])
+
+
+def beside(table: pd.DataFrame) -> list[Beside]:
+    """Of all rows together that are of one recipe; nothing where no row has a number of the paper."""
+    by_recipe = grouped(records(table), lambda row: str(row["recipe"]).partition(" (")[0].rpartition("-v")[0])
+    known = [(found, rows) for name, rows in by_recipe.items() if (found := published(name)) is not None]
+    return [made for found, rows in known if (made := _beside(found, rows)) is not None]
+
+
+def _beside(found: Table, rows: Sequence[Row]) -> Beside | None:
+    ours = {number: next((row for row in rows if _is_of(number, row)), None) for number in found.numbers}
+    used = [row for row in ours.values() if row is not None]
+    if not used:
+        return None
+    columns = dict.fromkeys(number.column for number in found.numbers)
+    lines: dict[str, dict[str, str]] = {}
+    for number, row in ours.items():
+        line = lines.setdefault(number.line, {"": number.line} | dict.fromkeys(columns, ""))
+        line[number.column] = f"{_shown(number, row)} ({number.published})"
+    about = dict(found.about)
+    return Beside(f"Beside {about['source']}", _remarks(found, used), list(lines.values()))
+
+
+def _is_of(number: Number, row: Row) -> bool:
+    """Whether the row is finished and the paper's, crafted on the bare network; of several seeds it is their mean."""
+    if row["status"] != "ok" or row["knowledge"] != "oblivious" or str(row.get("seed")).isdigit():
+        return False
+    source = number.source_model or _short(row["model"])
+    return (
+        bool(pd.notna(row[number.rate]))
+        and _short(row["model"]) in number.model.split()
+        and (row["access"] == "none" or _short(row["source_model"]) in source.split())
+        and number.attack in ("", row["attack"])
+        and number.defense == row["defense"]
+        and _among(number.attack_params, row["attack_params"])
+        and _among(number.defense_params, row["defense_params"])
+    )
+
+
+def _short(network: str) -> str:
+    """The name without its address and its parameters."""
+    return network.partition(" (")[0].rpartition(":")[2]
+
+
+def _among(some: str, given: str) -> bool:
+    """Both as JSON; nothing is among all."""
+    known = json.loads(given)
+    return all(known.get(name) == value for name, value in json.loads(some or "{}").items())
+
+
+def _shown(number: Number, row: Row | None) -> str:
+    if row is None:
+        return "-"
+    low, high = (row.get(f"{number.rate}_{end}") for end in ("low", "high"))
+    interval = "" if low is None or high is None else f" [{low:.0f}-{high:.0f}]"
+    return f"{row[number.rate]:.1f}{'*' if row['flagged'] else ''}{interval}"
+
+
+def _remarks(found: Table, used: Sequence[Row]) -> list[str]:
+    """What the paper had and what is had here; then what is to be said of single numbers."""
+    here = {
+        "data": _listed(f"{row['n']} images of {row['dataset']}" for row in used),
+        "networks": _listed(row["model"] for row in used),
+        "iterations": _listed(f"{row['attack']} up to {steps:,}" for row in used if (steps := _iterations(row))),
+    }
+    remarks = [
+        f"{what}: {text}; here {here[what]}" if here.get(what) else text
+        for what, text in found.about
+        if what != "source"
+    ]
+    notes = grouped([number for number in found.numbers if number.note], lambda number: number.note)
+    return remarks + [
+        f"{', '.join(f'{number.line} / {number.column}' for number in same)}: {note}" for note, same in notes.items()
+    ]
+
+
+def _iterations(row: Row) -> int | None:
+    return json.loads(row["attack_params"]).get("max_iterations")
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
