@@ -2,13 +2,14 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from foolbench.evaluation.board.board import make_board
-from foolbench.evaluation.board.command import commands
+from foolbench.evaluation.board.command import commands, told
 from foolbench.evaluation.board.latex import latex
-from foolbench.evaluation.board.runs import read_run
+from foolbench.evaluation.board.runs import Run, read_run
 from PIL import Image
 
 
@@ -76,6 +77,12 @@ def test_the_command_of_a_row_makes_that_row(foolbench, recipe_file, tmp_path, m
     same = [one for one in alone.rows if (one.defense, one["knowledge"]) == (row.defense, "adaptive")]
     assert [one["gfr"] for one in same] == [row["gfr"]]
     assert {one["attack"] for one in alone.rows} == {"pgd"}
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/foolbench", "/usr/lib/python3/foolbench/__main__.py"])
+def test_the_command_of_a_run_is_what_can_be_typed_anywhere(program):
+    run = Run(path=Path("out"), table=pd.DataFrame(), command=[program, "run", "quickstart", "--set", "eps=a b"])
+    assert told(run) == "foolbench run quickstart --set 'eps=a b'"
 
 
 def test_latex_has_the_tables_of_the_papers_and_escapes_names(hostile_board):
