@@ -10,8 +10,9 @@ from typing import Any
 from tabulate import tabulate
 
 from ...core.attack import Attack, MinimalAttack, UniversalAttack
-from ...core.defense import InputTransform, LearnedTransform
+from ...core.defense import InputTransform
 from ...core.errors import ConfigError
+from ...core.learned_defense import LearnedDefense, LearnedTransform
 from ...core.registry import Registry
 from ..report.papers import papers
 
@@ -133,7 +134,7 @@ def _targeted(registry: Registry, name: str) -> str:
 
 def _defense(registry: Registry, name: str) -> Row:
     cls: Any = registry[name]
-    learns = "yes" if issubclass(cls, LearnedTransform) else "no"
+    learns = "yes" if issubclass(cls, LearnedDefense) else "no"
     try:
         defense = registry.create(name, {})
     except ConfigError:  # it has no default setting: a chain is what its steps are

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...core.defense import FittedTransform
+from ...core.learned_defense import FittedDefense
 from ...core.model import Model
 from ...core.seeding import Draws
 from ...tasks.recognition import Recognition
@@ -86,8 +86,8 @@ def configuration_survives_pickling(subject: object) -> None:
 
 
 def _configuration(subject: object) -> object:
-    """What a user has written; a fitted transform is foolbench's own."""
-    return subject.configuration if isinstance(subject, FittedTransform) else subject
+    """What a user has written; one that is fitted is foolbench's own."""
+    return subject.configuration if isinstance(subject, FittedDefense) else subject
 
 
 def images(count: int = 4, shape: tuple[int, int, int] = SHAPE) -> Tensor:

@@ -4,7 +4,6 @@ import foolbench.defenses  # noqa: F401 (registers)
 import pytest
 import torch
 from foolbench.core import ConfigError, Defense, UnknownNameError, defenses
-from foolbench.core.transform import transformed
 from foolbench.evaluation.conformance import check, model, prepared, streams
 
 KEEPS_GREY = ["bilateral", "crop-ensemble", "downsampling", "gaussian", "jpeg", "median", "ten-crop", "tv"]
@@ -16,7 +15,7 @@ def made(name) -> Defense:
 
 
 def stages(defense, x, seed=0):
-    return transformed(defense.defend(model()).transforms, x, streams(len(x), seed))
+    return defense.defend(model()).seen(x, rng=streams(len(x), seed))
 
 
 @pytest.mark.parametrize("name", sorted(defenses))
