@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -17,11 +17,8 @@ class Shell(Protocol):
     differ.
     """
 
-    @property
-    def differentiable(self) -> bool: ...
-
-    @property
-    def randomized(self) -> bool: ...
+    differentiable: ClassVar[bool]
+    randomized: ClassVar[bool]
 
     def answer(self, inside: "Inside", x: Tensor, *, rng: Draws) -> Tensor:
         """The task's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""

@@ -34,7 +34,9 @@ def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
 
 
 def _with_gradient(shell: Shell) -> Shell:
-    return BPDA(defense=shell) if isinstance(shell, ShellDefense) and shell.surrogates else shell
+    if isinstance(shell, ShellDefense) and shell.surrogates:
+        return BPDA(defense=shell)  # pyright: ignore[reportReturnType] (a fact may be a property)
+    return shell
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,13 @@ def model(channels: int = SHAPE[0], classes: int = 5) -> Model:
         head = nn.Linear(128, classes)
         head.weight.data *= 20  # classes that differ, as those of a trained network do
         net = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), head
+            nn.Conv2d(channels, 8, 3, padding=1),
+            nn.Tanh(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+            head,
         )
     return Model(net, task=Recognition(classes=classes), features=("0",), name="a small network").to(_DEVICE.get())
 
