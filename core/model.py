@@ -265,8 +265,8 @@ class Model:
         """Its outputs for images, without what is around it."""
         if self.shells:
             check_layout(x, self.shape)
-        images = self.passes.follow(self._normalization(x.contiguous()).to(self.precision))
-        outputs = main_output(self.net(self._laid_out(images)), self.name, lambda tensor: self._fits(tensor, len(x)))
+        prepared = self._prepare(self.passes.follow(x))
+        outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(x)))
         return outputs.float()  # of a network in another precision
 
     def _fits(self, outputs: Tensor, images: int) -> bool:
@@ -288,6 +288,10 @@ class Model:
         if not (others and found[0].requires_grad):
             return found
         return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
+
+    def _prepare(self, x: Tensor) -> Tensor:
+        """What the network is fed for images."""
+        return self._laid_out(self._normalization(x.contiguous()).to(self.precision))
 
     def _laid_out(self, images: Tensor) -> Tensor:
         """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""

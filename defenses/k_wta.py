@@ -78,7 +78,9 @@ class _Winners(torch.autograd.Function):
         rows = x.flatten(2) if scope == "channel" and x.ndim > 2 else _in_memory_order(x).flatten(1)
         threshold = _kth_largest(rows, max(1, math.floor(gamma * rows.shape[-1] + 1e-9)))
         threshold = threshold.reshape(*threshold.shape, *[1] * (x.ndim - threshold.ndim))
-        kept = x >= threshold
+        kept = torch.ge(x, threshold, out=torch.empty_like(x))  # as 0.0 and 1.0: a product with booleans is slow
+        if not ctx.needs_input_grad[0]:
+            return kept.mul_(x)
         if smooth:
             deviation = rows.std(dim=-1).reshape(threshold.shape).clamp_min(torch.finfo(x.dtype).tiny)
             ctx.save_for_backward(((x - threshold) / (_WIDTH * deviation)).sigmoid_())

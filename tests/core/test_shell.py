@@ -139,7 +139,7 @@ def test_layers_may_be_rewired_twice(model):
     assert torch.equal(layer(x.clone()), torch.tensor([0.0, 2.0]))
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_what_cannot_be_looked_into_is_refused():
     net = torch.jit.trace(network(), torch.rand(2, *SHAPE), check_trace=False)
     with pytest.raises(ConfigError, match="TorchScript"):
