@@ -24,7 +24,7 @@ def loss_and_gradient(
     ConfigError for a defense with none.
     """
     check_differentiable(model)
-    single, x = model.through(model.transforms), x.detach().requires_grad_()
+    single, x = model.through(model.shells), x.detach().requires_grad_()
     losses, gradients, outputs = zip(
         *(_of_one_evaluation(single, x, y, streams, loss or model.task.loss) for streams in model.evaluations(rng)),
         strict=True,
@@ -82,8 +82,8 @@ def class_gradients(
 
 
 def check_differentiable(model: Model) -> None:
-    """Raise ConfigError where a transform before the network has no gradient."""
-    masked = [transform for transform in model.transforms if not transform.differentiable]
+    """Raise ConfigError where something around the network has no gradient."""
+    masked = [shell for shell in model.shells if not shell.differentiable]
     if masked:
         raise ConfigError(f"{masked[0]!r} has no gradient to follow; craft on the model without it.")
 

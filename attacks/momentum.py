@@ -77,7 +77,7 @@ class Momentum(Attack):
 
     def _from(self, model: Model, x: Tensor, y: Tensor, start: Tensor, rng: Draws) -> Tensor:
         """The strongest end of all climbs from `start`."""
-        system = model.through(model.transforms, draws=self.draws or model.draws)
+        system = model.through(model.shells, draws=self.draws or model.draws)
         if not self.target_classes:
             return self._climb(system, x, y, start, objective(system, self.targeted), rng.fork(0))
         best, judges = start.clone(), rng.fork("judges")

@@ -10,10 +10,10 @@ from .attack import UniversalAttack as UniversalAttack
 from .dataset import Clustered as Clustered
 from .dataset import Dataset as Dataset
 from .defense import Defense as Defense
-from .defense import FittedTransform as FittedTransform
 from .defense import InputTransform as InputTransform
-from .defense import LearnedTransform as LearnedTransform
 from .defense import LearningData as LearningData
+from .defense import NetworkDefense as NetworkDefense
+from .defense import ShellDefense as ShellDefense
 from .ensemble import Ensemble as Ensemble
 from .errors import BudgetError as BudgetError
 from .errors import ConfigError as ConfigError
@@ -25,6 +25,12 @@ from .errors import UnknownNameError as UnknownNameError
 from .errors import WeightsError as WeightsError
 from .images import check_images as check_images
 from .learned import Learned as Learned
+from .learned_defense import FittedDefense as FittedDefense
+from .learned_defense import FittedNetworkDefense as FittedNetworkDefense
+from .learned_defense import FittedTransform as FittedTransform
+from .learned_defense import LearnedDefense as LearnedDefense
+from .learned_defense import LearnedNetworkDefense as LearnedNetworkDefense
+from .learned_defense import LearnedTransform as LearnedTransform
 from .model import Model as Model
 from .norms import Norm as Norm
 from .perturbation import Perturbation as Perturbation
@@ -38,7 +44,10 @@ from .registry import register_attack as register_attack
 from .registry import register_dataset as register_dataset
 from .registry import register_defense as register_defense
 from .registry import register_model as register_model
+from .rewiring import rewired as rewired
 from .seeding import Draws as Draws
+from .shell import Inside as Inside
+from .shell import Shell as Shell
 from .task import Metric as Metric
 from .task import Task as Task
 from .threat import Threat as Threat

@@ -37,7 +37,7 @@ class Behaviour:
 
     @classmethod
     def of(cls, model: Model, shape: Sequence[int | None] = (None, None, None)) -> "Behaviour":
-        """Ask a network, without its transforms, about probes of its own shape; `shape` says what that leaves open.
+        """Ask a network, without what is around it, about probes of its own shape; `shape` says what that leaves open.
 
         Raises ConfigError for one that answers otherwise when asked again.
         """

@@ -3,16 +3,21 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from .errors import ConfigError
 from .images import check_images
-from .learned import Learned
 from .model import Model
 from .seeding import Draws, as_draws
+from .shell import Inside
+from .straight_through import with_gradient_of
+
+if TYPE_CHECKING:
+    from .learned import Learned
+    from .learned_defense import LearnedDefense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +35,83 @@ class Defense(ABC):
     def defend(self, model: Model) -> Model:
         """The defended system. `model` itself stays as it is."""
 
-    def fit(self, images: Tensor, *, model: Model, seed: int = 0) -> "Defense":
+    def fit(self, images: Tensor, labels: Tensor | None = None, *, model: Model, seed: int = 0) -> "Defense":
         """This defense with every part that learns fitted to training images (N, C, H, W) of the task.
 
-        A run with the same images, model and seed learns the same. One that learns nothing comes back as it is. Raises
-        InputError for anything but images.
+        A run with the same images, labels, model and seed learns the same. One that learns nothing comes back as it is.
+        Raises InputError for anything but images, and for labels that are none of the model's task.
         """
         Model.check_is(model)
         check_images(images)
-        data = LearningData(images=images, model=model)
+        if labels is not None:
+            model.task.check_targets(labels, len(images))
+        data = LearningData(images=images, labels=labels, model=model)
         return self.with_learned(lambda part: part.taught(data, seed))
 
-    def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "Defense":
+    def with_learned(self, learned: "Callable[[LearnedDefense], Learned]") -> "Defense":
         """This defense with what `learned` has for each part that learns."""
         return self
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputTransform(Defense):
+class LearningData:
+    """What a defense may look at while it learns.
+
+    `images` (N, C, H, W) in [0, 1] are the task's training images, `labels` their targets where they are known, `model`
+    is what the defense will stand around; all parts of a chain are given the same. `progress` is told (steps done, of
+    how many).
+    """
+
+    images: Tensor
+    model: Model
+    labels: Tensor | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShellDefense(Defense):
+    """A defense that stands around the model as a shell; `InputTransform` and `NetworkDefense` are its kinds."""
+
+    @property
+    @abstractmethod
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        """What an adaptive attack may differentiate in place of what the defense computes, by name.
+
+        Each is called as the method that it stands in for. A single attack takes the gradient of a differentiable
+        defense itself, else that of the first of these; `adaptive-ensemble` tries them all.
+        """
+
+    @property
+    def valued(self) -> Collection[str]:
+        """Names of the surrogates whose value is that of the method to the last bit: it need not be computed too."""
+        return ()
+
+    @abstractmethod
+    def answer(self, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
+        """The system's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""
+
+    @abstractmethod
+    def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
+        """The same outputs to the last bit, with the gradient of a surrogate."""
+
+    def defend(self, model: Model) -> Model:
+        Model.check_is(model)
+        return model.behind(self)
+
+    def _along(self, surrogate: str, own: Callable[..., Tensor], *given: object, x: Tensor, rng: Draws) -> Tensor:
+        """What `own` gives, with the gradient of the surrogate, which is called alike."""
+        stand_in = self.surrogates[surrogate]
+        if surrogate in self.valued:
+            return stand_in(*given, x, rng=rng)
+        traced, exact = stand_in(*given, x, rng=rng[:]), own(*given, x.detach(), rng=rng)
+        if traced.shape != exact.shape:
+            shapes = f"{tuple(traced.shape)} and {tuple(exact.shape)}"
+            raise ConfigError(f"Expected {self!r} and its surrogate to give one shape, got {shapes}.")
+        return with_gradient_of(traced, exact)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputTransform(ShellDefense):
     """The common kind: images are transformed before the model sees them."""
 
     @abstractmethod
@@ -67,121 +131,33 @@ class InputTransform(Defense):
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """What an adaptive attack may differentiate in place of `transform`, by name, each called as `surrogate` is.
-
-        A single attack takes the gradient of a differentiable transform itself, else that of the first of these;
-        `adaptive-ensemble` tries them all. A transform that is differentiable needs none.
-        """
+        """As of every shell, each called as `surrogate` is. A transform that is differentiable needs none."""
         return {} if self.differentiable else {"surrogate": self.surrogate}
-
-    @property
-    def valued(self) -> Collection[str]:
-        """Names of the surrogates whose value is that of `transform` to the last bit: it need not be computed too."""
-        return ()
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
         """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
         check_images(x)
         return self.transform(x, rng=as_draws(rng, len(x), x.device))
 
-    def defend(self, model: Model) -> Model:
-        Model.check_is(model)
-        return model.behind(self)
+    def answer(self, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
+        return inside(self.transform(x, rng=rng))
+
+    def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
+        """The loss is differentiated at the transformed image, and the surrogate at the image."""
+        return inside(self._along(surrogate, self.transform, x=x, rng=rng))
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearningData:
-    """What a defense may look at while it learns.
+class NetworkDefense(ShellDefense):
+    """The other kind: the network computes something else inside, or something else is made of what it computes.
 
-    `images` (N, C, H, W) in [0, 1] are the task's training images, `model` is what the defense will stand before; all
-    parts of a chain are given the same two. `progress` is told (steps done, of how many).
+    `answer` gets its outputs by calling `inside(x)`, as often as it likes, and may change layers of `inside.net`
+    meanwhile (`rewired`). Each of `surrogates` is called as `answer` is.
     """
-
-    images: Tensor
-    model: Model
-    progress: Callable[[int, int], None] = lambda done, total: None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearnedTransform(Defense):
-    """The configuration of an input transform that learns from the task's training images.
-
-    `training_images`: a run gives it at most so many, all that the data set has where there are fewer.
-    `needs_model`: what it learns depends on the model, not on the images alone.
-    """
-
-    training_images: int = 512
-
-    needs_model: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.training_images < 1:
-            raise ConfigError(f"Expected training_images >= 1, got {self.training_images}.")
-
-    def taught(self, data: LearningData, seed: int) -> Learned:
-        """What it learns under a seed."""
-        return Learned(self.learn(data, rng=Draws.of(seed, "learning", samples=[0], device=data.images.device)))
-
-    @abstractmethod
-    def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """What `transform` needs, by name; `rng` has a single stream."""
-
-    @abstractmethod
-    def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """As `InputTransform.transform`, with what was learned, on the device of `x`."""
-
-    def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """As `InputTransform.surrogate`."""
-        return x
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """As `InputTransform.surrogates`, each called as `surrogate` is."""
-        return {} if self.differentiable else {"surrogate": self.surrogate}
+        return {}
 
-    @property
-    def valued(self) -> Collection[str]:
-        """As `InputTransform.valued`."""
-        return ()
-
-    def with_learned(self, learned: "Callable[[LearnedTransform], Learned]") -> "FittedTransform":
-        return FittedTransform(configuration=self, learned=learned(self))
-
-    def defend(self, model: Model) -> Model:
-        raise ConfigError(
-            f"{self!r} learns from images: call fit(images, model=model) first, and defend with the result."
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittedTransform(InputTransform):
-    """A learned transform with what it has learned."""
-
-    configuration: LearnedTransform
-    learned: Learned
-
-    @property
-    def differentiable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (that of another class)
-        return self.configuration.differentiable
-
-    @property
-    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.configuration.randomized
-
-    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        return self.configuration.transform(x, self.learned.on(x.device), rng=rng)
-
-    def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
-        return self.configuration.surrogate(x, self.learned.on(x.device), rng=rng)
-
-    @property
-    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        return {name: self._bound(surrogate) for name, surrogate in self.configuration.surrogates.items()}
-
-    @property
-    def valued(self) -> Collection[str]:
-        return self.configuration.valued
-
-    def _bound(self, surrogate: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """With what was learned."""
-        return lambda x, *, rng: surrogate(x, self.learned.on(x.device), rng=rng)
+    def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
+        return self._along(surrogate, self.answer, inside, x=x, rng=rng)

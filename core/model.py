@@ -18,8 +18,8 @@ from .percent import checked_percent
 from .preprocess import Preprocess
 from .recording import record
 from .seeding import Draws, as_draws
+from .shell import Inside, Look, Shell
 from .task import Task
-from .transform import Transform, transformed
 
 
 class Model:
@@ -64,7 +64,7 @@ class Model:
         self.passes = Passes()
         self.feature_names = _names(features)
         self.expect_clean = None if expect_clean is None else checked_percent(expect_clean, "expect_clean")
-        self.transforms: tuple[Transform, ...] = ()
+        self.shells: tuple[Shell, ...] = ()
         self.draws = 1
         channels, *size = checked_shape(shape)
         self._normalization = Normalization(mean, std, channels)
@@ -88,7 +88,7 @@ class Model:
             )
 
     def __repr__(self) -> str:
-        return f"Model({' < '.join([self.name, *map(repr, reversed(self.transforms))])})"
+        return f"Model({' < '.join([self.name, *map(repr, reversed(self.shells))])})"
 
     @property
     def parts(self) -> "tuple[nn.Module, Normalization]":
@@ -119,18 +119,18 @@ class Model:
         """The pixels, shape (C, 1, 1) or (1, 1, 1), that normalisation maps to zero."""
         return self._normalization.mean[0]
 
-    def behind(self, transform: Transform) -> "Model":
-        """The defended system: this model, sharing its network, with images transformed before it sees them.
+    def behind(self, shell: Shell) -> "Model":
+        """The defended system: this model, sharing its network, inside one more shell.
 
-        Raises ConfigError for a transform that does not say whether it is differentiable and randomized.
+        Raises ConfigError for a shell that does not say whether it is differentiable and randomized.
         """
         for fact in ("differentiable", "randomized"):
-            if not isinstance(getattr(transform, fact, None), bool):
-                raise ConfigError(f"{transform!r} does not say whether it is {fact}; add {fact} = True or False to it.")
-        return self.through((transform, *self.transforms), draws=self.draws)
+            if not isinstance(getattr(shell, fact, None), bool):
+                raise ConfigError(f"{shell!r} does not say whether it is {fact}; add {fact} = True or False to it.")
+        return self.through((shell, *self.shells), draws=self.draws)
 
-    def through(self, transforms: Sequence[Transform], *, draws: int = 1) -> "Model":
-        """The same network with exactly these transforms before it; the first one sees the image.
+    def through(self, shells: Sequence[Shell], *, draws: int = 1) -> "Model":
+        """The same network in exactly these shells; the first one is the outermost, and sees the image.
 
         Whoever attacks a randomized system takes expectations over `draws` evaluations (EOT): with
         `attacks._gradient.loss_and_gradient` of the loss, with `averaged` of what is predicted. `logits` and `features`
@@ -138,20 +138,20 @@ class Model:
         and its slope there taken for the others, which is exact for linear losses only.
         """
         system = copy.copy(self)
-        system.transforms, system.draws = tuple(transforms), draws
+        system.shells, system.draws = tuple(shells), draws
         return system
 
     @property
     def alternatives(self) -> "Mapping[str, Model]":
-        """This system with each of the gradients that its transforms offer, by name: the same outputs, another slope.
+        """This system with each of the gradients that its shells offer, by name: the same outputs, another slope.
 
-        A name stands for all transforms that know it; the others keep theirs. Empty where none offers a choice.
+        A name stands for all shells that know it; the others keep theirs. Empty where none offers a choice.
         """
-        offered = [getattr(transform, "alternatives", {}) for transform in self.transforms]
+        offered = [getattr(shell, "alternatives", {}) for shell in self.shells]
         names = dict.fromkeys(name for alternatives in offered for name in alternatives)
         return {
             name: self.through(
-                [known.get(name, own) for known, own in zip(offered, self.transforms, strict=True)], draws=self.draws
+                [known.get(name, own) for known, own in zip(offered, self.shells, strict=True)], draws=self.draws
             )
             for name in names
         }
@@ -165,14 +165,14 @@ class Model:
     @property
     def randomized(self) -> bool:
         """Whether two evaluations of one image may differ."""
-        return any(transform.randomized for transform in self.transforms)
+        return any(shell.randomized for shell in self.shells)
 
     @property
     def sha(self) -> str:
-        """Hash of architecture, weights, normalisation and transforms; what it misses, `Behaviour` asks for."""
-        if not self.transforms:
+        """Hash of architecture, weights, normalisation and shells; what it misses, `Behaviour` asks for."""
+        if not self.shells:
             return self._net_sha
-        return hashlib.sha256(f"{self._net_sha}{self.transforms!r}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self._net_sha}{self.shells!r}".encode()).hexdigest()[:16]
 
     @cached_property
     def _net_sha(self) -> str:
@@ -180,18 +180,18 @@ class Model:
 
     def check(self, x: Tensor) -> None:
         """Raise InputError unless `x` are images this model takes: float32 (N, C, H, W) in [0, 1] on its device."""
-        check_images(x, (None, None, None) if self.transforms else self.shape)  # transforms may change the shape
+        check_images(x, (None, None, None) if self.shells else self.shape)  # shells may change the shape
         if x.device != self.device:
             raise InputError(f"Expected images on {self.device}, where {self.name} is, got {x.device}; use x.to(...).")
 
     def __call__(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
         """Outputs for images in [0, 1]. `rng` holds one stream per image, for randomized systems.
 
-        Raises InputError for what are no images, before or after any transform, and for outputs that the task does not
-        know.
+        Raises InputError for what are no images, given to it or by one shell to the next, and for outputs that the task
+        does not know.
         """
         self.check(x)
-        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams, check=True)], rng)
+        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams, look=_check)], rng)
         self.task.check_outputs(outputs, len(x))
         return outputs
 
@@ -237,17 +237,37 @@ class Model:
         if not self.feature_names:
             raise ConfigError(f"{self.name} names no feature layers; give Model(..., features=(...)).")
         check_layout(x, self.shape)
-        images = x.clamp(0, 1) if self.transforms else x  # a transform is promised images
+        images = x.clamp(0, 1) if self.shells else x  # a shell is promised images
         return self._expect(lambda streams: self._activations(images, streams), rng)
 
-    def _evaluate(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
-        prepared = self._prepare(x, rng, check=check)
-        self.passes.forwards += len(prepared)
-        outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(prepared)))
-        outputs = outputs.float()  # of a network in another precision
-        if len(prepared) > len(x):
-            outputs = self.task.average(outputs.unflatten(0, (len(x), -1)))
-        return self.passes.follow(outputs, len(prepared))
+    def seen(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
+        """The images (M, C, H, W) that the network is given to answer (N, C, H, W); M = N but for views."""
+        found: list[Tensor] = []
+        with torch.no_grad():
+            self.watched(x, lambda shell, images: found.append(images), rng=rng)
+        return found[-1] if found else x
+
+    def watched(self, x: Tensor, look: Look, *, rng: Draws | None = None) -> Tensor:
+        """Outputs, unchecked like `logits`; `look` is shown what each shell hands on, the outermost first."""
+        return self._evaluate(x, rng, look=look)
+
+    def _evaluate(self, x: Tensor, rng: Draws | None, *, look: Look = lambda shell, images: None) -> Tensor:
+        if rng is None and self.randomized:
+            raise ConfigError(f"{self} is randomized: give rng=Draws.of(seed, samples=...), one stream per image.")
+        if not self.shells:
+            return self._network(x)
+        streams = as_draws(rng, len(x), x.device)
+        return Inside(
+            net=self.net, task=self.task, network=self._network, shells=self.shells, streams=streams, look=look
+        )(x)
+
+    def _network(self, x: Tensor) -> Tensor:
+        """Its outputs for images, without what is around it."""
+        if self.shells:
+            check_layout(x, self.shape)
+        prepared = self._prepare(self.passes.follow(x))
+        outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(x)))
+        return outputs.float()  # of a network in another precision
 
     def _fits(self, outputs: Tensor, images: int) -> bool:
         """Whether one of several outputs is what the task needs, by its shape."""
@@ -258,10 +278,7 @@ class Model:
         return True
 
     def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
-        prepared = self._prepare(x, rng)
-        self.passes.forwards += len(prepared)
-        found = record(self.net, self.feature_names, lambda: self.net(prepared), self.name)
-        self.passes.follow(found[-1], len(prepared))
+        found = record(self.net, self.feature_names, lambda: self._evaluate(x, rng), self.name)
         return [feature.float() for feature in found]
 
     def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], rng: Draws | None) -> list[Tensor]:
@@ -272,13 +289,8 @@ class Model:
             return found
         return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
-    def _prepare(self, x: Tensor, rng: Draws | None, *, check: bool = False) -> Tensor:
-        """What the network is fed: transformed, then normalised."""
-        if rng is None and self.randomized:
-            raise ConfigError(f"{self} is randomized: give rng=Draws.of(seed, samples=...), one stream per image.")
-        if self.transforms:
-            x = transformed(self.transforms, x, as_draws(rng, len(x), x.device), check=check)
-            check_layout(x, self.shape)
+    def _prepare(self, x: Tensor) -> Tensor:
+        """What the network is fed for images."""
         return self._laid_out(self._normalization(x.contiguous()).to(self.precision))
 
     def _laid_out(self, images: Tensor) -> Tensor:
@@ -296,3 +308,10 @@ def _names(features: object) -> tuple[str, ...]:
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"Expected features as names of layers, got {features!r}.")
     return tuple(names)
+
+
+def _check(shell: Shell, images: Tensor) -> None:
+    try:
+        check_images(images)
+    except InputError as error:
+        raise InputError(f"What {shell!r} makes of images: {error}") from None

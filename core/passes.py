@@ -12,14 +12,18 @@ class Passes:
     forwards: int = 0
     backwards: int = 0
 
-    def follow(self, outputs: Tensor, images: int) -> Tensor:
-        """`outputs`, whose gradient counts for so many images whenever it comes back."""
-        if outputs.requires_grad:
-            outputs.register_hook(lambda gradient: self._count(images))
-        return outputs
+    def follow(self, images: Tensor) -> Tensor:
+        """The same images, counted on their way into a network, and again whenever a gradient comes back to them."""
+        self.forwards += len(images)
+        if not images.requires_grad:
+            return images
+        images = images.view_as(images)  # a tensor of this pass only, whatever else the caller does with his
+        images.register_hook(self._count)
+        return images
 
-    def _count(self, images: int) -> None:
-        self.backwards += images
+    def _count(self, gradient: Tensor | None) -> None:
+        if gradient is not None:  # as of a quantised network
+            self.backwards += len(gradient)
 
 
 def mean_gradient(value: Tensor, *others: Tensor) -> Tensor:

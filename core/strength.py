@@ -40,7 +40,7 @@ def strength(model: Model, points: Tensor, y: Tensor, *, targeted: bool, rng: Dr
     """
     reached, losses = [], []
     with torch.no_grad():
-        for outputs in model.through(model.transforms, draws=JUDGES).each(points, rng=rng):
+        for outputs in model.through(model.shells, draws=JUDGES).each(points, rng=rng):
             model.task.check_outputs(outputs, len(points))
             reached.append((model.task.predict(outputs) == y) == targeted)
             losses.append(model.task.loss(outputs, y))

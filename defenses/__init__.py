@@ -11,10 +11,13 @@ from .gaussian import GaussianSmoothing as GaussianSmoothing
 from .gradients import BPDA as BPDA
 from .gradients import adaptive as adaptive
 from .jpeg import JPEG as JPEG
+from .k_wta import KWTA as KWTA
 from .median import MedianSmoothing as MedianSmoothing
 from .noise import RandomNoise as RandomNoise
 from .pca import PCA as PCA
 from .prn import PRN as PRN
 from .quilting import Quilting as Quilting
+from .random_self_ensemble import RandomSelfEnsemble as RandomSelfEnsemble
+from .regroup import REGroup as REGroup
 from .resize_pad import ResizePad as ResizePad
 from .total_variation import TotalVariation as TotalVariation

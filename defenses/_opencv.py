@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._straight_through import with_gradient_of
+from ..core.straight_through import with_gradient_of
 
 
 def suits(x: Tensor) -> bool:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core.defense import LearnedTransform, LearningData
+from ..core.defense import LearningData
 from ..core.errors import ConfigError
 from ..core.learned import Learned
+from ..core.learned_defense import LearnedTransform
 from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ._shape import check_learned

@@ -9,14 +9,14 @@ from pydantic import PlainValidator
 from torch import Tensor
 
 from ..core import registry
-from ..core.defense import Defense, InputTransform, LearnedTransform
+from ..core.defense import Defense, InputTransform
 from ..core.errors import ConfigError
 from ..core.images import check_images
 from ..core.learned import Learned
+from ..core.learned_defense import LearnedDefense
 from ..core.model import Model
 from ..core.registry import register_defense
 from ..core.seeding import Draws, as_draws
-from ..core.transform import transformed
 
 
 def _from_table(step: Any) -> Defense:
@@ -75,7 +75,11 @@ class Compose(Defense):
         for a step that has yet to learn, or that changes the model.
         """
         check_images(x)
-        seen = transformed(self._transforms(), x, as_draws(rng, len(x), x.device))
+        streams, seen = as_draws(rng, len(x), x.device), x
+        for place, step in enumerate(self._transforms()):
+            seen = step.transform(seen, rng=streams.fork(place))
+            if seen.ndim == 5:
+                streams, seen = streams.split(seen.shape[1]), seen.flatten(0, 1)
         return seen if len(seen) == len(x) else seen.unflatten(0, (len(x), -1))
 
     def _transforms(self) -> list[InputTransform]:
@@ -92,7 +96,7 @@ class Compose(Defense):
                 )
         return found
 
-    def with_learned(self, learned: Callable[[LearnedTransform], Learned]) -> "Compose":
+    def with_learned(self, learned: Callable[[LearnedDefense], Learned]) -> "Compose":
         return Compose(steps=tuple(step.with_learned(learned) for step in self.steps))
 
     def defend(self, model: Model) -> Model:

@@ -14,8 +14,8 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import without_rounding
 from ._opencv import filter_planes, linear, suits
-from ._straight_through import without_rounding
 from ._window import check_reach
 
 

@@ -11,19 +11,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..core.defense import Defense, InputTransform
+from ..core.defense import Defense, ShellDefense
 from ..core.errors import ConfigError
 from ..core.model import Model
 from ..core.seeding import Draws
-from ..core.transform import Transform
-from ._straight_through import with_gradient_of
+from ..core.shell import Inside, Shell
 
 
 def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
     """The defended system for an attacker who knows the defense: same outputs, and the best gradient there is.
 
-    Transforms that are differentiable keep their gradient, others get that of their first surrogate at the same point;
-    the `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws`
+    Shells that are differentiable keep their gradient, others get that of their first surrogate at the same point; the
+    `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws`
     evaluations. Raises ConfigError for `draws` < 1, and for what is no defense.
     """
     if not isinstance(defense, Defense):
@@ -31,25 +30,25 @@ def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
     if draws < 1:
         raise ConfigError(f"Expected draws >= 1, got {draws}.")
     defended = defense.defend(model)
-    return defended.through([_with_gradient(transform) for transform in defended.transforms], draws=draws)
+    return defended.through([_with_gradient(shell) for shell in defended.shells], draws=draws)
 
 
-def _with_gradient(transform: Transform) -> Transform | InputTransform:
-    if isinstance(transform, InputTransform) and transform.surrogates:
-        return BPDA(defense=transform)
-    return transform
+def _with_gradient(shell: Shell) -> Shell:
+    if isinstance(shell, ShellDefense) and shell.surrogates:
+        return BPDA(defense=shell)  # pyright: ignore[reportReturnType] (a fact may be a property)
+    return shell
 
 
 @dataclass(frozen=True, kw_only=True)
-class BPDA(InputTransform):
-    """Forward the transform itself, backward the gradient of a surrogate, with the loss differentiated at the former.
+class BPDA:
+    """A shell that answers as the defense, and has the gradient of a surrogate.
 
-    `surrogate_name` is one of the defense's `surrogates`; None is the transform's own gradient where it has one, else
-    the first of them. `alternatives` are those with each. Raises ConfigError where the surrogate has another shape than
-    the transform.
+    That of a loss is taken at what the transform itself, or the rule, gives. `surrogate_name` is one of the defense's
+    `surrogates`; None is the defense's own gradient where it has one, else the first of them. `alternatives` are those
+    with each. Raises ConfigError where the surrogate has another shape than what it stands in for.
     """
 
-    defense: InputTransform
+    defense: ShellDefense
     surrogate_name: str | None = None
 
     differentiable: ClassVar[bool] = True
@@ -63,22 +62,15 @@ class BPDA(InputTransform):
         exact = {"exact": replace(self, surrogate_name=None)} if self.defense.differentiable else {}
         return exact | {name: replace(self, surrogate_name=name) for name in self.defense.surrogates}
 
-    def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
+    def answer(self, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
         name = self._followed
         if name is None or not (torch.is_grad_enabled() and x.requires_grad):
-            return self.defense.transform(x, rng=rng)
-        surrogate = self.defense.surrogates[name]
-        if name in self.defense.valued:
-            return surrogate(x, rng=rng)
-        traced, exact = surrogate(x, rng=rng[:]), self.defense.transform(x.detach(), rng=rng)
-        if traced.shape != exact.shape:
-            shapes = f"{tuple(traced.shape)} and {tuple(exact.shape)}"
-            raise ConfigError(f"Expected {self.defense!r} and its surrogate to give one shape, got {shapes}.")
-        return with_gradient_of(traced, exact)
+            return self.defense.answer(inside, x, rng=rng)
+        return self.defense.answer_along(name, inside, x, rng=rng)
 
     @property
     def _followed(self) -> str | None:
-        """The name of the surrogate, None for the transform's own gradient."""
+        """The name of the surrogate, None for the defense's own gradient."""
         if self.surrogate_name is None and not self.defense.differentiable:
             return next(iter(self.defense.surrogates))
         return self.surrogate_name

@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..core.defense import LearnedTransform, LearningData
+from ..core.defense import LearningData
 from ..core.errors import ConfigError, InputError
 from ..core.learned import Learned
+from ..core.learned_defense import LearnedTransform
 from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ._shape import check_learned

@@ -7,15 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..core.defense import LearnedTransform, LearningData
+from ..core.defense import LearningData
 from ..core.errors import ConfigError, InputError
 from ..core.learned import Learned
+from ..core.learned_defense import LearnedTransform
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import with_gradient_of
 from ._patch_search import indexed, nearest
 from ._shape import check_learned
 from ._stitching import averaged, stitched
-from ._straight_through import with_gradient_of
 from ._surrogates import identity, smooth
 
 _MIXED = 10  # patches at least: a single one would leave no gradient

@@ -1,4 +1,4 @@
-"""Attacks that know the system they are on: what stands before the network, and which gradients it offers."""
+"""Attacks that know the system they are on: what stands around the network, and which gradients it offers."""
 
 from .ensemble import AdaptiveEnsemble as AdaptiveEnsemble
 from .more_draws import MoreDraws as MoreDraws

@@ -14,7 +14,7 @@ from ..momentum import Momentum
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer(Attack):
-    """Momentum ascent from a random start on the network without the transforms before it.
+    """Momentum ascent from a random start on the network without what is around it.
 
     What a defense passes on is fooled by it, however little gradient comes back through the defense.
     """

@@ -50,7 +50,7 @@ class FeatureAscent:
         energy: Energy = half_squared_norm,
     ) -> None:
         check_differentiable(model)
-        self._model, self._single = model, model.through(model.transforms)
+        self._model, self._single = model, model.through(model.shells)
         self._pool, self._batch_size, self._energy = pool, batch_size, energy
         self._rows, self._steps = rng.fork("batches"), 0
         start = rng.fork("start").uniform(pool.shape[1:], -eps, eps)[0]

@@ -10,8 +10,9 @@ from typing import Any
 from tabulate import tabulate
 
 from ...core.attack import Attack, MinimalAttack, UniversalAttack
-from ...core.defense import InputTransform, LearnedTransform
+from ...core.defense import InputTransform
 from ...core.errors import ConfigError
+from ...core.learned_defense import LearnedDefense, LearnedTransform
 from ...core.registry import Registry
 from ..report.papers import papers
 
@@ -56,7 +57,8 @@ quality = 50
 What a parameter without a default does is in the docstring of the defense.
 
 - **gradient**: what an adaptive attack follows: the `exact` one, or that of a surrogate in its place (BPDA), with
-  `identity` that of the network at the defended image. Where several are named, the first is what a single attack
+  `identity` that of the network at the defended image. A defense in the network, or one that decides otherwise, names
+  surrogates of what it computes there. Where several are named, the first is what a single attack
   takes, and `adaptive-ensemble` tries them all.
 - **random**: two evaluations of one image may differ; an adaptive attack follows the mean of several (EOT).
 - **learns**: from training images, once for each data set and each setting; `foolbench train NAME` does it anew.
@@ -133,7 +135,7 @@ def _targeted(registry: Registry, name: str) -> str:
 
 def _defense(registry: Registry, name: str) -> Row:
     cls: Any = registry[name]
-    learns = "yes" if issubclass(cls, LearnedTransform) else "no"
+    learns = "yes" if issubclass(cls, LearnedDefense) else "no"
     try:
         defense = registry.create(name, {})
     except ConfigError:  # it has no default setting: a chain is what its steps are
@@ -145,7 +147,7 @@ def _defense(registry: Registry, name: str) -> Row:
 
 def _gradient(defense: Any) -> str:
     inherited = (InputTransform.surrogate, LearnedTransform.surrogate)
-    plain = "identity" if type(defense).surrogate in inherited else "surrogate"
+    plain = "identity" if getattr(type(defense), "surrogate", None) in inherited else "surrogate"
     named = (plain if name == "surrogate" else name for name in defense.surrogates)
     return ", ".join(["exact", *named] if defense.differentiable else named)
 

@@ -9,10 +9,10 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from ...core.dataset import Dataset
-from ...core.defense import LearnedTransform
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.files import writable_folder
 from ...core.learned import Learned
+from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.registry import datasets, defenses
 from ...models import ENTRIES, load_model
@@ -95,7 +95,7 @@ def train_defense(
     defense, found = defenses.create(name, parameters), []
     school = School(open_dataset(dataset), load_model(model).to(device), seed, progress)
 
-    def taught(part: LearnedTransform) -> Learned:
+    def taught(part: LearnedDefense) -> Learned:
         found.append(school.path(part))
         return school.teach(part)
 

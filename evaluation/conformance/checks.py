@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...core.defense import FittedTransform
+from ...core.learned_defense import FittedDefense
 from ...core.model import Model
 from ...core.seeding import Draws
 from ...tasks.recognition import Recognition
@@ -86,8 +86,8 @@ def configuration_survives_pickling(subject: object) -> None:
 
 
 def _configuration(subject: object) -> object:
-    """What a user has written; a fitted transform is foolbench's own."""
-    return subject.configuration if isinstance(subject, FittedTransform) else subject
+    """What a user has written; one that is fitted is foolbench's own."""
+    return subject.configuration if isinstance(subject, FittedDefense) else subject
 
 
 def images(count: int = 4, shape: tuple[int, int, int] = SHAPE) -> Tensor:
@@ -112,7 +112,13 @@ def model(channels: int = SHAPE[0], classes: int = 5) -> Model:
         head = nn.Linear(128, classes)
         head.weight.data *= 20  # classes that differ, as those of a trained network do
         net = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), head
+            nn.Conv2d(channels, 8, 3, padding=1),
+            nn.Tanh(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+            head,
         )
     return Model(net, task=Recognition(classes=classes), features=("0",), name="a small network").to(_DEVICE.get())
 

@@ -6,8 +6,7 @@ from torch import Tensor
 from ...core.defense import Defense
 from ...core.errors import ConfigError, InputError
 from ...core.model import Model
-from ...core.seeding import Draws
-from ...core.transform import stages
+from ...core.shell import Shell
 from ...defenses.gradients import adaptive
 from .checks import (
     SHAPE,
@@ -198,11 +197,13 @@ def _outputs(defense: Defense, x: Tensor, seed: int = 0) -> Tensor:
 
 
 def _hold_images(defense: Defense, x: Tensor) -> None:
-    rng: Draws = streams(len(x))
-    for after in stages(_defended(defense, x.shape[1]).transforms, x, rng):
+    def look(shell: Shell, after: Tensor) -> None:
         hold(after.dtype == torch.float32, f"Images of {after.dtype} came back; return float32.")
         hold(after.device == x.device, f"Images on {after.device} came back; return them where they were.")
         hold(after.ndim == 4, f"Images of shape {tuple(after.shape)} came back; return (N, C, H, W).")
         hold(torch.isfinite(after).all(), "NaN or infinite values came back; look for a division by zero.")
         low, high = float(after.min()), float(after.max())
         hold(low >= 0 and high <= 1, f"Values in [{low:.4g}, {high:.4g}] came back; clamp to [0, 1].")
+
+    with torch.no_grad():
+        _defended(defense, x.shape[1]).watched(x, look, rng=streams(len(x)))

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ...core.defense import Defense, LearnedTransform, LearningData
+from ...core.defense import Defense, LearningData
 from ...core.errors import one_line
 from ...core.learned import Learned
+from ...core.learned_defense import LearnedDefense
 from ...core.seeding import Draws
 from .checks import Check, global_random_states, hold, images, model
 
@@ -71,11 +72,11 @@ LEARNING_CHECKS = [
 ]
 
 
-def parts(defense: Defense) -> list[LearnedTransform]:
+def parts(defense: Defense) -> list[LearnedDefense]:
     """All of a defense that learns and has not yet."""
-    found: list[LearnedTransform] = []
+    found: list[LearnedDefense] = []
 
-    def nothing(part: LearnedTransform) -> Learned:
+    def nothing(part: LearnedDefense) -> Learned:
         found.append(part)
         return Learned({})
 
@@ -87,6 +88,6 @@ def _data() -> LearningData:
     return LearningData(images=images(IMAGES), model=model())
 
 
-def _learn(part: LearnedTransform, data: LearningData | None = None) -> dict[str, Tensor]:
+def _learn(part: LearnedDefense, data: LearningData | None = None) -> dict[str, Tensor]:
     data = data or _data()
     return part.learn(data, rng=Draws.of(0, "learning", samples=[0], device=data.images.device))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ...attacks import PGD
-from ...core.defense import LearnedTransform
 from ...core.errors import ConfigError, FoolbenchError
+from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.registry import NOTHING, defenses
 from ...core.seeding import Draws
@@ -63,7 +63,7 @@ def answers(model: Model, images: Attacked) -> Iterator[Answers]:
             defense = defenses.create(name, {})
         except ConfigError:  # a chain is what its steps are
             continue
-        if isinstance(defense, LearnedTransform):
+        if isinstance(defense, LearnedDefense):
             continue
         try:
             yield Answers(name, _answers(defense.defend(model), images))

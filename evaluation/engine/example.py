@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ...core.errors import FOREIGN, OutputError
 from ...core.seeding import Draws
-from ...core.transform import transformed
 from .crafted import Crafted
 from .kept import keep, recall
 from .scoring import Shard, System
@@ -107,7 +106,7 @@ def _example(bare: System, system: System, shard: Shard, crafted: Crafted) -> Ex
     answers = {name: _answer(system, sample, image) for name, image in images.items()}
     pictures = {name: _picture(image) for name, image in images.items()}
     pictures["change"] = _picture(0.5 + amplified * change, sharp=True)
-    if system.model.transforms:
+    if system.model.shells:
         answers |= {f"bare {name}": _answer(bare, sample, image) for name, image in images.items()}
         pictures |= {f"{name} defended": _picture(_defended(system, sample, x)) for name, x in images.items()}
     truth = "" if shard.y is None else system.model.class_name(int(shard.y[row]))
@@ -131,8 +130,7 @@ def _answer(system: System, sample: int, x: Tensor) -> Answer:
 
 def _defended(system: System, sample: int, x: Tensor) -> Tensor:
     """What the network is given to answer."""
-    with torch.no_grad():
-        return transformed(system.model.transforms, x.clone(), _streams(system, sample, x))[:1]
+    return system.model.seen(x.clone(), rng=_streams(system, sample, x))[:1]
 
 
 def _streams(system: System, sample: int, x: Tensor) -> Draws:

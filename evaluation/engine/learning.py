@@ -9,10 +9,11 @@ from platformdirs import user_cache_path
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
-from ...core.defense import LearnedTransform, LearningData
+from ...core.defense import LearningData
 from ...core.errors import OutputError, WeightsError
 from ...core.files import writable_folder
 from ...core.learned import Learned
+from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from .exclusive import exclusive
 from .glimpse import glimpse
@@ -36,7 +37,7 @@ class School:
     def _behaviour(self) -> Behaviour:
         return Behaviour.of(self.model, self.dataset.shape)
 
-    def learned(self, part: LearnedTransform) -> Learned:
+    def learned(self, part: LearnedDefense) -> Learned:
         """From the cache, or learned now where nothing is there that can be read."""
         path = self.path(part)
         with suppress(WeightsError):
@@ -46,15 +47,16 @@ class School:
                 return Learned.load(path)
             return self.teach(part)
 
-    def teach(self, part: LearnedTransform) -> Learned:
+    def teach(self, part: LearnedDefense) -> Learned:
         """Learn anew, and keep it. Raises OutputError where the cache cannot be written."""
         path = self.path(part)
         writable_folder(path.parent)  # asked now, not after minutes of learning
         with self.progress.step("  training images", part.training_images, "images") as step:
-            images, _ = self.dataset.training(part.training_images, step.advance)
+            images, labels = self.dataset.training(part.training_images, step.advance)
         with self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step:
             data = LearningData(
                 images=(images.float() / 255).to(self.model.device),
+                labels=None if labels is None else labels.to(self.model.device),
                 model=self.model,
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
@@ -69,7 +71,7 @@ class School:
     def _data(self) -> tuple[object, ...]:
         return self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
 
-    def path(self, part: LearnedTransform) -> Path:
+    def path(self, part: LearnedDefense) -> Path:
         model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
         return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"

@@ -61,7 +61,7 @@ def is_table(given: Any) -> bool:
 
 def _bare(given: Any, options: Mapping[str, Any]) -> Model:
     if isinstance(given, Model):
-        if given.transforms:
+        if given.shells:
             raise ConfigError(f"{given!r} is defended already; give the bare model, and what defends it as defenses=.")
         return given
     if is_table(given):

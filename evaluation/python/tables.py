@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from ...core.defense import Defense, FittedTransform
+from ...core.defense import Defense
 from ...core.errors import ConfigError
+from ...core.learned_defense import FittedDefense
 from ...core.registry import Registry
 from ..recipe.plugins import REGISTRIES
 
@@ -27,7 +28,7 @@ def _table(registry: Registry[Any], given: Any) -> dict[str, Any]:
     if isinstance(given, type) or not is_dataclass(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise ConfigError(f"Expected {registry.kind}s as names, tables or instances, got {what}.")
-    if isinstance(given, FittedTransform):
+    if isinstance(given, FittedDefense):
         raise ConfigError(
             f"{given.configuration!r} was fitted by hand; give it as it was before: a run fits it to training images "
             "of its own data."

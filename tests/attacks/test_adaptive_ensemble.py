@@ -181,6 +181,6 @@ def test_strength_is_the_share_of_evaluations_and_the_mean_loss(linear_model, mi
     y = 1 - model.predict(x) if targeted else model.predict(x)
     found = strength(system, x, y, targeted=targeted, rng=rng)
     assert float(found.reached.mean()) == pytest.approx(share, abs=0.05)
-    judged = system.through(system.transforms, draws=JUDGES)
+    judged = system.through(system.shells, draws=JUDGES)
     losses = torch.stack([model.task.loss(outputs, y) for outputs in judged.each(x, rng=rng)]).mean(dim=0)
     torch.testing.assert_close(found.loss, -losses if targeted else losses)

@@ -32,7 +32,7 @@ class AsModule(nn.Module):
         self.net, self._model = model.net, [model]  # in a list, so that it is no submodule
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(self._model[0]._prepare(x, None))
+        return self.net(self._model[0]._prepare(x))
 
 
 def subject_of(model: Model, count: int = 64) -> Subject:

@@ -14,7 +14,7 @@ EPS = 10 / 255
 
 def bare_gradient(model, x, y):
     x = x.detach().requires_grad_()
-    loss = torch.nn.functional.cross_entropy(model.net(model._prepare(x, None)), y, reduction="sum")
+    loss = torch.nn.functional.cross_entropy(model.net(model._prepare(x)), y, reduction="sum")
     return torch.autograd.grad(loss, x)[0]
 
 

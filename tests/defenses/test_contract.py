@@ -4,7 +4,6 @@ import foolbench.defenses  # noqa: F401 (registers)
 import pytest
 import torch
 from foolbench.core import ConfigError, Defense, UnknownNameError, defenses
-from foolbench.core.transform import transformed
 from foolbench.evaluation.conformance import check, model, prepared, streams
 
 KEEPS_GREY = ["bilateral", "crop-ensemble", "downsampling", "gaussian", "jpeg", "median", "ten-crop", "tv"]
@@ -16,7 +15,7 @@ def made(name) -> Defense:
 
 
 def stages(defense, x, seed=0):
-    return transformed(defense.defend(model()).transforms, x, streams(len(x), seed))
+    return defense.defend(model()).seen(x, rng=streams(len(x), seed))
 
 
 @pytest.mark.parametrize("name", sorted(defenses))
@@ -28,9 +27,8 @@ def test_memory_may_be_laid_out_otherwise(name, photos):
 
 @pytest.mark.parametrize("name", sorted(defenses))
 def test_it_does_something(name, photos):
-    x = photos(2)
-    after = stages(prepared(made(name)), x)
-    assert after.shape != x.shape or not torch.equal(after, x)
+    x, system = photos(2), prepared(made(name)).defend(model())
+    assert not torch.equal(system(x, rng=streams(2)), model()(x))
 
 
 @pytest.mark.parametrize("name", KEEPS_GREY)

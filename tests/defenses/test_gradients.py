@@ -115,7 +115,7 @@ def test_transform_and_surrogate_see_the_same_draws(model, images):
 
 
 def test_what_is_differentiable_keeps_its_gradient(model, images):
-    assert adaptive(Dimmed(), model).transforms == (Dimmed(),)
+    assert adaptive(Dimmed(), model).shells == (Dimmed(),)
     assert torch.equal(gradient(adaptive(Dimmed(), model), images), gradient(Dimmed().defend(model), images))
 
 
@@ -204,7 +204,7 @@ def test_a_chain_has_the_gradient_of_its_links(model, images):
     chain = Compose(steps=(Halved(), Dimmed(), Step()))
     assert (chain.differentiable, chain.randomized) == (False, True)
     system = adaptive(chain, model)
-    assert [type(transform) for transform in system.transforms] == [BPDA, Dimmed, BPDA]
+    assert [type(shell) for shell in system.shells] == [BPDA, Dimmed, BPDA]
     factor = streams().fork(1).uniform((1, 1, 1))
     torch.testing.assert_close(gradient(system, images), 0.5 * factor * gradient(model, images))
     assert torch.equal(system(images, rng=streams()), chain.defend(model)(images, rng=streams()))

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from foolbench.core import ConfigError, Draws, InputError, Learned, Model
-from foolbench.core.defense import FittedTransform, LearningData
+from foolbench.core import ConfigError, Draws, FittedTransform, InputError, Learned, LearningData, Model
 from foolbench.defenses import Quilting
 from foolbench.defenses._patch_search import indexed
 from foolbench.defenses.quilting import _mixed

@@ -26,9 +26,26 @@ def test_the_defense_of_contributing_keeps_its_promises_and_gets_its_rows(foolbe
     assert list(pd.read_csv(tmp_path / "out" / "leaderboard.csv").defense) == ["none", "my-blur", "my-blur"]
 
 
+def test_the_network_defense_of_contributing_keeps_its_promises_and_gets_its_rows(foolbench, recipe_file, tmp_path):
+    file = tmp_path / "my_cap.py"
+    file.write_text(python_of("CONTRIBUTING.md")[1])
+    code, out, err = foolbench("check", f"{file}:MyCap", "--set", "most=0.5")
+    assert (code, err) == (0, ""), out
+    steps = "[{name = 'my-cap', most = 0.5}, {name = 'bit-depth'}]"
+    both = ("--set", f"defenses=[{{name = 'my-cap', most = 0.5}}, {{name = 'compose', steps = {steps}}}]")
+    knowing = ("--set", 'knowledge=["oblivious", "adaptive"]', "--set", "attacks=[{name = 'pgd', steps = 3}]")
+    code, out, err = foolbench(
+        "run", recipe_file, "--plugin", file, *both, *knowing, "--out", tmp_path / "out", "--device", "cpu"
+    )
+    assert (code, err) == (0, "")
+    rows = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    assert sorted(rows.defense) == ["compose", "compose", "my-cap", "my-cap", "none"]
+    assert (rows.status == "ok").all()
+
+
 def test_the_attack_of_contributing_keeps_its_promises_and_fools_more_than_one_step(foolbench, recipe_file, tmp_path):
     file = tmp_path / "my_momentum.py"
-    file.write_text(python_of("CONTRIBUTING.md")[1])
+    file.write_text(python_of("CONTRIBUTING.md")[2])
     code, out, err = foolbench("check", f"{file}:MyMomentum", "--set", "steps=5")
     assert (code, err) == (0, ""), out
     attacks = (

@@ -1,0 +1,43 @@
+"""Layers of a network that compute something else for a while, without a change of the network itself."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ConfigError
+
+Compute = Callable[[Callable[..., Any], Tensor], Any]
+"""(what the layer computes as it is, its input) -> its output meanwhile."""
+
+
+@contextmanager
+def rewired(net: nn.Module, layers: Iterable[nn.Module], compute: Compute) -> Iterator[None]:
+    """Meanwhile each of the `layers` of `net` gives `compute(forward, x)` for an input `x`.
+
+    One that is rewired already is so inside: its `forward` is then the `compute` of the one outside. Raises ConfigError
+    for TorchScript, which cannot be looked into.
+    """
+    if isinstance(net, torch.jit.ScriptModule):
+        raise ConfigError(
+            f"{type(net).__name__} is TorchScript, which cannot be looked into; wrap the network that it was made of."
+        )
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(_rewired(layer, compute))
+        yield
+
+
+@contextmanager
+def _rewired(layer: nn.Module, compute: Compute) -> Iterator[None]:
+    held = vars(layer)  # before a method of its class, a function that a module holds is what is called
+    before = {name: held[name] for name in ("forward",) if name in held}
+    held["forward"] = partial(compute, layer.forward)
+    try:
+        yield
+    finally:
+        del held["forward"]
+        held.update(before)

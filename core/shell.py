@@ -1,0 +1,65 @@
+"""What a network is put into: shells, each of which answers by means of what lies inside it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
+
+from torch import Tensor, nn
+
+from .seeding import Draws
+from .task import Task
+
+
+class Shell(Protocol):
+    """What can stand around a network.
+
+    `differentiable`: gradients through it are those of its forward pass. `randomized`: two evaluations of one image may
+    differ.
+    """
+
+    differentiable: ClassVar[bool]
+    randomized: ClassVar[bool]
+
+    def answer(self, inside: "Inside", x: Tensor, *, rng: Draws) -> Tensor:
+        """The task's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""
+        ...
+
+
+Look = Callable[[Shell, Tensor], None]
+"""Is shown the images (M, C, H, W) that each shell hands on to what is inside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """What lies inside a shell, as a function of images: further shells, and the network in their midst.
+
+    `net` is that network, to be changed for as long as an evaluation takes (`rewired`); `task` is what its outputs
+    mean. The other fields are the harness's own.
+    """
+
+    net: nn.Module
+    task: Task
+    network: Callable[[Tensor], Tensor]
+    shells: Sequence[Shell]
+    streams: Draws
+    place: int = 0
+    look: Look = lambda shell, images: None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs for images (N, C, H, W) in [0, 1], those that the shell was given or as many in their place.
+
+        (N, V, C, H, W) are V views of each image, with random streams of their own: the task averages their outputs.
+        """
+        if x.ndim == 5:
+            return self._averaged(x)
+        if self.place > 0:
+            self.look(self.shells[self.place - 1], x)
+        if self.place == len(self.shells):
+            return self.network(x)
+        within = replace(self, place=self.place + 1)
+        return self.shells[self.place].answer(within, x, rng=self.streams.fork(self.place))
+
+    def _averaged(self, x: Tensor) -> Tensor:
+        count, views = x.shape[:2]
+        outputs = replace(self, streams=self.streams.split(views))(x.flatten(0, 1))
+        return outputs if views == 1 else self.task.average(outputs.unflatten(0, (count, views)))

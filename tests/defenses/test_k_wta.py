@@ -1,0 +1,131 @@
+"""k winners take all: how many, which, with what slope; and in place of every ReLU of a network."""
+
+import pytest
+import torch
+from foolbench.core import ConfigError, Model
+from foolbench.datasets import Digits
+from foolbench.defenses import KWTA, BitDepth, adaptive
+from foolbench.defenses.k_wta import winners
+from foolbench.tasks import Recognition
+from torch import nn
+
+SCOPES = ["layer", "channel"]
+
+
+@pytest.fixture
+def activations():
+    return torch.randn(5, 6, 7, 9, generator=torch.Generator().manual_seed(0))
+
+
+def rows(x, scope):
+    return x.flatten(1) if scope == "layer" else x.flatten(2)
+
+
+class TopK(nn.Module):
+    """By torch's topk, one image at a time; equals all stay."""
+
+    def __init__(self, gamma, scope):
+        super().__init__()
+        self.gamma, self.scope = gamma, scope
+
+    def forward(self, x):
+        return torch.stack([self.of_one(image) for image in x])
+
+    def of_one(self, image):
+        parts = image.flatten(1) if self.scope == "channel" and image.ndim > 1 else image.flatten()[None]
+        best = parts.topk(max(1, int(self.gamma * parts.shape[1])), dim=1).values
+        return torch.where(parts >= best[:, -1:], parts, 0.0).reshape(image.shape)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5, 1.0])
+def test_the_largest_stay(activations, gamma, scope):
+    found = winners(activations, gamma, scope)
+    assert torch.equal(found, TopK(gamma, scope)(activations))
+    size = rows(activations, scope).shape[-1]
+    assert ((rows(found, scope) != 0).sum(dim=-1) == max(1, int(gamma * size))).all()
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_all_of_them_are_the_identity(activations, scope):
+    assert torch.equal(winners(activations, 1.0, scope), activations)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_more_gamma_keeps_more(activations, scope):
+    few, more = (winners(activations, gamma, scope) != 0 for gamma in (0.2, 0.3))
+    assert (few <= more).all()
+    assert few.sum() < more.sum()
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_it_is_positively_homogeneous(activations, scope):
+    assert torch.equal(winners(4 * activations, 0.2, scope), 4 * winners(activations, 0.2, scope))
+
+
+def test_the_order_in_a_layer_does_not_matter(activations):
+    order = torch.randperm(6 * 7 * 9, generator=torch.Generator().manual_seed(1))
+    flat = activations.flatten(1)
+    assert torch.equal(winners(flat[:, order], 0.2, "layer"), winners(flat, 0.2, "layer")[:, order])
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_memory_may_lie_channels_last(activations, scope):
+    stored = activations.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(winners(stored, 0.2, scope), winners(activations, 0.2, scope))
+
+
+def test_equals_all_stay_and_negative_values_win_where_they_are_the_largest():
+    assert winners(torch.tensor([[1.0, 3, 3, 3, 0]]), 0.4, "layer").tolist() == [[0, 3, 3, 3, 0]]
+    assert winners(torch.tensor([[-1.0, -5, -2, -9, -8]]), 0.4, "layer").tolist() == [[-1, 0, -2, 0, 0]]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_slope_is_the_mask_or_rises_smoothly_to_the_winners(activations, scope):
+    x = activations.requires_grad_()
+    kept = winners(x, 0.2, scope)
+    (mask,) = torch.autograd.grad(kept.sum(), x)
+    assert torch.equal(mask, (kept != 0).float())
+    (soft,) = torch.autograd.grad(winners(x, 0.2, scope, smooth=True).sum(), x)
+    assert (soft[kept != 0] >= 0.5).all()
+    assert (soft[kept == 0] < 0.5).all()
+    ordered = rows(soft, scope).gather(-1, rows(x, scope).argsort(dim=-1))
+    assert (ordered.diff(dim=-1) >= 0).all()
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_relu_of_a_network_is_replaced(digits_model, scope):
+    x, _ = Digits().load(range(20))
+    by_hand = nn.Sequential(*(TopK(0.2, scope) if isinstance(layer, nn.ReLU) else layer for layer in digits_model.net))
+    expected = Model(by_hand, task=digits_model.task, mean=0.5, std=0.5, channels_last=True)  # rounding alike
+    torch.testing.assert_close(KWTA(scope=scope).defend(digits_model)(x), expected(x))
+    torch.testing.assert_close(
+        KWTA(scope=scope).defend(BitDepth().defend(digits_model))(x), BitDepth().defend(expected)(x)
+    )
+
+
+def test_the_smooth_slope_and_the_networks_own_are_offered(digits_model):
+    x, _ = Digits().load(range(8))
+    system = adaptive(KWTA(), digits_model)
+    assert list(system.alternatives) == ["smooth", "mask"]
+    slopes = []
+    for other in (system, *system.alternatives.values()):
+        z = x.clone().requires_grad_()
+        outputs = other.logits(z)
+        assert torch.equal(outputs, KWTA().defend(digits_model)(x))
+        slopes.append(torch.autograd.grad(outputs[:, 0].sum(), z)[0])
+    assert torch.equal(slopes[0], slopes[1])
+    assert not torch.allclose(slopes[1], slopes[2])
+    assert digits_model.passes.forwards % 8 == 0
+
+
+@pytest.mark.parametrize("facts", [{"gamma": 0.0}, {"gamma": 1.1}, {"gamma": float("nan")}, {"scope": "vol"}], ids=str)
+def test_refuses_what_makes_no_sense(facts):
+    with pytest.raises(ConfigError, match=next(iter(facts))):
+        KWTA(**facts)
+
+
+def test_refuses_a_network_without_relu():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), nn.Tanh())
+    with pytest.raises(ConfigError, match="to have ReLU activations as modules, found none"):
+        KWTA().defend(Model(net, task=Recognition(classes=3)))(torch.rand(2, 1, 3, 4))
