@@ -1,6 +1,7 @@
 """What the bare network makes of the clean images: looked at before anything is attacked."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,35 +25,47 @@ def clean_doubts(
 
     Raises ConfigError where its rate, in percent, is not the one `expected`.
     """
-    predictions, targets = [], []
+    name, metric = next(iter(system.model.task.metrics.items()))
+    scores: list[Tensor] = []
+    answers = _Answers()
     for shard in shards:
-        predictions.append(system.clean(shard)[0])
+        predictions = system.clean(shard)[0]
         if shard.y is not None:
-            targets.append(shard.y)
-    if not targets:
+            scores.append(metric.per_image(predictions, shard.y).cpu() / metric.range)
+            answers.add(predictions, shard.y)
+    if not scores:
         if expected is not None:
             raise ConfigError("Expected images with labels for expect_clean, got none; leave it out.")
         return set()
-    p, y = torch.cat(predictions), torch.cat(targets)
-    name, metric = next(iter(system.model.task.metrics.items()))
-    scores = metric.per_image(p, y).cpu() / metric.range
-    rate = estimate(scores, proportion=metric.proportion, confidence=CONFIDENCE, clusters=clusters)
+    whole = torch.cat(scores)
+    rate = estimate(whole, proportion=metric.proportion, confidence=CONFIDENCE, clusters=clusters)
     if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
         raise ConfigError(
             f"Expected {system.model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "
-            f"{100 * rate.mean:.4g}% of {len(y)} images (99.9%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
+            f"{100 * rate.mean:.4g}% of {len(whole)} images (99.9%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
             f"{TOLERANCE:g} point beyond is allowed); look at its normalisation, image size and order of labels."
         )
-    return _doubts(p, y, system.model.task, rate.low)
+    return answers.doubts(system.model.task, rate.low) if len(whole) >= FEW else set()
 
 
-def _doubts(p: Tensor, y: Tensor, task: Task, low: float) -> set[str]:
-    classes = getattr(task, "classes", None)
-    if p.ndim != 1 or classes is None or len(p) < FEW:
-        return set()
-    said, true = len(p.unique()), len(y.unique())
-    flags = {ONE_CLASS} if said == 1 < true else set()
-    if low <= 1 / classes:
-        flags |= {NO_BETTER_THAN_CHANCE}
-        flags |= {LABEL_ORDER} if said > 1 and 2 * said >= true else set()
-    return flags
+@dataclass
+class _Answers:
+    """Which classes a network has said, and which are true; of answers that are no single class nothing is kept."""
+
+    said: set[int] = field(default_factory=set)
+    true: set[int] = field(default_factory=set)
+
+    def add(self, p: Tensor, y: Tensor) -> None:
+        if p.ndim == 1:
+            self.said.update(p.tolist())
+            self.true.update(y.tolist())
+
+    def doubts(self, task: Task, low: float) -> set[str]:
+        classes, said, true = getattr(task, "classes", None), len(self.said), len(self.true)
+        if classes is None or not said:
+            return set()
+        flags = {ONE_CLASS} if said == 1 < true else set()
+        if low <= 1 / classes:
+            flags |= {NO_BETTER_THAN_CHANCE}
+            flags |= {LABEL_ORDER} if said > 1 and 2 * said >= true else set()
+        return flags

@@ -13,6 +13,7 @@ from .grid import NamedDefense
 from .learning import School
 from .prepare import Prepared
 from .progress import Progress
+from .remembered import Room
 from .scoring import Shard
 from .systems import Systems
 
@@ -44,6 +45,7 @@ class Networks:
         self._prepared, self._ledger, self._device, self._progress = prepared, ledger, device, progress
         self._known: dict[str, Network] = {}
         self._there: dict[str, Guard] = {}
+        self._room = Room()
 
     def use(self, name: str, beside: str | None = None) -> Network:
         """On the device; all others but `beside` make room for it.
@@ -89,6 +91,7 @@ class Networks:
             ledger=self._ledger,
             school=School(dataset, model, recipe.seed, self._progress),
             undo=lambda: self._there[name].undo(),
+            room=self._room,
         )
         return Network(model=model, dataset=dataset, systems=systems)
 

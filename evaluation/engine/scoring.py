@@ -17,6 +17,7 @@ from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
 from .crafted import Crafted
+from .remembered import Remembered, Room
 from .steady import batch_tolerance
 
 _MEASURED: tuple[Norm, ...] = ("linf", "l2")  # of every change, whatever its budget is in
@@ -36,16 +37,19 @@ class System:
     """A model, perhaps behind a defense, and what it says about the unperturbed images.
 
     A randomized system is evaluated `draws` times on every image, each time with new streams, and every score is the
-    mean; a deterministic one once. `flags` say what makes the scores doubtful.
+    mean; a deterministic one once. `flags` say what makes the scores doubtful. `room` is for what it has said, shared
+    with other systems.
     """
 
     model: Model
     seed: int
     draws: int
     flags: set[str] = field(default_factory=set)
-    _known: dict[tuple[str, *tuple[int, ...]], list[Tensor]] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
+    _inspected: bool = False
 
     def __post_init__(self) -> None:
+        self._said = Remembered(self.room)
         if self.model.random_weights:
             self.flags.add(RANDOM_WEIGHTS)
         if not self.model.randomized:
@@ -62,16 +66,16 @@ class System:
         return found
 
     def clean(self, shard: Shard) -> list[Tensor]:
-        if not self._known:
+        if not self._inspected:
             self._inspect(shard)
+            self._inspected = True
         return self._unperturbed(shard, "clean")
 
     def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
-        """Kept for the next attack."""
-        key = (purpose, *shard.samples)
-        if key not in self._known:
-            self._known[key] = self.predictions(shard.x, shard.samples, purpose)
-        return self._known[key]
+        """The same for every attack."""
+        return self._said.predictions(
+            purpose, shard.samples, shard.x.device, lambda: self.predictions(shard.x, shard.samples, purpose)
+        )
 
     def _inspect(self, shard: Shard) -> None:
         """What must be known before the first score: that the system keeps its promises, and what makes it doubtful."""

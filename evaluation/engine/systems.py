@@ -13,6 +13,7 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .grid import Identity, NamedDefense
 from .learning import School
+from .remembered import Room
 from .scoring import System
 
 
@@ -20,7 +21,7 @@ from .scoring import System
 class Systems:
     """Made when they are asked for, and kept for the next attack. Raise ConfigError for a defense that cannot learn.
 
-    `undo` restores the model and says whether it had been changed.
+    `undo` restores the model and says whether it had been changed; `room` is for what they say of the clean images.
     """
 
     recipe: Recipe
@@ -30,19 +31,20 @@ class Systems:
     ledger: Ledger
     school: School
     undo: Callable[[], bool]
+    room: Room
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
     _flags: dict[str, set[str]] = field(default_factory=dict)
 
     def scored(self, named: NamedDefense) -> System:
-        """It remembers its predictions for the clean images."""
+        """It remembers its predictions for the clean images, as far as there is room."""
         if named.digest not in self._scored:
             defense = self._fitted(named)
             defended = self.model if defense is None else defense.defend(self.model)
             if not isinstance(defended, Model):
                 raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
             self.check(named)
-            self._scored[named.digest] = System(defended, self.recipe.seed, self.recipe.draws)
+            self._scored[named.digest] = System(defended, self.recipe.seed, self.recipe.draws, room=self.room)
         return self._scored[named.digest]
 
     def attacked(self, named: NamedDefense) -> Model:

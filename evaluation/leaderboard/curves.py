@@ -13,12 +13,13 @@ from ...core.attack import MinimalAttack
 from ..engine.grid import Cell, cells
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
+from .bootstrap import Numbers
 from .bundles import Bundle
 from .described import Row, described, described_bundle
 from .distances import Distances, distances, is_minimal
 from .grouping import grouped
 from .source import Facts, MissingScoresError, Scores, Source
-from .stats import Estimate, Numbers, estimate
+from .stats import Estimate, estimate
 from .table import sources
 
 WORST = "worst case"

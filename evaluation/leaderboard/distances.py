@@ -11,9 +11,9 @@ import pandas as pd
 
 from ...core.attack import MinimalAttack
 from ..engine.grid import Cell
+from .bootstrap import Numbers
 from .flags import SINGLE_DRAW
 from .source import Scores
-from .stats import Numbers
 
 AREA = "area"
 """The column of scores that says at what share of all budgets up to eps an image is fooled."""

@@ -14,7 +14,8 @@ from scipy.optimize import root_scalar
 from scipy.stats import binomtest, norm
 
 from ...core.errors import InputError
-from .stats import CONFIDENCE, RESAMPLES, Numbers, estimate, summed
+from .bootstrap import RESAMPLES, Numbers
+from .stats import CONFIDENCE, estimate, summed
 
 POWER = 0.8
 """How often a test that has the images it needs sees the difference."""

@@ -11,9 +11,9 @@ from ...core.errors import InputError
 from ..engine.grid import cells
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
+from .bootstrap import Numbers
 from .grouping import grouped
 from .source import Facts, Source
-from .stats import Numbers
 from .system_rows import Row, SystemRows
 from .table import sources
 

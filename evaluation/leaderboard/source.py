@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
@@ -27,6 +30,16 @@ class Facts:
     identities: Identities
     clusters: tuple[int, ...] | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def ordered(self) -> NDArray[np.int64]:
+        """The samples as the ledger has them: by index."""
+        return np.sort(np.array(self.samples, dtype=np.int64))
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64] | None:
+        """The cluster of each of those."""
+        return None if self.clusters is None else np.array(self.clusters)[np.argsort(self.samples)]
 
 
 class MissingScoresError(FoolbenchError):
@@ -69,7 +82,7 @@ class Source:
             found = self.ledger.outcomes(self.key(cell))
         except DamagedRecordError as damage:
             raise MissingScoresError("error", str(damage)) from None
-        wanted = None if found is None else found.only(self.facts.samples)
+        wanted = None if found is None else found.only(self.facts.ordered)
         if wanted is None or len(wanted.samples) != len(self.facts.samples):
             message = self.ledger.error(self.key(cell))
             raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
@@ -77,7 +90,7 @@ class Source:
 
     def _checked(self, outcomes: Outcomes) -> pd.DataFrame:
         frame = outcomes.frame(self.name) if self.name in outcomes.metrics else pd.DataFrame()
-        if frame.empty or (frame.filter(["clean", "robust"]) > self.metric.range).to_numpy().any():
+        if frame.empty or any(frame[name].max() > self.metric.range for name in ("clean", "robust") if name in frame):
             raise MissingScoresError("error", f"The ledger has scores that are no {self.name}; choose another --out.")
         return frame
 
@@ -91,7 +104,4 @@ class Source:
 
     def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With a column `cluster` where images depend on each other."""
-        if self.facts.clusters is None:
-            return frame
-        numbers = dict(zip(self.facts.samples, self.facts.clusters, strict=True))
-        return frame.assign(cluster=[numbers[place] for place in frame["sample"]])
+        return frame if self.facts.groups is None else frame.assign(cluster=self.facts.groups)

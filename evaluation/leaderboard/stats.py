@@ -3,21 +3,18 @@
 Images that depend on each other, as crops of one photograph, are a cluster: what is resampled are clusters then.
 """
 
-from functools import lru_cache
+import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, bootstrap, norm, t
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+from scipy.stats import binomtest, norm, t
 
 from ...core.errors import InputError
+from .bootstrap import Numbers, percentile_interval
 
 CONFIDENCE = 0.95
-RESAMPLES = 9999
-OFTEN = 8
-"""Where values come so often on average, their counts are resampled: faster than to resample the images themselves."""
-
-Numbers = NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
@@ -42,14 +39,14 @@ def estimate(
         raise InputError("Expected at least one score: the mean of no images does not exist.")
     if not np.isfinite(sample).all():
         raise InputError(f"Expected finite scores, got {(~np.isfinite(sample)).sum()} that are not.")
-    binary = proportion and bool(np.isin(sample, (0, 1)).all())
+    binary = proportion and bool(((sample == 0) | (sample == 1)).all())
     totals, sizes = (sample, np.ones_like(sample)) if clusters is None else summed(sample, clusters)
     if len(totals) < len(sample):
         low, high = _of_clusters(totals, sizes, confidence, binary=binary)
     elif binary:
         low, high = _wilson(int(sample.sum()), sample.size, confidence)
     else:
-        low, high = _bootstrapped(totals, sizes, confidence)
+        low, high = percentile_interval(totals, sizes, confidence)
     return Estimate(float(sample.mean()), float(low), float(high))
 
 
@@ -72,45 +69,15 @@ def _of_clusters(totals: Numbers, sizes: Numbers, confidence: float, *, binary: 
     if binary and totals.sum() in (0, sizes.sum()):
         return _wilson(count if totals.any() else 0, count, confidence)
     tail = norm.cdf(np.sqrt(count / (count - 1)) * t.ppf((1 - confidence) / 2, count - 1))
-    return _bootstrapped(totals, sizes, float(1 - 2 * tail))
+    return percentile_interval(totals, sizes, float(1 - 2 * tail))
 
 
 def _wilson(successes: int, count: int, confidence: float) -> tuple[float, float]:
-    interval = binomtest(successes, count).proportion_ci(confidence, method="wilson")
-    return interval.low, interval.high
-
-
-def _bootstrapped(totals: Numbers, sizes: Numbers, confidence: float) -> tuple[float, float]:
-    """The percentile interval of the mean, where sums over `sizes` images each are resampled together."""
-    means = totals / sizes
-    if (means == means[0]).all():
-        return means[0], means[0]  # nothing to resample
-    kinds, counts = np.unique(np.stack([totals, sizes], axis=1), axis=0, return_counts=True)
-    if len(kinds) * OFTEN <= len(totals):
-        return _of_counts(tuple(map(tuple, kinds.tolist())), tuple(counts.tolist()), confidence)
-    drawn = bootstrap(
-        (totals, sizes),
-        lambda totals, sizes, axis: totals.sum(axis) / sizes.sum(axis),
-        paired=True,
-        confidence_level=confidence,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-        batch=100,
-    )
-    return drawn.confidence_interval.low, drawn.confidence_interval.high
-
-
-@lru_cache(maxsize=4096)
-def _of_counts(
-    kinds: tuple[tuple[float, float], ...], counts: tuple[int, ...], confidence: float
-) -> tuple[float, float]:
-    """How often each sum and size comes is multinomial. Remembered: rows of one system share clean scores."""
-    total = sum(counts)
-    sums, sizes = np.array(kinds).T
-    drawn = np.random.default_rng(0).multinomial(total, np.array(counts) / total, size=RESAMPLES)
-    low, high = np.quantile(drawn @ sums / (drawn @ sizes), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    """Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953. SciPy's comes with a slow test."""
+    rate, z = successes / count, float(ndtri((1 + confidence) / 2))
+    middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
+    return middle - half if successes else 0.0, middle + half if successes < count else 1.0
 
 
 def larger(

@@ -28,71 +28,70 @@ class SystemRows:
     """Made from the scores of all its cells, which need memory as long as this lives, and are read once.
 
     `undefended` is the mean clean score of the bare model; None where this is the bare model itself. `fingerprints` are
-    those of its finished cells, with the jobs that crafted.
+    those of its finished cells, with the jobs that crafted. `of_cells` are the rows of its cells by their keys,
+    `members` the cells of each bundle.
     """
 
     def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None) -> None:
         self._source = source
+        self._keyed = [(source.key(cell), cell) for cell in cells]
         self._scores: dict[str, Scores | MissingScoresError] = {}
-        for cell in cells:
+        for key, cell in self._keyed:
             try:
-                self._scores[source.key(cell)] = with_areas(cell, source.scores(cell))
+                self._scores[key] = with_areas(cell, source.scores(cell))
             except MissingScoresError as missing:
-                self._scores[source.key(cell)] = missing
+                self._scores[key] = missing
         finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
         own = float(finished[0].frame.clean.mean()) if finished and "clean" in finished[0].frame else None
         self.undefended = own if cells[0].defense.defense is None else undefended
-        self._cells = {source.key(cell): self._row(cell) for cell in cells}
+        self.of_cells = {key: self._row(key, cell) for key, cell in self._keyed}
         self.fingerprints = {
-            source.key(cell): (cell.job.key(source.facts.identities), fingerprint(scores.frame))
-            for cell in cells
-            if isinstance(scores := self._scores[source.key(cell)], Scores)
+            key: (cell.job.key(source.facts.identities), fingerprint(scores.frame))
+            for key, cell in self._keyed
+            if isinstance(scores := self._scores[key], Scores)
         }
-        self._flag(cells)
-        self._members: dict[tuple[Bundle, Knowledge], list[Cell]] = {}
+        self._flag()
+        self.members: dict[tuple[Bundle, Knowledge], list[Cell]] = {}
         for cell in cells:
             for bundle in bundles(cell):
-                self._members.setdefault((bundle, cell.knowledge), []).append(cell)
-
-    def of_cell(self, cell: Cell) -> Row:
-        return self._cells[self._source.key(cell)]
+                self.members.setdefault((bundle, cell.knowledge), []).append(cell)
 
     def of_bundle(self, bundle: Bundle, knowledge: Knowledge) -> Row:
         """All of its members must be among the cells."""
-        return self._together(bundle, self._members[bundle, knowledge])
+        return self._together(bundle, self.members[bundle, knowledge])
 
     def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
         """Every row, with a row per image of what it is made from where it is finished; those of bundles come last."""
-        for key in self._cells:
+        for key in self.of_cells:
             yield self.scored_cell(key)
-        for bundle, knowledge in self._members:
+        for bundle, knowledge in self.members:
             yield self.scored_bundle(bundle, knowledge)
 
     def scored_cell(self, key: str) -> tuple[Row, pd.DataFrame | None]:
         found = self._scores[key]
-        return self._cells[key], found.frame if isinstance(found, Scores) else None
+        return self.of_cells[key], found.frame if isinstance(found, Scores) else None
 
     def scored_bundle(self, bundle: Bundle, knowledge: Knowledge) -> tuple[Row, pd.DataFrame | None]:
         row = self.of_bundle(bundle, knowledge)
-        return row, self._united(bundle, self._members[bundle, knowledge]) if row["status"] == "ok" else None
+        return row, self._united(bundle, self.members[bundle, knowledge]) if row["status"] == "ok" else None
 
-    def _row(self, cell: Cell) -> Row:
-        found = self._scores[self._source.key(cell)]
+    def _row(self, key: str, cell: Cell) -> Row:
+        found = self._scores[key]
         return self._facts_of(cell) | (_failure(found) if isinstance(found, MissingScoresError) else self._ok(found))
 
     def _ok(self, scores: Scores) -> Row:
         return self._numbers(scores.frame) | {"flagged": " ".join(sorted(scores.flags)), "status": "ok"}
 
-    def _flag(self, cells: Sequence[Cell]) -> None:
+    def _flag(self) -> None:
         """What the attacks on one system, whatever they know of it, say about each other."""
         findings = {}
-        for cell in cells:
-            scores, before = self._scores[self._source.key(cell)], cell.job.after
+        for key, cell in self._keyed:
+            scores, before = self._scores[key], cell.job.after
             if isinstance(scores, Scores):
-                findings[self._source.key(cell)] = Finding(
+                findings[key] = Finding(
                     cell.job.attack,
                     scores.frame,
-                    self.of_cell(cell)["gfr_high"],
+                    self.of_cells[key]["gfr_high"],
                     direct=cell.direct,
                     source=cell.job.source,
                     knowledge=cell.knowledge,
@@ -101,11 +100,11 @@ class SystemRows:
                 )
         compare(list(findings.values()))
         for key, finding in findings.items():
-            self._cells[key]["flagged"] = " ".join(sorted(finding.flags))
+            self.of_cells[key]["flagged"] = " ".join(sorted(finding.flags))
 
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
         """The row of a bundle's members on this system, with equal knowledge."""
-        rows = [self.of_cell(cell) for cell in members]
+        rows = [self.of_cells[self._source.key(cell)] for cell in members]
         together = {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
         named = rows[0] | described_bundle(bundle, members) | together
         facts = {name: named[name] for name in self._facts_of(members[0])}

@@ -35,6 +35,7 @@ def sources(recipe: Recipe, facts: Facts, ledger: Ledger) -> Iterator[Source]:
 def _rows(source: Source) -> list[Row]:
     """A row a cell, and after the last of a bundle one row a system for all of it."""
     whole = cells(source.recipe, source.model)
+    keys = [source.key(cell) for cell in whole]
     cell_rows: dict[str, Row] = {}
     together: dict[tuple[Bundle, str, Knowledge], Row] = {}
     undefended, fingerprints = None, {}
@@ -42,15 +43,13 @@ def _rows(source: Source) -> list[Row]:
         found = SystemRows(source, same, undefended)
         undefended = found.undefended
         fingerprints |= found.fingerprints
-        cell_rows |= {source.key(cell): found.of_cell(cell) for cell in same}
-        for cell in same:
-            for bundle in bundles(cell):
-                together[bundle, cell.defense.digest, cell.knowledge] = found.of_bundle(bundle, cell.knowledge)
+        cell_rows |= found.of_cells
+        for bundle, knowledge in found.members:
+            together[bundle, same[0].defense.digest, knowledge] = found.of_bundle(bundle, knowledge)
     flag_twice([*cell_rows.values(), *together.values()], twice(fingerprints))
-    last = {bundle: source.key(cell) for cell in whole for bundle in bundles(cell)}
+    last = {bundle: key for key, cell in zip(keys, whole, strict=True) for bundle in bundles(cell)}
     rows = []
-    for cell in whole:
-        key = source.key(cell)
+    for key in keys:
         rows.append(cell_rows[key])
         rows += [row for (bundle, _, _), row in together.items() if last[bundle] == key]
     return _beyond_pgd(_with_gaps(rows))

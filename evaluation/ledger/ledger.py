@@ -8,11 +8,11 @@ costs its own cell, which the next run makes anew.
 import hashlib
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.errors import InputError
 from .record import Outcomes, merged
 from .store import DamagedRecordError, Store
 
@@ -47,28 +47,28 @@ class Ledger:
 
         One record of many images takes less room than many of few, and far less time to read.
         """
-        sound, damaged = self._parts(cell)
+        intact, damaged = self._records(cell)
         if damaged:
             self._store.rebuild()
-            sound, damaged = self._parts(cell)
-        if len(sound) <= 1 and not damaged:
+            intact, damaged = self._records(cell)
+        if len(intact) <= 1 and not damaged:
             return
         with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
-            if sound:
-                self._insert(transaction, cell, merged(sound))
+            if intact:
+                self._insert(transaction, cell, _together(intact))
 
     def repair(self, cell: str) -> None:
         """Only drop what is damaged of a cell: of one without damage other processes may be writing."""
-        if self._parts(cell)[1]:
+        if self._records(cell)[1]:
             self.mend(cell)
 
     def forget(self, cell: str) -> None:
         """Drop all outcomes of a cell."""
-        sound, damaged = self._parts(cell)
+        intact, damaged = self._records(cell)
         if damaged:
             self._store.rebuild()
-        if not sound and not damaged:
+        if not intact and not damaged:
             return
         with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
@@ -114,10 +114,10 @@ class Ledger:
 
     def outcomes(self, cell: str) -> Outcomes | None:
         """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
-        sound, damaged = self._parts(cell)
+        intact, damaged = self._records(cell)
         if damaged:
             raise DamagedRecordError(f"A record of this cell in {self._store.path} is damaged; run the recipe again.")
-        return merged(sound) if len(sound) > 1 else sound[0] if sound else None
+        return _together(intact) if intact else None
 
     def finished(self, cell: str) -> set[int]:
         """The samples that are scored."""
@@ -199,17 +199,16 @@ class Ledger:
         with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM facts WHERE kind = ? AND name = ?", (kind, name))
 
-    def _parts(self, cell: str) -> tuple[list[Outcomes], bool]:
+    def _records(self, cell: str) -> tuple[list[bytes], bool]:
         """What can be read of a cell, and whether there is more, which is damaged."""
         try:
-            rows = self._rows(cell)
+            rows = self._store.read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
         except DamagedRecordError:
             return [], True
-        sound = [found for found in (_decoded(cell, *row) for row in rows) if found is not None]
-        return sound, len(sound) < len(rows)
-
-    def _rows(self, cell: str) -> list[tuple[object, ...]]:
-        return self._store.read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
+        intact = [
+            record for record, checksum in rows if isinstance(record, bytes) and _checksum(cell, record) == checksum
+        ]
+        return intact, len(intact) < len(rows)
 
 
 def _checksum(*parts: str | bytes) -> bytes:
@@ -217,15 +216,11 @@ def _checksum(*parts: str | bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
-        digest.update(len(content).to_bytes(8) + content)
+        digest.update(len(content).to_bytes(8))
+        digest.update(content)
     return digest.digest()
 
 
-def _decoded(cell: str, record: object, checksum: object) -> Outcomes | None:
-    """None where a record is not what was written."""
-    if not isinstance(record, bytes) or _checksum(cell, record) != checksum:
-        return None
-    try:
-        return Outcomes.decode(record)
-    except InputError:
-        return None
+def _together(records: Sequence[bytes]) -> Outcomes:
+    parts = [Outcomes.decode(record) for record in records]
+    return merged(parts) if len(parts) > 1 else parts[0]

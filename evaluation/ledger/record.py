@@ -2,19 +2,17 @@
 
 import json
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from ...core.errors import InputError
+from .packing import Column, pack, unpack
 
-Columns = Mapping[str, NDArray[np.generic]]
+Columns = Mapping[str, Column]
 
 _SHARES = ("gfr", "floor")  # in 0..1, whatever the metric
 _FLAGS, _STEPS, _OF_METRIC = "flags", "steps", "/"
@@ -44,44 +42,48 @@ class Outcomes:
         for name, column in self._columns().items():
             _check(name, column, len(self.samples))
 
-    def only(self, samples: Sequence[int]) -> "Outcomes":
+    def only(self, samples: ArrayLike) -> "Outcomes":
         """Those of some images, ordered by sample; images that are not here are left out."""
         wanted = np.sort(np.asarray(samples, dtype=np.int64))
         if np.array_equal(wanted, self.samples):
             return self
-        rows = np.flatnonzero(np.isin(self.samples, wanted))
-        return self._take(rows[np.argsort(self.samples[rows])])
+        return self._take(np.isin(self.samples, wanted)).ordered()
+
+    def ordered(self) -> "Outcomes":
+        """By sample."""
+        return self if _ascends(self.samples) else self._take(np.argsort(self.samples))
 
     def frame(self, metric: str) -> pd.DataFrame:
         """A row per image: its sample, and the columns that are numbers."""
         columns = sorted({**self.images, **self.metrics[metric]}.items())
         numbers = {name: column.astype(float) for name, column in columns if column.ndim == 1}
-        return pd.DataFrame({"sample": self.samples} | numbers)
+        return pd.DataFrame({"sample": self.samples} | numbers, copy=False)  # they are copies already
 
     def encode(self) -> bytes:
-        """Lossless; each column in the narrowest type that holds it."""
+        """Lossless, ordered by sample."""
+        if not _ascends(self.samples):
+            return self.ordered().encode()
         steps = np.diff(self.samples, prepend=0)  # mostly ones, of which nothing is left
         flags = np.frombuffer(json.dumps(sorted(self.flags)).encode(), dtype=np.uint8)
-        columns = {name: _narrow(column) for name, column in self._columns().items()}
-        return zlib.compress(save({_STEPS: _narrow(steps), _FLAGS: flags, **columns}), level=1)
+        return pack({_STEPS: steps, _FLAGS: flags, **self._columns()})
 
     @classmethod
     def decode(cls, record: bytes) -> "Outcomes":
         """What `encode` has made a record of. Raises InputError for anything else."""
+        columns = unpack(record)
         try:
-            columns = load(zlib.decompress(record))
             flags = frozenset(map(str, json.loads(columns.pop(_FLAGS).tobytes())))
             samples = columns.pop(_STEPS).astype(np.int64).cumsum()
-            images: dict[str, NDArray[np.generic]] = {}
-            metrics: dict[str, dict[str, NDArray[np.generic]]] = {}
+            images: dict[str, Column] = {}
+            metrics: dict[str, dict[str, Column]] = {}
             for name, column in columns.items():
                 metric, of_metric, quantity = name.rpartition(_OF_METRIC)
                 (metrics.setdefault(metric, {}) if of_metric else images)[quantity] = column
             return cls(samples=samples, images=images, metrics=metrics, flags=flags)
-        except (zlib.error, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"Expected a record of a ledger, but: {error}.") from None
 
-    def _columns(self) -> dict[str, NDArray[np.generic]]:
+    def _columns(self) -> dict[str, Column]:
         of_metrics = {
             f"{metric}{_OF_METRIC}{name}": column
             for metric, columns in self.metrics.items()
@@ -89,7 +91,8 @@ class Outcomes:
         }
         return {**self.images, **of_metrics}
 
-    def _take(self, rows: NDArray[np.int64]) -> "Outcomes":
+    def _take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Outcomes":
+        """By number, or where they are True."""
         return Outcomes(
             samples=self.samples[rows],
             images={name: column[rows] for name, column in self.images.items()},
@@ -108,7 +111,7 @@ def merged(parts: Sequence[Outcomes]) -> Outcomes:
     rows = len(samples) - 1 - from_behind
     first = parts[0]
 
-    def column(of: "Sequence[Columns]", name: str) -> NDArray[np.generic]:
+    def column(of: "Sequence[Columns]", name: str) -> Column:
         return np.concatenate([columns[name] for columns in of])[rows]
 
     return Outcomes(
@@ -126,24 +129,18 @@ def _arrays(columns: Mapping[str, ArrayLike]) -> Columns:
     return {name: np.asarray(column) for name, column in columns.items()}
 
 
+def _ascends(samples: NDArray[np.int64]) -> bool:
+    return bool((samples[1:] > samples[:-1]).all())
+
+
 def _distinct(samples: NDArray[np.int64]) -> bool:
-    return bool((np.diff(samples) > 0).all()) or len(np.unique(samples)) == len(samples)
+    return _ascends(samples) or len(np.unique(samples)) == len(samples)
 
 
-def _check(name: str, column: NDArray[np.generic], count: int) -> None:
+def _check(name: str, column: Column, count: int) -> None:
     if column.dtype.kind not in "biuf" or column.ndim == 0 or len(column) != count:
         raise InputError(f"Expected {count} numbers as {name}, got {column.dtype} {column.shape}.")
     most = 1 if name.rpartition(_OF_METRIC)[2] in _SHARES else sys.float_info.max
     low, high = (float(column.min()), float(column.max())) if count else (0.0, 0.0)
     if not 0 <= low <= high <= most:  # NaN is in no range
         raise InputError(f"Expected finite numbers as {name} in 0..{most:.3g}, got {low} to {high}.")
-
-
-def _narrow(column: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The same numbers in the first type that holds them all; contiguous, as what writes them demands."""
-    for dtype in (np.uint8, np.int32, np.float32):
-        with np.errstate(invalid="ignore", over="ignore"):  # what does not fit is seen by comparing
-            narrow = column.astype(dtype)
-        if (narrow == column).all():
-            return np.ascontiguousarray(narrow)
-    return np.ascontiguousarray(column)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from foolbench.core import Draws, InputTransform, Model
 from foolbench.evaluation.engine.crafted import Crafted
+from foolbench.evaluation.engine.remembered import Room
 from foolbench.evaluation.engine.scoring import Shard, System
 from foolbench.evaluation.ledger.ledger import Costs
 from foolbench.evaluation.ledger.record import merged
@@ -156,3 +157,18 @@ def test_the_seed_changes_the_draws(model):
     defended = Shift().defend(model)
     first, second = (System(defended, seed, 4).score(many(), crafted(many().x), "p") for seed in (0, 1))
     assert not column(first, "clean").equal(column(second, "clean"))
+
+
+@pytest.mark.parametrize("defense", [None, Shift(width=0.2)], ids=repr)
+def test_without_room_for_what_it_said_a_system_says_it_again(model, defense):
+    system = model if defense is None else defense.defend(model)
+    frames, passes = [], []
+    for room in (Room(), Room(left=0)):
+        before = model.passes.forwards
+        found = System(system, 0, 4, room=room)
+        frames += [found.score(many(), crafted(many().x), "p").frame("top1") for _ in range(2)]
+        passes.append(model.passes.forwards - before)
+    for frame in frames[1:]:
+        pd.testing.assert_frame_equal(frame, frames[0], check_exact=True)
+    unperturbed = 1 if defense is None else 2 * 4  # draws for clean and floor each
+    assert passes[1] - passes[0] == unperturbed * COUNT

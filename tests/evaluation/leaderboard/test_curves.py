@@ -11,8 +11,8 @@ import torch
 from foolbench.attacks import FAB, FGSM, PGD, CarliniWagner, DeepFool
 from foolbench.core import Draws, InputTransform, MinimalAttack, register_attack, register_defense
 from foolbench.defenses import BitDepth, RandomNoise
-from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.leaderboard.curves import STEPS, WORST
+from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.results import read_curves, read_manifest
 
