@@ -16,9 +16,9 @@ from .outputs import main_output
 from .passes import Passes, mean_gradient
 from .percent import checked_percent
 from .preprocess import Preprocess
-from .recording import record
+from .recording import layer_names, record
 from .seeding import Draws, as_draws
-from .shell import Inside, Look, Shell
+from .shell import Inside, Look, Shell, check_handed_on
 from .task import Task
 
 
@@ -62,7 +62,7 @@ class Model:
         self.name = name or type(self.net).__name__
         self.preprocess, self.class_names, self.random_weights = preprocess, tuple(class_names), random_weights
         self.passes = Passes()
-        self.feature_names = _names(features)
+        self.feature_names = layer_names(features)
         self.expect_clean = None if expect_clean is None else checked_percent(expect_clean, "expect_clean")
         self.shells: tuple[Shell, ...] = ()
         self.draws = 1
@@ -191,7 +191,7 @@ class Model:
         does not know.
         """
         self.check(x)
-        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams, look=_check)], rng)
+        (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams, look=check_handed_on)], rng)
         self.task.check_outputs(outputs, len(x))
         return outputs
 
@@ -265,7 +265,8 @@ class Model:
         """Its outputs for images, without what is around it."""
         if self.shells:
             check_layout(x, self.shape)
-        prepared = self._prepare(self.passes.follow(x))
+        images = self._normalization(self.passes.follow(x).contiguous())
+        prepared = self._laid_out(images.to(self.precision))
         outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(x)))
         return outputs.float()  # of a network in another precision
 
@@ -289,10 +290,6 @@ class Model:
             return found
         return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
-    def _prepare(self, x: Tensor) -> Tensor:
-        """What the network is fed for images."""
-        return self._laid_out(self._normalization(x.contiguous()).to(self.precision))
-
     def _laid_out(self, images: Tensor) -> Tensor:
         """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""
         if self.memory_format is torch.contiguous_format:
@@ -300,18 +297,3 @@ class Model:
         if images.requires_grad:
             images.register_hook(torch.Tensor.contiguous)
         return images.contiguous(memory_format=self.memory_format)
-
-
-def _names(features: object) -> tuple[str, ...]:
-    """One name is one layer, not its letters."""
-    names = (features,) if isinstance(features, str) else features
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"Expected features as names of layers, got {features!r}.")
-    return tuple(names)
-
-
-def _check(shell: Shell, images: Tensor) -> None:
-    try:
-        check_images(images)
-    except InputError as error:
-        raise InputError(f"What {shell!r} makes of images: {error}") from None

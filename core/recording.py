@@ -10,6 +10,14 @@ from .errors import ConfigError
 from .outputs import main_output
 
 
+def layer_names(features: object) -> tuple[str, ...]:
+    """One name is one layer, not its letters. Raises ConfigError for what are no names."""
+    names = (features,) if isinstance(features, str) else features
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"Expected features as names of layers, got {features!r}.")
+    return tuple(names)
+
+
 def record(net: nn.Module, layers: Sequence[str], run: Callable[[], object], name: str) -> list[Tensor]:
     """The outputs of the layers, in their order, while `run` runs; of one that is used several times each in turn.
 

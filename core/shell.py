@@ -6,6 +6,8 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from .errors import InputError
+from .images import check_images
 from .seeding import Draws
 from .task import Task
 
@@ -63,3 +65,11 @@ class Inside:
         count, views = x.shape[:2]
         outputs = replace(self, streams=self.streams.split(views))(x.flatten(0, 1))
         return outputs if views == 1 else self.task.average(outputs.unflatten(0, (count, views)))
+
+
+def check_handed_on(shell: Shell, images: Tensor) -> None:
+    """Raise InputError where what a shell hands on are no images."""
+    try:
+        check_images(images)
+    except InputError as error:
+        raise InputError(f"What {shell!r} makes of images: {error}") from None

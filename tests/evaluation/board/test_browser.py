@@ -102,7 +102,8 @@ def test_a_row_opens_by_keyboard_and_gives_the_focus_back(opened, hostile_board)
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert page.evaluate("document.activeElement.getAttribute('href')") == f"#r{row.number}"
-    assert page.locator(".panel > .body").count() == len(hostile_board.rows)
+    back = "count => document.querySelectorAll('.panel > .body').length === count"
+    page.wait_for_function(back, arg=len(hostile_board.rows))  # told of its end, the dialog gives back what it showed
     assert quiet(page) == []
 
 

@@ -78,7 +78,7 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("leaderboards/*
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_to_files_lead_somewhere(page):
-    targets = re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text())
+    targets = re.findall(r"\]\((?!https?:)([^)#:]+)[^)]*\)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 

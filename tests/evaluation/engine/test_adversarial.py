@@ -17,9 +17,9 @@ def scored(monkeypatch):
     pairs = []
     score = System.score
 
-    def spy(self, shard, crafted, purpose):
+    def spy(self, shard, crafted, *facts):
         pairs.append((shard.x, crafted.x_adv))
-        return score(self, shard, crafted, purpose)
+        return score(self, shard, crafted, *facts)
 
     monkeypatch.setattr(System, "score", spy)
     return pairs

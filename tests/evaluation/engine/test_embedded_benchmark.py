@@ -13,8 +13,9 @@ from foolbench.evaluation.recipe.reading import shipped_recipes
 from foolbench.models import ENTRIES, load_model
 
 EPS = 10 / 255
-ROBUST = ["scenes:caffenet-linf2", "scenes:resnet-linf2"]
-USUAL = [name for name in ENTRIES if name.startswith("scenes:") and name not in ROBUST]
+LEFT = {"scenes:caffenet-linf2": 0.05, "scenes:resnet-linf2": 0.2}
+"""Of the robust networks: what is right at least, still under attack."""
+USUAL = [name for name in ENTRIES if name.startswith("scenes:") and name not in LEFT]
 RESULTS = sorted((Path(__file__).parents[3] / "leaderboards" / "results").glob("*.csv"))
 
 
@@ -31,17 +32,19 @@ def test_pgd_fools_nearly_all_and_noise_few(name):
     assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.4
 
 
-@pytest.mark.parametrize("name", ROBUST)
+@pytest.mark.parametrize("name", LEFT)
 def test_robust_networks_hold_at_their_budget_where_usual_ones_fall(name):
     """leaderboards/results/autoattack.csv has the numbers for AutoAttack."""
     x, y = Scenes().load(range(120))
 
     def left(name):
         model = ENTRIES[name].load()
-        return float((model.predict(PGD(eps=2 / 255, steps=20, early_stop=True)(model, x, rng=0)) == y).float().mean())
+        clean = model.predict(x)
+        attacked = model.predict(PGD(eps=2 / 255, steps=20, early_stop=True)(model, x, rng=0))
+        return float(((clean == y) & (attacked == y)).float().mean())  # not what the attack happens to put right
 
-    assert left(name) > 0.25
-    assert left(name.removesuffix("-linf2")) < 0.1
+    assert left(name) > LEFT[name]
+    assert left(name.removesuffix("-linf2")) < 0.02
 
 
 def test_the_priors_fool_most_and_noise_few():

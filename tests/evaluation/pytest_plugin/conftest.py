@@ -55,8 +55,9 @@ def recipe(pytester):
 
 
 @pytest.fixture
-def run(pytester):
-    """`run(*arguments)` runs pytest in that folder, in this process."""
+def run(pytester, monkeypatch):
+    """`run(*arguments)` runs pytest in that folder, in this process, which may be one of several that xdist has made."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # by which pytest-benchmark would think that this run has
 
     def run(*arguments):
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *map(str, arguments))
