@@ -265,8 +265,7 @@ class Model:
         """Its outputs for images, without what is around it."""
         if self.shells:
             check_layout(x, self.shape)
-        images = self._normalization(self.passes.follow(x).contiguous())
-        prepared = self._laid_out(images.to(self.precision))
+        prepared = self._prepare(self.passes.follow(x))
         outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(x)))
         return outputs.float()  # of a network in another precision
 
@@ -290,8 +289,12 @@ class Model:
             return found
         return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
-    def _laid_out(self, images: Tensor) -> Tensor:
-        """In the network's memory format; gradients come back in the usual one, faster for all but convolutions."""
+    def _prepare(self, x: Tensor) -> Tensor:
+        """What the network is fed for images, in its memory format.
+
+        Gradients come back in the usual one, faster for all but convolutions.
+        """
+        images = self._normalization(x.contiguous()).to(self.precision)
         if self.memory_format is torch.contiguous_format:
             return images
         if images.requires_grad:

@@ -56,8 +56,8 @@ def recipe(pytester):
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    """`run(*arguments)` runs pytest in that folder, in this process, which may be one of several that xdist has made."""
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # by which pytest-benchmark would think that this run has
+    """`run(*arguments)` runs pytest in that folder, in this process, be it one of several of xdist's."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # which pytest-benchmark would take for the run's own
 
     def run(*arguments):
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *map(str, arguments))
