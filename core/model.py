@@ -290,10 +290,7 @@ class Model:
         return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
     def _prepare(self, x: Tensor) -> Tensor:
-        """What the network is fed for images, in its memory format.
-
-        Gradients come back in the usual one, faster for all but convolutions.
-        """
+        """What the network is fed; gradients come back in the usual memory format, faster for all but convolutions."""
         images = self._normalization(x.contiguous()).to(self.precision)
         if self.memory_format is torch.contiguous_format:
             return images
