@@ -137,7 +137,7 @@ def test_descriptions_of_models_say_which_model_it_is(foolbench):
         ("digits", ["handwritten digits", "Evaluation images: 512", "Fingerprint: "]),
         (
             "quickstart",
-            ["Data: scenes, 240 images", "Models: scenes:caffenet, scenes:googlenet", "Knowledge: oblivious"],
+            ["Data: scenes, 180 images", "Models: scenes:caffenet, scenes:googlenet", "Knowledge: oblivious"],
         ),
         ("autoattack", ["Four attacks", "\n    eps\n"]),
         ("foolbox:DDNAttack", ["Decoupled Direction and Norm", "\n    gamma = 0.05\n"]),
