@@ -1,7 +1,8 @@
 """Files that are whole or not there: a killed process or a full disk leaves the old one."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
@@ -42,6 +43,15 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(".*.[0-9]*.tmp"):
         with suppress(OSError):  # it harms nobody
             path.unlink()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises OutputError where the disk does not take a file: nobody's attack or defense is to blame for that."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def write_whole(path: Path, data: bytes) -> None:

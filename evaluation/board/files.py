@@ -6,8 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from ...core.errors import OutputError
-from ...core.files import write_whole
+from ...core.files import write_whole, writing
 from ..report.pivot import SETTING
 from ..report.results import CSV, MARKDOWN
 from ..report.tables import markdown
@@ -28,11 +27,8 @@ def write_board(board: Board, folder: Path, formats: Sequence[Format], *, but: C
         for name, content in _files(board, form):
             if name in but:
                 continue
-            path = folder / name
-            try:
-                write_whole(path, content)
-            except OSError as error:
-                raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+            with writing(folder / name):
+                write_whole(folder / name, content)
             written.append(name)
     return written
 

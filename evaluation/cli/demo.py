@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from ...core.errors import ConfigError, OutputError
-from ...core.files import write_whole
+from ...core.errors import ConfigError
+from ...core.files import write_whole, writing
 from ...core.model import Model
 from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked
 from ..demo.sheet import AMPLIFIED, sheet
@@ -23,10 +23,8 @@ def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: 
     found = list(answers(model, images))
     method = f"PGD, {STEPS} and {TARGETED_STEPS} steps"
     about = [model.name, f"on {name}", method, f"no pixel changed by more than {eps}"]
-    try:
+    with writing(out):
         write_whole(out, sheet(images, found[0], about))
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror}.") from None
     console.print(Text(", ".join(about), style="bold"))
     console.print(_table(found, images.target))
     for one in found:

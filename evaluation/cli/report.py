@@ -7,7 +7,7 @@ from typing import get_args
 import pandas as pd
 
 from ...core.errors import ConfigError, OutputError
-from ...core.files import is_file, writable_folder, write_whole
+from ...core.files import is_file, writable_folder, write_whole, writing
 from ..board.board import Board, make_board
 from ..board.files import Format, write_board
 from ..board.runs import read_run
@@ -47,11 +47,8 @@ def report(runs: Sequence[Path], formats: Sequence[str], out: Path | None, *, im
 
 
 def _write_images(run: Path, folder: Path) -> None:
-    path = folder / IMAGES
-    try:
-        write_whole(path, for_csv(image_scores(run)).to_csv(index=False).encode("utf-8", "replace"))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+    with writing(folder / IMAGES):
+        write_whole(folder / IMAGES, for_csv(image_scores(run)).to_csv(index=False).encode("utf-8", "replace"))
     say(f"Written to {folder}: {IMAGES}", style="dim")
 
 

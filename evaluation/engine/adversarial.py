@@ -1,8 +1,6 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,8 +11,8 @@ from torch import Tensor
 
 from ...core.attack import Attack, CraftingData, UniversalAttack
 from ...core.ensemble import attack_survivors
-from ...core.errors import BudgetError, OutputError, WeightsError
-from ...core.files import write_whole
+from ...core.errors import BudgetError, WeightsError
+from ...core.files import write_whole, writing
 from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
@@ -80,7 +78,7 @@ class Crafter:
 
     def keep(self, perturbation: Perturbation) -> None:
         """As data, and as a picture beside it."""
-        with _writing(self.place):
+        with writing(self.place):
             perturbation.save(self.place)
             self._partial.unlink(missing_ok=True)
         self._draw(perturbation)
@@ -88,7 +86,7 @@ class Crafter:
     def _draw(self, perturbation: Perturbation) -> None:
         """Encoded in memory: OpenCV cannot open every path that is one."""
         _, png = cv2.imencode(".png", perturbation.picture().numpy()[:, :, ::-1])
-        with _writing(self._picture):
+        with writing(self._picture):
             write_whole(self._picture, png.tobytes())
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
@@ -106,7 +104,7 @@ class Crafter:
             if kept is not None:  # by now
                 return kept
             crafted = self._crafted(shard)
-            with _writing(path):
+            with writing(path):
                 tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
                 keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
         return crafted
@@ -201,14 +199,5 @@ class _CheckpointFile:
 
     def save(self, state: dict[str, Tensor]) -> None:
         costs = torch.tensor(self._meter.so_far(), dtype=torch.float64)
-        with _writing(self._path):
+        with writing(self._path):
             keep(self._path, state | {_CHECKPOINT_COSTS: costs})
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raises OutputError where the disk does not take a file: nobody's attack is to blame for that."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...core.errors import FOREIGN, OutputError
+from ...core.errors import FOREIGN
+from ...core.files import writing
 from ...core.seeding import Draws
 from .crafted import Crafted
 from .kept import keep, recall
@@ -68,10 +69,8 @@ def keep_example(folder: Path, cell: str, bare: System, system: System, shard: S
         return
     told = {name: value for name, value in vars(found).items() if name != "pictures"}
     text = torch.frombuffer(bytearray(json.dumps(told).encode()), dtype=torch.uint8)
-    try:
+    with writing(path):
         keep(path, {_TOLD: text, **{name: torch.from_numpy(picture) for name, picture in found.pictures.items()}})
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def read_example(folder: Path, cell: str) -> Example | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ...core.errors import OutputError
 
@@ -18,14 +18,24 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
 
     Whoever gets in looks whether the work is done by now. Raises OutputError where nothing can be locked.
     """
-    path = folder / LOCKS / f"{name}.lock"
-    held = FileLock(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        held.acquire()
-    except (OSError, NotImplementedError) as error:  # the latter on file systems without locks
-        raise OutputError(f"Expected a folder that can be written to and locked, got {folder}: {error}.") from None
+    held = acquired(folder, f"{LOCKS}/{name}.lock")
     try:
         yield
     finally:
         held.release()
+
+
+def acquired(folder: Path, name: str, timeout: float = -1) -> FileLock:
+    """A lock in a folder, to be released; after so many seconds filelock's Timeout, by default never.
+
+    Raises OutputError where nothing can be locked.
+    """
+    held = FileLock(folder / name)
+    try:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout)
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:  # the latter is filelock's word for file systems without locks
+        raise OutputError(f"Expected a folder that can be written to and locked, got {folder}: {error}.") from None
+    return held

@@ -10,8 +10,8 @@ from platformdirs import user_cache_path
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.defense import LearningData
-from ...core.errors import OutputError, WeightsError
-from ...core.files import writable_folder
+from ...core.errors import WeightsError
+from ...core.files import writable_folder, writing
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
@@ -61,10 +61,8 @@ class School:
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
             found = part.taught(data, self.seed)
-        try:
+        with writing(path):
             found.save(path)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
         return found
 
     @cached_property

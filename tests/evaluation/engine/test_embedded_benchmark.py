@@ -13,6 +13,8 @@ from foolbench.evaluation.recipe.reading import shipped_recipes
 from foolbench.models import ENTRIES, load_model
 
 EPS = 10 / 255
+NOISE = {"scenes:vgg16": 0.4, "scenes:vgg19": 0.35}
+"""What noise changes at most, where that is more than elsewhere."""
 LEFT = {"scenes:caffenet-linf2": 0.05, "scenes:resnet-linf2": 0.2}
 """Of the robust networks: what is right at least, still under attack."""
 USUAL = [name for name in ENTRIES if name.startswith("scenes:") and name not in LEFT]
@@ -29,7 +31,7 @@ def test_pgd_fools_nearly_all_and_noise_few(name):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(range(120))
     assert fooled(model, x, PGD(eps=8 / 255, steps=40, early_stop=True)(model, x, rng=0)) > 0.97
-    assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.4
+    assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < NOISE.get(name, 0.25)
 
 
 @pytest.mark.parametrize("name", LEFT)
