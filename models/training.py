@@ -31,6 +31,10 @@ class Training:
     its material: what the network says of each row and of each column is trained as well, without which plain networks
     find no way into fifty classes.
 
+    `blur` and `noise` are the largest standard deviations, in pixels and in values of 0..1, of a Gaussian blur and of
+    Gaussian noise upon it; each image has its own, anything up to these. Without them a network may rest on what
+    every image is sharp enough for, and smoothing then looks worse than it is.
+
     `eps` > 0 trains on adversarial images within that Linf distance of pixels in [0, 1], each made by one step from a
     random start (Wong, Rice and Kolter 2020, https://arxiv.org/abs/2001.03994).
 
@@ -45,6 +49,8 @@ class Training:
     shift: int = 4
     flip: bool = True
     permute_channels: bool = True
+    blur: float = 0.0
+    noise: float = 0.0
     label_grid: tuple[int, int] | None = None
     bfloat16: bool = False
     eps: float = 0.0
@@ -145,7 +151,24 @@ def _augment(x: Tensor, training: Training, rng: torch.Generator) -> Tensor:
         i = (rows[:, None] + torch.arange(height))[:, None, :, None]
         j = (columns[:, None] + torch.arange(width))[:, None, None, :]
         x = padded[torch.arange(n)[:, None, None, None], torch.arange(channels)[None, :, None, None], i, j]
+    if training.blur:
+        x = _blurred(x, training.blur * torch.rand(n, generator=rng))
+    if training.noise:
+        deviations = training.noise * torch.rand(n, generator=rng)
+        x = (x + deviations[:, None, None, None] * torch.randn(x.shape, generator=rng)).clamp(0, 1)
     return x
+
+
+def _blurred(x: Tensor, deviations: Tensor) -> Tensor:
+    """Each image (C, H, W) by a Gaussian of its own standard deviation in pixels, cut off at three of the largest."""
+    n, channels = x.shape[:2]
+    reach = math.ceil(3 * float(deviations.max()))
+    offsets = torch.arange(-reach, reach + 1)
+    exponents = -0.5 * (offsets / deviations.clamp(min=1e-2)[:, None]) ** 2
+    weights = exponents.softmax(dim=1).repeat_interleave(channels, dim=0)
+    planes = F.pad(x, (reach, reach, reach, reach), mode="replicate").flatten(0, 1)[None]
+    planes = F.conv2d(planes, weights[:, None, :, None], groups=n * channels)
+    return F.conv2d(planes, weights[:, None, None, :], groups=n * channels)[0].unflatten(0, (n, channels))
 
 
 @torch.no_grad()
