@@ -116,7 +116,7 @@ class System:
             name: {
                 "gfr": _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
                 "floor": _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
-                **_against(shard.y, metric, clean=clean, robust=perturbed),
+                **_against(shard.y, metric, clean=clean, attacked=perturbed),
             }
             for name, metric in self.model.task.metrics.items()
         }

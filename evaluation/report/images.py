@@ -24,7 +24,8 @@ COLUMNS = {
     "clean": "the metric of the defended system on the clean image, mean over draws",
     "gfr": "how far the answer to the attacked image is from the system's own to the clean one, in 0..1",
     "floor": "the same for the clean image with independent draws",
-    "robust": "the metric on the attacked image",
+    "attacked": "the metric on the attacked image, mean over draws",
+    "robust": "the lower of `clean` and `attacked`; of a worst case, of all its attacks",
     "linf": "largest change of a value of a pixel",
     "l2": "L2 norm of the change",
     "l1": "L1 norm, of attacks with a budget in that",
@@ -35,7 +36,7 @@ COLUMNS = {
     "seconds": "its share of the time to craft",
     "cluster": "number of the group of images that depend on each other",
 }
-"""Of the table, in their order; `clean` and `robust` only where there are labels, others where an image has them."""
+"""Of the table, in their order; `clean`, `attacked` and `robust` only where there are labels, others where an image has them."""
 
 
 def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:

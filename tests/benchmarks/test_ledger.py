@@ -32,17 +32,17 @@ RECIPE = [
 def binary(rng):
     """Of a deterministic system."""
     clean, fooled = rng.random((2, IMAGES)) < [[0.8], [0.3]]
-    return {"clean": clean, "gfr": fooled, "floor": np.zeros(IMAGES), "robust": clean & ~fooled}
+    return {"clean": clean, "gfr": fooled, "floor": np.zeros(IMAGES), "attacked": clean & ~fooled}
 
 
 def means_over_draws(rng):
     """Of a randomized one."""
-    return {name: rng.binomial(DRAWS, rng.random(IMAGES)) / DRAWS for name in ("clean", "gfr", "floor", "robust")}
+    return {name: rng.binomial(DRAWS, rng.random(IMAGES)) / DRAWS for name in ("clean", "gfr", "floor", "attacked")}
 
 
 def any_value(rng):
     """The worst case: no two images of a dense task agree in any of their 64 bits."""
-    return {name: rng.random(IMAGES) for name in ("clean", "gfr", "floor", "robust")}
+    return {name: rng.random(IMAGES) for name in ("clean", "gfr", "floor", "attacked")}
 
 
 def outcomes(kind, samples, rng):

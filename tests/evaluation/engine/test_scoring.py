@@ -84,7 +84,7 @@ def test_every_number_of_a_deterministic_system(model):
     assert set(scores.metrics) == {"top1"}
     assert column(scores, "clean").tolist() == [1, 1, 0, 1]
     assert column(scores, "gfr").tolist() == [0, 1, 0, 1]  # the third is wrong all along, but not fooled
-    assert column(scores, "robust").tolist() == [1, 0, 0, 0]
+    assert column(scores, "attacked").tolist() == [1, 0, 0, 0]
     assert column(scores, "floor").tolist() == [0, 0, 0, 0]
     assert column(scores, "linf").tolist() == pytest.approx([0.1, 0.5, 0.1, 0.5])
     assert column(scores, "l2").tolist() == pytest.approx([0.4, 2.0, 0.4, 2.0])

@@ -39,7 +39,7 @@ def scores(clean, gfr=(0,) * 8, floor=0.0):
     place, clean, gfr = np.arange(8), np.array(clean), np.array(gfr)
     images = {"linf": 0.1 + place / 100, "l2": place / 10, "undone": place == 7}
     costs = {"forwards": np.full(8, 4.0), "backwards": np.full(8, 3.0), "seconds": np.full(8, 0.5)}
-    rates = {"clean": clean, "gfr": gfr, "floor": np.full(8, floor), "robust": clean * (1 - gfr)}
+    rates = {"clean": clean, "gfr": gfr, "floor": np.full(8, floor), "attacked": abs(clean - gfr)}
     return Outcomes(samples=place, images=images | costs, metrics={"top1": rates})
 
 
@@ -102,6 +102,13 @@ def test_rates_are_percent_with_two_decimals(make):
     assert (row.robust_low, row.robust_high) == (30.57, 86.32)  # Wilson, 5 of 8
     assert (row.linf_max, row.l2_mean) == (0.17, 0.35)
     assert (row.forwards_mean, row.backwards_mean, row.seconds) == (4.0, 3.0, 4.0)
+
+
+def test_what_an_attack_puts_right_is_not_robust(make):
+    """Wrong answers that it changes may become right ones; the clean image is as near as the attacked one is."""
+    row = make({"none": scores([1, 1, 1, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 0, 0])}).iloc[0]
+    assert (row.clean, row.gfr) == (37.5, 62.5)
+    assert row.robust == 12.5  # the first image only; four of eight are right when attacked
 
 
 def test_the_cost_of_a_universal_perturbation_is_shared_by_the_images(make):

@@ -51,7 +51,7 @@ def test_of_an_image_that_two_records_have_the_later_one_counts(shard):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"gfr": 7.0}, {"gfr": -0.1}, {"floor": 1.1}, {"clean": -1.0}, {"robust": np.nan}, {"clean": np.inf},
+        {"gfr": 7.0}, {"gfr": -0.1}, {"floor": 1.1}, {"clean": -1.0}, {"attacked": np.nan}, {"clean": np.inf},
         {"gfr": "0.5"}, {"gfr": None},
     ],
     ids=str,

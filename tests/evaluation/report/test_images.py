@@ -34,6 +34,14 @@ def test_a_worst_case_is_fooled_where_a_member_is(run):
     assert (of["both"] == pd.concat([of["uniform-noise"], of["pgd"]], axis=1).max(axis=1)).all()
 
 
+def test_robust_is_the_lower_of_clean_and_attacked(run):
+    folder, table = run
+    found = package.image_scores(folder)
+    single = found[found.row.isin(table.index[table.attack != "both"] + 1)]
+    assert (single.robust == single[["clean", "attacked"]].min(axis=1)).all()
+    assert (found.robust <= found[["clean", "attacked"]].min(axis=1)).all()
+
+
 def test_the_command_writes_them(run, foolbench):
     folder, _ = run
     assert foolbench("report", folder, "--images")[0] == 0
