@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,17 +23,9 @@ class Digits:
     task = Recognition(classes=10)
     shape = (1, 8, 8)
 
-    @cached_property
-    def _all(self) -> tuple[Tensor, Tensor]:
-        from sklearn.datasets import load_digits
-
-        rows, labels = load_digits(return_X_y=True)
-        levels = torch.from_numpy(np.asarray(rows)).reshape(-1, *self.shape)  # 0..16
-        return (levels * 255 / 16).round().to(torch.uint8), torch.from_numpy(np.asarray(labels)).long()
-
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        images, labels = (part[-EVALUATION:] for part in self._all)
+        images, labels = (part[-EVALUATION:] for part in _all())
         return hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()[:16]
 
     def __len__(self) -> int:
@@ -41,14 +33,24 @@ class Digits:
 
     @property
     def labels(self) -> Tensor:
-        return self._all[1][-EVALUATION:]
+        return _all()[1][-EVALUATION:]
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        images, labels = (part[-EVALUATION:][list(samples)] for part in self._all)
+        images, labels = (part[-EVALUATION:][list(samples)] for part in _all())
         return images.float() / 255, labels
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
-        images, labels = (part[:-EVALUATION] for part in self._all)
+        images, labels = (part[:-EVALUATION] for part in _all())
         images, labels = images[:count], labels[:count]
         advance(len(images))
         return images, labels
+
+
+@cache
+def _all() -> tuple[Tensor, Tensor]:
+    """Uint8 images (1797, 1, 8, 8) and labels. Once a process: they are read from a text."""
+    from sklearn.datasets import load_digits
+
+    rows, labels = load_digits(return_X_y=True)
+    levels = torch.from_numpy(np.asarray(rows)).reshape(-1, *Digits.shape)  # 0..16
+    return (levels * 255 / 16).round().to(torch.uint8), torch.from_numpy(np.asarray(labels)).long()

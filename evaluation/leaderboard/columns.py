@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, str] = {
     "gfr_gap": "points that knowing the defense is worth: adaptive minus oblivious; in adaptive rows",
     "gfr_over_pgd10": "points that a group of attacks fools beyond PGD of ten steps on the same system; in its rows",
     "floor": "the rate at which the system disagrees with itself on clean images, in percent",
-    "robust": "the metric of the defended system against the truth, on the clean or the attacked image, whichever is lower, in percent",
+    "robust": "the metric of the defended system, of each image the lower of clean and attacked, in percent",
     "robust_low": "lower end of its 95% interval",
     "robust_high": "upper end",
     "linf_max": "largest change of a value of a pixel in any image, as measured",

@@ -36,7 +36,7 @@ COLUMNS = {
     "seconds": "its share of the time to craft",
     "cluster": "number of the group of images that depend on each other",
 }
-"""Of the table, in their order; `clean`, `attacked` and `robust` only where there are labels, others where an image has them."""
+"""Of the table, in their order; those against the truth only where there are labels, others where an image has them."""
 
 
 def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:

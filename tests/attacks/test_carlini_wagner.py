@@ -280,7 +280,7 @@ def _foolbox(net, x, y, attack):
     ("name", "count", "steps"),
     [
         ("digits:convnet", 12, 50),
-        ("digits:convnet", 128, 200),
+        pytest.param("digits:convnet", 128, 200, marks=pytest.mark.slow),
         pytest.param("scenes:googlenet", 64, 200, marks=pytest.mark.slow),
     ],
 )

@@ -62,7 +62,7 @@ def fooled(system: Model, attacked: Model, attack: PGD, x: torch.Tensor) -> floa
 def test_the_known_attack_breaks_it_and_a_blind_one_does_not(caffenet, family):
     defense, eps, draws, blind, knowing = BREAKS[family]
     count, steps = (8, 10) if isinstance(defense, Quilting) else (16, 15)
-    images, _ = Scenes().load(range(256 + count))
+    images, _ = Scenes().load(range(count + 256))
     fitted, x = defense.fit(images[count:], model=caffenet), images[:count]
     attack, system = PGD(eps=eps / 255, steps=steps), fitted.defend(caffenet)
     assert fooled(system, adaptive(fitted, caffenet, draws=draws), attack, x) >= knowing

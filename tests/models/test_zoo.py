@@ -36,7 +36,13 @@ def test_the_zoo_has_the_families_old_and_new_the_robust_and_the_digits():
     assert set(ENTRIES) <= set(models)
 
 
-@pytest.mark.parametrize("entry", each(ENTRIES))
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, id=name, marks=() if name in ("digits:convnet", "scenes:caffenet") else pytest.mark.slow)
+        for name, entry in ENTRIES.items()
+    ],
+)
 def test_clean_accuracy_is_the_cards(entry):
     """But for an image or two on the edge, where sums round otherwise."""
     card = json.loads(entry.weights.with_suffix(".json").read_text())

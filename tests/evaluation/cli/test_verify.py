@@ -6,7 +6,7 @@ import sys
 import pandas as pd
 import pytest
 from foolbench.attacks import FGSM
-from foolbench.datasets import Digits
+from foolbench.datasets import Digits, digits
 from foolbench.evaluation.engine import learning
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.recipe.plugins import REGISTRIES
@@ -63,7 +63,8 @@ def test_every_row_of_an_honest_run_holds_to_the_digit(execute, verify, tmp_path
     monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
     attacks = (
         "attacks=[{name='uniform-noise'}, {name='fgsm', group='both'}, {name='pgd', steps=3, group='both'},"
-        "{name='gd-uap', prior='none', max_iterations=5}, {name='autoattack', knowledge=['oblivious']}]"
+        "{name='gd-uap', prior='none', max_iterations=5},"
+        "{name='autoattack', steps=5, queries=10, knowledge=['oblivious']}]"
     )
     defenses = "defenses=[{name='random-noise'}, {name='pca', training_images=20, components=9}]"
     table = execute("out", "samples=6", "knowledge=['oblivious', 'adaptive']", "storage='uint8'", attacks, defenses)
@@ -210,11 +211,11 @@ def test_a_network_with_other_weights_is_another_one(execute, verify, tmp_path):
 
 def test_other_data_are_told_whether_they_say_so_or_not(execute, verify, monkeypatch):
     execute("out", *FAST)
-    (images, labels), fingerprint = Digits()._all, Digits().fingerprint
+    (images, labels), fingerprint = digits._all(), Digits().fingerprint
     with monkeypatch.context() as patched:
         patched.setattr(Digits, "fingerprint", "another")
         assert "The data for digits:convnet are others: fingerprint another, not " in verify("--row", 1)[1]
-    monkeypatch.setattr(Digits, "_all", (images.roll(1, dims=-1), labels))
+    monkeypatch.setattr(digits, "_all", lambda: (images.roll(1, dims=-1), labels))
     monkeypatch.setattr(Digits, "fingerprint", fingerprint)
     code, out = verify("--row", 1)
     assert code == 1

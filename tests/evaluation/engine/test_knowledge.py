@@ -117,7 +117,7 @@ def test_the_adaptive_ensemble_beats_ten_steps_of_pgd(execute):
     """On the two kinds of system that it treats differently."""
     attacks = "attacks=[{name='pgd', steps=10}, {name='adaptive-ensemble', steps=20, queries=10}]"
     defenses = "defenses=[{name='jpeg'}, {name='random-noise', scale=0.1}]"
-    settings = ("samples=64", "threat.eps=16/255", "eot_draws=4", "draws=10", "knowledge=['adaptive']")
+    settings = ("samples=32", "threat.eps=16/255", "eot_draws=2", "draws=10", "knowledge=['adaptive']")
     table = execute("out", attacks, defenses, *settings)
     whole = table[table.attack == "adaptive-ensemble"].set_index("defense")
     assert set(table.status) == {"ok"}

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 from foolbench.core import OutputError
-from foolbench.datasets import Digits
+from foolbench.datasets import Digits, digits
 from foolbench.evaluation.engine.sampling import sample
 from foolbench.evaluation.engine.scoring import System
 
@@ -56,14 +56,13 @@ def test_random_keeps_the_shares_of_the_classes():
 @pytest.fixture
 def changing(monkeypatch):
     """The digits under a constant fingerprint; `changing(images=..., labels=...)` gives them other content."""
-    digits = Digits()
-    images, labels = (part.clone() for part in digits._all)
+    whole = tuple(part.clone() for part in digits._all())
     monkeypatch.setattr(Digits, "fingerprint", "constant")
-    monkeypatch.setattr(Digits, "_all", (images, labels))
+    monkeypatch.setattr(digits, "_all", lambda: whole)
 
     def change(images=lambda x: x, labels=lambda y: y):
-        before = Digits._all
-        monkeypatch.setattr(Digits, "_all", (images(before[0]), labels(before[1])))
+        before = digits._all()
+        monkeypatch.setattr(digits, "_all", lambda: (images(before[0]), labels(before[1])))
 
     return change
 

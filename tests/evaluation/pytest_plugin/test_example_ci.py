@@ -24,6 +24,7 @@ def test_it_passes(repository, pytester):
     assert set(table.model) == {"model.py:digits"}
 
 
+@pytest.mark.slow
 def test_a_worse_model_fails_as_its_readme_says(repository, pytester):
     assert "Change `EPOCHS` in `model.py` to 1" in (repository / "README.md").read_text()
     model = repository / "model.py"
