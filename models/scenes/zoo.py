@@ -35,28 +35,24 @@ def _entry(net: str, build: Callable[[int], nn.Module], features: tuple[str, ...
     )
 
 
-_SENSOR: dict[str, Any] = {"blur": 1.25, "noise": 8 / 255}
-"""What robust networks are not trained for: they have their adversary."""
-
-
 def _training(epochs: int, **changes: Any) -> Training:
     return Training(epochs=epochs, shift=8, label_grid=(len(SOLIDS), len(MATERIALS)), bfloat16=True, **changes)
 
 
 ENTRIES = register(
     (
-        _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(24, **_SENSOR)),
-        _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(20, **_SENSOR)),
-        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(12, **_SENSOR)),
-        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10, **_SENSOR)),
-        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(4, begins_as="scenes:vgg16", **_SENSOR)),
-        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(10, **_SENSOR)),
+        _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(24)),
+        _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(16)),
+        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(14)),
+        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10)),
+        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(5, begins_as="scenes:vgg16")),
+        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12)),
         _entry(
             "googlenet-linf1",
             googlenet.googlenet,
             googlenet.FEATURES,
-            _training(6, eps=1 / 255, begins_as="scenes:googlenet"),
+            _training(3, eps=1 / 255, begins_as="scenes:googlenet"),
         ),
-        _entry("resnet-linf1", resnet.resnet, resnet.FEATURES, _training(5, eps=1 / 255, begins_as="scenes:resnet")),
+        _entry("resnet-linf1", resnet.resnet, resnet.FEATURES, _training(3, eps=1 / 255, begins_as="scenes:resnet")),
     )
 )
