@@ -65,7 +65,7 @@ def _at_a_time(numbers: Tensor) -> int:
 class Draws:
     """One random stream per image of a batch.
 
-    Each method returns a tensor of shape (N, *shape) on the streams' device and moves every stream on by the same
+    Each method returns a tensor of shape `(N, *shape)` on the streams' device and moves every stream on by the same
     amount. `draws[rows]` are the streams of some of the images, `draws.fork(label)` are fresh independent ones.
     """
 

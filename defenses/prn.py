@@ -41,7 +41,7 @@ class PRN(LearnedTransform):
     combinations of them. The network has `blocks` residual blocks of `width` channels and 3 x 3 windows (zeros lie
     beyond the borders), and starts as the identity.
 
-    The detector is a linear SVM on log |2-D DCT| of what the network changes, averaged over the channels. Its choice
+    The detector is a linear SVM on `log |2-D DCT|` of what the network changes, averaged over the channels. Its choice
     is piecewise constant, so the gradient is exactly that of the branch an image takes.
 
     Broken by PGD through it, one image at a time; nothing published is known.

@@ -25,7 +25,7 @@ class TotalVariation(InputTransform):
         1/2 (sum of (z - x)^2 over kept pixels) + weight * TV(z)
 
     where TV is the sum over channels and pixels of the length of the forward difference (dx, dy), or, if not
-    `isotropic`, of |dx| + |dy|; differences across the border count as zero. With `drop` = 0 this is the denoising of
+    `isotropic`, of `|dx| + |dy|`; differences across the border count as zero. With `drop` = 0 this is the denoising of
     Rudin, Osher and Fatemi. `iterations` are the same for all images; the default gets within 2% of the minimum.
 
     Guo et al. drop half of the pixels and use the weight 0.03 and the isotropic form.

@@ -1,10 +1,15 @@
 """What the documents tell a reader to type does what they say, and what they link to is there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
+from foolbench.evaluation.cli.main import app
+from foolbench.evaluation.recipe.reading import load_recipe, shipped_recipes
+from PIL import Image
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,6 +76,36 @@ def test_the_programs_of_the_documents_run(capsys):
     assert len(rates) == 3
     assert all(0 <= rate <= 1 for rate in rates)
     assert rates[2] > 0.3
+
+
+def commands_of(page):
+    """What a reader is told to type after `foolbench`, as words; a line may go on after a backslash."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("foolbench ")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, id=f"{page.stem} {' '.join(command)}")
+        for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("leaderboards/**/*.md")])
+        for command in commands_of(page)
+    ],
+)
+def test_the_command_line_knows_what_is_typed(command, tmp_path, monkeypatch):
+    """Its names, options and settings, in a folder where `photos` are."""
+    (tmp_path / "photos" / "tabby").mkdir(parents=True)
+    for number in range(300 if "photos" in str(command) else 0):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "tabby" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    group = typer.main.get_command(app)
+    name, *arguments = command
+    with group.make_context("foolbench", command) as whole:
+        typed = group.get_command(whole, name).make_context(name, arguments, parent=whole)
+    assert not typed.args
+    if name == "run" and typed.params["recipe"] in shipped_recipes() and not typed.params["plugin"]:
+        load_recipe(typed.params["recipe"], typed.params["overrides"])
 
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("leaderboards/**/*.md")]
