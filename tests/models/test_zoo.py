@@ -31,7 +31,7 @@ def entry(tmp_path):
 
 
 def test_the_zoo_has_the_families_old_and_new_the_robust_and_the_digits():
-    families = ["caffenet", "caffenet-linf2", "googlenet", "resnet", "resnet-linf2", "vgg-f", "vgg16", "vgg19"]
+    families = ["caffenet", "googlenet", "googlenet-linf1", "resnet", "resnet-linf1", "vgg-f", "vgg16", "vgg19"]
     assert sorted(ENTRIES) == ["digits:convnet", *(f"scenes:{name}" for name in families)]
     assert set(ENTRIES) <= set(models)
 
