@@ -1,7 +1,7 @@
 """The percentile bootstrap over images, or over clusters of them, which are resampled together then."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,8 +49,18 @@ def percentile_interval(totals: Numbers, sizes: Numbers, confidence: float) -> t
     return drawn.confidence_interval.low, drawn.confidence_interval.high
 
 
-def resampled(count: int) -> Iterator[Numbers]:
+def resampled(count: int) -> Iterable[Numbers]:
     """Batches (B, count) of how often each of so many images, or clusters, comes in a resample; always the same."""
+    return _kept_batch(count) if count * RESAMPLES_OF_SUMS <= AT_ONCE else _batches(count)
+
+
+@lru_cache(maxsize=4)
+def _kept_batch(count: int) -> tuple[Numbers, ...]:
+    """Of few images all resamples are one, for every row of a table."""
+    return tuple(_batches(count))
+
+
+def _batches(count: int) -> Iterator[Numbers]:
     rng, at_once = np.random.default_rng(0), max(1, AT_ONCE // count)
     for begin in range(0, RESAMPLES_OF_SUMS, at_once):
         rows = min(at_once, RESAMPLES_OF_SUMS - begin)
