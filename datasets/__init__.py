@@ -1,5 +1,6 @@
 """The data: two embedded sets, pictures by address, and the substitute images that data-free attacks validate on."""
 
+from . import maps as maps
 from . import pictures as pictures
 from .digits import Digits as Digits
 from .load import load_dataset as load_dataset
