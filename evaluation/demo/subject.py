@@ -13,8 +13,8 @@ from ...core.files import is_file
 from ...core.model import Model
 from ...core.registry import datasets, models
 from ...datasets.pictures.base import IMAGENET_SIZE
-from ...datasets.pictures.python_object import TorchImages
 from ...datasets.pictures.reading import read_picture
+from ...datasets.pictures.torch_images import TorchImages
 from ...models import load_model
 
 REAL, EMBEDDED = "imagenet:efficientnet-lite0", "scenes:resnet"

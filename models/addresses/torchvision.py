@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: torchvision's networks for recognition and segmentation, with their weight enums' word on images."""
+"""`torchvision:NAME`: torchvision's networks for recognition and segmentation, with what their weight enums say."""
 
 from pathlib import Path
 from typing import Any
