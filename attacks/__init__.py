@@ -8,6 +8,7 @@ from .apgd import APGD as APGD
 from .autoattack import AutoAttack as AutoAttack
 from .bim import BIM as BIM
 from .carlini_wagner import CarliniWagner as CarliniWagner
+from .cospgd import CosPGD as CosPGD
 from .deepfool import DeepFool as DeepFool
 from .fab import FAB as FAB
 from .fgsm import FGSM as FGSM
@@ -17,6 +18,7 @@ from .noise import RandomSign as RandomSign
 from .noise import UniformNoise as UniformNoise
 from .pgd import PGD as PGD
 from .rays import RayS as RayS
+from .segpgd import SegPGD as SegPGD
 from .square import Square as Square
 from .trust_region import TrustRegion as TrustRegion
 from .universal import FFF as FFF

@@ -65,12 +65,14 @@ class APGD(Attack):
             raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
 
     @property
+    def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.loss == "dlr" or self.target_classes > 0
+
+    @property
     def stops_at_boundary(self) -> bool:
         return self.early_stop
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        if self.loss == "dlr" or self.target_classes:
-            class_count(model)  # refuses a model without class scores
         found, loss = x.clone(), x.new_full((len(x),), -torch.inf)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         rivals: tuple[Tensor | None, ...] = (None,)

@@ -35,7 +35,6 @@ from ..core.seeding import Draws, derive_key
 from ..core.threat import Eps
 from ._foolbox_facts import ALIASES, COMPILED, FACTS, RANDOMIZED, Facts
 from ._gradient import check_differentiable, check_finite, mean
-from ._losses import class_count
 
 _NO_PARAMETERS = {"self", "args", "kwargs", "distance", "constraint", "init_attack", "tensorboard", "channel_axis"}
 
@@ -58,6 +57,7 @@ class _FoolboxAttack(Attack, ABC):
     original: ClassVar[str]
     facts: ClassVar[Facts]
     parameters: ClassVar[Mapping[str, Any]]
+    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +89,6 @@ class _FoolboxAttack(Attack, ABC):
             raise ConfigError(f"foolbox cannot make {type(self).__name__}: {error}.") from None
 
     def _run(self, model: Model, x: Tensor, y: Tensor, rng: Draws, **more: Any) -> Tensor:
-        class_count(model)
         if self.access == "gradient":
             check_differentiable(model)
         foolbox = _foolbox()

@@ -66,6 +66,10 @@ class Momentum(Attack):
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
         return self.begin == "random"
 
+    @property
+    def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.target_classes > 0
+
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.begin == "random":
             start = x + random_point(rng.fork("start"), tuple(x.shape[1:]), self.norm, self.eps)

@@ -14,7 +14,7 @@ from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import beats
-from ._gradient import loss_and_gradient, loss_and_outputs
+from ._gradient import Loss, loss_and_gradient, loss_and_outputs
 from ._losses import objective
 
 
@@ -73,6 +73,10 @@ class PGD(Attack):
             found[resisting] = self._search(model, x[resisting], y[resisting], rng[resisting])
         return found
 
+    def ascended(self, model: Model, step: int) -> Loss:
+        """What the step with that number, from 0, is to raise."""
+        return objective(model, self.targeted)
+
     def _search(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """The best restart of every image."""
         if self.restarts == 1:
@@ -98,12 +102,12 @@ class PGD(Attack):
 
     def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
         """The last iterate of every image."""
-        loss = objective(model, self.targeted)
         start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
         ball = self.threat.around(x)
         z = ball.project_(x + start)
         ended, rows = torch.empty_like(x), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
         for index in range(self.steps):
+            loss = self.ascended(model, index)
             fresh = draws.fork(index)  # a randomized system is met with new draws at every step
             _, gradient, outputs = loss_and_gradient(model, z, y, rng=fresh, loss=loss)
             if self.early_stop:

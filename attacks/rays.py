@@ -35,6 +35,7 @@ class RayS(Attack):
     queries: int = 1000
 
     access: ClassVar[Access] = "decision"
+    needs_class_scores: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, size, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._losses import class_count, gain, margin
+from ._losses import gain, margin
 
 Window = Tensor
 """A square of each image: where its pixels (N, C, side, side) lie in the image as one row of numbers."""
@@ -46,6 +46,7 @@ class Square(Attack):
     p_init: float = 0.8
 
     access: ClassVar[Access] = "score"
+    needs_class_scores: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
     randomized: ClassVar[bool] = True
 
@@ -61,7 +62,6 @@ class Square(Attack):
         return True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        class_count(model)  # refuses a model without class scores
         _, reached = self._score(model, x, y, rng.fork("clean"))
         found, rows = x.clone(), (~reached).nonzero()[:, 0]  # `rows` go on; x, y, z and draws are theirs
         if not len(rows):

@@ -44,10 +44,13 @@ from .registry import register_attack as register_attack
 from .registry import register_dataset as register_dataset
 from .registry import register_defense as register_defense
 from .registry import register_model as register_model
+from .registry import register_task as register_task
+from .registry import tasks as tasks
 from .rewiring import rewired as rewired
 from .seeding import Draws as Draws
 from .shell import Inside as Inside
 from .shell import Shell as Shell
 from .task import Metric as Metric
+from .task import Places as Places
 from .task import Task as Task
 from .threat import Threat as Threat

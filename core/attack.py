@@ -15,6 +15,7 @@ from .model import Model
 from .norms import Norm
 from .perturbation import Perturbation
 from .seeding import Draws, as_draws
+from .task import Task
 from .threat import Eps, Threat
 
 Access = Literal["none", "decision", "score", "features", "gradient"]
@@ -34,6 +35,7 @@ class _Budgeted:
     randomized: ClassVar[bool] = False
     one_step: ClassVar[bool] = False
     needs_budget: ClassVar[bool] = True
+    needs_class_scores: ClassVar[bool] = False
     may_be_infinite: ClassVar[tuple[str, ...]] = ("eps",)
 
     def __post_init__(self) -> None:
@@ -55,12 +57,20 @@ class _Budgeted:
     def threat(self) -> Threat:
         return Threat(norm=self.norm, eps=self.eps)
 
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError for a task that the attack makes no sense for."""
+        if self.needs_class_scores and task.class_scores is None:
+            raise ConfigError(
+                f"{type(self).__name__} takes an image from one class to another: expected a model of image "
+                f"recognition, for its class logits, got one for {task}."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(_Budgeted, ABC):
     """An image attack. Subclasses are frozen dataclasses that implement `perturb`.
 
-    `targeted`: `y` are the classes to reach instead of those to leave.
+    `targeted`: `y` are the targets to reach instead of those to leave.
     """
 
     targeted: bool = False
@@ -82,6 +92,7 @@ class Attack(_Budgeted, ABC):
         is NaN.
         """
         Model.check_is(model)
+        self.check_task(model.task)
         model.check(x)
         draws = as_draws(rng, len(x), x.device)
         if y is None:
@@ -108,12 +119,12 @@ class Attack(_Budgeted, ABC):
         return self.perturb(model, x, y, rng=rng)
 
     def reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
-        """Which images (N,) have left the class `y`, or reached it where targeted, by these outputs.
+        """Which images (N,) have left the targets `y`, or reached them where targeted, by these outputs.
 
         Raises InputError for outputs that are no answer: NaN has no class, and would pass for another one.
         """
         model.task.check_outputs(outputs, len(y))
-        return (model.task.predict(outputs) == y) == self.targeted
+        return model.task.reached(model.task.predict(outputs), y, targeted=self.targeted)
 
     @property
     def stops_at_boundary(self) -> bool:
@@ -135,6 +146,7 @@ class MinimalAttack(Attack):
     eps: Eps = math.inf
 
     needs_budget: ClassVar[bool] = False
+    needs_class_scores: ClassVar[bool] = True
 
     @property
     def stops_at_boundary(self) -> bool:
@@ -201,6 +213,7 @@ class UniversalAttack(_Budgeted, ABC):
     ) -> Perturbation:
         """Search for a perturbation of one image's shape. Raises InputError for images the model refuses."""
         Model.check_is(model)
+        self.check_task(model.task)
         check_images(data.validation, model.shape)
         draws = as_draws(rng, 1, data.validation.device)
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off

@@ -12,6 +12,7 @@ from .errors import ConfigError
 from .model import Model
 from .seeding import Draws
 from .strength import strength
+from .task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,10 @@ class Ensemble(Attack, ABC):
     @property
     def stops_at_boundary(self) -> bool:
         return any(member.stops_at_boundary for member in self.members.values())
+
+    def check_task(self, task: Task) -> None:
+        for member in self.members.values():
+            member.check_task(task)
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         x_adv = x.clone()

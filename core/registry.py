@@ -21,6 +21,7 @@ from .defense import Defense
 from .errors import FOREIGN, ConfigError, FoolbenchError, UnknownNameError, one_line
 from .model import Model
 from .python_objects import names_an_object
+from .task import Task
 
 NOTHING = "none"
 
@@ -184,5 +185,6 @@ attacks: Registry[Attack | UniversalAttack] = Registry("attack")
 defenses: Registry[Defense] = Registry("defense")
 models: Registry[Model] = Registry("model")
 datasets: Registry[Dataset] = Registry("dataset")
+tasks: Registry[Task] = Registry("task")
 register_attack, register_defense = attacks.register, defenses.register
-register_model, register_dataset = models.register, datasets.register
+register_model, register_dataset, register_task = models.register, datasets.register, tasks.register

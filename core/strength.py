@@ -42,7 +42,7 @@ def strength(model: Model, points: Tensor, y: Tensor, *, targeted: bool, rng: Dr
     with torch.no_grad():
         for outputs in model.through(model.shells, draws=JUDGES).each(points, rng=rng):
             model.task.check_outputs(outputs, len(points))
-            reached.append((model.task.predict(outputs) == y) == targeted)
+            reached.append(model.task.reached(model.task.predict(outputs), y, targeted=targeted))
             losses.append(model.task.loss(outputs, y))
     gained = torch.stack(losses).mean(dim=0)
     return Strength(torch.stack(reached).float().mean(dim=0), -gained if targeted else gained)

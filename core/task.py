@@ -1,28 +1,91 @@
-"""What a model's output means: its loss, its decoded prediction, its metrics."""
+"""What a model's output means: its loss, its decoded prediction, its metrics, and when an attack has got its way."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Numbers = NDArray[np.float64]
+Statistics = Callable[[Tensor, Tensor], Tensor]
+"""(prediction, reference) to what each image contributes to a metric: (N,) or (N, S), none of it negative."""
+Value = Callable[[Numbers], Numbers]
+"""Statistics (..., S) of one image, or their sum over several, to the metric (...)."""
+Align = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(predictions, reference, the same system's clean predictions) to the predictions that are compared."""
+T = TypeVar("T", float, Numbers, Tensor)
+
+
+def _as_they_are(prediction: Tensor, reference: Tensor, clean: Tensor) -> Tensor:
+    return prediction
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """How well predictions agree with a reference, image by image; larger is better.
+    """How well predictions agree with a reference, over a set of images.
 
-    `per_image(prediction, reference)` gives float (N,) in [0, range]. `proportion` says that every image scores either
-    0 or `range`, so that the mean is a proportion with a Wilson interval.
+    It is a function of what adds up over images: `statistics` are what each contributes, and `value` makes the metric
+    of their sum. Without a `value` they are the metric itself, (N,), of which a set has the mean. The metric lies in
+    [0, range]; larger is better unless it is an `error`. `proportion` says that every image scores either 0 or `range`,
+    so that the mean is a proportion with a Wilson interval; `separable` that a set has its lowest value where every
+    image has its own, as any mean does. `align` changes predictions before they are compared.
+
+    Metrics of one task with the same statistics and alignment name them alike, `kept_as`, and the ledger has them once.
     """
 
-    per_image: Callable[[Tensor, Tensor], Tensor]
-    range: float
-    proportion: bool
+    statistics: Statistics
+    value: Value | None = None
+    range: float = 1.0
+    error: bool = False
+    proportion: bool = False
+    separable: bool = False
+    align: Align = _as_they_are
+    kept_as: str | None = None
+
+    @property
+    def is_mean(self) -> bool:
+        return self.value is None
+
+    def of_images(self, statistics: Numbers) -> Numbers:
+        """The metric of each image alone, (N,)."""
+        return statistics if self.value is None else self.value(statistics)
+
+    def of_set(self, statistics: Numbers) -> float:
+        """The metric of all images together."""
+        return float(statistics.mean() if self.value is None else self.value(statistics.sum(axis=0)))
+
+    def per_image(self, prediction: Tensor, reference: Tensor) -> Tensor:
+        """Predictions against a reference, (N,), as they are: not aligned."""
+        found = self.statistics(prediction, reference)
+        return found if self.value is None else torch.from_numpy(self.value(found.double().cpu().numpy()))
+
+    def share(self, values: T) -> T:
+        """Of the range, in 0..1: 1 is the best that can be, also of an error."""
+        return 1 - values / self.range if self.error else values / self.range
+
+    def lack(self, values: T) -> T:
+        """What is missing to the best, in 0..1: the fooling rate, where a system is compared with itself."""
+        return (values if self.error else self.range - values) / self.range
+
+
+class Places(NamedTuple):
+    """An image's answer place by place, (N, P) each: the pixels of a map, or one place for an image with one answer.
+
+    `losses` have a gradient and are 0 where the target says nothing; `right` says where the answer is as the target has
+    it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient.
+    """
+
+    losses: Tensor
+    right: Tensor
+    alignment: Tensor
 
 
 @runtime_checkable
 class Task(Protocol):
-    """Implemented by `foolbench.tasks`. Tensors have the batch first."""
+    """Implemented by `foolbench.tasks`. Tensors have the batch first. What has a body here need not be overridden."""
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -48,3 +111,36 @@ class Task(Protocol):
     def predict(self, outputs: Tensor) -> Tensor:
         """Decode outputs into what targets look like."""
         ...
+
+    @property
+    def class_scores(self) -> int | None:
+        """How many classes outputs (N, K) are the scores of; None where an image has not one class."""
+        return None
+
+    def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """How much of each answer is as the targets have it, (N,) in 0..1. By the main metric where nothing is said."""
+        metric = next(iter(self.metrics.values()))
+        return metric.share(metric.per_image(predictions, targets)).to(predictions.device)
+
+    def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
+        """Which images (N,) an attack need change no further: those that left the targets, or reached them."""
+        return self.agreement(predictions, targets) == (1 if targeted else 0)
+
+    def reference(self, predictions: Tensor, targets: Tensor | None) -> Tensor:
+        """A system's predictions for clean images as what those for attacked ones are compared with.
+
+        `targets` are the truth, where it is known: it may say that something counts for nothing.
+        """
+        return predictions
+
+    def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What attacks ascend, (N,): the loss, or what rises wherever it does and keeps its gradient where that ends.
+
+        Of an expectation over several evaluations it is the loss itself.
+        """
+        return self.loss(outputs, targets)
+
+    def places(self, outputs: Tensor, targets: Tensor) -> Places:
+        """For attacks that weigh one place of the answer against another; their mean loss is about `loss`."""
+        right = self.reached(self.predict(outputs.detach()), targets, targeted=True)[:, None]
+        return Places(self.loss(outputs, targets)[:, None], right, right.to(outputs.dtype))

@@ -17,7 +17,6 @@ from ..core.seeding import Draws
 from ..core.shell import Inside
 from ..core.straight_through import with_gradient_of
 from ..core.task import Task
-from ..tasks.recognition import Recognition
 from ._borda import borda, divergences, log_shares, soft_borda
 from ._channel_sums import channel_sums
 from ._modules import modules_of
@@ -118,9 +117,9 @@ class REGroup(LearnedNetworkDefense):
 
 
 def _classes(task: Task) -> int:
-    if not isinstance(task, Recognition):
+    if task.class_scores is None:
         raise ConfigError(f"Expected a network that recognises classes, for they are ranked, got one for {task}.")
-    return task.classes
+    return task.class_scores
 
 
 def _distributions(sums: Iterable[Tensor], count: int) -> Iterable[Tensor]:

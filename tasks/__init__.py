@@ -1,4 +1,6 @@
 """What outputs mean, task by task, and the generalized fooling rate that all tasks share."""
 
+from .depth import Depth as Depth
 from .gfr import gfr as gfr
 from .recognition import Recognition as Recognition
+from .segmentation import Segmentation as Segmentation

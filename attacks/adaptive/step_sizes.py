@@ -23,6 +23,7 @@ class StepSizes(Attack):
     steps: int = 40
 
     access: ClassVar[Access] = "gradient"
+    needs_class_scores: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = APGD.norms
     randomized: ClassVar[bool] = True
 

@@ -12,7 +12,6 @@ from ...core.model import Model
 from ...core.norms import Norm
 from ...core.registry import register_attack
 from ...core.seeding import Draws
-from .._losses import class_count
 from .goal import Goal
 from .l0 import minimize_l0
 from .search import minimize_distance
@@ -63,7 +62,6 @@ class CarliniWagner(MinimalAttack):
         return not self.confidence
 
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        class_count(model)  # refuses other tasks
         goal = Goal(targeted=self.targeted, confidence=self.confidence)
         with torch.no_grad():
             todo = ~goal.reached(model.averaged(x, rng=rng.fork("start")), y)

@@ -19,6 +19,7 @@ def predictions(model: Model, images: Tensor, delta: Tensor | float = 0.0) -> Te
 class BestSoFar:
     """Keeps the perturbation (C, H, W) with the highest fooling rate on `images` (N, C, H, W).
 
+    Of maps, that is how much of them changes.
     With `target`, a class index, an image counts as fooled where that is its prediction. `rate` is that of `delta`, in
     0..1 (-1 before the first offer); `failures` counts the offers since then.
     """
@@ -48,5 +49,6 @@ class BestSoFar:
 
     def _fooling_rate(self, delta: Tensor) -> float:
         found = predictions(self._model, self._images, delta.detach())
-        fooled = found != self._clean if self._target is None else found == self._target
-        return float(fooled.float().mean())
+        if self._target is not None:
+            return float((found == self._target).float().mean())
+        return float((1 - self._model.task.agreement(found, self._clean)).mean())

@@ -61,6 +61,10 @@ class UniversalPGD(UniversalAttack):
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
         return self.prior != "none"  # with a single image to choose from, nothing is chosen
 
+    @property
+    def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
+        return self.target is not None
+
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         check_differentiable(model)
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))

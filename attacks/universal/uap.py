@@ -46,6 +46,7 @@ class UAP(UniversalAttack):
     steps: int = 10
 
     access: ClassVar[Access] = "gradient"
+    needs_class_scores: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
 
     def __post_init__(self) -> None:

@@ -102,7 +102,7 @@ class Pictures(ABC):
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         places = [self._places[sample] for sample in samples]
-        return _as_floats(self._images(places)), self._labels_of(places)
+        return _as_floats(self._images(places)), self._targets_of(places)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         """Raises ConfigError where there are none."""
@@ -110,7 +110,7 @@ class Pictures(ABC):
         places = sorted(places, key=lambda place: derive_key("training", source._keys[place]))[:count]
         images = _as_levels(source._images(places))
         advance(len(images))
-        return images, source._labels_of(places)
+        return images, source._targets_of(places)
 
     def for_model(self, model: Model) -> "Pictures":
         """The same pictures as images of the network's size, with its classes.
@@ -174,6 +174,10 @@ class Pictures(ABC):
             return image.expand(self.channels, -1, -1)
         grey = (image.float() * LUMA).sum(dim=0, keepdim=True)
         return grey.round().to(torch.uint8) if image.dtype == torch.uint8 else grey.clamp(0, 1)
+
+    def _targets_of(self, places: Sequence[int]) -> Tensor | None:
+        """What a network should answer to the pictures with these numbers."""
+        return self._labels_of(places)
 
     def _labels_of(self, places: Sequence[int]) -> Tensor | None:
         if self._all_labels is None:

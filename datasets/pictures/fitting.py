@@ -1,7 +1,10 @@
 """From a picture of any size to the image that a network takes."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -15,19 +18,32 @@ LONGEST = 8
 
 def fit(picture: Image.Image, preprocess: Preprocess) -> Tensor:
     """uint8 (3, H, W): resized and cut as torchvision's Resize and CenterCrop do it."""
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.functional import center_crop, resize
-
     if preprocess.interpolation not in INTERPOLATIONS:
         known = ", ".join(INTERPOLATIONS)
         raise ConfigError(f"Expected an interpolation of {known}, got {preprocess.interpolation!r}.")
-    mode = InterpolationMode(preprocess.interpolation)
+    return torch.from_numpy(np.array(_placed(picture, preprocess, preprocess.interpolation))).permute(2, 0, 1)
+
+
+def fit_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> Tensor:
+    """(H, W) of what belongs to the pixels of a picture, uint8 or float32: as that is fitted, each value as it is.
+
+    `void` stands where the picture ends before the image does.
+    """
+    shifted = Image.fromarray(values - values.dtype.type(void))  # pictures go on in zeros; bytes wrap around
+    placed = np.array(_placed(shifted, preprocess, "nearest"))
+    return torch.from_numpy(placed + values.dtype.type(void))
+
+
+def _placed(picture: Image.Image, preprocess: Preprocess, interpolation: str) -> Image.Image:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.functional import center_crop, resize
+
+    mode = InterpolationMode(interpolation)
     if preprocess.crop == "squash":
         picture = resize(picture, list(preprocess.size), mode)  # pyright: ignore[reportArgumentType,reportAssignmentType]
     elif preprocess.resize is not None:
         picture = resize(_middle(picture), preprocess.resize, mode)  # pyright: ignore
-    cut: Image.Image = center_crop(picture, list(preprocess.size))  # pyright: ignore
-    return torch.from_numpy(np.array(cut)).permute(2, 0, 1)
+    return center_crop(picture, list(preprocess.size))  # pyright: ignore
 
 
 def _middle(picture: Image.Image) -> Image.Image:

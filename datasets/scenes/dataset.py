@@ -9,10 +9,14 @@ from torch import Tensor
 
 from ...core.dataset import Advance
 from ...core.registry import register_dataset
+from ...core.task import Task
+from ...tasks.depth import Depth
 from ...tasks.recognition import Recognition
+from ...tasks.segmentation import Segmentation
 from .composition import CLASSES
 from .sheets import EVALUATION, read_sheets
-from .splits import SIZE, Shard, fingerprint, rendered
+from .solids import SOLIDS
+from .splits import DEPTH_STEP, SIZE, Shard, fingerprint, rendered
 
 
 @register_dataset("scenes")
@@ -20,7 +24,7 @@ class Scenes:
     """Recognition of the largest solid and of its material: 30 classes, RGB images of 128 x 128 pixels."""
 
     name = "scenes"
-    task = Recognition(classes=len(CLASSES))
+    task: Task = Recognition(classes=len(CLASSES))
     shape = (3, SIZE, SIZE)
 
     @property
@@ -40,12 +44,56 @@ class Scenes:
         return torch.from_numpy(self.scenes.labels)
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        chosen = list(samples)
-        return _channels_first(self.scenes.images[chosen]).float() / 255, self.labels[chosen]
+        chosen = Shard(*(part[list(samples)] for part in self.scenes))
+        return _channels_first(chosen.images).float() / 255, self.targets(chosen)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
         shard = rendered("train", count, advance=advance)
-        return _channels_first(shard.images), torch.from_numpy(shard.labels)
+        return _channels_first(shard.images), self.targets(shard)
+
+    def targets(self, scenes: Shard) -> Tensor:
+        """Those of the task."""
+        return torch.from_numpy(scenes.labels)
+
+
+@register_dataset("scenes-segmentation")
+class SceneMaps(Scenes):
+    """Segmentation of the same images: which of six solids each pixel is of, or of the background, class 0."""
+
+    name = "scenes-segmentation"
+    task: Task = Segmentation(classes=1 + len(SOLIDS))
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{_fingerprint()}-maps"
+
+    def targets(self, scenes: Shard) -> Tensor:
+        return torch.from_numpy(scenes.segmentations).long()
+
+
+@register_dataset("scenes-depth")
+class SceneDepths(Scenes):
+    """Depth of the same images: distance along the camera's axis, in scene units; the walls are 7.5 to 10 away."""
+
+    name = "scenes-depth"
+    task: Task = Depth(min_depth=0.5, max_depth=12.0)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{_fingerprint()}-depths"
+
+    def targets(self, scenes: Shard) -> Tensor:
+        return torch.from_numpy(scenes.depths * np.float32(DEPTH_STEP))
+
+
+@cache
+def _evaluation() -> Shard:
+    return read_sheets(EVALUATION)
+
+
+@cache
+def _fingerprint() -> str:
+    return fingerprint(_evaluation())
 
 
 @cache

@@ -13,10 +13,9 @@ from ...core.files import is_file
 from ...core.model import Model
 from ...core.registry import datasets, models
 from ...datasets.pictures.base import IMAGENET_SIZE
-from ...datasets.pictures.python_object import TorchImages
 from ...datasets.pictures.reading import read_picture
+from ...datasets.pictures.torch_images import TorchImages
 from ...models import load_model
-from ...tasks.recognition import Recognition
 
 REAL, EMBEDDED = "imagenet:efficientnet-lite0", "scenes:resnet"
 PHOTOGRAPH = "coffee"
@@ -27,7 +26,7 @@ TARGET = "black swan"
 def network(address: str | None, options: Mapping[str, Any] = MappingProxyType({})) -> Model:
     """By default a real one where it is installed, else an embedded one. Raises ConfigError for one without classes."""
     model = load_model(address or _installed(), **options)
-    if not isinstance(model.task, Recognition):
+    if model.task.class_scores is None:
         raise ConfigError(f"Expected a network that tells classes, got {model.name}: {model.task!r}.")
     return model
 

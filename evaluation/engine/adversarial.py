@@ -134,7 +134,8 @@ class Crafter:
         own = self.model.judge(shard.x, rng=rng.fork("reference"))
 
         def fools(images: Tensor, rows: Tensor) -> Tensor:
-            return self.model.judge(images, rng=rng.fork("storage")[rows]) != own[rows]
+            found = self.model.judge(images, rng=rng.fork("storage")[rows])
+            return self.model.task.reached(found, own[rows], targeted=False)
 
         stored, undone = Storage(threat=threat, x=shard.x, fools=fools).search(x_adv)
         crafted = Crafted(stored=stored, undone=undone, costs=Costs())

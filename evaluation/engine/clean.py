@@ -9,7 +9,7 @@ from torch import Tensor
 from ...core.errors import ConfigError
 from ...core.task import Task
 from ..leaderboard.flags import LABEL_ORDER, NO_BETTER_THAN_CHANCE, ONE_CLASS
-from ..leaderboard.stats import estimate
+from ..leaderboard.rates import rate_of
 from .scoring import Shard, System
 
 CONFIDENCE, TOLERANCE = 0.999, 1.0
@@ -31,14 +31,15 @@ def clean_doubts(
     for shard in shards:
         predictions = system.clean(shard)[0]
         if shard.y is not None:
-            scores.append(metric.per_image(predictions, shard.y).cpu() / metric.range)
+            aligned = metric.align(predictions, shard.y, predictions)
+            scores.append(metric.statistics(aligned, shard.y).double().cpu())
             answers.add(predictions, shard.y)
     if not scores:
         if expected is not None:
             raise ConfigError("Expected images with labels for expect_clean, got none; leave it out.")
         return set()
     whole = torch.cat(scores)
-    rate = estimate(whole, proportion=metric.proportion, confidence=CONFIDENCE, clusters=clusters)
+    rate = rate_of(metric, whole.numpy(), confidence=CONFIDENCE, clusters=clusters)
     if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
         raise ConfigError(
             f"Expected {system.model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "

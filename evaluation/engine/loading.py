@@ -7,7 +7,6 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ...models import load_model
-from ...tasks.recognition import Recognition
 from ..recipe.entries import Addressed
 from .resizing import Resized
 
@@ -35,8 +34,10 @@ def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Da
 
 def _difference(model: Model, dataset: Dataset) -> str:
     mine, theirs = model.task, dataset.task
-    if isinstance(mine, Recognition) and isinstance(theirs, Recognition):
-        return f"the network knows {mine.classes} classes, the images have labels of {theirs.classes}"
+    if mine.class_scores is not None and theirs.class_scores is not None:
+        return f"the network knows {mine.class_scores} classes, the images have labels of {theirs.class_scores}"
+    if type(mine) is type(theirs):
+        return f"the network does {mine}, the images are for {theirs}"
     return f"the network does {type(mine).__name__.lower()}, the images are for {type(theirs).__name__.lower()}"
 
 

@@ -11,6 +11,7 @@ from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset, clusters_of
 from ...core.errors import FOREIGN, ConfigError, FoolbenchError, OutputError, one_line
 from ...core.model import Model
+from ...core.registry import tasks
 from ...datasets.pictures import Pictures
 from ..leaderboard.table import Facts
 from ..ledger.ledger import Ledger
@@ -44,7 +45,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
 
     A network that changes itself, or whose answers depend on more than the image, counts as one that cannot be loaded.
     One with the hash of another that is known to the ledger, and other answers, gets cells of its own. Raises
-    ConfigError where no network is left to attack, or none to score.
+    ConfigError where no network is left to attack, or none to score, or an attack makes no sense for the task.
     """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
@@ -67,6 +68,10 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     for labels in (recipe.source_labels, recipe.model_labels):
         _check_one_is_left({label: loaded[label] for label in labels})
     task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
+    if tasks.name_of(task) is None:
+        raise ConfigError(f"Expected a task with a name, by which tables can be read; add @register_task to {task!r}.")
+    for attack in recipe.build_attacks():
+        attack.check_task(task)
     skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
     clusters = clusters_of(dataset, samples)
     facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)

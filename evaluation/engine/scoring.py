@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,6 @@ from ...core.model import Model
 from ...core.norms import Norm, size
 from ...core.seeding import Draws
 from ...core.task import Metric
-from ...tasks.gfr import gfr
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
 from .crafted import Crafted
@@ -112,26 +112,45 @@ class System:
             **{name: size(change, name).cpu().numpy() for name in dict.fromkeys((*_MEASURED, norm))},
             "undone": crafted.undone.cpu().numpy(),
         }
-        metrics = {
-            name: {
-                "gfr": _mean([gfr(metric, q, p) for q, p in zip(perturbed, clean, strict=True)]),
-                "floor": _mean([gfr(metric, a, p) for a, p in zip(again, clean, strict=True)]),
-                **_against(shard.y, metric, clean=clean, attacked=perturbed),
-            }
-            for name, metric in self.model.task.metrics.items()
-        }
+        answers = _Answers(clean, again, perturbed, [self.model.task.reference(p, shard.y) for p in clean])
+        metrics: dict[str, dict[str, NDArray[np.float64]]] = {}
+        for name, metric in self.model.task.metrics.items():
+            kept_as = metric.kept_as or name
+            if kept_as not in metrics:
+                metrics[kept_as] = answers.columns(metric, shard.y)
         samples = np.asarray(shard.samples)
         return Outcomes(samples=samples, images=images | costs, metrics=metrics, flags=frozenset(self.flags))
 
 
-def _against(targets: Tensor | None, metric: Metric, **predictions: list[Tensor]) -> dict[str, NDArray[np.float64]]:
-    """Nothing without targets: nobody knows."""
-    if targets is None:
-        return {}
-    return {
-        name: _mean([metric.per_image(prediction, targets) for prediction in found])
-        for name, found in predictions.items()
-    }
+class _Answers(NamedTuple):
+    """What a system has said, a prediction a draw: of the clean images, of them `again`, and of the attacked ones.
+
+    `references` are what of the clean predictions counts.
+    """
+
+    clean: list[Tensor]
+    again: list[Tensor]
+    attacked: list[Tensor]
+    references: list[Tensor]
+
+    def columns(self, metric: Metric, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
+        """What the ledger keeps of a metric, means over draws; against the truth nothing where nobody knows it."""
+        found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
+        if targets is not None:
+            for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
+                found[name] = _mean(self._compared(metric, predictions, [targets] * len(predictions)))
+        return found
+
+    def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
+        """The rate itself of a mean; of other metrics the statistics of the agreement, for it is made of their sum."""
+        agreement = self._compared(metric, found, self.references)
+        return _mean([metric.lack(values) for values in agreement] if metric.is_mean else agreement)
+
+    def _compared(self, metric: Metric, found: list[Tensor], references: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            metric.statistics(metric.align(prediction, reference, clean), reference)
+            for prediction, reference, clean in zip(found, references, self.clean, strict=True)
+        ]
 
 
 def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:

@@ -14,10 +14,11 @@ from ..ledger.ledger import Ledger
 from ..recipe.gates import Bound
 from ..recipe.recipe import Recipe
 from .described import Row
-from .paired import difference
 from .planned import Planned
+from .rates import difference_between, point, shares
+from .rates import rate as rate_with_interval
 from .source import Facts, MissingScoresError, Source
-from .stats import CONFIDENCE, Estimate, estimate
+from .stats import CONFIDENCE, Estimate
 from .system_rows import SystemRows
 from .table import sources
 
@@ -88,7 +89,7 @@ def made_rows(recipe: Recipe, facts: Facts, ledger: Ledger, plan: Planned) -> It
         if source.model == plan.facts["model"]:
             bare = _bare(source)
             known = bare is not None and "clean" in bare
-            undefended = float(bare.clean.mean()) if bare is not None and known else None
+            undefended = point(source.metric, bare, "clean") if bare is not None and known else None
             row, scores = _scored(SystemRows(source, plan.cells, undefended), plan, source)
             yield MadeRow(plan=plan, source=source, row=row, scores=scores, bare=bare)
 
@@ -116,7 +117,7 @@ def judged(made: MadeRow) -> list[Verdict]:
 
 
 def _verdict(made: MadeRow, bound: Bound) -> Verdict:
-    name, scores = made.plan.name, made.scores
+    name, scores, metric = made.plan.name, made.scores, made.source.metric
     if scores is None:
         return Verdict(name, bound, "unknown", remark=made.row["error"])
     if bound.quantity != "gfr" and "clean" not in scores:
@@ -126,9 +127,8 @@ def _verdict(made: MadeRow, bound: Bound) -> Verdict:
             return Verdict(name, bound, "unknown", remark="no attack on the bare network is finished")
         rate, values = _drop(made, scores, made.bare), None
     else:
-        values = (scores[bound.quantity] / (1 if bound.quantity == "gfr" else made.source.metric.range)).to_numpy()
-        rate = estimate(values, proportion=made.source.metric.proportion, clusters=scores.get("cluster"))
-    binary = values is not None and made.source.metric.proportion and bool(np.isin(values, (0, 1)).all())
+        values, rate = shares(metric, scores, bound.quantity), rate_with_interval(metric, scores, bound.quantity)
+    binary = values is not None and metric.proportion and bool(np.isin(values, (0, 1)).all())
     exact = binary and "cluster" not in scores
     outcome = _outcome(bound, rate)
     needed = images_to_decide(rate, bound.limit / 100, len(scores), wilson=exact) if outcome == "undecided" else None
@@ -140,9 +140,7 @@ def _drop(made: MadeRow, scores: pd.DataFrame, bare: pd.DataFrame) -> Estimate:
     """What a defense costs, image by image: in one and the same network nothing."""
     if made.is_bare:
         return Estimate(0.0, 0.0, 0.0)
-    metric = made.source.metric
-    defended, undefended, clusters = scores.clean / metric.range, bare.clean / metric.range, scores.get("cluster")
-    found = difference(defended, undefended, proportion=metric.proportion, clusters=clusters)
+    found = difference_between(made.source.metric, scores, bare, "clean")
     return Estimate(found.difference, found.low, found.high)
 
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ...core.errors import InputError
+from ...core.task import Metric
 from ..engine.grid import cells
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
-from .bootstrap import Numbers
 from .grouping import grouped
+from .paired import Difference
+from .rates import difference_between
 from .source import Facts, Source
 from .system_rows import Row, SystemRows
 from .table import sources
@@ -23,12 +26,16 @@ Rate = Literal["gfr", "robust"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcomes:
-    """Of each of `samples`, in their order: in [0, 1], as `clusters` says in which group."""
+    """Of each of `samples`, in their order, what a `rate` of a metric is made of."""
 
     samples: NDArray[np.int64]
-    values: Numbers
-    proportion: bool
-    clusters: NDArray[np.int64] | None
+    scores: pd.DataFrame
+    metric: Metric
+    rate: Rate
+
+    def against(self, other: "Outcomes") -> Difference:
+        """The other minus this one. Both are of the same images and metric."""
+        return difference_between(self.metric, self.scores, other.scores, self.rate)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,11 +63,5 @@ def _of_source(run: str, source: Source, of: Rate) -> Iterator[ScoredRow]:
                 raise InputError(f"The images of {run} have no labels, so that nothing can be right: compare of gfr.")
             outcomes = None
             if frame is not None:
-                clusters = frame.get("cluster")
-                outcomes = Outcomes(
-                    samples=frame["sample"].to_numpy(),
-                    values=frame[of].to_numpy(float) / (source.metric.range if of == "robust" else 1),
-                    proportion=source.metric.proportion,
-                    clusters=None if clusters is None else clusters.to_numpy(),
-                )
+                outcomes = Outcomes(samples=frame["sample"].to_numpy(), scores=frame, metric=source.metric, rate=of)
             yield ScoredRow(run=run, row=row, identity=source.identity, outcomes=outcomes)

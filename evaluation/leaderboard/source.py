@@ -15,6 +15,7 @@ from ..engine.grid import Cell, Identities, Identity
 from ..ledger.ledger import Costs, DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
+from .frames import frame_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +87,15 @@ class Source:
         if wanted is None or len(wanted.samples) != len(self.facts.samples):
             message = self.ledger.error(self.key(cell))
             raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
-        frame = _with_robust(self._checked(wanted))
-        return Scores(frame=self._grouped(self._costed(cell, frame)), flags=wanted.flags)
+        return Scores(frame=self._grouped(self._costed(cell, self._framed(wanted))), flags=wanted.flags)
 
-    def _checked(self, outcomes: Outcomes) -> pd.DataFrame:
-        frame = outcomes.frame(self.name) if self.name in outcomes.metrics else pd.DataFrame()
-        if frame.empty or any(frame[name].max() > self.metric.range for name in ("clean", "attacked") if name in frame):
-            raise MissingScoresError("error", f"The ledger has scores that are no {self.name}; choose another --out.")
-        return frame
+    def _framed(self, outcomes: Outcomes) -> pd.DataFrame:
+        try:
+            return frame_of(outcomes, self.name, self.metric)
+        except (KeyError, ValueError):
+            raise MissingScoresError(
+                "error", f"The ledger has scores that are no {self.name}; choose another --out."
+            ) from None
 
     def _costed(self, cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
         costs = self.ledger.costs(cell.job.key(self.facts.identities))
@@ -106,11 +108,3 @@ class Source:
     def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With a column `cluster` where images depend on each other."""
         return frame if self.facts.groups is None else frame.assign(cluster=self.facts.groups)
-
-
-def _with_robust(frame: pd.DataFrame) -> pd.DataFrame:
-    """The lower of `clean` and `attacked`: the clean image is within every budget, too, and no attack helps by it.
-
-    An attack that changes an answer puts some of the wrong ones right.
-    """
-    return frame.assign(robust=frame[["clean", "attacked"]].min(axis=1)) if "attacked" in frame else frame

@@ -1,9 +1,10 @@
-"""Means with 95% intervals. Missing data is an error, never 0.
+"""Means, and values of sums, with 95% intervals. Missing data is an error, never 0.
 
 Images that depend on each other, as crops of one photograph, are a cluster: what is resampled are clusters then.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import binomtest, norm, t
 
 from ...core.errors import InputError
-from .bootstrap import Numbers, percentile_interval
+from .bootstrap import Numbers, percentile_interval, percentiles
 
 CONFIDENCE = 0.95
 
@@ -50,10 +51,38 @@ def estimate(
     return Estimate(float(sample.mean()), float(low), float(high))
 
 
+def estimate_of_value(
+    statistics: Numbers,
+    value: Callable[[Numbers], Numbers],
+    *,
+    confidence: float = CONFIDENCE,
+    clusters: ArrayLike | None = None,
+) -> Estimate:
+    """What `value` makes, in 0..1, of the sum of all images' statistics (N, S); its interval by resampling images.
+
+    With `clusters` these are resampled, as `estimate` does it. Raises InputError for no images.
+    """
+    if not len(statistics):
+        raise InputError("Expected at least one image: the metric of none does not exist.")
+    mean = float(value(statistics.sum(axis=0)))
+    totals = statistics if clusters is None else summed(statistics, clusters)[0]
+    if len(totals) == 1:
+        return Estimate(mean, 0.0, 1.0)
+    if len(totals) < len(statistics):
+        confidence = _of_few(len(totals), confidence)
+    low, high = percentiles(lambda often: value(often @ totals), len(totals), confidence)
+    return Estimate(mean, low, high)
+
+
 def summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
-    """The sum of each cluster's values, and how many they are."""
+    """The sum of each cluster's values, (N,) or (N, S), and how many they are."""
     _, group = np.unique(np.asarray(clusters), return_inverse=True)
-    return np.bincount(group, weights=sample).astype(float), np.bincount(group).astype(float)
+    sizes = np.bincount(group).astype(float)
+    if sample.ndim == 1:
+        return np.bincount(group, weights=sample).astype(float), sizes
+    totals = np.zeros((len(sizes), sample.shape[1]))
+    np.add.at(totals, group, sample)
+    return totals, sizes
 
 
 def _of_clusters(totals: Numbers, sizes: Numbers, confidence: float, *, binary: bool) -> tuple[float, float]:
@@ -68,8 +97,13 @@ def _of_clusters(totals: Numbers, sizes: Numbers, confidence: float, *, binary: 
         return 0.0, 1.0
     if binary and totals.sum() in (0, sizes.sum()):
         return _wilson(count if totals.any() else 0, count, confidence)
+    return percentile_interval(totals, sizes, _of_few(count, confidence))
+
+
+def _of_few(count: int, confidence: float) -> float:
+    """The confidence at which percentiles over so many clusters have the one that is asked for."""
     tail = norm.cdf(np.sqrt(count / (count - 1)) * t.ppf((1 - confidence) / 2, count - 1))
-    return percentile_interval(totals, sizes, float(1 - 2 * tail))
+    return float(1 - 2 * tail)
 
 
 def _wilson(successes: int, count: int, confidence: float) -> tuple[float, float]:

@@ -1,12 +1,12 @@
 """The rows of all attacks on one defended system."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import stdev
-from typing import Any
 
 import pandas as pd
 
 from ...core.attack import Attack
+from ...core.task import Metric
 from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
@@ -14,9 +14,14 @@ from .bundles import Bundle, bundles
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
+from .rates import point, rate
 from .source import Facts, MissingScoresError, Scores, Source
-from .stats import Estimate, estimate
+from .stats import Estimate
 from .united import mean_over_seeds, worst_case
+
+_DIGITS_OF_ERRORS: Mapping[str, int] = dict.fromkeys(
+    ("clean", "clean_low", "clean_high", "clean_drop", "robust", "robust_low", "robust_high"), 5
+)
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
@@ -27,8 +32,8 @@ def run_name(recipe: Recipe, facts: Facts) -> str:
 class SystemRows:
     """Made from the scores of all its cells, which need memory as long as this lives, and are read once.
 
-    `undefended` is the mean clean score of the bare model; None where this is the bare model itself. `fingerprints` are
-    those of its finished cells, with the jobs that crafted. `of_cells` are the rows of its cells by their keys,
+    `undefended` is the clean rate of the bare model, in 0..1; None where this is the bare model itself. `fingerprints`
+    are those of its finished cells, with the jobs that crafted. `of_cells` are the rows of its cells by their keys,
     `members` the cells of each bundle.
     """
 
@@ -42,7 +47,8 @@ class SystemRows:
             except MissingScoresError as missing:
                 self._scores[key] = missing
         finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
-        own = float(finished[0].frame.clean.mean()) if finished and "clean" in finished[0].frame else None
+        first = finished[0].frame if finished else None
+        own = point(source.metric, first, "clean") if first is not None and "clean" in first else None
         self.undefended = own if cells[0].defense.defense is None else undefended
         self.of_cells = {key: self._row(key, cell) for key, cell in self._keyed}
         self.fingerprints = {
@@ -129,7 +135,7 @@ class SystemRows:
             return mean_over_seeds(frames)
         defense = members[0].defense.defense
         chance = defense is not None and defense.randomized
-        return worst_case(frames, chance=chance, last=members[-1].job.after is not None)
+        return worst_case(frames, self._source.metric, chance=chance, last=members[-1].job.after is not None)
 
     def _facts_of(self, cell: Cell) -> Row:
         source = self._source
@@ -150,26 +156,20 @@ class SystemRows:
         }
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
-        metric, clusters = self._source.metric, scores.get("cluster")
-
-        def rate(values: Any) -> Estimate:
-            return estimate(values, proportion=metric.proportion, clusters=clusters)
-
-        numbers = {
-            **_with_interval("gfr", rate(scores.gfr)),
-            "floor": 100 * scores.floor.mean(),
-        }
+        metric = self._source.metric
+        numbers = {**_with_interval("gfr", rate(metric, scores, "gfr")), "floor": 100 * point(metric, scores, "floor")}
         if AREA in scores:
-            numbers["gfr_area"] = 100 * scores[AREA].mean()
+            numbers["gfr_area"] = 100 * float(scores[AREA].to_numpy(float).mean())
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
-                numbers |= _with_interval(name, rate(scores[name] / metric.range))
+                numbers |= _in_units(metric, _with_interval(name, rate(metric, scores, name)))
         if self.undefended is not None:
-            bare = 100 / metric.range * self.undefended
-            numbers["clean_drop"] = bare - numbers["clean"]
+            bare = _in_units(metric, {"clean": 100 * self.undefended})["clean"]
+            numbers["clean_drop"] = numbers["clean"] - bare if metric.error else bare - numbers["clean"]
             if bare > 0:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare
-        rounded = {key: round(value, 2) + 0.0 for key, value in numbers.items()}  # + 0.0: no minus zero
+        digits = _DIGITS_OF_ERRORS if metric.error else {}
+        rounded = {key: round(value, digits.get(key, 2)) + 0.0 for key, value in numbers.items()}  # no minus zero
         return rounded | {
             "linf_max": round(float(scores.linf.max()), 6),
             "l2_mean": round(float(scores.l2.mean()), 6),
@@ -194,6 +194,15 @@ def _failure(missing: MissingScoresError) -> Row:
 def _boundary(cell: Cell) -> set[str]:
     attack = cell.job.attack
     return {BOUNDARY} if not cell.direct and isinstance(attack, Attack) and attack.stops_at_boundary else set()
+
+
+def _in_units(metric: Metric, percent: dict[str, float]) -> dict[str, float]:
+    """Percent of the best as they are; an error in its own unit, whose ends change places."""
+    if not metric.error:
+        return percent
+    found = {name: metric.range * (1 - value / 100) for name, value in percent.items()}
+    ends = {name: name.replace("_low", "_high") if "_low" in name else name.replace("_high", "_low") for name in found}
+    return {ends[name]: value for name, value in found.items()}
 
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:

@@ -4,27 +4,33 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ...core.task import Metric
 from ..ledger.ledger import Costs
 from .distances import largest_area
+from .frames import taken, worst
+from .rates import point
 
 
-def worst_case(members: Sequence[pd.DataFrame], *, chance: bool, last: bool = False) -> pd.DataFrame:
+def worst_case(members: Sequence[pd.DataFrame], metric: Metric, *, chance: bool, last: bool = False) -> pd.DataFrame:
     """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
+
+    Of a metric that is no matter of single images, as mIoU of a set, it is the worst choice of attacks that is found:
+    an upper bound of what they could do together.
 
     Where `chance` has a part in the scores, those of the one attack that fools most: at each image the largest of
     several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last` member has the
     strongest points of all, chosen by other draws than these, it is that one.
     """
-    scores = pd.concat(members)
-    by_sample = scores.groupby("sample")
+    by_sample = pd.concat(members).groupby("sample")
+    ordered = [member.set_index("sample").sort_index() for member in members]
     if chance:
-        strongest = members[-1] if last else max(members, key=lambda member: member.gfr.mean())
-        found = strongest.set_index("sample").sort_index()
+        found = ordered[-1] if last else max(ordered, key=lambda member: point(metric, member, "gfr"))
+        found = found.copy()
     else:
-        strongest = scores.sort_values("gfr", ascending=False, kind="stable").groupby("sample").head(1)
-        found = strongest.set_index("sample").sort_index()
+        found = taken(ordered, worst(metric, ordered, "gfr"))
         if "robust" in found:
-            found["robust"] = by_sample.robust.min()
+            robust = [name for name in found if str(name).partition(":")[0] == "robust"]
+            found[robust] = taken(ordered, worst(metric, ordered, "robust"))[robust]
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
     return largest_area(members, found).reset_index()

@@ -24,8 +24,9 @@ class Outcomes:
 
     `samples` are the images' indices, in any order, each once. `images` are columns about the images themselves: the
     size of the change, what it cost; `metrics` has those of each metric by its name, in the metric's units but for
-    `gfr` and `floor`, which are in 0..1. An entry is a number or, in columns of more dimensions, an array. `flags` say
-    what makes all of it doubtful. Raises InputError for what cannot be: missing, negative or infinite numbers.
+    `gfr` and `floor`, which are in 0..1. An entry is a number or, in columns of two dimensions, the statistics that the
+    metric is made of; of `gfr` and `floor` those of the agreement that they are what is lacking of. `flags` say what
+    makes all of it doubtful. Raises InputError for what cannot be: missing, negative or infinite numbers.
     """
 
     samples: NDArray[np.int64]
@@ -140,7 +141,8 @@ def _distinct(samples: NDArray[np.int64]) -> bool:
 def _check(name: str, column: Column, count: int) -> None:
     if column.dtype.kind not in "biuf" or column.ndim == 0 or len(column) != count:
         raise InputError(f"Expected {count} numbers as {name}, got {column.dtype} {column.shape}.")
-    most = 1 if name.rpartition(_OF_METRIC)[2] in _SHARES else sys.float_info.max
+    share = column.ndim == 1 and name.rpartition(_OF_METRIC)[2] in _SHARES
+    most = 1 if share else sys.float_info.max
     low, high = (float(column.min()), float(column.max())) if count else (0.0, 0.0)
     if not 0 <= low <= high <= most:  # NaN is in no range
         raise InputError(f"Expected finite numbers as {name} in 0..{most:.3g}, got {low} to {high}.")

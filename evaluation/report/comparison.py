@@ -10,7 +10,7 @@ import pandas as pd
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS as LEADERBOARD
-from ..leaderboard.paired import difference, holm
+from ..leaderboard.paired import holm
 from ..leaderboard.pairing import By, Pair, pairs_between, pairs_within
 from ..leaderboard.scored import Rate, ScoredRow, scored_rows
 from ..ledger.ledger import Ledger
@@ -121,7 +121,7 @@ def _numbers(pair: Pair) -> dict[str, Any]:
         named = ((pair.first_name, pair.first), (pair.second_name, pair.second))
         errors = [f"{name}: {scored.row['error']}" for name, scored in named if scored.outcomes is None]
         return {"status": "error", "error": "; ".join(errors)}
-    found = difference(first.values, second.values, proportion=first.proportion, clusters=first.clusters)
+    found = first.against(second)
     points = {
         "rate_first": found.first,
         "rate_second": found.second,

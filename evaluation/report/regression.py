@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...core.errors import InputError, OutputError
 from ...core.files import is_file, is_folder
-from ..leaderboard.paired import LEVEL, difference, holm
+from ..leaderboard.paired import LEVEL, holm
 from ..leaderboard.pairing import pairs_between
 from ..leaderboard.part import TextRow
 from ..leaderboard.scored import Rate, ScoredRow, scored_rows
@@ -72,7 +72,7 @@ def _image_by_image(run: Path, baseline: Path) -> list[Change]:
         for pair in pairs_between(_rows(baseline, rate), _rows(run, rate), None, None):
             first, second = pair.first.outcomes, pair.second.outcomes
             if first is not None and second is not None:
-                seen = difference(first.values, second.values, proportion=first.proportion, clusters=first.clusters)
+                seen = first.against(second)
                 before, now, low, high = (100 * value for value in (seen.first, seen.second, seen.low, seen.high))
                 found.append(Change(pair.setting, rate, before, now, low, high, seen.p))
     return found

@@ -19,9 +19,9 @@ from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
-from ...tasks import Recognition
+from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
-from ..engine.grid import digest, identity
+from ..engine.grid import digest, identity, parameters
 from ..leaderboard.curves import Curve, curves
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
@@ -33,7 +33,7 @@ from .tables import markdown
 from .text import for_csv
 from .versions import versions
 
-_TASKS = {"recognition": Recognition(classes=2)}  # for their metrics, which are the same for any number of classes
+_EARLIER = {"classes": 2}  # of manifests without the parameters: for metrics, which any number of classes has
 LEDGER, CSV, MARKDOWN, MANIFEST = "ledger.sqlite", "leaderboard.csv", "leaderboard.md", "manifest.json"
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
@@ -130,7 +130,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
             raise ValueError("it is not what a run has written; run the recipe again for a new one")
         recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
         facts = Facts(
-            task=_TASKS[manifest["task"]],
+            task=tasks.create(manifest["task"], manifest.get("task_parameters", _EARLIER)),
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
             clusters=_CLUSTERS.validate_python(manifest["clusters"]),
@@ -189,7 +189,8 @@ def _manifest(recipe: Recipe, facts: Facts, device: str, command: Sequence[str])
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
         },
-        "task": type(facts.task).__name__.lower(),
+        "task": tasks.name_of(facts.task),
+        "task_parameters": parameters(facts.task),
         "bad_images": dict(facts.skipped),
         "sampling": recipe.sampled,
         "samples": list(facts.samples),

@@ -19,7 +19,10 @@ from ...core.normalization import Normalization
 from ...core.outputs import main_output
 from ...core.preprocess import Preprocess
 from ...core.registry import Family
+from ...core.task import Task
+from ...tasks.depth import Depth
 from ...tasks.recognition import Recognition
+from ...tasks.segmentation import Segmentation
 from ..feature_rule import feature_layers
 from .weights import fill, is_weights_file
 
@@ -112,7 +115,7 @@ class Source:
 
 
 def to_model(address: str, network: Network, options: Options) -> Model:
-    """Raises ConfigError where the network cannot be tried on an image, or gives no class scores."""
+    """Raises ConfigError where the network cannot be tried on an image, or gives nothing that a task knows."""
     if options.file is not None:
         fill(network.net, options.file, network.unused)
     preprocess = _resized(network.preprocess, options.size)
@@ -124,10 +127,10 @@ def to_model(address: str, network: Network, options: Options) -> Model:
         std=network.std if options.std is None else options.std,
     )
     x = _accepted_images(address, network)
-    classes = _classes(address, network.net, x, options.classes)
+    task = _task(address, network.net, x, options.classes)
     return Model(
         network.net,
-        task=Recognition(classes=classes),
+        task=task,
         mean=network.mean,
         std=network.std,
         features=feature_layers(network.net, x) if options.features is None else options.features,
@@ -135,7 +138,7 @@ def to_model(address: str, network: Network, options: Options) -> Model:
         name=address,
         expect_clean=options.expect_clean,
         preprocess=preprocess,
-        class_names=network.class_names if len(network.class_names) == classes else (),
+        class_names=network.class_names if len(network.class_names) == task.class_scores else (),
         random_weights=options.weights == RANDOM,
     )
 
@@ -201,14 +204,19 @@ def _images(network: Network, channels: int, size: tuple[int, int]) -> Tensor:
     return Normalization(network.mean, network.std, channels)(x).to(precision(network.net))
 
 
-def _classes(address: str, net: nn.Module, x: Tensor, wanted: int | None) -> int:
+def _task(address: str, net: nn.Module, x: Tensor, classes: int | None) -> Task:
+    """By the shape of what it answers: class scores of each image or of each pixel, or a number for each pixel."""
     with torch.no_grad():
-        outputs = main_output(net(x), address, lambda tensor: tensor.ndim == 2 and len(tensor) == len(x))
-    if outputs.ndim != 2 or len(outputs) != len(x):
+        outputs = main_output(net(x), address, lambda tensor: tensor.ndim in (2, 3, 4) and len(tensor) == len(x))
+    count, *shape = outputs.shape
+    maps = shape[-2:] == list(x.shape[2:])
+    if count == len(x) and maps and (len(shape) == 2 or shape[0] == 1):
+        return Depth()
+    if count != len(x) or not (len(shape) == 1 or (len(shape) == 3 and maps)):
         raise ConfigError(
-            f"Expected class scores (N, classes) from {address}, got a tensor of shape {tuple(outputs.shape)}; wrap "
-            "the network in a module that gives them."
+            f"Expected class scores (N, classes), or maps of the images' size (N, classes, H, W) or (N, 1, H, W), from "
+            f"{address}, got a tensor of shape {tuple(outputs.shape)}; wrap the network in a module that gives them."
         )
-    if wanted not in (None, outputs.shape[1]):
-        raise ConfigError(f"Expected {wanted} classes from {address}, got {outputs.shape[1]}.")
-    return outputs.shape[1]
+    if classes not in (None, shape[0]):
+        raise ConfigError(f"Expected {classes} classes from {address}, got {shape[0]}.")
+    return Recognition(classes=shape[0]) if len(shape) == 1 else Segmentation(classes=shape[0])

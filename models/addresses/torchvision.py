@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: the classification networks of torchvision, with what their weight enums say of their images."""
+"""`torchvision:NAME`: torchvision's networks for recognition and segmentation, with what their weight enums say."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from .source import OTHERWISE, RANDOM, Network, Options, Source, fetched
 
 _INCEPTIONS = ("googlenet", "inception_v3")
 """They initialise themselves for a minute unless told not to, and normalise anew what torchvision's own weights see."""
-_HEADS = ("aux1.", "aux2.", "AuxLogits.")
-"""Of theirs, for training only."""
+_HEADS = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
+"""Of theirs, and of those for segmentation, for training only."""
 
 
 def _check(name: str) -> None:
@@ -22,7 +22,11 @@ def _check(name: str) -> None:
 
 
 def _names() -> list[str]:
-    return _library().list_models(module=_library())
+    return _library().list_models(module=_library()) + _segmenting()
+
+
+def _segmenting() -> list[str]:
+    return _library().list_models(module=_library().segmentation)
 
 
 def _library() -> Any:
@@ -47,16 +51,19 @@ def _build(name: str, options: Options) -> Network:
     preset = known.transforms()
     return Network(
         net=net,
-        preprocess=Preprocess(
-            size=(preset.crop_size[0], preset.crop_size[0]),
-            resize=preset.resize_size[0],
-            interpolation=preset.interpolation.value,
-        ),
+        preprocess=_preprocess(preset),
         mean=tuple(preset.mean),
         std=tuple(preset.std),
         class_names=tuple(known.meta["categories"]),
-        unused=_HEADS if name in _INCEPTIONS else (),
+        unused=_HEADS if name in _INCEPTIONS or name in _segmenting() else (),
     )
+
+
+def _preprocess(preset: Any) -> Preprocess:
+    """Networks for segmentation take what is resized as it is; ours have images of one size, which is square."""
+    resize = preset.resize_size[0]
+    side = preset.crop_size[0] if hasattr(preset, "crop_size") else resize
+    return Preprocess(size=(side, side), resize=resize, interpolation=preset.interpolation.value)
 
 
 def _member(enum: Any, name: str, options: Options) -> Any:
@@ -81,13 +88,15 @@ def _empty(name: str, options: Options, arguments: dict[str, Any]) -> nn.Module:
         enum = _library().get_model_weights(name)
         ported = options.file is not None and any(_is_its_file(member, options.file) for member in enum)
         arguments = arguments | {"aux_logits": False, "transform_input": ported, "init_weights": False}
+    if name in _segmenting():
+        arguments = arguments | {"weights_backbone": None}  # which are fetched otherwise
     return _library().get_model(name, weights=None, **arguments)
 
 
 SOURCE = Source(
     prefix="torchvision",
     pattern="torchvision:NAME",
-    summary="A classification network of torchvision; weights = one of its enum's names, a file, or none.",
+    summary="A network of torchvision that recognises or segments; weights = one of its enum's names, a file, or none.",
     check=_check,
     build=_build,
 )

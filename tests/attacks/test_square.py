@@ -4,7 +4,7 @@ import pytest
 import torch
 from foolbench.attacks import Square
 from foolbench.attacks.square import _Chance, _cut, _dipole, _paste, _peak, _window
-from foolbench.core import ConfigError, Draws, Model
+from foolbench.core import ConfigError, Draws, Model, Task
 from foolbench.core.norms import size
 from foolbench.datasets.digits import Digits
 from torch import nn
@@ -246,6 +246,8 @@ def test_refuses_parameters(wrong):
 def test_refuses_a_model_without_class_scores(linear_model, mid_images):
 
     model = linear_model(3, SHAPE)
-    model.task = type("Task", (), {"check_targets": lambda self, y, n: None, "predict": lambda self, o: o.argmax(1)})()
+    model.task = type(
+        "Other", (Task,), {"check_targets": lambda self, y, n: None, "predict": lambda self, o: o.argmax(1)}
+    )()
     with pytest.raises(ConfigError, match="class logits"):
         Square(eps=0.1)(model, mid_images(2, SHAPE), torch.zeros(2, dtype=torch.int64))

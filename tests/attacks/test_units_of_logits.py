@@ -3,11 +3,11 @@
 import pytest
 import torch
 from foolbench.attacks import APGD, BIM, FAB, FGSM, JSMA, PGD, CarliniWagner, DeepFool, TrustRegion
-from foolbench.attacks._losses import log_odds
 from foolbench.core import GradientError, Model
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
 from foolbench.models import ENTRIES
+from foolbench.tasks.recognition import log_odds
 from torch import nn
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from foolbench.core import ConfigError, Model, UnknownNameError
+from foolbench.core import ConfigError, Model, Task, UnknownNameError
 from foolbench.datasets import Digits
 from foolbench.defenses import KWTA, REGroup, adaptive
 from foolbench.defenses._borda import borda, divergences, soft_borda
@@ -164,7 +164,7 @@ def test_divergences_are_those_of_scipy_and_0_where_nothing_differs():
 
 
 def test_only_recognition_has_classes_to_rank(digits_model):
-    class Other:
+    class Other(Task):
         """Of another task, as far as it is asked."""
 
         metrics = Recognition(classes=10).metrics

@@ -6,8 +6,8 @@ from foolbench.core import InputError, Metric
 from foolbench.tasks import Recognition, gfr
 
 TOP1 = Recognition(classes=10).metrics["top1"]
-SHARE = Metric(per_image=lambda p, r: (p == r).float().mean(dim=1), range=1.0, proportion=False)
-POINTS = Metric(per_image=lambda p, r: 5.0 * (p == r).float().mean(dim=1), range=5.0, proportion=False)
+SHARE = Metric(statistics=lambda p, r: (p == r).float().mean(dim=1), range=1.0, proportion=False)
+POINTS = Metric(statistics=lambda p, r: 5.0 * (p == r).float().mean(dim=1), range=5.0, proportion=False)
 
 
 def test_top1_is_the_fooling_rate():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError, InputError, datasets
 from foolbench.datasets import load_dataset
-from foolbench.datasets.pictures.python_object import as_image
+from foolbench.datasets.pictures.arrays import as_image
 from foolbench.evaluation.recipe.opening import open_dataset
 from PIL import Image
 from torchvision.datasets import ImageFolder

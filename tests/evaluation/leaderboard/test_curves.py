@@ -15,6 +15,9 @@ from foolbench.evaluation.leaderboard.curves import STEPS, WORST
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.results import read_curves, read_manifest
+from foolbench.tasks import Recognition
+
+TOP1 = Recognition(classes=10).metrics["top1"]
 
 SHAPE, COUNT = (1, 6, 6), 80
 DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}
@@ -183,9 +186,9 @@ def test_the_area_of_a_group_is_that_of_the_nearest_points_where_all_have_one():
         whole = {"gfr": [1.0, 0.0], "linf": [0.1, 0.1], "forwards": 1.0, "backwards": 1.0, "seconds": 1.0}
         return pd.DataFrame({"sample": [0, 1]} | whole | columns)
 
-    both = worst_case([scores(area=[0.2, 0.0]), scores(area=[0.1, 0.4])], chance=False)
+    both = worst_case([scores(area=[0.2, 0.0]), scores(area=[0.1, 0.4])], TOP1, chance=False)
     assert both.area.tolist() == [0.2, 0.4]
-    assert "area" not in worst_case([scores(area=[0.2, 0.0]), scores()], chance=False)
+    assert "area" not in worst_case([scores(area=[0.2, 0.0]), scores()], TOP1, chance=False)
 
 
 def test_a_system_that_might_have_drawn_otherwise_has_no_curve(found):

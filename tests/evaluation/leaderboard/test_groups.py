@@ -13,6 +13,9 @@ from foolbench.datasets import Digits
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.models import ENTRIES
+from foolbench.tasks import Recognition
+
+TOP1 = Recognition(classes=10).metrics["top1"]
 
 GROUP = (
     "attacks=[{name='fgsm', group='both'}, {name='pgd', steps=5, norm='linf', group='both'}, {name='uniform-noise'}]"
@@ -45,7 +48,7 @@ def scores(gfr, robust, sample=(0, 1, 2), linf=0.1):
 
 def test_worst_case_by_hand():
     members = [scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)]
-    found = worst_case(members, chance=False)
+    found = worst_case(members, TOP1, chance=False)
     assert found["sample"].tolist() == [0, 1, 2]
     assert found.gfr.tolist() == [1, 0, 1]
     assert found.robust.tolist() == [0, 1, 0]
@@ -146,7 +149,7 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
 
 def test_of_chance_the_strongest_member_counts():
     weak, strong = scores([0.5, 0, 0], [0.5, 1, 1]), scores([0, 0.5, 0.5], [1, 0.5, 0.5])
-    found = worst_case([weak, strong], chance=True)  # its floor is 0, by chance as well
+    found = worst_case([weak, strong], TOP1, chance=True)  # its floor is 0, by chance as well
     assert found.gfr.tolist() == [0, 0.5, 0.5]
     assert found.robust.tolist() == [1, 0.5, 0.5]
 
@@ -154,8 +157,8 @@ def test_of_chance_the_strongest_member_counts():
 def test_of_chance_the_last_member_of_an_ensemble_counts():
     """Its points were chosen by other draws; the luckiest of all members would be chosen by these."""
     lucky, last = scores([1, 1, 0.5], [0, 0, 0.5]), scores([0.5, 1, 0.5], [0.5, 0, 0.5])
-    assert worst_case([lucky, last], chance=True, last=True).gfr.tolist() == [0.5, 1, 0.5]
-    assert worst_case([lucky, last], chance=False, last=True).gfr.tolist() == [1, 1, 0.5]
+    assert worst_case([lucky, last], TOP1, chance=True, last=True).gfr.tolist() == [0.5, 1, 0.5]
+    assert worst_case([lucky, last], TOP1, chance=False, last=True).gfr.tolist() == [1, 1, 0.5]
 
 
 def test_what_a_group_fools_beyond_ten_steps_of_pgd(execute, pair):

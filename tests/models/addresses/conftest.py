@@ -37,6 +37,14 @@ def depth():
     return nn.Conv2d(3, 1, 1)
 
 
+def segmentation():
+    return nn.Conv2d(3, 5, 1)
+
+
+def coarse():
+    return nn.Conv2d(3, 5, 1, stride=4)
+
+
 def fixed():
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 20 * 20, 5))
 

@@ -5,7 +5,7 @@ import torch
 from foolbench.core import ConfigError, Model, UnknownNameError, models
 from foolbench.core.python_objects import load_file
 from foolbench.models import load_model
-from foolbench.tasks import Recognition
+from foolbench.tasks import Depth, Recognition, Segmentation
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,12 @@ def test_a_model_is_taken_as_it_is(file):
         load_model(f"{file}:model", size=[8, 8])
 
 
+def test_the_shape_of_an_answer_says_the_task(file):
+    assert load_model(f"{file}:Net").task == Recognition(classes=3)
+    assert load_model(f"{file}:segmentation").task == Segmentation(classes=5)
+    assert load_model(f"{file}:depth").task == Depth()
+
+
 def test_package_and_module():
     model = load_model("torchvision.models:squeezenet1_1", num_classes=6, weights="none")
     assert model.task.classes == 6
@@ -84,7 +90,8 @@ def test_the_users_own_network_stays_as_it_is(file):
         ("Net", {"features": ["nothing"]}, UnknownNameError, "Unknown layer of .*'nothing'"),
         ("instance", {"width": 3}, UnknownNameError, "parameter of model"),
         ("instance", {"classes": 4}, ConfigError, "Expected 4 classes from .*, got 3"),
-        ("depth", {}, ConfigError, r"Expected class scores \(N, classes\).* \(2, 1, 224, 224\)"),
+        ("coarse", {}, ConfigError, r"Expected class scores \(N, classes\), or maps .* \(2, 5, 56, 56\)"),
+        ("segmentation", {"classes": 6}, ConfigError, "Expected 6 classes from .*, got 5"),
         ("fixed", {}, ConfigError, r"cannot be run on 224 x 224 or .*; set size = \[height, width\]"),
         ("broken", {}, ConfigError, "broken raised RuntimeError: no such file"),
         ("text", {}, ConfigError, "to give a torch.nn.Module or a Model, got str"),

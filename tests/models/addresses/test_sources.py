@@ -12,6 +12,7 @@ from foolbench.models import load_model
 from foolbench.models.addresses import imagenet_classes
 from foolbench.models.addresses.huggingface import _in_pixels, _preprocess
 from foolbench.models.addresses.robustbench import _preprocess as robustbench_preprocess
+from foolbench.tasks import Segmentation
 from safetensors.torch import save_file
 from skimage import data
 from torchvision.transforms.v2 import functional as T
@@ -264,3 +265,22 @@ def test_weights_that_cannot_be_fetched(monkeypatch, tmp_path):
     expected = r"could not be had \(OSError.*put the file at .*checkpoints/squeezenet1_1-b8a52dc0\.pth, or .* = a file"
     with pytest.raises(WeightsError, match=expected):
         load_model("torchvision:squeezenet1_1")
+
+
+def test_torchvisions_segmentation_and_its_own_answers(tmp_path):
+    net = torchvision.models.segmentation.lraspp_mobilenet_v3_large(num_classes=5, weights_backbone=None).eval()
+    save_file(net.state_dict(), tmp_path / "w.safetensors")
+    address, weights = "torchvision:lraspp_mobilenet_v3_large", str(tmp_path / "w.safetensors")
+    model = load_model(address, weights=weights, classes=5, size=[32, 48])
+    assert model.task == Segmentation(classes=5)
+    x = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(model(x), net(normalised(x, **IMAGENET))["out"], atol=1e-5)
+    assert model.preprocess == Preprocess(size=(32, 48), resize=32)
+
+
+def test_heads_for_training_of_a_segmentation_file_are_done_without(tmp_path):
+    make = torchvision.models.segmentation.fcn_resnet50
+    net = make(num_classes=3, weights_backbone=None, aux_loss=True).eval()
+    torch.save(net.state_dict(), tmp_path / "w.pt")
+    model = load_model("torchvision:fcn_resnet50", weights=str(tmp_path / "w.pt"), classes=3, size=[32, 32])
+    assert torch.allclose(model(images()), net(normalised(images(), **IMAGENET))["out"], atol=1e-5)

@@ -1,0 +1,32 @@
+"""CosPGD (Agnihotri, Jung and Keuper 2024, https://arxiv.org/abs/2302.02213): PGD that weighs pixels by alignment."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..core.model import Model
+from ..core.registry import register_attack
+from ._gradient import Loss
+from .pgd import PGD
+
+
+@register_attack("cospgd")
+@dataclass(frozen=True, kw_only=True)
+class CosPGD(PGD):
+    """PGD whose loss weighs each pixel by the cosine between its class probabilities and the class `y`.
+
+    Pixels that are far from `y` already are left alone, and those that are sure of it attacked most; under `targeted`
+    the weight is what is missing to `y`. Of depth, a single number per pixel, it is the smaller of prediction and `y`
+    over the larger. The weights have no gradient.
+    """
+
+    steps: int = 20
+
+    def ascended(self, model: Model, step: int) -> Loss:
+        def loss(outputs: Tensor, y: Tensor) -> Tensor:
+            places = model.task.places(outputs, y)
+            if self.targeted:
+                return -((1 - places.alignment) * places.losses).mean(dim=1)
+            return (places.alignment * places.losses).mean(dim=1)
+
+        return loss

@@ -1,0 +1,34 @@
+"""SegPGD (Gu et al. 2022, https://arxiv.org/abs/2207.12391): PGD that turns from right pixels to wrong ones."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..core.model import Model
+from ..core.registry import register_attack
+from ._gradient import Loss
+from .pgd import PGD
+
+
+@register_attack("segpgd")
+@dataclass(frozen=True, kw_only=True)
+class SegPGD(PGD):
+    """PGD whose loss weighs pixels by whether they still resist.
+
+    At step t of T, from 0, those that have left `y` already count t / 2T and those that have not the rest of 1: at
+    first only what is still right is attacked, at last everything alike. Under `targeted` it is the pixels that have
+    reached `y` which count less. On an image with one answer it is PGD.
+    """
+
+    steps: int = 20
+
+    def ascended(self, model: Model, step: int) -> Loss:
+        done_weight = step / (2 * self.steps)
+
+        def loss(outputs: Tensor, y: Tensor) -> Tensor:
+            places = model.task.places(outputs, y)
+            done = places.right == self.targeted
+            weighed = places.losses * (1 - done_weight + (2 * done_weight - 1) * done)
+            return -weighed.mean(dim=1) if self.targeted else weighed.mean(dim=1)
+
+        return loss

@@ -1,0 +1,136 @@
+"""`voc:PATH`: the segmentation challenge of Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC/), with the maps of SBD.
+
+A map is a PNG with a palette, whose index is the class: 0 is the background, 255 the border that counts nowhere.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ...core.dataset import Dataset
+from ...core.errors import ConfigError, InputError, one_line
+from ...core.registry import Family
+from ...tasks.segmentation import VOID, Segmentation
+from ..pictures.files import folder_at
+from ..pictures.fitting import fit_map
+from .base import MapPictures, Pair
+
+SUMMARY = "Pascal VOC's segmentation challenge as it is unpacked; with sbd = PATH the maps of SBD to train on."
+CLASSES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+
+Split = Literal["val", "train", "trainval"]
+
+
+class Voc(MapPictures):
+    """The `split` to evaluate on, val as a rule; training images are those of train and, of `sbd`, all of its train and
+    val lists, but for what is evaluated on: a part of VOC's val is in SBD's lists.
+    """
+
+    def __init__(self, address: str, root: Path, split: Split, sbd: Path | None) -> None:
+        self._root, self._sbd = root, sbd
+        self._evaluated = _listed(root / "ImageSets" / "Segmentation" / f"{split}.txt")
+        super().__init__(address, root, [self._pair(name) for name in self._evaluated], Segmentation(classes=21))
+
+    def training_pairs(self) -> Sequence[Pair]:
+        pairs = {} if self._sbd is None else {pair.name: pair for pair in _of_sbd(self._sbd)}
+        names = _listed(self._root / "ImageSets" / "Segmentation" / "train.txt")
+        pairs |= {name: self._pair(name) for name in names}  # VOC's own maps are the finer ones
+        left = [pair for name, pair in pairs.items() if name not in set(self._evaluated)]
+        if not left:
+            raise ConfigError(f"{self.name} has no training images: all of them are evaluated on; choose split = val.")
+        return left
+
+    def truth(self, pair: Pair) -> Tensor:
+        values = _matlab(pair.truth) if pair.truth.suffix == ".mat" else _palette(pair.truth)
+        return fit_map(values, self.preprocess, void=VOID).long()
+
+    def _pair(self, name: str) -> Pair:
+        picture, truth = (self._root / "JPEGImages", ".jpg"), (self._root / "SegmentationClass", ".png")
+        return Pair(name, *(_there(folder / f"{name}{suffix}") for folder, suffix in (picture, truth)))
+
+
+def _of_sbd(root: Path) -> list[Pair]:
+    found = [data for data in (root, *root.glob("**/dataset")) if (data / "cls").is_dir()]
+    if not found:
+        raise ConfigError(f"Expected benchmark_RELEASE/dataset/cls of SBD in {root}, found none.")
+    data = found[0]
+    names = [name for part in ("train", "val") for name in _listed(data / f"{part}.txt")]
+    return [Pair(name, _there(data / "img" / f"{name}.jpg"), _there(data / "cls" / f"{name}.mat")) for name in names]
+
+
+def _palette(path: Path) -> NDArray[np.uint8]:
+    """Raises InputError for colours in place of numbers, which OpenCV makes of a palette, and for other classes."""
+    try:
+        with Image.open(path) as picture:
+            mode, values = picture.mode, np.array(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a map: {one_line(error)}") from None
+    if mode not in ("P", "L"):
+        raise InputError(f"Expected a palette, whose index is the class, in the map {path}, got a picture in {mode}.")
+    return _classes(path, values)
+
+
+def _matlab(path: Path) -> NDArray[np.uint8]:
+    """A map of SBD, which has no border."""
+    try:
+        found: Any = scipy.io.loadmat(path, variable_names=["GTcls"])["GTcls"]
+        values = np.asarray(found[0]["Segmentation"][0], dtype=np.uint8)
+    except Exception as error:  # noqa: BLE001 (whatever damaged bytes lead to)
+        raise InputError(f"Expected GTcls.Segmentation of SBD in {path}, but: {one_line(error)}") from None
+    return _classes(path, values)
+
+
+def _classes(path: Path, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    wrong = np.setdiff1d(values, [*range(len(CLASSES)), VOID])
+    if values.ndim != 2 or len(wrong):
+        raise InputError(
+            f"Expected classes 0..{len(CLASSES) - 1} or {VOID} in the map {path}, got {wrong[:5].tolist()}."
+        )
+    return values
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except OSError as error:
+        raise ConfigError(f"Expected the names of a split in {path}, but: {error.strerror}.") from None
+    return list(dict.fromkeys(lines))
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"Expected a file at {path}, found none: unpack the archive again.")
+    return path
+
+
+def _root(folder: Path) -> Path:
+    """The folder of a year, wherever above it was named; of several years the last."""
+    below = ("", "VOC*", "VOCdevkit/VOC*")
+    found = [year for pattern in below for year in ([folder] if not pattern else sorted(folder.glob(pattern)))]
+    years = [year for year in found if (year / "SegmentationClass").is_dir()]
+    if not years:
+        raise ConfigError(
+            f"Expected SegmentationClass of Pascal VOC in {folder} or in VOCdevkit/VOC2012 of it, found none."
+        )
+    return years[-1]
+
+
+def _loader(address: str) -> Callable[..., Dataset]:
+    def load(*, split: Split = "val", sbd: str | None = None) -> Voc:
+        root = _root(folder_at(address.partition(":")[2], address))
+        return Voc(address, root, split, None if sbd is None else folder_at(sbd, "sbd"))
+
+    load.__doc__ = SUMMARY
+    return load
+
+
+FAMILY: Family[Dataset] = Family({"voc:PATH": SUMMARY}, _loader, is_open=True)

@@ -1,0 +1,54 @@
+"""Images as people's programs have them: PIL pictures, arrays, tensors."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...core.errors import InputError
+from ...core.images import check_images
+from ...core.preprocess import Preprocess
+from .fitting import fit
+from .reading import to_rgb
+
+
+def as_image(given: Any) -> Tensor:
+    """(C, H, W), uint8 or float32 in [0, 1]. Raises InputError for what is neither."""
+    if isinstance(given, Image.Image):
+        return (
+            torch.from_numpy(np.array(given if given.mode == "L" else to_rgb(given)))
+            .reshape(given.height, given.width, -1)
+            .permute(2, 0, 1)
+            .contiguous()
+        )
+    image = torch.from_numpy(given.copy()) if isinstance(given, np.ndarray) else given
+    if not isinstance(image, Tensor) or image.ndim not in (2, 3):
+        raise InputError(f"Expected an image as PIL, array or tensor of 2 or 3 dimensions, got {_what(given)}.")
+    if image.ndim == 2:
+        image = image[None]
+    if image.shape[0] not in (1, 3) and image.shape[2] in (1, 3):
+        image = image.permute(2, 0, 1)
+    if image.shape[0] not in (1, 3):
+        raise InputError(f"Expected an image of 1 or 3 channels, first or last, got {_what(given)}.")
+    image = image.detach().cpu().contiguous()
+    if image.dtype == torch.uint8:
+        return image
+    if not image.is_floating_point():
+        raise InputError(f"Expected uint8 pixels or floats in [0, 1], got {image.dtype}.")
+    check_images(image.float()[None])
+    return image.float()
+
+
+def resized(image: Tensor, preprocess: Preprocess) -> Tensor:
+    """An image (C, H, W) fitted through an eight-bit picture, as files are."""
+    levels = image if image.dtype == torch.uint8 else (image * 255).round().to(torch.uint8)
+    pixels = levels.permute(1, 2, 0).numpy()
+    picture = Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels)
+    return fit(picture.convert("RGB"), preprocess)[: len(image)]
+
+
+def _what(given: Any) -> str:
+    shape = getattr(given, "shape", None)
+    return type(given).__name__ if shape is None else f"{type(given).__name__} of shape {tuple(shape)}"

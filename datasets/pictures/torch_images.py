@@ -1,0 +1,102 @@
+"""A torch Dataset of (image, target): PIL pictures, or arrays and tensors, uint8 or float in [0, 1], in any layout.
+
+What gives images only has no labels.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ...core.errors import ConfigError, InputError
+from ...core.foreign import foreign
+from ...core.model import Model
+from ...core.preprocess import Preprocess
+from ...tasks.recognition import Recognition
+from .arrays import as_image, resized
+from .base import Pictures
+
+MOST_CLASSES = 1_000_000
+"""A target beyond is a hash, a time or an id, for which no network has an output."""
+
+
+class TorchImages(Pictures):
+    """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread.
+
+    Targets are the numbers of a network's outputs, of which a few images show only some; where the Dataset has names as
+    its `classes`, as those of torchvision, and the network has not as many outputs, these say which output is meant.
+    """
+
+    workers = 1  # a stranger's dataset may not be safe in several threads
+    remedy = "give targets that are the numbers of the network's outputs, without .classes"
+
+    def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
+        self.name, self._items = name, items
+        with foreign(f"len() of {name}"):
+            count = len(items)
+        if count == 0:
+            raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
+        self.channels, *size = self._item(0)[0].shape
+        keys, labels = [], []
+        for image, target in map(self._item, range(count)):
+            keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
+            labels.append(target)
+        unlabelled = all(label is None for label in labels)
+        if not unlabelled and None in labels:
+            raise ConfigError(f"Expected {name} to give a target with every image or with none, got some without.")
+        self._named = self._has_names(labels)
+        names = items.classes if self._named else map(str, range(0 if unlabelled else max(labels) + 1))
+        preprocess = Preprocess(size=(size[0], size[1]))
+        super().__init__(
+            name,
+            keys,
+            None if unlabelled else labels,
+            None if unlabelled else list(names),
+            in_order=True,
+            preprocess=preprocess,
+            train=train,
+            train_share=train_share,
+        )
+
+    def image(self, place: int) -> Tensor:
+        image, _ = self._item(place)
+        return image if tuple(image.shape[1:]) == self.preprocess.size else resized(image, self.preprocess)
+
+    def _has_names(self, labels: Sequence[int | None]) -> bool:
+        """Whether the Dataset says what its targets are called."""
+        names: Any = getattr(self._items, "classes", None)
+        known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+        return known and all(label is None or label < len(names) for label in labels)
+
+    def _mapped(self, model: Model) -> list[int]:
+        if self._named or not isinstance(model.task, Recognition):
+            return super()._mapped(model)
+        seen, outputs = len(self.classes or ()), model.task.classes
+        if seen > outputs:
+            raise ConfigError(f"{self.name} has the target {seen - 1}, {model.name} has only {outputs} outputs from 0.")
+        return list(range(seen))
+
+    def _item(self, place: int) -> tuple[Tensor, int | None]:
+        """Raises ConfigError, with the number of the item, for what is no image or no class."""
+        what = f"Item {place} of {self.name}"
+        try:
+            with foreign(what):
+                found = self._items[place]
+            image, target = found[:2] if isinstance(found, tuple | list) else (found, None)
+            return as_image(image), _as_class(target)
+        except InputError as error:
+            raise ConfigError(f"{what}: {error}") from None
+
+
+def _as_class(target: Any) -> int | None:
+    if target is None:
+        return None
+    try:
+        number = target.item() if isinstance(target, Tensor | np.ndarray | np.generic) else target
+    except (RuntimeError, ValueError):  # a map
+        number = None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MOST_CLASSES:
+        raise InputError(f"Expected a class 0, 1, 2, ... below {MOST_CLASSES:,} or None as target, got {target!r}.")
+    return number

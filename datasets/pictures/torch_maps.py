@@ -1,0 +1,100 @@
+"""A torch Dataset of (image, map): whole numbers are the classes of a segmentation, others are depths."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...core.errors import ConfigError, InputError
+from ...core.foreign import foreign
+from ...core.model import Model
+from ...core.preprocess import Preprocess
+from ...core.task import Task
+from ...tasks.depth import Depth
+from ...tasks.segmentation import VOID, Segmentation
+from .arrays import as_image, resized
+from .base import Pictures
+from .fitting import fit_map
+
+
+def is_map(target: Any) -> bool:
+    """Whether a target is of an image's pixels rather than of the image."""
+    return isinstance(target, Image.Image) or getattr(target, "ndim", 0) >= 2
+
+
+class TorchMaps(Pictures):
+    """It is read once to know its content, and again when images are needed, in this thread.
+
+    Classes are maps of 0, 1, 2, ... with 255 where nothing counts, as PIL pictures with a palette, arrays or tensors;
+    depths are floats, 0 where nobody knows. A map has the size of its image.
+    """
+
+    workers = 1  # a stranger's dataset may not be safe in several threads
+
+    def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
+        self.name, self._items = name, items
+        image, values = self._item(0)
+        self.channels, *size = image.shape
+        self._kind = values.dtype
+        keys, most = [], 0
+        for place in range(len(items)):
+            image, values = self._item(place)
+            if values.dtype != self._kind:
+                raise ConfigError(f"Expected classes with every image of {name} or depths, got both (item {place}).")
+            content = image.numpy().tobytes() + values.tobytes() + repr(image.shape).encode()
+            keys.append(hashlib.sha256(content).hexdigest())
+            most = max(most, int(values[values != VOID].max(initial=0)))
+        preprocess = Preprocess(size=(size[0], size[1]))
+        super().__init__(name, keys, None, None, preprocess=preprocess, train=train, train_share=train_share)
+        self.task: Task = Segmentation(classes=max(2, most + 1)) if self._kind == np.uint8 else Depth()
+
+    def image(self, place: int) -> Tensor:
+        image, _ = self._item(place)
+        return image if tuple(image.shape[1:]) == self.preprocess.size else resized(image, self.preprocess)
+
+    def for_model(self, model: Model) -> Pictures:
+        """Raises ConfigError for a network of another task, or of fewer classes than the maps have."""
+        mine, theirs = self.task, model.task
+        lacking = isinstance(mine, Segmentation) and isinstance(theirs, Segmentation) and mine.classes > theirs.classes
+        if type(mine) is not type(theirs) or lacking:
+            raise ConfigError(f"{model.name} does {theirs}, the maps of {self.name} are for {mine}.")
+        return super().for_model(model)
+
+    def _targets_of(self, places: Sequence[int]) -> Tensor:
+        return torch.stack([self._map(place) for place in places])
+
+    def _map(self, place: int) -> Tensor:
+        _, values = self._item(place)
+        if self._kind != np.uint8:
+            return fit_map(values, self.preprocess)
+        return fit_map(values, self.preprocess, void=VOID).long()
+
+    def _item(self, place: int) -> tuple[Tensor, np.ndarray]:
+        """Raises ConfigError, with the number of the item, for what is no image or no map of its size."""
+        what = f"Item {place} of {self.name}"
+        try:
+            with foreign(what):
+                image, target = self._items[place][:2]
+            return (image := as_image(image)), _as_map(target, tuple(image.shape[1:]))
+        except InputError as error:
+            raise ConfigError(f"{what}: {error}") from None
+
+
+def _as_map(given: Any, size: tuple[int, ...]) -> np.ndarray:
+    """uint8 classes or float32 depths, (H, W)."""
+    values = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
+        values = values.reshape(size) if values.size == size[0] * size[1] else values
+    if values.shape != size:
+        raise InputError(f"Expected a map of the image's size {size}, got one of {values.shape}.")
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise InputError("Expected finite depths from 0 on, 0 where nobody knows, got others.")
+        return values.astype(np.float32)
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > VOID:
+        raise InputError(f"Expected classes 0..{VOID - 1}, {VOID} for void, or depths as floats, got {values.dtype}.")
+    return values.astype(np.uint8)

@@ -1,0 +1,192 @@
+"""Monocular depth: one metric distance per pixel."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..core.errors import ConfigError, InputError
+from ..core.registry import register_task
+from ..core.task import Align, Metric, Numbers, Places, Task
+from .maps import mean_over_places
+
+Crop = Literal["none", "garg", "eigen"]
+_CROPS: Mapping[Crop, tuple[float, float, float, float]] = {
+    "none": (0.0, 1.0, 0.0, 1.0),
+    "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
+    "eigen": (0.3324324, 0.91351351, 0.03594771, 0.96405229),
+}
+"""Rows and columns that count, from and to, as shares of the map's height and width."""
+NEAR = 1.25
+"""Times or a part of the truth: what is within that is right."""
+ALMOST_ALL = 0.99
+"""Of the pixels: an image is done with where so many are beyond `NEAR`."""
+_MEASURED = ("delta1", "delta2", "delta3", "abs-rel", "sq-rel", "rmse", "rmse-log")
+
+
+@register_task("depth")
+@dataclass(frozen=True, kw_only=True)
+class Depth(Task):
+    """Outputs are depths (N, 1, H, W) or (N, H, W), predictions and targets float32 (N, H, W), all in one unit.
+
+    A target outside [`min_depth`, `max_depth`], as 0 or NaN, says that nobody knows the truth there; predictions are
+    clamped to it. `crop` says which part of the map counts: all of it, or that of Garg et al. 2016 or of Eigen et al.
+    2014, both made for KITTI.
+
+    Metrics are those of Eigen et al. 2014 (https://arxiv.org/abs/1406.2283), of each image and then averaged: `delta1`
+    to `delta3`, the share of pixels within 1.25, 1.25^2 and 1.25^3 times the truth, and the errors `abs-rel`, `sq-rel`,
+    `rmse` and `rmse-log`. Beside them stand two more of each: `...:median` after scaling each prediction to the truth's
+    median, which hides an attack on all of the scale, and `...:clean`, scaled as the system's clean prediction of that
+    image would have to be, which does not.
+    """
+
+    min_depth: float = 1e-3
+    max_depth: float = 80.0
+    crop: Crop = "none"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_depth < self.max_depth < math.inf:
+            raise ConfigError(f"Expected 0 < min_depth < max_depth, got {self.min_depth} and {self.max_depth}.")
+        if self.crop not in _CROPS:
+            raise ConfigError(f"Expected crop to be one of {', '.join(_CROPS)}, got {self.crop!r}.")
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        scales: dict[str, Align] = {
+            "": self._clamped,
+            ":median": self._scaled_to_truth,
+            ":clean": self._scaled_as_clean,
+        }
+        return {
+            f"{name}{scale}": Metric(
+                statistics=self._measured,
+                value=partial(_mean_of, place=_MEASURED.index(name)),
+                range=most,
+                error=not name.startswith("delta"),
+                separable=True,
+                align=align,
+                kept_as=f"errors{scale}",
+            )
+            for scale, align in scales.items()
+            for name, most in self._ranges.items()
+        }
+
+    @property
+    def _ranges(self) -> Mapping[str, float]:
+        low, high = self.min_depth, self.max_depth
+        far = high - low
+        most = (1.0, 1.0, 1.0, far / low, far**2 / low, far, math.log(high / low))
+        return dict(zip(_MEASURED, most, strict=True))
+
+    def check_outputs(self, outputs: Tensor, samples: int) -> None:
+        channels = outputs.ndim == 4 and outputs.shape[1] == 1
+        if len(outputs) != samples or not (outputs.ndim == 3 or channels):
+            raise InputError(f"Expected depths of shape ({samples}, 1, H, W), got {tuple(outputs.shape)}.")
+        broken = int((~torch.isfinite(outputs)).flatten(1).any(dim=1).sum())
+        if broken:
+            raise InputError(f"Expected finite depths, got NaN or infinity for {broken} of {samples} images.")
+
+    def check_targets(self, targets: Tensor, samples: int) -> None:
+        if not isinstance(targets, Tensor) or targets.dtype != torch.float32 or targets.ndim != 3:
+            found = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
+            raise InputError(f"Expected maps of depths, float32 ({samples}, H, W), got {found}.")
+        if len(targets) != samples:
+            raise InputError(f"Expected {samples} maps of depths, got {len(targets)}.")
+        if not bool(self._counts(targets).flatten(1).any(dim=1).all()):
+            raise InputError(
+                f"Expected a depth in {self.min_depth:g}..{self.max_depth:g} somewhere in the part of each map that "
+                f"counts (crop {self.crop}), got a map without."
+            )
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean absolute difference of log depths, over the pixels whose truth is known."""
+        return mean_over_places(self._log_errors(outputs, targets), self._counts(targets))
+
+    def average(self, outputs: Tensor) -> Tensor:
+        return outputs.mean(dim=1)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return _maps(outputs).clamp(self.min_depth, self.max_depth)
+
+    def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """The share of pixels that are `NEAR` the targets."""
+        return mean_over_places((_ratio(predictions, targets) < NEAR).float(), self._counts(targets))
+
+    def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
+        agreement = self.agreement(predictions, targets)
+        return agreement >= ALMOST_ALL if targeted else agreement <= 1 - ALMOST_ALL
+
+    def places(self, outputs: Tensor, targets: Tensor) -> Places:
+        """Every pixel. A single channel points nowhere: the alignment is the smaller of both depths over the larger."""
+        ratio = _ratio(self.predict(outputs.detach()), targets).flatten(1)
+        counts = self._counts(targets)
+        losses = self._log_errors(outputs, targets).where(counts, 0)
+        return Places(losses.flatten(1), (ratio < NEAR) & counts.flatten(1), 1 / ratio)
+
+    def _counts(self, targets: Tensor) -> Tensor:
+        """Where the truth is known and counts."""
+        known = (targets >= self.min_depth) & (targets <= self.max_depth)
+        top, bottom, left, right = _CROPS[self.crop]
+        height, width = targets.shape[1:]
+        inside = torch.zeros_like(known)
+        inside[:, int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True
+        return known & inside
+
+    def _log_errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(N, H, W). Where prediction and target agree the slope is that for more depth, not 0: an attack on a system's
+        own prediction begins there.
+        """
+        truth = targets.where(self._counts(targets), self.max_depth)
+        gap = self.predict(outputs).log() - truth.log()
+        return torch.where(gap >= 0, gap, -gap)
+
+    def _measured(self, predictions: Tensor, reference: Tensor) -> Tensor:
+        """(N, 8) float32: of each image the seven numbers of `_MEASURED`, and 1, for it is one image."""
+        counts = self._counts(reference)
+        truth = reference.where(counts, self.max_depth)
+        ratio, gap = _ratio(predictions, truth), predictions - truth
+        logs = (predictions / truth).log()
+
+        def mean(values: Tensor) -> Tensor:
+            return mean_over_places(values, counts)
+
+        within = [mean((ratio < NEAR**power).float()) for power in (1, 2, 3)]
+        errors = [mean(gap.abs() / truth), mean(gap**2 / truth), mean(gap**2).sqrt(), mean(logs**2).sqrt()]
+        return torch.stack([*within, *errors, torch.ones(len(truth), device=truth.device)], dim=1)
+
+    def _clamped(self, predictions: Tensor, reference: Tensor, clean: Tensor) -> Tensor:
+        return predictions.clamp(self.min_depth, self.max_depth)
+
+    def _scaled_to_truth(self, predictions: Tensor, reference: Tensor, clean: Tensor) -> Tensor:
+        return self._scaled(predictions, predictions, reference)
+
+    def _scaled_as_clean(self, predictions: Tensor, reference: Tensor, clean: Tensor) -> Tensor:
+        return self._scaled(predictions, clean, reference)
+
+    def _scaled(self, predictions: Tensor, measured: Tensor, reference: Tensor) -> Tensor:
+        """By what takes the median of `measured` to that of the reference."""
+        counts = self._counts(reference)
+        scale = _median(reference, counts) / _median(measured, counts)
+        return (predictions * scale[:, None, None]).clamp(self.min_depth, self.max_depth)
+
+
+def _maps(outputs: Tensor) -> Tensor:
+    return outputs[:, 0] if outputs.ndim == 4 else outputs
+
+
+def _ratio(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Of the larger to the smaller."""
+    ratio = predictions / targets
+    return torch.maximum(ratio, 1 / ratio)
+
+
+def _median(depths: Tensor, counts: Tensor) -> Tensor:
+    return depths.masked_fill(~counts, math.nan).flatten(1).nanmedian(dim=1).values
+
+
+def _mean_of(sums: Numbers, *, place: int) -> Numbers:
+    return sums[..., place] / sums[..., -1]

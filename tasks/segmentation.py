@@ -1,0 +1,151 @@
+"""Semantic segmentation: one class per pixel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.errors import ConfigError, InputError
+from ..core.registry import register_task
+from ..core.task import Metric, Numbers, Places, Task
+from .maps import mean_over_places
+
+VOID = 255
+"""The label of pixels that nobody has labelled, as between two objects: they count nowhere."""
+ALMOST_ALL = 0.99
+"""Of the labelled pixels: an image is done with where an attack has changed so many (as ALMA prox, CVPR 2023)."""
+
+
+@register_task("segmentation")
+@dataclass(frozen=True, kw_only=True)
+class Segmentation(Task):
+    """Outputs are logits (N, classes, H, W); predictions and targets are int64 (N, H, W), in targets also VOID.
+
+    - `miou`: intersection over union of each class, from the pixels of all images, and the mean over classes. With
+      `absent_as_zero` classes that no map has count as 0, as in the code of GD-UAP; else they are left out.
+    - `miou-image`: the same of each image alone, over the classes in its truth or its prediction; the mean over images.
+    - `pixel-accuracy`: the share of all labelled pixels that are right.
+    """
+
+    classes: int
+    absent_as_zero: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.classes <= VOID:
+            raise ConfigError(f"Expected 2 to {VOID} classes, got {self.classes}.")
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        counts = partial(confusions, classes=self.classes)
+        value = partial(mean_iou, absent_as_zero=self.absent_as_zero)
+        return {
+            "miou": Metric(statistics=counts, value=value, kept_as="confusions"),
+            "miou-image": Metric(statistics=partial(_iou_of_images, classes=self.classes)),
+            "pixel-accuracy": Metric(statistics=counts, value=_accuracy, separable=True, kept_as="confusions"),
+        }
+
+    def check_outputs(self, outputs: Tensor, samples: int) -> None:
+        if outputs.ndim != 4 or outputs.shape[:2] != (samples, self.classes):
+            raise InputError(f"Expected logits of shape ({samples}, {self.classes}, H, W), got {tuple(outputs.shape)}.")
+        if not torch.isfinite(outputs.sum()):  # one pass; a sum can overflow where no entry does
+            broken = int((~torch.isfinite(outputs)).flatten(1).any(dim=1).sum())
+            if broken:
+                raise InputError(f"Expected finite logits, got NaN or infinity for {broken} of {samples} images.")
+
+    def check_targets(self, targets: Tensor, samples: int) -> None:
+        if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.ndim != 3:
+            found = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
+            raise InputError(f"Expected maps of classes, int64 ({samples}, H, W), got {found}.")
+        if len(targets) != samples:
+            raise InputError(f"Expected {samples} maps of classes, got {len(targets)}.")
+        labelled = targets != VOID
+        found = targets[labelled]
+        if not bool(labelled.flatten(1).any(dim=1).all()):
+            raise InputError("Expected a labelled pixel in every map of classes, got one that is void everywhere.")
+        low, high = int(found.min()), int(found.max())
+        if low < 0 or high >= self.classes:
+            raise InputError(f"Expected classes in 0..{self.classes - 1} or {VOID} for void, got {low}..{high}.")
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy, the mean over labelled pixels."""
+        return mean_over_places(_cross_entropy(outputs, targets), targets != VOID)
+
+    def average(self, outputs: Tensor) -> Tensor:
+        """Log of the mean probabilities, which are logits again."""
+        return outputs.log_softmax(dim=2).logsumexp(dim=1) - float(np.log(outputs.shape[1]))
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.argmax(dim=1)
+
+    def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """The share of labelled pixels that are as the targets have them."""
+        return mean_over_places((predictions == targets).float(), targets != VOID)
+
+    def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
+        agreement = self.agreement(predictions, targets)
+        return agreement >= ALMOST_ALL if targeted else agreement <= 1 - ALMOST_ALL
+
+    def reference(self, predictions: Tensor, targets: Tensor | None) -> Tensor:
+        """Void where the truth is."""
+        return predictions if targets is None else predictions.masked_fill(targets == VOID, VOID)
+
+    def places(self, outputs: Tensor, targets: Tensor) -> Places:
+        """Every pixel; the alignment is the cosine between the probabilities and those of the target alone."""
+        labelled = targets != VOID
+        probabilities = outputs.detach().softmax(dim=1)
+        at_target = probabilities.gather(1, targets.masked_fill(~labelled, 0)[:, None])[:, 0]
+        return Places(
+            _cross_entropy(outputs, targets).flatten(1),
+            (outputs.detach().argmax(dim=1) == targets).flatten(1),
+            (at_target / probabilities.norm(dim=1)).flatten(1),
+        )
+
+
+def confusions(predictions: Tensor, reference: Tensor, *, classes: int) -> Tensor:
+    """How many pixels of each image are true positives, false positives, false negatives of each class.
+
+    (N, 3 * classes), int64; pixels where the reference is void count nowhere.
+    """
+    labelled = reference != VOID
+    image = torch.arange(len(reference), device=reference.device)[:, None, None].expand_as(reference)
+
+    def counted(where: Tensor, labels: Tensor) -> Tensor:
+        places = image[where] * classes + labels[where]
+        return torch.bincount(places, minlength=len(reference) * classes).reshape(-1, classes)
+
+    right = counted(labelled & (predictions == reference), reference)
+    said, true = counted(labelled, predictions), counted(labelled, reference)
+    return torch.cat([right, said - right, true - right], dim=1)
+
+
+def mean_iou(counts: Numbers, *, absent_as_zero: bool = False) -> Numbers:
+    """Of `confusions` (..., 3 * classes): the mean over classes of intersection over union.
+
+    Classes in neither map are left out, or count as 0.
+    """
+    right, wrongly, missed = np.split(counts, 3, axis=-1)
+    union = right + wrongly + missed
+    iou = np.divide(right, union, out=np.zeros_like(union, dtype=float), where=union > 0)
+    present = union.shape[-1] if absent_as_zero else np.maximum((union > 0).sum(axis=-1), 1)
+    return iou.sum(axis=-1) / present
+
+
+def _iou_of_images(predictions: Tensor, reference: Tensor, *, classes: int) -> Tensor:
+    counts = confusions(predictions, reference, classes=classes)
+    return torch.from_numpy(mean_iou(counts.double().cpu().numpy())).to(reference.device)
+
+
+def _accuracy(counts: Numbers) -> Numbers:
+    right, _, missed = np.split(counts, 3, axis=-1)
+    return right.sum(axis=-1) / np.maximum((right + missed).sum(axis=-1), 1)
+
+
+def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """(N, H, W), 0 where the target is void. In double precision, or the gradient would lose the class of pixels that
+    the network is sure of, see `Recognition.loss`.
+    """
+    return F.cross_entropy(outputs.double(), targets, ignore_index=VOID, reduction="none").float()

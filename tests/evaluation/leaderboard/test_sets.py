@@ -1,0 +1,177 @@
+"""Metrics that are no mean over images: their intervals, worst cases and comparisons, against ones that are known."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from foolbench.core import InputError, Metric
+from foolbench.evaluation.leaderboard.frames import frame_of, statistics
+from foolbench.evaluation.leaderboard.lowest import lowest
+from foolbench.evaluation.leaderboard.paired import difference, difference_of_values
+from foolbench.evaluation.leaderboard.rates import point, rate
+from foolbench.evaluation.leaderboard.stats import estimate, estimate_of_value
+from foolbench.evaluation.leaderboard.united import mean_over_seeds, worst_case
+from foolbench.evaluation.ledger.record import Outcomes
+from foolbench.tasks import Segmentation
+
+CLASSES = 3
+METRICS = Segmentation(classes=CLASSES).metrics
+MIOU, ACCURACY = METRICS["miou"], METRICS["pixel-accuracy"]
+
+
+def counts(rng, images, quality):
+    """Confusions (N, 9) of random maps of 30 pixels, of which a share is right."""
+    truth = rng.integers(CLASSES, size=(images, 30))
+    said = np.where(rng.random(truth.shape) < quality, truth, rng.integers(CLASSES, size=truth.shape))
+    right = np.stack([((said == k) & (truth == k)).sum(axis=1) for k in range(CLASSES)], axis=1)
+    wrongly = np.stack([((said == k) & (truth != k)).sum(axis=1) for k in range(CLASSES)], axis=1)
+    missed = np.stack([((said != k) & (truth == k)).sum(axis=1) for k in range(CLASSES)], axis=1)
+    return np.concatenate([right, wrongly, missed], axis=1).astype(float)
+
+
+def scores(seed=0, images=40, **quality):
+    rng = np.random.default_rng(seed)
+    columns = {name: counts(rng, images, quality.get(name, 0.9)) for name in ("clean", "attacked", "gfr", "floor")}
+    spent = dict.fromkeys(("forwards", "backwards", "seconds", "linf"), np.ones(images))
+    outcomes = Outcomes(samples=np.arange(images), images=spent, metrics={"confusions": columns})
+    return frame_of(Outcomes.decode(outcomes.encode()), "miou", MIOU), columns
+
+
+def mean_of_ones(sums):
+    return sums[..., 0] / sums[..., 1]
+
+
+def with_ones(values):
+    return np.stack([values, np.ones_like(values)], axis=1)
+
+
+@pytest.mark.parametrize("clusters", [None, np.arange(60) // 4], ids=["images", "clusters"])
+def test_of_a_mean_interval_and_test_are_those_of_means(clusters):
+    first, second = np.random.default_rng(0).random((2, 60)) ** [[1.0], [1.5]]
+    found, known = (
+        estimate_of_value(with_ones(first), mean_of_ones, clusters=clusters),
+        estimate(first, proportion=False, clusters=clusters),
+    )
+    assert found == pytest.approx(known, abs=0.01)
+    here = difference_of_values(with_ones(first), with_ones(second), mean_of_ones, clusters=clusters)
+    there = difference(first, second, proportion=False, clusters=clusters)
+    assert here[:5] == pytest.approx(there[:5], abs=0.015)
+    assert here.p == pytest.approx(there.p, abs=0.03)
+    assert here.needed == pytest.approx(there.needed, rel=0.05)
+
+
+def test_a_frame_has_the_value_of_each_image_and_of_all():
+    frame, columns = scores(attacked=0.4, gfr=0.4)
+    alone = [float(MIOU.value(row)) for row in columns["attacked"]]
+    assert frame.attacked.tolist() == pytest.approx(alone)
+    assert frame.gfr.tolist() == pytest.approx([1 - float(MIOU.value(row)) for row in columns["gfr"]])
+    assert point(MIOU, frame, "clean") == pytest.approx(float(MIOU.value(columns["clean"].sum(axis=0))))
+    assert point(MIOU, frame, "gfr") == pytest.approx(1 - float(MIOU.value(columns["gfr"].sum(axis=0))))
+    for name in ("clean", "robust", "gfr"):
+        found = rate(MIOU, frame, name)
+        assert found.low < found.mean < found.high
+        assert found.mean == pytest.approx(point(MIOU, frame, name))
+
+
+def test_the_interval_holds_the_value_of_all_images_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    everything = counts(rng, 4000, 0.6)
+    true, held = float(MIOU.value(everything.sum(axis=0))), 0
+    for _ in range(200):
+        found = estimate_of_value(everything[rng.integers(4000, size=50)], MIOU.value)
+        held += found.low <= true <= found.high
+    assert 0.88 <= held / 200 <= 0.99
+
+
+def test_robust_is_no_higher_than_clean_or_attacked():
+    frame, columns = scores(clean=0.6, attacked=0.6)
+    assert point(MIOU, frame, "robust") < min(
+        float(MIOU.value(columns[name].sum(axis=0))) for name in ("clean", "attacked")
+    )
+    behind = statistics(frame, "robust")
+    either = (behind == columns["clean"]).all(axis=1) | (behind == columns["attacked"]).all(axis=1)
+    assert either.all()
+
+
+def test_the_worst_case_against_all_choices_there_are():
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        members = [counts(rng, 6, 0.5) for _ in range(3)]
+        choice = lowest(members, MIOU)
+        found = float(MIOU.value(sum(members[k][i] for i, k in enumerate(choice))))
+        every = [
+            float(MIOU.value(sum(members[k][i] for i, k in enumerate(chosen))))
+            for chosen in product(range(3), repeat=6)
+        ]
+        assert min(every) - 1e-12 <= found <= min(every) + 0.03
+        assert found <= min(float(MIOU.value(member.sum(axis=0))) for member in members)
+
+
+def test_a_worst_case_is_never_above_the_lowest_of_its_members():
+    members = [scores(seed, attacked=0.5, gfr=0.5)[0] for seed in range(3)]
+    together = worst_case(members, MIOU, chance=False)
+    assert point(MIOU, together, "robust") <= min(point(MIOU, member, "robust") for member in members)
+    assert point(MIOU, together, "gfr") >= max(point(MIOU, member, "gfr") for member in members)
+    assert (together.seconds == 3).all()
+
+
+def test_the_worst_case_of_pixel_accuracy_is_that_of_every_image():
+    rng = np.random.default_rng(0)
+    parts = [counts(rng, 20, 0.5) for _ in range(2)]
+    frames = []
+    for part in parts:
+        columns = dict.fromkeys(("clean", "attacked", "gfr", "floor"), part)
+        spent = dict.fromkeys(("forwards", "backwards", "seconds"), np.ones(20))
+        outcomes = Outcomes(samples=np.arange(20), images=spent, metrics={"confusions": columns})
+        frames.append(frame_of(outcomes, "pixel-accuracy", ACCURACY))
+    found = worst_case(frames, ACCURACY, chance=False)
+    each = [part[:, :CLASSES].sum(axis=1) for part in parts]
+    assert point(ACCURACY, found, "robust") == pytest.approx(np.minimum(*each).sum() / (20 * 30))
+
+
+def test_the_mean_over_seeds_is_that_of_the_statistics():
+    frames, columns = zip(*(scores(seed) for seed in range(2)), strict=True)
+    expected = MIOU.value(sum(each["attacked"].sum(axis=0) for each in columns))
+    assert MIOU.of_set(statistics(mean_over_seeds(frames), "attacked")) == pytest.approx(float(expected))
+
+
+def test_errors_are_worse_where_they_are_larger():
+    error = Metric(statistics=lambda p, r: p, range=4.0, error=True)
+    images = {"linf": np.zeros(3)}
+    columns = {
+        "clean": np.array([1.0, 2, 0]),
+        "attacked": np.array([3.0, 1, 0]),
+        "gfr": np.zeros(3),
+        "floor": np.zeros(3),
+    }
+    frame = frame_of(Outcomes(samples=np.arange(3), images=images, metrics={"error": columns}), "error", error)
+    assert frame.robust.tolist() == [3, 2, 0]
+    assert point(error, frame, "robust") == pytest.approx(1 - 5 / 3 / 4)
+
+
+def test_what_are_no_scores_of_the_metric():
+    for columns in ({}, {"confusions": {"clean": np.ones((2, 7)), "gfr": np.ones((2, 7)), "floor": np.ones((2, 7))}}):
+        with pytest.raises((KeyError, ValueError)):
+            frame_of(Outcomes(samples=np.arange(2), images={}, metrics=columns), "miou", MIOU)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_too_few_images(images):
+    if images:
+        assert estimate_of_value(np.ones((1, 2)), mean_of_ones)[1:] == (0, 1)
+        return
+    with pytest.raises(InputError, match="at least one"):
+        estimate_of_value(np.ones((0, 2)), mean_of_ones)
+    with pytest.raises(InputError, match="at least one"):
+        difference_of_values(np.ones((0, 2)), np.ones((0, 2)), mean_of_ones)
+
+
+def test_a_frame_of_means_is_what_the_ledger_has():
+    mean = Metric(statistics=lambda p, r: p)
+    columns = {name: np.array([0.0, 1.0]) for name in ("clean", "attacked", "gfr", "floor")}
+    found = frame_of(
+        Outcomes(samples=np.arange(2), images={"linf": np.zeros(2)}, metrics={"top1": columns}), "top1", mean
+    )
+    assert isinstance(found, pd.DataFrame)
+    assert sorted(found) == ["attacked", "clean", "floor", "gfr", "linf", "robust", "sample"]
