@@ -44,7 +44,8 @@ class Scenes:
         return torch.from_numpy(self.scenes.labels)
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        chosen = Shard(*(part[list(samples)] for part in self.scenes))
+        rows, every = list(samples), self.scenes
+        chosen = Shard(every.images[rows], every.segmentations[rows], every.depths[rows], every.labels[rows])
         return _channels_first(chosen.images).float() / 255, self.targets(chosen)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
@@ -84,16 +85,6 @@ class SceneDepths(Scenes):
 
     def targets(self, scenes: Shard) -> Tensor:
         return torch.from_numpy(scenes.depths * np.float32(DEPTH_STEP))
-
-
-@cache
-def _evaluation() -> Shard:
-    return read_sheets(EVALUATION)
-
-
-@cache
-def _fingerprint() -> str:
-    return fingerprint(_evaluation())
 
 
 @cache
