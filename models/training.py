@@ -1,9 +1,9 @@
-"""Train a small classifier from scratch on the CPU: reproducible by its seed, resumable after every epoch."""
+"""Train a small network from scratch on the CPU: reproducible by its seed, resumable after every epoch."""
 
 import hashlib
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from torch.nn import functional as F
 from ..core.errors import WeightsError
 from ..core.files import write_whole
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs, labels) to the mean over a batch."""
 _DIGEST = 32
 """Bytes of SHA-256 before what torch has saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """AdamW with warm-up and cosine decay, gradient clipping, and label-preserving augmentation.
+    """AdamW with warm-up and cosine decay, gradient clipping, and label-preserving augmentation: maps move with images.
 
     `learning_rate` is the peak; `shift` is the largest translation in pixels; `flip` and `permute_channels` switch
     horizontal mirroring and random permutation of the colour channels. `bfloat16` rounds the factors of convolutions
@@ -31,11 +33,16 @@ class Training:
     its material: what the network says of each row and of each column is trained as well, without which plain networks
     find no way into fifty classes.
 
+    `blur` and `noise` are the largest standard deviations, in pixels and in values of 0..1, of a Gaussian blur and of
+    Gaussian noise upon it; each image has its own, anything up to these. Without them a network may rest on what
+    every image is sharp enough for, and smoothing then looks worse than it is.
+
     `eps` > 0 trains on adversarial images within that Linf distance of pixels in [0, 1], each made by one step from a
     random start (Wong, Rice and Kolter 2020, https://arxiv.org/abs/2001.03994).
 
-    `begins_as` names a trained network whose layers this one has; convolutions that it has more begin by passing on
-    what they get (Chen, Goodfellow and Shlens 2016, https://arxiv.org/abs/1511.05641).
+    `begins_as` names a trained network of which this one takes the layers that agree by name and shape. Convolutions
+    that it has more, as wide as what they get, begin by passing it on (Chen, Goodfellow and Shlens 2016,
+    https://arxiv.org/abs/1511.05641); others as those of any new network do.
     """
 
     epochs: int
@@ -45,6 +52,8 @@ class Training:
     shift: int = 4
     flip: bool = True
     permute_channels: bool = True
+    blur: float = 0.0
+    noise: float = 0.0
     label_grid: tuple[int, int] | None = None
     bfloat16: bool = False
     eps: float = 0.0
@@ -59,12 +68,14 @@ def fit(
     training: Training,
     *,
     normalize: Callable[[Tensor], Tensor],
+    loss: Loss = F.cross_entropy,
     beginning: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
     on_batch: Callable[[int, int, float], None] = lambda epoch, batch, loss: None,
 ) -> None:
     """Train `net` in place on uint8 images (N, C, H, W) and int64 labels (N,); leave it in eval mode.
 
+    With a `loss` of their own, labels may also be maps (N, H, W): (outputs, labels) to the mean over the batch.
     `beginning` is the state of the network that it begins as.
 
     `checkpoint` is rewritten after every epoch and, where it exists, continued from: the result is the same as without
@@ -74,9 +85,10 @@ def fit(
     start = _resume(checkpoint, net, optimizer, training)
     if start == 0:
         torch.manual_seed(training.seed)
-        _unit_variance_init(net, normalize(images[:256].float() / 255))
+        some = normalize(images[:256].float() / 255)
+        _unit_variance_init(net, some, _layers(net))
         if beginning is not None:
-            _begin_as(net, beginning)
+            _unit_variance_init(net, some, _begin_as(net, beginning))
     net.to(memory_format=torch.channels_last)  # twice as fast for the narrow first layers on a CPU
     rounded = training.bfloat16 and _multiplies_bfloat16()
     steps = math.ceil(len(images) / training.batch_size)
@@ -88,21 +100,21 @@ def fit(
             progress = (epoch * steps + step) / (training.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = training.learning_rate * _schedule(progress)
-            batch = _augment(images[rows].float() / 255, training, rng)
+            batch, targets = _augment(images[rows].float() / 255, labels[rows], training, rng)
 
-            def loss_of(x: Tensor, y: Tensor = labels[rows]) -> Tensor:
+            def loss_of(x: Tensor, y: Tensor = targets) -> Tensor:
                 with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
-                    outputs = net(normalize(x).contiguous(memory_format=torch.channels_last))
-                return _cross_entropy(outputs.float(), y, training.label_grid)
+                    outputs = net(normalize(x).contiguous(memory_format=torch.channels_last)).float()
+                return loss(outputs, y) if training.label_grid is None else _of_grid(outputs, y, training.label_grid)
 
             if training.eps:
                 batch = _attacked(loss_of, batch, training.eps, rng)
-            loss = loss_of(batch)
+            mean_loss = loss_of(batch)
             optimizer.zero_grad()
-            loss.backward()
+            mean_loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimizer.step()
-            on_batch(epoch, step, loss.item())
+            on_batch(epoch, step, mean_loss.item())
         if checkpoint:
             _save(checkpoint, net, optimizer, training, epoch + 1)
     net.eval()
@@ -114,10 +126,8 @@ def _multiplies_bfloat16() -> bool:
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def _cross_entropy(outputs: Tensor, y: Tensor, grid: tuple[int, int] | None) -> Tensor:
+def _of_grid(outputs: Tensor, y: Tensor, grid: tuple[int, int]) -> Tensor:
     loss = F.cross_entropy(outputs, y)
-    if grid is None:
-        return loss
     cells = outputs.log_softmax(dim=1).unflatten(1, grid)
     rows, columns = cells.logsumexp(dim=2), cells.logsumexp(dim=1)
     return loss + F.nll_loss(rows, y // grid[1]) + F.nll_loss(columns, y % grid[1])
@@ -136,27 +146,49 @@ def _schedule(progress: float, warm_up: float = 0.05) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warm_up) / (1 - warm_up))
 
 
-def _augment(x: Tensor, training: Training, rng: torch.Generator) -> Tensor:
+def _augment(x: Tensor, y: Tensor, training: Training, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Images and their labels; what moves an image moves its map."""
     n, channels, height, width = x.shape
+    maps = y.ndim == 3
     if training.flip:
         mirrored = torch.rand(n, generator=rng) < 0.5
         x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
+        y = torch.where(mirrored[:, None, None], y.flip(2), y) if maps else y
     if training.permute_channels:
         order = torch.rand(n, channels, generator=rng).argsort(dim=1)
         x = x.gather(1, order[:, :, None, None].expand_as(x))
     if training.shift:
         s = training.shift
         rows, columns = torch.randint(0, 2 * s + 1, (2, n), generator=rng)
-        padded = F.pad(x, (s, s, s, s), mode="replicate")
-        i = (rows[:, None] + torch.arange(height))[:, None, :, None]
-        j = (columns[:, None] + torch.arange(width))[:, None, None, :]
-        x = padded[torch.arange(n)[:, None, None, None], torch.arange(channels)[None, :, None, None], i, j]
-    return x
+        i = (rows[:, None] + torch.arange(-s, height - s)).clamp(0, height - 1)[:, :, None]  # the edge is repeated
+        j = (columns[:, None] + torch.arange(-s, width - s)).clamp(0, width - 1)[:, None, :]
+        image = torch.arange(n)[:, None, None]
+        x = x[image[:, None], torch.arange(channels)[None, :, None, None], i[:, None], j[:, None]]
+        y = y[image, i, j] if maps else y
+    if training.blur:
+        x = _blurred(x, training.blur * torch.rand(n, generator=rng))
+    if training.noise:
+        deviations = training.noise * torch.rand(n, generator=rng)
+        x = (x + deviations[:, None, None, None] * torch.randn(x.shape, generator=rng)).clamp(0, 1)
+    return x, y
+
+
+def _blurred(x: Tensor, deviations: Tensor) -> Tensor:
+    """Each image (C, H, W) by a Gaussian of its own standard deviation in pixels, cut off at three of the largest."""
+    n, channels = x.shape[:2]
+    reach = math.ceil(3 * float(deviations.max()))
+    offsets = torch.arange(-reach, reach + 1)
+    exponents = -0.5 * (offsets / deviations.clamp(min=1e-2)[:, None]) ** 2
+    weights = exponents.softmax(dim=1).repeat_interleave(channels, dim=0)
+    planes = F.pad(x, (reach, reach, reach, reach), mode="replicate").flatten(0, 1)[None]
+    planes = F.conv2d(planes, weights[:, None, :, None], groups=n * channels)
+    return F.conv2d(planes, weights[:, None, None, :], groups=n * channels)[0].unflatten(0, (n, channels))
 
 
 @torch.no_grad()
-def _unit_variance_init(net: nn.Module, x: Tensor) -> None:
-    """Orthogonal weights, scaled layer by layer to outputs of unit variance on `x` (https://arxiv.org/abs/1511.06422).
+def _unit_variance_init(net: nn.Module, x: Tensor, layers: Sequence[nn.Conv2d | nn.Linear]) -> None:
+    """Orthogonal weights for some layers, scaled one after the other to outputs of unit variance on `x`
+    (https://arxiv.org/abs/1511.06422).
 
     It is what lets networks of 19 layers without batch norm learn from the first step. Layers that batch norm follows
     are scaled too, which changes nothing.
@@ -167,8 +199,9 @@ def _unit_variance_init(net: nn.Module, x: Tensor) -> None:
         layer.weight.div_(spread)  # pyright: ignore[reportCallIssue] (convolutions and linear layers have weights)
         return output / spread
 
+    if not layers:
+        return
     net.eval()
-    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for layer in layers:
         nn.init.orthogonal_(layer.weight)
         if layer.bias is not None:
@@ -179,14 +212,29 @@ def _unit_variance_init(net: nn.Module, x: Tensor) -> None:
         handle.remove()
 
 
-def _begin_as(net: nn.Module, trained: Mapping[str, Tensor]) -> None:
-    """Compute what the trained network does: behind a ReLU, an identity among the convolutions changes nothing."""
+def _layers(net: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    return [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+
+
+def _begin_as(net: nn.Module, trained: Mapping[str, Tensor]) -> list[nn.Conv2d | nn.Linear]:
+    """Take over what the trained network has, and give the layers that are neither its nor can pass on what they get.
+
+    Behind a ReLU, an identity among the convolutions changes nothing.
+    """
+    own = net.state_dict()
+    taken = {name: value for name, value in trained.items() if name in own and own[name].shape == value.shape}
+    net.load_state_dict(taken, strict=False)
+    other: list[nn.Conv2d | nn.Linear] = []
     for name, layer in net.named_modules():
-        if isinstance(layer, nn.Conv2d) and f"{name}.weight" not in trained:
+        if not isinstance(layer, nn.Conv2d | nn.Linear) or f"{name}.weight" in taken:
+            continue
+        if isinstance(layer, nn.Conv2d) and layer.in_channels == layer.out_channels and layer.groups == 1:
             nn.init.dirac_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-    net.load_state_dict(trained, strict=False)
+        else:
+            other.append(layer)
+    return other
 
 
 def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training, epochs: int) -> None:

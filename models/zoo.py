@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..core.errors import WeightsError
 from ..core.files import write_whole
@@ -20,7 +21,10 @@ from .training import Training
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One network of the zoo. `folder` holds NAME.safetensors and its model card NAME.json."""
+    """One network of the zoo. `folder` holds NAME.safetensors and its model card NAME.json.
+
+    It is named for its `dataset`, and learns from that or, for another task, from `learns_from`.
+    """
 
     dataset: str
     net: str
@@ -34,6 +38,7 @@ class Entry:
     training: Training
     training_images: int
     folder: Path
+    learns_from: str | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +81,13 @@ class Entry:
         if hashlib.sha256(self.weights.read_bytes()).hexdigest() != expected:
             raise WeightsError(f"{self.weights} is not the file that its model card {path.name} describes; reinstall.")
 
-    def save(self, net: nn.Module, command: str, clean_top1: float) -> None:
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """What training lowers, the mean over a batch."""
+        if self.task.class_scores is not None:
+            return F.cross_entropy(outputs, y)  # the task's own is in double precision, for attacks
+        return self.task.loss(outputs, y).mean()
+
+    def save(self, net: nn.Module, command: str, clean: float) -> None:
         """Write the weights and the model card, each whole or not at all."""
         weights = save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
         write_whole(self.weights, weights)
@@ -85,7 +96,7 @@ class Entry:
             "command": command,
             "training": asdict(self.training) | {"images": self.training_images},
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
-            "clean_top1_percent": round(100 * clean_top1, 2),
+            f"clean_{next(iter(self.task.metrics))}_percent": round(100 * clean, 2),
             "sha256": hashlib.sha256(weights).hexdigest(),
         }
         write_whole(self.weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())

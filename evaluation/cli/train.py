@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from platformdirs import user_cache_path
 
 from ...core.dataset import Dataset
@@ -15,7 +16,7 @@ from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.registry import datasets, defenses
-from ...models import ENTRIES, load_model
+from ...models import DENSE, ENTRIES, load_model
 from ...models.training import fit
 from ..engine.learning import School
 from ..engine.progress import Progress
@@ -52,11 +53,12 @@ def train_network(name: str, progress: Progress, out: Path | None = None) -> Pat
 
     Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
     """
-    if name not in ENTRIES:
-        raise UnknownNameError("trainable model", name, ENTRIES)
-    entry = replace(ENTRIES[name], folder=out or ENTRIES[name].folder)
+    known = {**ENTRIES, **DENSE}
+    if name not in known:
+        raise UnknownNameError("trainable model", name, known)
+    entry = replace(known[name], folder=out or known[name].folder)
     writable_folder(entry.folder)  # asked now, not after an hour of training
-    dataset = datasets[entry.dataset]()
+    dataset = datasets[entry.learns_from or entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)
     checkpoints = writable_folder(user_cache_path("foolbench") / "training")
@@ -76,11 +78,12 @@ def train_network(name: str, progress: Progress, out: Path | None = None) -> Pat
         labels,
         entry.training,
         normalize=entry.normalize,
+        loss=entry.loss,
         beginning=ENTRIES[begun].load().net.state_dict() if (begun := entry.training.begins_as) else None,
         checkpoint=checkpoint,
         on_batch=show,
     )
-    entry.save(net, f"foolbench train {name}", top1(entry.wrap(net), dataset))
+    entry.save(net, f"foolbench train {name}", main_metric(entry.wrap(net), dataset))
     checkpoint.unlink(missing_ok=True)
     return entry.weights
 
@@ -105,10 +108,11 @@ def train_defense(
     return found
 
 
-def top1(model: Model, dataset: Dataset) -> float:
-    """Clean accuracy on the whole evaluation split, 0..1."""
-    correct = 0
+def main_metric(model: Model, dataset: Dataset) -> float:
+    """Of clean images, on the whole evaluation split, as a share of the best, 0..1."""
+    metric, found = next(iter(model.task.metrics.values())), []
     for start in range(0, len(dataset), CHUNK):
         x, y = dataset.load(range(start, min(start + CHUNK, len(dataset))))
-        correct += int((model.predict(x) == y).sum())
-    return correct / len(dataset)
+        assert y is not None  # of the embedded data sets
+        found.append(metric.statistics(model.predict(x), y).double())
+    return metric.share(metric.of_set(torch.cat(found).numpy()))

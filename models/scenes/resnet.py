@@ -5,6 +5,7 @@ projection shortcuts where the shape changes, global average pooling. Scaled: Re
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -19,14 +20,14 @@ FEATURES = ("conv1", *(f"stage{s}.{k}" for s, n in enumerate(BLOCKS, 1) for k in
 class Bottleneck(nn.Module):
     """1x1 - 3x3 - 1x1 over (N, inputs, H, W) with batch norm, added to the shortcut, then ReLU."""
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
+    def __init__(self, inputs: int, width: int, stride: int, dilation: int = 1) -> None:
         super().__init__()
         outputs = EXPANSION * width
         self.residual = nn.Sequential(
             nn.Conv2d(inputs, width, 1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False),
+            nn.Conv2d(width, width, 3, stride=stride, padding=dilation, dilation=dilation, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.Conv2d(width, outputs, 1, bias=False),
@@ -42,7 +43,10 @@ class Bottleneck(nn.Module):
         return self.relu(self.residual(x) + self.shortcut(x))
 
 
-def resnet(classes: int) -> nn.Sequential:
+def stages(
+    strides: Sequence[int] = (1, 2, 2, 2), dilations: Sequence[int] = (1, 1, 1, 1)
+) -> "OrderedDict[str, nn.Module]":
+    """All layers up to the last block, by name; with the strides and the holes of each stage."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
         norm1=nn.BatchNorm2d(32),
@@ -51,11 +55,15 @@ def resnet(classes: int) -> nn.Sequential:
     )
     channels = 32
     for stage, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True), 1):
-        strides = [1 if stage == 1 else 2] + [1] * (blocks - 1)
         modules = []
-        for stride in strides:
-            modules.append(Bottleneck(channels, width, stride))
+        for stride in [strides[stage - 1]] + [1] * (blocks - 1):
+            modules.append(Bottleneck(channels, width, stride, dilations[stage - 1]))
             channels = EXPANSION * width
         layers[f"stage{stage}"] = nn.Sequential(*modules)
-    layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(channels, classes))
+    return layers
+
+
+def resnet(classes: int) -> nn.Sequential:
+    layers = stages()
+    layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(EXPANSION * WIDTHS[-1], classes))
     return nn.Sequential(layers)

@@ -4,32 +4,44 @@ Kept from the original: 13 or 16 convolutions of 3 x 3 in five stages, each clos
 connected layers with dropout, no batch norm. Scaled: the widths.
 """
 
+from collections import OrderedDict
+
 from torch import nn
 
 WIDTHS = (8, 16, 48, 80, 80)
 DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
+def _convolutions(depth: int) -> tuple[str, ...]:
+    return tuple(f"relu{stage}_{k}" for stage, n in enumerate(DEPTHS[depth], 1) for k in range(1, n + 1))
+
+
 def _features(depth: int) -> tuple[str, ...]:
-    convolutions = (f"relu{stage}_{k}" for stage, n in enumerate(DEPTHS[depth], 1) for k in range(1, n + 1))
-    return (*convolutions, "relu6", "relu7")
+    return (*_convolutions(depth), "relu6", "relu7")
 
 
+CONVOLUTIONS_16 = _convolutions(16)
 FEATURES_16, FEATURES_19 = _features(16), _features(19)
 """All convolutions after ReLU, and fc6 and fc7. GD-UAP's paper names the convolutions only, its code has the fully
 connected layers too (for VGG-19 it counts them twice and adds the logits, which we take for a slip)."""
 
 
-def _vgg(depth: int, classes: int) -> nn.Sequential:
-    net, channels = nn.Sequential(), 3
-    for stage, (width, layers) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), 1):
-        for k in range(1, layers + 1):
-            net.add_module(f"conv{stage}_{k}", nn.Conv2d(channels, width, 3, padding=1))
-            net.add_module(f"relu{stage}_{k}", nn.ReLU())
+def convolutions(depth: int) -> "OrderedDict[str, nn.Module]":
+    """All layers up to the last pooling, by name."""
+    layers, channels = OrderedDict[str, nn.Module](), 3
+    for stage, (width, count) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), 1):
+        for k in range(1, count + 1):
+            layers[f"conv{stage}_{k}"] = nn.Conv2d(channels, width, 3, padding=1)
+            layers[f"relu{stage}_{k}"] = nn.ReLU()
             channels = width
-        net.add_module(f"pool{stage}", nn.MaxPool2d(2))
+        layers[f"pool{stage}"] = nn.MaxPool2d(2)
+    return layers
+
+
+def _vgg(depth: int, classes: int) -> nn.Sequential:
+    net = nn.Sequential(convolutions(depth))
     net.add_module("flatten", nn.Flatten())
-    for k, (inputs, outputs) in enumerate([(channels * 4 * 4, 256), (256, 256)], 6):
+    for k, (inputs, outputs) in enumerate([(WIDTHS[-1] * 4 * 4, 256), (256, 256)], 6):
         net.add_module(f"fc{k}", nn.Linear(inputs, outputs))
         net.add_module(f"relu{k}", nn.ReLU())
         net.add_module(f"drop{k}", nn.Dropout(0.25))

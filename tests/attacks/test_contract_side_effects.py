@@ -75,10 +75,12 @@ LONG = {  # so that each of them asks more than 40 times
     "apgd": {"steps": 50},
     "bim": {"steps": 50},
     "carlini-wagner": {"steps": 50},
+    "cospgd": {"steps": 50},
     "fab": {"steps": 50},
     "jsma": {"theta": 0.05, "gamma": 1.0},
     "momentum": {"steps": 50},
     "pgd": {"steps": 50},
+    "segpgd": {"steps": 50},
     "square": {"queries": 50},
 }
 

@@ -5,7 +5,9 @@ import json
 from collections import OrderedDict
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 from foolbench.core import UnknownNameError
 from foolbench.datasets import Digits
@@ -13,7 +15,8 @@ from foolbench.evaluation.cli import train as train_module
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.models import ENTRIES
 from foolbench.models import training as training_module
-from foolbench.models.training import Training, _attacked, _augment, _begin_as, _cross_entropy, fit
+from foolbench.models.training import Training, _attacked, _augment, _begin_as, _blurred, _of_grid, fit
+from foolbench.tasks import Segmentation
 from rich.console import Console
 from torch import nn
 
@@ -115,10 +118,34 @@ def test_it_learns_and_says_so(data):
 )
 def test_augmentation_does_what_is_switched_on(switches, check):
     x = torch.randint(0, 256, (16, 3, 8, 8), generator=torch.Generator().manual_seed(0)).float()
-    y = _augment(x, replace(TRAINING, **switches), torch.Generator().manual_seed(1))
+    y, _ = _augment(x, torch.zeros(16), replace(TRAINING, **switches), torch.Generator().manual_seed(1))
     assert y.shape == x.shape
     assert torch.equal(x, y) != any(switches.values())
     assert check(x, y) or (switches["shift"] and bool(torch.isin(y, x).all()))
+
+
+def test_blur_is_a_gaussian_of_each_images_own_width():
+    deviations = torch.tensor([0.0, 0.7, 1.5])
+    x = torch.rand(3, 2, 24, 20, generator=torch.Generator().manual_seed(0))
+    blurred = _blurred(x, deviations)
+    assert torch.equal(blurred[0], x[0])
+    for image, found, deviation in zip(x[1:], blurred[1:], deviations[1:], strict=True):
+        spreads = (0, float(deviation), float(deviation))
+        expected = scipy.ndimage.gaussian_filter(image.double().numpy(), spreads, mode="nearest", radius=5)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_noise_has_any_deviation_up_to_the_largest():
+    x = torch.full((400, 1, 32, 32), 0.5)
+    noisy, _ = _augment(x, torch.zeros(400), replace(TRAINING, shift=0, noise=0.1), torch.Generator().manual_seed(1))
+    spreads = (noisy - x).flatten(1).std(dim=1)
+    assert 0 < float(spreads.min()) < 0.005
+    assert 0.095 < float(spreads.max()) < 0.11
+    assert float(spreads.mean()) == pytest.approx(0.05, abs=0.006)
+    bright, _ = _augment(
+        torch.ones_like(x), torch.zeros(400), replace(TRAINING, noise=0.1), torch.Generator().manual_seed(1)
+    )
+    assert 0 <= float(bright.min()) < float(bright.max()) == 1
 
 
 def test_a_grid_of_labels_adds_what_is_said_of_rows_and_columns():
@@ -127,8 +154,7 @@ def test_a_grid_of_labels_adds_what_is_said_of_rows_and_columns():
     each = torch.arange(6)
     said = (cells[each, y // 3, y % 3], cells.sum(2)[each, y // 3], cells.sum(1)[each, y % 3])
     expected = -sum(probability.log().mean() for probability in said)
-    assert torch.allclose(_cross_entropy(outputs, y, (5, 3)), expected)
-    assert torch.allclose(_cross_entropy(outputs, y, None), -said[0].log().mean())
+    assert torch.allclose(_of_grid(outputs, y, (5, 3)), expected)
 
 
 def test_adversarial_images_of_a_linear_loss_are_the_best_ones_from_most_starts():
@@ -178,7 +204,7 @@ def test_training_an_entry_writes_weights_and_card(monkeypatch, tmp_path):
         weights = train_module.train_network("digits:convnet", progress)
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert card["clean_top1_percent"] == round(100 * train_module.top1(quick.load(), Digits()), 2) > 30
+    assert card["clean_top1_percent"] == round(100 * train_module.main_metric(quick.load(), Digits()), 2) > 30
     assert not list((tmp_path / "foolbench").rglob("*.pt"))  # nothing to continue
     with pytest.raises(UnknownNameError, match="digits:convnet"), Progress(Console(quiet=True), 1, "") as progress:
         train_module.train_network("digits:confnet", progress)
@@ -203,3 +229,38 @@ def test_training_goes_on_from_what_it_begins_as(data):
     for name, tensor in trained(data, still, beginning=trained_before).state_dict().items():
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(tensor, trained_before[name], atol=1e-6, rtol=1e-4)
+
+
+def test_a_map_moves_with_its_image():
+    """Bright pixels are of class 1, whatever is mirrored and shifted."""
+    x = (torch.rand(16, 1, 9, 7, generator=torch.Generator().manual_seed(0)) > 0.5).float().expand(-1, 3, -1, -1)
+    moved, maps = _augment(x, x[:, 0].long(), replace(TRAINING, flip=True, shift=3), torch.Generator().manual_seed(1))
+    assert torch.equal(moved[:, 0].long(), maps)
+    assert not torch.equal(moved, x)
+
+
+def test_of_another_network_what_agrees_is_taken_and_the_rest_begins_anew(data):
+    x = Digits().load(range(8))[0]
+    first = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3, padding=1), relu=nn.ReLU(), fc=nn.Conv2d(4, 10, 1)))
+    dense = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3, padding=1), relu=nn.ReLU(), fc=nn.Conv2d(4, 6, 1)))
+    assert _begin_as(dense, first.state_dict()) == [dense.fc]
+    assert torch.equal(dense[:2](x), first[:2](x))
+
+
+def test_training_on_maps_learns_them(data):
+    """Each pixel is of class 1 where it is bright."""
+    images = data[0]
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    maps, losses = (images[:, 0] > 127).long(), []
+    task = Segmentation(classes=2)
+    fit(
+        net,
+        images,
+        maps,
+        replace(TRAINING, epochs=15, learning_rate=5e-2),
+        normalize=lambda x: (x - 0.5) / 0.5,
+        loss=lambda outputs, y: task.loss(outputs, y).mean(),
+        on_batch=lambda epoch, batch, loss: losses.append(loss),
+    )
+    assert losses[-1] < 0.3 * losses[0]
+    assert float(task.agreement(task.predict(net(images.float() / 127.5 - 1)), maps).mean()) > 0.95
