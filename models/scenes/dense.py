@@ -50,12 +50,12 @@ def _entry(
 
 
 def _of_depth(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], begins_as: str) -> Entry:
-    return _entry(net, build, features, begins_as, task=_DEPTH, learns_from="scenes-depth", epochs=12)
+    return _entry(net, build, features, begins_as, task=_DEPTH, learns_from="scenes-depth", epochs=3)
 
 
 _CLASSES = len(SEGMENTS)
 ENTRIES = (
-    _entry("fcn-alex", partial(fcn.fcn_alex, _CLASSES), fcn.FEATURES_ALEX, "caffenet", epochs=16),
+    _entry("fcn-alex", partial(fcn.fcn_alex, _CLASSES), fcn.FEATURES_ALEX, "caffenet", epochs=6),
     _entry("fcn-8s-vgg", partial(fcn.fcn_8s, _CLASSES), fcn.FEATURES_8S, "vgg16", epochs=12),
     _entry("deeplab-vgg", partial(deeplab.deeplab_vgg, _CLASSES), deeplab.FEATURES_VGG, "vgg16", epochs=12),
     _entry("deeplab-resnet", partial(deeplab.deeplab_resnet, _CLASSES), deeplab.FEATURES_RESNET, "resnet", epochs=8),
