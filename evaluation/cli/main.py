@@ -96,7 +96,7 @@ def run(
     from ..engine.executors.machines import Machines
     from . import run
 
-    machines = Machines(executor=executor.value, workers=workers, address=address)
+    machines = Machines(executor=executor.value, workers=workers, address=address, gpus=device != "cpu")
     run.run(recipe, out, overrides or [], device, machines)
 
 

@@ -30,8 +30,8 @@ class Driver:
         while self._schedule:
             for place in self._executor.idle():
                 self._begin(place)
-            if self._running:
-                place, event = self._executor.wait()
+            if self._running and (come := self._executor.wait()) is not None:
+                place, event = come
                 self._handle(place, self._running[place], event)
 
     def _begin(self, place: int) -> None:

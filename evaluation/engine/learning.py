@@ -75,8 +75,13 @@ class School:
     def path(self, part: LearnedDefense) -> Path:
         model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
-        folder = user_cache_path("foolbench") / FOLDER if self.folder is None else self.folder
+        folder = users_folder() if self.folder is None else self.folder
         return folder / f"{type(part).__name__}-{key}.safetensors"
+
+
+def users_folder() -> Path:
+    """Where all runs of a user on this machine keep what was learned."""
+    return user_cache_path("foolbench") / FOLDER
 
 
 def learning_parts(defense: Defense) -> list[LearnedDefense]:

@@ -1,8 +1,7 @@
 """Carries out units of work, with the networks of a run at hand: in the process of the run, or in one of its own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -18,7 +17,8 @@ from .clean import look
 from .crafted import Crafted
 from .example import keep_example
 from .exclusive import exclusive
-from .grid import Cell, Job, NamedDefense, jobs, systems
+from .grid import Job, NamedDefense
+from .names import Names
 from .networks import Network, Networks
 from .progress import Bar, Steps
 from .resizing import carried_over
@@ -47,18 +47,12 @@ def attempt(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T 
         return Failed(one_line(error))
 
 
-class _Known(dict[str, T]):
-    """What the recipe has, by key."""
-
-    def __missing__(self, key: str) -> T:
-        raise ConfigError(f"Nothing of this recipe is called {key} here: every machine needs the same code.")
-
-
 class Worker:
     """Whatever attacks, defenses and networks raise is a result."""
 
     def __init__(self, setup: Setup, networks: Networks, steps: Steps) -> None:
         self._setup, self._networks, self._steps = setup, networks, steps
+        self._names = Names(setup.recipe, setup.identities)
         self._following: Step | None = None
 
     def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
@@ -83,12 +77,12 @@ class Worker:
 
     def _teach(self, unit: Teach) -> Taught:
         systems = self._networks.use(unit.network).systems
-        return Taught(repr(systems.fitted(self._defenses[unit.defense])))
+        return Taught(repr(systems.fitted(self._names.defenses[unit.defense])))
 
     def _search(self, unit: Search) -> Iterator[Result]:
         """Meanwhile another process of the run that wants the same perturbation waits, until this one is kept."""
         with exclusive(self._setup.folder, unit.job):
-            found = attempt(self._found, self._jobs[unit.job])
+            found = attempt(self._found, self._names.jobs[unit.job])
             if found is not None:
                 yield found
 
@@ -103,13 +97,13 @@ class Worker:
         return Found(perturbation, costs)
 
     def _score(self, unit: Score) -> Iterator[Result]:
-        job = self._jobs[unit.job]
+        job = self._names.jobs[unit.job]
         crafted = attempt(self._crafted, job, unit.samples)
         if isinstance(crafted, Failed):
             yield crafted
             return
         shard, images, change, flags = crafted
-        for model, cells in grouped(unit.cells, lambda key: self._cells[key].model).items():
+        for model, cells in grouped(unit.cells, lambda key: self._names.cells[key].model).items():
             there = attempt(self._carried, model, shard, images, change, job)
             for key in cells:
                 found = there if isinstance(there, Failed) else attempt(self._scored, key, *there, flags)
@@ -142,7 +136,7 @@ class Worker:
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
     def _scored(self, key: str, shard: Shard, crafted: Crafted, flags: set[str]) -> Scored:
-        cell = self._cells[key]
+        cell = self._names.cells[key]
         systems = self._networks.use(cell.model, beside=cell.job.source).systems
         system = systems.scored(cell.defense)
         outcomes = system.score(shard, crafted, f"adversarial {cell.job.stream}", cell.job.attack.norm)
@@ -188,17 +182,3 @@ class Worker:
 
         substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=self._setup.recipe.seed)
         return CraftingData(validation=substitutes.to(source.model.device), load_training=training, progress=show)
-
-    @cached_property
-    def _cells(self) -> Mapping[str, Cell]:
-        recipe, identities = self._setup.recipe, self._setup.identities
-        rows = (row for source in recipe.networks for _, row in jobs(recipe, source))
-        return _Known({cell.key(identities): cell for row in rows for cell in row})
-
-    @cached_property
-    def _jobs(self) -> Mapping[str, Job]:
-        return _Known({cell.job.key(self._setup.identities): cell.job for cell in self._cells.values()})
-
-    @cached_property
-    def _defenses(self) -> Mapping[str, NamedDefense]:
-        return _Known({named.digest: named for named in systems(self._setup.recipe)})

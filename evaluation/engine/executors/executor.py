@@ -20,10 +20,10 @@ class Executor(Protocol):
         """Give one of them a unit; what it may be given next is a hint."""
         ...
 
-    def wait(self) -> tuple[int, Result | Ended | Lost]:
+    def wait(self) -> tuple[int, Result | Ended | Lost] | None:
         """The next that comes of a place's unit: results, one after the other, then that it has ended, or was lost.
 
-        Raises OutputError where something could not be kept.
+        None where another place has become idle. Raises OutputError where something could not be kept.
         """
         ...
 

@@ -17,11 +17,13 @@ Kind = Literal["local", "ray"]
 class Machines:
     """`workers` processes of this machine, by default this one, or of a Ray cluster, by default as many as it has GPUs,
     or processors where it has none. `address` is that of the cluster; without one Ray begins its own on this machine.
+    `gpus` says whether its GPUs may be used.
     """
 
     executor: Kind = "local"
     workers: int | None = None
     address: str | None = None
+    gpus: bool = True
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -39,9 +41,11 @@ class Machines:
     def executor_for(self, prepared: Prepared, setup: Setup, progress: Progress) -> Executor:
         """To be closed. Raises ConfigError where Ray, or its cluster, cannot be had."""
         if self.executor == "ray":
-            from .on_ray import OnRay
-
-            return OnRay(self.workers, self.address, prepared, setup, progress)
+            try:
+                from .on_ray import OnRay
+            except ImportError as error:
+                raise ConfigError(f"The executor ray needs Ray: pip install 'foolbench[ray]' ({error}).") from None
+            return OnRay(self, prepared, setup, progress)
         if self.are_here:
             return InProcess(prepared, setup, progress)
         from .processes import Processes
