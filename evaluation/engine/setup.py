@@ -68,7 +68,7 @@ class Setup:
             samples=prepared.facts.samples,
             identities=identities,
             behaviours={name: found for name, found in answers.items() if found is not None},
-            plugins=[Plugin.of(path) for path in loaded_files()],
+            plugins=[Plugin.of(path) for path in loaded_files() if path.is_file()],
             folder=folder,
             device=device,
         )

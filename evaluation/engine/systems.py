@@ -1,7 +1,7 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
@@ -34,7 +34,6 @@ class Systems:
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
     _flags: dict[str, set[str]] = field(default_factory=dict)
-    _first: Shard | None = None
 
     def scored(self, named: NamedDefense) -> System:
         """It remembers its predictions for the clean images, as far as there is room."""
@@ -45,16 +44,9 @@ class Systems:
                 raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
             self.check(named)
             system = System(defended, self.recipe.seed, self.recipe.draws, room=self.room)
-            self._inspect(system)
+            system.clean(self.first())
             self._scored[named.digest] = system
         return self._scored[named.digest]
-
-    def _inspect(self, system: System) -> None:
-        if self._first is None:
-            self._first = self.first()
-        device = self.model.device
-        y = None if self._first.y is None else self._first.y.to(device)
-        system.clean(replace(self._first, x=self._first.x.to(device), y=y))
 
     def attacked(self, named: NamedDefense) -> Model:
         defense = self.fitted(named)

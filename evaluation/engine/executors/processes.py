@@ -76,7 +76,7 @@ class _Process:
     def __init__(self, setup: Setup, threads: int) -> None:
         self.pipe, theirs = _CONTEXT.Pipe()
         self.busy = False
-        self._process = _CONTEXT.Process(target=_work, args=(theirs, pickle.dumps(setup), threads), daemon=True)
+        self._process = _CONTEXT.Process(target=_work, args=(theirs, pickle.dumps(setup), threads))
         self._process.start()
         theirs.close()  # so that this end hears when the other is gone
 
