@@ -1,6 +1,6 @@
 """What the units of a recipe name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -39,3 +39,8 @@ class Names:
     def defenses(self) -> Mapping[str, NamedDefense]:
         """By digest."""
         return _Known({named.digest: named for named in systems(self.recipe)})
+
+    def check(self, cells: Iterable[str]) -> None:
+        """That they are known."""
+        for key in cells:
+            self.cells[key]

@@ -82,11 +82,12 @@ class Worker:
     def _search(self, unit: Search) -> Iterator[Result]:
         """Meanwhile another process of the run that wants the same perturbation waits, until this one is kept."""
         with exclusive(self._setup.folder, unit.job):
-            found = attempt(self._found, self._names.jobs[unit.job])
+            found = attempt(self._found, unit)
             if found is not None:
                 yield found
 
-    def _found(self, job: Job) -> Found | None:
+    def _found(self, unit: Search) -> Found | None:
+        job = self._names.jobs[unit.job]
         assert isinstance(job.attack, UniversalAttack)
         source = self._networks.use(job.source)
         crafter = self._crafter(source, job)
@@ -97,29 +98,33 @@ class Worker:
         return Found(perturbation, costs)
 
     def _score(self, unit: Score) -> Iterator[Result]:
-        job = self._names.jobs[unit.job]
-        crafted = attempt(self._crafted, job, unit.samples)
+        crafted = attempt(self._crafted, unit)
         if isinstance(crafted, Failed):
             yield crafted
             return
-        shard, images, change, flags = crafted
+        job, shard, images, change, flags = crafted
         for model, cells in grouped(unit.cells, lambda key: self._names.cells[key].model).items():
             there = attempt(self._carried, model, shard, images, change, job)
             for key in cells:
                 found = there if isinstance(there, Failed) else attempt(self._scored, key, *there, flags)
                 yield found._replace(cell=key)
 
-    def _crafted(self, job: Job, samples: Sequence[int]) -> tuple[Shard, Crafted, Tensor, set[str]]:
-        """The shard, the images, how they were changed, and what makes all doubtful that is crafted there."""
+    def _crafted(self, unit: Score) -> tuple[Job, Shard, Crafted, Tensor, set[str]]:
+        """The shard, the images, how they were changed, and what makes all doubtful that is crafted there.
+
+        Raises ConfigError where the job or one of the cells is unknown here.
+        """
+        job = self._names.jobs[unit.job]
+        self._names.check(unit.cells)
         source = self._networks.use(job.source)
-        crafter, shard = self._crafter(source, job), self._shard(source, samples)
+        crafter, shard = self._crafter(source, job), self._shard(source, unit.samples)
         perturbation = self._perturbation(source, job)
         crafted = crafter.images(shard, perturbation)
         if source.systems.undo():
             raise ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
         change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None].to(shard.x.device)
         by_gradient = job.attack.access == "gradient"
-        return shard, crafted, change, source.systems.gradient_flags(job.through) if by_gradient else set()
+        return job, shard, crafted, change, source.systems.gradient_flags(job.through) if by_gradient else set()
 
     def _shard(self, network: Network, samples: Sequence[int]) -> Shard:
         shard = network.shard(samples)

@@ -194,7 +194,7 @@ def _connect(address: str | None) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that this runs
-    alone = {"include_dashboard": False} if address is None else {}
+    alone: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     handler = signal.getsignal(signal.SIGTERM)  # which Ray takes
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
