@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import replace
 
-from ...core.errors import FOREIGN, OutputError, one_line
+from ...core.errors import FOREIGN, FoolbenchError, OutputError, one_line
 from .books import Books
 from .executors.executor import Executor
 from .grid import NamedDefense
@@ -70,7 +70,7 @@ class Driver:
                     self._note(unit, event)
                 except OutputError:
                     raise
-                except FOREIGN as error:
+                except FoolbenchError as error:
                     self._fail(unit, one_line(error))
 
     def _note(self, unit: Unit, result: Seen | Taught | Found | Scored) -> None:
@@ -95,7 +95,7 @@ class Driver:
             return
         try:
             self._books.seen(network, [looks[order] for order in sorted(looks)])
-        except FOREIGN as error:
+        except FOREIGN as error:  # also of a metric of somebody else's
             self._fail(network, one_line(error))
             self._books.doubts[network] = Failed(one_line(error))
 

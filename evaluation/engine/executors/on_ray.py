@@ -102,7 +102,8 @@ class OnRay:
 
     def _start(self, place: int) -> None:
         """Where there is room, or as soon as there is."""
-        actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=1 if self._gpus else 0).remote()
+        remote: Any = ray.remote(_Actor)  # it is typed for functions only
+        actor = remote.options(num_cpus=1, num_gpus=1 if self._gpus else 0).remote()
         self._actors[place] = actor
         self._starting[actor.begin.remote(self._setup, Path.cwd())] = place
 
