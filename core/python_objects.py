@@ -15,6 +15,8 @@ from .files import is_file
 
 T = TypeVar("T")
 
+_PREFIX = "foolbench_plugin_"
+
 
 class _AsItIsNow(SourceFileLoader):
     """Compiles the text of a file at every import: bytecode that Python keeps knows it by its size and second only."""
@@ -36,7 +38,7 @@ def load_file(file: Path) -> ModuleType:
     known = _module_of(file)
     if known is not None:
         return known
-    name = f"foolbench_plugin_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+    name = f"{_PREFIX}{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     loader = _AsItIsNow(name, str(file))
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     module = importlib.util.module_from_spec(cast(ModuleSpec, spec))  # there is none for unknown suffixes only
@@ -47,6 +49,12 @@ def load_file(file: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def loaded_files() -> list[Path]:
+    """All that `load_file` has imported here, in that order."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(_PREFIX)]
+    return [Path(module.__file__) for module in modules if module.__file__]
 
 
 def imported(what: str, load: Callable[[], T]) -> T:

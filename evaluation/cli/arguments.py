@@ -68,6 +68,28 @@ class Catalogued(StrEnum):
     recipes = "recipes"
 
 
+class ExecutorKind(StrEnum):
+    """Who carries out a run."""
+
+    local = "local"
+    ray = "ray"
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Processes that share the work; this one alone if not given, with ray one for each GPU or processor.",
+    ),
+]
+ExecutorName = Annotated[
+    ExecutorKind,
+    typer.Option("--executor", help="local: this machine; ray: a Ray cluster, with pip install 'foolbench\\[ray]'."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Of the Ray cluster, or auto; Ray on this machine alone if not given."),
+]
 Runs = Annotated[
     list[Path] | None,
     typer.Argument(

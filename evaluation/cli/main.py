@@ -13,8 +13,11 @@ from typing import Annotated
 import typer
 
 from .arguments import (
+    Address,
     By,
     Device,
+    ExecutorKind,
+    ExecutorName,
     Formats,
     Kind,
     Out,
@@ -25,6 +28,7 @@ from .arguments import (
     Runs,
     Source,
     Speeds,
+    Workers,
     load_plugins,
     named_folder,
 )
@@ -79,6 +83,9 @@ def run(
     out: Out = None,
     overrides: Overrides = None,
     device: Device = "auto",
+    workers: Workers = None,
+    executor: ExecutorName = ExecutorKind.local,
+    address: Address = None,
     plugin: Plugins = None,
 ) -> None:
     """Run a recipe and print its table. The same command again continues a run that was broken off.
@@ -86,9 +93,11 @@ def run(
     Exit code 1 where cells failed, 3 where none did, but a gate of the recipe failed; 130 where it was interrupted.
     """
     load_plugins(plugin)
+    from ..engine.executors.machines import Machines
     from . import run
 
-    run.run(recipe, out, overrides or [], device)
+    machines = Machines(executor=executor.value, workers=workers, address=address, gpus=device != "cpu")
+    run.run(recipe, out, overrides or [], device, machines)
 
 
 @app.command()

@@ -1,18 +1,18 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import torch
 from torch import Tensor
 
 from ...core.attack import Attack, CraftingData, UniversalAttack
 from ...core.ensemble import attack_survivors
-from ...core.errors import BudgetError, WeightsError
-from ...core.files import write_whole, writing
+from ...core.errors import BudgetError
+from ...core.files import writing
 from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
@@ -32,9 +32,9 @@ class Crafter:
     """One attack on one model.
 
     `key` names the job by content, so what was kept of it can be used again; `stream` names its random streams. Image
-    attacks keep their shards in the folder `place`, universal ones their perturbation as the file `place`, with a
-    picture beside it. Without `keep_images` no shard is written, and each is crafted whenever it is asked for. With
-    `before`, the attack goes on where that one failed.
+    attacks keep their shards in the folder `place`; beside the file `place` a universal one keeps how far it has come.
+    Without `keep_images` no shard is written, and each is crafted whenever it is asked for. With `before`, the attack
+    goes on where that one failed.
     """
 
     model: Model
@@ -47,59 +47,26 @@ class Crafter:
     keep_images: bool = True
     before: "Crafter | None" = None
 
-    def kept(self) -> Perturbation | None:
-        """The universal perturbation of an earlier run, with its picture; none where its file is damaged."""
-        try:
-            found = Perturbation.load(self.place) if self.place.exists() else None
-        except WeightsError:
-            return None
-        if found is None or found.threat != self.attack.threat or found.delta.shape != self.model.shape:
-            return None
-        if not self._picture.exists():
-            self._draw(found)
-        return found
-
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
         """A universal perturbation, and what it cost."""
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
         with _Meter(self.model) as meter:
-            checkpoint = _CheckpointFile(self._partial, self.model.device, meter)
+            checkpoint = _CheckpointFile(self.place.with_suffix(".partial"), self.model.device, meter)
             found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
         return found, meter.costs
-
-    @property
-    def _partial(self) -> Path:
-        return self.place.with_suffix(".partial")
-
-    @property
-    def _picture(self) -> Path:
-        return self.place.with_suffix(".png")
-
-    def keep(self, perturbation: Perturbation) -> None:
-        """As data, and as a picture beside it."""
-        with writing(self.place):
-            perturbation.save(self.place)
-            self._partial.unlink(missing_ok=True)
-        self._draw(perturbation)
-
-    def _draw(self, perturbation: Perturbation) -> None:
-        """Encoded in memory: OpenCV cannot open every path that is one."""
-        _, png = cv2.imencode(".png", perturbation.picture().numpy()[:, :, ::-1])
-        with writing(self._picture):
-            write_whole(self._picture, png.tobytes())
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
             return self._stored(perturbation.apply(shard.x), shard)
-        path = self.place / f"{digest(list(shard.samples))}.safetensors"
+        path = file_of_images(self.place, shard.samples)
         kept = self._read(path, shard)
         if kept is not None:
             return kept
         if not self.keep_images:
             return self._crafted(shard)
-        with exclusive(self.place.parents[1], self.key):
+        with exclusive(self.place.parents[1], f"{self.key}-{path.stem}"):
             kept = self._read(path, shard)
             if kept is not None:  # by now
                 return kept
@@ -157,6 +124,11 @@ class Crafter:
         except BudgetError:
             return None
         return crafted
+
+
+def file_of_images(place: Path, samples: Sequence[int]) -> Path:
+    """Where a shard lies in the folder of its job."""
+    return place / f"{digest(list(samples))}.safetensors"
 
 
 class _Meter:

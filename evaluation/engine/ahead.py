@@ -1,21 +1,39 @@
 """Work that is done while its predecessor's result is used: the next images are decoded while the network runs."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
-    """Each item with its result. One result at most waits for its turn, so memory stays flat."""
-    with ThreadPoolExecutor(1) as pool:
-        before = None
-        for item in items:
-            following = item, pool.submit(work, item)
-            if before is not None:
-                yield before[0], before[1].result()
-            before = following
-        if before is not None:
-            yield before[0], before[1].result()
+class Ahead:
+    """One call at most is done ahead, so memory stays flat."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._begun: tuple[Callable[..., Any], Any, Future[Any]] | None = None
+
+    def begin(self, work: Callable[[T], R], item: T) -> None:
+        """It will be asked for; nothing else is waited for."""
+        if not self._is(work, item):
+            self.close()
+            self._begun = work, item, self._pool.submit(work, item)
+
+    def result(self, work: Callable[[T], R], item: T) -> R:
+        """Begun before, or done now."""
+        if self._begun is None or not self._is(work, item):
+            return work(item)
+        _, _, future = self._begun
+        self._begun = None
+        return future.result()
+
+    def close(self) -> None:
+        """What was begun is asked for no more."""
+        if self._begun is not None:
+            self._begun[2].cancel()
+            self._begun = None
+
+    def _is(self, work: Callable[..., Any], item: Any) -> bool:
+        return self._begun is not None and self._begun[:2] == (work, item)

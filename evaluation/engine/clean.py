@@ -1,16 +1,16 @@
 """What the bare network makes of the clean images: looked at before anything is attacked."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ...core.errors import ConfigError
-from ...core.task import Task
+from ...core.model import Model
 from ..leaderboard.flags import LABEL_ORDER, NO_BETTER_THAN_CHANCE, ONE_CLASS
 from ..leaderboard.rates import rate_of
 from .scoring import Shard, System
+from .units import Seen
 
 CONFIDENCE, TOLERANCE = 0.999, 1.0
 """How sure it must be that a clean rate is not the expected one, and how many points do not matter."""
@@ -18,55 +18,56 @@ FEW = 8
 """So few answers may all be the same by chance."""
 
 
+def look(system: System, shard: Shard) -> Seen:
+    """Of the bare network."""
+    predictions = system.clean(shard)[0]
+    flags = frozenset(system.flags)
+    if shard.y is None:
+        return Seen(None, frozenset(), frozenset(), flags)
+    metric = next(iter(system.model.task.metrics.values()))
+    statistics = metric.statistics(metric.align(predictions, shard.y, predictions), shard.y).double().cpu()
+    said, true = (_classes(answers) for answers in (predictions, shard.y)) if predictions.ndim == 1 else ((), ())
+    return Seen(statistics, frozenset(said), frozenset(true), flags)
+
+
 def clean_doubts(
-    system: System, shards: Iterable[Shard], expected: float | None, clusters: Sequence[int] | None = None
+    model: Model, looks: Sequence[Seen], expected: float | None, clusters: Sequence[int] | None = None
 ) -> set[str]:
-    """The flags of a network that has not learned the task of these images; of images without labels none.
+    """The flags of a network that has not learned the task of these images; of images without labels none of these.
 
     Raises ConfigError where its rate, in percent, is not the one `expected`.
     """
-    name, metric = next(iter(system.model.task.metrics.items()))
-    scores: list[Tensor] = []
-    answers = _Answers()
-    for shard in shards:
-        predictions = system.clean(shard)[0]
-        if shard.y is not None:
-            aligned = metric.align(predictions, shard.y, predictions)
-            scores.append(metric.statistics(aligned, shard.y).double().cpu())
-            answers.add(predictions, shard.y)
-    if not scores:
+    flags = set[str]().union(*(seen.flags for seen in looks))
+    statistics = [seen.statistics for seen in looks if seen.statistics is not None]
+    if not statistics:
         if expected is not None:
             raise ConfigError("Expected images with labels for expect_clean, got none; leave it out.")
-        return set()
-    whole = torch.cat(scores)
+        return flags
+    name, metric = next(iter(model.task.metrics.items()))
+    whole = torch.cat(statistics)
     rate = rate_of(metric, whole.numpy(), confidence=CONFIDENCE, clusters=clusters)
     if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
         raise ConfigError(
-            f"Expected {system.model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "
+            f"Expected {model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "
             f"{100 * rate.mean:.4g}% of {len(whole)} images (99.9%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
             f"{TOLERANCE:g} point beyond is allowed); look at its normalisation, image size and order of labels."
         )
-    return answers.doubts(system.model.task, rate.low) if len(whole) >= FEW else set()
+    return flags | _untaught(model, looks, rate.low) if len(whole) >= FEW else flags
 
 
-@dataclass
-class _Answers:
-    """Which classes a network has said, and which are true; of answers that are no single class nothing is kept."""
+def _classes(answers: Tensor) -> set[int]:
+    return set(answers.tolist())
 
-    said: set[int] = field(default_factory=set)
-    true: set[int] = field(default_factory=set)
 
-    def add(self, p: Tensor, y: Tensor) -> None:
-        if p.ndim == 1:
-            self.said.update(p.tolist())
-            self.true.update(y.tolist())
-
-    def doubts(self, task: Task, low: float) -> set[str]:
-        classes, said, true = getattr(task, "classes", None), len(self.said), len(self.true)
-        if classes is None or not said:
-            return set()
-        flags = {ONE_CLASS} if said == 1 < true else set()
-        if low <= 1 / classes:
-            flags |= {NO_BETTER_THAN_CHANCE}
-            flags |= {LABEL_ORDER} if said > 1 and 2 * said >= true else set()
-        return flags
+def _untaught(model: Model, looks: Sequence[Seen], low: float) -> set[str]:
+    """Nothing where answers are no single class."""
+    classes = getattr(model.task, "classes", None)
+    said = len(frozenset[int]().union(*(seen.said for seen in looks)))
+    true = len(frozenset[int]().union(*(seen.true for seen in looks)))
+    if classes is None or not said:
+        return set()
+    flags = {ONE_CLASS} if said == 1 < true else set()
+    if low <= 1 / classes:
+        flags |= {NO_BETTER_THAN_CHANCE}
+        flags |= {LABEL_ORDER} if said > 1 and 2 * said >= true else set()
+    return flags

@@ -9,7 +9,7 @@ from platformdirs import user_cache_path
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
-from ...core.defense import LearningData
+from ...core.defense import Defense, LearningData
 from ...core.errors import WeightsError
 from ...core.files import writable_folder, writing
 from ...core.learned import Learned
@@ -18,7 +18,7 @@ from ...core.model import Model
 from .exclusive import exclusive
 from .glimpse import glimpse
 from .grid import digest
-from .progress import Progress
+from .progress import Steps
 from .sources import source_hash
 
 FOLDER = "learned"
@@ -26,12 +26,15 @@ FOLDER = "learned"
 
 @dataclass(frozen=True)
 class School:
-    """Teaches the defenses of one model. What they learn lies in the user's cache, named by all that decides it."""
+    """Teaches the defenses of one model. What they learn is named by all that decides it; it lies in the user's cache
+    where no `folder` is given.
+    """
 
     dataset: Dataset
     model: Model
     seed: int
-    progress: Progress
+    progress: Steps
+    folder: Path | None = None
 
     @cached_property
     def _behaviour(self) -> Behaviour:
@@ -72,4 +75,22 @@ class School:
     def path(self, part: LearnedDefense) -> Path:
         model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
-        return user_cache_path("foolbench") / FOLDER / f"{type(part).__name__}-{key}.safetensors"
+        folder = users_folder() if self.folder is None else self.folder
+        return folder / f"{type(part).__name__}-{key}.safetensors"
+
+
+def users_folder() -> Path:
+    """Where all runs of a user on this machine keep what was learned."""
+    return user_cache_path("foolbench") / FOLDER
+
+
+def learning_parts(defense: Defense) -> list[LearnedDefense]:
+    """What of it has to learn."""
+    found: list[LearnedDefense] = []
+
+    def noted(part: LearnedDefense) -> Learned:
+        found.append(part)
+        return Learned({})
+
+    defense.with_learned(noted)
+    return found

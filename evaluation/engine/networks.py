@@ -1,107 +1,100 @@
 """The networks of a run: on the device are those in use, with the systems that are made of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...core.dataset import Dataset
 from ...core.guard import Guard
 from ...core.model import Model
-from ..ledger.ledger import Ledger
-from .ahead import ahead
-from .clean import clean_doubts
-from .grid import NamedDefense
+from .ahead import Ahead
 from .learning import School
-from .prepare import Prepared
-from .progress import Progress
+from .progress import Steps
 from .remembered import Room
 from .scoring import Shard
+from .setup import Setup
 from .systems import Systems
+
+MOST = 2
+"""For so many the device has room: one that is attacked, one that is scored."""
 
 
 @dataclass(kw_only=True)
 class Network:
-    """One that is loaded, and the images as it takes them.
-
-    `doubts` are flags for what the bare network's answers to the clean images say against it; an error where they are
-    not its own.
-    """
+    """One that is loaded, and the images as it takes them. `coming` loads some of these before they are asked for."""
 
     model: Model
     dataset: Dataset
     systems: Systems
-    doubts: set[str] | Exception | None = None
+    coming: Ahead
 
-    def shards(self, batches: Iterable[Sequence[int]]) -> Iterator[Shard]:
-        """Where the network is; the next is loaded meanwhile."""
+    def shard(self, samples: Sequence[int]) -> Shard:
+        """Where the network is."""
         device = self.model.device
-        for samples, (x, y) in ahead(self.dataset.load, batches):
-            yield Shard(samples=samples, x=x.to(device), y=None if y is None else y.to(device))
+        x, y = self.coming.result(self.dataset.load, tuple(samples))
+        return Shard(samples=samples, x=x.to(device), y=None if y is None else y.to(device))
 
 
 class Networks:
-    """Those of a recipe by name. The device has room for two of them: one that is attacked, one that is scored."""
+    """Those of a run by name, as `load` gives them, with the images for each."""
 
-    def __init__(self, prepared: Prepared, ledger: Ledger, device: str, progress: Progress) -> None:
-        self._prepared, self._ledger, self._device, self._progress = prepared, ledger, device, progress
+    def __init__(self, setup: Setup, load: Callable[[str], tuple[Model, Dataset]], steps: Steps) -> None:
+        self._setup, self._load, self._steps = setup, load, steps
         self._known: dict[str, Network] = {}
         self._there: dict[str, Guard] = {}
-        self._room = Room()
+        self._room, self._coming = Room(), Ahead()
 
     def use(self, name: str, beside: str | None = None) -> Network:
-        """On the device; all others but `beside` make room for it.
+        """On the device, for which the one that was not used for longest makes room, but not `beside`.
 
-        Raises what kept it from being loaded or moved, and what is against attacking or scoring it.
+        Raises what kept it from being loaded or moved.
         """
-        self.make_room({name, beside})
         network = self._known.setdefault(name, self._known.get(name) or self._made(name))
-        if name not in self._there:
-            try:
-                network.model.to(self._device)
-            except RuntimeError:  # out of memory, say
-                network.model.to("cpu")
-                raise
-            self._there[name] = Guard(network.model)
-        if network.doubts is None:
-            network.doubts = self._doubts(name, network)
-        if isinstance(network.doubts, Exception):
-            raise network.doubts
+        if name in self._there:
+            self._there[name] = self._there.pop(name)  # the last one used
+            return network
+        while len(self._there) >= MOST:
+            self._remove(next(known for known in self._there if known != beside))
+        try:
+            network.model.to(self._setup.device)
+        except RuntimeError:  # out of memory, say
+            network.model.to("cpu")
+            raise
+        self._there[name] = Guard(network.model)
         return network
 
-    def make_room(self, keep: set[str | None]) -> None:
-        """Leave the device to these."""
-        for name in self._there.keys() - keep:
-            self._known[name].model.to("cpu")
-            del self._there[name]  # it holds a copy of the weights
+    def foresee(self, name: str, samples: Sequence[int]) -> None:
+        """These images of a network, if it is loaded, will be asked for next."""
+        if name in self._known:
+            self._coming.begin(self._known[name].dataset.load, tuple(samples))
+
+    def leave(self) -> None:
+        """The device to others."""
+        self._coming.close()
+        for name in list(self._there):
+            self._remove(name)
 
     def batches(self) -> Iterator[tuple[int, ...]]:
         """The samples of the run, as many at a time as the recipe says."""
-        samples, size = self._prepared.facts.samples, self._prepared.recipe.batch_size
-        for start in range(0, len(samples), size):
-            yield samples[start : start + size]
+        return batches(self._setup.samples, self._setup.recipe.batch_size)
+
+    def _remove(self, name: str) -> None:
+        self._known[name].model.to("cpu")
+        del self._there[name]  # it holds a copy of the weights
 
     def _made(self, name: str) -> Network:
-        model, dataset, recipe = self._prepared.models[name], self._prepared.datasets[name], self._prepared.recipe
-        if isinstance(model, BaseException):
-            raise model
+        model, dataset = self._load(name)
         systems = Systems(
-            recipe=recipe,
+            recipe=self._setup.recipe,
             dataset=dataset,
             model=model,
-            identity=self._prepared.facts.identities[name],
-            ledger=self._ledger,
-            school=School(dataset, model, recipe.seed, self._progress),
+            school=School(dataset, model, self._setup.recipe.seed, self._steps, self._setup.learned),
             undo=lambda: self._there[name].undo(),
+            first=lambda: self._known[name].shard(next(self.batches())),
             room=self._room,
         )
-        return Network(model=model, dataset=dataset, systems=systems)
+        return Network(model=model, dataset=dataset, systems=systems, coming=self._coming)
 
-    def _doubts(self, name: str, network: Network) -> set[str] | Exception:
-        expected = self._prepared.recipe.expected_clean(name)
-        try:
-            bare = network.systems.scored(NamedDefense())
-            shards = network.shards(self.batches())
-            wanted = network.model.expect_clean if expected is None else expected
-            found = clean_doubts(bare, shards, wanted, self._prepared.facts.clusters)
-        except Exception as error:  # noqa: BLE001 (it is what each of the cells fails with)
-            return error
-        return found | bare.flags
+
+def batches(samples: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    for start in range(0, len(samples), size):
+        yield tuple(samples[start : start + size])

@@ -39,6 +39,13 @@ class Prepared:
     datasets: Mapping[str, Dataset]
     facts: Facts
 
+    def network(self, name: str) -> tuple[Model, Dataset]:
+        """With the images for it. Raises what kept it from being loaded."""
+        model = self.models[name]
+        if isinstance(model, BaseException):
+            raise model
+        return model, self.datasets[name]
+
 
 def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     """Load data and models. What is known now is enough to find every cell of the run in the ledger again.
@@ -47,8 +54,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     One with the hash of another that is known to the ledger, and other answers, gets cells of its own. Raises
     ConfigError where no network is left to attack, or none to score, or an attack makes no sense for the task.
     """
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
+    repeatable()
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, images, identities = {}, {}, {}
@@ -76,6 +82,12 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     clusters = clusters_of(dataset, samples)
     facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)
     return Prepared(recipe, loaded, images, facts)
+
+
+def repeatable() -> None:
+    """A GPU gives the same numbers whenever it is asked."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def _check_one_is_left(loaded: Mapping[str, Model | BaseException]) -> None:

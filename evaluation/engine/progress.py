@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from importlib.util import find_spec
 from threading import Event, Thread
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
@@ -17,6 +18,20 @@ EVERY = 30.0
 """Seconds between two lines on what takes longer."""
 ROOM_FOR_BARS = 100
 """Columns of a terminal; in a narrower one the words need them."""
+
+
+class Bar(Protocol):
+    """How far one step has come."""
+
+    def advance(self, amount: int) -> None: ...
+
+    def at(self, done: int, total: int, unit: str) -> None: ...
+
+
+class Steps(Protocol):
+    """Who is told of long steps."""
+
+    def step(self, what: str, total: int, unit: str) -> AbstractContextManager[Bar]: ...
 
 
 class Progress:
@@ -54,8 +69,15 @@ class Progress:
         try:
             yield step
         finally:
-            self._steps.remove(step)
-            self._bars.remove_task(step.task.id)
+            self.remove(step)
+
+    def place(self, what: str) -> "Step":
+        """A bar for one of several who work at the same time, to be removed."""
+        return self._begin(what, 1, "")
+
+    def remove(self, step: "Step") -> None:
+        self._steps.remove(step)
+        self._bars.remove_task(step.task.id)
 
     def finished(self, what: str) -> None:
         """One more of the things that a run consists of."""
@@ -70,8 +92,8 @@ class Progress:
 
     def _talk(self) -> None:
         while not self._over.wait(EVERY):
-            task = self._steps[-1].task
-            self._print(f"{task.description}  {_state(task)}")
+            for step in self._steps[1:] or self._steps:
+                self._print(f"{step.task.description}  {_state(step.task)}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, markup=False, highlight=False)

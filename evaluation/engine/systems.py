@@ -9,12 +9,11 @@ from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.model import Model
 from ...defenses.gradients import adaptive
 from ..leaderboard.flags import gradient_flags
-from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
-from .grid import Identity, NamedDefense
+from .grid import NamedDefense
 from .learning import School
 from .remembered import Room
-from .scoring import System
+from .scoring import Shard, System
 
 
 @dataclass(kw_only=True)
@@ -22,15 +21,15 @@ class Systems:
     """Made when they are asked for, and kept for the next attack. Raise ConfigError for a defense that cannot learn.
 
     `undo` restores the model and says whether it had been changed; `room` is for what they say of the clean images.
+    Each is inspected on the `first` shard of the run, whichever it scores: what is found there holds for all processes.
     """
 
     recipe: Recipe
     dataset: Dataset
     model: Model
-    identity: Identity
-    ledger: Ledger
     school: School
     undo: Callable[[], bool]
+    first: Callable[[], Shard]
     room: Room
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
@@ -39,16 +38,18 @@ class Systems:
     def scored(self, named: NamedDefense) -> System:
         """It remembers its predictions for the clean images, as far as there is room."""
         if named.digest not in self._scored:
-            defense = self._fitted(named)
+            defense = self.fitted(named)
             defended = self.model if defense is None else defense.defend(self.model)
             if not isinstance(defended, Model):
                 raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
             self.check(named)
-            self._scored[named.digest] = System(defended, self.recipe.seed, self.recipe.draws, room=self.room)
+            system = System(defended, self.recipe.seed, self.recipe.draws, room=self.room)
+            system.clean(self.first())
+            self._scored[named.digest] = system
         return self._scored[named.digest]
 
     def attacked(self, named: NamedDefense) -> Model:
-        defense = self._fitted(named)
+        defense = self.fitted(named)
         found = self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
         self.check(named)
         return found
@@ -67,7 +68,8 @@ class Systems:
             self._flags[named.digest] = gradient_flags(self.attacked(named), self.dataset, self.recipe.seed)
         return self._flags[named.digest]
 
-    def _fitted(self, named: NamedDefense) -> Defense | None:
+    def fitted(self, named: NamedDefense) -> Defense | None:
+        """With all that it has to learn."""
         if named.defense is None:
             return None
         if named.digest not in self._defenses:
@@ -78,20 +80,8 @@ class Systems:
         raise found
 
     def _educated(self, named: NamedDefense, defense: Defense) -> Defense | ConfigError:
-        """With all that it has to learn; an error where it cannot, or where the ledger's scores are of another one."""
+        """An error where it cannot: it is not tried again."""
         try:
-            fitted = defense.with_learned(self.school.learned)
+            return defense.with_learned(self.school.learned)
         except FOREIGN as error:  # whatever a defense raises is the message of its cells
             return ConfigError(f"{named.name} cannot learn: {one_line(error)}")
-        if repr(fitted) == repr(defense):
-            return fitted
-        system = named.before(self.identity)
-        known = self.ledger.learned(system)
-        if known is None:
-            self.ledger.write_learned(system, repr(fitted))
-        elif known != repr(fitted):
-            return ConfigError(
-                f"{named.name} has learned anew since this run began: expected {known}, got {fitted!r}; choose another "
-                "--out."
-            )
-        return fitted

@@ -40,7 +40,7 @@ class Bench:
     table: pd.DataFrame | None = None
     problem: str = ""
     _results: Results | None = None
-    _engine: Engine | FoolbenchError | None = None
+    _engine: tuple[Engine, Networks] | FoolbenchError | None = None
     _part: ExitStack = field(default_factory=ExitStack)
 
     def hold(self) -> None:
@@ -51,15 +51,15 @@ class Bench:
     def made(self, plan: Planned) -> list[MadeRow]:
         """A row for each metric, finished or failed. Raises FoolbenchError where nothing runs."""
         self.finish(plan)
-        engine = self._begun()
-        return list(made_rows(self.recipe, engine.facts, engine.ledger, plan))
+        books = self._begun()[0].books
+        return list(made_rows(self.recipe, books.prepared.facts, books.ledger, plan))
 
     def finish(self, plan: Planned) -> None:
         """What a row is made of, and what its gates compare it with."""
-        engine = self._begun()
+        engine, _ = self._begun()
         for cell in [*self._compared(plan), *plan.cells]:
-            with exclusive(self.folder, cell.key(engine.facts.identities)):  # another process may be at it
-                engine.finish(cell.job, [cell])
+            with exclusive(self.folder, cell.key(engine.prepared.facts.identities)):  # another process may be at it
+                engine.finish([(cell.job, [cell])])
 
     def _compared(self, plan: Planned) -> list[Cell]:
         """Where a gate asks what a defense costs, a cell of the bare network, by the same attack if it has one."""
@@ -72,9 +72,9 @@ class Bench:
     @property
     def networks(self) -> Networks:
         """Those of the recipe, for what is measured of them. Raises FoolbenchError where they cannot be had."""
-        return self._begun().networks
+        return self._begun()[1]
 
-    def _begun(self) -> Engine:
+    def _begun(self) -> tuple[Engine, Networks]:
         """Made once, and an error is the same for all cells."""
         if self._engine is None:
             try:

@@ -81,7 +81,7 @@ def _test(bench: Bench, facts: dict[str, Any], measured: Measured) -> Callable[[
             network = bench.networks.use(facts["model"])
         except FoolbenchError as error:
             pytest.fail(str(error), pytrace=False)
-        shard = next(network.shards([next(bench.networks.batches())]))
+        shard = network.shard(next(bench.networks.batches()))
         batch = {"images": len(shard.samples), "device": str(network.model.device)}
         benchmark.group = f"{facts['model']}: {facts['kind']}s, {batch['images']} images"
         benchmark.extra_info["foolbench"] = facts | batch

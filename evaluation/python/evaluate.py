@@ -15,6 +15,7 @@ from ...core.norms import Norm
 from ...core.registry import datasets, models
 from ...datasets import load_dataset
 from ..board.files import publish
+from ..engine.executors.machines import Kind, Machines
 from ..recipe.entries import Knowledge
 from ..recipe.plugins import load_plugins
 from ..recipe.reading import read_document
@@ -48,6 +49,9 @@ def evaluate(
     size: Sequence[int] | None = None,
     out: str | Path | None = None,
     device: str = "auto",
+    executor: Kind = "local",
+    workers: int | None = None,
+    address: str | None = None,
     silent: bool = False,
 ) -> pd.DataFrame:
     """The table that `foolbench run` makes: a row for each model, attack, defense and what the attack knew.
@@ -63,13 +67,23 @@ def evaluate(
     With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again; `foolbench
     report` makes its tables anew. The other parameters are keys of a recipe. Failed cells are rows with `status`
     "error". Raises FoolbenchError, in one sentence, for what makes no sense.
+
+    With several `workers`, or the `executor` "ray" and the `address` of a cluster, other processes share the work, as
+    by `foolbench run`; networks and data are then given by their addresses. They begin by importing the script that
+    calls this, which therefore does so below `if __name__ == "__main__":`.
     """
+    machines = Machines(executor=executor, workers=workers, address=address, gpus=device != "cpu")
     load_plugins([])
     device = choose_device(device)
     images, entry = _data(data)
     options = {"classes": classes, "mean": mean, "std": std, "size": images.shape[1:] if size is None else size}
     found = Networks(options)
     entries, sources = found.entries(model), found.entries(source_models)
+    if not machines.are_here and (found.held or not (isinstance(data, str) or is_table(data))):
+        raise ConfigError(
+            "Expected networks and data by their addresses, which other processes can load them by, got objects in "
+            "memory; leave workers and executor out, or name them."
+        )
     with _in_memory(images, entry, found):
         listed = tables("attacks", attacks)
         document = {
@@ -89,18 +103,18 @@ def evaluate(
             "attacks": listed,
             "defenses": tables("defenses", defenses),
         }
-        return _run(read_document(document, "of evaluate(...)"), out, device, silent)
+        return _run(read_document(document, "of evaluate(...)"), out, device, silent, machines)
 
 
-def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool) -> pd.DataFrame:
+def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool, machines: Machines) -> pd.DataFrame:
     console = Console(stderr=True, quiet=silent)
     if out is not None and not (isinstance(out, str | Path) and str(out).strip()):
         raise ConfigError(f"Expected out= to name a folder, got {out!r}.")
     if out is None:
         with TemporaryDirectory(prefix="foolbench-") as folder:
-            table, _, interrupted = execute(recipe, Path(folder), device, console)
+            table, _, interrupted = execute(recipe, Path(folder), device, console, machines)
     else:
-        table, _, interrupted = execute(recipe, Path(out), device, console)
+        table, _, interrupted = execute(recipe, Path(out), device, console, machines)
         publish(Path(out), table)
     if interrupted:
         raise KeyboardInterrupt

@@ -10,14 +10,20 @@ from rich.console import Console
 
 from ..engine import grid
 from ..engine.exclusive import exclusive
+from ..engine.executors.in_process import InProcess
+from ..engine.executors.machines import Machines
+from ..engine.networks import Networks
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
 from ..engine.run import Engine, run
+from ..engine.setup import Setup
 from ..leaderboard.judged import Verdict, verdicts
 from ..leaderboard.planned import planned
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .results import LEDGER, Results, write_manifest
+
+HERE = Machines()
 
 
 class Execution(NamedTuple):
@@ -30,15 +36,19 @@ class Execution(NamedTuple):
     interrupted: bool
 
 
-def execute(recipe: Recipe, folder: Path, device: str, console: Console) -> Execution:
+def execute(recipe: Recipe, folder: Path, device: str, console: Console, machines: Machines = HERE) -> Execution:
     """Run what the folder's ledger lacks, and write its files. Raises FoolbenchError where it cannot begin or go on."""
     interrupted = False
     with Results(folder) as results:
         prepared = prepare(recipe, results.ledger, device)
         results.write_manifest(recipe, prepared.facts, device)
         try:
-            with Progress(console, scored_images(recipe), recipe.name) as progress:
-                run(prepared, results.ledger, folder, device=device, progress=progress)
+            setup = Setup.of(prepared, results.ledger, folder, device)
+            with (
+                Progress(console, scored_images(recipe), recipe.name) as progress,
+                closing(machines.executor_for(prepared, setup, progress)) as executor,
+            ):
+                run(prepared, results.ledger, folder, executor=executor, progress=progress)
         except KeyboardInterrupt:
             interrupted = True
         finally:  # also where nothing can be shown any more
@@ -48,8 +58,8 @@ def execute(recipe: Recipe, folder: Path, device: str, console: Console) -> Exec
 
 
 @contextmanager
-def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) -> Iterator[Engine]:
-    """The part of one process in a run whose folder another one, or this one, holds by its `Results`.
+def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) -> Iterator[tuple[Engine, Networks]]:
+    """The part of one process in a run whose folder another one, or this one, holds by its `Results`, and its networks.
 
     Processes come in one after the other: the first writes down what networks and data are, the others are held to it.
     Raises FoolbenchError where it cannot begin or go on.
@@ -61,11 +71,10 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
                 for cell in grid.cells(recipe, model):
                     ledger.repair(cell.key(prepared.facts.identities))
             write_manifest(folder, recipe, prepared.facts, device, command)
-            engine = Engine.begin(prepared, ledger, folder, device=device, progress=progress)
-        try:
-            yield engine
-        finally:
-            engine.close()
+            executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device), progress)
+            engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
+        with closing(executor):
+            yield engine, executor.networks
 
 
 def scored_images(recipe: Recipe) -> int:

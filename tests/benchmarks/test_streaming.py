@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import Preprocess, datasets
-from foolbench.evaluation.engine.ahead import ahead
+from foolbench.evaluation.engine.ahead import Ahead
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder as TorchvisionFolder
@@ -33,7 +33,16 @@ def streamed(jpegs):
     folder = datasets.bind(f"image-folder:{jpegs}", {})()
     folder.preprocess = Preprocess(size=(SIDE, SIDE), resize=SIDE)
     batches = [range(start, start + BATCH) for start in range(0, COUNT, BATCH)]
-    return lambda: (x for _, (x, _) in ahead(folder.load, batches))
+
+    def streamed():
+        coming, load = Ahead(), folder.load
+        for batch, following in zip(batches, [*batches[1:], None], strict=True):
+            x, _ = coming.result(load, batch)
+            if following is not None:
+                coming.begin(load, following)
+            yield x
+
+    return streamed
 
 
 def test_reading_against_torchvision(ratio, jpegs, streamed):

@@ -1,18 +1,21 @@
 """Runs small recipes in this process, each in a folder of its own, and forgets the names that a test registers."""
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 
 import pandas as pd
 import pytest
 from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
-from foolbench.evaluation.engine import run as run_module
+from foolbench.evaluation.engine import worker
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.evaluation.engine.run import run
+from foolbench.evaluation.engine.setup import Setup
 from foolbench.evaluation.recipe.plugins import REGISTRIES
 from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.report.execution import HERE
 from foolbench.evaluation.report.results import Results
 from rich.console import Console
 
@@ -26,7 +29,7 @@ def own_registries(monkeypatch):
 @pytest.fixture(autouse=True)
 def few_substitutes(monkeypatch):
     """Cropping the photographs is most of the time that a run on the digits takes."""
-    monkeypatch.setattr(run_module, "SUBSTITUTES", 32)
+    monkeypatch.setattr(worker, "SUBSTITUTES", 32)
 
 
 @pytest.fixture
@@ -63,16 +66,18 @@ def silent():
 
 @pytest.fixture
 def execute(tmp_path, quick_text, silent):
-    """`execute(folder, *overrides, add=TOML)` runs the recipe and returns its leaderboard.csv."""
+    """`execute(folder, *overrides, add=TOML)` runs the recipe, here or elsewhere, and returns its leaderboard.csv."""
 
-    def execute(folder, *overrides, add="", text=quick_text):
+    def execute(folder, *overrides, add="", text=quick_text, machines=HERE):
         path = tmp_path / "recipe.toml"
         path.write_text(text + add)
         recipe = load_recipe(str(path), list(overrides))
         with Results(tmp_path / folder) as results:
             prepared = prepare(recipe, results.ledger)
             results.write_manifest(recipe, prepared.facts, "cpu")
-            run(prepared, results.ledger, results.folder, device="cpu", progress=silent)
+            setup = Setup.of(prepared, results.ledger, results.folder, "cpu")
+            with closing(machines.executor_for(prepared, setup, silent)) as executor:
+                run(prepared, results.ledger, results.folder, executor=executor, progress=silent)
             results.write_leaderboard(recipe, prepared.facts)
         text = {"flagged": str, "error": str}  # also where no row has any
         path = tmp_path / folder / "leaderboard.csv"

@@ -8,7 +8,7 @@ import torch
 from foolbench.core import ConfigError, datasets
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets.pictures import contents as contents_module
-from foolbench.evaluation.engine.ahead import ahead
+from foolbench.evaluation.engine.ahead import Ahead
 from foolbench.evaluation.recipe.opening import open_dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -131,7 +131,11 @@ def test_pictures_that_were_seen_are_let_go(tmp_path, picture):
     for k in range(1, 1500):
         (tmp_path / f"{k:04d}.jpg").hardlink_to(tmp_path / "0000.jpg")
     peaks = []
-    for samples, (x, _) in ahead(opened(tmp_path).load, [range(start, start + 50) for start in range(0, 1500, 50)]):
+    load, coming = opened(tmp_path).load, Ahead()
+    for start in range(0, 1500, 50):
+        samples = range(start, start + 50)
+        x, _ = coming.result(load, samples)
+        coming.begin(load, range(start + 50, start + 100)) if start < 1450 else None
         assert x.shape == (len(samples), 3, 224, 224)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
     assert peaks[-1] - peaks[9] < 2e8

@@ -1,10 +1,14 @@
 """The device has room for two networks."""
 
+from contextlib import closing
+
 import pytest
 import torch
 from foolbench.core import Model, register_model
+from foolbench.evaluation.engine.executors.in_process import InProcess
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.run import run
+from foolbench.evaluation.engine.setup import Setup
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.results import Results
 from foolbench.tasks import Recognition
@@ -39,7 +43,9 @@ def residents(tmp_path, recipe_file, silent, monkeypatch):
         with Results(tmp_path / "out") as results:
             prepared = prepare(recipe, results.ledger)
             monkeypatch.setattr(Model, "to", watched)
-            run(prepared, results.ledger, results.folder, device="cpu:0", progress=silent)
+            executor = InProcess(prepared, Setup.of(prepared, results.ledger, results.folder, "cpu:0"), silent)
+            with closing(executor):
+                run(prepared, results.ledger, results.folder, executor=executor, progress=silent)
             table = results.write_leaderboard(recipe, prepared.facts)
         assert set(table.status) == {"ok"}
         return counts

@@ -11,6 +11,7 @@ import pytest
 from foolbench.attacks import PGD
 from foolbench.core import Perturbation
 from foolbench.evaluation.engine import adversarial
+from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
 
 SETTINGS = ("batch_size=8", "samples=32")
@@ -35,7 +36,7 @@ def undisturbed(execute, memory):
     [
         (adversarial.Crafter, "images", 7),
         (adversarial.Crafter, "craft", 1),
-        (adversarial.Crafter, "keep", 1),
+        (PerturbationFile, "keep", 1),
         (adversarial, "keep", 5),
         (Perturbation, "save", 1),
         (Ledger, "write", 5),

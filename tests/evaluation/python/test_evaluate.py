@@ -201,3 +201,8 @@ def test_progress_is_told_unless_it_is_to_be_silent(evaluate, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "16/16 images" in err
+
+
+def test_other_processes_cannot_have_what_exists_in_memory(digits_model):
+    with pytest.raises(ConfigError, match="networks and data by their addresses"):
+        foolbench.evaluate(digits_model, "digits", attacks="fgsm", eps="40/255", workers=2)

@@ -1,0 +1,102 @@
+"""What a run has come to, written down: in the ledger, beside it, and for those who watch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ...core.attack import UniversalAttack
+from ...core.errors import ConfigError
+from ..ledger.ledger import Ledger
+from ..ledger.record import Outcomes
+from .clean import clean_doubts
+from .grid import Cell, Job, NamedDefense
+from .planning import Pending
+from .prepare import Prepared
+from .progress import Progress
+from .units import Failed, Found, Seen
+from .universal import PerturbationFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """`doubts` are flags for what the bare networks made of the clean images, or why their cells fail."""
+
+    prepared: Prepared
+    ledger: Ledger
+    folder: Path
+    progress: Progress
+    doubts: dict[str, set[str] | Failed] = field(default_factory=dict)
+
+    def pending(self, job: Job, row: Sequence[Cell]) -> list[Pending]:
+        """The cells that lack something; what is damaged of them is made anew."""
+        wanted, identities = set(self.prepared.facts.samples), self.prepared.facts.identities
+        keys = [cell.key(identities) for cell in row]
+        lost = isinstance(job.attack, UniversalAttack) and self.ledger.costs(job.key(identities)) is None
+        for key in keys:  # so are the scores of a perturbation whose costs are lost
+            self.ledger.forget(key) if lost else self.ledger.mend(key)
+        found = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
+        self.progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in found))
+        return [pending for pending in found if pending.samples]
+
+    def has_perturbation(self, job: Job) -> bool:
+        """Whether it is there with its costs; without them it goes."""
+        if not isinstance(job.attack, UniversalAttack) or self._file(job).kept() is None:
+            return False
+        known = self.ledger.costs(job.key(self.prepared.facts.identities)) is not None
+        if not known:
+            self._file(job).remove()
+        return known
+
+    def seen(self, name: str, looks: Sequence[Seen]) -> None:
+        """All of a network. Raises ConfigError where its rate is not the expected one."""
+        model, _ = self.prepared.network(name)
+        expected = self.prepared.recipe.expected_clean(name)
+        wanted = model.expect_clean if expected is None else expected
+        self.doubts[name] = clean_doubts(model, looks, wanted, self.prepared.facts.clusters)
+
+    def taught(self, network: str, named: NamedDefense, learned: str) -> None:
+        """Raises ConfigError where the ledger's scores are of what it had learned otherwise."""
+        system = named.before(self.prepared.facts.identities[network])
+        known = self.ledger.learned(system)
+        if known is None:
+            self.ledger.write_learned(system, learned)
+        elif known != learned:
+            raise ConfigError(
+                f"{named.name} has learned anew since this run began: expected {known}, got {learned}; choose another "
+                "--out."
+            )
+
+    def found(self, job: Job, found: Found) -> None:
+        """Costs come before the file: where that is there, its costs are known."""
+        self.ledger.write_costs(job.key(self.prepared.facts.identities), found.costs)
+        self._file(job).keep(found.perturbation)
+
+    def scored(self, pending: Pending, outcomes: Outcomes) -> None:
+        """A shard of a cell, with the doubts about its networks."""
+        flags = outcomes.flags
+        for name in (pending.cell.job.source, pending.cell.model):
+            doubts = self.doubts[name]
+            flags |= frozenset() if isinstance(doubts, Failed) else doubts
+        self.ledger.write(pending.key, replace(outcomes, flags=flags))
+        missing = pending.samples.intersection(outcomes.samples.tolist())
+        self.progress.main.advance(len(missing))
+        pending.samples -= missing
+        if not pending.samples:
+            self.ledger.mend(pending.key)
+            self.progress.finished(pending.cell.title)
+
+    def failed(self, cells: Iterable[Pending], message: str, order: int) -> None:
+        """These that are not finished, by a step of that number; of several messages that of the first step stays."""
+        for pending in cells:
+            if not pending.matters(order):
+                continue
+            self.ledger.write_error(pending.key, message)
+            if pending.failed is None:
+                self.progress.main.advance(len(pending.samples))
+                self.progress.finished(f"{pending.cell.title}: failed")
+            pending.failed = order
+
+    def _file(self, job: Job) -> PerturbationFile:
+        model, _ = self.prepared.network(job.source)
+        place = self.folder / job.place(self.prepared.facts.identities)
+        return PerturbationFile(place=place, threat=job.attack.threat, shape=model.shape)

@@ -1,0 +1,120 @@
+"""Hands the units of a plan to an executor, and what comes back to the books: the one writer of a run's ledger."""
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+from ...core.errors import FOREIGN, FoolbenchError, OutputError, one_line
+from .books import Books
+from .executors.executor import Executor
+from .grid import NamedDefense
+from .planning import Pending, Plan
+from .schedule import Schedule, Step
+from .units import Ended, Failed, Found, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
+
+LOSSES = 2
+"""So many processes may be lost over a unit: then it may be what they die of."""
+
+
+class Driver:
+    """Finishes the cells of a plan. One that fails is recorded as failed, which costs no other."""
+
+    def __init__(self, plan: Plan, books: Books, executor: Executor) -> None:
+        self._plan, self._books, self._executor = plan, books, executor
+        self._schedule = Schedule(plan.waits, executor.places)
+        self._running: dict[int, Unit] = {}
+        self._seen: dict[str, dict[int, Seen]] = defaultdict(dict)
+        self._losses: Counter[Unit] = Counter()
+
+    def finish(self) -> None:
+        """Raises OutputError where nothing can be recorded any more."""
+        while self._schedule:
+            for place in self._executor.idle():
+                self._begin(place)
+            if self._running and (come := self._executor.wait()) is not None:
+                place, event = come
+                self._handle(place, self._running[place], event)
+
+    def _begin(self, place: int) -> None:
+        """The next unit that still matters, if one can begin."""
+        while (step := self._schedule.take(place)) is not None:
+            if isinstance(step, str):
+                self._conclude(step)
+            elif (unit := self._left(step)) is not None:
+                self._running[place] = step
+                self._books.progress.main.describe(unit.title)
+                self._executor.begin(place, unit, self._schedule.peek(place))
+                return
+            self._schedule.done(step)
+
+    def _left(self, unit: Unit) -> Unit | None:
+        """What of it matters: nothing where all cells that need it are finished, or have failed before."""
+        cells, order = self._plan.cells[unit], self._schedule.order(unit)
+        left = [pending for pending in cells.values() if pending.matters(order)]
+        if not isinstance(unit, Score):
+            return unit if left or not cells else None
+        lacking = tuple(pending.key for pending in left if not pending.samples.isdisjoint(unit.samples))
+        return replace(unit, cells=lacking) if lacking else None
+
+    def _handle(self, place: int, unit: Unit, event: Result | Ended | Lost) -> None:
+        match event:
+            case Ended():
+                del self._running[place]
+                self._schedule.done(unit)
+            case Lost(reason):
+                del self._running[place]
+                self._lost(place, unit, reason)
+            case Failed(message, cell):
+                self._fail(unit, message, cell)
+            case _:
+                try:
+                    self._note(unit, event)
+                except OutputError:
+                    raise
+                except FoolbenchError as error:
+                    self._fail(unit, one_line(error))
+
+    def _note(self, unit: Unit, result: Seen | Taught | Found | Scored) -> None:
+        """Raises what the cells fail with that need it."""
+        cells, order = self._plan.cells[unit], self._schedule.order(unit)
+        match result:
+            case Seen():
+                self._seen[unit.network][order] = result
+            case Taught(learned):
+                assert isinstance(unit, Teach)
+                self._books.taught(unit.network, _named(unit, next(iter(cells.values()))), learned)
+            case Found():
+                self._books.found(next(iter(cells.values())).cell.job, result)
+            case Scored(key, outcomes):
+                if cells[key].matters(order) and cells[key].failed is None:
+                    self._books.scored(cells[key], outcomes)
+
+    def _conclude(self, network: str) -> None:
+        """All of its clean images are seen, or its cells have failed."""
+        looks = self._seen.pop(network, {})
+        if len(looks) < len(self._plan.batches):
+            return
+        try:
+            self._books.seen(network, [looks[order] for order in sorted(looks)])
+        except FOREIGN as error:  # also of a metric of somebody else's
+            self._fail(network, one_line(error))
+            self._books.doubts[network] = Failed(one_line(error))
+
+    def _lost(self, place: int, unit: Unit, reason: str) -> None:
+        self._losses[unit] += 1
+        if self._losses[unit] < LOSSES:
+            self._schedule.again(unit, place)
+            return
+        self._fail(unit, f"WorkerLost: {LOSSES} processes were lost over this, the last one {reason}")
+        self._schedule.done(unit)
+
+    def _fail(self, step: Step, message: str, cell: str | None = None) -> None:
+        """The cell, or all that need the step."""
+        cells = self._plan.cells[step]
+        self._books.failed(cells.values() if cell is None else [cells[cell]], message, self._schedule.order(step))
+
+
+def _named(unit: Teach, pending: Pending) -> NamedDefense:
+    """The defense that the cell needs to have been taught."""
+    cell = pending.cell
+    through = cell.job.source == unit.network and cell.job.through.digest == unit.defense
+    return cell.job.through if through else cell.defense

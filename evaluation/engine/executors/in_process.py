@@ -1,0 +1,38 @@
+"""Carries units out here, one after the other."""
+
+from collections.abc import Collection, Iterator
+
+from ..networks import Networks
+from ..prepare import Prepared
+from ..progress import Steps
+from ..schedule import Step
+from ..setup import Setup
+from ..units import Ended, Result, Unit
+from ..worker import Worker
+
+
+class InProcess:
+    """With the networks that are loaded already."""
+
+    places = 1
+
+    def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
+        self.networks = Networks(setup, prepared.network, steps)
+        self._worker = Worker(setup, self.networks, steps)
+        self._begun: Iterator[Result] | None = None
+
+    def idle(self) -> Collection[int]:
+        return [0] if self._begun is None else []
+
+    def begin(self, place: int, unit: Unit, following: Step | None) -> None:
+        self._begun = self._worker.carry_out(unit, following)
+
+    def wait(self) -> tuple[int, Result | Ended]:
+        assert self._begun is not None
+        for result in self._begun:
+            return 0, result
+        self._begun = None
+        return 0, Ended()
+
+    def close(self) -> None:
+        self.networks.leave()

@@ -1,0 +1,53 @@
+"""Who is to carry out a run, as a user says it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ....core.errors import ConfigError
+from ..prepare import Prepared
+from ..progress import Progress
+from ..setup import Setup
+from .executor import Executor
+from .in_process import InProcess
+
+Kind = Literal["local", "ray"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """`workers` processes of this machine, by default this one, or of a Ray cluster, by default as many as it has GPUs,
+    or processors where it has none. `address` is that of the cluster; without one Ray begins its own on this machine.
+    `gpus` says whether its GPUs may be used.
+    """
+
+    executor: Kind = "local"
+    workers: int | None = None
+    address: str | None = None
+    gpus: bool = True
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"Expected workers >= 1, got {self.workers}.")
+        if self.executor not in ("local", "ray"):
+            raise ConfigError(f"Expected the executor local or ray, got {self.executor!r}.")
+        if self.address is not None and self.executor != "ray":
+            raise ConfigError(f"The address {self.address} is one of Ray; choose the executor ray.")
+
+    @property
+    def are_here(self) -> bool:
+        """Whether this process does all."""
+        return self.executor == "local" and self.workers in (None, 1)
+
+    def executor_for(self, prepared: Prepared, setup: Setup, progress: Progress) -> Executor:
+        """To be closed. Raises ConfigError where Ray, or its cluster, cannot be had."""
+        if self.executor == "ray":
+            try:
+                from .on_ray import OnRay
+            except ImportError as error:
+                raise ConfigError(f"The executor ray needs Ray: pip install 'foolbench[ray]' ({error}).") from None
+            return OnRay(self, prepared, setup, progress)
+        if self.are_here:
+            return InProcess(prepared, setup, progress)
+        from .processes import Processes
+
+        return Processes(self.workers or 1, setup, progress)

@@ -1,0 +1,144 @@
+"""Carries units out in processes of this machine. One that is lost, whatever killed it, is replaced.
+
+A pool of `concurrent.futures` breaks as a whole where one process is killed, and does not say which unit it was at. So
+each has a pipe of its own, on which results and progress come in order, and which ends with it.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Collection
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import cv2
+import torch
+
+from ....core.errors import FoolbenchError
+from ..networks import Networks
+from ..progress import Progress
+from ..schedule import Step
+from ..setup import Loader, Setup
+from ..units import Ended, Lost, Result, Unit
+from ..worker import Worker
+from .telling import Telling, Told
+
+_CONTEXT = multiprocessing.get_context("spawn")  # a fork of a process with threads or a GPU may hang
+
+
+class Processes:
+    """So many workers, each with networks and progress of its own, in turn on the GPUs where there are any."""
+
+    def __init__(self, count: int, setup: Setup, progress: Progress) -> None:
+        self.places = count
+        self._setup, self._progress = setup, progress
+        self._threads = max(1, (os.cpu_count() or 1) // count)
+        self._workers: dict[int, _Process] = {}
+        self._bars = [progress.place(f"worker {place + 1}") for place in range(count)]
+
+    def idle(self) -> Collection[int]:
+        return [place for place in range(self.places) if place not in self._workers or not self._workers[place].busy]
+
+    def begin(self, place: int, unit: Unit, following: Step | None) -> None:
+        if place not in self._workers:
+            self._workers[place] = _Process(self._setup.at(place), self._threads)
+        self._bars[place].describe(f"worker {place + 1}: {unit.title}")
+        self._workers[place].begin(unit, following)
+
+    def wait(self) -> tuple[int, Result | Ended | Lost]:
+        """What is told of long steps is shown."""
+        while True:
+            busy = {worker.pipe: place for place, worker in self._workers.items() if worker.busy}
+            place = busy[wait(busy)[0]]  # pyright: ignore[reportArgumentType] (all of them are connections)
+            event = self._workers[place].receive()
+            if isinstance(event, Told):
+                self._bars[place].at(int(event.done), int(event.total), event.unit)
+                self._bars[place].describe(f"worker {place + 1}: {event.what.strip()}")
+                continue
+            if isinstance(event, Lost):
+                del self._workers[place]
+            return place, event
+
+    def close(self) -> None:
+        for worker in self._workers.values():
+            worker.kill()
+        for bar in self._bars:
+            self._progress.remove(bar)
+
+
+class _Process:
+    """One worker, as who hands out the units sees it."""
+
+    def __init__(self, setup: Setup, threads: int) -> None:
+        self.pipe, theirs = _CONTEXT.Pipe()
+        self.busy = False
+        self._process = _CONTEXT.Process(target=_work, args=(theirs, pickle.dumps(setup), threads))
+        self._process.start()
+        theirs.close()  # so that this end hears when the other is gone
+
+    def begin(self, unit: Unit, following: Step | None) -> None:
+        self.busy = True
+        with suppress(OSError):  # it is gone, as the pipe will say
+            self.pipe.send_bytes(pickle.dumps((unit, following)))
+
+    def receive(self) -> Any:
+        """Raises what the worker cannot go on from."""
+        try:
+            event = pickle.loads(self.pipe.recv_bytes())
+        except (EOFError, OSError):  # also in the middle of a message
+            self.kill()
+            return Lost(_epitaph(self._process.exitcode or 0))
+        if isinstance(event, BaseException):
+            raise event
+        self.busy = not isinstance(event, Ended)
+        return event
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def _epitaph(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was killed by {signal.Signals(-code).name}" + (" (by the system, where memory ran out)" * (code == -9))
+
+
+def _work(pipe: Connection, pickled: bytes, threads: int) -> None:
+    """All that the process does. It ends with the one that began it, in whatever way that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for that one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)
+    cv2.setNumThreads(torch.get_num_threads())
+
+    def send(event: Any) -> None:
+        pipe.send_bytes(pickle.dumps(event))
+
+    try:
+        setup: Setup = pickle.loads(pickled)
+        setup.begin()
+        worker = Worker(setup, Networks(setup, Loader(setup), Telling(send)), Telling(send))
+        while True:
+            unit, following = pickle.loads(pipe.recv_bytes())
+            for result in worker.carry_out(unit, following):
+                send(result)
+            send(Ended())
+    except EOFError:
+        return
+    except FoolbenchError as error:
+        send(error)
+    except Exception:  # noqa: BLE001 (a fault of foolbench, to be raised where it is seen)
+        send(RuntimeError(traceback.format_exc()))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

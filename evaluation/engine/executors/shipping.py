@@ -1,0 +1,95 @@
+"""Files between the folder of a run and workers that cannot see it: by name, as they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ....core.attack import UniversalAttack
+from ....core.files import write_whole, writing
+from ..adversarial import file_of_images
+from ..example import FOLDER as EXAMPLES
+from ..grid import Job, NamedDefense
+from ..learning import School, learning_parts, users_folder
+from ..names import Names
+from ..prepare import Prepared
+from ..progress import Steps
+from ..units import Look, Samples, Score, Search, Teach, Unit
+
+LEARNED = "learned"
+"""A folder that the run's has not: what defenses learn lies in the user's cache."""
+_MADE = ("adversarial", EXAMPLES, LEARNED)
+
+
+class Shipping:
+    """At the end of the run: what a unit needs of it, and where to put what comes back."""
+
+    def __init__(self, prepared: Prepared, folder: Path, steps: Steps) -> None:
+        self._prepared, self._folder, self._steps = prepared, folder, steps
+        self._names = Names(prepared.recipe, prepared.facts.identities)
+        self._paths: dict[tuple[str, str], list[Path]] = {}
+
+    def needs(self, unit: Unit) -> dict[str, Path]:
+        """The files that are there, by the name that they have for a worker."""
+        return {name: path for name, path in self._files(unit) if path.is_file()}
+
+    def keep(self, name: str, content: bytes) -> None:
+        """What a worker has made. Raises OutputError where it cannot be."""
+        path = users_folder() / Path(name).name if Path(name).parts[0] == LEARNED else self._folder / name
+        with writing(path):
+            write_whole(path, content)
+
+    def _files(self, unit: Unit) -> Iterator[tuple[str, Path]]:
+        match unit:
+            case Look():
+                return
+            case Teach():
+                yield from self._learned(unit.network, self._names.defenses[unit.defense])
+            case Search():
+                yield from self._learned(unit.network, self._names.jobs[unit.job].through)
+            case Score():
+                job = self._names.jobs[unit.job]
+                yield from self._crafted(job, unit.samples)
+                yield from self._learned(unit.network, job.through)
+                for cell in map(self._names.cells.__getitem__, unit.cells):
+                    yield from self._learned(cell.model, cell.defense)
+
+    def _crafted(self, job: Job, samples: Samples) -> Iterator[tuple[str, Path]]:
+        """Of an attack that goes on where another one failed also what that one has crafted."""
+        place = Path(job.place(self._prepared.facts.identities))
+        name = place if isinstance(job.attack, UniversalAttack) else file_of_images(place, samples)
+        yield name.as_posix(), self._folder / name
+        if job.after is not None:
+            yield from self._crafted(job.after, samples)
+
+    def _learned(self, network: str, named: NamedDefense) -> list[tuple[str, Path]]:
+        if named.defense is None:
+            return []
+        if (network, named.digest) not in self._paths:
+            model, dataset = self._prepared.network(network)
+            school = School(dataset, model, self._prepared.recipe.seed, self._steps)
+            self._paths[network, named.digest] = [school.path(part) for part in learning_parts(named.defense)]
+        return [(f"{LEARNED}/{path.name}", path) for path in self._paths[network, named.digest]]
+
+
+class Scratch:
+    """At a worker: a folder in the place of the run's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: set[str] = set()
+
+    def has(self, name: str) -> bool:
+        return (self._folder / name).is_file()
+
+    def unpack(self, name: str, content: bytes) -> None:
+        """Raises OutputError where the disk is full."""
+        with writing(self._folder / name):
+            write_whole(self._folder / name, content)
+        self._known.add(name)
+
+    def made(self) -> dict[str, bytes]:
+        """What has been made here since this was asked last."""
+        paths = (path for made in _MADE for path in (self._folder / made).glob("**/[!.]*.safetensors"))
+        names = {path.relative_to(self._folder).as_posix(): path for path in paths}
+        new = {name: path.read_bytes() for name, path in names.items() if name not in self._known}
+        self._known |= new.keys()
+        return new

@@ -1,0 +1,107 @@
+"""From the cells that lack something to the units of work that finish them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from ...core.attack import UniversalAttack
+from ...core.errors import FOREIGN
+from .grid import Cell, Identities, Job, NamedDefense
+from .learning import learning_parts
+from .schedule import Step
+from .units import Look, Samples, Score, Search, Teach
+
+
+@dataclass(eq=False)
+class Pending:
+    """A cell, and the samples that it still lacks. `failed` is the number of the step by which it failed, if it did."""
+
+    cell: Cell
+    key: str
+    samples: set[int]
+    failed: int | None = None
+
+    def matters(self, order: int) -> bool:
+        """Whether a step of that number does to it: of several that fail, the message is that of the first."""
+        return bool(self.samples) and (self.failed is None or order < self.failed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps, in the order that is wished for, each with those that it `waits` for, and the `cells` that need it.
+
+    `known` are the networks that have been looked at, `kept` the jobs whose perturbation is there.
+    """
+
+    identities: Identities
+    batches: Sequence[Samples]
+    known: Collection[str]
+    kept: Collection[str]
+    waits: dict[Step, dict[Step, None]] = field(default_factory=dict)
+    cells: dict[Step, dict[str, Pending]] = field(default_factory=dict)
+    _looks: dict[str, dict[str, Pending]] = field(default_factory=dict)
+    _scores: dict[tuple[str, Samples], Score] = field(default_factory=dict)
+
+    def add(self, job: Job, row: Sequence[Pending]) -> None:
+        """All that some cells of a job lack."""
+        networks = dict.fromkeys([job.source, *(pending.cell.model for pending in row)])
+        looked: list[Step] = []
+        for name in networks:
+            looked += self.look(name, [one for one in row if name in (job.source, one.cell.model)])
+        before = [*looked, *self._teach(job.source, job.through, looked, row)]
+        before += self._search(job, before, row)
+        taught = {one.key: self._teach(one.cell.model, one.cell.defense, looked, [one]) for one in row}
+        for batch in self.batches:
+            own = [one for one in row if not one.samples.isdisjoint(batch)]
+            if own:
+                self._score(job, batch, [*before, *(step for one in own for step in taught[one.key])], own)
+
+    def look(self, name: str, row: Sequence[Pending] = ()) -> list[Step]:
+        """The network, as a step that comes when all of its clean images are seen; none where they are."""
+        if name in self.known:
+            return []
+        cells = self._looks.setdefault(name, {})
+        cells.update((one.key, one) for one in row)
+        if name not in self.waits:
+            title = f"{name}  clean images"
+            seen: list[Step] = [Look(network=name, title=title, samples=batch) for batch in self.batches]
+            self.waits.update({step: {} for step in seen} | {name: dict.fromkeys(seen)})
+            self.cells.update(dict.fromkeys([*seen, name], cells))
+        return [name]
+
+    def _teach(self, network: str, named: NamedDefense, before: list[Step], row: Sequence[Pending]) -> list[Step]:
+        if not _learns(named):
+            return []
+        title = f"{network}  {named.name} learns"
+        return [self._step(Teach(network=network, title=title, defense=named.digest), before, row)]
+
+    def _search(self, job: Job, before: list[Step], row: Sequence[Pending]) -> list[Step]:
+        key = job.key(self.identities)
+        if not isinstance(job.attack, UniversalAttack) or key in self.kept:
+            return []
+        return [self._step(Search(network=job.source, title=_title(job), job=key), before, row)]
+
+    def _score(self, job: Job, batch: Samples, before: list[Step], row: Sequence[Pending]) -> None:
+        """After the shard of the attack whose failures it goes on from, which is kept then."""
+        key = job.key(self.identities)
+        earlier = None if job.after is None else self._scores.get((job.after.key(self.identities), batch))
+        cells = tuple(one.key for one in row)
+        unit = Score(network=job.source, title=_title(job), job=key, samples=batch, cells=cells)
+        self._scores[key, batch] = unit
+        self._step(unit, before if earlier is None else [*before, earlier], row)
+
+    def _step(self, step: Step, waits: Sequence[Step], row: Sequence[Pending]) -> Step:
+        """Made once, however many cells need it."""
+        self.waits.setdefault(step, {}).update(dict.fromkeys(waits))
+        self.cells.setdefault(step, {}).update((one.key, one) for one in row)
+        return step
+
+
+def _title(job: Job) -> str:
+    return f"{job.source}  {job.attack_name}"
+
+
+def _learns(named: NamedDefense) -> bool:
+    try:
+        return named.defense is not None and bool(learning_parts(named.defense))
+    except FOREIGN:  # which it says again when it is taught
+        return True

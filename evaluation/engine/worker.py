@@ -1,0 +1,189 @@
+"""Carries out units of work, with the networks of a run at hand: in the process of the run, or in one of its own."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+from ...core.attack import CraftingData, UniversalAttack
+from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
+from ...core.perturbation import Perturbation
+from ...datasets.substitutes import substitute_images
+from ..leaderboard.grouping import grouped
+from .adversarial import Crafter
+from .clean import look
+from .crafted import Crafted
+from .example import keep_example
+from .exclusive import exclusive
+from .grid import Job, NamedDefense
+from .names import Names
+from .networks import Network, Networks
+from .progress import Bar, Steps
+from .resizing import carried_over
+from .schedule import Step
+from .scoring import Shard
+from .setup import Setup
+from .units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
+from .universal import PerturbationFile
+
+SUBSTITUTES = 512
+"""How many images, none of them of the task, a universal attack validates on."""
+TRAINING_IMAGES = 512
+"""How many training images a data prior draws from."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def attempt(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | Failed:
+    """What is raised is a result, too, unless nothing can be kept any more."""
+    try:
+        return work(*arguments, **options)
+    except OutputError:
+        raise
+    except FOREIGN as error:
+        return Failed(one_line(error))
+
+
+class Worker:
+    """Whatever attacks, defenses and networks raise is a result."""
+
+    def __init__(self, setup: Setup, networks: Networks, steps: Steps) -> None:
+        self._setup, self._networks, self._steps = setup, networks, steps
+        self._names = Names(setup.recipe, setup.identities)
+        self._following: Step | None = None
+
+    def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
+        """Results as they come. Raises OutputError where something cannot be kept, which is nobody's fault.
+
+        The images of what may be `following` are loaded meanwhile.
+        """
+        self._following = following
+        match unit:
+            case Look():
+                yield attempt(self._look, unit)
+            case Teach():
+                yield attempt(self._teach, unit)
+            case Search():
+                yield from self._search(unit)
+            case Score():
+                yield from self._score(unit)
+
+    def _look(self, unit: Look) -> Seen:
+        network = self._networks.use(unit.network)
+        return look(network.systems.scored(NamedDefense()), self._shard(network, unit.samples))
+
+    def _teach(self, unit: Teach) -> Taught:
+        systems = self._networks.use(unit.network).systems
+        return Taught(repr(systems.fitted(self._names.defenses[unit.defense])))
+
+    def _search(self, unit: Search) -> Iterator[Result]:
+        """Meanwhile another process of the run that wants the same perturbation waits, until this one is kept."""
+        with exclusive(self._setup.folder, unit.job):
+            found = attempt(self._found, unit)
+            if found is not None:
+                yield found
+
+    def _found(self, unit: Search) -> Found | None:
+        job = self._names.jobs[unit.job]
+        assert isinstance(job.attack, UniversalAttack)
+        source = self._networks.use(job.source)
+        crafter = self._crafter(source, job)
+        if self._file(source, job).kept() is not None:
+            return None
+        with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
+            perturbation, costs = crafter.craft(self._crafting_data(source, step))
+        return Found(perturbation, costs)
+
+    def _score(self, unit: Score) -> Iterator[Result]:
+        crafted = attempt(self._crafted, unit)
+        if isinstance(crafted, Failed):
+            yield crafted
+            return
+        job, shard, images, change, flags = crafted
+        for model, cells in grouped(unit.cells, lambda key: self._names.cells[key].model).items():
+            there = attempt(self._carried, model, shard, images, change, job)
+            for key in cells:
+                found = there if isinstance(there, Failed) else attempt(self._scored, key, *there, flags)
+                yield found._replace(cell=key)
+
+    def _crafted(self, unit: Score) -> tuple[Job, Shard, Crafted, Tensor, set[str]]:
+        """The shard, the images, how they were changed, and what makes all doubtful that is crafted there.
+
+        Raises ConfigError where the job or one of the cells is unknown here.
+        """
+        job = self._names.jobs[unit.job]
+        self._names.check(unit.cells)
+        source = self._networks.use(job.source)
+        crafter, shard = self._crafter(source, job), self._shard(source, unit.samples)
+        perturbation = self._perturbation(source, job)
+        crafted = crafter.images(shard, perturbation)
+        if source.systems.undo():
+            raise ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
+        change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None].to(shard.x.device)
+        by_gradient = job.attack.access == "gradient"
+        return job, shard, crafted, change, source.systems.gradient_flags(job.through) if by_gradient else set()
+
+    def _shard(self, network: Network, samples: Sequence[int]) -> Shard:
+        shard = network.shard(samples)
+        if isinstance(self._following, Look | Score):
+            self._networks.foresee(self._following.network, self._following.samples)
+        return shard
+
+    def _carried(self, model: str, shard: Shard, crafted: Crafted, change: Tensor, job: Job) -> tuple[Shard, Crafted]:
+        """The images as the model takes them, and what was crafted, at its input."""
+        network, facts = self._networks.use(model, beside=job.source), self._setup.identities
+        if facts[model]["data"] == facts[job.source]["data"]:
+            return shard, crafted
+        there = network.shard(shard.samples)
+        return there, carried_over(crafted, change, there.x, job.attack.threat)
+
+    def _scored(self, key: str, shard: Shard, crafted: Crafted, flags: set[str]) -> Scored:
+        cell = self._names.cells[key]
+        systems = self._networks.use(cell.model, beside=cell.job.source).systems
+        system = systems.scored(cell.defense)
+        outcomes = system.score(shard, crafted, f"adversarial {cell.job.stream}", cell.job.attack.norm)
+        if self._setup.samples[0] in shard.samples:
+            keep_example(self._setup.folder, key, systems.scored(NamedDefense()), system, shard, crafted)
+        systems.check(cell.defense)
+        return Scored(key, replace(outcomes, flags=outcomes.flags | flags))
+
+    def _crafter(self, source: Network, job: Job) -> Crafter:
+        recipe, identities = self._setup.recipe, self._setup.identities
+        return Crafter(
+            model=source.systems.attacked(job.through),
+            attack=job.attack,
+            key=job.key(identities),
+            stream=job.stream,
+            place=self._setup.folder / job.place(identities),
+            seed=recipe.seed,
+            storage=recipe.storage,
+            keep_images=recipe.keep_images,
+            before=None if job.after is None else self._crafter(source, job.after),
+        )
+
+    def _file(self, source: Network, job: Job) -> PerturbationFile:
+        place = self._setup.folder / job.place(self._setup.identities)
+        return PerturbationFile(place=place, threat=job.attack.threat, shape=source.model.shape)
+
+    def _perturbation(self, source: Network, job: Job) -> Perturbation | None:
+        if not isinstance(job.attack, UniversalAttack):
+            return None
+        found = self._file(source, job).kept()
+        if found is None:
+            raise ConfigError(f"The perturbation {job.place(self._setup.identities)} is gone; run the recipe again.")
+        return found
+
+    def _crafting_data(self, source: Network, step: Bar) -> CraftingData:
+        def show(done: int, limit: int, best: float) -> None:
+            step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
+
+        def training() -> torch.Tensor:
+            with self._steps.step("  training images", TRAINING_IMAGES, "images") as images_step:
+                images, _ = source.dataset.training(TRAINING_IMAGES, images_step.advance)
+            return (images.float() / 255).to(source.model.device)
+
+        substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=self._setup.recipe.seed)
+        return CraftingData(validation=substitutes.to(source.model.device), load_training=training, progress=show)
