@@ -76,6 +76,7 @@ def test_attacks_do_more_than_noise(run):
     assert main.loc["together", "gfr"] > 2 * main.loc["random-sign", "gfr"]
 
 
+@pytest.mark.slow  # tables of 21 metrics; the fourth task does the same in seconds
 def test_it_is_read_back_compared_and_not_run_again(run):
     table, folder, data, given = run
     again = foolbench.evaluate(network(data), data.name, **given)
