@@ -25,7 +25,7 @@ COLUMNS = {
     "gfr": "how far the answer to the attacked image is from the system's own to the clean one, in 0..1",
     "floor": "the same for the clean image with independent draws",
     "attacked": "the metric on the attacked image, mean over draws",
-    "robust": "the lower of `clean` and `attacked`; of a worst case, of all its attacks",
+    "robust": "the worse of `clean` and `attacked`; of a worst case, of all its attacks",
     "linf": "largest change of a value of a pixel",
     "l2": "L2 norm of the change",
     "l1": "L1 norm, of attacks with a budget in that",

@@ -1,0 +1,96 @@
+"""Segmentation and depth of the scenes through a whole run: rows, worst cases, images, comparisons."""
+
+import foolbench
+import pytest
+import torch
+from foolbench.core import ConfigError, Model
+from foolbench.datasets import SceneDepths, SceneMaps
+from foolbench.evaluation.python import evaluate as evaluate_module
+from torch import nn
+
+ATTACKS = [
+    {"name": "random-sign", "eps": "8/255"},
+    {"name": "segpgd", "eps": "8/255", "steps": 2, "group": "together"},
+    {"name": "cospgd", "eps": "8/255", "steps": 2, "group": "together"},
+]
+
+
+class Darker(nn.Sequential):
+    """Depths in 1..9."""
+
+    def forward(self, x):
+        return 1 + 8 * (10 * super().forward(x)).sigmoid()
+
+
+def network(data):
+    torch.manual_seed(0)
+    kind, outputs = (nn.Sequential, 7) if isinstance(data, SceneMaps) else (Darker, 1)
+    net = kind(
+        nn.Conv2d(3, 6, 5, stride=4, padding=2), nn.Tanh(), nn.Conv2d(6, outputs, 1), nn.Upsample(scale_factor=4)
+    )
+    return Model(net, task=data.task, shape=data.shape, mean=0.42, std=0.15, name="small")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pages():
+    """They have tests of their own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(evaluate_module, "publish", lambda folder, table: None)
+        yield
+
+
+@pytest.fixture(scope="module", params=[SceneMaps, SceneDepths], ids=lambda data: data.name)
+def run(request, tmp_path_factory):
+    data, folder = request.param(), tmp_path_factory.mktemp("dense")
+    given = {"attacks": ATTACKS, "defenses": "bit-depth", "samples": 6, "silent": True, "out": folder}
+    return foolbench.evaluate(network(data), data.name, **given), folder, data, given
+
+
+def test_all_metrics_have_all_numbers(run):
+    table, _, data, _ = run
+    assert set(table.status) == {"ok"}, table.error.tolist()
+    assert set(table.metric) == set(data.task.metrics)
+    assert len(table) == len(data.task.metrics) * 2 * 4  # systems, attacks with their group
+    assert ((table.gfr_low <= table.gfr) & (table.gfr <= table.gfr_high)).all()
+    assert (table.floor == 0).all()
+    errors = table.metric.map({name: metric.error for name, metric in data.task.metrics.items()})
+    assert (table.robust <= table.clean)[~errors].all()
+    assert (table.robust >= table.clean)[errors].all()
+
+
+def test_a_group_is_no_better_than_its_members(run):
+    table, _, data, _ = run
+    for (name, _), rows in table.groupby(["metric", "defense"]):
+        rates = rows.set_index("attack")
+        members = rates.loc[["segpgd", "cospgd"]]
+        assert rates.loc["together", "gfr"] >= members.gfr.max()
+        if data.task.metrics[name].error:
+            assert rates.loc["together", "robust"] >= members.robust.max()
+        else:
+            assert rates.loc["together", "robust"] <= members.robust.min()
+
+
+def test_attacks_do_more_than_noise(run):
+    table, _, data, _ = run
+    main = table[(table.metric == next(iter(data.task.metrics))) & (table.defense == "none")].set_index("attack")
+    assert main.loc["together", "gfr"] > 2 * main.loc["random-sign", "gfr"]
+
+
+@pytest.mark.slow  # tables of 21 metrics; the fourth task does the same in seconds
+def test_it_is_read_back_compared_and_not_run_again(run):
+    table, folder, data, given = run
+    again = foolbench.evaluate(network(data), data.name, **given)
+    assert again.seconds.tolist() == table.seconds.tolist()
+    scores = foolbench.image_scores(folder, 1)
+    assert len(scores) == 6
+    compared = foolbench.compare(folder, by="defense")
+    assert set(compared.status) == {"ok"}
+    assert set(compared.metric) == set(data.task.metrics)
+
+
+def test_what_needs_classes_is_refused_and_networks_of_another_task_too(tmp_path):
+    model = network(SceneMaps())
+    with pytest.raises(ConfigError, match="one class to another"):
+        foolbench.evaluate(model, "scenes-segmentation", attacks="deepfool", eps=0.1, samples=2, silent=True)
+    with pytest.raises(ConfigError, match="does segmentation, the images are for depth"):
+        foolbench.evaluate(model, "scenes-depth", attacks="fgsm", eps=0.1, samples=2, silent=True)
