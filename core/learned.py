@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
 from .errors import WeightsError
-from .files import write_whole
+from .tensor_files import read_tensors, write_tensors
 
 
 class Learned(Mapping[str, Tensor]):
@@ -57,17 +56,15 @@ class Learned(Mapping[str, Tensor]):
 
     def save(self, path: Path) -> None:
         """Write a safetensors file, whole or not at all."""
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in self._tensors.items()}
-        write_whole(path, save(tensors, {"sha": self.sha}))
+        write_tensors(path, self._tensors, {"sha": self.sha})
 
     @classmethod
     def load(cls, path: Path) -> "Learned":
         """Read what `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
         try:
-            with safe_open(path, framework="pt") as stored:
-                metadata = stored.metadata() or {}
-                found = cls({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118 (no mapping)
-            if found.sha != metadata["sha"]:
+            tensors, about = read_tensors(path)
+            found = cls(tensors)
+            if found.sha != about["sha"]:
                 raise ValueError("its values are not those that were saved")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise WeightsError(f"Expected what a defense has learned at {path}, but: {error}.") from None

@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
 from .errors import BudgetError, WeightsError
-from .files import write_whole
 from .images import check_images, check_layout
+from .tensor_files import read_tensors, write_tensors
 from .threat import Threat
 
 
@@ -41,19 +40,18 @@ class Perturbation:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file with the threat and the source as metadata; whole or not at all."""
-        metadata = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": _hash(self.delta)}
-        write_whole(path, save({"delta": self.delta.contiguous()}, metadata))
+        about = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": _hash(self.delta)}
+        write_tensors(path, {"delta": self.delta}, about)
 
     @classmethod
     def load(cls, path: Path) -> "Perturbation":
         """Read what `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
         try:
-            with safe_open(path, framework="pt") as stored:
-                metadata = stored.metadata() or {}
-                delta = stored.get_tensor("delta")
-            if _hash(delta) != metadata["sha256"]:
+            tensors, about = read_tensors(path)
+            delta = tensors["delta"]
+            if _hash(delta) != about["sha256"]:
                 raise ValueError("its values are not those that were saved")
-            return cls(delta=delta, threat=Threat(**json.loads(metadata["threat"])), source=metadata["source"])
+            return cls(delta=delta, threat=Threat(**json.loads(about["threat"])), source=about["source"])
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, BudgetError) as error:
             raise WeightsError(f"Expected a perturbation saved by foolbench at {path}, but: {error}.") from None
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
-from ...core.files import write_whole
+from ...core.tensor_files import read_tensors, write_tensors
 
 _SHA = "sha256"
 
@@ -18,18 +17,16 @@ _SHA = "sha256"
 def keep(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file with a hash of all that it holds, whole or not at all. Raises OSError as `open` does."""
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_whole(path, save(own, {_SHA: _hash(path, own)}))
+    write_tensors(path, own, {_SHA: _hash(path, own)})
 
 
 def recall(path: Path, names: set[str]) -> dict[str, Tensor] | None:
     """What `keep` wrote; None where there is nothing, where it is damaged, or lacks one of the names."""
     try:
-        with safe_open(path, framework="pt") as stored:
-            found = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-            expected = (stored.metadata() or {}).get(_SHA)
+        found, about = read_tensors(path)
     except (SafetensorError, OSError, RuntimeError, ValueError):
         return None
-    return found if _hash(path, found) == expected and names <= found.keys() else None
+    return found if _hash(path, found) == about.get(_SHA) and names <= found.keys() else None
 
 
 def _hash(path: Path, tensors: Mapping[str, Tensor]) -> str:

@@ -31,7 +31,7 @@ class PerturbationFile:
             found = Perturbation.load(self.place) if self.place.exists() else None
         except WeightsError:
             return None
-        if found is None or found.threat != self.threat or found.delta.shape != self.shape:
+        if found is None or found.threat != self.threat or not self._fits(found):
             return None
         if not self._picture.exists():
             self._draw(found)
@@ -46,6 +46,10 @@ class PerturbationFile:
     def remove(self) -> None:
         with writing(self.place):
             self.place.unlink(missing_ok=True)
+
+    def _fits(self, found: Perturbation) -> bool:
+        sizes = zip(found.delta.shape, self.shape, strict=True)
+        return all(expected in (None, size) for size, expected in sizes)
 
     @property
     def _picture(self) -> Path:

