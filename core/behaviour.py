@@ -23,6 +23,8 @@ _GRAINS = (1, 2, 4, 8)
 _DEFAULT = (3, 64, 64)
 _ROUNDING = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """By how much, of their spread, the outputs of one network may differ between machines; 1e-4 in float32 and above."""
+_CELLS = 16
+"""Of a map so many rows and columns of means are kept: whole ones would make a manifest of a hundred megabytes."""
 _LOOSER = 100.0
 """A gradient is not continuous: rounding switches some units of a deep network on or off."""
 
@@ -47,9 +49,9 @@ class Behaviour:
         with torch.inference_mode(False), torch.enable_grad():
             outputs = bare(x.requires_grad_())
             gradient = _gradient(outputs, x)
-        found = cls(outputs.detach().cpu(), gradient, _ROUNDING.get(model.precision, 1e-4))
+        found = cls(_told(outputs.detach()), gradient, _ROUNDING.get(model.precision, 1e-4))
         with torch.no_grad():
-            again = cls(bare(x).cpu(), gradient, found.tolerance)
+            again = cls(_told(bare(x)), gradient, found.tolerance)
         if not found.same(again):
             raise ConfigError(
                 f"{model.name} is random: it answers otherwise when it is asked again; seed or remove that."
@@ -85,6 +87,12 @@ class Behaviour:
         return cls(stored["outputs"], stored.get("gradient"), float(stored["tolerance"]))
 
 
+def _told(outputs: Tensor) -> Tensor:
+    """What is kept of the outputs, on the CPU."""
+    is_map = outputs.ndim in (3, 4) and min(outputs.shape[-2:]) > _CELLS
+    return (F.adaptive_avg_pool2d(outputs, _CELLS) if is_map else outputs).cpu().contiguous()
+
+
 def probes(channels: int, height: int, width: int) -> Tensor:
     """Blurred noise of several grains, float32 (P, C, H, W) in [0, 1]: the same everywhere."""
     rng = torch.Generator().manual_seed(0)
@@ -102,7 +110,7 @@ def _gradient(outputs: Tensor, x: Tensor) -> Tensor | None:
         return None
     weights = torch.rand(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs)
     (found,) = torch.autograd.grad((outputs * weights).sum(), x, allow_unused=True)
-    return None if found is None else found.cpu()
+    return None if found is None else found.cpu().contiguous()
 
 
 def _spread(outputs: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError, Model
 from foolbench.core.behaviour import Behaviour, probes
-from foolbench.tasks import Recognition
+from foolbench.tasks import Recognition, Segmentation
 from torch import nn
 from torch.nn import functional as F
 
@@ -132,6 +132,20 @@ class Counts(nn.Module):
 
     def forward(self, x):
         return F.one_hot((x > 0.5).flatten(1).sum(1) % 4, 4)
+
+
+def test_of_maps_in_any_layout_a_coarse_one_is_kept():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(5, 5, 3, padding=1))
+    model = Model(net, task=Segmentation(classes=5), shape=(3, 64, 80), channels_last=True)
+    found = Behaviour.of(model)
+    assert found.outputs.shape == (4, 5, 16, 16)
+    whole = model(probes(3, 64, 80)).detach()
+    assert torch.allclose(found.outputs.mean((2, 3)), whole.mean((2, 3)), atol=1e-5)
+    assert Behaviour.from_bytes(found.to_bytes()).same(found)
+    with torch.no_grad():
+        net[1].bias += 0.1
+    assert not Behaviour.of(Model(net, task=Segmentation(classes=5), shape=(3, 64, 80))).same(found)
 
 
 def test_a_network_without_a_gradient_has_outputs_only():
