@@ -19,6 +19,7 @@ _HEADINGS = {
 _RATES = ("clean", "gfr", "robust")
 _SHOWN = (
     "model",
+    "metric",
     "source_model",
     "attack",
     "knowledge",

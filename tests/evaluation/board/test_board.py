@@ -2,12 +2,15 @@
 
 import foolbench
 import pytest
-from foolbench.core import ConfigError
+import torch
+from foolbench.core import ConfigError, Model
+from foolbench.datasets import SceneMaps
 from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.columns import columns
 from foolbench.evaluation.board.heat import heatmap, transfers
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.worth import verdict, worths
+from torch import nn
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,16 @@ def test_what_is_equal_is_said_once_and_what_differs_is_a_column(tables):
     several = make_board([tables[0], tables[2]])
     assert "n" in several.differing
     assert "n" in [column.name for column in columns(several)]
+
+
+def test_of_several_metrics_a_row_says_which_is_its_own(tmp_path):
+    torch.manual_seed(0)
+    net = Model(nn.Conv2d(3, 7, 1), task=SceneMaps().task, shape=(3, 128, 128), name="small")
+    foolbench.evaluate(
+        net, "scenes-segmentation", attacks="fgsm", eps="8/255", samples=2, out=tmp_path, device="cpu", silent=True
+    )
+    seen = [column.name for column in columns(make_board([read_run(tmp_path)])) if column.chosen]
+    assert seen[:2] == ["metric", "attack"]
 
 
 def test_runs_on_the_same_images_are_one_table_without_the_rows_of_both(tables):
