@@ -14,6 +14,7 @@ from .model import Model
 from .seeding import Draws, as_draws
 from .shell import Inside
 from .straight_through import with_gradient_of
+from .task import Task
 
 if TYPE_CHECKING:
     from .learned import Learned
@@ -25,15 +26,25 @@ class Defense(ABC):
     """A frozen configuration whose repr is its identity.
 
     `differentiable`: gradients through the defended model are those of its forward pass. `randomized`: two evaluations
-    of one image may differ; the randomness comes from the streams of `rng` only.
+    of one image may differ; the randomness comes from the streams of `rng` only. `needs_class_scores`: it makes sense
+    only where an image has one class, for it moves what it shows, or decides between classes.
     """
 
     differentiable: ClassVar[bool]
     randomized: ClassVar[bool]
+    needs_class_scores: ClassVar[bool] = False
 
     @abstractmethod
     def defend(self, model: Model) -> Model:
         """The defended system. `model` itself stays as it is."""
+
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError for a task that the defense makes no sense for."""
+        if self.needs_class_scores and task.class_scores is None:
+            raise ConfigError(
+                f"{self!r} moves what an image shows, or decides between classes: expected a model of image "
+                f"recognition, got one for {task}."
+            )
 
     def fit(self, images: Tensor, labels: Tensor | None = None, *, model: Model, seed: int = 0) -> "Defense":
         """This defense with every part that learns fitted to training images (N, C, H, W) of the task.
@@ -96,6 +107,7 @@ class ShellDefense(Defense):
 
     def defend(self, model: Model) -> Model:
         Model.check_is(model)
+        self.check_task(model.task)
         return model.behind(self)
 
     def _along(self, surrogate: str, own: Callable[..., Tensor], *given: object, x: Tensor, rng: Draws) -> Tensor:

@@ -110,6 +110,10 @@ class FittedDefense(ShellDefense):
         return self.configuration.randomized
 
     @property
+    def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.configuration.needs_class_scores
+
+    @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         return {name: self._bound(surrogate) for name, surrogate in self.configuration.surrogates.items()}
 

@@ -17,6 +17,7 @@ from ..core.learned_defense import LearnedDefense
 from ..core.model import Model
 from ..core.registry import register_defense
 from ..core.seeding import Draws, as_draws
+from ..core.task import Task
 
 
 def _from_table(step: Any) -> Defense:
@@ -95,6 +96,10 @@ class Compose(Defense):
                     f"{step!r} transforms no images as it is: call fit(images, model=model) first, or defend a model."
                 )
         return found
+
+    def check_task(self, task: Task) -> None:
+        for step in self.steps:
+            step.check_task(task)
 
     def with_learned(self, learned: Callable[[LearnedDefense], Learned]) -> "Compose":
         return Compose(steps=tuple(step.with_learned(learned) for step in self.steps))

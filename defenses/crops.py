@@ -33,6 +33,7 @@ class CropEnsemble(InputTransform):
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = True
+    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.crops < 1:
@@ -61,6 +62,7 @@ class TenCrop(InputTransform):
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = False
+    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_fraction(self.fraction)

@@ -51,6 +51,7 @@ class REGroup(LearnedNetworkDefense):
     differentiable: ClassVar[bool] = False
     randomized: ClassVar[bool] = False
     needs_model: ClassVar[bool] = True
+    needs_class_scores: ClassVar[bool] = True
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """Prototypes (2, classes, C), positive and negative, of each layer, by its place."""

@@ -35,6 +35,7 @@ class ResizePad(InputTransform):
     value: float = 0.5
 
     differentiable: ClassVar[bool] = True
+    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.min_scale <= 1:

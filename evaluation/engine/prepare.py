@@ -76,8 +76,8 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     task = next((model.task for model in loaded.values() if isinstance(model, Model)), dataset.task)
     if tasks.name_of(task) is None:
         raise ConfigError(f"Expected a task with a name, by which tables can be read; add @register_task to {task!r}.")
-    for attack in recipe.build_attacks():
-        attack.check_task(task)
+    for method in (*recipe.build_attacks(), *recipe.build_defenses()):
+        method.check_task(task)
     skipped = dataset.skipped if isinstance(dataset, Pictures) else {}
     clusters = clusters_of(dataset, samples)
     facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)
