@@ -114,8 +114,7 @@ def _there(path: Path) -> Path:
 
 def _root(folder: Path) -> Path:
     """The folder of a year, wherever above it was named; of several years the last."""
-    below = ("", "VOC*", "VOCdevkit/VOC*")
-    found = [year for pattern in below for year in ([folder] if not pattern else sorted(folder.glob(pattern)))]
+    found = [folder, *sorted(folder.glob("VOC*")), *sorted(folder.glob("VOCdevkit/VOC*"))]
     years = [year for year in found if (year / "SegmentationClass").is_dir()]
     if not years:
         raise ConfigError(

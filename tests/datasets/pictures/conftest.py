@@ -1,31 +1,15 @@
 """Trees of pictures in the formats that lie on people's disks."""
 
-import numpy as np
 import pytest
 import torch
 from foolbench.core import Model
 from foolbench.core.preprocess import Preprocess
 from foolbench.tasks import Recognition
-from PIL import Image
 from torch import nn
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-def picture(seed, width=40, height=30):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-
-
-@pytest.fixture(name="picture")
-def picture_fixture():
-    return picture
-
-
 @pytest.fixture
-def class_folders(tmp_path):
+def class_folders(tmp_path, picture):
     """Two pictures each of three classes, and what no data set should look at."""
     root = tmp_path / "tree"
     for label, name in enumerate(["cat", "dog", "emu"]):
