@@ -6,6 +6,7 @@ import typer
 
 from ..board.files import publish
 from ..engine import grid
+from ..engine.cache.cache import Cache
 from ..engine.executors.machines import Machines
 from ..recipe.reading import load_recipe
 from ..report.execution import execute, scored_images
@@ -19,12 +20,14 @@ STYLES = {"passed": "green", "failed": "red", "undecided": "yellow", "unknown": 
 """Of lines on gates, by what they came to."""
 
 
-def run(source: str, out: Path | None, overrides: list[str], device: str, machines: Machines) -> None:
+def run(
+    source: str, out: Path | None, overrides: list[str], device: str, machines: Machines, cache: Cache | None
+) -> None:
     """Raises typer.Exit where it was interrupted, or where cells or gates failed."""
     recipe = load_recipe(source, overrides)
     device = choose_device(device)
     folder = out or Path("runs") / recipe.name
-    table, verdicts, interrupted = execute(recipe, folder, device, console, machines)
+    table, verdicts, interrupted = execute(recipe, folder, device, console, machines, cache=cache)
     console.print(terminal(table, console.width))
     for verdict in verdicts:
         say(f"Gate {verdict}", style=STYLES[verdict.outcome])

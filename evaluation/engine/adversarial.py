@@ -17,8 +17,8 @@ from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
 from ..ledger.ledger import Costs
+from .cache.shelf import Shelf
 from .crafted import Crafted
-from .exclusive import exclusive
 from .grid import digest
 from .kept import keep, recall
 from .scoring import Shard
@@ -31,20 +31,19 @@ _CHECKPOINT_COSTS = "costs"
 class Crafter:
     """One attack on one model.
 
-    `key` names the job by content, so what was kept of it can be used again; `stream` names its random streams. Image
-    attacks keep their shards in the folder `place`; beside the file `place` a universal one keeps how far it has come.
-    Without `keep_images` no shard is written, and each is crafted whenever it is asked for. With `before`, the attack
-    goes on where that one failed.
+    `stream` names its random streams. Image attacks keep their shards on the `shelf` under the name `place`; without a
+    shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
+    file `partial`. With `before`, the attack goes on where that one failed.
     """
 
     model: Model
     attack: Attack | UniversalAttack
-    key: str
     stream: str
-    place: Path
+    place: str
+    partial: Path
     seed: int
     storage: Literal["float32", "uint8"]
-    keep_images: bool = True
+    shelf: Shelf | None = None
     before: "Crafter | None" = None
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
@@ -52,7 +51,7 @@ class Crafter:
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
         with _Meter(self.model) as meter:
-            checkpoint = _CheckpointFile(self.place.with_suffix(".partial"), self.model.device, meter)
+            checkpoint = _CheckpointFile(self.partial, self.model.device, meter)
             found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
         return found, meter.costs
 
@@ -60,20 +59,19 @@ class Crafter:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
             return self._stored(perturbation.apply(shard.x), shard)
-        path = file_of_images(self.place, shard.samples)
-        kept = self._read(path, shard)
+        if self.shelf is None:
+            return self._crafted(shard)
+        name = name_of_images(self.place, shard.samples)
+        kept = self._read(self.shelf, name, shard)
         if kept is not None:
             return kept
-        if not self.keep_images:
-            return self._crafted(shard)
-        with exclusive(self.place.parents[1], f"{self.key}-{path.stem}"):
-            kept = self._read(path, shard)
+        with self.shelf.exclusive(name):
+            kept = self._read(self.shelf, name, shard)
             if kept is not None:  # by now
                 return kept
             crafted = self._crafted(shard)
-            with writing(path):
-                tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
-                keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
+            tensors = {"x_adv": crafted.stored, "undone": crafted.undone, "costs": tensor_of(crafted.costs)}
+            self.shelf.keep(name, tensors, shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:
@@ -109,9 +107,9 @@ class Crafter:
         threat.check(crafted.x_adv, shard.x)  # an x between the levels may leave no level within a tiny budget
         return crafted
 
-    def _read(self, path: Path, shard: Shard) -> Crafted | None:
+    def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
-        tensors = recall(path, {"x_adv", "undone", "costs"})
+        tensors = shelf.recall(name, {"x_adv", "undone", "costs"}, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
         crafted = Crafted(
@@ -126,9 +124,13 @@ class Crafter:
         return crafted
 
 
-def file_of_images(place: Path, samples: Sequence[int]) -> Path:
-    """Where a shard lies in the folder of its job."""
-    return place / f"{digest(list(samples))}.safetensors"
+def name_of_images(place: str, samples: Sequence[int]) -> str:
+    """What a shard of a job is called on a shelf."""
+    return f"{place}/{digest(list(samples))}"
+
+
+def tensor_of(costs: Costs) -> Tensor:
+    return torch.tensor(costs, dtype=torch.float64)
 
 
 class _Meter:
@@ -171,6 +173,5 @@ class _CheckpointFile:
         return {name: tensor.to(self._device) for name, tensor in state.items()}
 
     def save(self, state: dict[str, Tensor]) -> None:
-        costs = torch.tensor(self._meter.so_far(), dtype=torch.float64)
         with writing(self._path):
-            keep(self._path, state | {_CHECKPOINT_COSTS: costs})
+            keep(self._path, state | {_CHECKPOINT_COSTS: tensor_of(self._meter.so_far())})

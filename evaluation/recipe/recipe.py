@@ -75,7 +75,7 @@ class Recipe(BaseModel):
     )
     keep_images: bool = Field(
         default=True,
-        description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
+        description="whether the attacked images are kept; without them less disk is used, and another "
         "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
     )
     models: list[Addressed] = Field(
