@@ -192,12 +192,19 @@ def verify(
 
 
 @app.command()
-def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
-    """Show the cells that a recipe spans, without running anything."""
+def plan(
+    recipe: Source,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="For so many processes.")] = 1,
+    only_list: Annotated[bool, typer.Option("--list", help="Only the cells.")] = False,
+    plugin: Plugins = None,
+) -> None:
+    """Show the cells that a recipe spans, and what they will cost on this device, measured on a few images of each."""
     load_plugins(plugin)
-    from . import run
+    from .plan import plan
 
-    run.plan(recipe, overrides or [])
+    plan(recipe, overrides or [], device, workers, only_list=only_list)
 
 
 @app.command()

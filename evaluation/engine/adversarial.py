@@ -1,7 +1,7 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from .cache.shelf import Shelf
 from .crafted import Crafted
 from .grid import digest
 from .kept import keep, recall
+from .pieces import Pieces
 from .scoring import Shard
 from .storage import Storage
 
@@ -43,6 +44,7 @@ class Crafter:
     partial: Path
     seed: int
     storage: Literal["float32", "uint8"]
+    pieces: Pieces
     shelf: Shelf | None = None
     before: "Crafter | None" = None
 
@@ -58,7 +60,7 @@ class Crafter:
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
-            return self._stored(perturbation.apply(shard.x), shard)
+            return self._in_pieces(shard, lambda part, rows: self._stored(perturbation.apply(part.x), part))
         if self.shelf is None:
             return self._crafted(shard)
         name = name_of_images(self.place, shard.samples)
@@ -76,9 +78,18 @@ class Crafter:
 
     def _crafted(self, shard: Shard) -> Crafted:
         start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
+
+        def crafted(part: Shard, rows: slice) -> Crafted:
+            return self._stored(self._attack(part, None if start is None else start[rows]), part)
+
         with _Meter(self.model) as meter:
-            found = self._stored(self._attack(shard, start), shard)
+            found = self._in_pieces(shard, crafted)
         return replace(found, costs=meter.costs)
+
+    def _in_pieces(self, shard: Shard, craft: Callable[[Shard, slice], Crafted]) -> Crafted:
+        parts = self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows))
+        stored, undone = torch.cat([part.stored for part in parts]), torch.cat([part.undone for part in parts])
+        return Crafted(stored=stored, undone=undone, costs=Costs())
 
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
         """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""

@@ -83,7 +83,7 @@ class Networks:
 
     def batches(self) -> Iterator[tuple[int, ...]]:
         """The samples of the run, as many at a time as the recipe says."""
-        return batches(self._setup.samples, self._setup.recipe.batch_size)
+        return batches(self._setup.samples, self._setup.recipe.shard)
 
     def _remove(self, name: str) -> None:
         self._known[name].model.to("cpu")

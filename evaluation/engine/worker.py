@@ -175,6 +175,7 @@ class Worker:
             partial=(self._setup.folder / place).with_suffix(".partial"),
             seed=recipe.seed,
             storage=recipe.storage,
+            pieces=source.systems.crafting,
             shelf=(cache or self._setup.own) if recipe.keep_images else None,
             before=None if job.after is None else self._crafter(source, job.after),
         )

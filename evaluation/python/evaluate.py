@@ -42,7 +42,7 @@ def evaluate(
     draws: int = 10,
     eot_draws: int = 10,
     storage: Literal["float32", "uint8"] = "float32",
-    batch_size: int = 64,
+    batch_size: int | Literal["auto"] = 64,
     seed: int = 0,
     classes: int | None = None,
     mean: float | Sequence[float] | None = None,

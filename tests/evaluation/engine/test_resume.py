@@ -11,6 +11,7 @@ import pytest
 from foolbench.attacks import PGD
 from foolbench.core import Perturbation
 from foolbench.evaluation.engine import adversarial
+from foolbench.evaluation.engine.cache import shelf
 from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
 
@@ -37,7 +38,7 @@ def undisturbed(execute, memory):
         (adversarial.Crafter, "images", 7),
         (adversarial.Crafter, "craft", 1),
         (PerturbationFile, "keep", 1),
-        (adversarial, "keep", 5),
+        (shelf, "keep", 5),
         (Perturbation, "save", 1),
         (Ledger, "write", 5),
         (Ledger, "write", 35),
