@@ -90,6 +90,24 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Of the Ray cluster, or auto; Ray on this machine alone if not given."),
 ]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        parser=named_folder,
+        metavar="DIR",
+        help="Where runs share what they craft and learn; FOOLBENCH_CACHE if not given, or the user's own cache.",
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep all in the result folder, for this run alone.")]
+CacheSize = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="GB",
+        help="Of the cache, which forgets what was not used for longest; FOOLBENCH_CACHE_SIZE if not given, or 20.",
+    ),
+]
 Runs = Annotated[
     list[Path] | None,
     typer.Argument(

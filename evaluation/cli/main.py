@@ -15,11 +15,14 @@ import typer
 from .arguments import (
     Address,
     By,
+    CacheFolder,
+    CacheSize,
     Device,
     ExecutorKind,
     ExecutorName,
     Formats,
     Kind,
+    NoCache,
     Out,
     Overrides,
     Plugins,
@@ -32,6 +35,7 @@ from .arguments import (
     load_plugins,
     named_folder,
 )
+from .storage import app as cache_app
 from .workshop import catalogue, check_promises, train
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -86,6 +90,9 @@ def run(
     workers: Workers = None,
     executor: ExecutorName = ExecutorKind.local,
     address: Address = None,
+    cache: CacheFolder = None,
+    no_cache: NoCache = False,
+    cache_size: CacheSize = None,
     plugin: Plugins = None,
 ) -> None:
     """Run a recipe and print its table. The same command again continues a run that was broken off.
@@ -95,9 +102,10 @@ def run(
     load_plugins(plugin)
     from ..engine.executors.machines import Machines
     from . import run
+    from .cache import chosen
 
     machines = Machines(executor=executor.value, workers=workers, address=address, gpus=device != "cpu")
-    run.run(recipe, out, overrides or [], device, machines)
+    run.run(recipe, out, overrides or [], device, machines, None if no_cache else chosen(cache, cache_size))
 
 
 @app.command()
@@ -184,12 +192,19 @@ def verify(
 
 
 @app.command()
-def plan(recipe: Source, overrides: Overrides = None, plugin: Plugins = None) -> None:
-    """Show the cells that a recipe spans, without running anything."""
+def plan(
+    recipe: Source,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="For so many processes.")] = 1,
+    only_list: Annotated[bool, typer.Option("--list", help="Only the cells.")] = False,
+    plugin: Plugins = None,
+) -> None:
+    """Show the cells that a recipe spans, and what they will cost on this device, measured on a few images of each."""
     load_plugins(plugin)
-    from . import run
+    from .plan import plan
 
-    run.plan(recipe, overrides or [])
+    plan(recipe, overrides or [], device, workers, only_list=only_list)
 
 
 @app.command()
@@ -248,6 +263,7 @@ def describe(
     say(description(name, parse_overrides(overrides or [])))
 
 
+app.add_typer(cache_app, name="cache")
 app.command()(catalogue)
 app.command("check")(check_promises)
 app.command()(train)

@@ -5,10 +5,10 @@ from pathlib import Path
 import typer
 
 from ..board.files import publish
-from ..engine import grid
+from ..engine.cache.cache import Cache
 from ..engine.executors.machines import Machines
 from ..recipe.reading import load_recipe
-from ..report.execution import execute, scored_images
+from ..report.execution import execute
 from ..report.results import choose_device
 from ..report.tables import terminal
 from .console import console, say
@@ -19,12 +19,14 @@ STYLES = {"passed": "green", "failed": "red", "undecided": "yellow", "unknown": 
 """Of lines on gates, by what they came to."""
 
 
-def run(source: str, out: Path | None, overrides: list[str], device: str, machines: Machines) -> None:
+def run(
+    source: str, out: Path | None, overrides: list[str], device: str, machines: Machines, cache: Cache | None
+) -> None:
     """Raises typer.Exit where it was interrupted, or where cells or gates failed."""
     recipe = load_recipe(source, overrides)
     device = choose_device(device)
     folder = out or Path("runs") / recipe.name
-    table, verdicts, interrupted = execute(recipe, folder, device, console, machines)
+    table, verdicts, interrupted = execute(recipe, folder, device, console, machines, cache=cache)
     console.print(terminal(table, console.width))
     for verdict in verdicts:
         say(f"Gate {verdict}", style=STYLES[verdict.outcome])
@@ -39,16 +41,3 @@ def run(source: str, out: Path | None, overrides: list[str], device: str, machin
         raise typer.Exit(1)
     if any(verdict.outcome in ("failed", "unknown") for verdict in verdicts):
         raise typer.Exit(GATE_FAILED)
-
-
-def plan(name: str, overrides: list[str]) -> None:
-    recipe = load_recipe(name, overrides)
-    for source in recipe.networks:
-        for job, row in grid.jobs(recipe, source):
-            knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
-            models = ", ".join(dict.fromkeys(cell.model for cell in row))
-            scored = f" > [{models}]" if models != source else ""
-            defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
-            say(f"{source}{scored} x {knowledge}{job.attack} x [{defenses}]")
-    images = scored_images(recipe)
-    console.print(f"{images // recipe.samples} cells, {images} scored images", style="bold")

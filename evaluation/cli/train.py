@@ -18,6 +18,8 @@ from ...core.model import Model
 from ...core.registry import datasets, defenses
 from ...models import DENSE, ENTRIES, load_model
 from ...models.training import fit
+from ..engine.cache.cache import Cache
+from ..engine.cache.shelf import Shelf
 from ..engine.learning import School
 from ..engine.progress import Progress
 from ..recipe.opening import open_dataset
@@ -95,11 +97,11 @@ def train_defense(
 
     Returns where it is kept. Raises ConfigError for a defense that learns nothing.
     """
-    defense, found = defenses.create(name, parameters), []
-    school = School(open_dataset(dataset), load_model(model).to(device), seed, progress)
+    defense, found, shelf = defenses.create(name, parameters), [], Shelf(Cache.default().folder)
+    school = School(open_dataset(dataset), load_model(model).to(device), seed, progress, shelf)
 
     def taught(part: LearnedDefense) -> Learned:
-        found.append(school.path(part))
+        found.append(shelf.path(school.name(part)))
         return school.teach(part)
 
     defense.with_learned(taught)

@@ -1,7 +1,7 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,10 +17,11 @@ from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...core.seeding import Draws
 from ..ledger.ledger import Costs
+from .cache.shelf import Shelf
 from .crafted import Crafted
-from .exclusive import exclusive
 from .grid import digest
 from .kept import keep, recall
+from .pieces import Pieces
 from .scoring import Shard
 from .storage import Storage
 
@@ -31,20 +32,20 @@ _CHECKPOINT_COSTS = "costs"
 class Crafter:
     """One attack on one model.
 
-    `key` names the job by content, so what was kept of it can be used again; `stream` names its random streams. Image
-    attacks keep their shards in the folder `place`; beside the file `place` a universal one keeps how far it has come.
-    Without `keep_images` no shard is written, and each is crafted whenever it is asked for. With `before`, the attack
-    goes on where that one failed.
+    `stream` names its random streams. Image attacks keep their shards on the `shelf` under the name `place`; without a
+    shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
+    file `partial`. With `before`, the attack goes on where that one failed.
     """
 
     model: Model
     attack: Attack | UniversalAttack
-    key: str
     stream: str
-    place: Path
+    place: str
+    partial: Path
     seed: int
     storage: Literal["float32", "uint8"]
-    keep_images: bool = True
+    pieces: Pieces
+    shelf: Shelf | None = None
     before: "Crafter | None" = None
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
@@ -52,35 +53,43 @@ class Crafter:
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
         with _Meter(self.model) as meter:
-            checkpoint = _CheckpointFile(self.place.with_suffix(".partial"), self.model.device, meter)
+            checkpoint = _CheckpointFile(self.partial, self.model.device, meter)
             found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
         return found, meter.costs
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
-            return self._stored(perturbation.apply(shard.x), shard)
-        path = file_of_images(self.place, shard.samples)
-        kept = self._read(path, shard)
+            return self._in_pieces(shard, lambda part, rows: self._stored(perturbation.apply(part.x), part))
+        if self.shelf is None:
+            return self._crafted(shard)
+        name = name_of_images(self.place, shard.samples)
+        kept = self._read(self.shelf, name, shard)
         if kept is not None:
             return kept
-        if not self.keep_images:
-            return self._crafted(shard)
-        with exclusive(self.place.parents[1], f"{self.key}-{path.stem}"):
-            kept = self._read(path, shard)
+        with self.shelf.exclusive(name):
+            kept = self._read(self.shelf, name, shard)
             if kept is not None:  # by now
                 return kept
             crafted = self._crafted(shard)
-            with writing(path):
-                tensors = {"x_adv": crafted.stored, "undone": crafted.undone}
-                keep(path, tensors | {"costs": torch.tensor(crafted.costs, dtype=torch.float64)})
+            tensors = {"x_adv": crafted.stored, "undone": crafted.undone, "costs": tensor_of(crafted.costs)}
+            self.shelf.keep(name, tensors, shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:
         start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
+
+        def crafted(part: Shard, rows: slice) -> Crafted:
+            return self._stored(self._attack(part, None if start is None else start[rows]), part)
+
         with _Meter(self.model) as meter:
-            found = self._stored(self._attack(shard, start), shard)
+            found = self._in_pieces(shard, crafted)
         return replace(found, costs=meter.costs)
+
+    def _in_pieces(self, shard: Shard, craft: Callable[[Shard, slice], Crafted]) -> Crafted:
+        parts = self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows))
+        stored, undone = torch.cat([part.stored for part in parts]), torch.cat([part.undone for part in parts])
+        return Crafted(stored=stored, undone=undone, costs=Costs())
 
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
         """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
@@ -109,9 +118,9 @@ class Crafter:
         threat.check(crafted.x_adv, shard.x)  # an x between the levels may leave no level within a tiny budget
         return crafted
 
-    def _read(self, path: Path, shard: Shard) -> Crafted | None:
+    def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
-        tensors = recall(path, {"x_adv", "undone", "costs"})
+        tensors = shelf.recall(name, {"x_adv", "undone", "costs"}, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
         crafted = Crafted(
@@ -126,9 +135,13 @@ class Crafter:
         return crafted
 
 
-def file_of_images(place: Path, samples: Sequence[int]) -> Path:
-    """Where a shard lies in the folder of its job."""
-    return place / f"{digest(list(samples))}.safetensors"
+def name_of_images(place: str, samples: Sequence[int]) -> str:
+    """What a shard of a job is called on a shelf."""
+    return f"{place}/{digest(list(samples))}"
+
+
+def tensor_of(costs: Costs) -> Tensor:
+    return torch.tensor(costs, dtype=torch.float64)
 
 
 class _Meter:
@@ -171,6 +184,5 @@ class _CheckpointFile:
         return {name: tensor.to(self._device) for name, tensor in state.items()}
 
     def save(self, state: dict[str, Tensor]) -> None:
-        costs = torch.tensor(self._meter.so_far(), dtype=torch.float64)
         with writing(self._path):
-            keep(self._path, state | {_CHECKPOINT_COSTS: costs})
+            keep(self._path, state | {_CHECKPOINT_COSTS: tensor_of(self._meter.so_far())})

@@ -1,59 +1,55 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from platformdirs import user_cache_path
+import torch
+from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.defense import Defense, LearningData
-from ...core.errors import WeightsError
-from ...core.files import writable_folder, writing
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
-from .exclusive import exclusive
+from .cache.shelf import Shelf
 from .glimpse import glimpse
 from .grid import digest
 from .progress import Steps
 from .sources import source_hash
 
-FOLDER = "learned"
+LEARNED = "learned"
+"""The folder below a shelf's."""
+_BEHAVIOUR = " behaviour"
+"""Beside the tensors that were learned, which nobody calls so: of the model that they were learned for."""
 
 
 @dataclass(frozen=True)
 class School:
-    """Teaches the defenses of one model. What they learn is named by all that decides it; it lies in the user's cache
-    where no `folder` is given.
-    """
+    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`."""
 
     dataset: Dataset
     model: Model
     seed: int
     progress: Steps
-    folder: Path | None = None
+    shelf: Shelf
 
     @cached_property
     def _behaviour(self) -> Behaviour:
         return Behaviour.of(self.model, self.dataset.shape)
 
     def learned(self, part: LearnedDefense) -> Learned:
-        """From the cache, or learned now where nothing is there that can be read."""
-        path = self.path(part)
-        with suppress(WeightsError):
-            return Learned.load(path)
-        with exclusive(path.parents[1], path.stem):
-            with suppress(WeightsError):  # another process may have learned it meanwhile
-                return Learned.load(path)
-            return self.teach(part)
+        """From the shelf, or learned now where nothing is there that can be read."""
+        found = self._kept(part)
+        if found is not None:
+            return found
+        with self.shelf.exclusive(self.name(part)):
+            found = self._kept(part)  # another process may have learned it meanwhile
+            return self.teach(part) if found is None else found
 
     def teach(self, part: LearnedDefense) -> Learned:
-        """Learn anew, and keep it. Raises OutputError where the cache cannot be written."""
-        path = self.path(part)
-        writable_folder(path.parent)  # asked now, not after minutes of learning
+        """Learn anew, and keep it. Raises OutputError where the run's own folder cannot be written."""
+        self.shelf.ready()  # asked now, not after minutes of learning
         with self.progress.step("  training images", part.training_images, "images") as step:
             images, labels = self.dataset.training(part.training_images, step.advance)
         with self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step:
@@ -64,24 +60,36 @@ class School:
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
             found = part.taught(data, self.seed)
-        with writing(path):
-            found.save(path)
+        self.shelf.keep(self.name(part), dict(found) | self._about(part))
         return found
+
+    def _kept(self, part: LearnedDefense) -> Learned | None:
+        """Nothing of a model whose name this one has, and that answers otherwise by more than rounding."""
+        tensors = self.shelf.recall(self.name(part), {_BEHAVIOUR} if part.needs_model else set())
+        if tensors is None:
+            return None
+        if part.needs_model:
+            try:
+                if not Behaviour.from_bytes(tensors.pop(_BEHAVIOUR).numpy().tobytes()).same(self._behaviour):
+                    return None
+            except (SafetensorError, KeyError):
+                return None
+        return Learned(tensors)
+
+    def _about(self, part: LearnedDefense) -> dict[str, torch.Tensor]:
+        if not part.needs_model:
+            return {}
+        return {_BEHAVIOUR: torch.frombuffer(bytearray(self._behaviour.to_bytes()), dtype=torch.uint8)}
 
     @cached_property
     def _data(self) -> tuple[object, ...]:
         return self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
 
-    def path(self, part: LearnedDefense) -> Path:
+    def name(self, part: LearnedDefense) -> str:
+        """On the shelf."""
         model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
-        folder = users_folder() if self.folder is None else self.folder
-        return folder / f"{type(part).__name__}-{key}.safetensors"
-
-
-def users_folder() -> Path:
-    """Where all runs of a user on this machine keep what was learned."""
-    return user_cache_path("foolbench") / FOLDER
+        return f"{LEARNED}/{type(part).__name__}-{key}"
 
 
 def learning_parts(defense: Defense) -> list[LearnedDefense]:

@@ -1,8 +1,11 @@
 """The networks of a run: on the device are those in use, with the systems that are made of them."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.guard import Guard
 from ...core.model import Model
@@ -26,6 +29,11 @@ class Network:
     dataset: Dataset
     systems: Systems
     coming: Ahead
+
+    @cached_property
+    def answers(self) -> str:
+        """A hash of what it answers to the probes here, to the last bit. Raises ConfigError for one that is random."""
+        return hashlib.sha256(Behaviour.of(self.model, self.dataset.shape).to_bytes()).hexdigest()
 
     def shard(self, samples: Sequence[int]) -> Shard:
         """Where the network is."""
@@ -75,7 +83,7 @@ class Networks:
 
     def batches(self) -> Iterator[tuple[int, ...]]:
         """The samples of the run, as many at a time as the recipe says."""
-        return batches(self._setup.samples, self._setup.recipe.batch_size)
+        return batches(self._setup.samples, self._setup.recipe.shard)
 
     def _remove(self, name: str) -> None:
         self._known[name].model.to("cpu")
@@ -87,7 +95,7 @@ class Networks:
             recipe=self._setup.recipe,
             dataset=dataset,
             model=model,
-            school=School(dataset, model, self._setup.recipe.seed, self._steps, self._setup.learned),
+            school=School(dataset, model, self._setup.recipe.seed, self._steps, self._setup.cache or self._setup.own),
             undo=lambda: self._there[name].undo(),
             first=lambda: self._known[name].shard(next(self.batches())),
             room=self._room,

@@ -69,7 +69,7 @@ class Plan:
         return [name]
 
     def _teach(self, network: str, named: NamedDefense, before: list[Step], row: Sequence[Pending]) -> list[Step]:
-        if not _learns(named):
+        if not learns(named):
             return []
         title = f"{network}  {named.name} learns"
         return [self._step(Teach(network=network, title=title, defense=named.digest), before, row)]
@@ -100,7 +100,8 @@ def _title(job: Job) -> str:
     return f"{job.source}  {job.attack_name}"
 
 
-def _learns(named: NamedDefense) -> bool:
+def learns(named: NamedDefense) -> bool:
+    """Whether it has to."""
     try:
         return named.defense is not None and bool(learning_parts(named.defense))
     except FOREIGN:  # which it says again when it is taught

@@ -93,5 +93,5 @@ class Engine:
 
     def _plan(self, kept: set[str]) -> Plan:
         facts = self.prepared.facts
-        shards = list(batches(facts.samples, self.prepared.recipe.batch_size))
+        shards = list(batches(facts.samples, self.prepared.recipe.shard))
         return Plan(identities=facts.identities, batches=shards, known=self.books.doubts, kept=kept)

@@ -17,6 +17,7 @@ from ...core.task import Metric
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
 from .crafted import Crafted
+from .pieces import Pieces
 from .remembered import Remembered, Room
 from .steady import batch_tolerance
 
@@ -30,6 +31,9 @@ class Shard:
     samples: Sequence[int]
     x: Tensor
     y: Tensor | None
+
+    def part(self, rows: slice) -> "Shard":
+        return Shard(samples=self.samples[rows], x=self.x[rows], y=None if self.y is None else self.y[rows])
 
 
 @dataclass
@@ -46,6 +50,7 @@ class System:
     draws: int
     flags: set[str] = field(default_factory=set)
     room: Room = field(default_factory=Room)
+    pieces: Pieces = field(default_factory=Pieces)
     _inspected: bool = False
 
     def __post_init__(self) -> None:
@@ -59,15 +64,20 @@ class System:
 
     def predictions(self, x: Tensor, samples: Sequence[int], purpose: str) -> list[Tensor]:
         """One prediction per draw. Other purposes have other streams."""
-        found = []
-        for draw in range(self.draws):
-            rng = Draws.of(self.seed, self.model.sha, purpose, draw, samples=samples, device=x.device)
-            found.append(self.model.predict(x.clone(), rng=rng))  # no defense can change the images of the next
-        return found
+        return [torch.cat(self._predicted(x, samples, purpose, draw)) for draw in range(self.draws)]
+
+    def _predicted(self, x: Tensor, samples: Sequence[int], purpose: str, draw: int) -> list[Tensor]:
+        """Of one draw, piece by piece."""
+
+        def predict(rows: slice) -> Tensor:
+            rng = Draws.of(self.seed, self.model.sha, purpose, draw, samples=samples[rows], device=x.device)
+            return self.model.predict(x[rows].clone(), rng=rng)  # no defense can change the images of the next
+
+        return self.pieces.each(len(x), predict)
 
     def clean(self, shard: Shard) -> list[Tensor]:
         if not self._inspected:
-            self._inspect(shard)
+            self.pieces.first(len(shard.x), lambda rows: self._inspect(shard.part(rows)))
             self._inspected = True
         return self._unperturbed(shard, "clean")
 

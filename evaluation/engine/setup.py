@@ -16,6 +16,8 @@ from ..ledger.ledger import Ledger
 from ..recipe.opening import make_dataset
 from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe
+from .cache.cache import Cache
+from .cache.shelf import Shelf
 from .grid import Identities, identity
 from .loading import load
 from .prepare import Prepared, repeatable
@@ -44,8 +46,10 @@ class Plugin:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """`samples` are those of the run; `behaviours` what each network answers to the probes. All that is kept lies in
-    `folder`; what defenses learn in `learned`, or where the user keeps it.
+    """`samples` are those of the run; `behaviours` what each network answers to the probes.
+
+    All that is kept lies in `folder`, but for what a `cache` is there for: what defenses learn, and what attacks craft
+    unless it is to be `crafted_anew`.
     """
 
     recipe: Recipe
@@ -55,10 +59,20 @@ class Setup:
     plugins: Sequence[Plugin]
     folder: Path
     device: str
-    learned: Path | None = None
+    cache: Cache | None = None
+    crafted_anew: bool = False
 
     @classmethod
-    def of(cls, prepared: Prepared, ledger: Ledger, folder: Path, device: str) -> "Setup":
+    def of(
+        cls,
+        prepared: Prepared,
+        ledger: Ledger,
+        folder: Path,
+        device: str,
+        *,
+        cache: Cache | None = None,
+        crafted_anew: bool = False,
+    ) -> "Setup":
         identities = prepared.facts.identities
         answers = {
             name: ledger.behaviours(known["model_sha"]).get(known["behaviour"]) for name, known in identities.items()
@@ -71,7 +85,19 @@ class Setup:
             plugins=[Plugin.of(path) for path in loaded_files() if path.is_file()],
             folder=folder,
             device=device,
+            cache=cache,
+            crafted_anew=crafted_anew,
         )
+
+    @property
+    def own(self) -> Shelf:
+        """The run's folder."""
+        return Shelf(self.folder)
+
+    @property
+    def shared(self) -> Cache | None:
+        """Where attacks find what was crafted in other runs."""
+        return None if self.crafted_anew else self.cache
 
     def at(self, place: int) -> "Setup":
         """For one of several places: they take the GPUs in turn."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
@@ -12,6 +13,7 @@ from ..leaderboard.flags import gradient_flags
 from ..recipe.recipe import Recipe
 from .grid import NamedDefense
 from .learning import School
+from .pieces import Pieces
 from .remembered import Room
 from .scoring import Shard, System
 
@@ -35,6 +37,16 @@ class Systems:
     _scored: dict[str, System] = field(default_factory=dict)
     _flags: dict[str, set[str]] = field(default_factory=dict)
 
+    @cached_property
+    def scoring(self) -> Pieces:
+        """How many images are scored at once, which takes less memory than crafting."""
+        return Pieces.of(self.recipe, self.model)
+
+    @cached_property
+    def crafting(self) -> Pieces:
+        """How many images are crafted at once."""
+        return Pieces.of(self.recipe, self.model)
+
     def scored(self, named: NamedDefense) -> System:
         """It remembers its predictions for the clean images, as far as there is room."""
         if named.digest not in self._scored:
@@ -43,7 +55,7 @@ class Systems:
             if not isinstance(defended, Model):
                 raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
             self.check(named)
-            system = System(defended, self.recipe.seed, self.recipe.draws, room=self.room)
+            system = System(defended, self.recipe.seed, self.recipe.draws, room=self.room, pieces=self.scoring)
             system.clean(self.first())
             self._scored[named.digest] = system
         return self._scored[named.digest]
@@ -65,7 +77,8 @@ class Systems:
     def gradient_flags(self, named: NamedDefense) -> set[str]:
         """What is wrong with the gradient that an attack on it follows."""
         if named.digest not in self._flags:
-            self._flags[named.digest] = gradient_flags(self.attacked(named), self.dataset, self.recipe.seed)
+            attacked, in_pieces = self.attacked(named), self.crafting.each
+            self._flags[named.digest] = gradient_flags(attacked, self.dataset, self.recipe.seed, in_pieces)
         return self._flags[named.digest]
 
     def fitted(self, named: NamedDefense) -> Defense | None:

@@ -6,8 +6,8 @@ from types import CodeType, FunctionType
 from typing import Any
 
 
-def typed_code(cls: type) -> bytes:
-    """Of a class, and of the functions and classes typed beside it that its code names."""
+def typed_code(cls: type | FunctionType) -> bytes:
+    """Of a class or a function, and of the functions and classes typed beside it that its code names."""
     beside = vars(sys.modules[cls.__module__])
     found: dict[str, list[bytes]] = {}
     todo: list[Any] = [cls]

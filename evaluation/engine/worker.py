@@ -13,10 +13,11 @@ from ...core.perturbation import Perturbation
 from ...datasets.substitutes import substitute_images
 from ..leaderboard.grouping import grouped
 from .adversarial import Crafter
+from .cache.naming import name_of
+from .cache.perturbations import keep_found, recall_found
 from .clean import look
 from .crafted import Crafted
 from .example import keep_example
-from .exclusive import exclusive
 from .grid import Job, NamedDefense
 from .names import Names
 from .networks import Network, Networks
@@ -54,6 +55,7 @@ class Worker:
         self._setup, self._networks, self._steps = setup, networks, steps
         self._names = Names(setup.recipe, setup.identities)
         self._following: Step | None = None
+        self._shared: dict[str, str] = {}
 
     def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
         """Results as they come. Raises OutputError where something cannot be kept, which is nobody's fault.
@@ -81,18 +83,30 @@ class Worker:
 
     def _search(self, unit: Search) -> Iterator[Result]:
         """Meanwhile another process of the run that wants the same perturbation waits, until this one is kept."""
-        with exclusive(self._setup.folder, unit.job):
+        with self._setup.own.exclusive(unit.job):
             found = attempt(self._found, unit)
             if found is not None:
                 yield found
 
     def _found(self, unit: Search) -> Found | None:
         job = self._names.jobs[unit.job]
-        assert isinstance(job.attack, UniversalAttack)
         source = self._networks.use(job.source)
-        crafter = self._crafter(source, job)
         if self._file(source, job).kept() is not None:
             return None
+        cache = self._setup.shared
+        if cache is None:
+            return self._searched(source, job)
+        name = self._shared_name(source, job)
+        with cache.exclusive(name):
+            found = recall_found(cache, name, job.attack.threat)
+            if found is None:
+                found = self._searched(source, job)
+                keep_found(cache, name, found)
+        return found
+
+    def _searched(self, source: Network, job: Job) -> Found:
+        assert isinstance(job.attack, UniversalAttack)
+        crafter = self._crafter(source, job)
         with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
             perturbation, costs = crafter.craft(self._crafting_data(source, step))
         return Found(perturbation, costs)
@@ -151,18 +165,27 @@ class Worker:
         return Scored(key, replace(outcomes, flags=outcomes.flags | flags))
 
     def _crafter(self, source: Network, job: Job) -> Crafter:
-        recipe, identities = self._setup.recipe, self._setup.identities
+        recipe, cache, place = self._setup.recipe, self._setup.shared, job.place(self._setup.identities)
+        model = source.systems.attacked(job.through)
         return Crafter(
-            model=source.systems.attacked(job.through),
+            model=model,
             attack=job.attack,
-            key=job.key(identities),
             stream=job.stream,
-            place=self._setup.folder / job.place(identities),
+            place=place.as_posix() if cache is None else self._shared_name(source, job),
+            partial=(self._setup.folder / place).with_suffix(".partial"),
             seed=recipe.seed,
             storage=recipe.storage,
-            keep_images=recipe.keep_images,
+            pieces=source.systems.crafting,
+            shelf=(cache or self._setup.own) if recipe.keep_images else None,
             before=None if job.after is None else self._crafter(source, job.after),
         )
+
+    def _shared_name(self, source: Network, job: Job) -> str:
+        """In the cache."""
+        key = job.key(self._setup.identities)
+        if key not in self._shared:
+            self._shared[key] = name_of(job, self._setup.identities, source, SUBSTITUTES)
+        return self._shared[key]
 
     def _file(self, source: Network, job: Job) -> PerturbationFile:
         place = self._setup.folder / job.place(self._setup.identities)

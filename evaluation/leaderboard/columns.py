@@ -52,5 +52,5 @@ COLUMNS: Mapping[str, str] = {
     "status": "ok, error, or pending where a run was broken off",
     "error": "what went wrong",
     "cell": "what its scores are called in `ledger.sqlite`; of a worst case, those of its members",
-    "crafted": "the folder below `adversarial/` or the file below `perturbations/` that it is from",
+    "crafted": "what it is from: a file below `perturbations/`, or a folder below `adversarial/` where images are kept",
 }

@@ -84,17 +84,27 @@ def are_probabilities(outputs: Tensor) -> bool:
     return bool(torch.allclose(totals, torch.ones_like(totals), atol=1e-4))
 
 
-def gradient_flags(model: Model, dataset: Dataset, seed: int) -> set[str]:
+InPieces = Callable[[int, Callable[[slice], Tensor]], list[Tensor]]
+"""What comes of so many images, of as many at a time as memory holds."""
+
+
+def gradient_flags(
+    model: Model, dataset: Dataset, seed: int, in_pieces: InPieces = lambda count, work: [work(slice(count))]
+) -> set[str]:
     """Whether an attack that follows the gradient of `model` finds one at some images of `dataset`."""
     judged = sample(dataset, min(JUDGED, len(dataset)), "balanced", seed)
-    x = dataset.load(judged)[0].to(model.device)
-    rng = Draws.of(seed, "gradient", samples=judged, device=x.device)
-    y = model.predict(x, rng=rng)
-    point = x.requires_grad_()
-    losses = objective(model, targeted=False)(model.logits(point, rng=rng), y)
-    gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
-    magnitude = torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
-    share = float((magnitude <= VANISHING).float().mean())
+    images = dataset.load(judged)[0]
+
+    def magnitude(rows: slice) -> Tensor:
+        x = images[rows].to(model.device)
+        rng = Draws.of(seed, "gradient", samples=judged[rows], device=x.device)
+        y = model.predict(x, rng=rng)
+        point = x.requires_grad_()
+        losses = objective(model, targeted=False)(model.logits(point, rng=rng), y)
+        gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
+        return torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1).cpu()
+
+    share = float((torch.cat(in_pieces(len(images), magnitude)) <= VANISHING).float().mean())
     return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
 
 

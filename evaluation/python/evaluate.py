@@ -15,6 +15,7 @@ from ...core.norms import Norm
 from ...core.registry import datasets, models
 from ...datasets import load_dataset
 from ..board.files import publish
+from ..engine.cache.cache import Cache
 from ..engine.executors.machines import Kind, Machines
 from ..recipe.entries import Knowledge
 from ..recipe.plugins import load_plugins
@@ -41,7 +42,7 @@ def evaluate(
     draws: int = 10,
     eot_draws: int = 10,
     storage: Literal["float32", "uint8"] = "float32",
-    batch_size: int = 64,
+    batch_size: int | Literal["auto"] = 64,
     seed: int = 0,
     classes: int | None = None,
     mean: float | Sequence[float] | None = None,
@@ -52,6 +53,7 @@ def evaluate(
     executor: Kind = "local",
     workers: int | None = None,
     address: str | None = None,
+    cache: str | Path | Literal[False] | None = None,
     silent: bool = False,
 ) -> pd.DataFrame:
     """The table that `foolbench run` makes: a row for each model, attack, defense and what the attack knew.
@@ -67,6 +69,9 @@ def evaluate(
     With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again; `foolbench
     report` makes its tables anew. The other parameters are keys of a recipe. Failed cells are rows with `status`
     "error". Raises FoolbenchError, in one sentence, for what makes no sense.
+
+    What was crafted or learned in other runs is found in the user's cache, or in another one, the folder `cache`; with
+    False nothing is.
 
     With several `workers`, or the `executor` "ray" and the `address` of a cluster, other processes share the work, as
     by `foolbench run`; networks and data are then given by their addresses. They begin by importing the script that
@@ -103,18 +108,20 @@ def evaluate(
             "attacks": listed,
             "defenses": tables("defenses", defenses),
         }
-        return _run(read_document(document, "of evaluate(...)"), out, device, silent, machines)
+        return _run(read_document(document, "of evaluate(...)"), out, device, silent, machines, _cache(cache))
 
 
-def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool, machines: Machines) -> pd.DataFrame:
+def _run(
+    recipe: Recipe, out: str | Path | None, device: str, silent: bool, machines: Machines, cache: Cache | None
+) -> pd.DataFrame:
     console = Console(stderr=True, quiet=silent)
     if out is not None and not (isinstance(out, str | Path) and str(out).strip()):
         raise ConfigError(f"Expected out= to name a folder, got {out!r}.")
     if out is None:
         with TemporaryDirectory(prefix="foolbench-") as folder:
-            table, _, interrupted = execute(recipe, Path(folder), device, console, machines)
+            table, _, interrupted = execute(recipe, Path(folder), device, console, machines, cache=cache)
     else:
-        table, _, interrupted = execute(recipe, Path(out), device, console, machines)
+        table, _, interrupted = execute(recipe, Path(out), device, console, machines, cache=cache)
         publish(Path(out), table)
     if interrupted:
         raise KeyboardInterrupt
@@ -122,6 +129,14 @@ def _run(recipe: Recipe, out: str | Path | None, device: str, silent: bool, mach
     if failed:
         console.print(f"{failed} of {len(table)} cells failed; the column error says why.", style="red")
     return table
+
+
+def _cache(given: str | Path | Literal[False] | None) -> Cache | None:
+    if given is False:
+        return None
+    if given is not None and not (isinstance(given, str | Path) and str(given).strip()):
+        raise ConfigError(f"Expected cache= to name a folder, or False for none, got {given!r}.")
+    return Cache.default() if given is None else Cache(Path(given))
 
 
 def _data(given: Any) -> tuple[Dataset, str | dict[str, Any]]:

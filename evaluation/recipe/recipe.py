@@ -16,6 +16,10 @@ Sampling = Literal["balanced", "random", "first"]
 """Which evaluation images are taken."""
 
 
+AUTOMATIC = 256
+"""Images of a shard where nobody says how many."""
+
+
 def _name_of_folder(text: str) -> str:
     if not text or text.startswith(".") or any(letter in text for letter in "/\\\x00"):
         raise ConfigError(f"Expected the name of a folder, without slashes and not hidden, got {text!r}.")
@@ -68,14 +72,14 @@ class Recipe(BaseModel):
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
         "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
     )
-    batch_size: int = Field(
+    batch_size: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
         default=64,
-        gt=0,
-        description="images at a time; changes speed and memory only (and the random draws of `foolbox:NAME`)",
+        description="images at a time, fewer where memory runs out; `auto` begins with 256 on a GPU; changes speed and "
+        "memory only (and the random draws of `foolbox:NAME`)",
     )
     keep_images: bool = Field(
         default=True,
-        description="whether the attacked images stay in `adversarial/`; without them less disk is used, and another "
+        description="whether the attacked images are kept; without them less disk is used, and another "
         "defense, the next member of an ensemble or a run that goes on crafts again what it needs",
     )
     models: list[Addressed] = Field(
@@ -115,6 +119,11 @@ class Recipe(BaseModel):
     def content(self) -> dict[str, Any]:
         """What decides the numbers, however it was written."""
         return self.model_dump(exclude={"overrides", "keep_images", "expect_clean", "gates"})
+
+    @property
+    def shard(self) -> int:
+        """How many images are kept and recorded together."""
+        return AUTOMATIC if self.batch_size == "auto" else self.batch_size
 
     def expected_clean(self, model: str) -> float | None:
         """Of one model, in percent, where it is known."""

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from ..engine import grid
+from ..engine.cache.cache import Cache
 from ..engine.exclusive import exclusive
 from ..engine.executors.in_process import InProcess
 from ..engine.executors.machines import Machines
@@ -36,14 +37,27 @@ class Execution(NamedTuple):
     interrupted: bool
 
 
-def execute(recipe: Recipe, folder: Path, device: str, console: Console, machines: Machines = HERE) -> Execution:
-    """Run what the folder's ledger lacks, and write its files. Raises FoolbenchError where it cannot begin or go on."""
+def execute(
+    recipe: Recipe,
+    folder: Path,
+    device: str,
+    console: Console,
+    machines: Machines = HERE,
+    *,
+    cache: Cache | None = None,
+    crafted_anew: bool = False,
+) -> Execution:
+    """Run what the folder's ledger lacks, and write its files. Raises FoolbenchError where it cannot begin or go on.
+
+    What other runs have left in a `cache` is used: what defenses learn, and what attacks craft unless it is to be
+    `crafted_anew`.
+    """
     interrupted = False
     with Results(folder) as results:
         prepared = prepare(recipe, results.ledger, device)
         results.write_manifest(recipe, prepared.facts, device)
         try:
-            setup = Setup.of(prepared, results.ledger, folder, device)
+            setup = Setup.of(prepared, results.ledger, folder, device, cache=cache, crafted_anew=crafted_anew)
             with (
                 Progress(console, scored_images(recipe), recipe.name) as progress,
                 closing(machines.executor_for(prepared, setup, progress)) as executor,
@@ -71,7 +85,7 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
                 for cell in grid.cells(recipe, model):
                     ledger.repair(cell.key(prepared.facts.identities))
             write_manifest(folder, recipe, prepared.facts, device, command)
-            executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device), progress)
+            executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device, cache=Cache.default()), progress)
             engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
         with closing(executor):
             yield engine, executor.networks

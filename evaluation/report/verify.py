@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from ...core.errors import ConfigError, FoolbenchError
+from ..engine.cache.cache import Cache
 from ..leaderboard.grouping import grouped
 from ..leaderboard.part import TextRow, crafting, part_of, together
 from ..ledger.ledger import Ledger
@@ -69,7 +70,7 @@ def _of_part(
 ) -> Iterator[Verdict]:
     try:
         check_consistency(part)
-        interrupted = execute(part, folder, device, console).interrupted
+        interrupted = execute(part, folder, device, console, cache=Cache.default(), crafted_anew=True).interrupted
     except FoolbenchError as error:
         for number, row in rows.items():
             yield Verdict(number, row, holds=False, reasons=[f"It cannot be computed here: {error}"])

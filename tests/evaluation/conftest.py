@@ -9,6 +9,7 @@ import pytest
 from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
 from foolbench.evaluation.engine import worker
+from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.evaluation.engine.run import run
@@ -24,6 +25,11 @@ from rich.console import Console
 def own_registries(monkeypatch):
     for registry in REGISTRIES.values():
         monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FOOLBENCH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +72,20 @@ def silent():
 
 @pytest.fixture
 def execute(tmp_path, quick_text, silent):
-    """`execute(folder, *overrides, add=TOML)` runs the recipe, here or elsewhere, and returns its leaderboard.csv."""
+    """`execute(folder, *overrides, add=TOML)` runs the recipe, here or elsewhere, and returns its leaderboard.csv.
 
-    def execute(folder, *overrides, add="", text=quick_text, machines=HERE):
+    What attacks craft it shares with other runs only where it is not to be `crafted_anew`.
+    """
+
+    def execute(folder, *overrides, add="", text=quick_text, machines=HERE, crafted_anew=True):
         path = tmp_path / "recipe.toml"
         path.write_text(text + add)
         recipe = load_recipe(str(path), list(overrides))
         with Results(tmp_path / folder) as results:
             prepared = prepare(recipe, results.ledger)
             results.write_manifest(recipe, prepared.facts, "cpu")
-            setup = Setup.of(prepared, results.ledger, results.folder, "cpu")
+            kept = {"cache": Cache.default(), "crafted_anew": crafted_anew}
+            setup = Setup.of(prepared, results.ledger, results.folder, "cpu", **kept)
             with closing(machines.executor_for(prepared, setup, silent)) as executor:
                 run(prepared, results.ledger, results.folder, executor=executor, progress=silent)
             results.write_leaderboard(recipe, prepared.facts)

@@ -29,7 +29,7 @@ from ..schedule import Step
 from ..setup import Loader, Setup
 from ..units import Ended, Lost, Result, Unit
 from ..worker import Worker
-from .shipping import LEARNED, Scratch, Shipping
+from .shipping import Scratch, Shipping
 from .telling import Telling, Told
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class OnRay:
         self._gpus = machines.gpus and there.get("GPU", 0) >= 1
         self.places = machines.workers or max(1, int(there.get("GPU" if self._gpus else "CPU", 1)))
         self._setup = replace(setup, device="cuda" if self._gpus else "cpu")
-        self._shipping, self._progress = Shipping(prepared, setup.folder, progress), progress
+        self._shipping, self._progress = Shipping(prepared, setup, progress), progress
         self._shared: dict[str, Any] = {}
         self._actors: dict[int, Any] = {}
         self._starting: dict[Any, int] = {}
@@ -156,7 +156,7 @@ class _Actor:
             os.chdir(beside)
         self._folder = Path(tempfile.mkdtemp(prefix="foolbench-"))
         self._scratch, self._events = Scratch(self._folder), queue.SimpleQueue[Any]()
-        setup = replace(setup, folder=self._folder, learned=self._folder / LEARNED)
+        setup = replace(setup, folder=self._folder, cache=None)
         setup.begin()
         steps = Telling(self._events.put)
         self._worker = Worker(setup, Networks(setup, Loader(setup), steps), steps)

@@ -5,27 +5,28 @@ from pathlib import Path
 
 from ....core.attack import UniversalAttack
 from ....core.files import write_whole, writing
-from ..adversarial import file_of_images
+from ..adversarial import name_of_images
+from ..cache.shelf import SUFFIX, Shelf
 from ..example import FOLDER as EXAMPLES
 from ..grid import Job, NamedDefense
-from ..learning import School, learning_parts, users_folder
+from ..learning import LEARNED, School, learning_parts
 from ..names import Names
 from ..prepare import Prepared
 from ..progress import Steps
+from ..setup import Setup
 from ..units import Look, Samples, Score, Search, Teach, Unit
 
-LEARNED = "learned"
-"""A folder that the run's has not: what defenses learn lies in the user's cache."""
 _MADE = ("adversarial", EXAMPLES, LEARNED)
 
 
 class Shipping:
     """At the end of the run: what a unit needs of it, and where to put what comes back."""
 
-    def __init__(self, prepared: Prepared, folder: Path, steps: Steps) -> None:
-        self._prepared, self._folder, self._steps = prepared, folder, steps
+    def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
+        self._prepared, self._folder, self._steps = prepared, setup.folder, steps
+        self._learned_on: Shelf = setup.cache or setup.own
         self._names = Names(prepared.recipe, prepared.facts.identities)
-        self._paths: dict[tuple[str, str], list[Path]] = {}
+        self._known: dict[tuple[str, str], list[tuple[str, Path]]] = {}
 
     def needs(self, unit: Unit) -> dict[str, Path]:
         """The files that are there, by the name that they have for a worker."""
@@ -33,7 +34,10 @@ class Shipping:
 
     def keep(self, name: str, content: bytes) -> None:
         """What a worker has made. Raises OutputError where it cannot be."""
-        path = users_folder() / Path(name).name if Path(name).parts[0] == LEARNED else self._folder / name
+        if Path(name).parts[0] == LEARNED:
+            self._learned_on.take(name.removesuffix(SUFFIX), content)
+            return
+        path = self._folder / name
         with writing(path):
             write_whole(path, content)
 
@@ -54,20 +58,21 @@ class Shipping:
 
     def _crafted(self, job: Job, samples: Samples) -> Iterator[tuple[str, Path]]:
         """Of an attack that goes on where another one failed also what that one has crafted."""
-        place = Path(job.place(self._prepared.facts.identities))
-        name = place if isinstance(job.attack, UniversalAttack) else file_of_images(place, samples)
-        yield name.as_posix(), self._folder / name
+        place = job.place(self._prepared.facts.identities).as_posix()
+        name = place if isinstance(job.attack, UniversalAttack) else name_of_images(place, samples) + SUFFIX
+        yield name, self._folder / name
         if job.after is not None:
             yield from self._crafted(job.after, samples)
 
     def _learned(self, network: str, named: NamedDefense) -> list[tuple[str, Path]]:
         if named.defense is None:
             return []
-        if (network, named.digest) not in self._paths:
+        if (network, named.digest) not in self._known:
             model, dataset = self._prepared.network(network)
-            school = School(dataset, model, self._prepared.recipe.seed, self._steps)
-            self._paths[network, named.digest] = [school.path(part) for part in learning_parts(named.defense)]
-        return [(f"{LEARNED}/{path.name}", path) for path in self._paths[network, named.digest]]
+            school = School(dataset, model, self._prepared.recipe.seed, self._steps, self._learned_on)
+            names = map(school.name, learning_parts(named.defense))
+            self._known[network, named.digest] = [(name + SUFFIX, self._learned_on.path(name)) for name in names]
+        return self._known[network, named.digest]
 
 
 class Scratch:

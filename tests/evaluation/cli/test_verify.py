@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from foolbench.attacks import FGSM
 from foolbench.datasets import Digits, digits
-from foolbench.evaluation.engine import learning
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.recipe.plugins import REGISTRIES
 from foolbench.evaluation.report import results
@@ -60,7 +59,6 @@ def forget(file, name):
 
 
 def test_every_row_of_an_honest_run_holds_to_the_digit(execute, verify, tmp_path, monkeypatch):
-    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
     attacks = (
         "attacks=[{name='uniform-noise'}, {name='fgsm', group='both'}, {name='pgd', steps=3, group='both'},"
         "{name='gd-uap', prior='none', max_iterations=5},"

@@ -88,7 +88,6 @@ def deadly_plugin(tmp_path, monkeypatch):
     """The file, loaded here; as workers see it no other test has loaded any."""
     for name in [name for name in sys.modules if name.startswith("foolbench_plugin_")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "deadly.py"
     path.write_text(PLUGIN)
     load_plugins([path])

@@ -70,7 +70,8 @@ def begin(recipe_file, plugin, folder):
     command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", folder, "--workers", "2"]
     command += ["--plugin", plugin, *(part for setting in SLOW for part in ("--set", setting))]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while run.poll() is None and len(list(folder.glob("adversarial/*/*.safetensors"))) < 3:
+    kept = folder.parent / "cache" / "adversarial"
+    while run.poll() is None and len(list(kept.glob("*/*.safetensors"))) < 3:
         time.sleep(0.01)
     return run
 

@@ -4,7 +4,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from foolbench.evaluation.engine import learning
 from foolbench.evaluation.ledger.ledger import Ledger
 
 SETTINGS = (
@@ -13,11 +12,6 @@ SETTINGS = (
     "defenses=[{name='median'}, {name='pca', training_images=20, components=9}]",
     "samples=12",
 )
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / "cache")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from foolbench.attacks import PGD
 from foolbench.core import Perturbation
 from foolbench.evaluation.engine import adversarial
+from foolbench.evaluation.engine.cache import shelf
 from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
 
@@ -37,7 +38,7 @@ def undisturbed(execute, memory):
         (adversarial.Crafter, "images", 7),
         (adversarial.Crafter, "craft", 1),
         (PerturbationFile, "keep", 1),
-        (adversarial, "keep", 5),
+        (shelf, "keep", 5),
         (Perturbation, "save", 1),
         (Ledger, "write", 5),
         (Ledger, "write", 35),
@@ -92,7 +93,8 @@ def end_by(how, recipe_file, folder):
     overrides = [part for setting in KILLED for part in ("--set", setting)]
     command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", folder, *overrides]
     with subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while run.poll() is None and len(list(folder.glob("adversarial/*/*.safetensors"))) < shards:
+        kept = folder.parent / "cache" / "adversarial"
+        while run.poll() is None and len(list(kept.glob("*/*.safetensors"))) < shards:
             time.sleep(0.005)
         run.send_signal(how)
     return run.returncode
@@ -101,13 +103,13 @@ def end_by(how, recipe_file, folder):
 def test_killed_by_the_system(execute, assert_same, recipe_file, tmp_path):
     assert end_by(signal.SIGKILL, recipe_file, tmp_path / "out") == -9, "it ended before it could be killed"
     assert not (tmp_path / "out" / "leaderboard.csv").exists()
-    assert_same(execute("out", *KILLED), execute("undisturbed", *KILLED))
+    assert_same(execute("out", *KILLED, crafted_anew=False), execute("undisturbed", *KILLED))
 
 
 def test_ended_by_a_scheduler(execute, assert_same, recipe_file, tmp_path):
     assert end_by(signal.SIGTERM, recipe_file, tmp_path / "out") == 130
     assert "pending" in (tmp_path / "out" / "leaderboard.csv").read_text()
-    assert_same(execute("out", *KILLED), execute("undisturbed", *KILLED))
+    assert_same(execute("out", *KILLED, crafted_anew=False), execute("undisturbed", *KILLED))
 
 
 def test_a_half_written_temporary_file_is_no_obstacle(execute, tmp_path):

@@ -62,7 +62,7 @@ class Learning(LearnedTransform):
 def test_two_processes_leave_the_board_of_one_and_make_nothing_twice(
     pytester, run, foolbench, assert_same, monkeypatch
 ):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
+    monkeypatch.setenv("FOOLBENCH_CACHE", str(pytester.path / "cache"))
     pytester.makeconftest(SLOW)
     (pytester.path / "shared.toml").write_text(SHARED)
     given = ("-p", "no:cacheprovider", "shared.toml", "-n", "2", "--dist", "each", "--foolbench-out", "out", "-v")

@@ -1,0 +1,63 @@
+"""The cache as a user sees it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.filesize import decimal
+from rich.table import Table
+
+from ..engine.cache.cache import GIGABYTE, KINDS, Cache
+from ..engine.cache.shelf import SUFFIX
+from .console import console, say
+
+
+def chosen(folder: Path | None, gigabytes: float | None = None) -> Cache:
+    """In a folder, or where a user's runs find it."""
+    cache = Cache.default() if folder is None else Cache(folder)
+    if gigabytes is not None:
+        cache.limit = int(gigabytes * GIGABYTE)
+    return cache
+
+
+class _Listed(NamedTuple):
+    """One thing, of one file or of several, with the time of its last use."""
+
+    kind: str
+    name: str
+    files: int
+    size: int
+    used: float
+
+
+def show_entries(folder: Path | None, kind: str | None) -> None:
+    table = Table("kind", "what", "files", "size", "last used")
+    for one in _listed(chosen(folder), kind):
+        used = datetime.fromtimestamp(one.used).astimezone().isoformat(" ", "minutes")
+        table.add_row(one.kind, one.name, str(one.files), decimal(one.size), used)
+    console.print(table) if table.row_count else say("Nothing is there.")
+
+
+def show_sizes(folder: Path | None) -> None:
+    cache = chosen(folder)
+    for kind, meaning in KINDS.items():
+        entries = cache.entries(kind)
+        say(f"{decimal(sum(entry.size for entry in entries)):>9}  {kind}: {meaning}")
+    say(f"{decimal(sum(entry.size for entry in cache.entries())):>9}  {cache.folder}")
+
+
+def clear(folder: Path | None, kind: str | None) -> None:
+    cache = chosen(folder)
+    size = sum(entry.size for entry in cache.entries(kind))
+    cache.clear(kind)
+    say(f"Removed {decimal(size)} from {cache.folder}.")
+
+
+def _listed(cache: Cache, kind: str | None) -> list[_Listed]:
+    found: dict[tuple[str, str], _Listed] = {}
+    for entry in cache.entries(kind):
+        where = entry.path.relative_to(cache.folder)
+        of, name = where.parts[0], where.parts[1].removesuffix(SUFFIX)
+        known = found.get((of, name), _Listed(of, name, 0, 0, 0.0))
+        found[of, name] = _Listed(of, name, known.files + 1, known.size + entry.size, max(known.used, entry.used))
+    return sorted(found.values(), key=lambda one: one.used)

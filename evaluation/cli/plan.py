@@ -1,0 +1,76 @@
+"""What a recipe spans, and what it will cost on this device."""
+
+import os
+import time
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from rich.filesize import decimal
+
+from ..engine import grid
+from ..engine.cache.cache import Cache
+from ..engine.forecast.calibration import Calibrator
+from ..engine.forecast.forecast import Forecast, forecast
+from ..engine.prepare import prepare
+from ..engine.progress import Progress
+from ..engine.setup import Setup
+from ..ledger.ledger import Ledger
+from ..recipe.reading import load_recipe
+from ..recipe.recipe import Recipe
+from ..report.execution import scored_images
+from ..report.results import LEDGER, choose_device
+from .console import console, say
+
+
+def plan(name: str, overrides: list[str], device: str, workers: int, *, only_list: bool) -> None:
+    """Raises FoolbenchError where the recipe cannot run."""
+    recipe = load_recipe(name, overrides)
+    for source in recipe.networks:
+        for job, row in grid.jobs(recipe, source):
+            knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
+            models = ", ".join(dict.fromkeys(cell.model for cell in row))
+            scored = f" > [{models}]" if models != source else ""
+            defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
+            say(f"{source}{scored} x {knowledge}{job.attack} x [{defenses}]")
+    images = scored_images(recipe)
+    console.print(f"{images // recipe.samples} cells, {images} scored images", style="bold")
+    if not only_list:
+        _forecast(recipe, choose_device(device), workers)
+
+
+def _forecast(recipe: Recipe, device: str, workers: int) -> None:
+    start = time.perf_counter()
+    if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))  # as each of them will have
+    with (
+        TemporaryDirectory(prefix="foolbench-") as folder,
+        closing(Ledger(Path(folder) / LEDGER)) as ledger,
+        Progress(console, 1, recipe.name) as progress,
+    ):
+        prepared = prepare(recipe, ledger, device)
+        loading = time.perf_counter() - start
+        setup = Setup.of(prepared, ledger, Path(folder), device, cache=Cache.default(), crafted_anew=True)
+        found = Calibrator(prepared, setup, progress).calibrate()
+    for message in dict.fromkeys(found.failed.values()):
+        say(f"Some of it fails: {message}", style="red")
+    _show(forecast(prepared, found, workers), loading, workers)
+    if found.learning > 1:
+        say(f"Defenses have learned for {_clock(found.learning)} just now, which is kept.")
+    say(f"Calibrated in {_clock(time.perf_counter() - start)}.", style="dim")
+
+
+def _show(found: Forecast, loading: float, workers: int) -> None:
+    by = f" by {workers} processes" if workers > 1 else ""
+    memory = f"{decimal(found.memory)} of memory{' each' * (workers > 1)}" if found.memory else "memory unknown"
+    say(
+        f"At most about {_clock(found.seconds + loading)}{by}, {found.forwards:,.0f} images forward, "
+        f"{found.backwards:,.0f} gradients back, {memory}, {decimal(int(found.disk))} of disk; "
+        "less where the cache holds some of it."
+    )
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

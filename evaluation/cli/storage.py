@@ -1,0 +1,45 @@
+"""`foolbench cache`: what runs share on this machine, how large it is, and away with it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .arguments import CacheFolder
+
+app = typer.Typer(no_args_is_help=True, help="What runs share: list it, say how large it is, remove it.")
+
+
+class Cached(StrEnum):
+    """What lies in the cache."""
+
+    adversarial = "adversarial"
+    perturbations = "perturbations"
+    learned = "learned"
+
+
+WhichKind = Annotated[Cached | None, typer.Argument(help="Of these only.")]
+
+
+@app.command("list")
+def list_entries(kind: WhichKind = None, cache: CacheFolder = None) -> None:
+    """What is there, what was used last at the end."""
+    from .cache import show_entries
+
+    show_entries(cache, kind and kind.value)
+
+
+@app.command()
+def size(cache: CacheFolder = None) -> None:
+    """How much room it takes, and where it is."""
+    from .cache import show_sizes
+
+    show_sizes(cache)
+
+
+@app.command()
+def clear(kind: WhichKind = None, cache: CacheFolder = None) -> None:
+    """Remove what is there. Runs make it anew."""
+    from .cache import clear
+
+    clear(cache, kind and kind.value)

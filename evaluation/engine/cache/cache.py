@@ -1,0 +1,193 @@
+"""The cache that all runs of a user share. What lies there is named by all that decides it, so nothing grows stale.
+
+It may be lost, damaged, full, or lie where nothing can be written: then its things are made anew, as without it.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from ....core.errors import ConfigError, OutputError
+from ....core.files import write_whole
+from ..exclusive import LOCKS, acquired
+from ..kept import keep, recall
+from .packing import packed, unpacked
+from .shelf import SUFFIX, Shelf
+
+KINDS = {
+    "adversarial": "adversarial images, a folder for each attack on each system",
+    "perturbations": "universal perturbations",
+    "learned": "what defenses have learned",
+}
+GIGABYTE = 10**9
+LIMIT = 20 * GIGABYTE
+"""Bytes, where nobody says how many."""
+FULL, LOOKED_AT = 0.9, 8
+"""Beyond the limit, what was not used for longest goes until so much of it is left. Before a process has written an
+eighth of what was free when it looked, it looks again: as many processes at once keep to the limit together.
+"""
+TORN = 24 * 3600
+"""Seconds after which nobody is still writing a file."""
+_X_ADV, _CLEAN, _FLOATS = "x_adv", "clean", "floats"
+
+
+class Entry(NamedTuple):
+    """A file of the cache: its size in bytes, and when it was used last, in seconds since 1970."""
+
+    path: Path
+    size: int
+    used: float
+
+
+@dataclass(eq=False)
+class Cache(Shelf):
+    """At most `limit` bytes in a folder. What cannot be kept there is told, once, and not kept."""
+
+    limit: int = LIMIT
+    _free: int | None = field(default=None, init=False)
+    _written: int = field(default=0, init=False)
+    _told: bool = field(default=False, init=False)
+
+    @classmethod
+    def default(cls) -> "Cache":
+        """Where FOOLBENCH_CACHE says, or in the user's folder of caches; of FOOLBENCH_CACHE_SIZE gigabytes.
+
+        Raises ConfigError for a size that is none.
+        """
+        chosen, size = os.environ.get("FOOLBENCH_CACHE"), os.environ.get("FOOLBENCH_CACHE_SIZE")
+        return cls(Path(chosen) if chosen else user_cache_path("foolbench") / "cache", _bytes(size) if size else LIMIT)
+
+    def ready(self) -> None:
+        """What cannot be kept can be used all the same."""
+
+    def recall(self, name: str, names: set[str], clean: Tensor | None = None) -> dict[str, Tensor] | None:
+        """Nothing of other `clean` images either. What was found counts as used now."""
+        path = self.path(name)
+        found = recall(path, names if clean is None else {*names, _CLEAN, _FLOATS})
+        if found is not None and clean is not None:
+            found = _unpacked(found, clean)
+        with suppress(OSError):
+            os.utime(path) if found is not None else None
+        return found
+
+    def keep(self, name: str, tensors: Mapping[str, Tensor], clean: Tensor | None = None) -> None:
+        """Whole or not at all."""
+        self._write(name, lambda path: keep(path, tensors if clean is None else _packed(tensors, clean)))
+
+    def take(self, name: str, content: bytes) -> None:
+        """As `keep`."""
+        self._write(name, lambda path: write_whole(path, content))
+
+    def _write(self, name: str, write: Callable[[Path], None]) -> None:
+        path = self.path(name)
+        try:
+            write(path)
+            self._make_room(path.stat().st_size)
+        except OSError as error:
+            self._tell(error.strerror or str(error))
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Where nothing can be locked nobody waits, and two may do the same."""
+        lock = f"{LOCKS}/{name.replace('/', '-')}.lock"
+        try:
+            held = acquired(self.folder, lock)
+        except OutputError:
+            held = None
+        try:
+            yield
+        finally:
+            if held is not None:
+                with suppress(OSError):  # whoever waits for it then has it to himself, and at worst does it twice
+                    (self.folder / lock).unlink()
+                held.release()
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """Those that are there, the one first that was not used for longest."""
+        found = []
+        for one in KINDS if kind is None else [kind]:
+            for path in (self.folder / one).rglob(f"*{SUFFIX}"):
+                with suppress(OSError):  # gone meanwhile
+                    known = path.stat()
+                    found.append(Entry(path, known.st_size, known.st_mtime))
+        return sorted(found, key=lambda entry: entry.used)
+
+    def clear(self, kind: str | None = None) -> None:
+        """Remove all. Raises OutputError for what cannot be."""
+        for one in KINDS if kind is None else [kind]:
+            try:
+                shutil.rmtree(self.folder / one)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise OutputError(f"{self.folder / one} cannot be removed: {error.strerror}.") from None
+
+    def _make_room(self, written: int) -> None:
+        """After so many bytes more."""
+        self._written += written
+        if self._free is not None and LOOKED_AT * self._written < self._free:
+            return
+        self._remove_torn()
+        entries = self.entries()
+        total = sum(entry.size for entry in entries)
+        if total > self.limit:
+            for entry in entries:
+                if total <= FULL * self.limit:
+                    break
+                entry.path.unlink(missing_ok=True)
+                total -= entry.size
+        self._free, self._written = self.limit - total, 0
+
+    def _remove_torn(self) -> None:
+        """What processes have left that were killed while they wrote, long ago."""
+        for path in self.folder.rglob(".*.[0-9]*.tmp"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > TORN:
+                    path.unlink()
+
+    def _tell(self, reason: str) -> None:
+        if not self._told:
+            text = (
+                f"foolbench: The cache {self.folder} cannot be written ({reason}): what it lacks is made, and not kept."
+            )
+            print(text, file=sys.stderr)
+        self._told = True
+
+
+def _bytes(gigabytes: str) -> int:
+    try:
+        return int(float(gigabytes) * GIGABYTE)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"Expected FOOLBENCH_CACHE_SIZE in GB, as 20, got {gigabytes!r}.") from None
+
+
+def _packed(tensors: Mapping[str, Tensor], clean: Tensor) -> dict[str, Tensor]:
+    images = tensors[_X_ADV]
+    about = {_CLEAN: _hash(clean), _FLOATS: torch.tensor(images.is_floating_point())}
+    return {**tensors, **about, _X_ADV: packed(images, clean)}
+
+
+def _unpacked(found: dict[str, Tensor], clean: Tensor) -> dict[str, Tensor] | None:
+    if not torch.equal(found.pop(_CLEAN), _hash(clean)):
+        return None
+    dtype = torch.float32 if found.pop(_FLOATS) else torch.uint8
+    try:
+        return found | {_X_ADV: unpacked(found[_X_ADV], clean, dtype)}
+    except ValueError:
+        return None
+
+
+def _hash(x: Tensor) -> Tensor:
+    content = hashlib.sha256(x.cpu().contiguous().numpy().tobytes())
+    return torch.frombuffer(bytearray(content.digest()), dtype=torch.uint8)

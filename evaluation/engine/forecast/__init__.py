@@ -1,0 +1,1 @@
+"""What a run will cost on a device: measured on a few images, and added up."""

@@ -1,0 +1,188 @@
+"""A few images of each job of a recipe, carried out as in a run: what work costs on this device."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from ....core.attack import UniversalAttack
+from ....core.errors import FOREIGN
+from ....core.model import Model
+from ....core.perturbation import Perturbation
+from ...ledger.ledger import Costs
+from ..example import FOLDER as EXAMPLES
+from ..grid import Cell, Job, jobs
+from ..networks import Networks
+from ..planning import learns
+from ..prepare import Prepared
+from ..progress import Steps
+from ..setup import Setup
+from ..units import Failed, Look, Result, Samples, Score, Search, Teach, Unit
+from ..universal import PerturbationFile
+from ..worker import Worker
+from .impatience import Enough, Impatience, Watch
+from .rates import Call, Rate
+
+SIZES = (2, 4, 12)
+"""Images of the calls; the first of them also pays for what is done once."""
+PATIENCE = 3.0
+"""Seconds after which a search is broken off when it tells how far it is, and a few images of an attack are enough."""
+
+
+@dataclass(kw_only=True)
+class Calibration:
+    """Rates by what is done: a network's name for its clean images, the key of a job for crafting and scoring it.
+
+    `searches` are whole. `failed` says of jobs why they fail. `learning` are the seconds that defenses have learned
+    meanwhile, which is kept. `image` are the bytes of one, by job, `example` those of a cell's; `peak` the bytes of
+    memory at most, 0 where the system does not tell.
+    """
+
+    looks: dict[str, Rate] = field(default_factory=dict)
+    scores: dict[str, Rate] = field(default_factory=dict)
+    searches: dict[str, Costs] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    image: dict[str, float] = field(default_factory=dict)
+    learning: float = 0.0
+    example: float = 0.0
+    peak: int = 0
+
+
+class Calibrator:
+    """Carries out units in the folder of a setup, which is for this alone."""
+
+    def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
+        self._prepared, self._setup, self._steps = prepared, setup, steps
+        self._impatience = Impatience(steps)
+        self._networks = Networks(setup, prepared.network, self._impatience)
+        self._worker = Worker(setup, self._networks, self._impatience)
+        self._shards = list(_shards(setup.samples, setup.recipe.shard))
+        self._found = Calibration()
+
+    def calibrate(self) -> Calibration:
+        models = self._prepared.models
+        usable = {name for name, model in models.items() if isinstance(model, Model)}
+        rows = [pair for source in models for pair in jobs(self._prepared.recipe, source)]
+        with self._steps.step("calibrating", len(rows), "attacks") as step:
+            for job, row in rows:
+                names = list(dict.fromkeys([job.source, *(cell.model for cell in row)]))
+                if usable.issuperset(names):
+                    self._look(names)
+                    self._teach(job, row)
+                    self._search(job)
+                    self._score(job, row, names)
+                step.advance(1)
+        self._found.peak = self._peak(usable)
+        sizes = [path.stat().st_size for path in (self._setup.folder / EXAMPLES).glob("*")]
+        self._found.example = sum(sizes) / max(len(sizes), 1)
+        self._networks.leave()
+        return self._found
+
+    def _look(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self._found.looks:
+                looks = [Look(network=name, title="", samples=shard) for shard in self._shards]
+                self._found.looks[name] = self._rate(looks, [name], f"clean {name}")
+
+    def _teach(self, job: Job, row: Sequence[Cell]) -> None:
+        """All of it: it is kept for the run."""
+        taught = {(job.source, job.through.digest): job.through}
+        taught |= {(cell.model, cell.defense.digest): cell.defense for cell in row}
+        start = time.perf_counter()
+        for (network, digest), defense in taught.items():
+            if learns(defense):
+                self._carry_out(Teach(network=network, title="", defense=digest))
+        self._found.learning += time.perf_counter() - start
+
+    def _search(self, job: Job) -> None:
+        """As far as it takes to know the rest. What changes nothing is scored in the place of what it would find."""
+        if not isinstance(job.attack, UniversalAttack):
+            return
+        key, share, source = job.key(self._setup.identities), 1.0, self._networks.use(job.source)
+        watch = Watch(source.model.passes)
+        try:
+            with self._impatience.after(PATIENCE):
+                results = self._carry_out(Search(network=job.source, title="", job=key))
+            self._note_failure(key, results)
+        except Enough as enough:
+            share = enough.share
+        self._found.searches[key] = watch.whole(share)
+        delta = torch.zeros(source.dataset.shape)
+        file = PerturbationFile(
+            place=self._setup.folder / job.place(self._setup.identities),
+            threat=job.attack.threat,
+            shape=source.model.shape,
+        )
+        file.keep(Perturbation(delta=delta, threat=job.attack.threat))
+
+    def _score(self, job: Job, row: Sequence[Cell], names: Sequence[str]) -> None:
+        identities = self._setup.identities
+        key, cells = job.key(identities), tuple(cell.key(identities) for cell in row)
+        scores = [Score(network=job.source, title="", job=key, samples=shard, cells=cells) for shard in self._shards]
+        self._found.scores[key] = self._rate(scores, names, key)
+        kept = list((self._setup.folder / job.place(identities)).glob("*.safetensors"))
+        images = sum(len(shard) for shard in self._shards[: len(kept)])
+        self._found.image[key] = sum(path.stat().st_size for path in kept) / max(images, 1)
+
+    def _rate(self, units: Sequence[Look | Score], networks: Sequence[str], what: str) -> Rate:
+        """From as many of the units as patience allows."""
+        calls: list[Call] = []
+        for unit in units:
+            before = self._spent(networks)
+            self._note_failure(what, self._carry_out(unit))
+            costs = Costs(*(now - then for now, then in zip(self._spent(networks), before, strict=True)))
+            calls.append(Call(len(unit.samples), costs))
+            if len(calls) > 1 and costs.seconds > PATIENCE:
+                break
+        return Rate.of(calls)
+
+    def _carry_out(self, unit: Unit) -> list[Result]:
+        return list(self._worker.carry_out(unit))
+
+    def _note_failure(self, what: str, results: Iterable[Result]) -> None:
+        for result in results:
+            if isinstance(result, Failed):
+                self._found.failed.setdefault(what, result.message)
+
+    def _spent(self, networks: Sequence[str]) -> Costs:
+        if self._setup.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        passes = [self._networks.use(name, beside=networks[0]).model.passes for name in networks]
+        forwards, backwards = sum(one.forwards for one in passes), sum(one.backwards for one in passes)
+        return Costs(forwards, backwards, time.perf_counter())
+
+    def _peak(self, names: Iterable[str]) -> int:
+        """After a whole batch went through each network and back."""
+        for name in names:
+            network = self._networks.use(name)
+            x = network.shard(self._setup.samples[: network.systems.crafting.most]).x
+            try:
+                with torch.enable_grad():
+                    network.model.logits(x.clone().requires_grad_()).sum().backward()
+            except FOREIGN:  # a network without a gradient, say
+                continue
+        return peak_memory(self._setup.device)
+
+
+def peak_memory(device: str) -> int:
+    """Bytes that this process has had at once, on the GPU where it uses one; 0 where nobody counts them."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def _shards(samples: Sequence[int], most: int) -> Iterator[Samples]:
+    """The first images of a run, in calls of the sizes, as far as there are any."""
+    start = 0
+    for size in SIZES:
+        shard = tuple(samples[start : start + min(size, most)])
+        if shard:
+            yield shard
+        start += len(shard)

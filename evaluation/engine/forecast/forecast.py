@@ -1,0 +1,94 @@
+"""What a run will cost: the rates of its steps, added up along the schedule that it will follow."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...ledger.ledger import Costs
+from ..grid import jobs
+from ..networks import batches
+from ..planning import Pending, Plan
+from ..prepare import Prepared
+from ..schedule import Schedule, Step
+from ..units import Look, Score, Search
+from .calibration import Calibration
+
+OUTCOME = 40
+"""Bytes of the ledger for an image of a cell, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Of a whole run, of which nothing is in the cache: images forward, gradients back, seconds, bytes of memory of one
+    process, bytes of disk.
+
+    Searches may end before their last iteration, and images take less room in the cache: so it is at most that.
+    """
+
+    cells: int
+    forwards: float
+    backwards: float
+    seconds: float
+    memory: int
+    disk: float
+
+
+def forecast(prepared: Prepared, found: Calibration, places: int = 1) -> Forecast:
+    """By so many processes, each as fast as the one that was calibrated."""
+    facts, recipe = prepared.facts, prepared.recipe
+    plan = Plan(identities=facts.identities, batches=list(batches(facts.samples, recipe.shard)), known=(), kept=())
+    rows = [pair for source in prepared.models for pair in jobs(recipe, source)]
+    for job, row in rows:
+        if job.key(facts.identities) in found.scores:
+            plan.add(job, [Pending(cell, cell.key(facts.identities), set(facts.samples)) for cell in row])
+    spent, seconds = _simulated(plan, found, places)
+    cells, samples = sum(len(row) for _, row in rows), len(facts.samples)
+    images = sum(found.image.values()) * samples if recipe.keep_images else 0
+    return Forecast(
+        cells=cells,
+        forwards=spent.forwards,
+        backwards=spent.backwards,
+        seconds=seconds,
+        memory=found.peak,
+        disk=images + cells * (samples * OUTCOME + found.example),
+    )
+
+
+def _simulated(plan: Plan, found: Calibration, places: int) -> tuple[Costs, float]:
+    """What all steps cost together, and when the last one ends."""
+    schedule, spent, now = Schedule(plan.waits, places), Costs(), 0.0
+    busy: list[tuple[float, int, Step]] = []
+    begun: set[tuple[int, str]] = set()
+    idle: Sequence[int] = range(places)
+    while schedule:
+        waiting = []
+        for place in idle:
+            step = schedule.take(place)
+            if step is None:
+                waiting.append(place)
+                continue
+            costs = _costs(step, found, place, begun)
+            spent = Costs(*(one + other for one, other in zip(spent, costs, strict=True)))
+            heapq.heappush(busy, (now + costs.seconds, place, step))
+        if not busy:
+            break
+        now, place, step = heapq.heappop(busy)
+        schedule.done(step)
+        idle = [*waiting, place]
+    return spent, now
+
+
+def _costs(step: Step, found: Calibration, place: int, begun: set[tuple[int, str]]) -> Costs:
+    """Of a step there, which pays for what each process does once where that is not `begun` yet."""
+    match step:
+        case Search():
+            return found.searches[step.job]
+        case Look():
+            what, rate = step.network, found.looks[step.network]
+        case Score():
+            what, rate = step.job, found.scores[step.job]
+        case _:
+            return Costs()
+    first = (place, what) not in begun
+    begun.add((place, what))
+    return rate.costs(len(step.samples), first=first)

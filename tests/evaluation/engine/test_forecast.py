@@ -1,0 +1,128 @@
+"""What a run will cost is what it then costs, as far as counts go; seconds are a matter of the machine."""
+
+import time
+from contextlib import closing
+
+import pytest
+from foolbench.core import Perturbation
+from foolbench.core.passes import Passes
+from foolbench.evaluation.engine.forecast import calibration
+from foolbench.evaluation.engine.forecast.calibration import Calibration, Calibrator
+from foolbench.evaluation.engine.forecast.forecast import forecast
+from foolbench.evaluation.engine.forecast.impatience import Enough, Impatience, Watch
+from foolbench.evaluation.engine.forecast.rates import Call, Rate
+from foolbench.evaluation.engine.prepare import prepare
+from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.ledger.ledger import Costs, Ledger
+from foolbench.evaluation.recipe.reading import load_recipe
+
+
+@pytest.mark.parametrize(("once", "call", "each"), [(0, 0, 3), (5, 0, 1), (5, 2, 1), (0, 2, 4)])
+def test_a_line_is_found_again(once, call, each):
+    calls = [Call(n, Costs(once * (k == 0) + call + n * each, 0, 1)) for k, n in enumerate((2, 4, 12))]
+    rate = Rate.of(calls)
+    assert rate.costs(60, first=True).forwards == pytest.approx(once + call + 60 * each)
+    assert rate.costs(60, first=False).forwards == pytest.approx(call + 60 * each)
+    assert rate.costs(60, first=False).backwards == 0
+
+
+def test_a_hiccup_in_a_small_call_makes_no_image_free():
+    rate = Rate.of([Call(2, Costs(seconds=1)), Call(4, Costs(seconds=30)), Call(12, Costs(seconds=6))])
+    assert rate.each.seconds >= 0.25
+
+
+@pytest.mark.parametrize(("calls", "each"), [([Call(1, Costs(7))], 7), ([Call(2, Costs(20)), Call(4, Costs(12))], 3)])
+def test_fewer_calls_tell_what_they_can(calls, each):
+    assert Rate.of(calls).each.forwards == each
+
+
+def test_of_a_search_that_is_broken_off_the_iterations_are_extrapolated_and_the_beginning_is_not():
+    passes = Passes()
+    watch = Watch(passes)
+    passes.forwards += 100
+    time.sleep(0.05)
+    passes.backwards += 1
+    while watch._iterates is None:
+        time.sleep(0.001)
+    passes.forwards += 10
+    passes.backwards += 10
+    found = watch.whole(0.25)
+    assert found.forwards == 100 + 4 * 10
+    assert found.backwards == pytest.approx(1 + 4 * 10)
+
+
+def test_patience_ends_with_the_first_word_after_its_time(silent):
+    impatience = Impatience(silent)
+    with impatience.step("", 1, "") as bar:
+        bar.at(1, 4, "")
+    with impatience.after(0.0), impatience.step("", 1, "") as bar:
+        bar.at(4, 4, "")  # it is over anyway
+        with pytest.raises(Enough):
+            bar.at(1, 4, "")
+    with impatience.after(100.0), impatience.step("", 1, "") as bar:
+        bar.at(1, 4, "")
+
+
+@pytest.fixture
+def calibrate(tmp_path, quick_text, silent):
+    """`calibrate(*overrides)`: the prepared recipe with its calibration."""
+
+    def calibrate(*overrides):
+        path = tmp_path / "recipe.toml"
+        path.write_text(quick_text)
+        recipe = load_recipe(str(path), list(overrides))
+        with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+            prepared = prepare(recipe, ledger)
+            setup = Setup.of(prepared, ledger, tmp_path / "pilot", "cpu")
+            return prepared, Calibrator(prepared, setup, silent).calibrate()
+
+    return calibrate
+
+
+SETTINGS = (
+    "samples=40",
+    "knowledge=['oblivious', 'adaptive']",
+    "attacks=[{name='pgd', steps=5}, {name='gd-uap', prior='none', max_iterations=40, validate_every=10},"
+    "{name='autoattack', steps=3, queries=10, knowledge=['oblivious']}]",
+    "defenses=[{name='bit-depth'}, {name='random-noise'}]",
+)
+
+
+@pytest.mark.parametrize("patience", [100.0, 0.0], ids=["whole searches", "searches broken off"])
+def test_the_passes_of_a_run_are_foreseen(execute, calibrate, monkeypatch, patience):
+    made = []
+    monkeypatch.setattr(
+        Passes, "__init__", lambda self: (made.append(self), vars(self).update(forwards=0, backwards=0))[0]
+    )
+    execute("out", *SETTINGS)
+    forwards, backwards = (sum(getattr(one, name) for one in made) for name in ("forwards", "backwards"))
+    monkeypatch.setattr(calibration, "PATIENCE", patience)
+    prepared, found = calibrate(*SETTINGS)
+    foreseen = forecast(prepared, found)
+    assert found.failed == {}
+    assert foreseen.cells == 22
+    assert foreseen.backwards == pytest.approx(backwards, rel=0.1)
+    assert foreseen.forwards == pytest.approx(forwards, rel=0.25)  # how many images are left to an ensemble is chance
+    assert foreseen.memory > 1e8
+    assert foreseen.disk > 40 * 64 * 4 * 2
+
+
+def test_what_fails_is_said_and_costs_nothing(calibrate, broken_attack):
+    prepared, found = calibrate("attacks=[{name='toy-broken'}, {name='fgsm'}]")
+    assert set(found.failed.values()) == {"RuntimeError: no luck today"}
+    assert forecast(prepared, found).backwards >= 24
+
+
+def test_two_processes_share_the_work(calibrate):
+    prepared, found = calibrate("samples=64", "attacks=[{name='fgsm'}]", "defenses=[]", "batch_size=8")
+    rate = Rate(once=Costs(), call=Costs(), each=Costs(1, 1, 1.0))
+    even = Calibration(looks=dict.fromkeys(found.looks, rate), scores=dict.fromkeys(found.scores, rate))
+    one, two = forecast(prepared, even, 1), forecast(prepared, even, 2)
+    assert (one.seconds, two.seconds) == (128, 64)
+    assert one.forwards == two.forwards == 128
+
+
+def test_a_stand_in_is_no_perturbation_of_the_run(calibrate, tmp_path):
+    calibrate("attacks=[{name='gd-uap', prior='none', max_iterations=5}]")
+    (kept,) = (tmp_path / "pilot" / "perturbations").glob("*.safetensors")
+    assert not Perturbation.load(kept).delta.any()
