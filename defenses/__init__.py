@@ -14,6 +14,7 @@ from .jpeg import JPEG as JPEG
 from .k_wta import KWTA as KWTA
 from .median import MedianSmoothing as MedianSmoothing
 from .noise import RandomNoise as RandomNoise
+from .odds_are_odd import OddsAreOdd as OddsAreOdd
 from .pca import PCA as PCA
 from .prn import PRN as PRN
 from .quilting import Quilting as Quilting

@@ -26,8 +26,8 @@ recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, 
 source_model, knowledge, norm, eps, defense, defense_params, metric, clean, clean_low, clean_high, clean_drop,
 clean_drop_rel, gfr, gfr_low, gfr_high, gfr_area, gfr_seeds_sd, gfr_gap, gfr_over_pgd10, floor, robust, robust_low,
 robust_high, rejected_clean, rejected_clean_low, rejected_clean_high, detected, detected_low, detected_high,
-corrected, corrected_low, corrected_high, linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean, seconds, flagged, status, error, cell,
-crafted
+corrected, corrected_low, corrected_high, linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean, seconds,
+flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
