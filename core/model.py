@@ -12,7 +12,7 @@ from .errors import ConfigError, InputError, UnknownNameError
 from .images import check_images, check_layout, checked_shape
 from .network import hash_of, own_copy, precision
 from .normalization import Channels, Normalization
-from .outputs import main_output
+from .outputs import as_outputs_of, main_output
 from .passes import Passes, mean_gradient
 from .percent import checked_percent
 from .preprocess import Preprocess
@@ -117,9 +117,8 @@ class Model:
 
     def class_name(self, label: int) -> str:
         """What it calls a class; its number, where it has no names."""
-        if label == self.task.rejected:
-            return "rejected"
-        return self.class_names[label] if self.class_names else f"class {label}"
+        names = self.class_names or [f"class {label}"] * (label + 1)
+        return "rejected" if label == self.task.rejected else names[label]
 
     @property
     def mean_image(self) -> Tensor:
@@ -129,8 +128,8 @@ class Model:
     def behind(self, shell: Shell) -> "Model":
         """The defended system: this model, sharing its network, inside one more shell.
 
-        Raises ConfigError for a shell that does not say whether it is differentiable and randomized, and for one that
-        abstains where nothing can.
+        Raises ConfigError for a shell that does not say whether it is differentiable and randomized, or that may not
+        abstain here.
         """
         for fact in ("differentiable", "randomized"):
             if not isinstance(getattr(shell, fact, None), bool):
@@ -266,30 +265,16 @@ class Model:
         if not self.shells:
             return self._network(x)
         streams = as_draws(rng, len(x), x.device)
-        return Inside(
-            net=self.net,
-            network_task=self._network_task,
-            network=self._network,
-            shells=self.shells,
-            streams=streams,
-            look=look,
-        )(x)
+        network = {"net": self.net, "network_task": self._network_task, "network": self._network}
+        return Inside(**network, shells=self.shells, streams=streams, look=look)(x)
 
     def _network(self, x: Tensor) -> Tensor:
         """Its outputs for images, without what is around it."""
         if self.shells:
             check_layout(x, self.shape)
         prepared = self._prepare(self.passes.follow(x))
-        outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(x)))
+        outputs = main_output(self.net(prepared), self.name, as_outputs_of(self._network_task, len(x)))
         return outputs.float()  # of a network in another precision
-
-    def _fits(self, outputs: Tensor, images: int) -> bool:
-        """Whether one of several outputs is what the task needs, by its shape."""
-        try:
-            self._network_task.check_outputs(torch.zeros(outputs.shape), images)
-        except InputError:
-            return False
-        return True
 
     def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
         found = record(self.net, self.feature_names, lambda: self._evaluate(x, rng), self.name)
