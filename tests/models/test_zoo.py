@@ -32,14 +32,21 @@ def entry(tmp_path):
 
 def test_the_zoo_has_the_families_old_and_new_the_robust_and_the_digits():
     families = ["caffenet", "googlenet", "googlenet-linf1", "resnet", "resnet-linf1", "vgg-f", "vgg16", "vgg19"]
-    assert sorted(ENTRIES) == ["digits:convnet", *(f"scenes:{name}" for name in families)]
+    assert sorted(ENTRIES) == [
+        "digits:convnet",
+        "digits:linear",
+        "digits:linear-linf",
+        *(f"scenes:{name}" for name in families),
+    ]
     assert set(ENTRIES) <= set(models)
 
 
 @pytest.mark.parametrize(
     "entry",
     [
-        pytest.param(entry, id=name, marks=() if name in ("digits:convnet", "scenes:caffenet") else pytest.mark.slow)
+        pytest.param(
+            entry, id=name, marks=() if name.startswith("digits:") or name == "scenes:caffenet" else pytest.mark.slow
+        )
         for name, entry in ENTRIES.items()
     ],
 )
