@@ -1,6 +1,7 @@
 """The defenses, one concept a file."""
 
 from .autoencoder import Autoencoder as Autoencoder
+from .barrage import BaRT as BaRT
 from .bilateral import BilateralSmoothing as BilateralSmoothing
 from .bit_depth import BitDepth as BitDepth
 from .compose import Compose as Compose
