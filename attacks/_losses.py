@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..core.errors import ConfigError
 from ..core.model import Model
+from ..core.task import Task
 from ._gradient import Loss
 
 
@@ -14,12 +15,14 @@ def objective(model: Model, targeted: bool) -> Loss:
     Where it is a mean over draws (EOT), it is the mean of the loss itself.
     """
     single = not model.randomized or model.draws == 1
-    return gain(model.task.objective if single else model.task.loss, targeted)
+    return gain(model.task.objective if single else model.task.loss, model.task, targeted)
 
 
-def gain(loss: Loss, targeted: bool) -> Loss:
-    """What to ascend: the loss at the class to leave, or minus the loss at the class to reach."""
-    return (lambda outputs, y: -loss(outputs, y)) if targeted else loss
+def gain(loss: Loss, task: Task, targeted: bool) -> Loss:
+    """What to ascend: the loss at the class to leave, and at what counts for it, or minus the loss at one to reach."""
+    if targeted:
+        return lambda outputs, y: -loss(outputs, y)
+    return lambda outputs, y: loss(task.to_leave(outputs, y), y)
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class APGD(Attack):
             fooled = self.reached(model, outputs, y)
             if self.target_classes:
                 count = min(self.target_classes, class_count(model) - 1)
-                rivals = other_classes(outputs, y).topk(count, dim=1).indices.unbind(dim=1)
+                rivals = other_classes(model.task.to_leave(outputs, y), y).topk(count, dim=1).indices.unbind(dim=1)
         for run, rival in enumerate(rival for rival in rivals for _ in range(self.restarts)):
             todo = torch.arange(len(x), device=x.device)
             if self.early_stop:
@@ -136,7 +136,7 @@ class APGD(Attack):
             return objective(model, self.targeted or rival is not None)(outputs, target)
         if self.targeted:
             return dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)
-        return dlr(outputs, y, rival)
+        return dlr(model.task.to_leave(outputs, y), y, rival)
 
 
 def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:

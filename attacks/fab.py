@@ -73,7 +73,7 @@ class FAB(MinimalAttack):
         if not len(rows):
             return nearest
         x, y, outputs, rng = x[rows], y[rows], outputs[rows], rng[rows]
-        lead = self._lead(outputs, y)
+        lead = self._lead(model, outputs, y)
         found = _Found(x.clone(), torch.full_like(lead, torch.inf), lead.clone())
         rivals: tuple[Tensor | None, ...] = (None,)
         if self.target_classes:
@@ -94,7 +94,7 @@ class FAB(MinimalAttack):
         for step in range(self.steps):
             lead, slope = self._linearize(model, z, y, others, draws.fork(step))
             z = self._approach(z, x, lead, slope)
-            lead = self._lead(model.averaged(z, rng=draws.fork((step, "beyond"))), y)
+            lead = self._lead(model, model.averaged(z, rng=draws.fork((step, "beyond"))), y)
             found.offer(z, size(z - x, self.norm), lead)
             z = torch.where(per_row(lead > 0, z), torch.lerp(x, z, self.beta), z)
 
@@ -103,7 +103,7 @@ class FAB(MinimalAttack):
     ) -> tuple[Tensor, Tensor]:
         """The lead (N,) of the class whose boundary is nearest to `z`, in linear terms, and its gradient (N, D)."""
         if others is None:
-            lead, slope, _ = loss_and_gradient(model, z, y, rng=draws, loss=gain(margin, targeted=True))
+            lead, slope, _ = loss_and_gradient(model, z, y, rng=draws, loss=gain(margin, model.task, targeted=True))
         else:
             _, lead, slope = nearest_boundary(model, z, y, others, self.norm, rng=draws)
         return lead, slope.flatten(1)
@@ -132,16 +132,16 @@ class FAB(MinimalAttack):
             crossing = torch.lerp(near, far, crossing)
             share = torch.lerp(crossing, far, _CAUTION)
             z = torch.lerp(x, found.points, per_row(share, x))
-            lead = self._lead(model.averaged(z, rng=draws.fork(step)), y)
+            lead = self._lead(model, model.averaged(z, rng=draws.fork(step)), y)
             beyond = lead > surplus
             points = torch.where(per_row(beyond, x), z, points)
             far, far_lead = torch.where(beyond, share, far), torch.where(beyond, lead, far_lead)
             near, near_lead = torch.where(beyond, near, share), torch.where(beyond, near_lead, lead)
         return points
 
-    def _lead(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def _lead(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
         """Positive where the goal is reached."""
-        return gain(margin, self.targeted)(outputs, y)
+        return gain(margin, model.task, self.targeted)(outputs, y)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from ..core.seeding import Draws
 from ..core.strength import strength
 from ._adaptive import beats
 from ._gradient import Loss, loss_and_gradient, loss_and_outputs
-from ._losses import class_count, lead, objective, other_classes
+from ._losses import class_count, gain, lead, objective, other_classes
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
 
@@ -87,7 +87,8 @@ class Momentum(Attack):
         best, judges = start.clone(), rng.fork("judges")
         known = strength(system, best, y, targeted=False, rng=judges)
         for run, rival in enumerate(self._rivals(system, start, y, rng)):
-            end = self._climb(system, x, y, start, partial(lead, rival=rival), rng.fork(run))
+            ahead = gain(partial(lead, rival=rival), system.task, targeted=False)
+            end = self._climb(system, x, y, start, ahead, rng.fork(run))
             found = strength(system, end, y, targeted=False, rng=judges)
             better = found.beats(known)
             best[better], known = end[better], known.improved(found)
@@ -98,7 +99,7 @@ class Momentum(Attack):
         count = min(self.target_classes, class_count(model) - 1)
         with torch.no_grad():
             outputs = model.averaged(start, rng=rng.fork("rivals"))
-        return other_classes(outputs, y).topk(count, dim=1).indices.unbind(dim=1)
+        return other_classes(model.task.to_leave(outputs, y), y).topk(count, dim=1).indices.unbind(dim=1)
 
     def _climb(self, model: Model, x: Tensor, y: Tensor, start: Tensor, loss: Loss, draws: Draws) -> Tensor:
         ball = self.threat.around(x)

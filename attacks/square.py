@@ -90,7 +90,7 @@ class Square(Attack):
     def _score(self, model: Model, z: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """What grows towards the goal, and whether it is reached."""
         outputs = model.averaged(z, rng=draws)
-        return gain(margin, self.targeted)(outputs, y), self.reached(model, outputs, y)
+        return gain(margin, model.task, self.targeted)(outputs, y), self.reached(model, outputs, y)
 
     def _side(self, query: int, shape: torch.Size) -> int:
         share = self.p_init / 2 ** bisect.bisect_left(_HALVINGS, query * 10_000 // self.queries)

@@ -27,12 +27,14 @@ class Defense(ABC):
 
     `differentiable`: gradients through the defended model are those of its forward pass. `randomized`: two evaluations
     of one image may differ; the randomness comes from the streams of `rng` only. `needs_class_scores`: it makes sense
-    only where an image has one class, for it moves what it shows, or decides between classes.
+    only where an image has one class, for it moves what it shows, or decides between classes. `abstains`: its system
+    may reject an image; the outputs have one logit more for that, the last (`tasks.AbstainingRecognition`).
     """
 
     differentiable: ClassVar[bool]
     randomized: ClassVar[bool]
     needs_class_scores: ClassVar[bool] = False
+    abstains: ClassVar[bool] = False
 
     @abstractmethod
     def defend(self, model: Model) -> Model:

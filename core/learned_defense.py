@@ -114,6 +114,10 @@ class FittedDefense(ShellDefense):
         return self.configuration.needs_class_scores
 
     @property
+    def abstains(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.configuration.abstains
+
+    @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         return {name: self._bound(surrogate) for name, surrogate in self.configuration.surrogates.items()}
 

@@ -12,13 +12,13 @@ from .errors import ConfigError, InputError, UnknownNameError
 from .images import check_images, check_layout, checked_shape
 from .network import hash_of, own_copy, precision
 from .normalization import Channels, Normalization
-from .outputs import main_output
+from .outputs import as_outputs_of, main_output
 from .passes import Passes, mean_gradient
 from .percent import checked_percent
 from .preprocess import Preprocess
 from .recording import layer_names, record
 from .seeding import Draws, as_draws
-from .shell import Inside, Look, Shell, check_handed_on
+from .shell import Inside, Look, Shell, check_handed_on, task_behind
 from .task import Task
 
 
@@ -58,7 +58,7 @@ class Model:
         if isinstance(task, type) or not isinstance(task, Task):
             raise ConfigError(f"Expected a task, such as Recognition(classes=10), got {task!r}.")
         self.net = own_copy(net)
-        self.task = task
+        self._network_task = task
         self.name = name or type(self.net).__name__
         self.preprocess, self.class_names, self.random_weights = preprocess, tuple(class_names), random_weights
         self.passes = Passes()
@@ -91,6 +91,11 @@ class Model:
         return f"Model({' < '.join([self.name, *map(repr, reversed(self.shells))])})"
 
     @property
+    def task(self) -> Task:
+        """What its outputs mean: that of the network, of which a shell may abstain."""
+        return task_behind(self.shells, self._network_task)
+
+    @property
     def parts(self) -> "tuple[nn.Module, Normalization]":
         """The network, and the normalisation before it."""
         return self.net, self._normalization
@@ -112,7 +117,8 @@ class Model:
 
     def class_name(self, label: int) -> str:
         """What it calls a class; its number, where it has no names."""
-        return self.class_names[label] if self.class_names else f"class {label}"
+        names = self.class_names or [f"class {label}"] * (label + 1)
+        return "rejected" if label == self.task.rejected else names[label]
 
     @property
     def mean_image(self) -> Tensor:
@@ -122,11 +128,13 @@ class Model:
     def behind(self, shell: Shell) -> "Model":
         """The defended system: this model, sharing its network, inside one more shell.
 
-        Raises ConfigError for a shell that does not say whether it is differentiable and randomized.
+        Raises ConfigError for a shell that does not say whether it is differentiable and randomized, or that may not
+        abstain here.
         """
         for fact in ("differentiable", "randomized"):
             if not isinstance(getattr(shell, fact, None), bool):
                 raise ConfigError(f"{shell!r} does not say whether it is {fact}; add {fact} = True or False to it.")
+        task_behind((shell, *self.shells), self._network_task)
         return self.through((shell, *self.shells), draws=self.draws)
 
     def through(self, shells: Sequence[Shell], *, draws: int = 1) -> "Model":
@@ -176,7 +184,7 @@ class Model:
 
     @cached_property
     def _net_sha(self) -> str:
-        return hash_of(self.net, self._normalization, self.task)
+        return hash_of(self.net, self._normalization, self._network_task)
 
     def check(self, x: Tensor) -> None:
         """Raise InputError unless `x` are images this model takes: float32 (N, C, H, W) in [0, 1] on its device."""
@@ -257,25 +265,16 @@ class Model:
         if not self.shells:
             return self._network(x)
         streams = as_draws(rng, len(x), x.device)
-        return Inside(
-            net=self.net, task=self.task, network=self._network, shells=self.shells, streams=streams, look=look
-        )(x)
+        network = {"net": self.net, "network_task": self._network_task, "network": self._network}
+        return Inside(**network, shells=self.shells, streams=streams, look=look)(x)
 
     def _network(self, x: Tensor) -> Tensor:
         """Its outputs for images, without what is around it."""
         if self.shells:
             check_layout(x, self.shape)
         prepared = self._prepare(self.passes.follow(x))
-        outputs = main_output(self.net(prepared), self.name, lambda tensor: self._fits(tensor, len(x)))
+        outputs = main_output(self.net(prepared), self.name, as_outputs_of(self._network_task, len(x)))
         return outputs.float()  # of a network in another precision
-
-    def _fits(self, outputs: Tensor, images: int) -> bool:
-        """Whether one of several outputs is what the task needs, by its shape."""
-        try:
-            self.task.check_outputs(torch.zeros(outputs.shape), images)
-        except InputError:
-            return False
-        return True
 
     def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
         found = record(self.net, self.feature_names, lambda: self._evaluate(x, rng), self.name)

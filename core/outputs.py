@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .errors import InputError
+from .task import Task
 
 _NAMES = ("logits", "out")
 """By which Transformers and torchvision call it."""
@@ -32,6 +34,19 @@ def main_output(outputs: Any, name: str, fits: Callable[[Tensor], bool]) -> Tens
             "be; wrap the network in a module that returns the one that is meant."
         )
     return found[0]
+
+
+def as_outputs_of(task: Task, images: int) -> Callable[[Tensor], bool]:
+    """Whether a tensor is what the task needs of so many images, by its shape."""
+
+    def fits(outputs: Tensor) -> bool:
+        try:
+            task.check_outputs(torch.zeros(outputs.shape), images)
+        except InputError:
+            return False
+        return True
+
+    return fits
 
 
 def _named(outputs: Any, key: str) -> Any:

@@ -16,7 +16,7 @@ class Shell(Protocol):
     """What can stand around a network.
 
     `differentiable`: gradients through it are those of its forward pass. `randomized`: two evaluations of one image may
-    differ.
+    differ. One that has `abstains` = True gives outputs of the task `abstaining`: it may reject an image.
     """
 
     differentiable: ClassVar[bool]
@@ -35,17 +35,21 @@ Look = Callable[[Shell, Tensor], None]
 class Inside:
     """What lies inside a shell, as a function of images: further shells, and the network in their midst.
 
-    `net` is that network, to be changed for as long as an evaluation takes (`rewired`); `task` is what its outputs
+    `net` is that network, to be changed for as long as an evaluation takes (`rewired`); `task` is what the outputs
     mean. The other fields are the harness's own.
     """
 
     net: nn.Module
-    task: Task
+    network_task: Task
     network: Callable[[Tensor], Tensor]
     shells: Sequence[Shell]
     streams: Draws
     place: int = 0
     look: Look = lambda shell, images: None
+
+    @property
+    def task(self) -> Task:
+        return task_behind(self.shells[self.place :], self.network_task)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs for images (N, C, H, W) in [0, 1], those that the shell was given or as many in their place.
@@ -65,6 +69,14 @@ class Inside:
         count, views = x.shape[:2]
         outputs = replace(self, streams=self.streams.split(views))(x.flatten(0, 1))
         return outputs if views == 1 else self.task.average(outputs.unflatten(0, (count, views)))
+
+
+def task_behind(shells: Sequence[Shell], task: Task) -> Task:
+    """What the outputs mean of a network of `task` inside `shells`, one of which may abstain."""
+    for shell in reversed(shells):
+        if getattr(shell, "abstains", False):
+            task = task.abstaining()
+    return task
 
 
 def check_handed_on(shell: Shell, images: Tensor) -> None:

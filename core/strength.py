@@ -43,6 +43,6 @@ def strength(model: Model, points: Tensor, y: Tensor, *, targeted: bool, rng: Dr
         for outputs in model.through(model.shells, draws=JUDGES).each(points, rng=rng):
             model.task.check_outputs(outputs, len(points))
             reached.append(model.task.reached(model.task.predict(outputs), y, targeted=targeted))
-            losses.append(model.task.loss(outputs, y))
+            losses.append(model.task.loss(outputs if targeted else model.task.to_leave(outputs, y), y))
     gained = torch.stack(losses).mean(dim=0)
     return Strength(torch.stack(reached).float().mean(dim=0), -gained if targeted else gained)

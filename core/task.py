@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .errors import ConfigError
+
 Numbers = NDArray[np.float64]
 Statistics = Callable[[Tensor, Tensor], Tensor]
 """(prediction, reference) to what each image contributes to a metric: (N,) or (N, S), none of it negative."""
@@ -116,6 +118,19 @@ class Task(Protocol):
     def class_scores(self) -> int | None:
         """How many classes outputs (N, K) are the scores of; None where an image has not one class."""
         return None
+
+    @property
+    def rejected(self) -> int | None:
+        """What "rejected" is among predictions; None where a system has to answer."""
+        return None
+
+    def abstaining(self) -> "Task":
+        """The same task for systems that may reject an image. Raises ConfigError where they cannot."""
+        raise ConfigError(f"Expected a task in which a system may reject an image, as recognition, got {self}.")
+
+    def to_leave(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Outputs as an attack away from `targets` has to see them: whatever else is no success counts for these."""
+        return outputs
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """How much of each answer is as the targets have it, (N,) in 0..1. By the main metric where nothing is said."""

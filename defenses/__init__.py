@@ -1,6 +1,7 @@
 """The defenses, one concept a file."""
 
 from .autoencoder import Autoencoder as Autoencoder
+from .barrage import BaRT as BaRT
 from .bilateral import BilateralSmoothing as BilateralSmoothing
 from .bit_depth import BitDepth as BitDepth
 from .compose import Compose as Compose
@@ -14,6 +15,7 @@ from .jpeg import JPEG as JPEG
 from .k_wta import KWTA as KWTA
 from .median import MedianSmoothing as MedianSmoothing
 from .noise import RandomNoise as RandomNoise
+from .odds_are_odd import OddsAreOdd as OddsAreOdd
 from .pca import PCA as PCA
 from .prn import PRN as PRN
 from .quilting import Quilting as Quilting

@@ -58,6 +58,10 @@ class BPDA:
         return self.defense.randomized
 
     @property
+    def abstains(self) -> bool:
+        return self.defense.abstains
+
+    @property
     def alternatives(self) -> Mapping[str, "BPDA"]:
         exact = {"exact": replace(self, surrogate_name=None)} if self.defense.differentiable else {}
         return exact | {name: replace(self, surrogate_name=name) for name in self.defense.surrogates}

@@ -2,5 +2,6 @@
 
 from .depth import Depth as Depth
 from .gfr import gfr as gfr
+from .recognition import AbstainingRecognition as AbstainingRecognition
 from .recognition import Recognition as Recognition
 from .segmentation import Segmentation as Segmentation

@@ -1,8 +1,9 @@
-"""Image recognition: one class per image."""
+"""Image recognition: one class per image, or none where the system may reject it."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ def _agreement(prediction: Tensor, reference: Tensor) -> Tensor:
     return (prediction == reference).float()
 
 
+_NEGLIGIBLE = 30.0
+"""By which a logit lies below all others so as to count for nothing."""
 _METRICS = {"top1": Metric(statistics=_agreement, proportion=True)}
 
 
@@ -36,8 +39,8 @@ class Recognition(Task):
         return _METRICS
 
     def check_outputs(self, outputs: Tensor, samples: int) -> None:
-        if outputs.shape != (samples, self.classes):
-            raise InputError(f"Expected logits of shape ({samples}, {self.classes}), got {tuple(outputs.shape)}.")
+        if outputs.shape != (samples, self.class_scores):
+            raise InputError(f"Expected logits of shape ({samples}, {self.class_scores}), got {tuple(outputs.shape)}.")
         broken = int((~torch.isfinite(outputs)).any(dim=1).sum())
         if broken:
             raise InputError(f"Expected finite logits, got NaN or infinity for {broken} of {samples} images.")
@@ -52,8 +55,8 @@ class Recognition(Task):
                 f"Expected int64 labels of shape ({samples},), got {targets.dtype} {tuple(targets.shape)}."
             )
         low, high = int(targets.min()), int(targets.max())
-        if low < 0 or high >= self.classes:
-            raise InputError(f"Expected labels in 0..{self.classes - 1}, got labels in {low}..{high}.")
+        if low < 0 or high >= self.class_scores:
+            raise InputError(f"Expected labels in 0..{self.class_scores - 1}, got labels in {low}..{high}.")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy in double precision: where a class has probability 1 in float32 (a margin of 17 is enough), the
@@ -71,6 +74,9 @@ class Recognition(Task):
     @property
     def class_scores(self) -> int:
         return self.classes
+
+    def abstaining(self) -> "AbstainingRecognition":
+        return AbstainingRecognition(classes=self.classes)
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         return _agreement(predictions, targets)
@@ -90,6 +96,52 @@ class Recognition(Task):
         sure = outputs.detach().softmax(dim=1)
         alignment = sure.gather(1, targets[:, None])[:, 0] / sure.norm(dim=1)
         return Places(self.loss(outputs, targets)[:, None], right[:, None], alignment[:, None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstainingRecognition(Recognition):
+    """Recognition by a system that may reject an image: it has one logit more, the last, for that answer.
+
+    On clean images a rejection is an error. On attacked ones it is none: where the system answered the clean image, an
+    attack has succeeded only with another class. An attack away from a class therefore leaves rejection, too: it counts
+    for the class, as the logarithm of the sum of both probabilities.
+    """
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        foiled = partial(_rejections_as_reference, rejected=self.rejected)
+        return {"top1": Metric(statistics=_agreement, proportion=True, align=foiled)}
+
+    @property
+    def class_scores(self) -> int:
+        return self.classes + 1
+
+    @property
+    def rejected(self) -> int:
+        return self.classes
+
+    def abstaining(self) -> "AbstainingRecognition":
+        raise ConfigError("Expected a system that answers every image, got one that may reject it already.")
+
+    def to_leave(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        own, rejection = outputs.gather(1, targets[:, None]), outputs[:, -1:]
+        least = (outputs.detach().amin(dim=1, keepdim=True) - _NEGLIGIBLE).expand_as(rejection)
+        merged = torch.cat([outputs[:, :-1], least], dim=1)
+        allied = torch.where(targets[:, None] == self.rejected, own, torch.logaddexp(own, rejection))
+        return merged.scatter(1, targets[:, None], allied)
+
+    def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        return (~self.reached(predictions, targets, targeted=False)).float()
+
+    def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
+        """A rejection reaches nothing, unless it is what is to be reached."""
+        same = predictions == targets
+        return same if targeted else ~same & (predictions != self.rejected)
+
+
+def _rejections_as_reference(prediction: Tensor, reference: Tensor, clean: Tensor, *, rejected: int) -> Tensor:
+    """What the system answers, with the reference in place of a rejection that the attack has brought about."""
+    return torch.where((prediction == rejected) & (clean != rejected), reference, prediction)
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:

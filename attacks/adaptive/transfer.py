@@ -16,7 +16,8 @@ from ..momentum import Momentum
 class Transfer(Attack):
     """Momentum ascent from a random start on the network without what is around it.
 
-    What a defense passes on is fooled by it, however little gradient comes back through the defense.
+    What a defense passes on is fooled by it, however little gradient comes back through the defense. An image that the
+    system rejects as it is has no class there to leave, and stays.
     """
 
     steps: int = 20
@@ -30,7 +31,13 @@ class Transfer(Attack):
         self._ascent()  # refuses what it refuses
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        return self._ascent().perturb(model.through(()), x, y, rng=rng)
+        bare, rejected = model.through(()), model.task.rejected
+        if rejected is None:
+            return self._ascent().perturb(bare, x, y, rng=rng)
+        rows, found = (y != rejected).nonzero()[:, 0], x.clone()
+        if len(rows):
+            found[rows] = self._ascent().perturb(bare, x[rows], y[rows], rng=rng[rows])
+        return found
 
     def _ascent(self) -> Momentum:
         return Momentum(eps=self.eps, norm=self.norm, targeted=self.targeted, steps=self.steps, begin="random")

@@ -62,7 +62,7 @@ class CarliniWagner(MinimalAttack):
         return not self.confidence
 
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        goal = Goal(targeted=self.targeted, confidence=self.confidence)
+        goal = Goal(task=model.task, targeted=self.targeted, confidence=self.confidence)
         with torch.no_grad():
             todo = ~goal.reached(model.averaged(x, rng=rng.fork("start")), y)
         result = x.clone()

@@ -18,7 +18,7 @@ from ...core.norms import Norm, project, steepest
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from .._gradient import check_differentiable, loss_and_gradient
-from .._losses import class_count
+from .._losses import class_count, gain
 from ._validation import BestSoFar, predictions
 from .priors import images_to_fool
 
@@ -99,8 +99,8 @@ class UniversalPGD(UniversalAttack):
         """That of what is ascended, with respect to `delta` (1, C, H, W)."""
 
         def objective(outputs: Tensor, y: Tensor) -> Tensor:
-            losses = model.task.loss(outputs, y)
-            return losses.clamp_max(self.clamp) if self.target is None else -losses
+            gained = gain(model.task.loss, model.task, self.target is not None)(outputs, y)
+            return gained.clamp_max(self.clamp) if self.target is None else gained
 
         moved = x + delta
         images = moved.clamp(0, 1)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.columns import COLUMNS
 from .board import DATA, FACTS, SETTINGS, Board, Row
 
@@ -16,7 +17,7 @@ _HEADINGS = {
     "gfr_over_pgd10": "beyond PGD-10",
     "flagged": "flags",
 }
-_RATES = ("clean", "gfr", "robust")
+_RATES = ("clean", "gfr", "robust", *ABSTAINING)
 _SHOWN = (
     "model",
     "metric",
@@ -30,7 +31,7 @@ _SHOWN = (
     "gfr_area",
     "gfr_gap",
 )
-_SHOWN_AFTER = ("floor", "robust", "flagged", "status")
+_SHOWN_AFTER = ("floor", "robust", *ABSTAINING, "flagged", "status")
 """In their order, where they differ. Fooling and clean rates and flags stand there in any case."""
 _OF_NETWORK = ("run", "model_sha", "behaviour")
 _ALWAYS = ("attack", "defense", "gfr")

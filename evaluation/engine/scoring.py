@@ -123,6 +123,8 @@ class System:
             "undone": crafted.undone.cpu().numpy(),
         }
         answers = _Answers(clean, again, perturbed, [self.model.task.reference(p, shard.y) for p in clean])
+        if self.model.task.rejected is not None:
+            images |= answers.rejections(self.model.task.rejected, shard.y)
         metrics: dict[str, dict[str, NDArray[np.float64]]] = {}
         for name, metric in self.model.task.metrics.items():
             kept_as = metric.kept_as or name
@@ -149,6 +151,16 @@ class _Answers(NamedTuple):
         if targets is not None:
             for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
                 found[name] = _mean(self._compared(metric, predictions, [targets] * len(predictions)))
+        return found
+
+    def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
+        """Of a system that may reject an image, see `leaderboard.abstaining`; means over draws."""
+        found = {
+            "rejected_clean": _mean([prediction == rejected for prediction in self.clean]),
+            "detected": _mean([prediction == rejected for prediction in self.attacked]),
+        }
+        if targets is not None:
+            found["corrected"] = _mean([prediction == targets for prediction in self.attacked])
         return found
 
     def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from .abstaining import RATES
+
 COLUMNS: Mapping[str, str] = {
     "recipe": "name and version of the recipe, and what `--set` changed",
     "run": "a hash: the same for the same recipe, overrides included, on the same data and models",
@@ -30,7 +32,7 @@ COLUMNS: Mapping[str, str] = {
     "clean_drop": "points of `clean` lost against the bare network",
     "clean_drop_rel": "the same in percent of what the bare network has",
     "gfr": "generalized fooling rate, in percent: attacked against clean predictions of the same system; of an error, "
-    "its share of the largest there can be",
+    "its share of the largest there can be; a rejection is no fooling",
     "gfr_low": "lower end of its 95% interval",
     "gfr_high": "upper end",
     "gfr_area": "mean of `gfr` over budgets up to `eps`, the area under its curve; of minimal attacks that have it",
@@ -39,9 +41,14 @@ COLUMNS: Mapping[str, str] = {
     "gfr_over_pgd10": "points that a group of attacks fools beyond PGD of ten steps on the same system; in its rows",
     "floor": "the rate at which the system disagrees with itself on clean images, in percent",
     "robust": "the metric of the defended system, of each image the worse of clean and attacked, in percent; an error "
-    "in its own unit",
+    "in its own unit; an attacked image may be rejected where the clean one was not",
     "robust_low": "lower end of its 95% interval",
     "robust_high": "upper end",
+    **{
+        f"{rate}{end}": told
+        for rate, says in RATES.items()
+        for end, told in (("", says), ("_low", "lower end of its 95% interval"), ("_high", "upper end"))
+    },
     "linf_max": "largest change of a value of a pixel in any image, as measured",
     "l2_mean": "mean L2 norm of the changes, as measured",
     "rounding_undone": "percent of images that fooled the system they were crafted on until `storage` rounded them",

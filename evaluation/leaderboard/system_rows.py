@@ -10,6 +10,7 @@ from ...core.task import Metric
 from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
+from .abstaining import rates as abstaining_rates
 from .bundles import Bundle, bundles
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
@@ -163,6 +164,8 @@ class SystemRows:
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
                 numbers |= _in_units(metric, _with_interval(name, rate(metric, scores, name)))
+        for name, found in abstaining_rates(scores).items():
+            numbers |= _with_interval(name, found)
         if self.undefended is not None:
             bare = _in_units(metric, {"clean": 100 * self.undefended})["clean"]
             numbers["clean_drop"] = numbers["clean"] - bare if metric.error else bare - numbers["clean"]

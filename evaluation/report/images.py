@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ..engine.grid import cells
+from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.grouping import grouped
 from ..leaderboard.source import Source
 from ..leaderboard.system_rows import Row, SystemRows
@@ -26,6 +27,7 @@ COLUMNS = {
     "floor": "the same for the clean image with independent draws",
     "attacked": "the metric on the attacked image, mean over draws",
     "robust": "the worse of `clean` and `attacked`; of a worst case, of all its attacks",
+    **dict.fromkeys(ABSTAINING, "as in leaderboard.csv, but of one image: mean over draws"),
     "linf": "largest change of a value of a pixel",
     "l2": "L2 norm of the change",
     "l1": "L1 norm, of attacks with a budget in that",

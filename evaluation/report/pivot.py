@@ -27,7 +27,8 @@ def pivot(table: pd.DataFrame) -> list[Part]:
     told = [name for name in (SETTING,) if name in table]
     if transfers(table):
         return [part for _, same in _by(rows, "metric", *told) for part in _matrices(same)]
-    return [(_title(part[0]["model"], part), _lines(part)) for _, part in _by(rows, "model", "metric", *told)]
+    parts = [part for _, part in _by(rows, "model", "metric", *told)]
+    return [made for part in parts for made in ((_title(part[0]["model"], part), _lines(part)), *_rejections(part))]
 
 
 def transfers(table: pd.DataFrame) -> bool:
@@ -107,6 +108,21 @@ def _lines(part: list[Row]) -> list[dict[str, str]]:
         line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
     reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
     return [line for key, line in lines.items() if key in reached]
+
+
+def _rejections(part: list[Row]) -> list[Part]:
+    """Of the systems that may reject an image, how often they do, if there are any."""
+    labelled = zip(part, labels(part, "attack"), labels(part, "defense"), strict=True)
+    abstaining = [found for found in labelled if bool(pd.notna(found[0].get("rejected_clean")))]
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for row, attack, defense in abstaining:
+        named = {"defense": f"{defense}, {row['knowledge']}", "rejected clean": f"{row['rejected_clean']:.1f}"}
+        right = f" + {row['corrected']:.1f}" if pd.notna(row["corrected"]) else ""
+        lines.setdefault((defense, row["knowledge"]), named)[attack] = f"{row['detected']:.1f}{right}"
+    attacks = dict.fromkeys(attack for _, attack, _ in abstaining)
+    whole = [dict.fromkeys(("defense", "rejected clean", *attacks), "-") | line for line in lines.values()]
+    title = f"{part[0]['model']}: percent of clean images rejected, and of attacked ones detected + corrected"
+    return [(title, whole)] if whole else []
 
 
 def _rate(row: Row) -> str:

@@ -1,27 +1,52 @@
-"""The network trained on the digits, with what trained it."""
+"""The networks trained on the digits, with what trained them."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+from torch import nn
 
 from ...tasks.recognition import Recognition
 from ..training import Training
 from ..zoo import Entry, register
-from .convnet import FEATURES, convnet
+from . import convnet, linear
+
+_CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_ROBUST = 0.1
+"""The Linf budget of which the minimum over weights of the maximum over images is trained. Of a linear classifier of
+two classes one step is that maximum."""
+
+
+def _entry(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], training: Training) -> Entry:
+    return Entry(
+        dataset="digits",
+        net=net,
+        build=build,
+        task=Recognition(classes=10),
+        shape=(1, 8, 8),
+        mean=0.5,
+        std=0.5,
+        features=features,
+        class_names=_CLASSES,
+        training=training,
+        training_images=1285,
+        folder=Path(__file__).parent / "weights",
+    )
+
+
+def _still(eps: float) -> Training:
+    """Without moved images, for which a linear classifier has no room."""
+    return Training(epochs=100, learning_rate=1e-2, shift=0, flip=False, permute_channels=False, eps=eps)
+
 
 ENTRIES = register(
     (
-        Entry(
-            dataset="digits",
-            net="convnet",
-            build=convnet,
-            task=Recognition(classes=10),
-            shape=(1, 8, 8),
-            mean=0.5,
-            std=0.5,
-            features=FEATURES,
-            class_names=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-            training=Training(epochs=30, shift=1, flip=False, permute_channels=False),
-            training_images=1285,
-            folder=Path(__file__).parent / "weights",
+        _entry(
+            "convnet",
+            convnet.convnet,
+            convnet.FEATURES,
+            Training(epochs=30, shift=1, flip=False, permute_channels=False),
         ),
+        _entry("linear", linear.linear, linear.FEATURES, _still(0.0)),
+        _entry("linear-linf", linear.linear, linear.FEATURES, _still(_ROBUST)),
     )
 )

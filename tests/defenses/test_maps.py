@@ -9,7 +9,7 @@ from foolbench.defenses import Compose, MedianSmoothing, ResizePad, TenCrop
 from foolbench.tasks import Segmentation
 from torch import nn
 
-MOVING = {"crop-ensemble", "regroup", "resize-pad", "ten-crop"}
+MOVING = {"bart", "crop-ensemble", "odds-are-odd", "regroup", "resize-pad", "ten-crop"}
 
 
 def network():

@@ -16,6 +16,7 @@ from torch import nn
 
 DATASETS = {"digits": Digits, "scenes": Scenes}
 DIGITS = ENTRIES["digits:convnet"]
+QUICK = {*(name for name in ENTRIES if name.startswith("digits:")), "scenes:caffenet"}
 
 
 def each(names):
@@ -31,17 +32,15 @@ def entry(tmp_path):
 
 
 def test_the_zoo_has_the_families_old_and_new_the_robust_and_the_digits():
+    digits = ["convnet", "linear", "linear-linf"]
     families = ["caffenet", "googlenet", "googlenet-linf1", "resnet", "resnet-linf1", "vgg-f", "vgg16", "vgg19"]
-    assert sorted(ENTRIES) == ["digits:convnet", *(f"scenes:{name}" for name in families)]
+    assert sorted(ENTRIES) == [*(f"digits:{name}" for name in digits), *(f"scenes:{name}" for name in families)]
     assert set(ENTRIES) <= set(models)
 
 
 @pytest.mark.parametrize(
     "entry",
-    [
-        pytest.param(entry, id=name, marks=() if name in ("digits:convnet", "scenes:caffenet") else pytest.mark.slow)
-        for name, entry in ENTRIES.items()
-    ],
+    [pytest.param(entry, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, entry in ENTRIES.items()],
 )
 def test_clean_accuracy_is_the_cards(entry):
     """But for an image or two on the edge, where sums round otherwise."""

@@ -1,0 +1,41 @@
+"""Zoomed and swirled: pixels go elsewhere, and gradients with them."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...core.seeding import Draws
+from .luck import between
+
+_LEAST, _MOST = 10 / 224, 50 / 224
+"""Shares of a side: the paper's crops of 10 to 50 pixels of an ImageNet image."""
+
+
+def zoomed(x: Tensor, luck: Draws) -> Tensor:
+    """Without 4 to 22 percent at each side, enlarged to the size again."""
+    height, width = x.shape[2:]
+    cuts = [int(between(luck, _LEAST, _MOST) * side) for side in (height, height, width, width)]
+    top, bottom, left, right = cuts
+    part = x[:, :, top : height - bottom, left : width - right]
+    return F.interpolate(part, (height, width), mode="bilinear", align_corners=False).clamp(0, 1)
+
+
+def swirled(x: Tensor, luck: Draws) -> Tensor:
+    """Turned around a random point, by up to 2 radians there, within 10 to 200 pixels of an ImageNet image's 224."""
+    height, width = x.shape[2:]
+    strength, radius = between(luck, 0.01, 2), between(luck, 10, 200) * max(height, width) / 224
+    return swirl(x, between(luck, 0, height), between(luck, 0, width), strength, radius)
+
+
+def swirl(x: Tensor, row: float, column: float, strength: float, radius: float) -> Tensor:
+    """Turned by `strength` radians around a point, and less with the distance: at `radius` hardly at all."""
+    height, width = x.shape[2:]
+    rows, columns = torch.arange(height, device=x.device) + 0.5, torch.arange(width, device=x.device) + 0.5
+    down, across = torch.meshgrid(rows - row, columns - column, indexing="ij")
+    distance = (down**2 + across**2).sqrt()
+    angle = torch.atan2(down, across) + strength * torch.exp(-distance / (radius / 5 * math.log(2)))
+    from_row, from_column = row + distance * angle.sin(), column + distance * angle.cos()
+    grid = torch.stack([2 * from_column / width - 1, 2 * from_row / height - 1], dim=2)[None]
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False).clamp(0, 1)

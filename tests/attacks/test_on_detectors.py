@@ -1,0 +1,88 @@
+"""Attacks on a system that may reject an image have to fool it and to stay undetected."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from foolbench.attacks import APGD, BIM, FGSM, PGD, AdaptiveEnsemble, CarliniWagner, Momentum, Square
+from foolbench.core import Model, NetworkDefense
+from foolbench.defenses import adaptive
+from foolbench.tasks import Recognition
+from torch import nn
+
+REJECTED = 2
+ALLOWED = 0.2
+
+
+class FirstPixel(nn.Module):
+    """Class 1 where the first of two pixels exceeds 0.6, else class 0."""
+
+    def forward(self, x):
+        first = 10 * (x[:, 0, 0, 0] - 0.6)
+        return torch.stack([torch.zeros_like(first), first], dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondPixel(NetworkDefense):
+    """Rejects what class 1 is seen in as long as the second pixel exceeds 0.45."""
+
+    differentiable = True
+    randomized = False
+    abstains = True
+
+    def answer(self, inside, x, *, rng):
+        logits = inside(x)
+        return torch.cat([logits, logits[:, 1:] + 10 * (x[:, 0, 0, 1:] - 0.45)], dim=1)
+
+
+@pytest.fixture
+def bare():
+    return Model(FirstPixel(), task=Recognition(classes=2), shape=(1, 1, 2))
+
+
+@pytest.fixture
+def x():
+    return torch.full((5, 1, 1, 2), 0.5)
+
+
+ATTACKS = [
+    FGSM(eps=ALLOWED),
+    BIM(eps=ALLOWED),
+    PGD(eps=ALLOWED, steps=20),
+    Momentum(eps=ALLOWED),
+    Momentum(eps=ALLOWED, target_classes=1),
+    APGD(eps=ALLOWED, steps=20),
+    APGD(eps=ALLOWED, steps=20, loss="dlr"),
+    Square(eps=ALLOWED, queries=200),
+    AdaptiveEnsemble(eps=ALLOWED, steps=8, queries=20),
+    CarliniWagner(eps=1.0, searches=5, initial_c=1.0),
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=repr)
+def test_one_that_knows_the_detector_evades_it(bare, x, attack):
+    system = adaptive(SecondPixel(), bare)
+    assert system.predict(x).tolist() == [0] * 5
+    assert system.predict(attack(system, x, rng=0)).tolist() == [1] * 5
+
+
+@pytest.mark.parametrize("attack", [FGSM(eps=ALLOWED), BIM(eps=ALLOWED), Momentum(eps=ALLOWED)], ids=repr)
+def test_one_that_does_not_is_detected(bare, x, attack):
+    found = attack(bare, x, rng=0)
+    assert bare.predict(found).tolist() == [1] * 5
+    assert SecondPixel().defend(bare).predict(found).tolist() == [REJECTED] * 5
+
+
+def test_a_target_is_reached_undetected(bare, x):
+    system = adaptive(SecondPixel(), bare)
+    found = PGD(eps=ALLOWED, steps=20, targeted=True)(system, x, torch.ones(5, dtype=torch.int64), rng=0)
+    assert system.predict(found).tolist() == [1] * 5
+
+
+def test_an_image_that_is_rejected_as_it_is_may_be_let_through(bare):
+    system, x = adaptive(SecondPixel(), bare), torch.tensor([[[[0.7, 0.5]]], [[[0.5, 0.5]]]])
+    assert system.predict(x).tolist() == [REJECTED, 0]
+    for attack in (PGD(eps=ALLOWED, steps=20), AdaptiveEnsemble(eps=ALLOWED, steps=8, queries=20)):
+        found = system.predict(attack(system, x, rng=0)).tolist()
+        assert found[0] != REJECTED
+        assert found[1] == 1
