@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .errors import ConfigError
+
 Numbers = NDArray[np.float64]
 Statistics = Callable[[Tensor, Tensor], Tensor]
 """(prediction, reference) to what each image contributes to a metric: (N,) or (N, S), none of it negative."""
@@ -117,6 +119,11 @@ class Task(Protocol):
         """How many classes outputs (N, K) are the scores of; None where an image has not one class."""
         return None
 
+    @property
+    def background(self) -> int | None:
+        """The class of places that show nothing in particular; None where there is none."""
+        return None
+
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """How much of each answer is as the targets have it, (N,) in 0..1. By the main metric where nothing is said."""
         metric = next(iter(self.metrics.values()))
@@ -139,6 +146,10 @@ class Task(Protocol):
         Of an expectation over several evaluations it is the loss itself.
         """
         return self.loss(outputs, targets)
+
+    def constant(self, targets: Tensor) -> Tensor:
+        """The outputs for one image that suit all `targets` best: what to answer where the image is not seen."""
+        raise ConfigError(f"{self!r} has no answer that does without the image.")
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """For attacks that weigh one place of the answer against another; their mean loss is about `loss`."""

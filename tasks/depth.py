@@ -109,6 +109,13 @@ class Depth(Task):
     def average(self, outputs: Tensor) -> Tensor:
         return outputs.mean(dim=1)
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The mean depth of each pixel (H, W), where it is known; that of all pixels where it never is."""
+        counts = self._counts(targets)
+        known = targets.where(counts, 0).double()
+        total, seen = known.sum(dim=0), counts.sum(dim=0)
+        return torch.where(seen > 0, total / seen.clamp_min(1), total.sum() / seen.sum()).float()
+
     def predict(self, outputs: Tensor) -> Tensor:
         return _maps(outputs).clamp(self.min_depth, self.max_depth)
 

@@ -65,6 +65,10 @@ class Recognition(Task):
         """Log of the mean probabilities, which are logits again."""
         return outputs.log_softmax(dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """(classes,): how frequent each is, as logits; one more image has each of them."""
+        return (torch.bincount(targets, minlength=self.classes) + 1).float().log()
+
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(dim=1)
 

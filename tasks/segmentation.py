@@ -29,14 +29,19 @@ class Segmentation(Task):
       `absent_as_zero` classes that no map has count as 0, as in the code of GD-UAP; else they are left out.
     - `miou-image`: the same of each image alone, over the classes in its truth or its prediction; the mean over images.
     - `pixel-accuracy`: the share of all labelled pixels that are right.
+
+    `background` is the class of what is no object, None where there is no such class.
     """
 
     classes: int
     absent_as_zero: bool = False
+    background: int | None = 0  # pyright: ignore[reportIncompatibleMethodOverride] (a field serves as well)
 
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= VOID:
             raise ConfigError(f"Expected 2 to {VOID} classes, got {self.classes}.")
+        if self.background is not None and not 0 <= self.background < self.classes:
+            raise ConfigError(f"Expected background in 0..{self.classes - 1} or none, got {self.background}.")
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -77,6 +82,11 @@ class Segmentation(Task):
     def average(self, outputs: Tensor) -> Tensor:
         """Log of the mean probabilities, which are logits again."""
         return outputs.log_softmax(dim=2).logsumexp(dim=1) - float(np.log(outputs.shape[1]))
+
+    def constant(self, targets: Tensor) -> Tensor:
+        """(classes, H, W): how frequent each class is at each pixel, as logits; one more image has each of them."""
+        seen = torch.stack([(targets == label).sum(dim=0) for label in range(self.classes)])
+        return (seen + 1).float().log()
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.max(dim=1).indices  # on a CPU in an eighth of the time of argmax

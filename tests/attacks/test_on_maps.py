@@ -100,6 +100,17 @@ def test_universal_perturbations_of_features(attack, system, x):
     assert changed(system, x, found.apply(x)) > 0.02
 
 
+def test_less_background_needs_a_background(x):
+    attack = GDUAP(eps=EPS, prior="less-background", max_iterations=2)
+    data = CraftingData(validation=x, load_training=lambda: x)
+    attack.craft(SYSTEMS[0], data, rng=0)
+    for system in (SYSTEMS[1], model(Segmentation(classes=4, background=None))):
+        with pytest.raises(ConfigError, match="background"):
+            attack.craft(system, data, rng=0)
+    with pytest.raises(ConfigError, match="background"):
+        Segmentation(classes=4, background=4)
+
+
 def test_universal_pgd(system, x):
     attack = UniversalPGD(eps=EPS, max_iterations=20, validate_every=10)
     found = attack.craft(system, CraftingData(validation=x, load_training=lambda: x), rng=0)
