@@ -77,12 +77,14 @@ class Places(NamedTuple):
     """An image's answer place by place, (N, P) each: the pixels of a map, or one place for an image with one answer.
 
     `losses` have a gradient and are 0 where the target says nothing; `right` says where the answer is as the target has
-    it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient.
+    it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient. `kinds`, whole numbers, say
+    what the target has there, for attacks to which what is rare counts as much as the rest; without any it is all one.
     """
 
     losses: Tensor
     right: Tensor
     alignment: Tensor
+    kinds: Tensor | None = None
 
 
 @runtime_checkable

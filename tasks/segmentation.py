@@ -104,7 +104,7 @@ class Segmentation(Task):
         return predictions if targets is None else predictions.masked_fill(targets == VOID, VOID)
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """Every pixel; the alignment is the cosine between the probabilities and those of the target alone."""
+        """Every pixel, by its class; the alignment is the cosine between the probabilities and those of the target."""
         labelled = targets != VOID
         probabilities = outputs.detach().softmax(dim=1)
         at_target = probabilities.gather(1, targets.masked_fill(~labelled, 0)[:, None])[:, 0]
@@ -112,6 +112,7 @@ class Segmentation(Task):
             _cross_entropy(outputs, targets).flatten(1),
             (self.predict(outputs.detach()) == targets).flatten(1),
             (at_target / probabilities.norm(dim=1)).flatten(1),
+            targets.flatten(1),
         )
 
 

@@ -12,6 +12,7 @@ from foolbench.attacks import (
     GDUAP,
     JSMA,
     PGD,
+    SEA,
     UAP,
     AutoAttack,
     CarliniWagner,
@@ -59,6 +60,7 @@ ON_MAPS = [
     APGD(eps=EPS, steps=10),
     SegPGD(eps=EPS, steps=5),
     CosPGD(eps=EPS, steps=5),
+    SEA(eps=EPS, steps=10),
 ]
 
 
