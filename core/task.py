@@ -1,6 +1,6 @@
 """What a model's output means: its loss, its decoded prediction, its metrics, and when an attack has got its way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -87,6 +87,13 @@ class Places(NamedTuple):
     kinds: Tensor | None = None
 
 
+class Drawing(NamedTuple):
+    """Answers as pictures, uint8 (M, H, W, 3), and what their colours stand for: pairs of "#rrggbb" and a word."""
+
+    pictures: Tensor
+    legend: Sequence[tuple[str, str]]
+
+
 @runtime_checkable
 class Task(Protocol):
     """Implemented by `foolbench.tasks`. Tensors have the batch first. What has a body here need not be overridden."""
@@ -148,6 +155,18 @@ class Task(Protocol):
         Of an expectation over several evaluations it is the loss itself.
         """
         return self.loss(outputs, targets)
+
+    def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
+        """One prediction or target for people, where a word says it; `name` tells what a class is called."""
+        return ""
+
+    def confidence(self, outputs: Tensor) -> Tensor | None:
+        """The probability that outputs give to each prediction, (N,); None where there is no such thing."""
+        return None
+
+    def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing | None:
+        """Predictions or targets (M, ...) side by side, in the same colours; None where they are no pictures."""
+        return None
 
     def constant(self, targets: Tensor) -> Tensor:
         """The outputs for one image that suit all `targets` best: what to answer where the image is not seen."""

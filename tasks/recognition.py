@@ -1,7 +1,7 @@
 """Image recognition: one class per image."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -87,6 +87,12 @@ class Recognition(Task):
         surer the network is. From a margin of 100 on, float32 has no gradient of cross-entropy left.
         """
         return log_odds(outputs, targets)
+
+    def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
+        return name(int(answer))
+
+    def confidence(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(dim=1).amax(dim=1)
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """An image is one place."""

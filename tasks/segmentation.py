@@ -1,6 +1,6 @@
 """Semantic segmentation: one class per pixel."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
-from ..core.task import Metric, Numbers, Places, Task
+from ..core.task import Drawing, Metric, Numbers, Places, Task
+from .colours import VOID_GREY, as_hex, class_colours
 from .maps import mean_over_places
 
 VOID = 255
@@ -102,6 +103,17 @@ class Segmentation(Task):
     def reference(self, predictions: Tensor, targets: Tensor | None) -> Tensor:
         """Void where the truth is."""
         return predictions if targets is None else predictions.masked_fill(targets == VOID, VOID)
+
+    def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing:
+        """Every class in its colour; the legend has those that are somewhere."""
+        present = [int(label) for label in answers.unique() if label != VOID]
+        colours = class_colours(self.classes)
+        pictures = torch.full((*answers.shape, 3), VOID_GREY, dtype=torch.uint8, device=answers.device)
+        for label in present:
+            pictures[answers == label] = colours[label].to(answers.device)
+        legend = [(as_hex(colours[label]), name(label)) for label in present]
+        void = [(as_hex(pictures.new_full((3,), VOID_GREY)), "void")] if bool((answers == VOID).any()) else []
+        return Drawing(pictures, [*legend, *void])
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """Every pixel, by its class; the alignment is the cosine between the probabilities and those of the target."""
