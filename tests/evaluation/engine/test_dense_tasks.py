@@ -6,6 +6,7 @@ import torch
 from foolbench.core import ConfigError, Model
 from foolbench.datasets import SceneDepths, SceneMaps
 from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.page import of_main_metrics
 from foolbench.evaluation.board.pictures import Album
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
@@ -84,6 +85,8 @@ def test_attacks_do_more_than_noise(run):
 def test_a_row_shows_its_maps_with_a_legend(run):
     _, folder, data, _ = run
     board = make_board([read_run(folder)])
+    assert len(board.parts) == len(data.task.metrics)
+    assert [part.rows[0]["metric"] for part in of_main_metrics(board.parts)] == [next(iter(data.task.metrics))]
     shots = Shots(board, Album())
     for row in board.rows[: len(ATTACKS) * 2]:
         panel = shots.of(row)
