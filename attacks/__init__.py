@@ -18,6 +18,7 @@ from .noise import RandomSign as RandomSign
 from .noise import UniformNoise as UniformNoise
 from .pgd import PGD as PGD
 from .rays import RayS as RayS
+from .sea import SEA as SEA
 from .segpgd import SegPGD as SegPGD
 from .square import Square as Square
 from .trust_region import TrustRegion as TrustRegion

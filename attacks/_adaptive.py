@@ -9,6 +9,11 @@ from ..core.ball import Ball
 from ..core.norms import per_row, steepest
 from ..core.seeding import Draws
 
+MOMENTUM = 0.25
+"""How much of its last move an image makes again."""
+RHO = 0.75
+"""The share of steps that have to raise the loss; a smaller one halves the step size."""
+
 
 class AdaptiveAscent:
     """Where the ascent of each image stands. Every attribute has one entry an image; `ascent[rows]` is some of them.
@@ -72,6 +77,18 @@ class AdaptiveAscent:
             ahead.mul_(1 - momentum).add_(self.point, alpha=2 * momentum).sub_(self.last_point, alpha=momentum)
             self.ball.project_(ahead)
         self.last_point, self.point = self.point, ahead
+
+
+def checkpoints(steps: int) -> dict[int, int]:
+    """The steps before which step sizes are reconsidered, and how many steps went before each since the last one."""
+    shorter, shortest = max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
+    period = step = max(int(0.22 * steps), 1)
+    periods = {}
+    while step < steps:
+        periods[step] = period
+        period = max(period - shorter, shortest)
+        step += period
+    return periods
 
 
 def _take(into: Tensor, values: Tensor, rows: Tensor) -> None:

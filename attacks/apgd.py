@@ -13,11 +13,10 @@ from ..core.model import Model
 from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._adaptive import AdaptiveAscent, beats
+from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
 from ._gradient import loss_and_gradient, loss_and_outputs
 from ._losses import class_count, lead, margin, objective, other_classes
 
-_MOMENTUM = 0.25  # how much of its last move an image makes again
 _TINY = 1e-12  # guards divisions where several logits are equal
 
 
@@ -45,7 +44,7 @@ class APGD(Attack):
     steps: int = 100
     restarts: int = 1
     loss: Literal["ce", "dlr"] = "ce"
-    rho: float = 0.75
+    rho: float = RHO
     target_classes: int = 0
     early_stop: bool = True
 
@@ -101,7 +100,7 @@ class APGD(Attack):
         """One search from a random start for each image; they are handed over as they end, known by their `rows`."""
         start = x + random_point(draws, tuple(x.shape[1:]), self.norm, self.eps)
         ascent = AdaptiveAscent(start, self.threat.around(x), rows, y, rival, draws)
-        checkpoints = _checkpoints(self.steps)
+        due = checkpoints(self.steps)
         for step in range(self.steps):
             self._look(model, ascent, step)
             if self.early_stop and ascent.reached.any():
@@ -109,9 +108,9 @@ class APGD(Attack):
                 ascent = ascent[~ascent.reached]
                 if not len(ascent.rows):
                     return
-            if step in checkpoints:
-                ascent.adapt(self.rho * checkpoints[step])
-            ascent.move(_MOMENTUM if step else 0)
+            if step in due:
+                ascent.adapt(self.rho * due[step])
+            ascent.move(MOMENTUM if step else 0)
         self._look(model, ascent, self.steps)
         yield ascent
 
@@ -151,15 +150,3 @@ def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:
         return ahead
     top = logits.topk(needed, dim=1).values
     return ahead / (top[:, 0] - top[:, 2:].mean(dim=1) + _TINY)
-
-
-def _checkpoints(steps: int) -> dict[int, int]:
-    """The steps before which step sizes are reconsidered, and how many steps went before each since the last one."""
-    shorter, shortest = max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
-    period = step = max(int(0.22 * steps), 1)
-    periods = {}
-    while step < steps:
-        periods[step] = period
-        period = max(period - shorter, shortest)
-        step += period
-    return periods

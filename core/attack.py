@@ -20,7 +20,8 @@ from .threat import Eps, Threat
 
 Access = Literal["none", "decision", "score", "features", "gradient"]
 """What an attack needs of a model, from nothing to everything."""
-Prior = Literal["none", "range", "data"]
+Prior = Literal["none", "range", "data", "less-background"]
+"""What a universal attack knows of the images: nothing, their range, some of them, some with little background."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,8 +186,9 @@ class CraftingData:
     """What a universal attack may look at.
 
     `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
-    the task's own training images and is called by data-prior runs only. `progress` is told (iterations done, limit,
-    best validation fooling rate). A search tells `checkpoint` its state after every validation, and goes on from there.
+    the task's own training images, as the attack's prior wants them; it is called where that is "data" or
+    "less-background". `progress` is told (iterations done, limit, best validation fooling rate). A search tells
+    `checkpoint` its state after every validation, and goes on from there.
     """
 
     validation: Tensor
@@ -207,6 +209,14 @@ class UniversalAttack(_Budgeted, ABC):
         super().__post_init__()
         if self.prior not in self.priors:
             raise ConfigError(f"Expected prior to be one of {', '.join(self.priors)}, got {self.prior!r}.")
+
+    def check_task(self, task: Task) -> None:
+        super().check_task(task)
+        if self.prior == "less-background" and task.background is None:
+            raise ConfigError(
+                f"{type(self).__name__} with prior {self.prior} chooses images by how much of them is background: "
+                f"expected maps with a class for it, got {task}."
+            )
 
     def craft(
         self, model: Model, data: CraftingData, *, rng: Draws | torch.Generator | int | None = None

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,8 +20,12 @@ from .task import Task
 class Ensemble(Attack, ABC):
     """Attacks under one threat that run one after another, each on the images that still resist.
 
-    A member gets the strongest points so far to go on from, and replaces those that its own are stronger than.
+    A member gets the strongest points so far to go on from, and replaces those that its own are stronger than. In a
+    table it does so on the system that is attacked; where members are `independent`, each of them attacks every image
+    there, and what counts for an image is decided metric by metric.
     """
+
+    independent: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,18 +13,23 @@ JUDGES = 5
 
 
 class Strength(NamedTuple):
-    """Of images (N,): the share of evaluations that reached the goal, and the mean loss towards it."""
+    """Of images (N,): the share of evaluations that reached the goal, how much of each answer is where it should be (of
+    maps, the pixels), and the loss towards it, these two as means.
+    """
 
     reached: Tensor
+    share: Tensor
     loss: Tensor
 
     def at(self, rows: Tensor) -> "Strength":
-        return Strength(self.reached[rows], self.loss[rows])
+        return Strength(*(part[rows] for part in self))
 
     def beats(self, other: "Strength") -> Tensor:
-        """Which (N,) reach the goal more often, or as often with a larger loss."""
-        more, as_often = self.reached > other.reached, self.reached == other.reached
-        return more | (as_often & (self.loss > other.loss))
+        """Which (N,) reach the goal more often; or as often with more of the answer; or with as much and more loss."""
+        better = self.loss > other.loss
+        for mine, theirs in ((self.share, other.share), (self.reached, other.reached)):
+            better = (mine > theirs) | ((mine == theirs) & better)
+        return better
 
     def improved(self, other: "Strength") -> "Strength":
         """The stronger of the two, image by image."""
@@ -38,11 +43,14 @@ def strength(model: Model, points: Tensor, y: Tensor, *, targeted: bool, rng: Dr
     A randomized system is evaluated JUDGES times, with the streams `rng`: give others than those the points were found
     with, and the same ones for points that are compared. Raises InputError for outputs that are no answer.
     """
-    reached, losses = [], []
+    reached, shares, losses = [], [], []
     with torch.no_grad():
         for outputs in model.through(model.shells, draws=JUDGES).each(points, rng=rng):
             model.task.check_outputs(outputs, len(points))
-            reached.append(model.task.reached(model.task.predict(outputs), y, targeted=targeted))
-            losses.append(model.task.loss(outputs if targeted else model.task.to_leave(outputs, y), y))
-    gained = torch.stack(losses).mean(dim=0)
-    return Strength(torch.stack(reached).float().mean(dim=0), -gained if targeted else gained)
+            found = model.task.predict(outputs)
+            reached.append(model.task.reached(found, y, targeted=targeted).float())
+            agreement = model.task.agreement(found, y).float()
+            shares.append(agreement if targeted else 1 - agreement)
+            seen = outputs if targeted else model.task.to_leave(outputs, y)
+            losses.append(model.task.loss(seen, y) * (-1 if targeted else 1))
+    return Strength(*(torch.stack(part).mean(dim=0) for part in (reached, shares, losses)))

@@ -1,6 +1,6 @@
 """What a model's output means: its loss, its decoded prediction, its metrics, and when an attack has got its way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -77,12 +77,21 @@ class Places(NamedTuple):
     """An image's answer place by place, (N, P) each: the pixels of a map, or one place for an image with one answer.
 
     `losses` have a gradient and are 0 where the target says nothing; `right` says where the answer is as the target has
-    it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient.
+    it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient. `kinds`, whole numbers, say
+    what the target has there, for attacks to which what is rare counts as much as the rest; without any it is all one.
     """
 
     losses: Tensor
     right: Tensor
     alignment: Tensor
+    kinds: Tensor | None = None
+
+
+class Drawing(NamedTuple):
+    """Answers as pictures, uint8 (M, H, W, 3), and what their colours stand for: pairs of "#rrggbb" and a word."""
+
+    pictures: Tensor
+    legend: Sequence[tuple[str, str]]
 
 
 @runtime_checkable
@@ -132,6 +141,11 @@ class Task(Protocol):
         """Outputs as an attack away from `targets` has to see them: whatever else is no success counts for these."""
         return outputs
 
+    @property
+    def background(self) -> int | None:
+        """The class of places that show nothing in particular; None where there is none."""
+        return None
+
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """How much of each answer is as the targets have it, (N,) in 0..1. By the main metric where nothing is said."""
         metric = next(iter(self.metrics.values()))
@@ -154,6 +168,22 @@ class Task(Protocol):
         Of an expectation over several evaluations it is the loss itself.
         """
         return self.loss(outputs, targets)
+
+    def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
+        """One prediction or target for people, where a word says it; `name` tells what a class is called."""
+        return ""
+
+    def confidence(self, outputs: Tensor) -> Tensor | None:
+        """The probability that outputs give to each prediction, (N,); None where there is no such thing."""
+        return None
+
+    def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing | None:
+        """Predictions or targets (M, ...) side by side, in the same colours; None where they are no pictures."""
+        return None
+
+    def constant(self, targets: Tensor) -> Tensor:
+        """The outputs for one image that suit all `targets` best: what to answer where the image is not seen."""
+        raise ConfigError(f"{self!r} has no answer that does without the image.")
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """For attacks that weigh one place of the answer against another; their mean loss is about `loss`."""

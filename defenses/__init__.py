@@ -23,3 +23,4 @@ from .random_self_ensemble import RandomSelfEnsemble as RandomSelfEnsemble
 from .regroup import REGroup as REGroup
 from .resize_pad import ResizePad as ResizePad
 from .total_variation import TotalVariation as TotalVariation
+from .train_mean import TrainMean as TrainMean

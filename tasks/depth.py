@@ -1,7 +1,7 @@
 """Monocular depth: one metric distance per pixel."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
-from ..core.task import Align, Metric, Numbers, Places, Task
+from ..core.task import Align, Drawing, Metric, Numbers, Places, Task
+from .colours import as_hex, ramp
 from .maps import mean_over_places
 
 Crop = Literal["none", "garg", "eigen"]
@@ -25,6 +26,8 @@ NEAR = 1.25
 """Times or a part of the truth: what is within that is right."""
 ALMOST_ALL = 0.99
 """Of the pixels: an image is done with where so many are beyond `NEAR`."""
+TICKS = 5
+"""Of the scale beside a picture."""
 _MEASURED = ("delta1", "delta2", "delta3", "abs-rel", "sq-rel", "rmse", "rmse-log")
 
 
@@ -109,6 +112,13 @@ class Depth(Task):
     def average(self, outputs: Tensor) -> Tensor:
         return outputs.mean(dim=1)
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The mean depth of each pixel (H, W), where it is known; that of all pixels where it never is."""
+        counts = self._counts(targets)
+        known = targets.where(counts, 0).double()
+        total, seen = known.sum(dim=0), counts.sum(dim=0)
+        return torch.where(seen > 0, total / seen.clamp_min(1), total.sum() / seen.sum()).float()
+
     def predict(self, outputs: Tensor) -> Tensor:
         return _maps(outputs).clamp(self.min_depth, self.max_depth)
 
@@ -119,6 +129,20 @@ class Depth(Task):
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
         agreement = self.agreement(predictions, targets)
         return agreement >= ALMOST_ALL if targeted else agreement <= 1 - ALMOST_ALL
+
+    def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing:
+        """Near is bright and far dark, in equal steps of the logarithm from the nearest to the farthest of the first
+        map, beyond which colours do not change; black is unknown.
+        """
+        known = (answers >= self.min_depth) & (answers <= self.max_depth)
+        first = answers[0][known[0]].log()
+        near, far = first.min(), first.max()
+        shares = (answers.clamp_min(self.min_depth).log() - near) / (far - near).clamp_min(1e-6)
+        pictures = ramp(1 - shares).where(known[..., None], torch.tensor(0, dtype=torch.uint8))
+        ticks = torch.linspace(0, 1, TICKS)
+        depths = (near + ticks.to(near) * (far - near)).exp().tolist()
+        legend = [(as_hex(ramp(1 - tick)), f"{depth:.3g}") for tick, depth in zip(ticks, depths, strict=True)]
+        return Drawing(pictures, legend)
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """Every pixel. A single channel points nowhere: the alignment is the smaller of both depths over the larger."""

@@ -1,7 +1,7 @@
 """Image recognition: one class per image, or none where the system may reject it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,6 +68,10 @@ class Recognition(Task):
         """Log of the mean probabilities, which are logits again."""
         return outputs.log_softmax(dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """(classes,): how frequent each is, as logits; one more image has each of them."""
+        return (torch.bincount(targets, minlength=self.classes) + 1).float().log()
+
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(dim=1)
 
@@ -89,6 +93,12 @@ class Recognition(Task):
         surer the network is. From a margin of 100 on, float32 has no gradient of cross-entropy left.
         """
         return log_odds(outputs, targets)
+
+    def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
+        return name(int(answer))
+
+    def confidence(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(dim=1).amax(dim=1)
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """An image is one place."""

@@ -1,6 +1,6 @@
 """Semantic segmentation: one class per pixel."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
-from ..core.task import Metric, Numbers, Places, Task
+from ..core.task import Drawing, Metric, Numbers, Places, Task
+from .colours import VOID_GREY, as_hex, class_colours
 from .maps import mean_over_places
 
 VOID = 255
@@ -29,14 +30,19 @@ class Segmentation(Task):
       `absent_as_zero` classes that no map has count as 0, as in the code of GD-UAP; else they are left out.
     - `miou-image`: the same of each image alone, over the classes in its truth or its prediction; the mean over images.
     - `pixel-accuracy`: the share of all labelled pixels that are right.
+
+    `background` is the class of what is no object, None where there is no such class.
     """
 
     classes: int
     absent_as_zero: bool = False
+    background: int | None = 0  # pyright: ignore[reportIncompatibleMethodOverride] (a field serves as well)
 
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= VOID:
             raise ConfigError(f"Expected 2 to {VOID} classes, got {self.classes}.")
+        if self.background is not None and not 0 <= self.background < self.classes:
+            raise ConfigError(f"Expected background in 0..{self.classes - 1} or none, got {self.background}.")
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -78,6 +84,11 @@ class Segmentation(Task):
         """Log of the mean probabilities, which are logits again."""
         return outputs.log_softmax(dim=2).logsumexp(dim=1) - float(np.log(outputs.shape[1]))
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """(classes, H, W): how frequent each class is at each pixel, as logits; one more image has each of them."""
+        seen = torch.stack([(targets == label).sum(dim=0) for label in range(self.classes)])
+        return (seen + 1).float().log()
+
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.max(dim=1).indices  # on a CPU in an eighth of the time of argmax
 
@@ -93,8 +104,19 @@ class Segmentation(Task):
         """Void where the truth is."""
         return predictions if targets is None else predictions.masked_fill(targets == VOID, VOID)
 
+    def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing:
+        """Every class in its colour; the legend has those that are somewhere."""
+        present = [int(label) for label in answers.unique() if label != VOID]
+        colours = class_colours(self.classes)
+        pictures = torch.full((*answers.shape, 3), VOID_GREY, dtype=torch.uint8, device=answers.device)
+        for label in present:
+            pictures[answers == label] = colours[label].to(answers.device)
+        legend = [(as_hex(colours[label]), name(label)) for label in present]
+        void = [(as_hex(pictures.new_full((3,), VOID_GREY)), "void")] if bool((answers == VOID).any()) else []
+        return Drawing(pictures, [*legend, *void])
+
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """Every pixel; the alignment is the cosine between the probabilities and those of the target alone."""
+        """Every pixel, by its class; the alignment is the cosine between the probabilities and those of the target."""
         labelled = targets != VOID
         probabilities = outputs.detach().softmax(dim=1)
         at_target = probabilities.gather(1, targets.masked_fill(~labelled, 0)[:, None])[:, 0]
@@ -102,6 +124,7 @@ class Segmentation(Task):
             _cross_entropy(outputs, targets).flatten(1),
             (self.predict(outputs.detach()) == targets).flatten(1),
             (at_target / probabilities.norm(dim=1)).flatten(1),
+            targets.flatten(1),
         )
 
 

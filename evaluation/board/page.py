@@ -6,7 +6,7 @@ the one that is part of it, whose hash it states.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ..leaderboard.flags import FLAGS
 from ..report.published import HEADING, beside
-from .board import Board
+from .board import Board, Part
 from .charts import Chart, slopes, tradeoff
 from .citation import bibtex, cited, sources
 from .columns import Column, columns, explained, facts, network, shown
@@ -54,13 +54,13 @@ def page(board: Board) -> str:
     environment.filters |= {"shown": shown, "explained": explained}
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     album, known = Album(), [(part, worths(part.rows)) for part in board.parts]
-    shots = Shots(board, album)
+    shots, charted = Shots(board, album), of_main_metrics(board.parts)
     found: dict[str, Any] = {
         "title": " + ".join(dict.fromkeys(str(row["recipe"]).partition(" (")[0] for row in board.rows)),
         "described": [text for text in dict.fromkeys(_described(board)) if text],
         "worth": [(part, found, verdict(found)) for part, found in known],
-        "tradeoffs": list(_drawn("t", (chart for part in board.parts if (chart := tradeoff(part, PAGE))))),
-        "slopes": list(_drawn("s", islice((chart for part in board.parts for chart in slopes(part, PAGE)), SLOPES))),
+        "tradeoffs": list(_drawn("t", (chart for part in charted if (chart := tradeoff(part, PAGE))))),
+        "slopes": list(_drawn("s", islice((chart for part in charted for chart in slopes(part, PAGE)), SLOPES))),
         "curves": list(_drawn("c", islice((c for part in board.parts for c in curve_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),
@@ -91,6 +91,16 @@ def page(board: Board) -> str:
     whole = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
     left = MOST - len(whole.encode()) - RULE * len(album)
     return whole.replace(_PICTURES, _rules(album.encoded(left)), 1)
+
+
+def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:
+    """Of each network those of the metric that its task has first. To draw one takes a fifth of a second, and depth has
+    21: the others have tables alone.
+    """
+    main: dict[str, Any] = {}
+    for part in parts:
+        main.setdefault(part.model, part.rows[0]["metric"])
+    return [part for part in parts if part.rows[0]["metric"] == main[part.model]]
 
 
 def _unseen(found: Iterable[Column]) -> str:

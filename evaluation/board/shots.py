@@ -13,6 +13,13 @@ _NAMED = {
     "clean defended": "clean, defended",
     "attacked defended": "attacked, defended",
 }
+_MAPS = {  # of a system, and where the bare network stands beside it
+    "truth": ("in truth", "in truth"),
+    "bare clean": ("", "bare network, clean"),
+    "bare attacked": ("", "bare network, attacked"),
+    "clean": ("answer, clean", "defended, clean"),
+    "attacked": ("answer, attacked", "defended, attacked"),
+}
 
 
 class Shot(NamedTuple):
@@ -25,10 +32,14 @@ class Shot(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """`about` says what is seen, and of which attack of a group."""
+    """`about` says what is seen, and of which attack of a group. `maps` are answers that are pictures, with the colours
+    of their legend.
+    """
 
     about: str
     shots: Sequence[Shot]
+    maps: Sequence[Shot]
+    legend: Sequence[tuple[str, str]]
 
 
 class Shots:
@@ -39,19 +50,24 @@ class Shots:
         self._attacks = {row["cell"]: row.attack for row in board.rows}
 
     def of(self, row: Row) -> Panel | None:
-        """None where there is nothing to see; of a group the first attack that fooled, or the last one."""
+        """None where there is nothing to see; of a group the first attack that fooled most, or the last of all."""
         if not row.run.has_folder or not row.ok:
             return None
         cells = str(row["cell"] or "").split()
         found = {cell: example for cell in cells if (example := read_example(row.run.path, cell)) is not None}
         if not found:
             return None
-        fooling = [cell for cell, example in found.items() if _fooled(example.answers, "")]
-        cell = (fooling or list(found)[-1:])[0]
+        kept = {cell: _kept(example.answers, "") for cell, example in found.items()}
+        cell = min(kept, key=lambda cell: kept[cell]) if min(kept.values()) < 1 else list(found)[-1]
         example = found[cell]
         told = [f"evaluation image {example.sample}", *([f"in truth {example.truth}"] if example.truth else [])]
         told += [f"attacked by {self._attacks[cell]}"] if len(cells) > 1 else []
-        return Panel(", ".join(told), list(self._shots(example)))
+        chosen = "the first image that the bare network knows"
+        if example.legend:
+            chosen = "of the first images the one whose map the bare network knows best"
+        return Panel(
+            f"{', '.join(told)}: {chosen}", list(self._shots(example)), list(self._maps(example)), example.legend
+        )
 
     def _shots(self, example: Example) -> Sequence[Shot]:
         defended = "attacked defended" in example.pictures
@@ -66,15 +82,26 @@ class Shots:
             asked = name.removesuffix(" defended")
             who = "bare " if defended and name == asked else ""
             answer = example.answers.get(f"{who}{asked}")
-            fooled = asked == "attacked" and _fooled(example.answers, who)
+            fooled = asked == "attacked" and _kept(example.answers, who) == 0
             shots.append(Shot(picture, _NAMED[name], _told(answer), fooled))
         return shots
 
+    def _maps(self, example: Example) -> Sequence[Shot]:
+        defended = "attacked defended" in example.pictures
+        shots = []
+        for name, (alone, beside) in _MAPS.items():
+            if (picture := example.pictures.get(f"{name} map")) is None:
+                continue
+            said = f"{100 * example.answers[name].kept:.0f}% as before" if name.endswith("attacked") else ""
+            shots.append(Shot(self._album.name(picture), beside if defended else alone, said))
+        return shots
 
-def _fooled(answers: Mapping[str, Answer], who: str) -> bool:
-    clean, attacked = answers.get(f"{who}clean"), answers.get(f"{who}attacked")
-    return clean is not None and attacked is not None and clean.label != attacked.label
+
+def _kept(answers: Mapping[str, Answer], who: str) -> float:
+    """How much of the answer to the clean image is left."""
+    attacked = answers.get(f"{who}attacked")
+    return 1.0 if attacked is None else attacked.kept
 
 
 def _told(answer: Answer | None) -> str:
-    return "" if answer is None else f"{answer.label}, {100 * answer.confidence:.0f}%"
+    return f"{answer.label}, {100 * answer.confidence:.0f}%" if answer is not None and answer.label else ""

@@ -1,11 +1,12 @@
 """One image of a run as each system saw it, before and after it was attacked: what a page shows beside a row's numbers.
 
-It is the first image whose class the bare network knows, the same one for all rows of a network: nobody has chosen it
-for how well an attack did.
+It is the first image whose class the bare network knows, or of the first images the one whose map it knows best; the
+same one for all rows of a network: nobody has chosen it for how well an attack did.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ...core.errors import FOREIGN
 from ...core.files import writing
+from ...core.model import Model
 from ...core.seeding import Draws
 from .crafted import Crafted
 from .kept import keep, recall
@@ -27,16 +29,20 @@ FOLDER = "examples"
 SIDE = 160
 """Pixels of the longer side at most: a run has hundreds of these."""
 _TOLD = "told"
+_COLOUR = re.compile("#[0-9a-f]{6}")
 
 Picture = NDArray[np.uint8]
 """(H, W, C) of one or three channels."""
 
 
 class Answer(NamedTuple):
-    """What a network says of an image, and the probability that it gives to that."""
+    """What a network says of an image, the probability that it gives to that, and how much of it is what it says of the
+    clean one, in 0..1. Of a map, which stands among the pictures, the label is empty.
+    """
 
     label: str
     confidence: float
+    kept: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +52,8 @@ class Example:
     several views.
 
     `answers` are the system's to `clean` and `attacked` and, behind a defense, the bare network's (`bare clean`, `bare
-    attacked`). `truth` is empty where nobody knows.
+    attacked`). `truth` is empty where nobody knows. Answers that are maps are pictures as well: `clean map`, `attacked
+    map` and so on, and `truth map`; `legend` says what their colours, "#rrggbb", stand for.
     """
 
     sample: int
@@ -54,6 +61,7 @@ class Example:
     amplified: float
     answers: Mapping[str, Answer]
     pictures: Mapping[str, Picture]
+    legend: Sequence[tuple[str, str]] = ()
 
 
 def keep_example(folder: Path, cell: str, bare: System, system: System, shard: Shard, crafted: Crafted) -> None:
@@ -84,7 +92,11 @@ def read_example(folder: Path, cell: str) -> Example | None:
             sample=int(told["sample"]),
             truth=str(told["truth"]),
             amplified=float(told["amplified"]),
-            answers={name: Answer(str(label), float(sure)) for name, (label, sure) in told["answers"].items()},
+            answers={
+                name: Answer(str(label), float(sure), float(kept))
+                for name, (label, sure, kept) in told["answers"].items()
+            },
+            legend=[(colour, str(word)) for colour, word in told["legend"] if _COLOUR.fullmatch(colour)],
             pictures={name: tensor.numpy() for name, tensor in tensors.items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -102,29 +114,60 @@ def _example(bare: System, system: System, shard: Shard, crafted: Crafted) -> Ex
     change = x_adv - x
     amplified = max(1.0, float(torch.floor(0.5 / change.abs().max().clamp_min(1e-6))))
     images = {"clean": x, "attacked": x_adv}
-    answers = {name: _answer(system, sample, image) for name, image in images.items()}
+    outputs = {name: _outputs(system, sample, image) for name, image in images.items()}
     pictures = {name: _picture(image) for name, image in images.items()}
     pictures["change"] = _picture(0.5 + amplified * change, sharp=True)
     if system.model.shells:
-        answers |= {f"bare {name}": _answer(bare, sample, image) for name, image in images.items()}
+        outputs |= {f"bare {name}": _outputs(bare, sample, image) for name, image in images.items()}
         pictures |= {f"{name} defended": _picture(_defended(system, sample, x)) for name, x in images.items()}
-    truth = "" if shard.y is None else system.model.class_name(int(shard.y[row]))
-    return Example(sample=sample, truth=truth, amplified=amplified, answers=answers, pictures=pictures)
+    truth = None if shard.y is None else shard.y[row : row + 1]
+    maps, legend = _drawn(system.model, outputs, truth)
+    return Example(
+        sample=sample,
+        truth="" if truth is None else system.model.task.word(truth[0], system.model.class_name),
+        amplified=amplified,
+        answers=_answers(system.model, outputs),
+        pictures=pictures | maps,
+        legend=legend,
+    )
 
 
 def _known(bare: System, shard: Shard) -> int:
     """The first of the shard that the bare network is right about; the first of all where it is never, or all are."""
     if shard.y is None:
         return 0
-    metric = next(iter(bare.model.task.metrics.values()))
-    return int(metric.per_image(bare.clean(shard)[0], shard.y).argmax())
+    return int(bare.model.task.agreement(bare.clean(shard)[0], shard.y).argmax())
 
 
-def _answer(system: System, sample: int, x: Tensor) -> Answer:
+def _outputs(system: System, sample: int, x: Tensor) -> Tensor:
     with torch.no_grad():
-        outputs = system.model(x.clone(), rng=_streams(system, sample, x))
-    confidence, label = outputs.softmax(dim=1)[0].max(dim=0)
-    return Answer(system.model.class_name(int(label)), float(confidence))
+        return system.model(x.clone(), rng=_streams(system, sample, x))
+
+
+def _answers(model: Model, outputs: Mapping[str, Tensor]) -> Mapping[str, Answer]:
+    """Each with how much of it is what the same system says of the clean image."""
+    task, found = model.task, {}
+    for name, out in outputs.items():
+        clean = task.predict(outputs[name.replace("attacked", "clean")])
+        answer, sure = task.predict(out), task.confidence(out)
+        label, kept = task.word(answer[0], model.class_name), float(task.agreement(answer, clean))
+        found[name] = Answer(label, 0.0 if sure is None else float(sure), kept)
+    return found
+
+
+def _drawn(
+    model: Model, outputs: Mapping[str, Tensor], truth: Tensor | None
+) -> tuple[dict[str, Picture], Sequence[tuple[str, str]]]:
+    """Answers that are maps as pictures, the truth among them, with their legend."""
+    maps = {name: model.task.predict(out) for name, out in outputs.items()}
+    maps |= {} if truth is None else {"truth": truth}
+    drawing = model.task.draw(torch.cat([each.cpu() for each in maps.values()]), model.class_name)
+    if drawing is None:
+        return {}, []
+    images = drawing.pictures.permute(0, 3, 1, 2).float() / 255
+    return {
+        f"{name} map": _picture(image[None], sharp=True) for name, image in zip(maps, images, strict=True)
+    }, drawing.legend
 
 
 def _defended(system: System, sample: int, x: Tensor) -> Tensor:

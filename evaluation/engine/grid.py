@@ -189,7 +189,9 @@ def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> li
 
 
 def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
-    """One attack of a recipe, once a seed; an ensemble is the group of its members, each after the one before."""
+    """One attack of a recipe, once a seed; an ensemble is the group of its members, each after the one before unless it
+    does not need that.
+    """
     if not isinstance(attack, Ensemble):
         alone = Job(source=source, attack_name=entry.name, attack=attack, through=through, group=entry.group)
         yield from (replace(alone, seed=seed, seeds=entry.seeds) for seed in range(entry.seeds))
@@ -197,8 +199,9 @@ def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, thr
     before = None
     for name, member in attack.members.items():
         whole = f"{entry.name}/{name}"
-        before = Job(source=source, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
-        yield before
+        job = Job(source=source, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
+        yield job
+        before = None if attack.independent else job
 
 
 def parameters(configuration: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from ...core.attack import CraftingData, UniversalAttack
+from ...attacks.universal.priors import with_less_background
+from ...core.attack import CraftingData, Prior, UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
 from ...datasets.substitutes import substitute_images
@@ -108,7 +109,7 @@ class Worker:
         assert isinstance(job.attack, UniversalAttack)
         crafter = self._crafter(source, job)
         with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
-            perturbation, costs = crafter.craft(self._crafting_data(source, step))
+            perturbation, costs = crafter.craft(self._crafting_data(source, job.attack.prior, step))
         return Found(perturbation, costs)
 
     def _score(self, unit: Score) -> Iterator[Result]:
@@ -199,13 +200,15 @@ class Worker:
             raise ConfigError(f"The perturbation {job.place(self._setup.identities)} is gone; run the recipe again.")
         return found
 
-    def _crafting_data(self, source: Network, step: Bar) -> CraftingData:
+    def _crafting_data(self, source: Network, prior: Prior, step: Bar) -> CraftingData:
         def show(done: int, limit: int, best: float) -> None:
             step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
 
         def training() -> torch.Tensor:
             with self._steps.step("  training images", TRAINING_IMAGES, "images") as images_step:
-                images, _ = source.dataset.training(TRAINING_IMAGES, images_step.advance)
+                images, targets = source.dataset.training(TRAINING_IMAGES, images_step.advance)
+            if prior == "less-background":
+                images = with_less_background(images, targets, source.model.task.background)
             return (images.float() / 255).to(source.model.device)
 
         substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=self._setup.recipe.seed)

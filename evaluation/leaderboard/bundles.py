@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...core.threat import Threat
 from ..engine.grid import Cell
 
 MEAN = "mean"
@@ -11,18 +12,21 @@ MEAN = "mean"
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What is crafted on one network and has a row together on each system. `name` tells those of a kind apart."""
+    """What is crafted on one network and has a row together on each system. `name` tells those of a kind apart, and of
+    ensembles that are listed with several budgets the threat.
+    """
 
     kind: Literal["worst case", "mean"]
     name: str
     source: str
+    threat: Threat
 
 
 def bundles(cell: Cell) -> list[Bundle]:
     """Those that a cell is of."""
-    job, found = cell.job, []
+    job, threat, found = cell.job, cell.job.attack.threat, []
     if job.seeds > 1:
-        found.append(Bundle(kind="mean", name=f"{job.attack_name} {job.attack!r}", source=job.source))
+        found.append(Bundle(kind="mean", name=f"{job.attack_name} {job.attack!r}", source=job.source, threat=threat))
     if job.group:
-        found.append(Bundle(kind="worst case", name=job.group, source=job.source))
+        found.append(Bundle(kind="worst case", name=job.group, source=job.source, threat=threat))
     return found

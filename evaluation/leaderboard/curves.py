@@ -71,7 +71,7 @@ def _of_system(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
         members = [cell for cell, _, _ in known]
         nearest = np.minimum.reduce([measured.values for _, _, measured in known])
         reach = max(_reach(measured) for _, _, measured in minimal)
-        bundle = Bundle(kind="worst case", name=WORST, source=source.model)
+        bundle = Bundle(kind="worst case", name=WORST, source=source.model, threat=members[0].job.attack.threat)
         yield from _curve(source, described_bundle(bundle, members), members, known[0][1], nearest, reach)
 
 

@@ -3,7 +3,8 @@
 A file begins with what the paper measured on and with: lines `# what: text`. Then comes a line a number: where it
 stands in the paper's table, the `rate` that it is, and the row of a leaderboard that is the same here. Networks are
 meant whose name is one of those with spaces between, whatever their address; parameters are those that must be among
-the row's; the empty text stands for anything or, as `source_model`, for the network itself.
+the row's; the empty text stands for anything or, as `source_model`, for the network itself. Where a task has several
+metrics, a column `metric` says which one a number is of.
 """
 
 import csv
@@ -37,6 +38,13 @@ class Number:
     defense: str
     defense_params: str
     note: str
+    metric: str = ""
+
+    @property
+    def digits(self) -> int:
+        """Of ours, after the point: one of percents, which papers print with up to two; of errors as many as theirs."""
+        printed = len(self.published.partition(".")[2])
+        return printed if printed > 2 else 1
 
 
 class Table(NamedTuple):
@@ -97,6 +105,7 @@ def _is_of(number: Number, row: Row) -> bool:
         and (row["access"] == "none" or _short(row["source_model"]) in source.split())
         and number.attack in ("", row["attack"])
         and number.defense == row["defense"]
+        and number.metric in ("", row["metric"])
         and _among(number.attack_params, row["attack_params"])
         and _among(number.defense_params, row["defense_params"])
     )
@@ -117,8 +126,9 @@ def _shown(number: Number, row: Row | None) -> str:
     if row is None:
         return "-"
     low, high = (row.get(f"{number.rate}_{end}") for end in ("low", "high"))
-    interval = "" if low is None or high is None else f" [{low:.0f}-{high:.0f}]"
-    return f"{row[number.rate]:.1f}{'*' if row['flagged'] else ''}{interval}"
+    digits, of_ends = number.digits, number.digits if number.digits > 1 else 0
+    interval = "" if low is None or high is None else f" [{low:.{of_ends}f}-{high:.{of_ends}f}]"
+    return f"{row[number.rate]:.{digits}f}{'*' if row['flagged'] else ''}{interval}"
 
 
 def _remarks(found: Table, used: Sequence[Row]) -> list[str]:

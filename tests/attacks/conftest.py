@@ -25,6 +25,7 @@ QUICK = {  # parameters that make an attack cheap without making it another
     "fab": {"steps": 5},
     "momentum": {"steps": 10},
     "rays": {"queries": 200},
+    "sea": {"steps": 10},
     "square": {"queries": 40},
 }
 

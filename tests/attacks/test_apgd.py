@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 import torch
 from foolbench.attacks import APGD
-from foolbench.attacks._adaptive import AdaptiveAscent
-from foolbench.attacks.apgd import _checkpoints, dlr
+from foolbench.attacks._adaptive import AdaptiveAscent, checkpoints
+from foolbench.attacks.apgd import dlr
 from foolbench.core import ConfigError, Draws, Model, Threat
 from foolbench.core.norms import size, steepest
 from foolbench.datasets.digits import Digits
@@ -93,11 +93,11 @@ def test_the_best_of_all_points_seen_is_returned(recording, digits_model, digits
 
 
 def test_checkpoints_are_those_of_the_paper():
-    assert list(_checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]
-    assert list(_checkpoints(1)) == []
+    assert list(checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert list(checkpoints(1)) == []
     assert all(
         step - period == before
-        for (step, period), before in zip(_checkpoints(50).items(), [0, *_checkpoints(50)], strict=False)
+        for (step, period), before in zip(checkpoints(50).items(), [0, *checkpoints(50)], strict=False)
     )
 
 

@@ -12,6 +12,7 @@ from foolbench.attacks import (
     GDUAP,
     JSMA,
     PGD,
+    SEA,
     UAP,
     AutoAttack,
     CarliniWagner,
@@ -59,6 +60,7 @@ ON_MAPS = [
     APGD(eps=EPS, steps=10),
     SegPGD(eps=EPS, steps=5),
     CosPGD(eps=EPS, steps=5),
+    SEA(eps=EPS, steps=10),
 ]
 
 
@@ -98,6 +100,17 @@ def test_universal_perturbations_of_features(attack, system, x):
     found = attack.craft(system, CraftingData(validation=x, load_training=lambda: x), rng=0)
     assert found.delta.abs().max() <= EPS + 1e-6
     assert changed(system, x, found.apply(x)) > 0.02
+
+
+def test_less_background_needs_a_background(x):
+    attack = GDUAP(eps=EPS, prior="less-background", max_iterations=2)
+    data = CraftingData(validation=x, load_training=lambda: x)
+    attack.craft(SYSTEMS[0], data, rng=0)
+    for system in (SYSTEMS[1], model(Segmentation(classes=4, background=None))):
+        with pytest.raises(ConfigError, match="background"):
+            attack.craft(system, data, rng=0)
+    with pytest.raises(ConfigError, match="background"):
+        Segmentation(classes=4, background=4)
 
 
 def test_universal_pgd(system, x):

@@ -83,6 +83,20 @@ def test_data_prior_uses_all_sources_and_only_them():
     assert (torch.bincount(distance.argmin(dim=1), minlength=8) > POOL / 8 / 3).all()
 
 
+def test_less_background_is_a_quarter_of_the_images_and_the_one_with_most_on_it():
+    levels = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    maps = torch.full((8, 4, 5), 2)
+    for image, background in enumerate([20, 3, 9, 4, 19, 12, 20, 5]):  # of 20 pixels
+        maps[image].view(-1)[:background] = 1
+    images = levels.reshape(-1, 1, 1, 1).expand(-1, 3, 12, 12)
+    chosen = priors.with_less_background(images, maps, background=1)
+    assert chosen[:, 0, 0, 0].tolist() == pytest.approx([0.2, 0.4])
+    centre = pool_of("less-background", sources=chosen, mean=(0.0,))[:, 0, 4, 4]
+    assert (centre[:, None] - levels[[1, 3]]).abs().amin(dim=1).max() < 1e-4
+    with pytest.raises(InputError, match="maps"):
+        priors.with_less_background(images, None, background=1)
+
+
 @pytest.mark.parametrize("prior", ["range", "data"])
 def test_pool_is_the_seeds(prior):
     sources = torch.rand(4, 3, 15, 15, generator=torch.Generator().manual_seed(0))

@@ -23,6 +23,7 @@ PARAMETERS = {  # what makes them quick, or possible at all
     "gd-uap": {"max_iterations": 20},
     "prn": {"training_images": 64, "perturbations": 2, "epochs": 1},
     "rays": {"queries": 60},
+    "sea": {"steps": 10},
     "square": {"queries": 40},
     "universal-pgd": {"max_iterations": 20},
 }

@@ -5,6 +5,12 @@ import pytest
 import torch
 from foolbench.core import ConfigError, Model
 from foolbench.datasets import SceneDepths, SceneMaps
+from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.page import of_main_metrics
+from foolbench.evaluation.board.pictures import Album
+from foolbench.evaluation.board.runs import read_run
+from foolbench.evaluation.board.shots import Shots
+from foolbench.evaluation.engine.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
 from torch import nn
 
@@ -74,6 +80,34 @@ def test_attacks_do_more_than_noise(run):
     table, _, data, _ = run
     main = table[(table.metric == next(iter(data.task.metrics))) & (table.defense == "none")].set_index("attack")
     assert main.loc["together", "gfr"] > 2 * main.loc["random-sign", "gfr"]
+
+
+def test_a_row_shows_its_maps_with_a_legend(run):
+    _, folder, data, _ = run
+    board = make_board([read_run(folder)])
+    assert len(board.parts) == len(data.task.metrics)
+    assert [part.rows[0]["metric"] for part in of_main_metrics(board.parts)] == [next(iter(data.task.metrics))]
+    shots = Shots(board, Album())
+    for row in board.rows[: len(ATTACKS) * 2]:
+        panel = shots.of(row)
+        defended = row["defense"] != "none"
+        captions = [shot.caption for shot in panel.maps]
+        assert captions[0] == "in truth"
+        assert captions[1:] == (
+            ["bare network, clean", "bare network, attacked", "defended, clean", "defended, attacked"]
+            if defended
+            else ["answer, clean", "answer, attacked"]
+        )
+        told = [shot.said.endswith("% as before") for shot in panel.maps]
+        assert told == [name.endswith("attacked") for name in captions]
+        assert len(panel.legend) == (5 if data.name.endswith("depth") else len({word for _, word in panel.legend}))
+        example = read_example(folder, row["cell"].split()[0])
+        assert example.pictures["clean map"].shape == (128, 128, 3)
+        (_, y), x = data.load([example.sample]), network(data).predict(data.load([example.sample])[0])
+        expected = data.task.draw(torch.cat([x, y]), str).pictures
+        if not defended:
+            assert (torch.from_numpy(example.pictures["clean map"]) == expected[0]).float().mean() > 0.99
+            assert (torch.from_numpy(example.pictures["truth map"]) == expected[1]).float().mean() > 0.99
 
 
 @pytest.mark.slow  # tables of 21 metrics; the fourth task does the same in seconds

@@ -19,6 +19,8 @@ NAMES = sorted(path.stem for path in PUBLISHED.glob("*.csv"))
 RATES = {"gfr": 40.0, "gfr_low": 30.0, "gfr_high": 50.0, "clean": 90.0, "clean_low": 80.0, "clean_high": 95.0}
 NUMBERS = RATES | {"robust": 55.0, "robust_low": 45.0, "robust_high": 65.0, "clean_drop_rel": 3.0, "floor": 0.0, "n": 8}
 
+BOTH = [(90, 80, 95), (55, 45, 65)]  # clean and robust, as errors
+
 
 def table_of(name):
     """As a run of the recipe would make it, if all of its rows had the same rates."""
@@ -26,8 +28,9 @@ def table_of(name):
     recipe = read_document(
         tomllib.loads(text), name, lambda recipe: None
     )  # without opening its data, which takes seconds
-    facts = {"recipe": recipe.label, "dataset": "scenes", "metric": "top1", "status": "ok", "flagged": ""}
-    rows = [{**row.facts, **facts, **NUMBERS} for row in planned(recipe)]
+    facts = {"recipe": recipe.label, "dataset": "scenes", "status": "ok", "flagged": ""}
+    metrics = dict.fromkeys(number.metric or "top1" for number in published(name).numbers)
+    rows = [{**row.facts, **facts, "metric": metric, **NUMBERS} for row in planned(recipe) for metric in metrics]
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
@@ -37,7 +40,11 @@ def test_every_number_has_a_row_in_the_recipe_of_its_name(name):
     cells = [text for line in found.lines for column, text in line.items() if column and text]
     assert len(cells) == len(published(name).numbers)
     assert not [text for text in cells if text.startswith("-")]
-    assert {text.partition(" (")[0] for text in cells} <= {"40.0 [30-50]", "90.0 [80-95]", "55.0 [45-65]", "3.0"}
+    shown = {text.partition(" (")[0] for text in cells}
+    errors = {
+        f"{rate:.{digits}f} [{low:.{digits}f}-{high:.{digits}f}]" for rate, low, high in BOTH for digits in (3, 4)
+    }
+    assert shown <= {"40.0 [30-50]", "90.0 [80-95]", "55.0 [45-65]", "3.0", *errors}
     assert any(text.startswith("data: ") and text.endswith("here 8 images of scenes") for text in found.remarks)
 
 
@@ -63,6 +70,18 @@ def test_the_numbers_are_those_of_the_text():
     accuracy = {(n.line, n.column): float(n.published) for n in numbers("liang-table1")}
     cost = accuracy["Original", "Inception"] - accuracy["Original", "Additive Noise"]
     assert cost == pytest.approx(2.8)
+
+
+def test_numbers_are_of_their_metric():
+    """Each metric of a row has its own numbers, an error with as many digits as the paper gives it."""
+    table = table_of("gduap-table5")
+    own = {"abs-rel": 0.0614, "sq-rel": 0.5, "rmse": 0.7, "rmse-log": 0.1, "delta1": 95.0, "delta3": 99.0}
+    (found,) = beside(table.assign(clean=table.metric.map(own)))
+    line = {line[""]: line for line in found.lines}["Monodepth-VGG, normal"]
+    assert line["Abs Rel"] == "0.061 [80.000-95.000] (0.148)"
+    assert line["delta < 1.25"] == "95.0 [80-95] (80.3)"
+    assert {number.metric for number in numbers("gduap-table6")} == {"delta1"}
+    assert {number.metric for number in numbers("gduap-table3") + numbers("gduap-table4")} == {"miou"}
 
 
 def test_the_diagonal_of_tables_agrees_with_the_column_of_the_range_prior():

@@ -1,0 +1,141 @@
+"""SEA, an ensemble for maps (Croce, Singh and Hein 2024, https://arxiv.org/abs/2306.12941): which loss hurts a network
+most differs from network to network and from image to image.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..core.attack import Access, Attack
+from ..core.ensemble import Ensemble
+from ..core.errors import ConfigError
+from ..core.model import Model
+from ..core.norms import Norm, random_point
+from ..core.registry import register_attack
+from ..core.seeding import Draws
+from ..core.task import Places
+from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, checkpoints
+from ._gradient import loss_and_gradient, loss_and_outputs
+
+PlaceLoss = Literal["balanced", "masked", "divergence"]
+_STAGES = ((2.0, 0.3), (1.5, 0.3), (1.0, 0.4))  # radius, in eps, and share of the steps
+
+
+@register_attack("sea")
+@dataclass(frozen=True, kw_only=True)
+class SEA(Ensemble):
+    """Three ascents of `steps` steps each, every one from a random start and on every image; the worst case counts.
+
+    - balanced: cross-entropy of the pixels that are still right, each class of the image counting as much as any other.
+    - masked: the same, each pixel counting as much as any other.
+    - divergence: Jensen-Shannon divergence from the target. It is bounded: pixels that are long lost pull no further.
+
+    An ascent is APGD within 2 eps, then 1.5 eps, then eps. Each goes on from the point of the one before that has the
+    fewest right pixels, projected; that of the last is the result. In a table the row "sea" is the worst case: of
+    accuracies and of image-wise mIoU image by image, of the mIoU of the set as a search over images and members finds
+    it, an upper bound. The paper balances classes by how frequent they are in the training set, here it is in the map.
+    """
+
+    steps: int = 300
+
+    access: ClassVar[Access] = "gradient"
+    randomized: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.targeted:
+            raise ConfigError("SEA is untargeted: expected targeted=False, got True.")
+
+    @property
+    def members(self) -> Mapping[str, Attack]:
+        return {loss: ShrinkingAscent(eps=self.eps, steps=self.steps, loss=loss) for loss in get_args(PlaceLoss)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkingAscent(Attack):
+    """One of the three, as `SEA` has it."""
+
+    steps: int = 300
+    loss: PlaceLoss = "masked"
+
+    access: ClassVar[Access] = "gradient"
+    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
+    randomized: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < len(_STAGES):
+            raise ConfigError(f"Expected steps >= {len(_STAGES)}, one for each radius, got {self.steps}.")
+
+    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        point = x + random_point(rng, tuple(x.shape[1:]), self.norm, _STAGES[0][0] * self.eps)
+        ends = [round(self.steps * sum(share for _, share in _STAGES[: number + 1])) for number in range(len(_STAGES))]
+        for (radius, _), begin, end in zip(_STAGES, [0, *ends], ends, strict=False):
+            ball = type(self)(eps=radius * self.eps, steps=self.steps).threat.around(x)
+            ascent = AdaptiveAscent(point, ball, torch.arange(len(x), device=x.device), y, None, rng)
+            point = self._climb(model, ascent, begin, end)
+        return point
+
+    def _climb(self, model: Model, ascent: AdaptiveAscent, begin: int, end: int) -> Tensor:
+        """The points with the fewest right pixels. By the loss they may be worse: of what is lost it counts nothing."""
+        due, fewest = checkpoints(end - begin), _Fewest(model, ascent.point, ascent.y)
+
+        def ascended(outputs: Tensor, y: Tensor) -> Tensor:
+            return loss_of_places(model.task.places(outputs, y), self.loss)
+
+        nothing = torch.zeros(len(ascent.y), dtype=torch.bool, device=ascent.point.device)  # is done before its time
+        for step in range(begin, end + 1):
+            draws, point, gradient = ascent.draws.fork(step), ascent.point, None
+            if step < end:
+                loss, gradient, outputs = loss_and_gradient(model, point, ascent.y, rng=draws, loss=ascended)
+            else:
+                loss, outputs = loss_and_outputs(model, point, ascent.y, rng=draws, loss=ascended)
+            fewest.note(point, outputs, loss)
+            ascent.note(loss, gradient, nothing)
+            if step - begin in due:
+                ascent.adapt(RHO * due[step - begin])
+            if step < end:
+                ascent.move(MOMENTUM if step > begin else 0)
+        return fewest.points
+
+
+class _Fewest:
+    """The points with the fewest right pixels so far, from the first on; of equal ones, that with the largest loss."""
+
+    def __init__(self, model: Model, start: Tensor, y: Tensor) -> None:
+        self.points, self._right = start.clone(), start.new_full((len(start),), torch.inf)
+        self._loss = -self._right
+        self._task, self._y = model.task, y
+
+    def note(self, point: Tensor, outputs: Tensor, loss: Tensor) -> None:
+        self._task.check_outputs(outputs, len(point))
+        right = self._task.agreement(self._task.predict(outputs), self._y).to(self._right)
+        better = (right < self._right) | ((right == self._right) & (loss > self._loss))
+        self.points[better], self._right[better], self._loss[better] = point[better], right[better], loss[better]
+
+
+def loss_of_places(places: Places, loss: PlaceLoss) -> Tensor:
+    """(N,), the mean over all places; "balanced" is the sum over kinds of the mean over the places of a kind."""
+    if loss == "divergence":
+        return divergence(places.losses).mean(dim=1)
+    resisting = places.losses * places.right
+    if loss == "masked" or places.kinds is None:
+        return resisting.mean(dim=1)
+    often = torch.zeros(len(resisting), int(places.kinds.max()) + 1, device=resisting.device)
+    often.scatter_add_(1, places.kinds, torch.ones_like(resisting))
+    return (resisting / often.gather(1, places.kinds)).sum(dim=1)
+
+
+def divergence(losses: Tensor) -> Tensor:
+    """Jensen-Shannon divergence, in 0..log 2, between an answer and the target alone, which has probability exp(-loss).
+
+    The rest of the answer does not matter to it.
+    """
+    sure, log2 = (-losses).exp(), math.log(2)
+    of_answer = sure * (log2 - losses - sure.log1p()) + (1 - sure) * log2
+    return (of_answer + log2 - sure.log1p()) / 2
