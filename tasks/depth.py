@@ -172,15 +172,17 @@ class Depth(Task):
         """(N, 8) float32: of each image the seven numbers of `_MEASURED`, and 1, for it is one image."""
         counts = self._counts(reference)
         truth = reference.where(counts, self.max_depth)
-        ratio, gap = _ratio(predictions, truth), predictions - truth
-        logs = (predictions / truth).log()
-
-        def mean(values: Tensor) -> Tensor:
-            return mean_over_places(values, counts)
-
-        within = [mean((ratio < NEAR**power).float()) for power in (1, 2, 3)]
-        errors = [mean(gap.abs() / truth), mean(gap**2 / truth), mean(gap**2).sqrt(), mean(logs**2).sqrt()]
-        return torch.stack([*within, *errors, torch.ones(len(truth), device=truth.device)], dim=1)
+        found = predictions.where(counts, truth)  # nothing is wrong where nobody knows
+        truth, found, counts = (part.flatten(1) for part in (truth, found, counts))
+        known = counts.sum(dim=1)
+        share, gap = found / truth, found - truth
+        ratio, logs, relative = torch.maximum(share, 1 / share), share.log(), gap / truth
+        beyond = [(ratio >= NEAR**power).sum(dim=1) for power in (1, 2, 3)]
+        errors = [relative.abs().sum(dim=1), _dot(gap, relative), _dot(gap, gap), _dot(logs, logs)]
+        within = [known - each for each in beyond]
+        means = torch.stack([*within, *errors], dim=1) / known.clamp_min(1)[:, None]
+        means[:, -2:] = means[:, -2:].sqrt()
+        return torch.cat([means, torch.ones_like(means[:, :1])], dim=1)
 
     def _clamped(self, predictions: Tensor, reference: Tensor, clean: Tensor) -> Tensor:
         return predictions.clamp(self.min_depth, self.max_depth)
@@ -206,6 +208,10 @@ def _ratio(predictions: Tensor, targets: Tensor) -> Tensor:
     """Of the larger to the smaller."""
     ratio = predictions / targets
     return torch.maximum(ratio, 1 / ratio)
+
+
+def _dot(first: Tensor, second: Tensor) -> Tensor:
+    return torch.linalg.vecdot(first, second)
 
 
 def _median(depths: Tensor, counts: Tensor) -> Tensor:

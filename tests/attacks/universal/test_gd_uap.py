@@ -180,5 +180,5 @@ def test_a_nan_gradient_is_an_error(attack, wrap, crafting):
 
 
 def test_bad_prior():
-    with pytest.raises(ConfigError, match="none, range, data, got 'magic'"):
+    with pytest.raises(ConfigError, match="none, range, data, less-background, got 'magic'"):
         GDUAP(eps=0.1, prior="magic")
