@@ -40,11 +40,11 @@ class Rate:
 
 def _line(calls: Sequence[tuple[int, float]]) -> tuple[float, float, float]:
     """Of one kind of cost."""
-    (warm_images, warm), *others = calls
+    warm_images, warm = calls[0]
     images, cost = calls[-1]
     each = cost / images
-    if len(others) > 1:
-        fewer, less = others[0]
+    fewer, less = calls[1] if len(calls) > 2 else calls[-1]
+    if fewer < images:
         each = min(max((cost - less) / (images - fewer), LEAST * each), each)
     call = cost - each * images
     return max(0.0, warm - call - each * warm_images), call, each

@@ -31,7 +31,10 @@ def test_a_hiccup_in_a_small_call_makes_no_image_free():
     assert rate.each.seconds >= 0.25
 
 
-@pytest.mark.parametrize(("calls", "each"), [([Call(1, Costs(7))], 7), ([Call(2, Costs(20)), Call(4, Costs(12))], 3)])
+@pytest.mark.parametrize(
+    ("calls", "each"),
+    [([Call(1, Costs(7))], 7), ([Call(2, Costs(20)), Call(4, Costs(12))], 3), ([Call(4, Costs(9))] * 3, 2.25)],
+)
 def test_fewer_calls_tell_what_they_can(calls, each):
     assert Rate.of(calls).each.forwards == each
 
