@@ -25,4 +25,5 @@ from .trust_region import TrustRegion as TrustRegion
 from .universal import FFF as FFF
 from .universal import GDUAP as GDUAP
 from .universal import UAP as UAP
+from .universal import GDUAPWithFFF as GDUAPWithFFF
 from .universal import UniversalPGD as UniversalPGD

@@ -31,6 +31,10 @@ def half_squared_norm(activations: Tensor) -> Tensor:
     return cast(Tensor, _HalfSquaredNorm.apply(activations))
 
 
+def mean_magnitude(activations: Tensor) -> Tensor:
+    return activations.abs().mean()
+
+
 class FeatureAscent:
     """Adam on one perturbation, up the sum over layers of log(energy of the batch's activations).
 

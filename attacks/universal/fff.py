@@ -14,7 +14,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
-from ._features import FeatureAscent
+from ._features import FeatureAscent, mean_magnitude
 from ._validation import BestSoFar
 from .priors import crafting_pool
 
@@ -57,7 +57,7 @@ class FFF(UniversalAttack):
             rng.fork("ascent"),
             eps=self.eps,
             learning_rate=self.learning_rate,
-            energy=_mean_magnitude,
+            energy=mean_magnitude,
         )
         best, done = BestSoFar(model, data.validation), 0
         if state := data.checkpoint.load():
@@ -77,7 +77,3 @@ class FFF(UniversalAttack):
             if due:
                 data.checkpoint.save(ascent.state() | best.state())
         return best.delta
-
-
-def _mean_magnitude(activations: Tensor) -> Tensor:
-    return activations.abs().mean()

@@ -17,7 +17,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
-from ._features import FeatureAscent
+from ._features import Energy, FeatureAscent, half_squared_norm
 from ._validation import BestSoFar
 from .priors import crafting_pool
 
@@ -49,6 +49,8 @@ class GDUAP(UniversalAttack):
     saturation: float = 0.5
     saturation_change: float = 1e-5
 
+    energy: ClassVar[Energy] = staticmethod(half_squared_norm)
+
     access: ClassVar[Access] = "features"
     randomized: ClassVar[bool] = True
     priors: ClassVar[Sequence[Prior]] = (*UniversalAttack.priors, "less-background")
@@ -71,6 +73,7 @@ class GDUAP(UniversalAttack):
             eps=self.eps,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
+            energy=self.energy,
         )
         best = BestSoFar(model, data.validation)
         still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may yet change at rest
