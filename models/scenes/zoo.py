@@ -51,11 +51,11 @@ _DEGRADED = _training(2, learning_rate=5e-4, blur=1.25, noise=8 / 255)
 ENTRIES = register(
     (
         _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(24), _DEGRADED),
-        _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(16), _DEGRADED),
-        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(14), _DEGRADED),
-        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10), _DEGRADED),
-        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(5, begins_as="scenes:vgg16"), _DEGRADED),
-        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12), _DEGRADED),
+        _entry("vgg-f", vgg_f.vgg_f, vgg_f.FEATURES, _training(16)),
+        _entry("googlenet", googlenet.googlenet, googlenet.FEATURES, _training(14)),
+        _entry("vgg16", vgg.vgg16, vgg.FEATURES_16, _training(10)),
+        _entry("vgg19", vgg.vgg19, vgg.FEATURES_19, _training(5, begins_as="scenes:vgg16")),
+        _entry("resnet", resnet.resnet, resnet.FEATURES, _training(12)),
         _entry(
             "googlenet-linf1",
             googlenet.googlenet,
