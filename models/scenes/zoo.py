@@ -47,7 +47,7 @@ def _training(epochs: int, **changes: Any) -> Training:
 
 
 _DEGRADED = _training(2, learning_rate=5e-4, blur=1.25, noise=8 / 255)
-"""What ends a usual training: the same images, less sharp, so that smoothing is not worse than it need be."""
+"""What ends CaffeNet's training: the same images, less sharp, so that smoothing costs no more than it must."""
 ENTRIES = register(
     (
         _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(24), _DEGRADED),
