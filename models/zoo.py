@@ -23,7 +23,8 @@ from .training import Training
 class Entry:
     """One network of the zoo. `folder` holds NAME.safetensors and its model card NAME.json.
 
-    It is named for its `dataset`, and learns from that or, for another task, from `learns_from`.
+    It is named for its `dataset`, and learns from that or, for another task, from `learns_from`. Where there is a
+    `finishing`, it follows upon `training` with what that has learned.
     """
 
     dataset: str
@@ -39,10 +40,15 @@ class Entry:
     training_images: int
     folder: Path
     learns_from: str | None = None
+    finishing: Training | None = None
 
     @property
     def name(self) -> str:
         return f"{self.dataset}:{self.net}"
+
+    @property
+    def phases(self) -> tuple[Training, ...]:
+        return (self.training,) if self.finishing is None else (self.training, self.finishing)
 
     @property
     def weights(self) -> Path:
@@ -95,6 +101,7 @@ class Entry:
             "name": self.name,
             "command": command,
             "training": asdict(self.training) | {"images": self.training_images},
+            **({} if self.finishing is None else {"finishing": asdict(self.finishing)}),
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
             f"clean_{next(iter(self.task.metrics))}_percent": round(100 * clean, 2),
             "sha256": hashlib.sha256(weights).hexdigest(),

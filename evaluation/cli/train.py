@@ -1,13 +1,15 @@
 """Train what is to be trained: a network of the zoo, or a defense that learns."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from platformdirs import user_cache_path
+from torch import Tensor, nn
 
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError, UnknownNameError
@@ -17,7 +19,8 @@ from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.registry import datasets, defenses
 from ...models import DENSE, ENTRIES, load_model
-from ...models.training import fit
+from ...models.training import Training, fit
+from ...models.zoo import Entry
 from ..engine.cache.cache import Cache
 from ..engine.cache.shelf import Shelf
 from ..engine.learning import School
@@ -63,31 +66,48 @@ def train_network(name: str, progress: Progress, out: Path | None = None) -> Pat
     dataset = datasets[entry.learns_from or entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)
-    checkpoints = writable_folder(user_cache_path("foolbench") / "training")
-    checkpoint = checkpoints / f"{entry.dataset}-{entry.net}.pt"
-    net = entry.build()
-    total = entry.training.epochs * len(images)
-    batches = math.ceil(len(images) / entry.training.batch_size)
-
-    def show(epoch: int, batch: int, loss: float) -> None:
-        done = round((epoch + (batch + 1) / batches) * len(images))
-        progress.main.at(done, total, f"images, epoch {epoch + 1}, loss {loss:.3f}")
-
     assert labels is not None  # of the embedded data sets
-    fit(
-        net,
-        images,
-        labels,
-        entry.training,
-        normalize=entry.normalize,
-        loss=entry.loss,
-        beginning=ENTRIES[begun].load().net.state_dict() if (begun := entry.training.begins_as) else None,
-        checkpoint=checkpoint,
-        on_batch=show,
-    )
+    folder, net = writable_folder(user_cache_path("foolbench") / "training"), entry.build()
+    checkpoints = [folder / f"{entry.dataset}-{entry.net}-{number}.pt" for number in range(len(entry.phases))]
+    _fit_in_phases(net, entry, images, labels, checkpoints, progress)
     entry.save(net, f"foolbench train {name}", main_metric(entry.wrap(net), dataset))
-    checkpoint.unlink(missing_ok=True)
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
     return entry.weights
+
+
+def _fit_in_phases(
+    net: nn.Module, entry: Entry, images: Tensor, labels: Tensor, checkpoints: Sequence[Path], progress: Progress
+) -> None:
+    """Each phase goes on from what the one before it has learned, and keeps its own checkpoint."""
+    begun = entry.training.begins_as
+    beginning = None if begun is None else ENTRIES[begun].load().net.state_dict()
+    for number, (phase, checkpoint) in enumerate(zip(entry.phases, checkpoints, strict=True)):
+        fit(
+            net,
+            images,
+            labels,
+            phase,
+            normalize=entry.normalize,
+            loss=entry.loss,
+            beginning=beginning,
+            checkpoint=checkpoint,
+            on_batch=_reporter(entry.phases, number, len(images), progress),
+        )
+        beginning = deepcopy(net.state_dict())
+
+
+def _reporter(phases: Sequence[Training], number: int, images: int, progress: Progress) -> Callable[..., None]:
+    """What tells `progress` about the batches of phase `number`."""
+    total = sum(phase.epochs for phase in phases)
+    before = sum(phase.epochs for phase in phases[:number])
+    batches = math.ceil(images / phases[number].batch_size)
+
+    def report(epoch: int, batch: int, loss: float) -> None:
+        done = round((before + epoch + (batch + 1) / batches) * images)
+        progress.main.at(done, total * images, f"images, epoch {before + epoch + 1}, loss {loss:.3f}")
+
+    return report
 
 
 def train_defense(

@@ -33,7 +33,7 @@ BREAKS = {
     "compression": (JPEG(quality=50), 1, 1, 75, 85),
     "order statistics": (MedianSmoothing(), 1, 1, 65, 80),
     "averages near in colour": (BilateralSmoothing(size=7, sigma_color=0.3, sigma_space=3.0), 2, 1, 70, 80),
-    "resampling": (Downsampling(keep=50), 2, 1, 30, 85),
+    "resampling": (Downsampling(keep=50), 1, 1, 35, 80),
     "random resampling": (ResizePad(min_scale=0.8), 4, 4, 72, 78),
     "ensembles of views": (CropEnsemble(crops=2), 2, 2, 55, 78),
     "noise": (RandomNoise(scale=0.2), 2, 4, None, 80),

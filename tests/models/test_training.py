@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from foolbench.models import training as training_module
 from foolbench.models.training import Training, _attacked, _augment, _begin_as, _blurred, _of_grid, fit
 from foolbench.tasks import Segmentation
 from rich.console import Console
+from safetensors.torch import load_file
 from torch import nn
 
 TRAINING = Training(epochs=3, batch_size=32, shift=1, flip=False)
@@ -208,6 +210,35 @@ def test_training_an_entry_writes_weights_and_card(monkeypatch, tmp_path):
     assert not list((tmp_path / "foolbench").rglob("*.pt"))  # nothing to continue
     with pytest.raises(UnknownNameError, match="digits:convnet"), Progress(Console(quiet=True), 1, "") as progress:
         train_module.train_network("digits:confnet", progress)
+
+
+def test_a_finishing_goes_on_from_the_training_and_is_continued_alone(monkeypatch, tmp_path):
+    """It is broken off at first; of the training nothing is done twice."""
+    entry = ENTRIES["digits:convnet"]
+    training = replace(entry.training, epochs=1)
+    still = replace(training, learning_rate=1e-12, weight_decay=0.0)
+    quick = replace(entry, folder=tmp_path / "weights", training=training, finishing=still)
+    monkeypatch.setattr(train_module, "ENTRIES", {"digits:convnet": quick})
+    monkeypatch.setattr(train_module, "user_cache_path", lambda name: tmp_path / name)
+    phases, learned = [], []
+
+    def fit_or_stop(net, images, labels, phase, **more):
+        if phase is still and not learned:
+            learned.append(deepcopy(net.state_dict()))
+            raise KeyboardInterrupt
+        more["on_batch"] = lambda epoch, batch, loss: phases.append(phase)
+        fit(net, images, labels, phase, **more)
+
+    monkeypatch.setattr(train_module, "fit", fit_or_stop)
+    with Progress(Console(quiet=True), 1, "test") as progress, pytest.raises(KeyboardInterrupt):
+        train_module.train_network("digits:convnet", progress)
+    with Progress(Console(quiet=True), 1, "test") as progress:
+        weights = train_module.train_network("digits:convnet", progress)
+    assert phases.count(training) == phases.count(still) > 0
+    for name, tensor in load_file(weights).items():
+        if "running" not in name and "num_batches" not in name:
+            torch.testing.assert_close(tensor, learned[0][name], atol=1e-6, rtol=1e-4)
+    assert json.loads(weights.with_suffix(".json").read_text())["finishing"]["learning_rate"] == 1e-12
 
 
 def test_a_network_begins_as_another_and_its_further_convolutions_pass_on_what_they_get(data):

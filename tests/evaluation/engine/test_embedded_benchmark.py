@@ -11,6 +11,7 @@ from foolbench.datasets import Scenes
 from foolbench.datasets.substitutes import substitute_images
 from foolbench.evaluation.recipe.reading import shipped_recipes
 from foolbench.models import ENTRIES, load_model
+from scipy.stats import spearmanr
 
 EPS = 10 / 255
 NOISE = {"scenes:vgg16": 0.4, "scenes:vgg19": 0.35}
@@ -65,6 +66,22 @@ def test_the_priors_fool_most_and_noise_few():
         rates[prior] = fooled(model, x, delta.apply(x))
     assert noise < signs < 0.5 < min(rates.values())
     assert rates["range"] > 3 * noise
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:googlenet"])
+def test_substitutes_rank_candidates_as_the_scenes_do(name):
+    """Rank correlation of the fooling rates that twelve perturbations have on substitutes and on evaluation images."""
+    model, scenes = ENTRIES[name].load(), Scenes()
+    x, substitutes = scenes.load(range(255))[0], substitute_images(256, scenes.shape)
+    data = CraftingData(validation=substitutes, load_training=lambda: x)
+    facts = {"eps": EPS, "batch_size": 10, "learning_rate": 0.1, "validate_every": 1000, "settle": 50}
+    rates = []
+    for prior in ("none", "range"):
+        for iterations in (5, 10, 20, 40, 80, 160):
+            delta = GDUAP(prior=prior, max_iterations=iterations, **facts).craft(model, data, rng=0)
+            rates.append([fooled(model, images, delta.apply(images)) for images in (substitutes, x)])
+    assert spearmanr(rates).statistic > 0.8
 
 
 def test_there_are_results():
