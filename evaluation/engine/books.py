@@ -9,10 +9,11 @@ from ...core.errors import ConfigError
 from ..ledger.ledger import Ledger
 from ..ledger.record import Outcomes
 from .clean import clean_doubts
-from .grid import Cell, Job, NamedDefense
+from .grid import Cell, Job, NamedDefense, digest
 from .planning import Pending
 from .prepare import Prepared
 from .progress import Progress
+from .sources import source_hash
 from .units import Failed, Found, Seen
 from .universal import PerturbationFile
 
@@ -50,9 +51,16 @@ class Books:
     def seen(self, name: str, looks: Sequence[Seen]) -> None:
         """All of a network. Raises ConfigError where its rate is not the expected one."""
         model, _ = self.prepared.network(name)
-        expected = self.prepared.recipe.expected_clean(name)
-        wanted = model.expect_clean if expected is None else expected
-        self.doubts[name] = clean_doubts(model, looks, wanted, self.prepared.facts.clusters)
+        found = clean_doubts(model, looks, self._expected(name), self.prepared.facts.clusters)
+        self.ledger.write_doubts(self._look(name), found)
+        self.doubts[name] = found
+
+    def recall_looks(self) -> None:
+        """Networks at which an earlier run has looked need not be looked at again."""
+        for name, found in self.prepared.models.items():
+            known = None if isinstance(found, BaseException) else self.ledger.doubts(self._look(name))
+            if known is not None:
+                self.doubts[name] = known
 
     def taught(self, network: str, named: NamedDefense, learned: str) -> None:
         """Raises ConfigError where the ledger's scores are of what it had learned otherwise."""
@@ -95,6 +103,16 @@ class Books:
                 self.progress.main.advance(len(pending.samples))
                 self.progress.finished(f"{pending.cell.title}: failed")
             pending.failed = order
+
+    def _expected(self, name: str) -> float | None:
+        model, _ = self.prepared.network(name)
+        expected = self.prepared.recipe.expected_clean(name)
+        return model.expect_clean if expected is None else expected
+
+    def _look(self, name: str) -> str:
+        """Names all that the doubts about a network hang on."""
+        facts = self.prepared.facts
+        return digest(facts.identities[name], facts.samples, self._expected(name), source_hash(clean_doubts))
 
     def _file(self, job: Job) -> PerturbationFile:
         model, _ = self.prepared.network(job.source)

@@ -53,6 +53,7 @@ class Engine:
         for dataset in {known.fingerprint: known for known in prepared.datasets.values()}.values():
             check_glimpse(dataset, ledger)
         books = Books(prepared=prepared, ledger=ledger, folder=folder, progress=progress)
+        books.recall_looks()
         return cls(prepared=prepared, books=books, executor=executor)
 
     def finish(self, rows: Iterable[tuple[Job, Sequence[Cell]]]) -> set[str]:

@@ -8,7 +8,7 @@ costs its own cell, which the next run makes anew.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from .record import Outcomes, merged
 from .store import DamagedRecordError, Store
 
 _ERROR, _COSTS, _LEARNED, _GLIMPSE, _BEHAVIOUR = "error", "costs", "learned", "glimpse", "behaviour"
+_DOUBTS = "doubts"
 
 
 class Costs(NamedTuple):
@@ -99,6 +100,9 @@ class Ledger:
     def forget_glimpse(self, data: str) -> None:
         self._forget_fact(_GLIMPSE, data)
 
+    def write_doubts(self, look: str, flags: Iterable[str]) -> None:
+        self._write_fact(_DOUBTS, look, json.dumps(sorted(flags)))
+
     def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
         self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
 
@@ -151,6 +155,13 @@ class Ledger:
         Raises DamagedRecordError where that cannot be known any more.
         """
         return self._fact(_GLIMPSE, data)
+
+    def doubts(self, look: str) -> set[str] | None:
+        """The flags that came of looking at a network; None where that is not known, or not any more."""
+        with suppress(DamagedRecordError):
+            found = self._fact(_DOUBTS, look)
+            return None if found is None else set(json.loads(found))
+        return None
 
     def behaviours(self, model: str) -> dict[str, bytes]:
         """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""

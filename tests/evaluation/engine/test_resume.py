@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import torch
 from foolbench.attacks import PGD
-from foolbench.core import Perturbation
-from foolbench.evaluation.engine import adversarial
+from foolbench.core import Model, Perturbation, register_model
+from foolbench.evaluation.engine import adversarial, worker
 from foolbench.evaluation.engine.cache import shelf
 from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
+from torch import nn
 
 SETTINGS = ("batch_size=8", "samples=32")
 
@@ -133,3 +136,36 @@ def test_a_damaged_cached_file_is_made_anew(execute, assert_same, tmp_path, undi
         content[-1] ^= 1
     path.write_bytes(content[:50] if damage == "cut short" else content)
     assert_same(execute("out", *SETTINGS), undisturbed)
+
+
+def test_a_network_is_looked_at_once_unless_something_of_it_has_changed(execute, monkeypatch):
+    """A further defense in a finished run costs its own passes; other samples are others' doubts."""
+    looked, original = [], worker.look
+    monkeypatch.setattr(worker, "look", lambda system, shard: looked.append(shard.samples) or original(system, shard))
+    first = execute("run", *SETTINGS)
+    assert len(looked) == 4  # shards
+    more = execute("run", *SETTINGS, add='[[defenses]]\nname = "jpeg"')
+    assert len(looked) == 4
+    assert set(more.status) == {"ok"}
+    assert list(more[more.defense != "jpeg"].gfr) == list(first.gfr)
+    execute("run", "batch_size=8", "samples=40")
+    assert len(looked) == 9
+
+
+def test_what_was_seen_in_a_network_stands_at_the_rows_of_the_next_run(execute, digits_model):
+    """Of one that says one class for everything."""
+    net = deepcopy(digits_model.net)
+    last = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.mul_(1e-3)
+        last.bias[3] = 100.0
+    constant = Model(
+        net, task=digits_model.task, shape=digits_model.shape, features=digits_model.feature_names, name="toy:constant"
+    )
+    register_model("toy:constant")(lambda: constant)
+    flagged = []
+    for add in ("", '[[defenses]]\nname = "jpeg"'):
+        table = execute("run", "models=['toy:constant']", *SETTINGS, add=add)
+        flagged.append(["one-class" in flags for flags in table.flagged])
+    assert all(map(all, flagged))
+    assert len(flagged[1]) > len(flagged[0]) > 0
