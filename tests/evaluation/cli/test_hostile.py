@@ -129,7 +129,7 @@ def test_of_two_runs_in_one_folder_the_second_stops(foolbench, refused, finished
 def test_what_a_killed_run_had_not_finished_to_write_is_cleared_away(foolbench, finished, recipe_file):
     left = [finished / ".manifest.json.123.tmp", finished / "adversarial" / "key" / ".0.safetensors.7.tmp"]
     for path in left:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
     assert foolbench("run", recipe_file, "--out", finished, *FAST)[0] == 0
     assert not [path for path in left if path.exists()]

@@ -6,6 +6,7 @@ from foolbench.core import ConfigError, InputError, Model, register_model
 from foolbench.core.behaviour import Behaviour
 from foolbench.datasets import Digits
 from foolbench.defenses import PRN
+from foolbench.evaluation.engine.cache.shelf import Shelf
 from foolbench.evaluation.engine.learning import School
 from foolbench.evaluation.engine.prepare import recognized
 from foolbench.evaluation.engine.steady import check_steady
@@ -80,9 +81,10 @@ def model_of(net: nn.Module) -> Model:
     return Model(net, task=Recognition(classes=10), shape=(1, 8, 8), name="mine")
 
 
-def test_what_was_learned_for_another_function_is_not_used(silent):
-    paths = {School(Digits(), model_of(net), 0, silent).path(PRN()) for net in (Edited(), Edited(), Edited(2.0))}
-    assert len(paths) == 2
+def test_what_was_learned_for_another_function_is_not_used(silent, tmp_path):
+    shelf = Shelf(tmp_path)
+    names = {School(Digits(), model_of(net), 0, silent, shelf).name(PRN()) for net in (Edited(), Edited(), Edited(2.0))}
+    assert len(names) == 2
 
 
 class Counter(nn.Module):
