@@ -60,10 +60,17 @@ class Compose(Defense):
         for step in self.steps:
             if not isinstance(step, Defense):
                 raise ConfigError(f"Expected the steps to be defenses, got {step!r}.")
+        rejecting = [step for step in self.steps if step.abstains]
+        if len(rejecting) > 1:
+            raise ConfigError(f"Expected one step at most that may reject an image, got {len(rejecting)}: {rejecting}.")
 
     @property
     def differentiable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (that of its steps)
         return all(step.differentiable for step in self.steps)
+
+    @property
+    def abstains(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return any(step.abstains for step in self.steps)
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

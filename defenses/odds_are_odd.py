@@ -75,6 +75,12 @@ class OddsAreOdd(LearnedNetworkDefense):
             raise ConfigError(f"Expected draws >= 1, got {self.draws}.")
         if not 0 < self.false_positives < 1:
             raise ConfigError(f"Expected false_positives in (0, 1), got {self.false_positives}.")
+        least = 2 * (math.ceil(1 / self.false_positives) - 1)
+        if self.training_images < least:
+            raise ConfigError(
+                f"Expected training_images >= {least}, for half of them have to show false_positives = "
+                f"{self.false_positives}, got {self.training_images}."
+            )
 
     @property
     def abstains(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)

@@ -17,6 +17,8 @@ from ..core.seeding import Draws
 from ..core.shell import Inside
 
 _BATCH = 64
+_NEVER = -1e9
+"""A logit that leaves nothing of a class."""
 
 
 @register_defense("train-mean")
@@ -46,7 +48,11 @@ class TrainMean(LearnedNetworkDefense):
         return {"mean": data.model.task.constant(targets)}
 
     def answer(self, inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        return learned["mean"].expand_as(inside(x)).contiguous()
+        """Never a rejection, where the system behind it may reject an image."""
+        outputs, mean = inside(x), learned["mean"]
+        if inside.task.rejected is not None:
+            mean = torch.cat([mean, mean.new_full((1,), _NEVER)])
+        return mean.expand_as(outputs).contiguous()
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:

@@ -66,7 +66,9 @@ class BaRT(InputTransform):
             if group not in GROUPS:
                 raise UnknownNameError("group of bart", group, list(GROUPS))
         if not 1 <= self.transforms <= len(set(self.groups)):
-            raise ConfigError(f"Expected transforms in 1..{len(set(self.groups))}, got {self.transforms}.")
+            raise ConfigError(
+                f"Expected transforms from 1 to the number of groups, {len(set(self.groups))}, got {self.transforms}."
+            )
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         return torch.cat([self._barrage(x[row : row + 1], rng[row : row + 1]) for row in range(len(x))])

@@ -7,17 +7,23 @@ from typing import NamedTuple
 from rich.filesize import decimal
 from rich.table import Table
 
-from ..engine.cache.cache import GIGABYTE, KINDS, Cache
+from ...core.errors import ConfigError
+from ..engine.cache.cache import GIGABYTE, KINDS, LIMIT, Cache
 from ..engine.cache.shelf import SUFFIX
+from ..report.results import MANIFEST
 from .console import console, say
 
 
-def chosen(folder: Path | None, gigabytes: float | None = None) -> Cache:
-    """In a folder, or where a user's runs find it."""
-    cache = Cache.default() if folder is None else Cache(folder)
-    if gigabytes is not None:
-        cache.limit = int(gigabytes * GIGABYTE)
-    return cache
+def chosen(folder: Path | None, gigabytes: float | None, *, none: bool) -> Cache | None:
+    """For a run. Raises ConfigError where a cache and `none` are asked for at once."""
+    if none and (folder is not None or gigabytes is not None):
+        raise ConfigError("Expected --no-cache alone, or --cache and --cache-size without it.")
+    return None if none else Cache.default(folder, gigabytes)
+
+
+def _there(folder: Path | None) -> Cache:
+    """To be looked at, whatever size it may have."""
+    return Cache.default(folder, LIMIT / GIGABYTE)
 
 
 class _Listed(NamedTuple):
@@ -32,14 +38,14 @@ class _Listed(NamedTuple):
 
 def show_entries(folder: Path | None, kind: str | None) -> None:
     table = Table("kind", "what", "files", "size", "last used")
-    for one in _listed(chosen(folder), kind):
+    for one in _listed(_there(folder), kind):
         used = datetime.fromtimestamp(one.used).astimezone().isoformat(" ", "minutes")
         table.add_row(one.kind, one.name, str(one.files), decimal(one.size), used)
     console.print(table) if table.row_count else say("Nothing is there.")
 
 
 def show_sizes(folder: Path | None) -> None:
-    cache = chosen(folder)
+    cache = _there(folder)
     for kind, meaning in KINDS.items():
         entries = cache.entries(kind)
         say(f"{decimal(sum(entry.size for entry in entries)):>9}  {kind}: {meaning}")
@@ -47,10 +53,10 @@ def show_sizes(folder: Path | None) -> None:
 
 
 def clear(folder: Path | None, kind: str | None) -> None:
-    cache = chosen(folder)
-    size = sum(entry.size for entry in cache.entries(kind))
-    cache.clear(kind)
-    say(f"Removed {decimal(size)} from {cache.folder}.")
+    cache = _there(folder)
+    if (cache.folder / MANIFEST).exists():
+        raise ConfigError(f"Expected the folder of a cache, got that of a run, {cache.folder}.")
+    say(f"Removed {decimal(cache.clear(kind))} from {cache.folder}.")
 
 
 def _listed(cache: Cache, kind: str | None) -> list[_Listed]:

@@ -105,7 +105,7 @@ def run(
     from .cache import chosen
 
     machines = Machines(executor=executor.value, workers=workers, address=address, gpus=device != "cpu")
-    run.run(recipe, out, overrides or [], device, machines, None if no_cache else chosen(cache, cache_size))
+    run.run(recipe, out, overrides or [], device, machines, chosen(cache, cache_size, none=no_cache))
 
 
 @app.command()

@@ -136,7 +136,7 @@ def _cache(given: str | Path | Literal[False] | None) -> Cache | None:
         return None
     if given is not None and not (isinstance(given, str | Path) and str(given).strip()):
         raise ConfigError(f"Expected cache= to name a folder, or False for none, got {given!r}.")
-    return Cache.default() if given is None else Cache(Path(given))
+    return Cache.default(None if given is None else Path(given))
 
 
 def _data(given: Any) -> tuple[Dataset, str | dict[str, Any]]:

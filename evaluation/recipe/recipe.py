@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from ...core.attack import Attack, UniversalAttack
+from ...core.complaint import short
 from ...core.defense import Defense
 from ...core.errors import ConfigError
 from ...core.percent import checked_percent
@@ -24,6 +25,12 @@ def _name_of_folder(text: str) -> str:
     if not text or text.startswith(".") or any(letter in text for letter in "/\\\x00"):
         raise ConfigError(f"Expected the name of a folder, without slashes and not hidden, got {text!r}.")
     return text
+
+
+def _batch_size(given: Any) -> int | Literal["auto"]:
+    if given == "auto" or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
+        return given
+    raise ConfigError(f'Expected a whole number above 0 or "auto", got {short(given)}.')
 
 
 def _expected(given: Any) -> float | dict[str, float] | None:
@@ -72,7 +79,7 @@ class Recipe(BaseModel):
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
         "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
     )
-    batch_size: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
+    batch_size: Annotated[int | Literal["auto"], PlainValidator(_batch_size)] = Field(
         default=64,
         description="images at a time, fewer where memory runs out; `auto` begins with 256 on a GPU; changes speed and "
         "memory only (and the random draws of `foolbox:NAME`)",

@@ -7,7 +7,7 @@ import torch
 from foolbench.attacks import PGD
 from foolbench.core import ConfigError, Draws, Model
 from foolbench.datasets import Digits
-from foolbench.defenses import JPEG, Compose, OddsAreOdd
+from foolbench.defenses import JPEG, Compose, OddsAreOdd, TrainMean
 from foolbench.defenses.odds_are_odd import _evidence
 from foolbench.evaluation.leaderboard.stats import estimate
 from torch import nn
@@ -113,7 +113,9 @@ def test_correction_changes_what_would_be_rejected_and_nothing_else(digits_model
 
 
 def test_it_needs_its_draws_and_the_image_itself(digits_model, digits):
-    fitted = OddsAreOdd(scales=(0.05, 0.1), draws=3, training_images=64).fit(*digits, model=digits_model)
+    fitted = OddsAreOdd(scales=(0.05, 0.1), draws=3, training_images=64, false_positives=0.05).fit(
+        *digits, model=digits_model
+    )
     x, before = Digits().load(range(6))[0], digits_model.passes.forwards
     fitted.defend(digits_model).predict(x, rng=streams(6))
     assert digits_model.passes.forwards - before == 6 * (1 + 2 * 3)
@@ -133,12 +135,23 @@ def test_it_stands_in_a_chain_but_in_no_other_detector(digits_model, digits):
     assert chain(Digits().load(range(3))[0], rng=streams(3)).shape == (3, 11)
     with pytest.raises(ConfigError, match="may reject it already"):
         fitted.defend(fitted.defend(digits_model))
+    with pytest.raises(ConfigError, match="one step at most that may reject"):
+        Compose(steps=(OddsAreOdd(), JPEG(), OddsAreOdd(draws=2)))
+
+
+def test_what_answers_without_looking_rejects_nothing(digits_model, digits):
+    fitted = Compose(steps=(TrainMean(), OddsAreOdd(draws=2))).fit(*digits, model=digits_model)
+    answers = fitted.defend(digits_model)(Digits().load(range(3))[0], rng=streams(3))
+    assert answers.shape == (3, 11)
+    assert set(answers.argmax(dim=1).tolist()).isdisjoint({10})
 
 
 WRONG = [{"noise": "pink"}, {"detected": "shrug"}, {"scales": ()}, {"scales": (0.0,)}, {"draws": 0}]
 
 
-@pytest.mark.parametrize("facts", [*WRONG, {"false_positives": 0.0}, {"training_images": 0}], ids=str)
+@pytest.mark.parametrize(
+    "facts", [*WRONG, {"false_positives": 0.0}, {"training_images": 0}, {"training_images": 197}], ids=str
+)
 def test_refuses_what_makes_no_sense(facts):
     with pytest.raises(ConfigError, match=next(iter(facts))):
         OddsAreOdd(**facts)

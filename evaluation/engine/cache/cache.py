@@ -5,7 +5,6 @@ It may be lost, damaged, full, or lie where nothing can be written: then its thi
 
 import hashlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -60,13 +59,17 @@ class Cache(Shelf):
     _told: bool = field(default=False, init=False)
 
     @classmethod
-    def default(cls) -> "Cache":
-        """Where FOOLBENCH_CACHE says, or in the user's folder of caches; of FOOLBENCH_CACHE_SIZE gigabytes.
+    def default(cls, folder: Path | None = None, gigabytes: float | None = None) -> "Cache":
+        """Where nothing is given: where FOOLBENCH_CACHE says, or in the user's folder of caches; of
+        FOOLBENCH_CACHE_SIZE gigabytes.
 
         Raises ConfigError for a size that is none.
         """
         chosen, size = os.environ.get("FOOLBENCH_CACHE"), os.environ.get("FOOLBENCH_CACHE_SIZE")
-        return cls(Path(chosen) if chosen else user_cache_path("foolbench") / "cache", _bytes(size) if size else LIMIT)
+        where = folder or (Path(chosen) if chosen else user_cache_path("foolbench") / "cache")
+        if gigabytes is not None:
+            return cls(where, _bytes(gigabytes, "--cache-size"))
+        return cls(where, _bytes(size, "FOOLBENCH_CACHE_SIZE") if size else LIMIT)
 
     def ready(self) -> None:
         """What cannot be kept can be used all the same."""
@@ -120,18 +123,25 @@ class Cache(Shelf):
             for path in (self.folder / one).rglob(f"*{SUFFIX}"):
                 with suppress(OSError):  # gone meanwhile
                     known = path.stat()
-                    found.append(Entry(path, known.st_size, known.st_mtime))
+                    if path.is_file():
+                        found.append(Entry(path, known.st_size, known.st_mtime))
         return sorted(found, key=lambda entry: entry.used)
 
-    def clear(self, kind: str | None = None) -> None:
-        """Remove all. Raises OutputError for what cannot be."""
-        for one in KINDS if kind is None else [kind]:
+    def clear(self, kind: str | None = None) -> int:
+        """Remove all entries, and folders that are empty then; nothing else that lies there. Returns their bytes.
+
+        Raises OutputError for what cannot be removed.
+        """
+        gone = 0
+        for entry in self.entries(kind):
             try:
-                shutil.rmtree(self.folder / one)
-            except FileNotFoundError:
-                continue
+                entry.path.unlink(missing_ok=True)
             except OSError as error:
-                raise OutputError(f"{self.folder / one} cannot be removed: {error.strerror}.") from None
+                raise OutputError(f"{entry.path} cannot be removed: {error.strerror}.") from None
+            gone += entry.size
+            with suppress(OSError):  # others lie there
+                entry.path.parent.rmdir()
+        return gone
 
     def _make_room(self, written: int) -> None:
         """After so many bytes more."""
@@ -165,11 +175,14 @@ class Cache(Shelf):
         self._told = True
 
 
-def _bytes(gigabytes: str) -> int:
+def _bytes(gigabytes: str | float, name: str) -> int:
     try:
-        return int(float(gigabytes) * GIGABYTE)
+        found = int(float(gigabytes) * GIGABYTE)
     except (ValueError, OverflowError):
-        raise ConfigError(f"Expected FOOLBENCH_CACHE_SIZE in GB, as 20, got {gigabytes!r}.") from None
+        found = -1
+    if found < 0:
+        raise ConfigError(f"Expected {name} in GB, 0 or more, as 20, got {gigabytes}.")
+    return found
 
 
 def _packed(tensors: Mapping[str, Tensor], clean: Tensor) -> dict[str, Tensor]:

@@ -21,12 +21,14 @@ BUDGET = {"linf": 0.1, "l2": 0.8}
 QUICK = {  # several validations in few iterations
     "fff": {"max_iterations": 16, "halve_every": 4, "validate_after": 2},
     "gd-uap": {"max_iterations": 12, "validate_every": 3, "settle": 1, "learning_rate": 0.3, "batch_size": 8},
+    "gd-uap-fff": {"max_iterations": 12, "validate_every": 3, "settle": 1, "learning_rate": 0.3, "batch_size": 8},
     "uap": {"passes": 4, "batch_size": 16, "target_rate": 1.0},
     "universal-pgd": {"max_iterations": 12, "validate_every": 3, "batch_size": 8},
 }
 ENDS_EARLY = [  # at their goal, or out of patience
     ("fff", {"patience": 2}),
     ("gd-uap", {"patience": 2}),
+    ("gd-uap-fff", {"patience": 2}),
     ("uap", {"eps": 0.2, "target_rate": 0.3}),
     ("universal-pgd", {"patience": 2, "step_size": 1e-6}),
 ]

@@ -1,6 +1,7 @@
 """The command line's view of what runs share."""
 
 import pytest
+from foolbench.evaluation.cli.console import console
 
 QUICK = ("--set", "attacks=[{name='fgsm'}, {name='gd-uap', prior='none', max_iterations=3}]", "--device", "cpu")
 
@@ -12,7 +13,8 @@ def filled(foolbench, recipe_file, tmp_path):
     return tmp_path / "cache"
 
 
-def test_listed_measured_and_cleared(foolbench, filled):
+def test_listed_measured_and_cleared(foolbench, filled, monkeypatch):
+    monkeypatch.setattr(console, "width", 200)
     code, out, _ = foolbench("cache", "list")
     assert code == 0
     assert "digits-convnet-fgsm-" in out
@@ -36,8 +38,40 @@ def test_another_folder_or_none(foolbench, recipe_file, tmp_path):
     assert (tmp_path / "b" / "adversarial").exists()
 
 
-def test_a_size_that_is_none_is_one_sentence(foolbench, recipe_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("FOOLBENCH_CACHE_SIZE", "large")
-    code, _, err = foolbench("run", recipe_file, "--out", tmp_path / "out")
+def test_clearing_removes_what_is_its_own_and_nothing_else(foolbench, filled, tmp_path):
+    (filled / "learned").mkdir(exist_ok=True)
+    (filled / "learned" / "thesis.txt").write_text("precious")
+    (filled / "perturbations" / "a-folder.safetensors").mkdir()
+    code, out, _ = foolbench("cache", "clear")
+    assert code == 0
+    assert "Removed 0 bytes" not in out
+    assert (filled / "learned" / "thesis.txt").read_text() == "precious"
+    assert not [path for path in filled.rglob("*.safetensors") if path.is_file()]
+    code, _, err = foolbench("cache", "clear", "--cache", tmp_path / "out")
     assert code == 2
-    assert "Expected FOOLBENCH_CACHE_SIZE in GB, as 20, got 'large'" in " ".join(err.split())
+    assert "got that of a run" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("size", ["large", "-1", "inf", "nan"])
+def test_a_size_that_is_none_is_one_sentence(foolbench, recipe_file, tmp_path, monkeypatch, size):
+    monkeypatch.setenv("FOOLBENCH_CACHE_SIZE", size)
+    for where in ((), ("--cache", tmp_path / "other")):
+        code, _, err = foolbench("run", recipe_file, "--out", tmp_path / "out", *where)
+        assert code == 2
+        assert f"Expected FOOLBENCH_CACHE_SIZE in GB, 0 or more, as 20, got {size}." in " ".join(err.split())
+    assert foolbench("cache", "size")[0] == 0  # which needs none
+
+
+def test_a_size_of_the_command_line(foolbench, recipe_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("FOOLBENCH_CACHE_SIZE", "large")  # not asked for
+    assert foolbench("run", recipe_file, *QUICK, "--out", tmp_path / "out", "--cache-size", "0")[0] == 0
+    assert "Nothing is there." in foolbench("cache", "list")[1]
+    code, _, err = foolbench("run", recipe_file, "--out", tmp_path / "out", "--cache-size", "inf")
+    assert code == 2
+    assert "Expected --cache-size in GB" in " ".join(err.split())
+
+
+def test_a_cache_and_none_at_once(foolbench, recipe_file, tmp_path):
+    code, _, err = foolbench("run", recipe_file, "--no-cache", "--cache", tmp_path / "other")
+    assert code == 2
+    assert "--no-cache alone" in " ".join(err.split())

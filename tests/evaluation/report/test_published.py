@@ -14,6 +14,7 @@ from foolbench.evaluation.leaderboard.planned import planned
 from foolbench.evaluation.recipe.reading import read_document, recipe_path
 from foolbench.evaluation.report.published import PUBLISHED, beside, published
 from foolbench.evaluation.report.tables import markdown
+from foolbench.models import DENSE
 
 NAMES = sorted(path.stem for path in PUBLISHED.glob("*.csv"))
 RATES = {"gfr": 40.0, "gfr_low": 30.0, "gfr_high": 50.0, "clean": 90.0, "clean_low": 80.0, "clean_high": 95.0}
@@ -23,11 +24,11 @@ BOTH = [(90, 80, 95), (55, 45, 65)]  # clean and robust, as errors
 
 
 def table_of(name):
-    """As a run of the recipe would make it, if all of its rows had the same rates."""
-    text = recipe_path(name).read_text()
-    recipe = read_document(
-        tomllib.loads(text), name, lambda recipe: None
-    )  # without opening its data, which takes seconds
+    """As a run of the recipe would make it, were all rates the same and had all networks for maps weights."""
+    document = tomllib.loads(recipe_path(name).read_text())
+    networks = dict.fromkeys(f"scenes:{number.model}" for number in published(name).numbers)
+    document["models"] = [network for network in networks if network in DENSE] or document["models"]
+    recipe = read_document(document, name, lambda recipe: None)  # without opening its data, which takes seconds
     facts = {"recipe": recipe.label, "dataset": "scenes", "status": "ok", "flagged": ""}
     metrics = dict.fromkeys(number.metric or "top1" for number in published(name).numbers)
     rows = [{**row.facts, **facts, "metric": metric, **NUMBERS} for row in planned(recipe) for metric in metrics]
