@@ -56,7 +56,8 @@ def _matrices(rows: list[Row]) -> list[Part]:
         told = [attack, *([f"through {defense}"] if defense != NOTHING else [])]
         told += ["knowing it"] if knowledge == "adaptive" else []
         lines = [_line(source, models, own) for (source,), own in _by([_sourced(row) for row in same], "source_model")]
-        clean = {row["model"]: f"{row['clean']:.1f}" for row in same if pd.notna(row["clean"])}
+        digits = 3 if _are_errors(same) else 1
+        clean = {row["model"]: f"{row['clean']:.{digits}f}" for row in same if pd.notna(row["clean"])}
         lines.append({"source": "(clean)"} | {model: clean.get(model, "-") for model in models})
         parts.append((_title(" ".join(told), same), lines))
     return parts
@@ -74,7 +75,13 @@ def _line(source: str, models: Iterable[str], rows: list[Row]) -> dict[str, str]
 
 def _title(what: str, part: list[Row]) -> str:
     setting = f", {part[0][SETTING]}" if part[0].get(SETTING) else ""
-    return f"{what}: {part[0]['metric']} in percent, n = {_count(part[0])}, {_setting(part)}{setting}"
+    unit = ", an error in its own unit" if _are_errors(part) else " in percent"
+    return f"{what}: {part[0]['metric']}{unit}, n = {_count(part[0])}, {_setting(part)}{setting}"
+
+
+def _are_errors(part: list[Row]) -> bool:
+    """Their clean values have more digits than those in percent."""
+    return any(row["clean"] != round(row["clean"], 2) for row in part if pd.notna(row["clean"]))
 
 
 def _count(row: Row) -> str:
@@ -96,7 +103,7 @@ def records(table: pd.DataFrame) -> list[Row]:
 
 def _lines(part: list[Row]) -> list[dict[str, str]]:
     attacks, defenses = labels(part, "attack"), labels(part, "defense")
-    adaptive = any(row["knowledge"] == "adaptive" for row in part)
+    adaptive, digits = any(row["knowledge"] == "adaptive" for row in part), 3 if _are_errors(part) else 1
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
         named = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
@@ -104,8 +111,8 @@ def _lines(part: list[Row]) -> list[dict[str, str]]:
     for row, attack, defense in zip(part, attacks, defenses, strict=True):
         line = lines[defense, row["knowledge"]]
         line[attack] = _rate(row) if row["status"] == "ok" else row["status"]
-        shown = {"clean": row["clean"], "drop": row["clean_drop"], "floor": row["floor"]}
-        line |= {key: f"{value:.1f}" for key, value in shown.items() if pd.notna(value)}
+        shown = {"clean": (row["clean"], digits), "drop": (row["clean_drop"], digits), "floor": (row["floor"], 1)}
+        line |= {key: f"{value:.{places}f}" for key, (value, places) in shown.items() if pd.notna(value)}
     reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
     return [line for key, line in lines.items() if key in reached]
 
