@@ -173,9 +173,9 @@ def test_one_that_knows_it_fools_it(digits_model):
 
 
 def test_refuses_what_makes_no_sense():
-    with pytest.raises(ConfigError, match=r"transforms in 1\.\.10"):
+    with pytest.raises(ConfigError, match="from 1 to the number of groups, 10"):
         BaRT(transforms=11)
-    with pytest.raises(ConfigError, match=r"transforms in 1\.\.1"):
+    with pytest.raises(ConfigError, match="from 1 to the number of groups, 1"):
         BaRT(groups=("jpeg", "jpeg"), transforms=2)
     with pytest.raises(UnknownNameError, match="group of bart"):
         BaRT(groups=("jpg",))
