@@ -12,6 +12,7 @@ from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
+from ..leaderboard.units import are_errors
 from ..report.pivot import SETTING, records
 from .runs import Run
 
@@ -46,6 +47,11 @@ class Row:
         """None where there is nothing."""
         found = self.values.get(column)
         return None if found is None or found == "" or pd.isna(found) else found
+
+    def digits(self, column: str) -> tuple[int, int]:
+        """After the point, of a rate and of the ends of its interval: errors in their own unit need more."""
+        own = column in ("clean", "robust", "clean_drop") and are_errors([self["clean"], self["robust"]])
+        return (3, 3) if own else (1, 0)
 
     @property
     def ok(self) -> bool:

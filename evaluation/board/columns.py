@@ -123,8 +123,9 @@ def _rate(name: str) -> Callable[[Row], Cell]:
         if row[name] is None:
             return Cell("")
         low, high = row[f"{name}_low"], row[f"{name}_high"]
-        ends = ("", "") if low is None else (f"{low:.0f}", f"{high:.0f}")
-        return Cell(f"{row[name]:.1f}", row[name], *ends)
+        digits, of_ends = row.digits(name)
+        ends = ("", "") if low is None else (f"{low:.{of_ends}f}", f"{high:.{of_ends}f}")
+        return Cell(f"{row[name]:.{digits}f}", row[name], *ends)
 
     return cell
 
@@ -134,7 +135,7 @@ def _plain(name: str) -> Callable[[Row], Cell]:
         value = row[name]
         if value is None:
             return Cell("")
-        text = f"{value:.1f}" if name in _POINTS else shown(value)
+        text = f"{value:.{row.digits(name)[0]}f}" if name in _POINTS else shown(value)
         return Cell(text, value if isinstance(value, int | float) else None)
 
     return cell

@@ -9,6 +9,7 @@ import pandas as pd
 from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
+from ..leaderboard.units import are_errors
 
 SETTING = "setting"
 """A column that merged tables have beside a leaderboard's: what tells rows apart that cannot stand in one table."""
@@ -80,8 +81,7 @@ def _title(what: str, part: list[Row]) -> str:
 
 
 def _are_errors(part: list[Row]) -> bool:
-    """Their clean values have more digits than those in percent."""
-    return any(row["clean"] != round(row["clean"], 2) for row in part if pd.notna(row["clean"]))
+    return are_errors(row["clean"] for row in part)
 
 
 def _count(row: Row) -> str:
