@@ -99,10 +99,12 @@ class Threat:
 
     def check_size(self, delta: Tensor) -> None:
         """Raise BudgetError for perturbations (N, ...) of which one is too large, beyond rounding, or not finite."""
-        broken = int((~torch.isfinite(delta)).flatten(1).any(dim=1).sum())
-        if broken:  # no comparison finds NaN, and under L0 it is a changed value like any other
-            raise BudgetError(f"The attack returned NaN or infinity in {broken} of {len(delta)} perturbations.")
-        excess = float((size(delta, self.norm) - self.eps).max())
+        sizes = size(delta, self.norm)
+        if self.norm == "l0" or not torch.isfinite(sizes).all():  # under L0 NaN is a changed value like any other
+            broken = int((~torch.isfinite(delta)).flatten(1).any(dim=1).sum())
+            if broken:
+                raise BudgetError(f"The attack returned NaN or infinity in {broken} of {len(delta)} perturbations.")
+        excess = float((sizes - self.eps).max())
         if excess > ROUNDING * _rounding_errors(self.norm, delta[0].numel()):
             raise BudgetError(f"The attack exceeds its {self.norm} budget of {self.eps:.6g} by {excess:.3g}.")
 

@@ -14,6 +14,7 @@ from ..engine import grid
 from ..engine.cache.cache import Cache
 from ..engine.forecast.calibration import Calibrator
 from ..engine.forecast.forecast import Forecast, forecast
+from ..engine.forecast.foreseen import Foreseen
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
 from ..engine.setup import Setup
@@ -52,8 +53,11 @@ def _forecast(recipe: Recipe, device: str, workers: int) -> None:
     ):
         prepared = prepare(recipe, ledger, device)
         loading = time.perf_counter() - start
-        setup = Setup.of(prepared, ledger, Path(folder), device, cache=Cache.default(), crafted_anew=True)
+        cache, identities = Cache.default(), prepared.facts.identities
+        setup = Setup.of(prepared, ledger, Path(folder), device, cache=cache, crafted_anew=True)
         found = Calibrator(prepared, setup, progress).calibrate()
+        rows = [pair for source in prepared.models for pair in grid.jobs(recipe, source)]
+        Foreseen(cache, identities, device).keep(found, rows)
     for message in dict.fromkeys(found.failed.values()):
         say(f"Some of it fails: {message}", style="red")
     _show(forecast(prepared, found, workers), loading, workers)

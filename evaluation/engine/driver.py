@@ -1,11 +1,14 @@
 """Hands the units of a plan to an executor, and what comes back to the books: the one writer of a run's ledger."""
 
+import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ...core.errors import FOREIGN, FoolbenchError, OutputError, one_line
 from .books import Books
 from .executors.executor import Executor
+from .forecast.remaining import Kind, Remaining
 from .grid import NamedDefense
 from .planning import Pending, Plan
 from .schedule import Schedule, Step
@@ -16,17 +19,23 @@ LOSSES = 2
 
 
 class Driver:
-    """Finishes the cells of a plan. One that fails is recorded as failed, which costs no other."""
+    """Finishes the cells of a plan. One that fails is recorded as failed, which costs no other.
 
-    def __init__(self, plan: Plan, books: Books, executor: Executor) -> None:
+    `foreseen` are seconds an image, for those who watch.
+    """
+
+    def __init__(self, plan: Plan, books: Books, executor: Executor, foreseen: Mapping[Kind, float]) -> None:
         self._plan, self._books, self._executor = plan, books, executor
         self._schedule = Schedule(plan.waits, executor.places)
+        self._remaining = Remaining(plan.waits, foreseen, executor.places)
+        self._begun: dict[int, float] = {}
         self._running: dict[int, Unit] = {}
         self._seen: dict[str, dict[int, Seen]] = defaultdict(dict)
         self._losses: Counter[Unit] = Counter()
 
     def finish(self) -> None:
         """Raises OutputError where nothing can be recorded any more."""
+        self._books.progress.main.expect(self._remaining.seconds())
         while self._schedule:
             for place in self._executor.idle():
                 self._begin(place)
@@ -40,10 +49,12 @@ class Driver:
             if isinstance(step, str):
                 self._conclude(step)
             elif (unit := self._left(step)) is not None:
-                self._running[place] = step
+                self._running[place], self._begun[place] = step, time.perf_counter()
                 self._books.progress.main.describe(unit.title)
                 self._executor.begin(place, unit, self._schedule.peek(place))
                 return
+            if not isinstance(step, str):
+                self._remaining.done(step, None)
             self._schedule.done(step)
 
     def _left(self, unit: Unit) -> Unit | None:
@@ -60,6 +71,8 @@ class Driver:
             case Ended():
                 del self._running[place]
                 self._schedule.done(unit)
+                self._remaining.done(unit, time.perf_counter() - self._begun[place])
+                self._books.progress.main.expect(self._remaining.seconds())
             case Lost(reason):
                 del self._running[place]
                 self._lost(place, unit, reason)
@@ -105,6 +118,7 @@ class Driver:
             self._schedule.again(unit, place)
             return
         self._fail(unit, f"WorkerLost: {LOSSES} processes were lost over this, the last one {reason}")
+        self._remaining.done(unit, None)
         self._schedule.done(unit)
 
     def _fail(self, step: Step, message: str, cell: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """One image of a run as each system saw it, before and after it was attacked: what a page shows beside a row's numbers.
 
-It is the first image whose class the bare network knows, or of the first images the one whose map it knows best; the
+It is the one of the first images that the bare network knows, of several the first, or whose map it knows best; the
 same one for all rows of a network: nobody has chosen it for how well an attack did.
 """
 
@@ -26,6 +26,8 @@ from .kept import keep, recall
 from .scoring import Shard, System
 
 FOLDER = "examples"
+CANDIDATES = 16
+"""So many images may become the example."""
 SIDE = 160
 """Pixels of the longer side at most: a run has hundreds of these."""
 _TOLD = "told"
@@ -133,10 +135,12 @@ def _example(bare: System, system: System, shard: Shard, crafted: Crafted) -> Ex
 
 
 def _known(bare: System, shard: Shard) -> int:
-    """The first of the shard that the bare network is right about; the first of all where it is never, or all are."""
-    if shard.y is None:
+    """Of the candidates the first that the bare network is right about; the first of all where it is never."""
+    first = shard.part(slice(CANDIDATES))
+    if first.y is None:
         return 0
-    return int(bare.model.task.agreement(bare.clean(shard)[0], shard.y).argmax())
+    (found, *_) = bare.predictions(first.x, first.samples, "clean")
+    return int(bare.model.task.agreement(found, first.y).argmax())
 
 
 def _outputs(system: System, sample: int, x: Tensor) -> Tensor:

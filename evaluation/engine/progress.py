@@ -85,7 +85,7 @@ class Progress:
             self._print(f"{what}  {_state(self.main.task)}")
 
     def _begin(self, what: str, total: int, unit: str) -> "Step":
-        self._bars.add_task(what, total=total, unit=unit, earlier=0)
+        self._bars.add_task(what, total=total, unit=unit, earlier=0, end=None)
         step = Step(self._bars, self._bars.tasks[-1])
         self._steps.append(step)
         return step
@@ -111,6 +111,11 @@ class Step:
     def skip(self, amount: int) -> None:
         """What an earlier run has done: it says nothing about how long the rest will take."""
         self._bars.update(self.task.id, advance=amount, earlier=self.task.fields["earlier"] + amount)
+
+    def expect(self, seconds: float | None) -> None:
+        """It will take so long yet; what its own counts say counts no more."""
+        elapsed = self.task.elapsed or 0.0
+        self._bars.update(self.task.id, end=None if seconds is None else elapsed + seconds)
 
     def describe(self, what: str) -> None:
         self._bars.update(self.task.id, description=what)
@@ -144,9 +149,17 @@ def _state(task: Task) -> str:
 
 
 def _times(task: Task) -> str:
-    elapsed, here = task.elapsed or 0.0, task.completed - task.fields["earlier"]
-    left = "-:--:--" if here <= 0 else _clock(elapsed * max((task.total or 0) - task.completed, 0) / here)
-    return f"{_clock(elapsed)} eta {left}"
+    elapsed = task.elapsed or 0.0
+    left = _left(task, elapsed)
+    return f"{_clock(elapsed)} eta {'-:--:--' if left is None else _clock(max(left, 0))}"
+
+
+def _left(task: Task, elapsed: float) -> float | None:
+    """Seconds, as expected or by what was done in those that have passed; None where nothing is known."""
+    if task.fields["end"] is not None:
+        return task.fields["end"] - elapsed
+    here = task.completed - task.fields["earlier"]
+    return None if here <= 0 else elapsed * ((task.total or 0) - task.completed) / here
 
 
 def _clock(seconds: float) -> str:

@@ -9,6 +9,7 @@ from ..ledger.ledger import Ledger
 from .books import Books
 from .driver import Driver
 from .executors.executor import Executor
+from .forecast.foreseen import Foreseen
 from .glimpse import check_glimpse
 from .grid import Cell, Job, jobs
 from .networks import batches
@@ -19,13 +20,23 @@ from .renewal import renew
 from .units import Failed
 
 
-def run(prepared: Prepared, ledger: Ledger, folder: Path, *, executor: Executor, progress: Progress) -> None:
+def run(
+    prepared: Prepared,
+    ledger: Ledger,
+    folder: Path,
+    *,
+    executor: Executor,
+    progress: Progress,
+    foreseen: Foreseen | None = None,
+) -> None:
     """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed.
+
+    What is `foreseen` of a run tells those who watch its `progress` how long it will take.
 
     Raises OutputError where the ledger's scores are of other data, ConfigError where nothing is left to run, but a
     clean rate is not the expected one.
     """
-    engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
+    engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
     attacked = engine.finish(pair for source in prepared.models for pair in jobs(prepared.recipe, source))
     for name in prepared.models:
         if name not in attacked and prepared.recipe.expected_clean(name) is not None:
@@ -43,10 +54,18 @@ class Engine:
     prepared: Prepared
     books: Books
     executor: Executor
+    foreseen: Foreseen | None = None
 
     @classmethod
     def begin(
-        cls, prepared: Prepared, ledger: Ledger, folder: Path, *, executor: Executor, progress: Progress
+        cls,
+        prepared: Prepared,
+        ledger: Ledger,
+        folder: Path,
+        *,
+        executor: Executor,
+        progress: Progress,
+        foreseen: Foreseen | None = None,
     ) -> "Engine":
         """Raises OutputError where the ledger's scores are of other data."""
         renew(prepared, ledger, folder)
@@ -54,7 +73,7 @@ class Engine:
             check_glimpse(dataset, ledger)
         books = Books(prepared=prepared, ledger=ledger, folder=folder, progress=progress)
         books.recall_looks()
-        return cls(prepared=prepared, books=books, executor=executor)
+        return cls(prepared=prepared, books=books, executor=executor, foreseen=foreseen)
 
     def finish(self, rows: Iterable[tuple[Job, Sequence[Cell]]]) -> set[str]:
         """Craft jobs, each once for some of the cells that score it, as far as the ledger lacks them.
@@ -68,7 +87,7 @@ class Engine:
         )
         for job, pending in usable:
             plan.add(job, pending)
-        Driver(plan, self.books, self.executor).finish()
+        self._drive(plan)
         return {job.source for job, _ in waiting}
 
     def examine(self, name: str) -> None:
@@ -76,7 +95,7 @@ class Engine:
         self.prepared.network(name)
         plan = self._plan(set())
         plan.look(name)
-        Driver(plan, self.books, self.executor).finish()
+        self._drive(plan)
         doubts = self.books.doubts.get(name)
         if isinstance(doubts, Failed):
             raise ConfigError(doubts.message.removeprefix("ConfigError: "))
@@ -91,6 +110,10 @@ class Engine:
             elif isinstance(doubts, Failed):
                 self.books.failed(cells, doubts.message, 0)
         return [pending for pending in row if pending.failed is None]
+
+    def _drive(self, plan: Plan) -> None:
+        foreseen = {} if self.foreseen is None else self.foreseen.seconds(plan)
+        Driver(plan, self.books, self.executor, foreseen).finish()
 
     def _plan(self, kept: set[str]) -> Plan:
         facts = self.prepared.facts

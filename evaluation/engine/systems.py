@@ -47,6 +47,11 @@ class Systems:
         """How many images are crafted at once."""
         return Pieces.of(self.recipe, self.model)
 
+    @cached_property
+    def bare(self) -> System:
+        """The model alone, inspected when its scores are asked for."""
+        return self._system(self.model)
+
     def scored(self, named: NamedDefense) -> System:
         """It remembers its predictions for the clean images, as far as there is room."""
         if named.digest not in self._scored:
@@ -55,10 +60,13 @@ class Systems:
             if not isinstance(defended, Model):
                 raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
             self.check(named)
-            system = System(defended, self.recipe.seed, self.recipe.draws, room=self.room, pieces=self.scoring)
+            system = self.bare if defense is None else self._system(defended)
             system.clean(self.first())
             self._scored[named.digest] = system
         return self._scored[named.digest]
+
+    def _system(self, model: Model) -> System:
+        return System(model, self.recipe.seed, self.recipe.draws, room=self.room, pieces=self.scoring)
 
     def attacked(self, named: NamedDefense) -> Model:
         defense = self.fitted(named)

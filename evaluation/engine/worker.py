@@ -161,7 +161,7 @@ class Worker:
         system = systems.scored(cell.defense)
         outcomes = system.score(shard, crafted, f"adversarial {cell.job.stream}", cell.job.attack.norm)
         if self._setup.samples[0] in shard.samples:
-            keep_example(self._setup.folder, key, systems.scored(NamedDefense()), system, shard, crafted)
+            keep_example(self._setup.folder, key, systems.bare, system, shard, crafted)
         systems.check(cell.defense)
         return Scored(key, replace(outcomes, flags=outcomes.flags | flags))
 

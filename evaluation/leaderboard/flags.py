@@ -98,9 +98,9 @@ def gradient_flags(
     def magnitude(rows: slice) -> Tensor:
         x = images[rows].to(model.device)
         rng = Draws.of(seed, "gradient", samples=judged[rows], device=x.device)
-        y = model.predict(x, rng=rng)
         point = x.requires_grad_()
-        losses = objective(model, targeted=False)(model.logits(point, rng=rng), y)
+        outputs = model(point, rng=rng)
+        losses = objective(model, targeted=False)(outputs, model.task.predict(outputs.detach()))
         gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
         return torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1).cpu()
 

@@ -13,6 +13,7 @@ from ..engine.cache.cache import Cache
 from ..engine.exclusive import exclusive
 from ..engine.executors.in_process import InProcess
 from ..engine.executors.machines import Machines
+from ..engine.forecast.foreseen import Foreseen
 from ..engine.networks import Networks
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
@@ -62,7 +63,8 @@ def execute(
                 Progress(console, scored_images(recipe), recipe.name) as progress,
                 closing(machines.executor_for(prepared, setup, progress)) as executor,
             ):
-                run(prepared, results.ledger, folder, executor=executor, progress=progress)
+                foreseen = None if cache is None else Foreseen(cache, prepared.facts.identities, setup.device)
+                run(prepared, results.ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
         except KeyboardInterrupt:
             interrupted = True
         finally:  # also where nothing can be shown any more

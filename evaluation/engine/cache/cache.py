@@ -28,6 +28,7 @@ KINDS = {
     "adversarial": "adversarial images, a folder for each attack on each system",
     "perturbations": "universal perturbations",
     "learned": "what defenses have learned",
+    "rates": "how long work takes on a device, as `foolbench plan` has measured it",
 }
 GIGABYTE = 10**9
 LIMIT = 20 * GIGABYTE

@@ -33,7 +33,7 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
         job.key({**identities, job.source: known}),
         repr(source.systems.fitted(job.through)),  # with the hash of what it has learned
         source_hash(adaptive),
-        _environment(source.model.device),
+        environment(source.model.device),
     ]
     if isinstance(job.attack, UniversalAttack):
         dataset = source.dataset
@@ -45,7 +45,7 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
     return f"{kind}/{label}-{digest(*decides)}"
 
 
-def _environment(device: torch.device) -> Mapping[str, Any]:
+def environment(device: torch.device) -> Mapping[str, Any]:
     """What rounding depends on."""
     if device.type == "cuda":
         return {"torch": torch.__version__, "device": torch.cuda.get_device_name(device)}

@@ -32,6 +32,22 @@ class Rate:
         once, call, each = (Costs(*values) for values in zip(*columns, strict=True))
         return cls(once=once, call=call, each=each)
 
+    @classmethod
+    def of_one(cls, costs: Costs) -> "Rate":
+        """Of what is done once, without images."""
+        return cls(once=Costs(), call=costs, each=Costs())
+
+    @classmethod
+    def from_columns(cls, columns: Sequence[Sequence[float]]) -> "Rate":
+        """What `columns` gave."""
+        once, call, each = (Costs(*values) for values in columns)
+        return cls(once=once, call=call, each=each)
+
+    @property
+    def columns(self) -> Sequence[Sequence[float]]:
+        """All of it as numbers."""
+        return self.once, self.call, self.each
+
     def costs(self, images: int, *, first: bool) -> Costs:
         """Of one call."""
         found = zip(self.once, self.call, self.each, strict=True)

@@ -6,11 +6,17 @@ from contextlib import closing
 import pytest
 from foolbench.core import Perturbation
 from foolbench.core.passes import Passes
+from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.forecast import calibration
 from foolbench.evaluation.engine.forecast.calibration import Calibration, Calibrator
 from foolbench.evaluation.engine.forecast.forecast import forecast
+from foolbench.evaluation.engine.forecast.foreseen import Foreseen
 from foolbench.evaluation.engine.forecast.impatience import Enough, Impatience, Watch
 from foolbench.evaluation.engine.forecast.rates import Call, Rate
+from foolbench.evaluation.engine.forecast.remaining import Remaining
+from foolbench.evaluation.engine.grid import jobs
+from foolbench.evaluation.engine.networks import batches
+from foolbench.evaluation.engine.planning import Pending, Plan
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.setup import Setup
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
@@ -129,3 +135,19 @@ def test_a_stand_in_is_no_perturbation_of_the_run(calibrate, tmp_path):
     calibrate("attacks=[{name='gd-uap', prior='none', max_iterations=5}]")
     (kept,) = (tmp_path / "pilot" / "perturbations").glob("*.safetensors")
     assert not Perturbation.load(kept).delta.any()
+
+
+def test_what_was_foreseen_lies_in_the_cache_for_the_run(calibrate, tmp_path):
+    settings = "attacks=[{name='fgsm'}, {name='gd-uap', prior='none', max_iterations=5, validate_every=5}]"
+    prepared, found = calibrate(settings, "batch_size=16")
+    cache, facts = Cache(tmp_path / "cache"), prepared.facts
+    rows = [pair for source in prepared.models for pair in jobs(prepared.recipe, source)]
+    Foreseen(cache, facts.identities, "cpu").keep(found, rows)
+    plan = Plan(
+        identities=facts.identities, batches=list(batches(facts.samples, prepared.recipe.shard)), known=(), kept=()
+    )
+    for job, row in rows:
+        plan.add(job, [Pending(cell, cell.key(facts.identities), set(facts.samples)) for cell in row])
+    remaining = Remaining(plan.waits, Foreseen(cache, facts.identities, "cpu").seconds(plan), 1)
+    assert remaining.seconds() == pytest.approx(forecast(prepared, found).seconds)
+    assert Foreseen(Cache(tmp_path / "empty"), facts.identities, "cpu").seconds(plan) == {}

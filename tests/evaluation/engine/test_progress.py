@@ -64,3 +64,15 @@ def test_in_a_terminal_the_times_are_to_be_seen(width):
     lines = [line for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text(shown)).splitlines() if "eta" in line]
     assert lines
     assert all(re.search(TIMES, line) and len(line.rstrip("\r")) <= width for line in lines)
+
+
+def test_what_is_expected_counts_instead_of_the_counts():
+    with Progress(console(), 100, "tiny") as progress:
+        progress.main.advance(50)
+        progress.main.task.start_time = progress.main.task.get_time() - 10
+        progress.main.expect(200.0)
+        assert progress_module._times(progress.main.task).partition(" eta ")[2] in ("0:03:20", "0:03:21")
+        progress.main.task.start_time -= 60
+        assert progress_module._times(progress.main.task).partition(" eta ")[2] in ("0:02:20", "0:02:21")
+        progress.main.task.start_time -= 600
+        assert progress_module._times(progress.main.task).endswith("eta 0:00:00")

@@ -9,7 +9,7 @@ import torch
 from foolbench.core import Draws, InputTransform, Model
 from foolbench.evaluation.engine.crafted import Crafted
 from foolbench.evaluation.engine.remembered import Room
-from foolbench.evaluation.engine.scoring import Shard, System
+from foolbench.evaluation.engine.scoring import INSPECTED, Shard, System
 from foolbench.evaluation.ledger.ledger import Costs
 from foolbench.evaluation.ledger.record import merged
 from foolbench.tasks import Recognition
@@ -104,7 +104,7 @@ def test_a_deterministic_system_is_evaluated_once(model):
     found = System(model, 0, 10)
     found.score(many(), crafted(many().x), "p")
     assert found.draws == 1
-    assert model.passes.forwards == (3 + 2) * COUNT  # three that hold it to its promises, clean and perturbed once each
+    assert model.passes.forwards == 3 * INSPECTED + 2 * COUNT  # clean and perturbed once each, all else is promises
 
 
 def test_the_floor_of_a_randomized_system_is_its_disagreement_with_itself(model):

@@ -1,0 +1,65 @@
+"""What a calibration found lies in the cache, for the run that comes after it, and whoever looks at its clock."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from ..cache.cache import Cache
+from ..cache.naming import environment
+from ..grid import Cell, Identities, Job, digest
+from ..planning import Plan
+from ..units import Look, Score, Search
+from .calibration import Calibration
+from .rates import Rate
+from .remaining import Kind, kind_of, size_of
+
+_RATE = "rate"
+
+
+class Foreseen:
+    """Rates on one device, by all that decides them."""
+
+    def __init__(self, cache: Cache, identities: Identities, device: str) -> None:
+        self._cache, self._identities = cache, identities
+        self._environment = environment(torch.device(device))
+
+    def keep(self, found: Calibration, rows: Sequence[tuple[Job, Sequence[Cell]]]) -> None:
+        """Of the networks and jobs of a recipe."""
+        for network, rate in found.looks.items():
+            self._write(rate, "look", network)
+        for job, row in rows:
+            key = job.key(self._identities)
+            if key in found.searches:
+                self._write(Rate.of_one(found.searches[key]), "search", key)
+            if key in found.scores:
+                self._write(found.scores[key], "score", key, [cell.key(self._identities) for cell in row])
+
+    def seconds(self, plan: Plan) -> Mapping[Kind, float]:
+        """For an image of the steps of a plan, as far as that is known."""
+        sizes: dict[Kind, list[int]] = defaultdict(list)
+        names: dict[Kind, str] = {}
+        for step, cells in plan.cells.items():
+            if not isinstance(step, Look | Search | Score):
+                continue
+            sizes[kind_of(step)].append(size_of(step))
+            names[kind_of(step)] = self._name(*kind_of(step), *([list(cells)] if isinstance(step, Score) else []))
+        found = {kind: self._read(name) for kind, name in names.items()}
+        return {kind: _each(rate, sizes[kind]) for kind, rate in found.items() if rate is not None}
+
+    def _name(self, what: str, of: str, cells: Sequence[str] = ()) -> str:
+        known = self._identities[of] if what == "look" else of
+        return f"rates/{digest(what, known, sorted(cells), self._environment)}"
+
+    def _write(self, rate: Rate, what: str, of: str, cells: Sequence[str] = ()) -> None:
+        self._cache.keep(self._name(what, of, cells), {_RATE: torch.tensor(rate.columns, dtype=torch.float64)})
+
+    def _read(self, name: str) -> Rate | None:
+        tensors = self._cache.recall(name, {_RATE})
+        return None if tensors is None else Rate.from_columns(tensors[_RATE].tolist())
+
+
+def _each(rate: Rate, sizes: Sequence[int]) -> float:
+    """Of calls of these sizes, the first of them the first in the process."""
+    calls = [rate.costs(size, first=place == 0).seconds for place, size in enumerate(sizes)]
+    return sum(calls) / sum(sizes)
