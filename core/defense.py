@@ -27,7 +27,7 @@ class Defense(ABC):
 
     `differentiable`: gradients through the defended model are those of its forward pass. `randomized`: two evaluations
     of one image may differ; the randomness comes from the streams of `rng` only. `needs_class_scores`: it makes sense
-    only where an image has one class, for it moves what it shows, or decides between classes. `abstains`: its system
+    only where an image has one class, for it distorts what it shows, or decides between classes. `abstains`: its system
     may reject an image; the outputs have one logit more for that, the last (`tasks.AbstainingRecognition`).
     """
 
@@ -44,7 +44,7 @@ class Defense(ABC):
         """Raise ConfigError for a task that the defense makes no sense for."""
         if self.needs_class_scores and task.class_scores is None:
             raise ConfigError(
-                f"{self!r} moves what an image shows, or decides between classes: expected a model of image "
+                f"{self!r} distorts what an image shows, or decides between classes: expected a model of image "
                 f"recognition, got one for {task}."
             )
 
@@ -126,7 +126,10 @@ class ShellDefense(Defense):
 
 @dataclass(frozen=True, kw_only=True)
 class InputTransform(ShellDefense):
-    """The common kind: images are transformed before the model sees them."""
+    """The common kind: images are transformed before the model sees them.
+
+    One that moves what an image shows brings answers that are maps `back` to the image's own pixels.
+    """
 
     @abstractmethod
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
@@ -148,17 +151,41 @@ class InputTransform(ShellDefense):
         """As of every shell, each called as `surrogate` is. A transform that is differentiable needs none."""
         return {} if self.differentiable else {"surrogate": self.surrogate}
 
+    def back(self, maps: Tensor, *, rng: Draws) -> tuple[Tensor, Tensor]:
+        """Maps (N, V, C, H, W) of what `transform` shows, as maps of the images, and which of their pixels (N, V, H, W)
+        each view shows. V is 1 where there are no views; `rng` holds the streams that the transform got.
+
+        As they are, unless overridden.
+        """
+        return maps, torch.ones_like(maps[:, :, 0], dtype=torch.bool)
+
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
         """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
         check_images(x)
         return self.transform(x, rng=as_draws(rng, len(x), x.device))
 
     def answer(self, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
-        return inside(self.transform(x, rng=rng))
+        again = rng[:] if self._moves else rng
+        return self._answered(inside, self.transform(x, rng=rng), again)
 
     def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
         """The loss is differentiated at the transformed image, and the surrogate at the image."""
-        return inside(self._along(surrogate, self.transform, x=x, rng=rng))
+        again = rng[:] if self._moves else rng
+        return self._answered(inside, self._along(surrogate, self.transform, x=x, rng=rng), again)
+
+    @property
+    def _moves(self) -> bool:
+        return type(self).back is not InputTransform.back
+
+    def _answered(self, inside: Inside, seen: Tensor, again: Draws) -> Tensor:
+        """`again` are the streams that the transform got."""
+        if not self._moves or inside.task.class_scores is not None:
+            return inside(seen)
+        outputs = inside.of_views(seen if seen.ndim == 5 else seen[:, None])
+        maps = outputs if outputs.ndim == 5 else outputs[:, :, None]
+        found, shown = self.back(maps, rng=again)
+        shown = shown | ~shown.any(dim=1, keepdim=True)  # where no view shows anything, all of them guess
+        return inside.task.average(found.reshape(outputs.shape), shown)
 
 
 @dataclass(frozen=True, kw_only=True)

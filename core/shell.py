@@ -65,10 +65,14 @@ class Inside:
         within = replace(self, place=self.place + 1)
         return self.shells[self.place].answer(within, x, rng=self.streams.fork(self.place))
 
-    def _averaged(self, x: Tensor) -> Tensor:
+    def of_views(self, x: Tensor) -> Tensor:
+        """Outputs (N, V, ...) for V views (N, V, C, H, W) of each image."""
         count, views = x.shape[:2]
-        outputs = replace(self, streams=self.streams.split(views))(x.flatten(0, 1))
-        return outputs if views == 1 else self.task.average(outputs.unflatten(0, (count, views)))
+        return replace(self, streams=self.streams.split(views))(x.flatten(0, 1)).unflatten(0, (count, views))
+
+    def _averaged(self, x: Tensor) -> Tensor:
+        outputs = self.of_views(x)
+        return outputs[:, 0] if x.shape[1] == 1 else self.task.average(outputs)
 
 
 def task_behind(shells: Sequence[Shell], task: Task) -> Task:

@@ -115,8 +115,12 @@ class Task(Protocol):
         """Per-sample training loss, shape (N,)."""
         ...
 
-    def average(self, outputs: Tensor) -> Tensor:
-        """Outputs for several views of each image (N, V, ...) to those for the images (N, ...)."""
+    def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Outputs for several views of each image (N, V, ...) to those for the images (N, ...).
+
+        Of maps `shown` (N, V, H, W) says which pixels each view shows: the others of it do not count. Each pixel is
+        shown by some view.
+        """
         ...
 
     def predict(self, outputs: Tensor) -> Tensor:

@@ -33,7 +33,6 @@ class CropEnsemble(InputTransform):
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = True
-    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.crops < 1:
@@ -41,10 +40,15 @@ class CropEnsemble(InputTransform):
         _check_fraction(self.fraction)
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        size = _size(x, self.fraction)
-        rooms = (side - length for side, length in zip(x.shape[2:], size, strict=True))
-        tops, lefts = (rng.integers(room + 1, (self.crops,)) for room in rooms)
-        return _enlarged(x, tops, lefts, size)
+        return _enlarged(x, *self._corners(x, rng), _size(x, self.fraction))
+
+    def back(self, maps: Tensor, *, rng: Draws) -> tuple[Tensor, Tensor]:
+        return _put_back(maps, *self._corners(maps, rng), _size(maps, self.fraction))
+
+    def _corners(self, x: Tensor, rng: Draws) -> tuple[Tensor, Tensor]:
+        """First rows and columns (N, V) of crops of images or maps."""
+        down, right = _rooms(x, self.fraction)
+        return rng.integers(down + 1, (self.crops,)), rng.integers(right + 1, (self.crops,))
 
 
 @register_defense("ten-crop")
@@ -62,19 +66,28 @@ class TenCrop(InputTransform):
 
     differentiable: ClassVar[bool] = True
     randomized: ClassVar[bool] = False
-    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_fraction(self.fraction)
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        size = _size(x, self.fraction)
-        down, right = (side - length for side, length in zip(x.shape[2:], size, strict=True))
+        both = torch.stack([x, x.flip(3)], dim=1).flatten(0, 1)
+        return _enlarged(both, *self._corners(both), _size(x, self.fraction)).reshape(len(x), 10, *x.shape[1:])
+
+    def back(self, maps: Tensor, *, rng: Draws) -> tuple[Tensor, Tensor]:
+        both = maps.unflatten(1, (2, 5)).flatten(0, 1)
+        found, shown = _put_back(both, *self._corners(both), _size(maps, self.fraction))
+        mirrored = torch.arange(len(both), device=maps.device) % 2 == 1
+        found = torch.where(mirrored[:, None, None, None, None], found.flip(-1), found)
+        shown = torch.where(mirrored[:, None, None, None], shown.flip(-1), shown)
+        return found.reshape(maps.shape), shown.reshape(len(maps), 10, *shown.shape[2:])
+
+    def _corners(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """First rows and columns (N, 5) of the crops of images or maps."""
+        down, right = _rooms(x, self.fraction)
         tops = torch.tensor([0, 0, down, down, down // 2], device=x.device)
         lefts = torch.tensor([0, right, 0, right, right // 2], device=x.device)
-        both = torch.stack([x, x.flip(3)], dim=1).flatten(0, 1)
-        crops = _enlarged(both, tops.expand(len(both), -1), lefts.expand(len(both), -1), size)
-        return crops.reshape(len(x), 10, *x.shape[1:])
+        return tops.expand(len(x), -1), lefts.expand(len(x), -1)
 
 
 def _enlarged(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
@@ -100,6 +113,20 @@ def _by_opencv(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) ->
     return crops
 
 
+def _put_back(maps: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Maps (N, V, C, H, W) of enlarged crops as maps of the images, and what of these lies in each crop."""
+    rows, in_rows = _in_crops(tops, size[0], maps.shape[3])
+    columns, in_columns = _in_crops(lefts, size[1], maps.shape[4])
+    found = read(maps.flatten(0, 1), rows.flatten(0, 1)[:, None], columns.flatten(0, 1)[:, None])
+    return found.reshape(maps.shape), in_rows[..., None] & in_columns[..., None, :]
+
+
+def _in_crops(starts: Tensor, length: int, side: int) -> tuple[Tensor, Tensor]:
+    """Where in each enlarged crop the pixels along a side of the image lie, and whether they do, (N, V, side)."""
+    pixels = torch.arange(side, device=starts.device) - starts[..., None]
+    return (pixels + 0.5) * (side / length) - 0.5, (pixels >= 0) & (pixels < length)
+
+
 def _places(starts: Tensor, length: int, side: int) -> Tensor:
     """Where along a side of the image the `side` pixels of views lie, whose crops have a length and start there."""
     pixels = torch.arange(side, device=starts.device)
@@ -108,8 +135,15 @@ def _places(starts: Tensor, length: int, side: int) -> Tensor:
 
 
 def _size(x: Tensor, fraction: float) -> tuple[int, int]:
-    height, width = (max(1, round(fraction * side)) for side in x.shape[2:])
+    """Height and width of the crops of images or maps (..., H, W)."""
+    height, width = (max(1, round(fraction * side)) for side in x.shape[-2:])
     return height, width
+
+
+def _rooms(x: Tensor, fraction: float) -> tuple[int, int]:
+    """By how many pixels a crop may lie lower, and farther to the right."""
+    height, width = _size(x, fraction)
+    return x.shape[-2] - height, x.shape[-1] - width
 
 
 def _check_fraction(fraction: float) -> None:

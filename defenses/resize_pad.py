@@ -1,6 +1,7 @@
 """Random resizing and padding (Xie et al. 2018, https://arxiv.org/abs/1711.01991)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,7 +36,6 @@ class ResizePad(InputTransform):
     value: float = 0.5
 
     differentiable: ClassVar[bool] = True
-    needs_class_scores: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.min_scale <= 1:
@@ -48,11 +48,22 @@ class ResizePad(InputTransform):
         return self.min_scale < 1
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        size = rng.uniform()
-        down, right = (self._extent(side, size, rng.uniform()) for side in x.shape[2:])
+        down, right = self._extents(x.shape[2:], rng)
         if suits(x):
             return with_gradient(self._by_opencv(x, down, right), lambda: self._in_torch(x, down, right), x)
         return self._in_torch(x, down, right)
+
+    def back(self, maps: Tensor, *, rng: Draws) -> tuple[Tensor, Tensor]:
+        height, width = maps.shape[3:]
+        (rows, columns), (top, left) = zip(*self._extents((height, width), rng), strict=True)
+        places = _on_canvas(height, rows, top), _on_canvas(width, columns, left)
+        found = read(maps[:, 0], places[0][:, None], places[1][:, None])
+        return found, torch.ones_like(found[:, :, 0], dtype=torch.bool)
+
+    def _extents(self, sides: Sequence[int], rng: Draws) -> Sequence[tuple[Tensor, Tensor]]:
+        """Along height and width."""
+        size = rng.uniform()
+        return [self._extent(side, size, rng.uniform()) for side in sides]
 
     def _in_torch(self, x: Tensor, down: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
         rows, in_rows = _places(x.shape[2], *down)
@@ -81,6 +92,13 @@ def _places(side: int, length: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     pixels = torch.arange(side, device=length.device) - start[:, None]
     places = (pixels + 0.5) * (side / length)[:, None] - 0.5
     return places.clamp(0, side - 1), (pixels >= 0) & (pixels < length[:, None])
+
+
+def _on_canvas(side: int, length: Tensor, start: Tensor) -> Tensor:
+    """Where on the canvas the pixels along one side of the image come to lie, (N, side)."""
+    pixels = torch.arange(side, device=length.device)
+    places = start[:, None] + (pixels + 0.5) * (length / side)[:, None] - 0.5
+    return torch.minimum(torch.maximum(places, start[:, None]), (start + length - 1)[:, None])
 
 
 def _choose(count: Tensor | int, uniform: Tensor) -> Tensor:

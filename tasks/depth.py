@@ -109,8 +109,11 @@ class Depth(Task):
         """The mean absolute difference of log depths, over the pixels whose truth is known."""
         return mean_over_places(self._log_errors(outputs, targets), self._counts(targets))
 
-    def average(self, outputs: Tensor) -> Tensor:
-        return outputs.mean(dim=1)
+    def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
+        if shown is None:
+            return outputs.mean(dim=1)
+        counts = shown if outputs.ndim == 4 else shown[:, :, None]
+        return outputs.where(counts, 0).sum(dim=1) / counts.sum(dim=1)
 
     def constant(self, targets: Tensor) -> Tensor:
         """The mean depth of each pixel (H, W), where it is known; that of all pixels where it never is."""

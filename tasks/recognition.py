@@ -64,7 +64,7 @@ class Recognition(Task):
         """
         return F.cross_entropy(outputs.double(), targets, reduction="none").float()
 
-    def average(self, outputs: Tensor) -> Tensor:
+    def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
         """Log of the mean probabilities, which are logits again."""
         return outputs.log_softmax(dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])
 

@@ -80,9 +80,13 @@ class Segmentation(Task):
         """Cross-entropy, the mean over labelled pixels."""
         return mean_over_places(_cross_entropy(outputs, targets), targets != VOID)
 
-    def average(self, outputs: Tensor) -> Tensor:
+    def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
         """Log of the mean probabilities, which are logits again."""
-        return outputs.log_softmax(dim=2).logsumexp(dim=1) - float(np.log(outputs.shape[1]))
+        found = outputs.log_softmax(dim=2)
+        if shown is None:
+            return found.logsumexp(dim=1) - float(np.log(outputs.shape[1]))
+        counted = found.where(shown[:, :, None], -torch.inf)
+        return counted.logsumexp(dim=1) - shown.sum(dim=1)[:, None].log()
 
     def constant(self, targets: Tensor) -> Tensor:
         """(classes, H, W): how frequent each class is at each pixel, as logits; one more image has each of them."""

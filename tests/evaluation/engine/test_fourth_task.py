@@ -44,7 +44,7 @@ class Proportions(Task):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return ((outputs - targets + 1e-3) ** 2).sum(dim=1)
 
-    def average(self, outputs: Tensor) -> Tensor:
+    def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
         return outputs.mean(dim=1)
 
     def predict(self, outputs: Tensor) -> Tensor:
