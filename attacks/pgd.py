@@ -1,7 +1,7 @@
 """Projected gradient descent (Madry et al. 2018, https://arxiv.org/abs/1706.06083)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -13,6 +13,7 @@ from ..core.model import Model
 from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
+from ..core.task import Task
 from ._adaptive import beats
 from ._gradient import Loss, loss_and_gradient, loss_and_outputs
 from ._losses import objective
@@ -28,6 +29,10 @@ class PGD(Attack):
     loss. Under `targeted` the loss towards `y` descends. Under L1 a step fills the values with the largest gradients up
     to black or white.
 
+    With an `aim` it descends towards another answer made of `y`: of maps "flip-left-right" and "flip-up-down", of
+    depths also "nearer" and "farther", by a tenth (Wong, Cicek and Soatto, NeurIPS 2020, whose loss is the relative
+    difference).
+
     With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), if need be as it
     came, which saves the rest of its steps. It then lies just beyond this model's boundary: do not score it through
     another system.
@@ -38,6 +43,7 @@ class PGD(Attack):
     random_start: bool = True
     restarts: int = 1
     early_stop: bool = False
+    aim: str | None = None
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
@@ -50,6 +56,15 @@ class PGD(Attack):
             raise ConfigError(f"Expected a finite step_size > 0, or none, got {self.step_size}.")
         if self.restarts > 1 and not self.random_start:
             raise ConfigError("restarts > 1 without random_start would repeat one run; set random_start = true.")
+        if self.aim is not None and self.targeted:
+            raise ConfigError(f"Expected targeted = false with aim = {self.aim!r}, which makes the targets itself.")
+
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError also for an aim that the task does not know."""
+        super().check_task(task)
+        if self.aim is not None and self.aim not in task.aims:
+            known = f"one of {', '.join(task.aims)}" if task.aims else "none, for answers are no maps"
+            raise ConfigError(f"Expected the aim of an attack on {task} to be {known}; got {self.aim!r}.")
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
@@ -65,6 +80,9 @@ class PGD(Attack):
         return self.step_size or 2.5 * self.eps / max(self.steps, 1)
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        if self.aim is not None:
+            towards = model.task.aims[self.aim](y)
+            return replace(self, aim=None, targeted=True).perturb(model, x, towards, rng=rng)
         if not (self.early_stop and self.random_start):  # without a random start the first step sees the image itself
             return self._search(model, x, y, rng)
         found = x.clone()

@@ -150,6 +150,11 @@ class Task(Protocol):
         """The class of places that show nothing in particular; None where there is none."""
         return None
 
+    @property
+    def aims(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
+        """Other answers, made of an answer, that an attack may want to see in its place."""
+        return {}
+
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """How much of each answer is as the targets have it, (N,) in 0..1. By the main metric where nothing is said."""
         metric = next(iter(self.metrics.values()))

@@ -13,7 +13,7 @@ from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
 from ..core.task import Align, Drawing, Metric, Numbers, Places, Task
 from .colours import as_hex, ramp
-from .maps import mean_over_places
+from .maps import FLIPS, mean_over_places
 
 Crop = Literal["none", "garg", "eigen"]
 _CROPS: Mapping[Crop, tuple[float, float, float, float]] = {
@@ -26,6 +26,8 @@ NEAR = 1.25
 """Times or a part of the truth: what is within that is right."""
 ALMOST_ALL = 0.99
 """Of the pixels: an image is done with where so many are beyond `NEAR`."""
+TENTH = 0.1
+"""How much nearer or farther all of a map is that an attack aims at."""
 TICKS = 5
 """Of the scale beside a picture."""
 _MEASURED = ("delta1", "delta2", "delta3", "abs-rel", "sq-rel", "rmse", "rmse-log")
@@ -124,6 +126,19 @@ class Depth(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         return _maps(outputs).clamp(self.min_depth, self.max_depth)
+
+    @property
+    def aims(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
+        return {
+            **FLIPS,
+            "nearer": partial(self._stretched, by=1 - TENTH),
+            "farther": partial(self._stretched, by=1 + TENTH),
+        }
+
+    def _stretched(self, targets: Tensor, by: float) -> Tensor:
+        """What is unknown stays so."""
+        known = (targets >= self.min_depth) & (targets <= self.max_depth)
+        return torch.where(known, (targets * by).clamp(self.min_depth, self.max_depth), targets)
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """The share of pixels that are `NEAR` the targets."""

@@ -1,6 +1,14 @@
 """What tasks share whose answers are maps."""
 
+from collections.abc import Callable, Mapping
+
 from torch import Tensor
+
+FLIPS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "flip-left-right": lambda maps: maps.flip(2),
+    "flip-up-down": lambda maps: maps.flip(1),
+}
+"""Of maps (N, H, W)."""
 
 
 def mean_over_places(values: Tensor, counts: Tensor) -> Tensor:

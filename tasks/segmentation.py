@@ -13,7 +13,7 @@ from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
 from ..core.task import Drawing, Metric, Numbers, Places, Task
 from .colours import VOID_GREY, as_hex, class_colours
-from .maps import mean_over_places
+from .maps import FLIPS, mean_over_places
 
 VOID = 255
 """The label of pixels that nobody has labelled, as between two objects: they count nowhere."""
@@ -95,6 +95,10 @@ class Segmentation(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.max(dim=1).indices  # on a CPU in an eighth of the time of argmax
+
+    @property
+    def aims(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
+        return FLIPS
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """The share of labelled pixels that are as the targets have them."""

@@ -28,7 +28,7 @@ from foolbench.core import ConfigError, Model, register_task
 from foolbench.core.attack import CraftingData
 from foolbench.core.norms import size
 from foolbench.core.task import Places
-from foolbench.tasks import Depth, Segmentation
+from foolbench.tasks import Depth, Recognition, Segmentation
 from torch import nn
 
 SHAPE, EPS = (3, 12, 10), 0.05
@@ -186,3 +186,48 @@ def test_losses_by_hand():
     )
     towards = CosPGD(eps=EPS, targeted=True).ascended(system, 0)(outputs, y)
     assert float(towards) == pytest.approx(-float(((1 - cosine) * ce).mean()), rel=1e-5)
+
+
+AIMS = ["flip-left-right", "flip-up-down", "nearer", "farther"]
+
+
+@pytest.mark.parametrize("kind", [PGD, SegPGD, CosPGD])
+@pytest.mark.parametrize("aim", AIMS)
+def test_an_aim_is_another_map_to_come_nearer_to(kind, aim, x):
+    system = SYSTEMS[1]
+    clean = system.predict(x)
+    wanted = {
+        "flip-left-right": clean.flip(2),
+        "flip-up-down": clean.flip(1),
+        "nearer": (0.9 * clean).clamp(0.5, 10),
+        "farther": (1.1 * clean).clamp(0.5, 10),
+    }[aim]
+    found = kind(eps=EPS, steps=20, aim=aim)(system, x, rng=0)
+    towards = kind(eps=EPS, steps=20, targeted=True)(system, x, wanted, rng=0)
+    assert torch.equal(found, towards)
+    assert system.task.loss(system.logits(found), wanted).mean() < system.task.loss(system.logits(x), wanted).mean()
+
+
+def test_maps_of_classes_are_flipped_only(x):
+    system = SYSTEMS[0]
+    wanted = system.predict(x).flip(2)
+    found = PGD(eps=EPS, steps=20, aim="flip-left-right")(system, x, rng=0)
+    assert (system.predict(found) == wanted).float().mean() > (system.predict(x) == wanted).float().mean()
+    with pytest.raises(ConfigError, match="flip-left-right, flip-up-down; got 'nearer'"):
+        PGD(eps=EPS, aim="nearer")(system, x, rng=0)
+
+
+def test_what_is_unknown_stays_so():
+    depth = Depth(min_depth=0.5, max_depth=10.0)
+    truth = torch.tensor([[[0.0, 0.5, 5.0, 9.5, 11.0, torch.nan]]])
+    nearer, farther = (depth.aims[aim](truth) for aim in ("nearer", "farther"))
+    torch.testing.assert_close(nearer, torch.tensor([[[0.0, 0.5, 4.5, 8.55, 11.0, torch.nan]]]), equal_nan=True)
+    torch.testing.assert_close(farther, torch.tensor([[[0.0, 0.55, 5.5, 10.0, 11.0, torch.nan]]]), equal_nan=True)
+
+
+def test_aims_are_of_maps_and_make_their_targets(x):
+    system = Model(nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 3)), task=Recognition(classes=3), name="linear")
+    with pytest.raises(ConfigError, match="to be none, for answers are no maps; got 'nearer'"):
+        PGD(eps=EPS, aim="nearer")(system, x, rng=0)
+    with pytest.raises(ConfigError, match="targeted = false with aim"):
+        PGD(eps=EPS, aim="nearer", targeted=True)
