@@ -41,7 +41,8 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
         if chart := tradeoff(part):
             yield "tradeoff", chart
         yield from (("knowing", chart) for chart in slopes(part))
-        yield from (("budgets", chart) for chart in curve_charts(part))
+        yield from (("budgets", chart) for chart in curve_charts(part, "eps"))
+        yield from (("queries", chart) for chart in curve_charts(part, "queries"))
         if heat := heatmap(part):
             yield "heatmap", heat_chart(heat)
     yield from (("transfer", heat_chart(heat)) for heat in transfers(board.parts))

@@ -11,7 +11,7 @@ import pandas as pd
 from ...core.errors import ConfigError
 from ...core.files import is_file, is_folder
 from ..leaderboard.columns import COLUMNS
-from ..leaderboard.curves import Curve
+from ..leaderboard.curve import Curve
 from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
 from ..report.results import MANIFEST, read_curves, read_environment, read_leaderboard, read_manifest

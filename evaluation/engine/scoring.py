@@ -122,6 +122,8 @@ class System:
             **{name: size(change, name).cpu().numpy() for name in dict.fromkeys((*_MEASURED, norm))},
             "undone": crafted.undone.cpu().numpy(),
         }
+        if crafted.queries is not None:
+            images["queries"] = crafted.queries.cpu().numpy()
         answers = _Answers(clean, again, perturbed, [self.model.task.reference(p, shard.y) for p in clean])
         if self.model.task.rejected is not None:
             images |= answers.rejections(self.model.task.rejected, shard.y)

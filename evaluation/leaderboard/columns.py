@@ -36,6 +36,7 @@ COLUMNS: Mapping[str, str] = {
     "gfr_low": "lower end of its 95% interval",
     "gfr_high": "upper end",
     "gfr_area": "mean of `gfr` over budgets up to `eps`, the area under its curve; of minimal attacks that have it",
+    "gfr_area_queries": "mean of `gfr` over queries up to the attack's; of black-box attacks that count them",
     "gfr_seeds_sd": "standard deviation of `gfr` over the seeds, in points; in rows of a mean",
     "gfr_gap": "points that knowing the defense is worth: adaptive minus oblivious; in adaptive rows",
     "gfr_over_pgd10": "points that a group of attacks fools beyond PGD of ten steps on the same system; in its rows",

@@ -15,6 +15,7 @@ from .bundles import Bundle, bundles
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
+from .queries import QUERY_AREA, with_query_areas
 from .rates import point, rate
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate
@@ -44,7 +45,8 @@ class SystemRows:
         self._scores: dict[str, Scores | MissingScoresError] = {}
         for key, cell in self._keyed:
             try:
-                self._scores[key] = with_areas(cell, source.scores(cell))
+                scores = with_areas(cell, source.scores(cell))
+                self._scores[key] = with_query_areas(cell, scores, source.metric)
             except MissingScoresError as missing:
                 self._scores[key] = missing
         finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
@@ -159,8 +161,9 @@ class SystemRows:
     def _numbers(self, scores: pd.DataFrame) -> Row:
         metric = self._source.metric
         numbers = {**_with_interval("gfr", rate(metric, scores, "gfr")), "floor": 100 * point(metric, scores, "floor")}
-        if AREA in scores:
-            numbers["gfr_area"] = 100 * float(scores[AREA].to_numpy(float).mean())
+        for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
+            if area in scores:
+                numbers[name] = 100 * float(scores[area].to_numpy(float).mean())
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
                 numbers |= _in_units(metric, _with_interval(name, rate(metric, scores, name)))

@@ -35,6 +35,7 @@ COLUMNS = {
     "undone": "1 where it fooled until `storage` rounded it",
     "forwards": "images sent through the network to craft it",
     "backwards": "gradients taken to craft it",
+    "queries": "points asked about until it was fooled, or in all; of attacks that count them",
     "seconds": "its share of the time to craft",
     "cluster": "number of the group of images that depend on each other",
 }

@@ -22,7 +22,8 @@ from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
 from ..engine.grid import digest, identity, parameters
-from ..leaderboard.curves import Curve, curves
+from ..leaderboard.curve import Curve
+from ..leaderboard.curves import curves
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
 from ..recipe.consistency import check_methods

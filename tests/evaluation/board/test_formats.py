@@ -117,6 +117,25 @@ def test_curves_are_a_table_and_charts_where_an_attack_looked_for_the_smallest_c
     assert f"100.0% at {own.eps.iloc[-1]:.4g}" in page
 
 
+def test_black_box_attacks_have_curves_over_their_queries_beside(foolbench, execute, tmp_path):
+    attacks = "attacks=[{name='deepfool', norm='linf', eps=0.3}, {name='rays', queries=40}]"
+    execute("run", attacks, "defenses=[]")
+    code, _, _ = foolbench("report", tmp_path / "run", "--format", "csv,svg,html")
+    assert code == 0
+    curves = pd.read_csv(tmp_path / "run" / "curves.csv")
+    table = pd.read_csv(tmp_path / "run" / "leaderboard.csv").set_index("cell")
+    own = curves[curves.queries.notna()]
+    assert set(own.attack) == {"rays"}
+    assert own.queries.tolist() == list(range(41))
+    assert own.eps.nunique() == 1
+    assert own.gfr.iloc[-1] == table.gfr[own.cell.iloc[-1]]
+    assert own.gfr.mean() == pytest.approx(table.gfr_area_queries[own.cell.iloc[-1]], abs=3)
+    assert (tmp_path / "run" / "figures" / "queries-digits-convnet-linf-0.1569.svg").exists()
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "Fooled after so many queries" in page
+    assert f"{own.gfr.iloc[-1]:.1f}% at 40" in page
+
+
 def test_without_such_an_attack_there_are_none(foolbench, execute, tmp_path):
     execute("run", "attacks=[{name='fgsm'}]", "defenses=[]")
     foolbench("report", tmp_path / "run")
