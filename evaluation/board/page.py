@@ -25,6 +25,7 @@ from .command import commands, told
 from .curves import curve_charts
 from .drawing import PAGE, harmless, svg
 from .heat import heatmap, transfers
+from .layers import layer_charts
 from .pictures import Album, Encoded
 from .shots import Shots
 from .worth import verdict, worths
@@ -64,6 +65,7 @@ def page(board: Board) -> str:
         "slopes": list(_drawn("s", islice((chart for part in charted for chart in slopes(part, PAGE)), SLOPES))),
         "curves": list(_drawn("c", _curves(board, "eps"))),
         "queries": list(_drawn("q", _curves(board, "queries"))),
+        "layers": list(_drawn("l", islice((c for part in board.parts for c in layer_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),
         "published": beside(board.frame()),

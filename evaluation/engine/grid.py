@@ -26,6 +26,7 @@ Identity = dict[str, Any]
 Identities = Mapping[str, Identity]
 """Those of the networks of a recipe, by name."""
 _NOT_FOR_SCORING = ("eot_draws", "features")
+_NOT_FOR_CRAFTING = ("draws", "layers")
 
 
 def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: str = "") -> Identity:
@@ -43,6 +44,7 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: s
         "draws": recipe.draws,
         "eot_draws": recipe.eot_draws,
         "foolbench": version("foolbench"),
+        **({"layers": recipe.layers} if recipe.layers else {}),  # without any, cells are called what they always were
     }
 
 
@@ -94,7 +96,7 @@ class Job:
         return digest(self.source, self.attack_name, parameters(self.attack), *numbered)
 
     def key(self, identities: Identities) -> str:
-        not_for_crafting = {"draws"} if self.through.defense else {"draws", "eot_draws"}
+        not_for_crafting = {*_NOT_FOR_CRAFTING, *(() if self.through.defense else ("eot_draws",))}
         crafting = {fact: value for fact, value in identities[self.source].items() if fact not in not_for_crafting}
         before = None if self.after is None else self.after.key(identities)
         return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)

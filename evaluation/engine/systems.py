@@ -55,7 +55,8 @@ class Systems:
             if not isinstance(defended, Model):
                 raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
             self.check(named)
-            system = System(defended, self.recipe.seed, self.recipe.draws, room=self.room, pieces=self.scoring)
+            recipe, kept = self.recipe, {"room": self.room, "pieces": self.scoring}
+            system = System(defended, recipe.seed, recipe.draws, layers=recipe.layers, **kept)
             system.clean(self.first())
             self._scored[named.digest] = system
         return self._scored[named.digest]

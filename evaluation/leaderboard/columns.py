@@ -50,6 +50,7 @@ COLUMNS: Mapping[str, str] = {
         for rate, says in RATES.items()
         for end, told in (("", says), ("_low", "lower end of its 95% interval"), ("_high", "upper end"))
     },
+    "layer_shift": "how far the last of the recipe's `layers` moves, as a share of its norm on the clean image; a mean",
     "linf_max": "largest change of a value of a pixel in any image, as measured",
     "l2_mean": "mean L2 norm of the changes, as measured",
     "rounding_undone": "percent of images that fooled the system they were crafted on until `storage` rounded them",

@@ -176,6 +176,8 @@ class SystemRows:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare
         digits = _DIGITS_OF_ERRORS if metric.error else {}
         rounded = {key: round(value, digits.get(key, 2)) + 0.0 for key, value in numbers.items()}  # no minus zero
+        if "layer_shift" in scores:
+            rounded["layer_shift"] = round(float(scores["layer_shift"].to_numpy(float).mean()), 4)
         return rounded | {
             "linf_max": round(float(scores.linf.max()), 6),
             "l2_mean": round(float(scores.l2.mean()), 6),

@@ -79,6 +79,11 @@ class Recipe(BaseModel):
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
         "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
     )
+    layers: list[str] = Field(
+        default=[],
+        description="layers of the networks by name, `features` standing for those that a network calls so: how far "
+        "each moves is measured as well, see [numbers](../../docs/numbers.md#how-far-layers-move)",
+    )
     batch_size: Annotated[int | Literal["auto"], PlainValidator(_batch_size)] = Field(
         default=64,
         description="images at a time, fewer where memory runs out; `auto` begins with 256 on a GPU; changes speed and "
