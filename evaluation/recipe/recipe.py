@@ -109,7 +109,9 @@ class Recipe(BaseModel):
         min_length=1,
         description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
         "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's; `seeds`, "
-        "how often it is crafted, each time with other random draws: a row for each, and one for their mean",
+        "how often it is crafted, each time with other random draws: a row for each, and one for their mean; "
+        "`training_images`, how many (512) a universal attack with a data prior draws from, and `training_data`, an "
+        "entry as `dataset`, from whose training images instead of the network's own",
     )
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"
