@@ -10,10 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..core.attack import Access, Attack
-from ..core.errors import ConfigError
+from ..core.attack import Access
 from ..core.model import Model
 from ..core.norms import Norm, per_row
+from ..core.query_attack import QueryAttack, Searched
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 
@@ -22,7 +22,7 @@ _BISECTIONS = 8  # of the way to the last boundary: to within 1/256 of it
 
 @register_attack("rays")
 @dataclass(frozen=True, kw_only=True)
-class RayS(Attack):
+class RayS(QueryAttack):
     """Follows a ray that changes all values equally far, up or down, and turns it where the boundary is nearer.
 
     It sees predicted classes only, those of `queries` points an image. A ray begins with all values going up. Then one
@@ -38,24 +38,17 @@ class RayS(Attack):
     needs_class_scores: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.queries < 1:
-            raise ConfigError(f"Expected queries >= 1, got {self.queries}.")
-
-    @property
-    def stops_at_boundary(self) -> bool:
-        return True
-
-    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+    def search(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Searched:
         values = x[0].numel()
         reach = self.eps if self.norm == "linf" else self.eps / math.sqrt(values)  # of each value
         found, rays = x.clone(), _Rays.of(x, y, rng)
+        asked = torch.zeros_like(rays.asked)
         for turn, block in enumerate(_blocks(values)):
             going = (rays.boundary > reach) & (rays.asked < self.queries)
             if not going.all():
                 resting = rays[~going]
                 found[resting.rows] = resting.points(resting.boundary.clamp(max=reach))
+                asked[resting.rows] = resting.asked
                 rays = rays[going]
             if not len(rays.rows):
                 break
@@ -66,7 +59,7 @@ class RayS(Attack):
                 nearer = turned[hit]
                 self._bisect(model, nearer, reach, turn)
                 rays.signs[hit], rays.boundary[hit], rays.asked[hit] = nearer.signs, nearer.boundary, nearer.asked
-        return found
+        return Searched(found, asked)
 
     def _bisect(self, model: Model, rays: "_Rays", reach: float, turn: int) -> None:
         """Bring the boundaries nearer, for as long as there are queries left and the budget does not do."""

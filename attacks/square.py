@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core.attack import Access, Attack
+from ..core.attack import Access
 from ..core.errors import ConfigError
 from ..core.model import Model
 from ..core.norms import Norm, per_row, size, steepest
+from ..core.query_attack import QueryAttack, Searched
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._losses import gain, margin
@@ -32,7 +33,7 @@ _WITHOUT_SIGN = 2**63 - 1
 
 @register_attack("square")
 @dataclass(frozen=True, kw_only=True)
-class Square(Attack):
+class Square(QueryAttack):
     """Changes one random square at a time, and keeps the change where the margin of `y` shrinks.
 
     It sees class scores only, those of `queries` points an image. The squares cover a share `p_init` of the image at
@@ -52,20 +53,15 @@ class Square(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.queries < 1:
-            raise ConfigError(f"Expected queries >= 1, got {self.queries}.")
         if not 0 < self.p_init <= 1:
             raise ConfigError(f"Expected 0 < p_init <= 1, got {self.p_init}.")
 
-    @property
-    def stops_at_boundary(self) -> bool:
-        return True
-
-    def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+    def search(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Searched:
         _, reached = self._score(model, x, y, rng.fork("clean"))
         found, rows = x.clone(), (~reached).nonzero()[:, 0]  # `rows` go on; x, y, z and draws are theirs
+        asked = torch.zeros_like(reached, dtype=torch.int64)
         if not len(rows):
-            return found
+            return Searched(found, asked)
         x, y, draws = x[rows], y[rows], rng.fork("squares")[rows]
         start, change = (self._stripes, self._recolor) if self.norm == "linf" else (self._tiles, self._gather)
         z = start(x, draws)
@@ -73,19 +69,19 @@ class Square(Attack):
         chance = _Chance(draws, x.shape[1])
         for query in range(1, self.queries):
             if reached.any():
-                found[rows[reached]], going = z[reached], ~reached
+                found[rows[reached]], asked[rows[reached]], going = z[reached], query, ~reached
                 rows, x, y, z, loss = (part[going] for part in (rows, x, y, z, loss))
                 draws, chance = draws[going], chance[going]
                 if not len(rows):
-                    return found
+                    return Searched(found, asked)
             changed = change(z, x, self._side(query, x.shape), chance.next())
             new_loss, reached = self._score(model, z, y, draws.fork(query))
             kept = reached | (new_loss > loss)
             for window, before in changed:
                 _paste(z, window, torch.where(per_row(kept, before), _cut(z, window), before))
             loss = torch.where(kept, new_loss, loss)
-        found[rows] = z
-        return found
+        found[rows], asked[rows] = z, self.queries
+        return Searched(found, asked)
 
     def _score(self, model: Model, z: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """What grows towards the goal, and whether it is reached."""

@@ -35,6 +35,8 @@ from .model import Model as Model
 from .norms import Norm as Norm
 from .perturbation import Perturbation as Perturbation
 from .preprocess import Preprocess as Preprocess
+from .query_attack import QueryAttack as QueryAttack
+from .query_attack import Searched as Searched
 from .registry import Registry as Registry
 from .registry import attacks as attacks
 from .registry import datasets as datasets

@@ -92,6 +92,18 @@ class Attack(_Budgeted, ABC):
         images or labels that the model does not take, and BudgetError where `start` or the result left the budget or
         is NaN.
         """
+        own, y, draws = self._prepared(model, x, y, rng)
+        with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
+            if start is None:
+                x_adv = self.perturb(model, own, y, rng=draws)
+            else:
+                x_adv = self.go_on(model, own, y, self.threat.enforce(start.detach(), own), rng=draws)
+        return self._enforced(x_adv, x)
+
+    def _prepared(
+        self, model: Model, x: Tensor, y: Tensor | None, rng: Draws | torch.Generator | int | None
+    ) -> tuple[Tensor, Tensor, Draws]:
+        """Checked images, targets and streams, the first two as tensors of the attack's own."""
         Model.check_is(model)
         self.check_task(model.task)
         model.check(x)
@@ -101,12 +113,11 @@ class Attack(_Budgeted, ABC):
                 raise ConfigError(f"A targeted {type(self).__name__} needs y, the classes to reach.")
             y = model.judge(x, rng=draws.fork("reference"))
         model.task.check_targets(y, len(x))
-        with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
-            own = x.detach().clone(memory_format=torch.contiguous_format)
-            if start is None:
-                x_adv = self.perturb(model, own, y.clone(), rng=draws)
-            else:
-                x_adv = self.go_on(model, own, y.clone(), self.threat.enforce(start.detach(), own), rng=draws)
+        with torch.inference_mode(False):
+            return x.detach().clone(memory_format=torch.contiguous_format), y.clone(), draws
+
+    def _enforced(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """What was made of `x`, within the budget and [0, 1]."""
         if not isinstance(x_adv, Tensor):
             raise BudgetError(f"Expected adversarial images from {self!r}, got {type(x_adv).__name__}.")
         return self.threat.enforce(x_adv.detach().clamp(0, 1), x.detach())

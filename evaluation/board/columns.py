@@ -13,6 +13,7 @@ _HEADINGS = {
     "clean_drop": "drop",
     "gfr": "fooled",
     "gfr_area": "area",
+    "gfr_area_queries": "area, queries",
     "gfr_gap": "gap",
     "gfr_over_pgd10": "beyond PGD-10",
     "flagged": "flags",
@@ -29,6 +30,7 @@ _SHOWN = (
     "clean_drop",
     "gfr",
     "gfr_area",
+    "gfr_area_queries",
     "gfr_gap",
 )
 _SHOWN_AFTER = ("floor", "robust", *ABSTAINING, "flagged", "status")
@@ -37,7 +39,7 @@ _OF_NETWORK = ("run", "model_sha", "behaviour")
 _ALWAYS = ("attack", "defense", "gfr")
 _ELSEWHERE = ("cell", "crafted", "attack_params", "defense_params", "error", SETTINGS, DATA, *_OF_NETWORK)
 """Too long for a table: what is told of each row, or of each network, alone."""
-_POINTS = ("clean_drop", "clean_drop_rel", "gfr_area", "gfr_gap", "gfr_over_pgd10", "floor")
+_POINTS = ("clean_drop", "clean_drop_rel", "gfr_area", "gfr_area_queries", "gfr_gap", "gfr_over_pgd10", "floor")
 
 
 class Cell(NamedTuple):

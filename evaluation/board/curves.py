@@ -1,4 +1,4 @@
-"""The curves of a board: fooling rate over the budget, as a table and as charts."""
+"""The curves of a board: fooling rate over the budget and over queries, as a table and as charts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ...core.registry import NOTHING
-from ..leaderboard.curves import WORST, Curve
+from ..leaderboard.curve import WORST, Axis, Curve
 from ..leaderboard.grouping import grouped
 from .board import Board, Part, Row
 from .charts import LINE, WIDTH, Chart
 from .drawing import PAPER, Palette, canvas, name_beside, styled
 
 COLUMNS = ("model", "attack", "attack_params", "seed", "knowledge", "norm", "defense", "defense_params", "metric")
-"""Of curves.csv, as in leaderboard.csv; then `eps`, the budget, with the rates under it, and the `cell`."""
+"""Of curves.csv, as in leaderboard.csv; then `eps`, the budget, and `queries`, with the rates there, and the `cell`.
+
+Of a curve over budgets `queries` is empty; of one over queries, `eps` is the same in all lines.
+"""
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -28,33 +31,44 @@ class _Shown:
 
     @property
     def ends(self) -> tuple[float, float]:
-        return float(self.curve.budgets[-1]), 100 * self.curve.rates[-1].mean
+        return float(self.curve.points[-1]), 100 * self.curve.rates[-1].mean
 
 
 def curve_table(board: Board) -> pd.DataFrame:
-    """A line a budget and curve, rates in percent."""
+    """A line a curve and point of it, rates in percent."""
     lines = [
         {name: shown.curve.facts[name] for name in COLUMNS}
-        | {"eps": budget, "gfr": 100 * rate.mean, "gfr_low": 100 * rate.low, "gfr_high": 100 * rate.high}
+        | {"eps": shown.curve.facts["eps"], "queries": None, shown.curve.over: point}
+        | {"gfr": 100 * rate.mean, "gfr_low": 100 * rate.low, "gfr_high": 100 * rate.high}
         | {"cell": " ".join(shown.curve.cells)}
         for part in board.parts
         for shown in _shown(part)
-        for budget, rate in zip(shown.curve.budgets, shown.curve.rates, strict=True)
+        for point, rate in zip(shown.curve.points, shown.curve.rates, strict=True)
     ]
-    return pd.DataFrame(lines).round({"eps": 6, "gfr": 2, "gfr_low": 2, "gfr_high": 2})
+    table = pd.DataFrame(lines).round({"eps": 6, "gfr": 2, "gfr_low": 2, "gfr_high": 2})
+    return table.astype({"queries": "Int64"})
 
 
-def curve_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """In each norm the worst case on each system, where there are several; then each system with all its attacks."""
-    by_norm = grouped(_shown(part), lambda shown: shown.curve.facts["norm"])
-    for norm, same in by_norm.items():
+def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[Chart]:
+    """In each norm, or over queries under each threat: the worst case on each system, where there are several of these;
+    then each system with all its attacks.
+    """
+    shown = [shown for shown in _shown(part) if shown.curve.over == over]
+    for under, same in grouped(shown, _under).items():
+        axis = f"budget, {under}" if over == "eps" else "queries for each image"
         by_system = grouped(same, lambda shown: shown.row.defense)
         if len(by_system) > 1:
             strongest = [(defense, found[-1]) for defense, found in by_system.items()]  # the worst case comes last
-            yield _chart(f"{part.title}: worst case on each system", norm, strongest, palette)
+            yield _chart(f"{part.title}: worst case on each system, {under}", axis, strongest, palette)
         for defense, found in by_system.items():
             system = part.title if found[0].row["defense"] == NOTHING else f"{part.title} behind {defense}"
-            yield _chart(system, norm, [(shown.attack, shown) for shown in found], palette)
+            yield _chart(f"{system}, {under}", axis, [(shown.attack, shown) for shown in found], palette)
+
+
+def _under(shown: _Shown) -> str:
+    """What all curves of a chart have in common."""
+    norm, eps = shown.curve.facts["norm"], shown.curve.facts["eps"]
+    return norm if shown.curve.over == "eps" else f"{norm} {eps:.4g}"
 
 
 def _shown(part: Part) -> list[_Shown]:
@@ -69,29 +83,29 @@ def _shown(part: Part) -> list[_Shown]:
     return found
 
 
-def _chart(title: str, norm: str, named: Sequence[tuple[str, _Shown]], palette: Palette) -> Chart:
+def _chart(title: str, axis: str, named: Sequence[tuple[str, _Shown]], palette: Palette) -> Chart:
     with styled():
         figure, axes = canvas(WIDTH, max(2.4, 0.6 + LINE * len(named)), palette)
         for place, (name, shown) in enumerate(named):
             _line(axes, shown.curve, place, palette, thick=name == WORST)
         reach = max(shown.ends[0] for _, shown in named)
-        axes.set(xlim=(0, reach), ylim=(-2, 102), xlabel=f"budget, {norm}", ylabel="fooled, %")
+        axes.set(xlim=(0, reach), ylim=(-2, 102), xlabel=axis, ylabel="fooled, %")
         name_beside(
             figure, axes, 1.03 * reach, [name for name, _ in named], [shown.ends for _, shown in named], palette
         )
     told = "; ".join(f"{name}: {_halves(shown.curve)}" for name, shown in named)
-    return Chart(f"{title}, {norm}", told, figure)
+    return Chart(title, told, figure)
 
 
 def _line(axes: Axes, curve: Curve, place: int, palette: Palette, *, thick: bool) -> None:
     rates = [100 * rate.mean for rate in curve.rates]
     colour = palette.ink if thick else (palette.knowing, palette.oblivious)[place % 2]
     style = "-" if thick else _STYLES[place // 2 % len(_STYLES)]
-    axes.step(curve.budgets, rates, where="post", color=colour, linewidth=1.8 if thick else 1.1, linestyle=style)
+    axes.step(curve.points, rates, where="post", color=colour, linewidth=1.8 if thick else 1.1, linestyle=style)
 
 
 def _halves(curve: Curve) -> str:
-    """In words: the budget that fools half of the images, and what all of it fools."""
-    whole = f"{100 * curve.rates[-1].mean:.1f}% at {curve.budgets[-1]:.4g}"
-    half = next((b for b, rate in zip(curve.budgets, curve.rates, strict=True) if rate.mean >= 0.5), None)
+    """In words: where half of the images are fooled, and what all of it fools."""
+    whole = f"{100 * curve.rates[-1].mean:.1f}% at {curve.points[-1]:.4g}"
+    half = next((point for point, rate in zip(curve.points, curve.rates, strict=True) if rate.mean >= 0.5), None)
     return whole if half is None else f"half are fooled at {half:.4g}, {whole}"

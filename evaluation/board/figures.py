@@ -10,6 +10,7 @@ from .charts import Chart, heat_chart, slopes, tradeoff
 from .curves import curve_charts
 from .drawing import styled
 from .heat import heatmap, transfers
+from .layers import layer_charts
 
 FOLDER = "figures"
 DPI = 300
@@ -41,7 +42,9 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
         if chart := tradeoff(part):
             yield "tradeoff", chart
         yield from (("knowing", chart) for chart in slopes(part))
-        yield from (("budgets", chart) for chart in curve_charts(part))
+        yield from (("budgets", chart) for chart in curve_charts(part, "eps"))
+        yield from (("layers", chart) for chart in layer_charts(part))
+        yield from (("queries", chart) for chart in curve_charts(part, "queries"))
         if heat := heatmap(part):
             yield "heatmap", heat_chart(heat)
     yield from (("transfer", heat_chart(heat)) for heat in transfers(board.parts))

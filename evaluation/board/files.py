@@ -17,7 +17,7 @@ from .runs import read_run
 Format = Literal["html", "md", "csv", "latex", "png", "svg"]
 PAGE = "index.html"
 LATEX = "leaderboard.tex"
-CURVES = "curves.csv"
+CURVES, LAYERS = "curves.csv", "layers.csv"
 
 
 def write_board(board: Board, folder: Path, formats: Sequence[Format], *, but: Collection[str] = ()) -> list[str]:
@@ -53,6 +53,10 @@ def _files(board: Board, form: Format) -> Iterator[tuple[str, bytes]]:
             from .curves import curve_table
 
             yield CURVES, _csv(curve_table(board))
+        if any(run.layers for run in board.runs):
+            from .layers import layer_table
+
+            yield LAYERS, _csv(layer_table(board))
     elif form == "latex":
         from .latex import latex
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..leaderboard.curve import Axis
 from ..leaderboard.flags import FLAGS
 from ..report.published import HEADING, beside
 from .board import Board, Part
@@ -24,6 +25,7 @@ from .command import commands, told
 from .curves import curve_charts
 from .drawing import PAGE, harmless, svg
 from .heat import heatmap, transfers
+from .layers import layer_charts
 from .pictures import Album, Encoded
 from .shots import Shots
 from .worth import verdict, worths
@@ -61,7 +63,9 @@ def page(board: Board) -> str:
         "worth": [(part, found, verdict(found)) for part, found in known],
         "tradeoffs": list(_drawn("t", (chart for part in charted if (chart := tradeoff(part, PAGE))))),
         "slopes": list(_drawn("s", islice((chart for part in charted for chart in slopes(part, PAGE)), SLOPES))),
-        "curves": list(_drawn("c", islice((c for part in board.parts for c in curve_charts(part, PAGE)), CURVES))),
+        "curves": list(_drawn("c", _curves(board, "eps"))),
+        "queries": list(_drawn("q", _curves(board, "queries"))),
+        "layers": list(_drawn("l", islice((c for part in board.parts for c in layer_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),
         "published": beside(board.frame()),
@@ -124,6 +128,10 @@ def _described(board: Board) -> Iterator[str]:
         told = row.run.recipe.description if row.run.recipe else ""
         changed = str(row["recipe"]).partition(" (")[2].removesuffix(")")
         yield " ".join(filter(None, [told, f"Changed: {changed}." if changed else ""]))
+
+
+def _curves(board: Board, over: Axis) -> Iterator[Chart]:
+    return islice((chart for part in board.parts for chart in curve_charts(part, over, PAGE)), CURVES)
 
 
 def _drawn(prefix: str, charts: Iterable[Chart]) -> Iterator[_Drawn]:

@@ -11,10 +11,11 @@ import pandas as pd
 from ...core.errors import ConfigError
 from ...core.files import is_file, is_folder
 from ..leaderboard.columns import COLUMNS
-from ..leaderboard.curves import Curve
+from ..leaderboard.curve import Curve
+from ..leaderboard.layers import Moved
 from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
-from ..report.results import MANIFEST, read_curves, read_environment, read_leaderboard, read_manifest
+from ..report.results import MANIFEST, read_curves, read_environment, read_layers, read_leaderboard, read_manifest
 
 TEXTS = (
     *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
@@ -29,14 +30,15 @@ class Run:
     """`path` is its folder, or its table where that is all there is.
 
     `environment` are versions and hardware, `data` the fingerprints of the images for each network, `command` what was
-    typed, `commit` and `written` say when: all of them empty for a table alone, which has no recipe and no `curves`,
-    either.
+    typed, `commit` and `written` say when: all of them empty for a table alone, which has no recipe, no `curves`
+    and no `layers`, either.
     """
 
     path: Path
     table: pd.DataFrame
     recipe: Recipe | None = None
     curves: Sequence[Curve] = ()
+    layers: Sequence[Moved] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
@@ -64,6 +66,7 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
         table=read_leaderboard(path, recipe, facts) if table is None else table,
         recipe=recipe,
         curves=read_curves(path, recipe, facts),
+        layers=read_layers(path, recipe, facts),
         environment=read_environment(path),
         data={name: str(identity["data"]) for name, identity in facts.identities.items()},
         command=[str(word) for word in manifest.get("command", [])],

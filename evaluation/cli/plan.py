@@ -35,7 +35,8 @@ def plan(name: str, overrides: list[str], device: str, workers: int, *, only_lis
             models = ", ".join(dict.fromkeys(cell.model for cell in row))
             scored = f" > [{models}]" if models != source else ""
             defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
-            say(f"{source}{scored} x {knowledge}{job.attack} x [{defenses}]")
+            training = "".join(f", {key} {value}" for key, value in job.training.told.items())
+            say(f"{source}{scored} x {knowledge}{job.attack}{training} x [{defenses}]")
     images = scored_images(recipe)
     console.print(f"{images // recipe.samples} cells, {images} scored images", style="bold")
     if not only_list:

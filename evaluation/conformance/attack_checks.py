@@ -10,6 +10,7 @@ from ...core.attack import Attack, CraftingData, UniversalAttack
 from ...core.errors import BudgetError, ConfigError, FoolbenchError
 from ...core.model import Model
 from ...core.norms import size
+from ...core.query_attack import QueryAttack
 from ...defenses.gradients import adaptive
 from ...defenses.noise import RandomNoise
 from .checks import (
@@ -128,6 +129,19 @@ def access_is_what_it_says(attack: Attack | UniversalAttack) -> None:
     hold(back == follows, f"It {'asks' if back else 'does not ask'} for gradients, but says {says}; correct access.")
 
 
+def queries_are_counted(attack: Attack | UniversalAttack) -> None:
+    """What it says of an image's queries is what it asks, but for one look at the image as it comes."""
+    if not isinstance(attack, QueryAttack):
+        return
+    target = model()
+    for sample, x in enumerate(images(4, SHAPE).split(1)):
+        y = _labels(attack, target, x)
+        before = target.passes.forwards
+        says = int(attack.counted(target, x, y, rng=streams(4)[sample : sample + 1]).queries)
+        asked = target.passes.forwards - before
+        hold(says in (asked, asked - 1), f"It asks about {asked} points of an image, but says {says} queries.")
+
+
 ATTACK_CHECKS = [
     Check(check)
     for check in (
@@ -141,6 +155,7 @@ ATTACK_CHECKS = [
         flat_models_do_no_harm,
         random_systems_can_be_attacked,
         access_is_what_it_says,
+        queries_are_counted,
     )
 ]
 

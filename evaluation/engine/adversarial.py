@@ -15,6 +15,7 @@ from ...core.errors import BudgetError
 from ...core.files import writing
 from ...core.model import Model
 from ...core.perturbation import Perturbation
+from ...core.query_attack import QueryAttack, Searched
 from ...core.seeding import Draws
 from ..ledger.ledger import Costs
 from .cache.shelf import Shelf
@@ -25,7 +26,7 @@ from .pieces import Pieces
 from .scoring import Shard
 from .storage import Storage
 
-_CHECKPOINT_COSTS = "costs"
+_CHECKPOINT_COSTS, _QUERIES = "costs", "queries"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,28 +74,37 @@ class Crafter:
                 return kept
             crafted = self._crafted(shard)
             tensors = {"x_adv": crafted.stored, "undone": crafted.undone, "costs": tensor_of(crafted.costs)}
-            self.shelf.keep(name, tensors, shard.x)
+            counted = {} if crafted.queries is None else {_QUERIES: crafted.queries}
+            self.shelf.keep(name, tensors | counted, shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:
         start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
 
         def crafted(part: Shard, rows: slice) -> Crafted:
-            return self._stored(self._attack(part, None if start is None else start[rows]), part)
+            found = self._attack(part, None if start is None else start[rows])
+            if isinstance(found, Searched):
+                return replace(self._stored(found.x_adv, part), queries=found.queries)
+            return self._stored(found, part)
 
         with _Meter(self.model) as meter:
             found = self._in_pieces(shard, crafted)
         return replace(found, costs=meter.costs)
 
     def _in_pieces(self, shard: Shard, craft: Callable[[Shard, slice], Crafted]) -> Crafted:
-        parts = self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows))
-        stored, undone = torch.cat([part.stored for part in parts]), torch.cat([part.undone for part in parts])
-        return Crafted(stored=stored, undone=undone, costs=Costs())
+        return Crafted.together(self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows)))
 
-    def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor:
+    @property
+    def _counts(self) -> bool:
+        """Whether queries are known of each image: not where the attack goes on from points of another one."""
+        return isinstance(self.attack, QueryAttack) and self.before is None
+
+    def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor | Searched:
         """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
         assert isinstance(self.attack, Attack)
         rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
+        if isinstance(self.attack, QueryAttack) and x_adv is None:
+            return self.attack.counted(self.model, shard.x, rng=rng)
         if x_adv is None:
             return self.attack(self.model, shard.x, rng=rng)
         own = self.model.judge(shard.x, rng=rng.fork("reference"))
@@ -120,13 +130,15 @@ class Crafter:
 
     def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
-        tensors = shelf.recall(name, {"x_adv", "undone", "costs"}, shard.x)
+        names = {"x_adv", "undone", "costs"} | ({_QUERIES} if self._counts else set())
+        tensors = shelf.recall(name, names, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
         crafted = Crafted(
             stored=tensors["x_adv"].to(shard.x.device),
             undone=tensors["undone"],
             costs=Costs(*tensors["costs"].tolist()),
+            queries=tensors.get(_QUERIES),
         )
         try:
             self.attack.threat.check(crafted.x_adv, shard.x)

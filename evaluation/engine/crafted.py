@@ -1,5 +1,6 @@
 """What an attack made of a shard's images, in the form in which it is kept and scored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +14,25 @@ class Crafted:
     """`stored` are the images (N, C, H, W), float32 or uint8.
 
     `undone` (N,) says which of them had fooled the attacked system before they were stored, and do so no more; `costs`
-    are those of all images together.
+    are those of all images together. `queries` (N,) says after how many the attack was done with each image; None of
+    one that does not count them.
     """
 
     stored: Tensor
     undone: Tensor
     costs: Costs
+    queries: Tensor | None = None
+
+    @classmethod
+    def together(cls, parts: "Sequence[Crafted]") -> "Crafted":
+        """Those of a shard's parts, at no costs."""
+        counted = [part.queries for part in parts if part.queries is not None]
+        return cls(
+            stored=torch.cat([part.stored for part in parts]),
+            undone=torch.cat([part.undone for part in parts]),
+            costs=Costs(),
+            queries=torch.cat(counted) if counted else None,
+        )
 
     @property
     def x_adv(self) -> Tensor:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.model import Model
 from ...core.registry import NOTHING
-from ..recipe.entries import Knowledge, NamedAttack
+from ..recipe.entries import Knowledge, NamedAttack, Training
 from ..recipe.recipe import Recipe
 from .sources import net_hash, source_hash
 
@@ -26,6 +26,7 @@ Identity = dict[str, Any]
 Identities = Mapping[str, Identity]
 """Those of the networks of a recipe, by name."""
 _NOT_FOR_SCORING = ("eot_draws", "features")
+_NOT_FOR_CRAFTING = ("draws", "layers")
 
 
 def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: str = "") -> Identity:
@@ -43,6 +44,7 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: s
         "draws": recipe.draws,
         "eot_draws": recipe.eot_draws,
         "foolbench": version("foolbench"),
+        **({"layers": recipe.layers} if recipe.layers else {}),  # without any, cells are called what they always were
     }
 
 
@@ -74,6 +76,7 @@ class Job:
     `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
     the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
     member before it in an ensemble. Of `seeds` jobs that differ by chance only, this is the one of number `seed`.
+    `training` says which training images it sees, if it sees any.
     """
 
     source: str
@@ -84,6 +87,12 @@ class Job:
     after: "Job | None" = None
     seed: int = 0
     seeds: int = 1
+    training: Training = field(default_factory=Training)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All that tells the attack from its namesakes: its own, and its training images where they are unusual."""
+        return parameters(self.attack) | self.training.told
 
     @property
     def stream(self) -> str:
@@ -91,10 +100,10 @@ class Job:
         weights, and what the attack knows.
         """
         numbered = [self.seed] if self.seed else []  # the first is what it would be alone
-        return digest(self.source, self.attack_name, parameters(self.attack), *numbered)
+        return digest(self.source, self.attack_name, self.parameters, *numbered)
 
     def key(self, identities: Identities) -> str:
-        not_for_crafting = {"draws"} if self.through.defense else {"draws", "eot_draws"}
+        not_for_crafting = {*_NOT_FOR_CRAFTING, *(() if self.through.defense else ("eot_draws",))}
         crafting = {fact: value for fact, value in identities[self.source].items() if fact not in not_for_crafting}
         before = None if self.after is None else self.after.key(identities)
         return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)
@@ -193,8 +202,9 @@ def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, thr
     does not need that.
     """
     if not isinstance(attack, Ensemble):
-        alone = Job(source=source, attack_name=entry.name, attack=attack, through=through, group=entry.group)
-        yield from (replace(alone, seed=seed, seeds=entry.seeds) for seed in range(entry.seeds))
+        alone = Job(source=source, attack_name=entry.name, attack=attack, through=through, training=entry.training)
+        alone = replace(alone, group=entry.group, seeds=entry.seeds)
+        yield from (replace(alone, seed=seed) for seed in range(entry.seeds))
         return
     before = None
     for name, member in attack.members.items():

@@ -1,6 +1,7 @@
 """Between networks whose images have other sizes: bilinear, with antialiasing where they become smaller."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -69,7 +70,7 @@ def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) ->
     x_adv = threat.project(x + resized(change, x.shape[2:]), x)
     if crafted.stored.dtype == torch.uint8:
         x_adv, _ = Storage(threat=threat, x=x, fools=_nothing).search(x_adv)
-    return Crafted(stored=x_adv, undone=crafted.undone, costs=crafted.costs)
+    return replace(crafted, stored=x_adv)
 
 
 def _nothing(images: Tensor, rows: Tensor) -> Tensor:

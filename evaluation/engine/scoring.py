@@ -17,6 +17,7 @@ from ...core.task import Metric
 from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
 from ..ledger.record import Outcomes
 from .crafted import Crafted
+from .layers import changes, named, shift
 from .pieces import Pieces
 from .remembered import Remembered, Room
 from .steady import batch_tolerance
@@ -44,7 +45,7 @@ class System:
 
     A randomized system is evaluated `draws` times on every image, each time with new streams, and every score is the
     mean; a deterministic one once. `flags` say what makes the scores doubtful. `room` is for what it has said, shared
-    with other systems.
+    with other systems. `layers` of the network are compared as well, see `layers.named`.
     """
 
     model: Model
@@ -53,6 +54,7 @@ class System:
     flags: set[str] = field(default_factory=set)
     room: Room = field(default_factory=Room)
     pieces: Pieces = field(default_factory=Pieces)
+    layers: Sequence[str] = ()
     _inspected: bool = False
 
     def __post_init__(self) -> None:
@@ -124,6 +126,10 @@ class System:
             **{name: size(change, name).cpu().numpy() for name in dict.fromkeys((*_MEASURED, norm))},
             "undone": crafted.undone.cpu().numpy(),
         }
+        if crafted.queries is not None:
+            images["queries"] = crafted.queries.cpu().numpy()
+        if self.layers:
+            images |= self._moved(shard, crafted.x_adv)
         answers = _Answers(clean, again, perturbed, [self.model.task.reference(p, shard.y) for p in clean])
         if self.model.task.rejected is not None:
             images |= answers.rejections(self.model.task.rejected, shard.y)
@@ -134,6 +140,17 @@ class System:
                 metrics[kept_as] = answers.columns(metric, shard.y)
         samples = np.asarray(shard.samples)
         return Outcomes(samples=samples, images=images | costs, metrics=metrics, flags=frozenset(self.flags))
+
+    def _moved(self, shard: Shard, x_adv: Tensor) -> dict[str, NDArray[np.float32]]:
+        layers = named(self.layers, self.model.feature_names)
+
+        def compared(rows: slice) -> dict[str, NDArray[np.float32]]:
+            rng = Draws.of(self.seed, self.model.sha, "layers", samples=shard.samples[rows], device=shard.x.device)
+            return changes(self.model, layers, shard.x[rows], x_adv[rows], rng=rng)
+
+        parts = self.pieces.each(len(shard.x), compared)
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return found | {"layer_shift": shift(found)}
 
 
 class _Answers(NamedTuple):

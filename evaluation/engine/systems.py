@@ -66,7 +66,8 @@ class Systems:
         return self._scored[named.digest]
 
     def _system(self, model: Model) -> System:
-        return System(model, self.recipe.seed, self.recipe.draws, room=self.room, pieces=self.scoring)
+        recipe, kept = self.recipe, {"room": self.room, "pieces": self.scoring}
+        return System(model, recipe.seed, recipe.draws, layers=recipe.layers, **kept)
 
     def attacked(self, named: NamedDefense) -> Model:
         defense = self.fitted(named)

@@ -13,11 +13,13 @@ from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
 from ...datasets.substitutes import substitute_images
 from ..leaderboard.grouping import grouped
+from ..recipe.entries import Training
 from .adversarial import Crafter
 from .cache.naming import name_of
 from .cache.perturbations import keep_found, recall_found
 from .clean import look
 from .crafted import Crafted
+from .elsewhere import training_elsewhere
 from .example import keep_example
 from .grid import Job, NamedDefense
 from .names import Names
@@ -109,7 +111,7 @@ class Worker:
         assert isinstance(job.attack, UniversalAttack)
         crafter = self._crafter(source, job)
         with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
-            perturbation, costs = crafter.craft(self._crafting_data(source, job.attack.prior, step))
+            perturbation, costs = crafter.craft(self._crafting_data(source, job.attack.prior, job.training, step))
         return Found(perturbation, costs)
 
     def _score(self, unit: Score) -> Iterator[Result]:
@@ -200,13 +202,17 @@ class Worker:
             raise ConfigError(f"The perturbation {job.place(self._setup.identities)} is gone; run the recipe again.")
         return found
 
-    def _crafting_data(self, source: Network, prior: Prior, step: Bar) -> CraftingData:
+    def _crafting_data(self, source: Network, prior: Prior, given: Training, step: Bar) -> CraftingData:
         def show(done: int, limit: int, best: float) -> None:
             step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
 
         def training() -> torch.Tensor:
-            with self._steps.step("  training images", TRAINING_IMAGES, "images") as images_step:
-                images, targets = source.dataset.training(TRAINING_IMAGES, images_step.advance)
+            count = given.images or TRAINING_IMAGES
+            with self._steps.step("  training images", count, "images") as images_step:
+                if given.data is None:
+                    images, targets = source.dataset.training(count, images_step.advance)
+                else:
+                    images, targets = training_elsewhere(given.data, count, source.dataset, images_step.advance), None
             if prior == "less-background":
                 images = with_less_background(images, targets, source.model.task.background)
             return (images.float() / 255).to(source.model.device)

@@ -26,7 +26,7 @@ def bundles(cell: Cell) -> list[Bundle]:
     """Those that a cell is of."""
     job, threat, found = cell.job, cell.job.attack.threat, []
     if job.seeds > 1:
-        found.append(Bundle(kind="mean", name=f"{job.attack_name} {job.attack!r}", source=job.source, threat=threat))
+        found.append(Bundle(kind="mean", name=f"{job.attack_name} {job.parameters}", source=job.source, threat=threat))
     if job.group:
         found.append(Bundle(kind="worst case", name=job.group, source=job.source, threat=threat))
     return found

@@ -36,6 +36,7 @@ COLUMNS: Mapping[str, str] = {
     "gfr_low": "lower end of its 95% interval",
     "gfr_high": "upper end",
     "gfr_area": "mean of `gfr` over budgets up to `eps`, the area under its curve; of minimal attacks that have it",
+    "gfr_area_queries": "mean of `gfr` over queries up to the attack's; of black-box attacks that count them",
     "gfr_seeds_sd": "standard deviation of `gfr` over the seeds, in points; in rows of a mean",
     "gfr_gap": "points that knowing the defense is worth: adaptive minus oblivious; in adaptive rows",
     "gfr_over_pgd10": "points that a group of attacks fools beyond PGD of ten steps on the same system; in its rows",
@@ -49,6 +50,7 @@ COLUMNS: Mapping[str, str] = {
         for rate, says in RATES.items()
         for end, told in (("", says), ("_low", "lower end of its 95% interval"), ("_high", "upper end"))
     },
+    "layer_shift": "how far the last of the recipe's `layers` moves, as a share of its norm on the clean image; a mean",
     "linf_max": "largest change of a value of a pixel in any image, as measured",
     "l2_mean": "mean L2 norm of the changes, as measured",
     "rounding_undone": "percent of images that fooled the system they were crafted on until `storage` rounded them",

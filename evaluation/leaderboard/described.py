@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from ...core.attack import Access
-from ..engine.grid import Cell, parameters
+from ..engine.grid import Cell
 from .bundles import MEAN, Bundle
 
 Row = dict[str, Any]
@@ -17,7 +17,7 @@ def described(cell: Cell) -> Row:
     return {
         "model": cell.model,
         "attack": cell.job.attack_name,
-        "attack_params": compact(parameters(attack), leave_out=("norm", "eps")),
+        "attack_params": compact(cell.job.parameters, leave_out=("norm", "eps")),
         "seed": str(cell.job.seed) if cell.job.seeds > 1 else None,
         "access": attack.access,
         "source_model": cell.job.source,

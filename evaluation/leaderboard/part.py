@@ -80,7 +80,7 @@ def _is_of(entry: NamedAttack, attack: Attack | UniversalAttack, row: TextRow) -
         return False
     if isinstance(attack, Ensemble):
         return row["attack"] in {entry.name, *(f"{entry.name}/{member}" for member in attack.members)}
-    own = compact(parameters(attack), leave_out=("norm", "eps")) == row["attack_params"]
+    own = compact(parameters(attack) | entry.training.told, leave_out=("norm", "eps")) == row["attack_params"]
     return row["attack"] == entry.group or (row["attack"] == entry.name and own)
 
 

@@ -15,6 +15,7 @@ from .bundles import Bundle, bundles
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
+from .queries import QUERY_AREA, with_query_areas
 from .rates import point, rate
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate
@@ -44,7 +45,8 @@ class SystemRows:
         self._scores: dict[str, Scores | MissingScoresError] = {}
         for key, cell in self._keyed:
             try:
-                self._scores[key] = with_areas(cell, source.scores(cell))
+                scores = with_areas(cell, source.scores(cell))
+                self._scores[key] = with_query_areas(cell, scores, source.metric)
             except MissingScoresError as missing:
                 self._scores[key] = missing
         finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
@@ -159,8 +161,9 @@ class SystemRows:
     def _numbers(self, scores: pd.DataFrame) -> Row:
         metric = self._source.metric
         numbers = {**_with_interval("gfr", rate(metric, scores, "gfr")), "floor": 100 * point(metric, scores, "floor")}
-        if AREA in scores:
-            numbers["gfr_area"] = 100 * float(scores[AREA].to_numpy(float).mean())
+        for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
+            if area in scores:
+                numbers[name] = 100 * float(scores[area].to_numpy(float).mean())
         for name in ("clean", "robust"):
             if name in scores:  # where there are labels
                 numbers |= _in_units(metric, _with_interval(name, rate(metric, scores, name)))
@@ -173,6 +176,8 @@ class SystemRows:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare
         digits = _DIGITS_OF_ERRORS if metric.error else {}
         rounded = {key: round(value, digits.get(key, 2)) + 0.0 for key, value in numbers.items()}  # no minus zero
+        if "layer_shift" in scores:
+            rounded["layer_shift"] = round(float(scores["layer_shift"].to_numpy(float).mean()), 4)
         return rounded | {
             "linf_max": round(float(scores.linf.max()), 6),
             "l2_mean": round(float(scores.l2.mean()), 6),

@@ -8,6 +8,7 @@ from ...core.task import Metric
 from ..ledger.ledger import Costs
 from .distances import largest_area
 from .frames import taken, worst
+from .queries import QUERY_AREA
 from .rates import point
 
 
@@ -33,7 +34,8 @@ def worst_case(members: Sequence[pd.DataFrame], metric: Metric, *, chance: bool,
             found[robust] = taken(ordered, worst(metric, ordered, "robust"))[robust]
     for cost in Costs._fields:
         found[cost] = by_sample[cost].sum()
-    return largest_area(members, found).reset_index()
+    areas = largest_area(members, found).drop(columns=QUERY_AREA, errors="ignore")  # they have asked together
+    return areas.reset_index()
 
 
 def mean_over_seeds(members: Sequence[pd.DataFrame]) -> pd.DataFrame:

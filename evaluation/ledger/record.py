@@ -106,7 +106,10 @@ class Outcomes:
 
 
 def merged(parts: Sequence[Outcomes]) -> Outcomes:
-    """All of them as one, ordered by sample; of an image that several have, the last. They have the same columns."""
+    """All of them as one, ordered by sample; of an image that several have, the last.
+
+    A column that one of them lacks, as `queries` does where an earlier version of foolbench began the run, is left out.
+    """
     samples = np.concatenate([part.samples for part in parts])
     known, from_behind = np.unique(samples[::-1], return_index=True)
     rows = len(samples) - 1 - from_behind
@@ -117,7 +120,11 @@ def merged(parts: Sequence[Outcomes]) -> Outcomes:
 
     return Outcomes(
         samples=known,
-        images={name: column([part.images for part in parts], name) for name in first.images},
+        images={
+            name: column([part.images for part in parts], name)
+            for name in first.images
+            if all(name in part.images for part in parts)
+        },
         metrics={
             metric: {name: column([part.metrics[metric] for part in parts], name) for name in columns}
             for metric, columns in first.metrics.items()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...core.attack import Attack
+from ...core.attack import Attack, UniversalAttack
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import models
@@ -35,6 +35,7 @@ def check_methods(recipe: Recipe) -> None:
             raise UnknownNameError("model in expect_clean:", name, recipe.networks)
     _check_groups(recipe)
     _check_seeds(recipe)
+    _check_training(recipe)
     _check_none_is_listed_twice(recipe)
     _check_gates(recipe)
 
@@ -75,6 +76,22 @@ def _check_seeds(recipe: Recipe) -> None:
             raise ConfigError(f"{entry.name} has no part in chance, so that all seeds give the same: leave seeds out.")
 
 
+def _check_training(recipe: Recipe) -> None:
+    """Which training images an attack sees is said of those that see some."""
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if not (told := entry.training.told):
+            continue
+        prior = attack.prior if isinstance(attack, UniversalAttack) else None
+        if prior not in ("data", "less-background"):
+            seen = f'prior = "{prior}"' if prior else "no prior"
+            raise ConfigError(f"{entry.name} with {seen} sees no training images: leave {' and '.join(told)} out.")
+        if entry.training_data is None:
+            continue
+        if prior == "less-background":
+            raise ConfigError(f"{entry.name} with prior {prior} needs maps of its own task: leave training_data out.")
+        make_dataset(entry.training_data.name, entry.training_data.parameters)  # raises where it makes no sense
+
+
 def _check_gates(recipe: Recipe) -> None:
     """A gate that is about no row would never close."""
     rows = planned(recipe) if recipe.gates else []
@@ -95,7 +112,9 @@ def _check_none_is_listed_twice(recipe: Recipe) -> None:
     listed: dict[str, Sequence[tuple[str, Any]]] = {
         "models": [(label, None) for label in recipe.model_labels],
         "source_models": [(label, None) for label in recipe.source_labels],
-        "attacks": [(entry.name, attack) for entry, attack in zip(recipe.attacks, as_shown, strict=True)],
+        "attacks": [
+            (entry.name, (attack, entry.training)) for entry, attack in zip(recipe.attacks, as_shown, strict=True)
+        ],
         "defenses": [
             (entry.name, defense) for entry, defense in zip(recipe.defenses, recipe.build_defenses(), strict=True)
         ],

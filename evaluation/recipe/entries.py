@@ -52,16 +52,41 @@ def _unpadded(text: str) -> str:
     return text
 
 
+class Training(BaseModel):
+    """From which training images a universal attack with a data prior draws; None of both is what is usual.
+
+    `images`: the first so many, all where there are fewer. `data`: those of other data than the network's own.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    images: int | None = None
+    data: Addressed | None = None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """By the keys of a recipe, as far as it is not usual: empty where it is."""
+        given = {"training_images": self.images, "training_data": None if self.data is None else self.data.label}
+        return {key: value for key, value in given.items() if value is not None}
+
+
 class NamedAttack(Named):
     """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
 
     `knowledge` is the recipe's where an attack does not state its own. With several `seeds` it is crafted so often,
-    with other random draws each time; there is a row for each and one for their mean.
+    with other random draws each time; there is a row for each and one for their mean. `training_images` and
+    `training_data` say from what a universal attack with a data prior draws, where that is not the usual.
     """
 
     group: Annotated[str, AfterValidator(_unpadded)] | None = None
     seeds: int = Field(default=1, ge=1, strict=True)
     knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
+    training_images: int | None = Field(default=None, ge=1, strict=True)
+    training_data: Addressed | None = None
+
+    @property
+    def training(self) -> Training:
+        return Training(images=self.training_images, data=self.training_data)
 
 
 class ThreatDefault(BaseModel):

@@ -79,6 +79,11 @@ class Recipe(BaseModel):
         description="clean rate, in percent, that is known of the bare network, or a table of them by model: all its "
         "cells fail where it lies more than 1 point outside the 99.9% interval of what is found",
     )
+    layers: list[str] = Field(
+        default=[],
+        description="layers of the networks by name, `features` standing for those that a network calls so: how far "
+        "each moves is measured as well, see [numbers](../../docs/numbers.md#how-far-layers-move)",
+    )
     batch_size: Annotated[int | Literal["auto"], PlainValidator(_batch_size)] = Field(
         default=64,
         description="images at a time, fewer where memory runs out; `auto` begins with 256 on a GPU; changes speed and "
@@ -104,7 +109,9 @@ class Recipe(BaseModel):
         min_length=1,
         description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
         "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's; `seeds`, "
-        "how often it is crafted, each time with other random draws: a row for each, and one for their mean",
+        "how often it is crafted, each time with other random draws: a row for each, and one for their mean; "
+        "`training_images`, how many (512) a universal attack with a data prior draws from, and `training_data`, an "
+        "entry as `dataset`, from whose training images instead of the network's own",
     )
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"

@@ -32,9 +32,11 @@ COLUMNS = {
     "l2": "L2 norm of the change",
     "l1": "L1 norm, of attacks with a budget in that",
     "l0": "how many values differ, of attacks with a budget in that",
+    "layer_shift": "how far the last of the recipe's `layers` moves, relative to its norm on the clean image",
     "undone": "1 where it fooled until `storage` rounded it",
     "forwards": "images sent through the network to craft it",
     "backwards": "gradients taken to craft it",
+    "queries": "points asked about until it was fooled, or in all; of attacks that count them",
     "seconds": "its share of the time to craft",
     "cluster": "number of the group of images that depend on each other",
 }

@@ -22,7 +22,9 @@ from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
 from ..engine.grid import digest, identity, parameters
-from ..leaderboard.curves import Curve, curves
+from ..leaderboard.curve import Curve
+from ..leaderboard.curves import curves
+from ..leaderboard.layers import Moved, moved_layers
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
 from ..recipe.consistency import check_methods
@@ -110,6 +112,12 @@ def read_curves(folder: Path, recipe: Recipe, facts: Facts) -> list[Curve]:
     """Those of a run, from its ledger, as `read_leaderboard` reads it."""
     with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
         return curves(recipe, facts, ledger)
+
+
+def read_layers(folder: Path, recipe: Recipe, facts: Facts) -> list[Moved]:
+    """How far layers moved, from the ledger of a run, as `read_leaderboard` reads it."""
+    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
+        return moved_layers(recipe, facts, ledger)
 
 
 def _finished_rows(path: Path) -> int:

@@ -54,6 +54,7 @@ def outcomes(kind, samples, rng):
         "forwards": np.full(IMAGES, 41.0),
         "backwards": np.full(IMAGES, 40.0),
         "seconds": batches,
+        "queries": rng.integers(1, 10_000, IMAGES),
     }
     return Outcomes(samples=samples, images=images, metrics={"top1": kind(rng)})
 

@@ -15,6 +15,7 @@ from ....core.attack import UniversalAttack
 from ....core.ensemble import attack_survivors
 from ....datasets.substitutes import substitute_images
 from ....defenses.gradients import adaptive
+from ...recipe.opening import make_dataset
 from ..glimpse import glimpse
 from ..grid import LABEL, Identities, Job, digest
 from ..networks import Network
@@ -38,6 +39,8 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
     if isinstance(job.attack, UniversalAttack):
         dataset = source.dataset
         decides += [glimpse(dataset), source_hash(type(dataset)), substitutes, source_hash(substitute_images)]
+        if (other := job.training.data) is not None:
+            decides.append(make_dataset(other.name, other.parameters).fingerprint)
     else:  # each shard is known by its clean images
         decides += [source_hash(Storage), source_hash(attack_survivors)]
     kind = "perturbations" if isinstance(job.attack, UniversalAttack) else "adversarial"

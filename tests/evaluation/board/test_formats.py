@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from foolbench.evaluation.board.board import make_board
@@ -115,6 +116,46 @@ def test_curves_are_a_table_and_charts_where_an_attack_looked_for_the_smallest_c
     page = (tmp_path / "run" / "index.html").read_text()
     assert "Fooled under every budget" in page
     assert f"100.0% at {own.eps.iloc[-1]:.4g}" in page
+
+
+def test_black_box_attacks_have_curves_over_their_queries_beside(foolbench, execute, tmp_path):
+    attacks = "attacks=[{name='deepfool', norm='linf', eps=0.3}, {name='rays', queries=40}]"
+    execute("run", attacks, "defenses=[]")
+    code, _, _ = foolbench("report", tmp_path / "run", "--format", "csv,svg,html")
+    assert code == 0
+    curves = pd.read_csv(tmp_path / "run" / "curves.csv")
+    table = pd.read_csv(tmp_path / "run" / "leaderboard.csv").set_index("cell")
+    own = curves[curves.queries.notna()]
+    assert set(own.attack) == {"rays"}
+    assert own.queries.tolist() == list(range(41))
+    assert own.eps.nunique() == 1
+    assert own.gfr.iloc[-1] == table.gfr[own.cell.iloc[-1]]
+    assert own.gfr.mean() == pytest.approx(table.gfr_area_queries[own.cell.iloc[-1]], abs=3)
+    assert (tmp_path / "run" / "figures" / "queries-digits-convnet-linf-0.1569.svg").exists()
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "Fooled after so many queries" in page
+    assert f"{own.gfr.iloc[-1]:.1f}% at 40" in page
+
+
+def test_layers_are_a_table_and_charts_where_a_recipe_names_some(foolbench, execute, tmp_path):
+    attacks = ", ".join(f"{{name='pgd', steps={steps}}}" for steps in (1, 2, 3))
+    execute("run", f"attacks=[{attacks}]", "defenses=[{name='bit-depth'}]", "layers=['features']")
+    code, out, _ = foolbench("report", tmp_path / "run", "--format", "csv,html")
+    assert code == 0
+    assert "layers.csv" in out
+    layers = pd.read_csv(tmp_path / "run" / "layers.csv")
+    table = pd.read_csv(tmp_path / "run" / "leaderboard.csv").set_index("cell")
+    assert layers.cell.nunique() == len(table) == 6
+    for cell, same in layers.groupby("cell"):
+        assert same.gfr.unique() == table.gfr[cell]
+        assert same.relative.iloc[-1] == pytest.approx(100 * table["layer_shift"][cell], abs=0.01)
+        assert same.alone.isna().all() == (table.defense[cell] != "none")
+    assert ((layers.relative_low <= layers.relative) & (layers.relative <= layers.relative_high)).all()
+    last = layers[layers.defense == "none"].groupby("cell").last()
+    correlation = np.corrcoef(last.alone, last.moved)[0, 1]
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "How far layers move" in page
+    assert f"correlation {correlation:.3f} over 3 attacks" in page
 
 
 def test_without_such_an_attack_there_are_none(foolbench, execute, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from foolbench.attacks import FAB, FGSM, PGD, CarliniWagner, DeepFool
 from foolbench.core import Draws, InputTransform, MinimalAttack, register_attack, register_defense
 from foolbench.defenses import BitDepth, RandomNoise
-from foolbench.evaluation.leaderboard.curves import STEPS, WORST
+from foolbench.evaluation.leaderboard.curve import STEPS, WORST
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.results import read_curves, read_manifest
@@ -108,9 +108,9 @@ def test_the_curve_of_a_linear_network_is_the_distribution_of_its_distances(foun
     table, (curve,) = found([attack])
     distances, eps = exact[attack.norm], attack.eps
     assert 0.2 < table.gfr[0] / 100 < 0.95
-    assert len(curve.budgets) == len(curve.rates) == STEPS + 1
-    assert (curve.budgets[0], curve.budgets[-1]) == (0, eps)
-    for budget, rate in zip(curve.budgets, curve.rates, strict=True):
+    assert len(curve.points) == len(curve.rates) == STEPS + 1
+    assert (curve.points[0], curve.points[-1]) == (0, eps)
+    for budget, rate in zip(curve.points, curve.rates, strict=True):
         assert between(rate.mean, distances, budget)
     assert curve.rates[0].mean == 0
     last = curve.rates[-1]
@@ -118,7 +118,7 @@ def test_the_curve_of_a_linear_network_is_the_distribution_of_its_distances(foun
     area = 100 * np.clip(1 - distances / eps, 0, None).mean()
     assert table.gfr_area[0] == pytest.approx(area, abs=2)
     means = [rate.mean for rate in curve.rates]
-    assert np.trapezoid(means, curve.budgets) / eps == pytest.approx(table.gfr_area[0] / 100, abs=1 / STEPS)
+    assert np.trapezoid(means, curve.points) / eps == pytest.approx(table.gfr_area[0] / 100, abs=1 / STEPS)
 
 
 def test_one_run_says_what_runs_at_other_budgets_say(found):
@@ -133,7 +133,7 @@ def test_one_run_says_what_runs_at_other_budgets_say(found):
 
 def test_an_infinite_budget_ends_where_the_last_image_is_fooled_and_has_no_area(found, exact):
     table, (curve,) = found([DeepFool(norm="l2", eps=np.inf)])
-    assert curve.budgets[-1] == pytest.approx(exact["l2"].max(), rel=0.05)
+    assert curve.points[-1] == pytest.approx(exact["l2"].max(), rel=0.05)
     assert curve.rates[-1].mean == 1
     assert table.gfr_area.isna().all()
 

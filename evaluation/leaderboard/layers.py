@@ -1,0 +1,74 @@
+"""How far each layer of a system moves under each attack: means over the images of a run that looked at layers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.grid import cells
+from ..engine.layers import named
+from ..ledger.ledger import DamagedRecordError, Ledger
+from ..recipe.recipe import Recipe
+from .described import Row, described
+from .source import Facts, Source
+from .stats import Estimate, estimate
+from .table import sources
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moved:
+    """`facts` are columns of the leaderboard that say what attacked what, `cell` names it.
+
+    Entries are one a layer, means over images: `relative` of |l(x') - l(x)| / |l(x)|, None of a layer that is dead on
+    all of them; `moved` of |l(x') - l(x)|; and `alone` of |l(mean image + x' - x)|, what the change gives by itself,
+    known of bare networks only. All norms are L2.
+    """
+
+    facts: Row
+    cell: str
+    layers: Sequence[str]
+    relative: Sequence[Estimate | None]
+    moved: Sequence[float]
+    alone: Sequence[float] | None
+
+
+def moved_layers(recipe: Recipe, facts: Facts, ledger: Ledger) -> list[Moved]:
+    """Of every finished cell; nothing where the recipe names no layers."""
+    if not recipe.layers:
+        return []
+    first = next(iter(facts.task.metrics))
+    return [moved for source in sources(recipe, facts, ledger) if source.name == first for moved in _of_model(source)]
+
+
+def _of_model(source: Source) -> Iterator[Moved]:
+    layers = named(source.recipe.layers, source.identity["features"])
+    for cell in cells(source.recipe, source.model):
+        try:
+            outcomes = source.ledger.outcomes(source.key(cell))
+        except DamagedRecordError:
+            continue
+        known = {} if outcomes is None else outcomes.only(source.facts.ordered).images
+        if "layers_clean" not in known or len(known["layers_clean"]) != len(source.facts.samples):
+            continue
+        clean, moved = known["layers_clean"].astype(float), known["layers_moved"].astype(float)
+        alone = known["layers_alone"].astype(float).mean(axis=0).tolist() if "layers_alone" in known else None
+        yield Moved(
+            facts=described(cell),
+            cell=source.key(cell),
+            layers=layers,
+            relative=[_relative(*both, source.facts.groups) for both in zip(clean.T, moved.T, strict=True)],
+            moved=moved.mean(axis=0).tolist(),
+            alone=alone,
+        )
+
+
+def _relative(
+    clean: NDArray[np.float64], moved: NDArray[np.float64], groups: NDArray[np.int64] | None
+) -> Estimate | None:
+    """Over the images on which the layer is not dead."""
+    alive = clean > 0
+    if not alive.any():
+        return None
+    clusters = None if groups is None else groups[alive]
+    return estimate(moved[alive] / clean[alive], proportion=False, clusters=clusters)

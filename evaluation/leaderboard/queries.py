@@ -1,0 +1,42 @@
+"""After how many queries each image was fooled, by black-box attacks that count them.
+
+An image counts from the query on with which its search ended, and as much as the scoring says it is fooled. One that
+nothing fools took all queries, and counts nowhere. One that the search did not see fooled and the scoring does, as a
+randomized system's may be, counts from the last query on. So a curve ends at the rate of its row. It is the curve of
+one run: with fewer queries to plan for, an attack such as Square may fool more by then.
+
+An attack that does not end its search at the first success, as one that looks for the nearest boundary, has no such
+number; nor has one that goes on where others have failed, or that asked another system than the one that is scored.
+"""
+
+from ...core.query_attack import QueryAttack
+from ...core.task import Metric
+from ..engine.grid import Cell
+from .curve import Taken
+from .source import Scores
+
+QUERIES = "queries"
+"""The column of scores; missing where an earlier version of foolbench wrote them."""
+QUERY_AREA = "area_queries"
+"""The column that says at what share of all numbers of queries an image is fooled."""
+
+
+def counts_queries(cell: Cell) -> bool:
+    return isinstance(cell.job.attack, QueryAttack) and cell.direct and cell.job.after is None
+
+
+def queries(cell: Cell, scores: Scores, metric: Metric) -> Taken | None:
+    """None where they were not counted, and where a metric is no matter of single images."""
+    if not counts_queries(cell) or QUERIES not in scores.frame or not metric.is_mean:
+        return None
+    return Taken(values=scores.frame[QUERIES].to_numpy(float), fooled=scores.frame.gfr.to_numpy(float))
+
+
+def with_query_areas(cell: Cell, scores: Scores, metric: Metric) -> Scores:
+    """With the column `QUERY_AREA` where there are queries."""
+    found = queries(cell, scores, metric)
+    if found is None:
+        return scores
+    assert isinstance(cell.job.attack, QueryAttack)
+    area = found.fooled * (1 - found.values / cell.job.attack.queries)
+    return Scores(frame=scores.frame.assign(**{QUERY_AREA: area}), flags=scores.flags)
