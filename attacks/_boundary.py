@@ -13,7 +13,7 @@ from ._hyperplane import linear_distance
 def nearest_boundary(
     model: Model, x: Tensor, y: Tensor, others: Tensor, norm: Norm, *, rng: Draws
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which of the classes `others` (N, D) gets level with `y` (N,) first, in linear terms.
+    """Which of the classes `others` (N, D) gets level with `y` (N,), and what counts for it, first, in linear terms.
 
     Gives its column (N,), by how much it leads `y` (N,), and the gradient of that (N, C, H, W). One forward and D
     backward passes, of which no more than two gradients are ever in memory. Of a randomized system, all are means over
@@ -21,7 +21,7 @@ def nearest_boundary(
     """
     check_differentiable(model)
     point = x.detach().requires_grad_()
-    outputs = mean(model.each(point, rng=rng))
+    outputs = model.task.to_leave(mean(model.each(point, rng=rng)), y)
     leads = outputs.gather(1, others) - outputs.gather(1, y[:, None])
     slope, nearest, chosen = torch.zeros_like(x), x.new_full((len(x),), torch.inf), torch.zeros_like(y)
     for place in range(others.shape[1]):

@@ -40,6 +40,15 @@ def other_classes(logits: Tensor, y: Tensor) -> Tensor:
     return logits.scatter(1, y[:, None], -torch.inf)
 
 
+def rivals(model: Model, outputs: Tensor, y: Tensor, most: int) -> Tensor:
+    """Up to `most` classes that an attack away from `y` may end in, never rejection: (N, D), the likeliest first.
+
+    Raises ConfigError for a model whose images have not one class each.
+    """
+    reachable = class_count(model) - 1 - (model.task.rejected is not None)
+    return other_classes(model.task.to_leave(outputs, y), y).topk(min(most, reachable), dim=1).indices
+
+
 def _at(logits: Tensor, y: Tensor) -> Tensor:
     return logits.gather(1, y[:, None])[:, 0]
 

@@ -15,7 +15,7 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import class_count, lead, margin, objective, other_classes
+from ._losses import lead, margin, objective, other_classes, rivals
 
 _TINY = 1e-12  # guards divisions where several logits are equal
 
@@ -74,14 +74,13 @@ class APGD(Attack):
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         found, loss = x.clone(), x.new_full((len(x),), -torch.inf)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        rivals: tuple[Tensor | None, ...] = (None,)
+        aims: tuple[Tensor | None, ...] = (None,)
         if self.early_stop or self.target_classes:
             outputs = model.averaged(x, rng=rng.fork("clean"))
             fooled = self.reached(model, outputs, y)
             if self.target_classes:
-                count = min(self.target_classes, class_count(model) - 1)
-                rivals = other_classes(model.task.to_leave(outputs, y), y).topk(count, dim=1).indices.unbind(dim=1)
-        for run, rival in enumerate(rival for rival in rivals for _ in range(self.restarts)):
+                aims = rivals(model, outputs, y, self.target_classes).unbind(dim=1)
+        for run, rival in enumerate(aim for aim in aims for _ in range(self.restarts)):
             todo = torch.arange(len(x), device=x.device)
             if self.early_stop:
                 todo = todo[~fooled]

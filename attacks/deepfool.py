@@ -13,7 +13,7 @@ from ..core.norms import Norm, dual_size, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import check_differentiable, check_finite, gradient_at, mean
-from ._losses import class_count, other_classes
+from ._losses import rivals
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
 FAR = 2.0  # times the nearest distance
@@ -50,17 +50,16 @@ class DeepFool(MinimalAttack):
 
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         check_differentiable(model)
-        width = min(self.classes, class_count(model)) - 1
         found, z, rows = x.clone(), x.clone(), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
         faces = None
         for index in range(self.steps + 1):
             fresh = rng.fork(index)
-            graph = _forward(model, z, fresh)
+            graph = _forward(model, z, y, fresh)
             left = self.reached(model, graph.judged, y)
             found[rows[left]] = z[left]
             if index == self.steps or left.all():
                 break
-            faces = faces or _Faces.of(graph.outputs.detach(), y, width, self.norm)
+            faces = faces or _Faces.of(model, graph.outputs.detach(), y, self.classes - 1, self.norm)
             distance, normal = faces.nearest(model, z, fresh, graph, left)
             del graph  # or the next forward pass would find it in memory
             going = distance.isfinite()
@@ -75,17 +74,19 @@ class DeepFool(MinimalAttack):
 
 
 class _Graph(NamedTuple):
-    """Of a randomized system `outputs` are a mean, for distances; `judged`, without gradient, is the task's average."""
+    """`outputs` are for distances, a mean where the system is randomized, and what counts for `y` in them is in its
+    place; `judged`, without gradient, is the task's average.
+    """
 
     point: Tensor
     outputs: Tensor
     judged: Tensor
 
 
-def _forward(model: Model, z: Tensor, rng: Draws) -> _Graph:
+def _forward(model: Model, z: Tensor, y: Tensor, rng: Draws) -> _Graph:
     point = z.detach().requires_grad_()
     evaluations = model.each(point, rng=rng)
-    outputs = mean(evaluations)
+    outputs = model.task.to_leave(mean(evaluations), y)
     return _Graph(point, outputs, model.average(evaluations).detach())
 
 
@@ -102,8 +103,8 @@ class _Faces:
     steepness: Tensor
 
     @classmethod
-    def of(cls, outputs: Tensor, y: Tensor, width: int, norm: Norm) -> "_Faces":
-        others = other_classes(outputs, y).topk(width, dim=1).indices
+    def of(cls, model: Model, outputs: Tensor, y: Tensor, most: int, norm: Norm) -> "_Faces":
+        others = rivals(model, outputs, y, most)
         return cls(norm, y, others, torch.full_like(others, torch.inf, dtype=outputs.dtype))  # all may be near
 
     def __getitem__(self, rows: Tensor) -> "_Faces":
@@ -125,7 +126,7 @@ class _Faces:
             if 2 * near.sum() <= len(held):  # what is saved in backward passes pays for another forward pass
                 held = held[near]
                 near = near[near]
-                graph = _forward(model, z[held], rng[held])
+                graph = _forward(model, z[held], self.y[held], rng[held])
             face = order[held, place]
             slope, steepness = self._differentiate(model, graph, held, face)
             check_finite(model, steepness[:, None])  # NaN or infinity anywhere shows in the norm

@@ -15,7 +15,7 @@ from ..core.seeding import Draws
 from ._boundary import nearest_boundary
 from ._gradient import loss_and_gradient
 from ._hyperplane import move_onto
-from ._losses import class_count, gain, margin, other_classes
+from ._losses import class_count, gain, margin, rivals
 
 _REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
 _FINAL_STEPS = 3
@@ -75,15 +75,15 @@ class FAB(MinimalAttack):
         x, y, outputs, rng = x[rows], y[rows], outputs[rows], rng[rows]
         lead = self._lead(model, outputs, y)
         found = _Found(x.clone(), torch.full_like(lead, torch.inf), lead.clone())
-        rivals: tuple[Tensor | None, ...] = (None,)
-        if self.target_classes:
-            rivals = other_classes(outputs, y).topk(min(self.target_classes, classes - 1), dim=1).indices.unbind(dim=1)
-        for place, rival in enumerate(rivals):
-            others = None if self.targeted else _others(y, rival, classes)
+        aims: tuple[Tensor | None, ...] = (None,)
+        if not self.targeted:
+            others = rivals(model, outputs, y, self.target_classes or classes)
+            aims = others.split(1, dim=1) if self.target_classes else (others.sort(dim=1).values,)
+        for place, aim in enumerate(aims):
             for restart in range(self.restarts):
                 draws = rng.fork((place, restart))
                 start = self._random_start(x, found.distance, draws) if restart else x
-                self._search(model, start, x, y, others, found, draws)
+                self._search(model, start, x, y, aim, found, draws)
         nearest[rows] = self._retreat(model, x, y, lead, found, rng.fork("retreat"))
         return nearest
 
@@ -155,10 +155,3 @@ class _Found:
     def offer(self, points: Tensor, distance: Tensor, lead: Tensor) -> None:
         closer = (lead > 0) & (distance < self.distance)
         self.points[closer], self.distance[closer], self.lead[closer] = points[closer], distance[closer], lead[closer]
-
-
-def _others(y: Tensor, rival: Tensor | None, classes: int) -> Tensor:
-    """The classes whose boundary with `y` counts: `rival`, or all, (N, 1 or classes - 1)."""
-    if rival is not None:
-        return rival[:, None]
-    return (torch.arange(classes, device=y.device) != y[:, None]).nonzero()[:, 1].reshape(len(y), -1)

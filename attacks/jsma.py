@@ -14,7 +14,7 @@ from ..core.norms import Norm
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import class_gradients
-from ._losses import class_count, other_classes
+from ._losses import class_count, rivals
 
 
 @register_attack("jsma")
@@ -53,7 +53,7 @@ class JSMA(MinimalAttack):
             logits = model.averaged(x, rng=rng.fork("start"))
         ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
         z, y, draws = x.flatten(1)[rows], y[rows], rng[rows]
-        target = y if self.targeted else other_classes(logits[rows], y).argmax(dim=1)
+        target = y if self.targeted else rivals(model, logits[rows], y, 1)[:, 0]
         changed = torch.zeros_like(z, dtype=torch.bool)
         index = 0
         while len(rows):  # ends: every round brings values nearer to white or black by theta

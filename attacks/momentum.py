@@ -17,7 +17,7 @@ from ..core.seeding import Draws
 from ..core.strength import strength
 from ._adaptive import beats
 from ._gradient import Loss, loss_and_gradient, loss_and_outputs
-from ._losses import class_count, gain, lead, objective, other_classes
+from ._losses import gain, lead, objective, rivals
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
 
@@ -96,10 +96,9 @@ class Momentum(Attack):
 
     def _rivals(self, model: Model, start: Tensor, y: Tensor, rng: Draws) -> tuple[Tensor, ...]:
         """The classes (N,) to ascend towards, one after the other."""
-        count = min(self.target_classes, class_count(model) - 1)
         with torch.no_grad():
             outputs = model.averaged(start, rng=rng.fork("rivals"))
-        return other_classes(model.task.to_leave(outputs, y), y).topk(count, dim=1).indices.unbind(dim=1)
+        return rivals(model, outputs, y, self.target_classes).unbind(dim=1)
 
     def _climb(self, model: Model, x: Tensor, y: Tensor, start: Tensor, loss: Loss, draws: Draws) -> Tensor:
         ball = self.threat.around(x)

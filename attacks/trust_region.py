@@ -1,6 +1,7 @@
 """Trust region attack (Yao et al. 2019, https://arxiv.org/abs/1812.06371)."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -12,10 +13,11 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
+from ..core.task import Task
 from ._boundary import nearest_boundary
 from ._gradient import loss_and_gradient
 from ._hyperplane import linear_distance
-from ._losses import margin, other_classes
+from ._losses import margin, rivals
 
 _RADII: dict[Norm, tuple[float, float]] = {"l2": (0.0005, 0.05), "linf": (0.0001, 0.01)}
 
@@ -60,14 +62,14 @@ class TrustRegion(MinimalAttack):
             return ended
         z, y, draws = x[rows], y[rows], rng[rows]
         pair, lead, gradient = self._aim(model, z, y, logits[rows], draws.fork("aim"))
-        radius = torch.full_like(lead, self.radius)
+        radius, loss = torch.full_like(lead, self.radius), partial(self._lead, model.task)
         for index in range(self.steps):
             way = linear_distance(lead.clamp_max(0), gradient, self.norm)
             length = torch.minimum(way, radius).add_(1e-4).mul_(1.02)
             moved = torch.addcmul(z, steepest(gradient, self.norm), per_row(length, z)).clamp_(0, 1)
             promised = (moved - z).mul_(gradient).flatten(1).sum(dim=1)  # by the step as [0, 1] has cut it
             z, before = moved, lead
-            lead, gradient, logits = loss_and_gradient(model, z, pair, rng=draws.fork(index), loss=self._lead)
+            lead, gradient, logits = loss_and_gradient(model, z, pair, rng=draws.fork(index), loss=loss)
             if self.adaptive:
                 radius = self._adapted(radius, gained=lead - before, promised=promised)
             going = ~self.reached(model, logits, y)
@@ -84,15 +86,15 @@ class TrustRegion(MinimalAttack):
         """The class to reach and that to leave (N, 2), by how much the first leads (N,), and the gradient of that."""
         if self.targeted:
             pair = torch.stack([y, y], dim=1)
-            return pair, *loss_and_gradient(model, x, pair, rng=draws, loss=self._lead)[:2]
-        others = other_classes(logits, y).topk(min(self.classes, logits.shape[1]) - 1, dim=1).indices
+            return pair, *loss_and_gradient(model, x, pair, rng=draws, loss=partial(self._lead, model.task))[:2]
+        others = rivals(model, logits, y, self.classes - 1)
         nearest, lead, gradient = nearest_boundary(model, x, y, others, self.norm, rng=draws)
         return torch.stack([others.gather(1, nearest[:, None])[:, 0], y], dim=1), lead, gradient
 
-    def _lead(self, logits: Tensor, pair: Tensor) -> Tensor:
+    def _lead(self, task: Task, logits: Tensor, pair: Tensor) -> Tensor:
         if self.targeted:
             return -margin(logits, pair[:, 0])
-        reach, leave = logits.gather(1, pair).unbind(dim=1)
+        reach, leave = task.to_leave(logits, pair[:, 1]).gather(1, pair).unbind(dim=1)
         return reach - leave
 
     def _adapted(self, radius: Tensor, *, gained: Tensor, promised: Tensor) -> Tensor:

@@ -4,7 +4,20 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from foolbench.attacks import APGD, BIM, FGSM, PGD, AdaptiveEnsemble, CarliniWagner, Momentum, Square
+from foolbench.attacks import (
+    APGD,
+    BIM,
+    FAB,
+    FGSM,
+    JSMA,
+    PGD,
+    AdaptiveEnsemble,
+    CarliniWagner,
+    DeepFool,
+    Momentum,
+    Square,
+    TrustRegion,
+)
 from foolbench.core import Model, NetworkDefense
 from foolbench.defenses import adaptive
 from foolbench.tasks import Recognition
@@ -24,7 +37,9 @@ class FirstPixel(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class SecondPixel(NetworkDefense):
-    """Rejects what class 1 is seen in as long as the second pixel exceeds 0.45."""
+    """Rejects what class 1 is seen in as long as the second pixel exceeds 0.45, or is darker where `slope` < 0."""
+
+    slope: float = 10.0
 
     differentiable = True
     randomized = False
@@ -32,7 +47,7 @@ class SecondPixel(NetworkDefense):
 
     def answer(self, inside, x, *, rng):
         logits = inside(x)
-        return torch.cat([logits, logits[:, 1:] + 10 * (x[:, 0, 0, 1:] - 0.45)], dim=1)
+        return torch.cat([logits, logits[:, 1:] + self.slope * (x[:, 0, 0, 1:] - 0.5) + 0.5], dim=1)
 
 
 @pytest.fixture
@@ -56,6 +71,10 @@ ATTACKS = [
     Square(eps=ALLOWED, queries=200),
     AdaptiveEnsemble(eps=ALLOWED, steps=8, queries=20),
     CarliniWagner(eps=1.0, searches=5, initial_c=1.0),
+    DeepFool(),
+    TrustRegion(norm="linf"),
+    FAB(steps=20),
+    FAB(steps=20, target_classes=3),
 ]
 
 
@@ -71,6 +90,13 @@ def test_one_that_does_not_is_detected(bare, x, attack):
     found = attack(bare, x, rng=0)
     assert bare.predict(found).tolist() == [1] * 5
     assert SecondPixel().defend(bare).predict(found).tolist() == [REJECTED] * 5
+
+
+def test_one_that_only_brightens_does_not_take_rejection_for_its_target(bare, x):
+    system = adaptive(SecondPixel(slope=-20.0), bare)
+    assert system.predict(x).tolist() == [0] * 5
+    assert system.averaged(x).argsort(dim=1)[:, 1].tolist() == [REJECTED] * 5
+    assert system.predict(JSMA(gamma=1.0, theta=0.2)(system, x, rng=0)).tolist() == [1] * 5
 
 
 def test_a_target_is_reached_undetected(bare, x):

@@ -1,8 +1,9 @@
 """Defenses in and after the network against the network alone."""
 
 import pytest
+import torch
 from foolbench.datasets import Scenes
-from foolbench.defenses import KWTA, REGroup
+from foolbench.defenses import KWTA, REGroup, adaptive
 from foolbench.models import ENTRIES
 
 
@@ -11,11 +12,27 @@ def images():
     return Scenes().load(range(8))[0]
 
 
-@pytest.mark.parametrize("defense", [KWTA(), KWTA(scope="channel")], ids=lambda defense: defense.scope)
-def test_k_wta(ratio, images, defense):
-    plain = ENTRIES["scenes:caffenet"].load()
-    system = defense.defend(plain)
-    ratio(lambda: system.predict(images), lambda: plain.predict(images), limit=1.3, rounds=15)
+def loss_gradient(system, images):
+    points = images.clone().requires_grad_()
+    return torch.autograd.grad(system.logits(points).logsumexp(dim=1).sum(), points)[0]
+
+
+@pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:resnet"])
+@pytest.mark.parametrize(("scope", "limit"), [("layer", 1.3), ("channel", 1.5)])
+def test_k_wta(ratio, images, scope, limit, name):
+    """Forward and back, along its own slope: what naive attacks and training take."""
+    plain = ENTRIES[name].load()
+    system = KWTA(scope=scope).defend(plain)
+    ratio(lambda: loss_gradient(system, images), lambda: loss_gradient(plain, images), limit=limit, rounds=25)
+
+
+@pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:resnet"])
+@pytest.mark.parametrize("scope", ["layer", "channel"])
+def test_k_wta_smooth(ratio, images, scope, name):
+    """The same along the slope that an adaptive attack follows."""
+    plain = ENTRIES[name].load()
+    system = adaptive(KWTA(scope=scope), plain)
+    ratio(lambda: loss_gradient(system, images), lambda: loss_gradient(plain, images), limit=1.6, rounds=25)
 
 
 @pytest.mark.parametrize("name", ["scenes:caffenet", "scenes:vgg16"])

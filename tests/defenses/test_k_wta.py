@@ -3,9 +3,10 @@
 import pytest
 import torch
 from foolbench.core import ConfigError, Model
+from foolbench.core.winners import winners
 from foolbench.datasets import Digits
 from foolbench.defenses import KWTA, BitDepth, adaptive
-from foolbench.defenses.k_wta import winners
+from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 from torch import nn
 
@@ -81,16 +82,53 @@ def test_equals_all_stay_and_negative_values_win_where_they_are_the_largest():
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_the_slope_is_the_mask_or_rises_smoothly_to_the_winners(activations, scope):
+def test_the_slope_is_the_mask(activations, scope):
     x = activations.requires_grad_()
     kept = winners(x, 0.2, scope)
     (mask,) = torch.autograd.grad(kept.sum(), x)
     assert torch.equal(mask, (kept != 0).float())
-    (soft,) = torch.autograd.grad(winners(x, 0.2, scope, smooth=True).sum(), x)
-    assert (soft[kept != 0] >= 0.5).all()
-    assert (soft[kept == 0] < 0.5).all()
-    ordered = rows(soft, scope).gather(-1, rows(x, scope).argsort(dim=-1))
-    assert (ordered.diff(dim=-1) >= 0).all()
+
+
+@pytest.mark.parametrize("place", [0.5, 0.8])
+def test_the_smooth_slope_adds_up_to_the_jump(place):
+    """Over equally spaced activations it is an integral: of a function that ends where the winners are themselves."""
+    x = torch.linspace(1, 3, 100_001, dtype=torch.float64, requires_grad=True)
+    kept = winners(x[None], 1 - place, "layer", smooth=True)
+    (slope,) = torch.autograd.grad(kept.sum(), x)
+    assert float(slope.detach()[:-1].sum()) * 2 / 100_000 == pytest.approx(3, abs=0.01)
+    threshold = 1 + 2 * place
+    width = 0.2 * float((x.detach() - threshold).square().mean().sqrt())
+    assert (slope[x < threshold - 1.01 * width] == 0).all()
+    assert (slope[x > threshold + 1.01 * width] == 1).all()
+    assert (slope[(x - threshold).abs() < 0.9 * width] > 0).all()
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_smooth_slope_is_that_of_rows_apart_and_of_no_unit(activations, scope):
+    def slope(x):
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(winners(x, 0.2, scope, smooth=True).sum(), x)[0]
+
+    found = slope(activations)
+    torch.testing.assert_close(slope(1024 * activations), found)
+    torch.testing.assert_close(slope(activations[1:3]), found[1:3])
+    if scope == "channel":
+        torch.testing.assert_close(slope(activations[:, 2:3]), found[:, 2:3])
+    assert torch.equal(slope(torch.zeros(2, 3, 4)), torch.full((2, 3, 4), 0.5))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions_choose_exactly(activations, dtype):
+    x = activations.to(dtype)
+    assert torch.equal(winners(x, 0.2, "layer"), TopK(0.2, "layer")(x))
+
+
+def test_around_a_network_of_winners_it_is_the_network_itself():
+    entry = ENTRIES["digits:convnet-k-wta"]
+    x, _ = Digits().load(range(20))
+    model = entry.load()
+    assert torch.equal(KWTA().defend(model)(x), model(x))
+    assert not torch.equal(KWTA(gamma=0.1).defend(model)(x), model(x))
 
 
 @pytest.mark.parametrize("scope", SCOPES)

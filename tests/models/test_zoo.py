@@ -32,7 +32,8 @@ def entry(tmp_path):
 
 
 def test_the_zoo_has_the_families_old_and_new_the_robust_and_the_digits():
-    digits = ["convnet", "linear", "linear-linf"]
+    winners = ["convnet-k-wta", "convnet-k-wta-linf", "resnet-k-wta", "resnet-k-wta-linf"]
+    digits = sorted(["convnet", "linear", "linear-linf", "resnet", "scattering", *winners])
     families = ["caffenet", "googlenet", "googlenet-linf1", "resnet", "resnet-linf1", "vgg-f", "vgg16", "vgg19"]
     assert sorted(ENTRIES) == [*(f"digits:{name}" for name in digits), *(f"scenes:{name}" for name in families)]
     assert set(ENTRIES) <= set(models)
