@@ -34,5 +34,5 @@ def _hash(path: Path, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}\n"))
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
