@@ -75,6 +75,10 @@ class PGD(Attack):
         return self.early_stop
 
     @property
+    def leaves(self) -> bool:
+        return super().leaves and self.aim is None
+
+    @property
     def length(self) -> float:
         """Of a step, in pixel space."""
         return self.step_size or 2.5 * self.eps / max(self.steps, 1)

@@ -73,10 +73,11 @@ class ShrinkingAscent(Attack):
             raise ConfigError(f"Expected steps >= {len(_STAGES)}, one for each radius, got {self.steps}.")
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        point = x + random_point(rng, tuple(x.shape[1:]), self.norm, _STAGES[0][0] * self.eps)
+        radii = [min(1.0, radius * self.eps) for radius, _ in _STAGES]  # 1 is all that there is
+        point = x + random_point(rng, tuple(x.shape[1:]), self.norm, radii[0])
         ends = [round(self.steps * sum(share for _, share in _STAGES[: number + 1])) for number in range(len(_STAGES))]
-        for (radius, _), begin, end in zip(_STAGES, [0, *ends], ends, strict=False):
-            ball = type(self)(eps=radius * self.eps, steps=self.steps).threat.around(x)
+        for radius, begin, end in zip(radii, [0, *ends], ends, strict=False):
+            ball = type(self)(eps=radius, steps=self.steps).threat.around(x)
             ascent = AdaptiveAscent(point, ball, torch.arange(len(x), device=x.device), y, None, rng)
             point = self._climb(model, ascent, begin, end)
         return point

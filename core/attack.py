@@ -76,6 +76,11 @@ class Attack(_Budgeted, ABC):
 
     targeted: bool = False
 
+    @property
+    def leaves(self) -> bool:
+        """Whether it takes answers as far away as it can, instead of somewhere else that is wanted."""
+        return not self.targeted
+
     def __call__(
         self,
         model: Model,

@@ -10,12 +10,13 @@ from torch import nn
 from .model import Model
 from .network import tensors_in
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_HELD = ("_modules", "_parameters", "_buffers", *_HOOKS)
+_HELD = ("_modules", "_parameters", "_buffers")
 
 
 class Guard:
-    """Remembers a model: its modules and normalisation, their weights, modes and hooks."""
+    """Remembers a model: its modules and normalisation, their weights, modes, hooks, and functions put in the place of
+    their own.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model, self._parts = model, model.parts
@@ -51,21 +52,29 @@ def _clone(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a module holds, by the names of its attributes, and its mode."""
+    """What a module holds, by the names of its attributes, its mode, and its own functions, as a replaced `forward`.
+
+    No other attribute counts: many networks remember something in one, as the last size they have seen.
+    """
 
     training: bool
     held: dict[str, dict[Any, Any]]
+    functions: dict[str, Any]
 
     @classmethod
     def of(cls, module: nn.Module) -> "_Facts":
-        return cls(module.training, {name: dict(getattr(module, name)) for name in _HELD})
+        own = vars(module)
+        held = {name: dict(getattr(module, name)) for name in _HELD}
+        held |= {name: dict(value) for name, value in own.items() if "_hooks" in name and isinstance(value, dict)}
+        return cls(module.training, held, {name: value for name, value in own.items() if callable(value)})
 
     def same(self, other: "_Facts") -> bool:
         """By identity: a tensor in the place of another has no one answer to whether it is equal."""
         return self.training == other.training and self._identities() == other._identities()
 
     def _identities(self) -> dict[str, list[tuple[Any, int]]]:
-        return {name: [(key, id(value)) for key, value in held.items()] for name, held in self.held.items()}
+        together = self.held | {"": self.functions}
+        return {name: [(key, id(value)) for key, value in held.items()] for name, held in together.items()}
 
     def restore(self, module: nn.Module) -> None:
         module.training = self.training
@@ -73,3 +82,6 @@ class _Facts:
             now = getattr(module, name)
             now.clear()
             now.update(held)
+        for name in _Facts.of(module).functions.keys() - self.functions.keys():
+            del vars(module)[name]
+        vars(module).update(self.functions)

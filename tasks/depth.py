@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
+from ..core.straight_through import with_gradient_of
 from ..core.task import Align, Drawing, Metric, Numbers, Places, Task
 from .colours import as_hex, ramp
 from .maps import FLIPS, mean_over_places
@@ -180,10 +181,12 @@ class Depth(Task):
 
     def _log_errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """(N, H, W). Where prediction and target agree the slope is that for more depth, not 0: an attack on a system's
-        own prediction begins there.
+        own prediction begins there. Where the network answers beyond the range, it is that of the range's end: a clamp
+        has none, and no attack would ever bring such a pixel back.
         """
         truth = targets.where(self._counts(targets), self.max_depth)
-        gap = self.predict(outputs).log() - truth.log()
+        found = with_gradient_of(_maps(outputs), self.predict(outputs))
+        gap = found.log() - truth.log()
         return torch.where(gap >= 0, gap, -gap)
 
     def _measured(self, predictions: Tensor, reference: Tensor) -> Tensor:

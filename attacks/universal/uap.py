@@ -76,7 +76,7 @@ class UAP(UniversalAttack):
                 delta = self._update(model, delta, images[rows], labels[rows], draws[rows])
             best.offer(delta)
             data.progress(index, self.passes, best.rate)
-            if (predictions(model, images, delta) != labels).float().mean() >= self.target_rate:
+            if (1 - model.task.agreement(predictions(model, images, delta), labels)).mean() >= self.target_rate:
                 break  # before the state is saved, from which a search goes on
             data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
         return best.delta

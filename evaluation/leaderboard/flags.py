@@ -115,7 +115,7 @@ class Finding:
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
     defense, and those from another `source`, the network it was crafted on, little can be asked: a single step often
     transfers better than many. `after`: the attack that went before
-    it, whose images its row has as well.
+    it, whose images its row has as well. `training` names its training images, where they are not the usual ones.
     """
 
     attack: Attack | UniversalAttack
@@ -125,6 +125,7 @@ class Finding:
     source: str = ""
     knowledge: Knowledge = "oblivious"
     after: Attack | UniversalAttack | None = None
+    training: str = ""
     flags: set[str] = field(default_factory=set)
 
     @property
@@ -196,7 +197,7 @@ def _falls_with_eps(better: Finding, worse: Finding) -> bool:
 
 
 def _oblivious_wins(better: Finding, worse: Finding) -> bool:
-    same = better.source == worse.source and better.attack == worse.attack
+    same = (better.source, better.attack, better.training) == (worse.source, worse.attack, worse.training)
     return same and not better.direct and worse.direct
 
 
@@ -225,9 +226,10 @@ _PAIRS: dict[str, Suspicion] = {
 
 
 def _should_win(finding: Finding) -> bool:
-    """An iterated attack that follows the gradient of what it is scored on."""
+    """An iterated attack that follows the gradient of what it is scored on, away from its answer."""
     attack = finding.attack
-    return finding.direct and isinstance(attack, Attack) and attack.access == "gradient" and not attack.one_step
+    iterated = isinstance(attack, Attack) and attack.access == "gradient" and attack.leaves and not attack.one_step
+    return finding.direct and iterated
 
 
 def _should_win_over(other: Finding, finding: Finding) -> bool:

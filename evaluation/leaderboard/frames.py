@@ -1,7 +1,8 @@
 """A cell's outcomes as a table with a row per image: what each metric comes to there, and what it is made of.
 
 Of a metric of statistics, the columns `clean`, `attacked`, `robust`, `gfr` and `floor` are what it is of each image
-alone, and the statistics behind them lie beside them, one a column: `clean:0`, `clean:1`, ...
+alone, and the statistics behind them lie beside them, one a column: `clean:0`, `clean:1`, ... Of a mean over seeds
+those of the second are `clean@1:0` and so on: of a metric that is no mean, as mIoU, only each seed's own value counts.
 """
 
 from collections.abc import Sequence
@@ -31,10 +32,29 @@ def frame_of(outcomes: Outcomes, name: str, metric: Metric) -> pd.DataFrame:
     return _with_robust(frame, metric) if "attacked" in frame else frame
 
 
-def statistics(frame: pd.DataFrame, column: str) -> Numbers:
+def statistics(frame: pd.DataFrame, column: str, seed: int = 0) -> Numbers:
     """Those behind a column, (N, S)."""
-    behind = [name for name in frame.columns if name.rpartition(":")[0] == column]
+    named = f"{column}@{seed}" if seed else column
+    behind = [name for name in frame.columns if name.rpartition(":")[0] == named]
     return frame[behind].to_numpy(float)
+
+
+def seeds_of(frame: pd.DataFrame) -> int:
+    """How many seeds it is the mean of."""
+    return 1 + max((int(name.partition(":")[0].rpartition("@")[2]) for name in frame if "@" in str(name)), default=0)
+
+
+def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The statistics of one frame for each seed, all of the same images, behind names that tell them apart."""
+    return pd.concat(
+        [
+            frame[behind].rename(columns=lambda name, seed=seed: str(name).replace(":", f"@{seed}:" if seed else ":"))
+            for seed, frame in enumerate(frames)
+            if (behind := [name for name in frame if ":" in str(name)])
+        ]
+        or [pd.DataFrame(index=frames[0].index)],
+        axis=1,
+    )
 
 
 def worst(metric: Metric, frames: Sequence[pd.DataFrame], column: str) -> NDArray[np.int64]:

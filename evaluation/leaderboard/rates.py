@@ -1,10 +1,14 @@
 """The rates of a row, with their intervals, and the difference of two rows, whatever the metric is made of."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from ...core.task import Metric, Numbers
-from .frames import statistics
+from .frames import seeds_of, statistics
 from .paired import Difference, difference, difference_of_values
 from .stats import CONFIDENCE, Estimate, estimate, estimate_of_value
 
@@ -16,16 +20,16 @@ def rate(metric: Metric, scores: pd.DataFrame, column: str) -> Estimate:
     clusters = scores.get("cluster")
     if metric.is_mean:
         return estimate(shares(metric, scores, column), proportion=metric.proportion, clusters=clusters)
-    found = rate_of(metric, statistics(scores, column), clusters=clusters)
-    return Estimate(1 - found.mean, 1 - found.high, 1 - found.low) if column in _SHARES else found
+    told = _Told.of(metric, column, seeds_of(scores))
+    return estimate_of_value(told.behind(scores), told, clusters=clusters)
 
 
 def point(metric: Metric, scores: pd.DataFrame, column: str) -> float:
     """The same without its interval."""
     if metric.is_mean:
         return float(shares(metric, scores, column).mean())
-    found = metric.share(metric.of_set(statistics(scores, column)))
-    return 1 - found if column in _SHARES else found
+    told = _Told.of(metric, column, seeds_of(scores))
+    return float(told(told.behind(scores).sum(axis=0)))
 
 
 def shares(metric: Metric, scores: pd.DataFrame, column: str) -> Numbers:
@@ -48,13 +52,34 @@ def rate_of(
 def difference_between(metric: Metric, first: pd.DataFrame, second: pd.DataFrame, column: str) -> Difference:
     """The second minus the first, on the same images."""
     clusters = first.get("cluster")
-    if metric.value is None:
+    if metric.is_mean:
         both = (shares(metric, scores, column) for scores in (first, second))
         return difference(*both, proportion=metric.proportion, clusters=clusters)
-    value = metric.value
+    told = _Told.of(metric, column, max(seeds_of(first), seeds_of(second)))
+    return difference_of_values(told.behind(first), told.behind(second), told, clusters=clusters)
 
-    def told(sums: Numbers) -> Numbers:
-        found = metric.share(value(sums))
-        return 1 - found if column in _SHARES else found
 
-    return difference_of_values(statistics(first, column), statistics(second, column), told, clusters=clusters)
+@dataclass(frozen=True)
+class _Told:
+    """What sums of statistics say of a column, in 0..1: the mean over seeds of what each says by itself."""
+
+    metric: Metric
+    column: str
+    seeds: int
+    value: Callable[[Numbers], Numbers]
+
+    @classmethod
+    def of(cls, metric: Metric, column: str, seeds: int) -> "_Told":
+        """Of a metric that has a `value`."""
+        assert metric.value is not None
+        return cls(metric, column, seeds, metric.value)
+
+    def behind(self, scores: pd.DataFrame) -> Numbers:
+        """(N, seeds * S), of all seeds; a frame of a single one says the same for each."""
+        known = seeds_of(scores)
+        return np.concatenate([statistics(scores, self.column, seed % known) for seed in range(self.seeds)], axis=1)
+
+    def __call__(self, sums: Numbers) -> Numbers:
+        parts = np.split(sums, self.seeds, axis=-1)
+        found = np.mean([self.metric.share(self.value(part)) for part in parts], axis=0)
+        return 1 - found if self.column in _SHARES else found

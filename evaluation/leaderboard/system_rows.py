@@ -105,6 +105,7 @@ class SystemRows:
                     source=cell.job.source,
                     knowledge=cell.knowledge,
                     after=None if before is None else before.attack,
+                    training=str(cell.job.training.told or ""),
                     flags=set(scores.flags) | _boundary(cell),
                 )
         compare(list(findings.values()))

@@ -73,7 +73,7 @@ def _beyond_pgd(rows: list[Row]) -> list[Row]:
     pgd = {
         tuple(row[key] for key in same): row["gfr"]
         for row, facts in zip(rows, parameters, strict=True)
-        if row["attack"] == "pgd" and facts["steps"] == 10 and row["status"] == "ok"
+        if row["attack"] == "pgd" and facts.get("steps") == 10 and not facts.get("aim") and row["status"] == "ok"
     }
     for row, facts in zip(rows, parameters, strict=True):
         before = pgd.get(tuple(row[key] for key in same))

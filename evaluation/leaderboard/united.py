@@ -7,7 +7,7 @@ import pandas as pd
 from ...core.task import Metric
 from ..ledger.ledger import Costs
 from .distances import largest_area
-from .frames import taken, worst
+from .frames import side_by_side, taken, worst
 from .queries import QUERY_AREA
 from .rates import point
 
@@ -39,8 +39,12 @@ def worst_case(members: Sequence[pd.DataFrame], metric: Metric, *, chance: bool,
 
 
 def mean_over_seeds(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Per image the mean of the scores of one attack that was crafted several times, and what it costs once."""
+    """Per image the mean of the scores of one attack that was crafted several times, and what it costs once.
+
+    The statistics behind scores stay those of each seed: a rate of the whole is the mean of the seeds' own.
+    """
     by_sample = pd.concat(members).groupby("sample")
     found = pd.DataFrame(by_sample.mean())
     found["linf"] = by_sample.linf.max()
-    return found.reset_index()
+    behind = side_by_side([member.set_index("sample").sort_index() for member in members])
+    return found.drop(columns=[name for name in found if ":" in str(name)]).join(behind).reset_index()

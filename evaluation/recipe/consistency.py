@@ -7,7 +7,7 @@ from typing import Any
 from ...core.attack import Attack, UniversalAttack
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
-from ...core.registry import models
+from ...core.registry import attacks, models
 from ...core.threat import Threat
 from ..leaderboard.planned import planned
 from .opening import make_dataset
@@ -52,7 +52,7 @@ def _check_samples(recipe: Recipe) -> None:
 def _check_groups(recipe: Recipe) -> None:
     """The best of several attacks says something where they had the same budget."""
     threats: dict[str, Threat] = {}
-    names = {attack.name for attack in recipe.attacks}
+    names = {*attacks, *(attack.name for attack in recipe.attacks)}
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         if entry.group is None:
             continue

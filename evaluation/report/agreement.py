@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.part import TextRow
 
 ROUNDED = 1.0
@@ -40,6 +41,8 @@ def _differences(claimed: TextRow, found: TextRow, rounding: float, *, chance: b
         for end in (f"{column}_low", f"{column}_high"):
             by_rate = _off(end, claimed, found) <= rounding + 2 * off
             yield from _difference(end, claimed, found, rounding, chance=by_rate)
+    for column in (*ABSTAINING, "gfr_area", "gfr_area_queries"):
+        yield from _difference(column, claimed, found, rounding, chance=chance and _near_enough(column, claimed, found))
     yield from _difference("floor", claimed, found, rounding)
     yield from _difference("clean_drop", claimed, found, 2 * rounding)
 
@@ -64,6 +67,14 @@ def _near(column: str, claimed: TextRow, found: TextRow, rounding: float) -> boo
     low, high = _number(claimed, f"{column}_low"), _number(claimed, f"{column}_high")
     least, most = _number(found, f"{column}_low"), _number(found, f"{column}_high")
     return low - _DIGITS <= now <= high + _DIGITS and least - rounding <= then <= most + rounding
+
+
+def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
+    """Whether two rates without an interval of their own, or means of such, are no farther apart than chance explains:
+    four standard errors of a difference, at most.
+    """
+    share = (_number(claimed, column) + _number(found, column)) / 200
+    return _off(column, claimed, found) <= 400 * math.sqrt(2 * share * (1 - share) / int(found["n"]))
 
 
 def _number(row: TextRow, column: str) -> float:

@@ -17,7 +17,8 @@ from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
 from .results import LEDGER, read_manifest
 
-_NAMES = ("model", "source_model", "attack", "attack_params", "norm", "eps", "knowledge", "defense", "defense_params")
+_ATTACK = ("source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge")
+_NAMES = ("model", *_ATTACK, "defense", "defense_params")
 COLUMNS = {
     "row": "number of the row in leaderboard.csv, the first being 1",
     **dict.fromkeys((*_NAMES, "metric"), "as in leaderboard.csv"),

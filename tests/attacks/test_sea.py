@@ -122,3 +122,9 @@ def test_in_a_table_the_worst_case_is_never_above_the_lowest_of_its_members(tmp_
         assert (len(together), len(members)) == (1, 3)
         assert float(together.robust.iloc[0]) <= members.robust.min()
         assert float(together.gfr.iloc[0]) >= members.gfr.max()
+
+
+def test_a_budget_that_can_turn_all_grey_is_one_like_any_other(system, x):
+    found = SEA(eps=0.8, steps=6)(system, x, rng=0)
+    assert (found - x).abs().max() <= 0.8 + 1e-6
+    assert (system.predict(found) == system.predict(x)).float().mean() < 0.5

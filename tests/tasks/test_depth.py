@@ -120,3 +120,10 @@ def test_wrong_outputs_and_parameters():
     for wrong in ({"min_depth": 0.0}, {"max_depth": 0.1, "min_depth": 1.0}, {"crop": "none of them"}):
         with pytest.raises(ConfigError):
             Depth(**wrong)
+
+
+def test_beyond_the_range_there_is_a_slope_towards_it():
+    depth = Depth(min_depth=1.0, max_depth=80.0)
+    outputs = torch.tensor([[[[100.0, -3.0, 50.0]]]], requires_grad=True)
+    (slope,) = torch.autograd.grad(depth.loss(outputs, torch.tensor([[[20.0, 20.0, 20.0]]])).sum(), outputs)
+    torch.testing.assert_close(slope, torch.tensor([[[[1 / 80, -1.0, 1 / 50]]]]) / 3)

@@ -187,3 +187,18 @@ def test_one_result_under_two_names(seconds, jobs, flagged):
         str(place): (job, fingerprint(one.scores)) for place, (job, one) in enumerate(zip(jobs, found, strict=True))
     }
     assert twice(cells) == ({"0", "1"} if flagged else set())
+
+
+def test_an_attack_that_wants_something_else_need_not_win():
+    aimed = PGD(eps=EPS, aim="nearer")
+    assert flags(finding(FGSM(eps=EPS), 0.6), finding(aimed, 0.1), finding(UniformNoise(eps=EPS), 0.5)) == [set()] * 3
+    assert flags(finding(PGD(eps=0.6, aim="nearer"), 0.1)) == [set()]
+    assert flags(finding(PGD(eps=0.6), 0.1)) == [{"resists-any-eps"}]
+
+
+def test_attacks_that_saw_other_training_images_are_no_twins():
+    attack = GDUAP(eps=EPS, prior="data")
+    twins = [finding(attack, 0.6, direct=False), finding(attack, 0.4, knowledge="adaptive")]
+    assert flags(*twins) == [{"oblivious-beats-adaptive"}] * 2
+    others = [finding(attack, 0.6, direct=False, training="photographs"), finding(attack, 0.4, knowledge="adaptive")]
+    assert flags(*others) == [set()] * 2

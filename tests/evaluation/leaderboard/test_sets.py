@@ -9,7 +9,7 @@ from foolbench.core import InputError, Metric
 from foolbench.evaluation.leaderboard.frames import frame_of, statistics
 from foolbench.evaluation.leaderboard.lowest import lowest
 from foolbench.evaluation.leaderboard.paired import difference, difference_of_values
-from foolbench.evaluation.leaderboard.rates import point, rate
+from foolbench.evaluation.leaderboard.rates import difference_between, point, rate
 from foolbench.evaluation.leaderboard.stats import estimate, estimate_of_value
 from foolbench.evaluation.leaderboard.united import mean_over_seeds, worst_case
 from foolbench.evaluation.ledger.record import Outcomes
@@ -130,10 +130,31 @@ def test_the_worst_case_of_pixel_accuracy_is_that_of_every_image():
     assert point(ACCURACY, found, "robust") == pytest.approx(np.minimum(*each).sum() / (20 * 30))
 
 
-def test_the_mean_over_seeds_is_that_of_the_statistics():
-    frames, columns = zip(*(scores(seed) for seed in range(2)), strict=True)
-    expected = MIOU.value(sum(each["attacked"].sum(axis=0) for each in columns))
-    assert MIOU.of_set(statistics(mean_over_seeds(frames), "attacked")) == pytest.approx(float(expected))
+def test_the_mean_over_seeds_is_that_of_what_each_comes_to():
+    frames, columns = zip(*(scores(seed, attacked=0.3 * seed + 0.2) for seed in range(3)), strict=True)
+    together = mean_over_seeds(frames)
+    each = [float(MIOU.value(column["attacked"].sum(axis=0))) for column in columns]
+    assert point(MIOU, together, "attacked") == pytest.approx(np.mean(each))
+    assert rate(MIOU, together, "attacked").mean == pytest.approx(np.mean(each))
+    for column in ("gfr", "floor", "clean", "robust"):
+        assert point(MIOU, together, column) == pytest.approx(np.mean([point(MIOU, one, column) for one in frames]))
+    gap = difference_between(MIOU, frames[0], together, "attacked")
+    assert gap.difference == pytest.approx(np.mean(each) - each[0])
+    assert gap.low < gap.difference < gap.high
+
+
+def test_the_mean_of_all_and_nothing_is_a_half():
+    """Not 68.6, as one mIoU of both would be."""
+    whole, broken = np.tile([4.0, 4, 0, 0, 0, 0], (5, 1)), np.tile([0.0, 0, 4, 4, 4, 4], (5, 1))
+    frames = []
+    for counted in (whole, broken):
+        columns = dict.fromkeys(("clean", "attacked", "gfr", "floor"), counted)
+        images = {"linf": np.zeros(5)}
+        outcomes = Outcomes(samples=np.arange(5), images=images, metrics={"confusions": columns})
+        frames.append(frame_of(outcomes, "miou", Segmentation(classes=2).metrics["miou"]))
+    metric = Segmentation(classes=2).metrics["miou"]
+    assert [point(metric, frame, "gfr") for frame in frames] == [0, 1]
+    assert point(metric, mean_over_seeds(frames), "gfr") == 0.5
 
 
 def test_errors_are_worse_where_they_are_larger():

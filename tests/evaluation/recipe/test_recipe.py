@@ -113,6 +113,7 @@ def test_a_misspelt_recipe_is_named_and_corrected():
         ("attacks=[{name = 'pgd', norm = 'l7'}]", ["norm", "l7"]),
         ("attacks=[{name = 'fab', eta = inf}]", ["a finite eta"]),
         ("attacks=[{name = 'fgsm', group = 'fgsm '}]", ["group"]),
+        ("attacks=[{name = 'fgsm', group = 'pgd'}]", ["The group 'pgd' has the name of an attack"]),
         ("attacks=[{name='fgsm', eps=0.1}, {name='fgsm', eps=0.1000001}]", ["lists fgsm twice"]),
         ("threat.norm=l7", ["threat.norm", "'l7'"]),
         ("attacks=[{name = 'gd-uap', norm = 'l2', eps = 1.0}]", ["linf", "l2"]),

@@ -61,3 +61,13 @@ def test_an_interval_that_was_widened_excuses_nothing():
 def test_any_number_that_is_none_or_far_off_is_unexplained(column, text):
     claimed = row(floor=2.0) | {column: text}
     assert explained(claimed, row(floor=2.0))[column] == ""
+
+
+@pytest.mark.parametrize("column", ["detected", "rejected_clean", "corrected", "gfr_area", "gfr_area_queries"])
+def test_rates_without_an_interval_are_compared_too(column):
+    claimed = row(**{column: "40.0"})
+    assert explained(claimed, row(**{column: "40.0"})) == {}
+    assert explained(claimed, row(**{column: "40.9"})) == {column: "rounding"}
+    assert explained(claimed, row(**{column: "48.0"})) == {column: ""}
+    assert explained(claimed, row(**{column: "48.0"}), chance=True) == {column: "its interval"}
+    assert explained(claimed, row(**{column: "80.0"}), chance=True) == {column: ""}

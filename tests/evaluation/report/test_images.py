@@ -45,10 +45,22 @@ def test_robust_is_the_lower_of_clean_and_attacked(run):
 def test_the_command_writes_them(run, foolbench):
     folder, _ = run
     assert foolbench("report", folder, "--images")[0] == 0
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "images.csv"), package.image_scores(folder), check_dtype=False)
+    written, found = pd.read_csv(folder / "images.csv"), package.image_scores(folder)
+    assert written.pop("seed").isna().all()
+    assert found.pop("seed").isna().all()
+    pd.testing.assert_frame_equal(written, found, check_dtype=False)
 
 
 @pytest.mark.parametrize("number", [0, 99])
 def test_a_row_that_is_not_there(run, number):
     with pytest.raises(ConfigError, match="row from 1 to 6"):
         package.image_scores(run[0], number)
+
+
+def test_each_seed_is_a_row_of_its_own(execute, tmp_path):
+    table = execute("seeds", "attacks=[{name='random-sign', seeds=3, eps=0.3}]", "defenses=[]", "samples=16")
+    found = package.image_scores(tmp_path / "seeds")
+    means = found.groupby("row").gfr.mean() * 100
+    assert list(means.index) == [1, 2, 3, 4]
+    assert means.to_numpy() == pytest.approx(table.gfr.to_numpy(), abs=0.006)
+    assert list(found.groupby("row").seed.first().astype(str)) == ["0", "1", "2", "mean"]

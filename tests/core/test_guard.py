@@ -1,0 +1,51 @@
+"""What foreign code changes about a network is noticed, and undone."""
+
+import pytest
+import torch
+from foolbench.core import Model
+from foolbench.core.guard import Guard
+from foolbench.tasks import Recognition
+from torch import nn
+
+X = torch.rand(2, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+
+
+def network():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+    return Model(net, task=Recognition(classes=3), name="small")
+
+
+def replace_forward(net):
+    net[2].forward = torch.tanh
+
+
+CHANGES = {
+    "a replaced forward": replace_forward,
+    "a hook with keywords": lambda net: net[1].register_forward_hook(lambda *given, **named: None, with_kwargs=True),
+    "a hook before it": lambda net: net[1].register_forward_pre_hook(lambda module, given: (2 * given[0],)),
+    "a hook on the way back": lambda net: net[1].register_full_backward_pre_hook(lambda module, slope: None),
+    "another module": lambda net: net.__setitem__(2, nn.Tanh()),
+    "weights": lambda net: nn.init.zeros_(net[1].weight),
+    "a mode": lambda net: net.train(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_noticed_and_undone(change):
+    model = network()
+    guard, before = Guard(model), model(X)
+    assert not guard.undo()
+    change(model.net)
+    assert guard.undo()
+    assert not guard.undo()
+    assert torch.equal(model(X), before)
+    assert "forward" not in vars(model.net[2])
+
+
+def test_what_a_network_remembers_of_what_it_saw_is_no_change():
+    model = network()
+    guard = Guard(model)
+    model.net[1].last_size = (2, 2)
+    assert not guard.undo()
+    assert model.net[1].last_size == (2, 2)
