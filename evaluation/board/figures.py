@@ -11,6 +11,7 @@ from .curves import curve_charts
 from .drawing import styled
 from .heat import heatmap, transfers
 from .layers import layer_charts
+from .sweeps import sweep_charts
 
 FOLDER = "figures"
 DPI = 300
@@ -43,6 +44,7 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
             yield "tradeoff", chart
         yield from (("knowing", chart) for chart in slopes(part))
         yield from (("budgets", chart) for chart in curve_charts(part, "eps"))
+        yield from (("sweep", chart) for chart in sweep_charts(part))
         yield from (("layers", chart) for chart in layer_charts(part))
         yield from (("queries", chart) for chart in curve_charts(part, "queries"))
         if heat := heatmap(part):

@@ -28,6 +28,7 @@ from .heat import heatmap, transfers
 from .layers import layer_charts
 from .pictures import Album, Encoded
 from .shots import Shots
+from .sweeps import sweep_charts
 from .worth import verdict, worths
 
 SLOPES, CURVES = 12, 12
@@ -65,6 +66,7 @@ def page(board: Board) -> str:
         "slopes": list(_drawn("s", islice((chart for part in charted for chart in slopes(part, PAGE)), SLOPES))),
         "curves": list(_drawn("c", _curves(board, "eps"))),
         "queries": list(_drawn("q", _curves(board, "queries"))),
+        "sweeps": list(_drawn("w", islice((chart for part in charted for chart in sweep_charts(part, PAGE)), CURVES))),
         "layers": list(_drawn("l", islice((c for part in board.parts for c in layer_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),

@@ -1,0 +1,76 @@
+"""What a parameter of an attack is worth: fooling rates over its values, where a table has several of them.
+
+Figure 8 of GD-UAP (https://arxiv.org/abs/1801.08092) is one: UAP over the number of its training images.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...core.registry import NOTHING
+from ..leaderboard.grouping import grouped
+from .board import Part, Row
+from .charts import LINE, WIDTH, Chart
+from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
+
+ENOUGH = 3
+"""Values of a parameter, for a line to say something."""
+_WIDE = 8
+"""Largest by smallest value, from which on the scale is logarithmic."""
+
+
+class _Sweep(NamedTuple):
+    """Rows of one attack on one system that differ in a number alone, by its value; `others` are of other attacks."""
+
+    parameter: str
+    rows: Sequence[tuple[float, Row]]
+    others: Sequence[Row]
+
+
+def sweep_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
+    """Of each attack that is there with values of one parameter; other attacks on the system as level lines."""
+    finished = [row for row in part.rows if row.ok and not row.transfers]
+    systems = grouped(finished, lambda row: (row.defense, row["knowledge"], row["metric"], row["norm"], row["eps"]))
+    for (defense, *_), same in systems.items():
+        for name, own in grouped(same, lambda row: row["attack"]).items():
+            sweep = _sweep(own, [row for row in same if row["attack"] != name])
+            if sweep is not None:
+                behind = "" if own[0]["defense"] == NOTHING else f" behind {defense}"
+                yield _chart(f"{part.title}{behind}: {name} by {sweep.parameter}", str(name), sweep, palette)
+
+
+def _sweep(own: Sequence[Row], others: Sequence[Row]) -> _Sweep | None:
+    told = [json.loads(row["attack_params"] or "{}") for row in own]
+    names = dict.fromkeys(name for parameters in told for name in parameters)
+    varying = [name for name in names if len({json.dumps(parameters.get(name)) for parameters in told}) > 1]
+    if len(varying) != 1 or len(own) < ENOUGH:
+        return None
+    values = [parameters.get(varying[0]) for parameters in told]
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return None
+    if len(set(values)) < len(values):
+        return None
+    rows = sorted(zip(map(float, values), own, strict=True), key=lambda pair: pair[0])
+    return _Sweep(varying[0], rows, others)
+
+
+def _chart(title: str, name: str, sweep: _Sweep, palette: Palette) -> Chart:
+    values = np.array([value for value, _ in sweep.rows])
+    wide = values[0] > 0 and values[-1] >= _WIDE * values[0]
+    places = np.log(values) if wide else values
+    rates, low, high = (np.array([row[rate] for _, row in sweep.rows]) for rate in ("gfr", "gfr_low", "gfr_high"))
+    last = float(places[-1])
+    with styled():
+        figure, axes = canvas(WIDTH, max(2.6, 0.8 + LINE * (1 + len(sweep.others))), palette)
+        axes.errorbar(places, rates, yerr=[rates - low, high - rates], color=palette.knowing, linewidth=1.2, marker=".")
+        for row in sweep.others:
+            axes.plot(places[[0, -1]], [row["gfr"]] * 2, color=palette.oblivious, linestyle="--", linewidth=1.0)
+        axes.set_xticks(places, [f"{value:g}" for value in values])
+        axes.set(ylim=(-2, 102), xlabel=harmless(sweep.parameter), ylabel="fooled, %")
+        names = [name, *(row.attack for row in sweep.others)]
+        ends = [(last, float(rates[-1])), *((last, float(row["gfr"])) for row in sweep.others)]
+        name_beside(figure, axes, last + 0.06 * float(np.ptp(places)), names, ends, palette)
+    told = [f"{sweep.parameter} {value:g}: {row['gfr']:.1f}%" for value, row in sweep.rows]
+    return Chart(title, "; ".join([*told, *(f"{row.attack}: {row['gfr']:.1f}%" for row in sweep.others)]), figure)

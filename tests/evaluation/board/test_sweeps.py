@@ -1,0 +1,82 @@
+"""A parameter of an attack with several values is a chart; what differs in more, or in no number, is none."""
+
+import json
+
+import pandas as pd
+import pytest
+from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.runs import Run
+from foolbench.evaluation.board.sweeps import sweep_charts
+from foolbench.evaluation.leaderboard.columns import COLUMNS
+
+COMMON = {
+    "recipe": "toy-v1",
+    "task": "recognition",
+    "dataset": "digits",
+    "n": 8,
+    "model": "net",
+    "source_model": "net",
+    "knowledge": "oblivious",
+    "norm": "linf",
+    "eps": 0.1,
+    "defense": "none",
+    "defense_params": "{}",
+    "metric": "top1",
+    "clean": 90.0,
+    "robust": 40.0,
+    "flagged": "",
+    "status": "ok",
+    "access": "gradient",
+}
+
+
+def charts(*attacks, **more):
+    """Of rows with these names, parameters and rates."""
+    rows = [
+        COMMON
+        | {"attack": name, "attack_params": json.dumps(told), "gfr": rate, "gfr_low": rate - 5, "gfr_high": rate + 5}
+        | {"cell": str(number)}
+        | more
+        for number, (name, told, rate) in enumerate(attacks)
+    ]
+    board = make_board([Run(path="toy", table=pd.DataFrame(rows).reindex(columns=list(COLUMNS)))])
+    return [chart for part in board.parts for chart in sweep_charts(part)]
+
+
+def uap(images, rate):
+    return "uap", {"prior": "data", "training_images": images}, rate
+
+
+def test_fooling_over_the_number_of_training_images_beside_an_attack_that_sees_none():
+    (chart,) = charts(uap(2048, 60.0), uap(32, 10.0), uap(512, 40.0), ("gd-uap", {"prior": "range"}, 55.0))
+    assert chart.title == "net: uap by training_images"
+    assert (
+        chart.told
+        == "training_images 32: 10.0%; training_images 512: 40.0%; training_images 2048: 60.0%; gd-uap: 55.0%"
+    )
+    (axes,) = chart.figure.axes
+    line = axes.containers[0].lines[0]
+    assert line.get_ydata().tolist() == [10.0, 40.0, 60.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["32", "512", "2048"]
+    ratio = (line.get_xdata()[2] - line.get_xdata()[1]) / (line.get_xdata()[1] - line.get_xdata()[0])
+    assert ratio == pytest.approx(2 / 4)  # in octaves
+    assert list(axes.get_lines()[-1].get_ydata()) == [55.0, 55.0]
+
+
+@pytest.mark.parametrize(
+    "attacks",
+    [
+        [uap(32, 10.0), uap(512, 40.0)],
+        [("uap", {"prior": prior}, 10.0) for prior in ("none", "range", "data")],
+        [("pgd", {"steps": steps, "restarts": steps}, 10.0) for steps in (1, 2, 3)],
+        [("pgd", {"random_start": start, "steps": 5}, 10.0) for start in (True, False, 1)],
+        [("uap", {"prior": "data"}, 10.0), uap(32, 10.0), uap(64, 10.0)],
+    ],
+    ids=["two values", "words", "two parameters", "truth", "one without"],
+)
+def test_what_is_no_sweep_has_no_chart(attacks):
+    assert charts(*attacks) == []
+
+
+def test_rows_that_failed_are_no_points():
+    assert charts(uap(32, 10.0), uap(64, 10.0), uap(128, 10.0), status="error") == []
