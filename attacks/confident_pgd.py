@@ -24,15 +24,15 @@ class ConfidentPGD(Attack):
     """`steps` steps of PGD from a random start, as `pgd`, towards a wrong class that the model then is sure of.
 
     `aim` says which: one drawn at "random" for each image, what tables call a targeted attack, or "any" but its own. An
-    image counts only where the model gives that class a probability of `confidence` at least, and comes back as it was
-    where it does not: the fooling rate of the network attacked is the share of those that do. REGroup's slides call 0.9
-    high confidence.
+    image is given back as it was where the model does not give that class a probability of `confidence` at least: the
+    fooling rate of the network attacked is then the share of those where it does. With 0 all are as PGD leaves them.
+    REGroup's slides call 0.9 high confidence.
     """
 
     steps: int = 40
     step_size: float | None = None
     aim: Aim = "random"
-    confidence: float = 0.9
+    confidence: float = 0.0
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = PGD.norms
@@ -52,6 +52,8 @@ class ConfidentPGD(Attack):
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         goal = y if self.aim == "any" else _drawn(model, y, rng.fork("aim"))
         found = self._ascent().perturb(model, x, goal, rng=rng)
+        if self.confidence == 0:
+            return found
         with torch.no_grad():
             outputs = model.averaged(found, rng=rng.fork("judge"))
         reached = model.task.reached(model.task.predict(outputs), goal, targeted=self.aim != "any")
