@@ -8,6 +8,7 @@ from .apgd import APGD as APGD
 from .autoattack import AutoAttack as AutoAttack
 from .bim import BIM as BIM
 from .carlini_wagner import CarliniWagner as CarliniWagner
+from .confident_pgd import ConfidentPGD as ConfidentPGD
 from .cospgd import CosPGD as CosPGD
 from .deepfool import DeepFool as DeepFool
 from .fab import FAB as FAB
