@@ -46,15 +46,13 @@ def seeds_of(frame: pd.DataFrame) -> int:
 
 def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The statistics of one frame for each seed, all of the same images, behind names that tell them apart."""
-    return pd.concat(
-        [
-            frame[behind].rename(columns=lambda name, seed=seed: str(name).replace(":", f"@{seed}:" if seed else ":"))
-            for seed, frame in enumerate(frames)
-            if (behind := [name for name in frame if ":" in str(name)])
-        ]
-        or [pd.DataFrame(index=frames[0].index)],
-        axis=1,
-    )
+    found = pd.DataFrame(index=frames[0].index)
+    for seed, frame in enumerate(frames):
+        for name in frame:
+            column, behind, place = str(name).partition(":")
+            if behind:
+                found[f"{column}@{seed}:{place}" if seed else name] = frame[name]
+    return found
 
 
 def worst(metric: Metric, frames: Sequence[pd.DataFrame], column: str) -> NDArray[np.int64]:
