@@ -49,6 +49,10 @@ class ConfidentPGD(Attack):
             raise ConfigError(f"Expected confidence in [0, 1), got {self.confidence}.")
         self._ascent()  # refuses what PGD refuses
 
+    @property
+    def leaves(self) -> bool:
+        return self.aim == "any" and self.confidence == 0
+
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         goal = y if self.aim == "any" else _drawn(model, y, rng.fork("aim"))
         found = self._ascent().perturb(model, x, goal, rng=rng)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from foolbench.attacks import FGSM, GDUAP, PGD, Square, UniformNoise
+from foolbench.attacks import FGSM, GDUAP, PGD, ConfidentPGD, Square, UniformNoise
 from foolbench.attacks.adaptive import MoreDraws
 from foolbench.evaluation.leaderboard.flags import Finding, compare, fingerprint, twice
 from foolbench.evaluation.leaderboard.stats import larger
@@ -193,6 +193,7 @@ def test_an_attack_that_wants_something_else_need_not_win():
     aimed = PGD(eps=EPS, aim="nearer")
     assert flags(finding(FGSM(eps=EPS), 0.6), finding(aimed, 0.1), finding(UniformNoise(eps=EPS), 0.5)) == [set()] * 3
     assert flags(finding(PGD(eps=0.6, aim="nearer"), 0.1)) == [set()]
+    assert flags(finding(FGSM(eps=EPS), 0.6), finding(ConfidentPGD(eps=EPS, confidence=0.9), 0.1)) == [set()] * 2
     assert flags(finding(PGD(eps=0.6), 0.1)) == [{"resists-any-eps"}]
 
 
