@@ -14,8 +14,8 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.seeding import derive_key
 from ...core.task import Task
-from ..pictures.base import Pictures
-from ..pictures.contents import contents
+from ..pictures.base import Pictures, short_hash
+from ..pictures.contents import Content, contents
 from ..pictures.fitting import fit
 from ..pictures.reading import read_picture
 
@@ -36,9 +36,9 @@ class MapPictures(Pictures):
     def __init__(self, name: str, root: Path, pairs: Sequence[Pair], task: Task) -> None:
         if not pairs:
             raise ConfigError(f"Expected pictures with maps in {name}, got none.")
-        self._pairs = pairs
+        self._pairs, self._folder = pairs, root
         count = len(pairs)
-        known = contents(root, [pair.picture for pair in pairs] + [pair.truth for pair in pairs])
+        known = _contents(root, pairs)
         for pair, content in zip(pairs, known[:count], strict=True):
             if content.problem:
                 raise ConfigError(f"{pair.picture} cannot be read as a picture: {content.problem}; mend it.")
@@ -64,6 +64,14 @@ class MapPictures(Pictures):
         advance(len(images))
         return images, torch.stack([self.truth(pair) for pair in pairs])
 
+    def training_fingerprint(self) -> str:
+        try:
+            pairs = sorted(self.training_pairs())
+        except ConfigError:  # which `training` tells those who ask for them
+            return ""
+        known = [pair.name for pair in pairs], [content.sha256 for content in _contents(self._folder, pairs)]
+        return short_hash((self.preprocess, self.task, known))
+
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of other classes."""
         mine, theirs = self.task, model.task
@@ -76,3 +84,8 @@ class MapPictures(Pictures):
 
     def _picture(self, pair: Pair) -> Tensor:
         return fit(read_picture(pair.picture), self.preprocess)
+
+
+def _contents(root: Path, pairs: Sequence[Pair]) -> list[Content]:
+    """Of all pictures, then of all maps."""
+    return contents(root, [pair.picture for pair in pairs] + [pair.truth for pair in pairs])

@@ -88,7 +88,18 @@ class Pictures(ABC):
         """Of the contents, of the labels, and of how pictures become images."""
         parts = [self.channels, self.preprocess, self.task, *(self._keys[place] for place in self._places)]
         labels = [] if self.labels is None else self.labels.tolist()
-        return hashlib.sha256(repr((parts, labels)).encode()).hexdigest()[:16]
+        return short_hash((parts, labels))
+
+    def training_fingerprint(self) -> str:
+        """Likewise, of the training images; empty where there are none."""
+        try:
+            source, places = self._training_source()
+        except ConfigError:  # which `training` tells those who ask for them
+            return ""
+        labels = source._labels_of(places)
+        targets = [0] * len(places) if labels is None else labels.tolist()
+        known = sorted(zip((source._keys[place] for place in places), targets, strict=True))
+        return short_hash((self.channels, self.preprocess, self.task, known, labels is None))
 
     @property
     def labels(self) -> Tensor | None:
@@ -184,6 +195,11 @@ class Pictures(ABC):
             return None
         labels = torch.tensor([self._all_labels[place] for place in places], dtype=torch.int64)
         return labels if self._order is None else self._order[labels]
+
+
+def short_hash(value: Any) -> str:
+    """Of anything by its repr."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def _draw(key: str) -> float:

@@ -11,6 +11,7 @@ from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError
 from ...core.task import Task
 from ...core.threat import Threat
+from ...core.training_images import training_fingerprint_of
 from .crafted import Crafted
 from .storage import Storage
 
@@ -43,6 +44,9 @@ class Resized(Dataset):
     @property
     def labels(self) -> Tensor | None:
         return self._dataset.labels
+
+    def training_fingerprint(self) -> str:
+        return training_fingerprint_of(self._dataset)
 
     def __len__(self) -> int:
         return len(self._dataset)
