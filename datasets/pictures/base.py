@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from types import MappingProxyType
@@ -72,6 +72,7 @@ class Pictures(ABC):
         self._training_places = [place for place, held in enumerate(held_out) if held]
         self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
         self._order: Tensor | None = None  # of the network's classes
+        self._barred: Set[str] = frozenset()  # from training, by content
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
 
@@ -123,6 +124,17 @@ class Pictures(ABC):
         advance(len(images))
         return images, source._targets_of(places)
 
+    @property
+    def evaluated(self) -> Set[str]:
+        """Hashes of the contents of all pictures to evaluate on."""
+        return {self._keys[place] for place in self._places}
+
+    def apart_from(self, other: "Pictures") -> "Pictures":
+        """The same, without training images that `other` evaluates on."""
+        found = copy(self)
+        found._barred = self._barred | other.evaluated
+        return found
+
     def for_model(self, model: Model) -> "Pictures":
         """The same pictures as images of the network's size, with its classes.
 
@@ -154,11 +166,11 @@ class Pictures(ABC):
                 "recipe's table dataset."
             )
         source = self if self._train is None else self._other(self._train)
-        evaluated = {self._keys[place] for place in self._places}
+        taken = self.evaluated | self._barred
         places = self._training_places if self._train is None else source._places
-        left = [place for place in places if source._keys[place] not in evaluated]
+        left = [place for place in places if source._keys[place] not in taken]
         if not left:
-            raise ConfigError(f"All training images of {self.name} are among its evaluation images; name others.")
+            raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
         return source, left
 
     def _other(self, address: str) -> "Pictures":

@@ -4,8 +4,8 @@ from ...core.dataset import Dataset
 from ...core.errors import FOREIGN
 from ...core.training_images import training_fingerprint_of
 from ..recipe.entries import Addressed
-from ..recipe.opening import make_dataset
 from ..recipe.recipe import Recipe
+from .elsewhere import elsewhere
 from .grid import OWN, draws_from, systems
 
 
@@ -25,6 +25,6 @@ def training_facts(recipe: Recipe, dataset: Dataset) -> dict[str, str]:
 
 def _fingerprint(data: Addressed | None, dataset: Dataset) -> str:
     try:
-        return training_fingerprint_of(dataset if data is None else make_dataset(data.name, data.parameters))
+        return training_fingerprint_of(dataset if data is None else elsewhere(data, dataset))
     except FOREIGN:
         return ""

@@ -169,7 +169,7 @@ def test_training_images_come_from_another_folder_without_what_is_evaluated(clas
     assert images.shape == (3, 3, 16, 16)
     with pytest.raises(ConfigError, match="no training images: say train = ADDRESS"):
         opened(class_folders).training(5)
-    with pytest.raises(ConfigError, match="among its evaluation images"):
+    with pytest.raises(ConfigError, match="among the evaluation images"):
         opened(class_folders, train=f"image-folder:{class_folders}").training(5)
 
 
