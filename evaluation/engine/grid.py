@@ -15,6 +15,7 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.model import Model
 from ...core.registry import NOTHING
+from ...core.task import Task
 from ..recipe.entries import Knowledge, NamedAttack, Training
 from ..recipe.recipe import Recipe
 from .lessons import learns
@@ -57,7 +58,14 @@ def identity(
         "foolbench": version("foolbench"),
         **({"layers": recipe.layers} if recipe.layers else {}),  # without any, cells are called what they always were
         **({TRAINING: dict(training)} if training else {}),
+        **({} if model is None else _task_code(model.task)),
     }
+
+
+def _task_code(task: Task) -> Identity:
+    """That of a stranger's task; foolbench's own are known by its version."""
+    own = type(task).__module__.startswith("foolbench.")
+    return {} if own else {"task_code": source_hash(type(task))}
 
 
 def without_training(identity: Identity) -> Identity:
