@@ -56,3 +56,4 @@ from .task import Metric as Metric
 from .task import Places as Places
 from .task import Task as Task
 from .threat import Threat as Threat
+from .training_images import TrainingFingerprinted as TrainingFingerprinted

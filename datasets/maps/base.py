@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.seeding import derive_key
 from ...core.task import Task
-from ..pictures.base import Pictures
-from ..pictures.contents import contents
+from ..pictures.base import Pictures, short_hash
+from ..pictures.contents import Content, contents
 from ..pictures.fitting import fit
 from ..pictures.reading import read_picture
 
@@ -36,12 +36,13 @@ class MapPictures(Pictures):
     def __init__(self, name: str, root: Path, pairs: Sequence[Pair], task: Task) -> None:
         if not pairs:
             raise ConfigError(f"Expected pictures with maps in {name}, got none.")
-        self._pairs = pairs
+        self._pairs, self._folder = pairs, root
         count = len(pairs)
-        known = contents(root, [pair.picture for pair in pairs] + [pair.truth for pair in pairs])
+        known = _contents(root, pairs)
         for pair, content in zip(pairs, known[:count], strict=True):
             if content.problem:
                 raise ConfigError(f"{pair.picture} cannot be read as a picture: {content.problem}; mend it.")
+        self._pictures = frozenset(content.sha256 for content in known[:count])
         both = zip(known[:count], known[count:], strict=True)
         keys = [hashlib.sha256((one.sha256 + two.sha256).encode()).hexdigest() for one, two in both]
         super().__init__(name, keys, None, None)
@@ -55,14 +56,27 @@ class MapPictures(Pictures):
     def training_pairs(self) -> Sequence[Pair]:
         """Those that are no evaluation samples. Raises ConfigError where there are none."""
 
+    @property
+    def evaluated(self) -> Set[str]:
+        """Of the pictures alone, for which others may have other maps."""
+        return self._pictures
+
     def image(self, place: int) -> Tensor:
         return self._picture(self._pairs[place])
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
-        pairs = sorted(self.training_pairs(), key=lambda pair: derive_key("training", pair.name))[:count]
+        pairs = sorted(self._left(), key=lambda pair: derive_key("training", pair.name))[:count]
         images = torch.stack([self._picture(pair) for pair in pairs])
         advance(len(images))
         return images, torch.stack([self.truth(pair) for pair in pairs])
+
+    def training_fingerprint(self) -> str:
+        try:
+            pairs = sorted(self._left())
+        except ConfigError:  # which `training` tells those who ask for them
+            return ""
+        known = [pair.name for pair in pairs], [content.sha256 for content in _contents(self._folder, pairs)]
+        return short_hash((self.preprocess, self.task, known))
 
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of other classes."""
@@ -71,8 +85,22 @@ class MapPictures(Pictures):
             raise ConfigError(f"{model.name} does {theirs}, the images of {self.name} are for {mine}.")
         return super().for_model(model)
 
+    def _left(self) -> list[Pair]:
+        """Those to train on whose picture is evaluated under no other name either. Raises ConfigError for none."""
+        pairs, taken = self.training_pairs(), self.evaluated | self._barred
+        known = contents(self._folder, [pair.picture for pair in pairs])
+        left = [pair for pair, content in zip(pairs, known, strict=True) if content.sha256 not in taken]
+        if not left:
+            raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
+        return left
+
     def _targets_of(self, places: Sequence[int]) -> Tensor:
         return torch.stack([self.truth(self._pairs[place]) for place in places])
 
     def _picture(self, pair: Pair) -> Tensor:
         return fit(read_picture(pair.picture), self.preprocess)
+
+
+def _contents(root: Path, pairs: Sequence[Pair]) -> list[Content]:
+    """Of all pictures, then of all maps."""
+    return contents(root, [pair.picture for pair in pairs] + [pair.truth for pair in pairs])

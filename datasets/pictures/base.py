@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from ...core.registry import datasets
 from ...core.seeding import derive_key
 from ...core.task import Task
 from ...tasks.recognition import Recognition
-from .classes import mapping
+from .classes import by_name, mapping
 
 LUMA = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
 """What each colour adds to the brightness, by ITU-R 601 as in Pillow."""
@@ -72,6 +72,8 @@ class Pictures(ABC):
         self._training_places = [place for place, held in enumerate(held_out) if held]
         self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
         self._order: Tensor | None = None  # of the network's classes
+        self._model: Model | None = None  # the network, where there is one
+        self._barred: Set[str] = frozenset()  # from training, by content
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
 
@@ -88,7 +90,18 @@ class Pictures(ABC):
         """Of the contents, of the labels, and of how pictures become images."""
         parts = [self.channels, self.preprocess, self.task, *(self._keys[place] for place in self._places)]
         labels = [] if self.labels is None else self.labels.tolist()
-        return hashlib.sha256(repr((parts, labels)).encode()).hexdigest()[:16]
+        return short_hash((parts, labels))
+
+    def training_fingerprint(self) -> str:
+        """Likewise, of the training images; empty where there are none."""
+        try:
+            source, places = self._training_source()
+        except ConfigError:  # which `training` tells those who ask for them
+            return ""
+        labels = source._labels_of(places)
+        targets = [0] * len(places) if labels is None else labels.tolist()
+        known = sorted(zip((source._keys[place] for place in places), targets, strict=True))
+        return short_hash((self.channels, self.preprocess, self.task, known, labels is None))
 
     @property
     def labels(self) -> Tensor | None:
@@ -112,6 +125,17 @@ class Pictures(ABC):
         advance(len(images))
         return images, source._targets_of(places)
 
+    @property
+    def evaluated(self) -> Set[str]:
+        """Hashes of the contents of all pictures to evaluate on."""
+        return {self._keys[place] for place in self._places}
+
+    def apart_from(self, other: "Pictures") -> "Pictures":
+        """The same, without training images that `other` evaluates on."""
+        found = copy(self)
+        found._barred = self._barred | other.evaluated
+        return found
+
     def for_model(self, model: Model) -> "Pictures":
         """The same pictures as images of the network's size, with its classes.
 
@@ -124,7 +148,7 @@ class Pictures(ABC):
             found.preprocess = model.preprocess
         elif height is not None and width is not None:
             found.preprocess = Preprocess(size=(height, width), resize=min(height, width))
-        found.task = model.task
+        found.task, found._model = model.task, model
         if self.classes is not None:
             found._order = torch.tensor(self._mapped(model))
         return found
@@ -143,11 +167,11 @@ class Pictures(ABC):
                 "recipe's table dataset."
             )
         source = self if self._train is None else self._other(self._train)
-        evaluated = {self._keys[place] for place in self._places}
+        taken = self.evaluated | self._barred
         places = self._training_places if self._train is None else source._places
-        left = [place for place in places if source._keys[place] not in evaluated]
+        left = [place for place in places if source._keys[place] not in taken]
         if not left:
-            raise ConfigError(f"All training images of {self.name} are among its evaluation images; name others.")
+            raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
         return source, left
 
     def _other(self, address: str) -> "Pictures":
@@ -155,9 +179,39 @@ class Pictures(ABC):
         if not isinstance(other, Pictures):
             raise ConfigError(f"Expected train = the address of pictures, as image-folder:PATH, got {address!r}.")
         other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
-        if self.classes is not None and list(other.classes or ()) == list(self.classes):
-            other._order = self._order
+        if other.classes is not None:
+            self._order_classes_of(other, other.classes)
         return other
+
+    def _order_classes_of(self, other: "Pictures", names: Sequence[str]) -> None:
+        """By what they are called among these classes, or by the network. Where these have none, and the network does
+        not say what theirs are, they go without labels, too. Raises ConfigError for a class that is neither.
+        """
+        mine, model = self.classes, self._model
+        if mine is not None and set(names) <= set(mine):
+            places = torch.tensor([list(mine).index(name) for name in names])
+            other._order = places if self._order is None else self._order[places]
+        elif model is not None and mine is None:
+            try:
+                other._order = torch.tensor(other._mapped(model))
+            except ConfigError:
+                other._all_labels = None
+        elif model is not None and mine is not None:
+            other._order = torch.tensor(
+                other._mapped(model) if other._in_order else self._outputs_named(other, mine, model)
+            )
+
+    def _outputs_named(self, other: "Pictures", mine: Sequence[str], model: Model) -> list[int]:
+        """As many classes as outputs say nothing here: those of the evaluation images have an order already."""
+        outputs = model.task.classes if isinstance(model.task, Recognition) else 0
+        found = by_name(other.name, other.classes or (), outputs, model.class_names)
+        if found is None:
+            foreign = next(name for name in other.classes or () if name not in mine)
+            raise ConfigError(
+                f"The training images of {other.name} have the class {foreign}, which {self.name} lacks and no output "
+                f"of {model.name} is called; leave such classes out."
+            )
+        return found
 
     def _images(self, places: Sequence[int]) -> list[Tensor]:
         if self.workers == 1:
@@ -184,6 +238,11 @@ class Pictures(ABC):
             return None
         labels = torch.tensor([self._all_labels[place] for place in places], dtype=torch.int64)
         return labels if self._order is None else self._order[labels]
+
+
+def short_hash(value: Any) -> str:
+    """Of anything by its repr."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def _draw(key: str) -> float:

@@ -20,7 +20,7 @@ from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError, one_line
 from ...core.preprocess import Preprocess
 from ...core.registry import Family
-from .base import Pictures
+from .base import Pictures, short_hash
 from .files import folder_at
 from .fitting import fit
 
@@ -53,6 +53,10 @@ class Cifar(Pictures):
         advance(min(count, len(pixels)))
         chosen = np.random.default_rng(0).permutation(len(pixels))[:count]
         return torch.stack([self._fitted(pixels[k]) for k in chosen]), torch.tensor([labels[k] for k in chosen])
+
+    def training_fingerprint(self) -> str:
+        pixels, labels = _split(self._folder, self._kind, "train")
+        return short_hash((self.preprocess, hashlib.sha256(pixels.tobytes()).hexdigest(), labels))
 
     def _fitted(self, pixels: np.ndarray) -> Tensor:
         """Network sizes other than their own are reached by resizing."""

@@ -20,12 +20,9 @@ def mapping(
     By WordNet ids for a thousand outputs, by equal names, or in their order where there are as many. Raises ConfigError
     for anything else, with what to do: a guess would look like a bad network.
     """
-    if classes == 1000 and all(WORDNET.fullmatch(name) for name in names):
-        return _by_id(data, names)
-    outputs = [_plain(name) for name in class_names]
-    wanted = [_plain(name) for name in names]
-    if len(set(outputs)) == len(outputs) and set(wanted) <= set(outputs):
-        return [outputs.index(name) for name in wanted]
+    named = by_name(data, names, classes, class_names)
+    if named is not None:
+        return named
     if classes == len(names):
         return list(range(len(names)))
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
@@ -34,6 +31,17 @@ def mapping(
         f"{data} has {len(names)} classes ({shown}) and {network} {classes} outputs{theirs}: "
         f"{remedy.format(count=len(names))}."
     )
+
+
+def by_name(data: str, names: Sequence[str], classes: int, class_names: Sequence[str]) -> list[int] | None:
+    """The same by WordNet ids or equal names alone; None where these do not say it of every class."""
+    if classes == 1000 and all(WORDNET.fullmatch(name) for name in names):
+        return _by_id(data, names)
+    outputs = [_plain(name) for name in class_names]
+    wanted = [_plain(name) for name in names]
+    if len(set(outputs)) == len(outputs) and set(wanted) <= set(outputs):
+        return [outputs.index(name) for name in wanted]
+    return None
 
 
 def read_classes(path: Path, names: Sequence[str]) -> list[str]:

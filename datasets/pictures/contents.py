@@ -15,7 +15,7 @@ from typing import NamedTuple
 from platformdirs import user_cache_path
 
 from ...core.errors import ConfigError, one_line
-from ...core.files import write_whole
+from ...core.files import is_file, write_whole
 from .reading import decode
 
 WORKERS = os.cpu_count() or 1
@@ -38,7 +38,7 @@ def contents(root: Path, paths: Sequence[Path]) -> list[Content]:
         fresh = {str(path): found for path, found in zip(changed, pool.map(_look, changed), strict=True)}
     if fresh:
         known |= {path: [stamps[path], *content] for path, content in fresh.items()}
-        _remember(memory, {path: entry for path, entry in known.items() if path in stamps})
+        _remember(memory, {path: entry for path, entry in known.items() if path in stamps or is_file(Path(path))})
     return [Content(*known[str(path)][1:]) for path in paths]
 
 

@@ -1,4 +1,7 @@
-"""Work that is done while its predecessor's result is used: the next images are decoded while the network runs."""
+"""Work that is done while its predecessor's result is used: the next images are decoded while the network runs.
+
+All of it is done in one thread: a stranger's data set may not be safe in several.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,9 +25,9 @@ class Ahead:
             self._begun = work, item, self._pool.submit(work, item)
 
     def result(self, work: Callable[[T], R], item: T) -> R:
-        """Begun before, or done now."""
+        """Begun before, or done now, after what was begun instead."""
         if self._begun is None or not self._is(work, item):
-            return work(item)
+            return self._pool.submit(work, item).result()
         _, _, future = self._begun
         self._begun = None
         return future.result()

@@ -9,7 +9,7 @@ from ...core.errors import ConfigError
 from ..ledger.ledger import Ledger
 from ..ledger.record import Outcomes
 from .clean import clean_doubts
-from .grid import Cell, Job, NamedDefense, digest
+from .grid import Cell, Job, NamedDefense, digest, without_training
 from .planning import Pending
 from .prepare import Prepared
 from .progress import Progress
@@ -112,7 +112,8 @@ class Books:
     def _look(self, name: str) -> str:
         """Names all that the doubts about a network hang on."""
         facts = self.prepared.facts
-        return digest(facts.identities[name], facts.samples, self._expected(name), source_hash(clean_doubts))
+        identity = without_training(facts.identities[name])
+        return digest(identity, facts.samples, self._expected(name), source_hash(clean_doubts))
 
     def _file(self, job: Job) -> PerturbationFile:
         model, _ = self.prepared.network(job.source)

@@ -1,26 +1,63 @@
 """Training images of other data than a network's own, as it takes them: Table 8 of GD-UAP crafts on those."""
 
+import hashlib
+
 import torch
 from torch import Tensor
 
 from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError
+from ...datasets.pictures import Pictures
 from ..recipe.entries import Addressed
 from ..recipe.opening import make_dataset
-from .resizing import resized
+from .resizing import Resized, resized
+
+_TOGETHER = 64
+"""Images that are compared at once."""
+
+
+def elsewhere(data: Addressed, dataset: Dataset) -> Dataset:
+    """That data set, of pictures without those to train on that `dataset` evaluates on."""
+    found, evaluated = make_dataset(data.name, data.parameters), _original(dataset)
+    if isinstance(found, Pictures) and isinstance(evaluated, Pictures):
+        return found.apart_from(evaluated)
+    return found
 
 
 def training_elsewhere(data: Addressed, count: int, dataset: Dataset, advance: Advance) -> Tensor:
     """The first training images of `data`, uint8 (N, C, H, W), in the shape of those of `dataset`; at most `count`.
 
-    Grey ones are repeated in every channel, of coloured ones a grey network gets the mean. Raises ConfigError for
-    other numbers of channels, and where there are no training images.
+    Grey ones are repeated in every channel, of coloured ones a grey network gets the mean. What `dataset` evaluates on
+    is left out. Raises ConfigError for other numbers of channels, and where no training images are left.
     """
-    images, _ = make_dataset(data.name, data.parameters).training(count, advance)
+    other = elsewhere(data, dataset)
+    images, _ = other.training(count, advance)
     channels, *size = dataset.shape
     if 1 not in (channels, images.shape[1]) and channels != images.shape[1]:
         raise ConfigError(f"Expected training images of {channels} channels, got {images.shape[1]} in {data.label}.")
     if channels == 1:
         images = images.float().mean(dim=1, keepdim=True)
     found = resized(images.float(), size).round().clamp(0, 255).to(torch.uint8)
-    return found.expand(-1, channels, -1, -1).contiguous()
+    found = found.expand(-1, channels, -1, -1).contiguous()
+    by_content = isinstance(other, Pictures) and isinstance(_original(dataset), Pictures)
+    return found if by_content else _unseen(found, data, dataset)
+
+
+def _unseen(images: Tensor, data: Addressed, dataset: Dataset) -> Tensor:
+    """Without what is evaluated, by its pixels."""
+    evaluated: set[bytes] = set()
+    for start in range(0, len(dataset), _TOGETHER):
+        x, _ = dataset.load(range(start, min(start + _TOGETHER, len(dataset))))
+        evaluated |= {_hash(image) for image in (x * 255).round().to(torch.uint8)}
+    left = [place for place, image in enumerate(images) if _hash(image) not in evaluated]
+    if not left:
+        raise ConfigError(f"All training images of {data.label} are among the evaluation images; name others.")
+    return images[left]
+
+
+def _original(dataset: Dataset) -> Dataset:
+    return dataset.original if isinstance(dataset, Resized) else dataset
+
+
+def _hash(image: Tensor) -> bytes:
+    return hashlib.sha256(image.numpy().tobytes()).digest()

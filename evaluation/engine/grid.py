@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from ...core.attack import Attack, UniversalAttack
@@ -14,8 +15,10 @@ from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.model import Model
 from ...core.registry import NOTHING
+from ...core.task import Task
 from ..recipe.entries import Knowledge, NamedAttack, Training
 from ..recipe.recipe import Recipe
+from .lessons import learns
 from .sources import net_hash, source_hash
 
 LABEL = 60
@@ -25,13 +28,22 @@ Identity = dict[str, Any]
 """What one network brings into the numbers of the cells that it has a part in. It is kept in the manifest."""
 Identities = Mapping[str, Identity]
 """Those of the networks of a recipe, by name."""
+OWN = ""
+"""Among the training images that are known by the label of their data: those of a network's own."""
+TRAINING = "training"
 _NOT_FOR_SCORING = ("eot_draws", "features")
 _NOT_FOR_CRAFTING = ("draws", "layers")
 
 
-def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: str = "") -> Identity:
-    """`model` is None where it could not be loaded; `behaviour` names what it answers to the probes. How many samples,
-    and in what batches, does not matter.
+def identity(
+    recipe: Recipe,
+    fingerprint: str,
+    model: Model | None,
+    behaviour: str = "",
+    training: Mapping[str, str] = MappingProxyType({}),
+) -> Identity:
+    """`model` is None where it could not be loaded; `behaviour` names what it answers to the probes, `training` the
+    training images that are seen, by the label of their data. How many samples, and in what batches, does not matter.
     """
     return {
         "data": fingerprint,
@@ -45,7 +57,27 @@ def identity(recipe: Recipe, fingerprint: str, model: Model | None, behaviour: s
         "eot_draws": recipe.eot_draws,
         "foolbench": version("foolbench"),
         **({"layers": recipe.layers} if recipe.layers else {}),  # without any, cells are called what they always were
+        **({TRAINING: dict(training)} if training else {}),
+        **({} if model is None else _task_code(model.task)),
     }
+
+
+def _task_code(task: Task) -> Identity:
+    """That of a stranger's task; foolbench's own are known by its version."""
+    own = type(task).__module__.startswith("foolbench.")
+    return {} if own else {"task_code": source_hash(type(task))}
+
+
+def without_training(identity: Identity) -> Identity:
+    """What counts where no training images are seen."""
+    return {fact: value for fact, value in identity.items() if fact != TRAINING}
+
+
+def draws_from(attack: Attack | UniversalAttack, training: Training) -> list[str]:
+    """The label of the data whose training images an attack sees, if it sees any."""
+    if not isinstance(attack, UniversalAttack) or attack.prior not in ("data", "less-background"):
+        return []
+    return [OWN if training.data is None else training.data.label]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +96,14 @@ class NamedDefense:
         """Names the defense by its content and code."""
         return digest(self.name, self.parameters, [] if self.defense is None else _sources(self.defense))
 
+    @property
+    def learns(self) -> bool:
+        """Whether it has to."""
+        return learns(self.defense)
+
     def before(self, identity: Identity) -> str:
         """Names the system of the defense and the network behind it."""
-        return digest(identity, self.digest)
+        return digest(without_training(identity), self.digest, *_seen(identity, [OWN] if self.learns else []))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +141,11 @@ class Job:
 
     def key(self, identities: Identities) -> str:
         not_for_crafting = {*_NOT_FOR_CRAFTING, *(() if self.through.defense else ("eot_draws",))}
-        crafting = {fact: value for fact, value in identities[self.source].items() if fact not in not_for_crafting}
+        known = identities[self.source]
+        crafting = {fact: value for fact, value in without_training(known).items() if fact not in not_for_crafting}
         before = None if self.after is None else self.after.key(identities)
-        return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest)
+        seen = _seen(known, draws_from(self.attack, self.training) + ([OWN] if self.through.learns else []))
+        return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest, *seen)
 
     def place(self, identities: Identities) -> PurePosixPath:
         """In a run's folder: where its images lie, or the file with its perturbation, named for people as well."""
@@ -153,8 +192,10 @@ class Cell:
         return f"{source}{self.model} x {self.job.attack_name}{seed} x {self.defense.name}, {self.knowledge}"
 
     def key(self, identities: Identities) -> str:
-        scoring = {fact: value for fact, value in identities[self.model].items() if fact not in _NOT_FOR_SCORING}
-        return digest(self.job.key(identities), self.model, scoring, self.defense.digest, self.knowledge)
+        known = identities[self.model]
+        scoring = {fact: value for fact, value in without_training(known).items() if fact not in _NOT_FOR_SCORING}
+        seen = _seen(known, [OWN] if self.defense.learns else [])
+        return digest(self.job.key(identities), self.model, scoring, self.defense.digest, self.knowledge, *seen)
 
 
 def systems(recipe: Recipe) -> list[NamedDefense]:
@@ -212,6 +253,12 @@ def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, thr
         job = Job(source=source, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
         yield job
         before = None if attack.independent else job
+
+
+def _seen(identity: Identity, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """The training images of these data, as far as they are known: by the code of a data set they are known anyway."""
+    known = identity.get(TRAINING, {})
+    return [(label, known[label]) for label in labels if label in known]
 
 
 def parameters(configuration: Any) -> dict[str, Any]:

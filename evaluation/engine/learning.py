@@ -8,10 +8,11 @@ from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
-from ...core.defense import Defense, LearningData
+from ...core.defense import LearningData
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
+from ...core.training_images import training_fingerprint_of
 from .cache.shelf import Shelf
 from .glimpse import glimpse
 from .grid import digest
@@ -83,22 +84,12 @@ class School:
 
     @cached_property
     def _data(self) -> tuple[object, ...]:
-        return self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
+        lessons = training_fingerprint_of(self.dataset)
+        known = self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
+        return (*known, lessons) if lessons else known
 
     def name(self, part: LearnedDefense) -> str:
         """On the shelf."""
         model = (self.model.sha, self._behaviour.id) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
         return f"{LEARNED}/{type(part).__name__}-{key}"
-
-
-def learning_parts(defense: Defense) -> list[LearnedDefense]:
-    """What of it has to learn."""
-    found: list[LearnedDefense] = []
-
-    def noted(part: LearnedDefense) -> Learned:
-        found.append(part)
-        return Learned({})
-
-    defense.with_learned(noted)
-    return found

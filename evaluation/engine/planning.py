@@ -4,9 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ...core.attack import UniversalAttack
-from ...core.errors import FOREIGN
 from .grid import Cell, Identities, Job, NamedDefense
-from .learning import learning_parts
 from .schedule import Step
 from .units import Look, Samples, Score, Search, Teach
 
@@ -69,7 +67,7 @@ class Plan:
         return [name]
 
     def _teach(self, network: str, named: NamedDefense, before: list[Step], row: Sequence[Pending]) -> list[Step]:
-        if not learns(named):
+        if not named.learns:
             return []
         title = f"{network}  {named.name} learns"
         return [self._step(Teach(network=network, title=title, defense=named.digest), before, row)]
@@ -98,11 +96,3 @@ class Plan:
 
 def _title(job: Job) -> str:
     return f"{job.source}  {job.attack_name}"
-
-
-def learns(named: NamedDefense) -> bool:
-    """Whether it has to."""
-    try:
-        return named.defense is not None and bool(learning_parts(named.defense))
-    except FOREIGN:  # which it says again when it is taught
-        return True

@@ -21,6 +21,7 @@ from .grid import identity
 from .loading import load
 from .sampling import sample
 from .steady import check_steady
+from .training_facts import training_facts
 
 EXAMINED = 4
 """On how many images a network shows that it keeps still."""
@@ -64,7 +65,8 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             model.to(device)
             check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
             behaviour = recognized(ledger, model.sha, Behaviour.of(model, images[name].shape))
-            identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), behaviour)
+            training = training_facts(recipe, images[name])
+            identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), behaviour, training)
         except OutputError:
             raise
         except FOREIGN as error:  # a model that cannot be loaded costs its own cells only

@@ -11,6 +11,7 @@ from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError
 from ...core.task import Task
 from ...core.threat import Threat
+from ...core.training_images import training_fingerprint_of
 from .crafted import Crafted
 from .storage import Storage
 
@@ -25,34 +26,37 @@ class Resized(Dataset):
 
     def __init__(self, dataset: Dataset, size: Sequence[int]) -> None:
         height, width = size
-        self._dataset, self._size = dataset, (height, width)
+        self.original, self._size = dataset, (height, width)
         self.name = dataset.name
 
     @property
     def task(self) -> Task:
-        return self._dataset.task
+        return self.original.task
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return self._dataset.shape[0], *self._size
+        return self.original.shape[0], *self._size
 
     @property
     def fingerprint(self) -> str:
-        return f"{self._dataset.fingerprint} in {self._size[0]} x {self._size[1]}"
+        return f"{self.original.fingerprint} in {self._size[0]} x {self._size[1]}"
 
     @property
     def labels(self) -> Tensor | None:
-        return self._dataset.labels
+        return self.original.labels
+
+    def training_fingerprint(self) -> str:
+        return training_fingerprint_of(self.original)
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return len(self.original)
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        images, targets = self._dataset.load(samples)
+        images, targets = self.original.load(samples)
         return resized(images, self._size).clamp(0, 1), targets
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
-        images, targets = self._dataset.training(count, advance)
+        images, targets = self.original.training(count, advance)
         return resized(images.float(), self._size).round().clamp(0, 255).to(torch.uint8), targets
 
 

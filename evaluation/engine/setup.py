@@ -21,6 +21,7 @@ from .cache.shelf import Shelf
 from .grid import Identities, identity
 from .loading import load
 from .prepare import Prepared, repeatable
+from .training_facts import training_facts
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ class Loader:
         if self._dataset is None:
             self._dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
         model, images = load(recipe.networks[name], self._dataset, resize=name not in recipe.model_labels)
-        found = identity(recipe, images.fingerprint, model, known["behaviour"])
-        others = [fact for fact, value in known.items() if found[fact] != value]
+        training = training_facts(recipe, images)
+        found = identity(recipe, images.fingerprint, model, known["behaviour"], training)
+        others = [fact for fact in {**known, **found} if found.get(fact) != known.get(fact)]
         answers = self._setup.behaviours.get(name)
         if answers is not None and not Behaviour.from_bytes(answers).same(Behaviour.of(model, images.shape)):
             others.append("behaviour")

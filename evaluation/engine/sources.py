@@ -8,29 +8,22 @@ from types import FunctionType, ModuleType
 
 from torch import nn
 
+from ...core.files import is_file
+from .imports import imported_names, location
 from .typed_code import typed_code
 
 _INSTALLED = {"site-packages", "dist-packages", "lib-dynload"}
 """Folders of what changes with its version only, as the standard library does."""
 
 
-@cache
 def source_hash(cls: type | FunctionType) -> str:
     """Hash of the file that defines a class or a function, and of those files whose classes and functions it uses.
 
-    Of foolbench, of its own package, and of what is not installed, as a module beside it.
+    Of foolbench, of its own package, and of what is not installed, as a module beside it. Of what was typed it is that
+    of the code as it is now.
     """
     start = sys.modules[cls.__module__]
-    found = {start.__name__: start}
-    todo = [start]
-    while todo:
-        for used in _uses(todo.pop(), start):
-            if used.__name__ not in found:
-                found[used.__name__] = used
-                todo.append(used)
-    files = [getattr(found[name], "__file__", None) for name in sorted(found)]
-    typed = b"" if getattr(start, "__file__", None) else typed_code(cls)
-    return hashlib.sha256(typed + b"".join(Path(file).read_bytes() for file in files if file)).hexdigest()[:16]
+    return _hash(cls, b"" if _as_file(getattr(start, "__file__", None)) else typed_code(cls))
 
 
 def net_hash(net: nn.Module) -> str:
@@ -40,21 +33,47 @@ def net_hash(net: nn.Module) -> str:
     return hashlib.sha256(" ".join(sorted(map(source_hash, own))).encode()).hexdigest()[:16]
 
 
-def _uses(module: ModuleType, start: ModuleType) -> list[ModuleType]:
-    """The modules that define what `module` has imported, as far as its code is not known by versions."""
-    values = vars(module).values()
-    names = {
+@cache
+def _hash(cls: type | FunctionType, typed: bytes) -> str:
+    """`typed` is what no file holds. A file counts as it is when it is asked for first, as it has been imported."""
+    start = sys.modules[cls.__module__]
+    files, todo = {start.__name__: _as_file(getattr(start, "__file__", None))}, [start.__name__]
+    while todo:
+        name = todo.pop()
+        for used in _uses(name, files[name]):
+            if used not in files and _is_followed(used, start):
+                files[used] = _as_file(location(used))
+                todo.append(used)
+    contents = [file.read_bytes() for _, file in sorted(files.items()) if file]
+    return hashlib.sha256(typed + b"".join(contents)).hexdigest()[:16]
+
+
+def _as_file(path: object) -> Path | None:
+    """None of a shell and of a pipe, whatever they call themselves."""
+    return Path(path) if isinstance(path, str) and is_file(Path(path)) else None
+
+
+def _uses(name: str, file: Path | None) -> set[str]:
+    """The modules that define what a module has imported; of a user's own also those that its text names."""
+    module = sys.modules.get(name)
+    values = [] if module is None else list(vars(module).values())
+    found = {
         value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values
     }
-    used = [sys.modules[name] for name in {str(name) for name in names} if name in sys.modules]
-    return [one for one in used if _is_followed(one, start)]
+    loaded = {str(used) for used in found} & sys.modules.keys()
+    if file is None or _package(name) == "foolbench" or not _INSTALLED.isdisjoint(file.parts):
+        return loaded
+    return loaded | {used for used in imported_names(file, name) if _package(used) != "foolbench"}
 
 
-def _is_followed(module: ModuleType, start: ModuleType) -> bool:
-    package = module.__name__.partition(".")[0]
-    if package in ("foolbench", start.__name__.partition(".")[0]):
-        return module.__name__ != "foolbench"
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or package in sys.stdlib_module_names:
-        return False
-    return _INSTALLED.isdisjoint(Path(file).parts)
+def _is_followed(name: str, start: ModuleType) -> bool:
+    """As far as its code is not known by versions."""
+    package = _package(name)
+    if package in ("foolbench", _package(start.__name__)):
+        return name != "foolbench" and (name in sys.modules or location(name) is not None)
+    file = None if package in sys.stdlib_module_names else location(name)
+    return file is not None and _INSTALLED.isdisjoint(Path(file).parts)
+
+
+def _package(name: str) -> str:
+    return name.partition(".")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def typed_code(cls: type | FunctionType) -> bytes:
-    """Of a class or a function, and of the functions and classes typed beside it that its code names."""
+    """Of a class or a function, and of the functions, classes and plain values typed beside it that its code names."""
     beside = vars(sys.modules[cls.__module__])
     found: dict[str, list[bytes]] = {}
     todo: list[Any] = [cls]
@@ -16,11 +16,43 @@ def typed_code(cls: type | FunctionType) -> bytes:
         if one.__qualname__ in found:
             continue
         codes = list(_codes(one))
-        found[one.__qualname__] = [_bytes(code) for code in codes]
-        named = (beside.get(name) for code in codes for name in code.co_names)
+        names = sorted({name for code in codes for name in _names(code)} & beside.keys())
+        values = [f"{name} = {_plain(beside[name])}" for name in names if _plain(beside[name])]
+        found[one.__qualname__] = [*map(_bytes, codes), repr((values, _own_values(one))).encode()]
+        named = map(beside.get, names)
         bases = one.__mro__[1:] if isinstance(one, type) else ()
         todo += [part for part in (*named, *bases) if _is_typed(part, cls.__module__)]
     return repr(sorted(found.items())).encode()
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Those of functions within it, too."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _own_values(one: type | FunctionType) -> list[str]:
+    """The defaults of a function, or what a class says in plain values."""
+    if isinstance(one, FunctionType):
+        return [_plain(one.__defaults__ or ()), _plain(one.__kwdefaults__ or {})]
+    return [f"{name} = {_plain(value)}" for name, value in vars(one).items() if name[:2] != "__" and _plain(value)]
+
+
+def _plain(value: Any) -> str:
+    """The text of a number, a text, or what holds such, the same in every process; "" of anything else."""
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        parts = [_plain(part) for part in value]
+    elif isinstance(value, set | frozenset):
+        parts = sorted(map(_plain, value))
+    elif isinstance(value, dict):
+        parts = [f"{_plain(key)}: {_plain(part)}" for key, part in value.items()]
+    else:
+        return ""
+    return f"{type(value).__name__}({', '.join(parts)})"
 
 
 def _is_typed(part: Any, module: str) -> bool:

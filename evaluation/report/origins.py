@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...core.attack import UniversalAttack
-from ..engine.grid import Cell, Identities, Job, cells
+from ..engine.grid import TRAINING, Cell, Identities, Job, cells
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .claims import Claims
@@ -55,11 +56,16 @@ class Origins:
         )
 
 
-def _others(name: str, then: Mapping[str, object], now: Mapping[str, object]) -> Iterator[str]:
+def _others(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     facts = {"data": f"The data for {name} are others: fingerprint", "model_sha": f"{name} is another network: hash"}
     for fact, sentence in facts.items():
         if then.get(fact, now[fact]) != now[fact]:
             yield f"{sentence} {now[fact]}, not {then[fact]}."
+    seen, known = now.get(TRAINING, {}), then.get(TRAINING, {})
+    for label in seen:
+        if seen[label] != known.get(label, seen[label]):
+            whose = f" of {label}" if label else ""
+            yield f"The training images{whose} for {name} are others: fingerprint {seen[label]}, not {known[label]}."
 
 
 def _code(claims: Claims, claimed: TextRow, made_by: Sequence[Cell], identities: Identities) -> Iterator[str]:

@@ -64,7 +64,9 @@ def simulated(request, tmp_path):
     """The ledger's file, NumPy's files, and what a table needs: recipe, facts and the keys of the cells."""
     recipe, rng = load_recipe("quickstart", RECIPE), np.random.default_rng(0)
     model, samples = recipe.model_labels[0], rng.permutation(IMAGES)
-    known = identity(recipe, "data", SimpleNamespace(sha="0" * 16, feature_names=(), net=nn.Identity()))
+    known = identity(
+        recipe, "data", SimpleNamespace(sha="0" * 16, feature_names=(), task=Recognition(classes=10), net=nn.Identity())
+    )
     facts = Facts(task=Recognition(classes=10), samples=tuple(samples.tolist()), identities={model: known})
     keys = [cell.key(facts.identities) for _, row in jobs(recipe, model) for cell in row]
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:

@@ -10,7 +10,7 @@ from foolbench.core.registry import defenses
 from foolbench.defenses.compose import Compose
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.learning import learning_parts
+from foolbench.evaluation.engine.lessons import learning_parts
 from foolbench.evaluation.engine.networks import batches
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress

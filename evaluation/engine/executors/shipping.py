@@ -9,7 +9,8 @@ from ..adversarial import name_of_images
 from ..cache.shelf import SUFFIX, Shelf
 from ..example import FOLDER as EXAMPLES
 from ..grid import Job, NamedDefense
-from ..learning import LEARNED, School, learning_parts
+from ..learning import LEARNED, School
+from ..lessons import learning_parts
 from ..names import Names
 from ..prepare import Prepared
 from ..progress import Steps

@@ -15,7 +15,6 @@ from ...ledger.ledger import Costs
 from ..example import FOLDER as EXAMPLES
 from ..grid import Cell, Job, jobs
 from ..networks import Networks
-from ..planning import learns
 from ..prepare import Prepared
 from ..progress import Steps
 from ..setup import Setup
@@ -92,7 +91,7 @@ class Calibrator:
         taught |= {(cell.model, cell.defense.digest): cell.defense for cell in row}
         start = time.perf_counter()
         for (network, digest), defense in taught.items():
-            if learns(defense):
+            if defense.learns:
                 self._carry_out(Teach(network=network, title="", defense=digest))
         self._found.learning += time.perf_counter() - start
 

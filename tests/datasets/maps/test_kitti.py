@@ -104,6 +104,14 @@ def test_training_images_are_of_another_split_without_what_is_evaluated(kitti, n
         opened(kitti, network, train_split=str(kitti / "test.txt")).training(1)
 
 
+def test_other_scans_of_the_training_images_are_other_training_images(kitti, network):
+    found = opened(kitti, network, train_split=str(kitti / "train.txt"))
+    first = found.training_fingerprint()
+    assert first != opened(kitti, network).training_fingerprint() == ""
+    POINTS[:3].tofile(kitti / "raw" / DRIVE / "velodyne_points" / "data" / "0000000000.bin")
+    assert found.training_fingerprint() != first
+
+
 def test_maps_are_resized_without_a_depth_between_two(kitti, network):
     _, maps = opened(kitti, network, (HEIGHT // 2, WIDTH // 2)).load([0])
     assert maps.shape == (1, HEIGHT // 2, WIDTH // 2)

@@ -106,6 +106,28 @@ def test_the_fingerprint_is_also_that_of_the_maps(voc, network):
     assert opened(voc, network).fingerprint != before
 
 
+def test_what_others_evaluate_on_is_no_training_image(voc, sbd, network):
+    """SBD's lists hold a part of VOC's val, which another split of VOC would train on."""
+    evaluated, other = opened(voc, network), opened(voc, network, split="train", sbd=str(sbd))
+    assert len(other.training(10)[0]) == 2
+    _, maps = other.apart_from(evaluated).training(10)
+    assert np.array_equal(maps.numpy(), [np.minimum(class_map(7), 20)])
+    assert other.apart_from(evaluated).training_fingerprint() != other.training_fingerprint()
+
+
+def test_that_of_the_training_images_is_of_their_pictures_and_maps(voc, sbd, network, picture):
+    def found(**options):
+        return opened(voc, network, **options).training_fingerprint()
+
+    plain, both = found(), found(sbd=str(sbd))
+    assert len({plain, both, ""}) == 3
+    assert found(split="train") == ""  # it has none, as `training` says
+    save_with_palette(class_map(5), voc / "VOCdevkit" / "VOC2012" / "SegmentationClass" / f"{NAMES[2]}.png")
+    assert found() != plain
+    picture(50).save(sbd / "dataset" / "img" / "2008_000002.jpg")
+    assert len({both, found(), found(sbd=str(sbd))}) == 3
+
+
 def test_colours_in_place_of_numbers_are_refused(voc, network, picture):
     picture(0).save(voc / "VOCdevkit" / "VOC2012" / "SegmentationClass" / f"{NAMES[0]}.png")
     with pytest.raises(InputError, match=r"Expected a palette.* in the map .*2007_000032\.png, got a picture in RGB"):

@@ -77,6 +77,15 @@ def test_pixels_and_labels_are_those_of_the_archive(tmp_path, kind, write):
     assert len(images) == 12 * len(TRAIN[kind])
 
 
+def test_other_training_images_have_another_fingerprint(tmp_path):
+    write_binary(tmp_path / "there", "cifar100")
+    found = opened("cifar100", tmp_path)
+    first, path = found.training_fingerprint(), tmp_path / "there" / "train.bin"
+    assert found.training_fingerprint() == first
+    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
+    assert found.training_fingerprint() != first
+
+
 @pytest.mark.parametrize(("kind", "reader"), [("cifar10", CIFAR10), ("cifar100", CIFAR100)])
 def test_as_torchvision_reads_it(tmp_path, monkeypatch, kind, reader):
     write_python(tmp_path, kind)

@@ -169,8 +169,47 @@ def test_training_images_come_from_another_folder_without_what_is_evaluated(clas
     assert images.shape == (3, 3, 16, 16)
     with pytest.raises(ConfigError, match="no training images: say train = ADDRESS"):
         opened(class_folders).training(5)
-    with pytest.raises(ConfigError, match="among its evaluation images"):
+    with pytest.raises(ConfigError, match="among the evaluation images"):
         opened(class_folders, train=f"image-folder:{class_folders}").training(5)
+
+
+@pytest.fixture
+def trained_elsewhere(tmp_path, picture):
+    """`trained_elsewhere(eval, train)`: pictures of `eval` classes, and others of `train` classes to train on."""
+
+    def make(evaluated, train, **parameters):
+        for part, names in (("eval", evaluated), ("train", train)):
+            for place, name in enumerate(names):
+                (tmp_path / part / name).mkdir(parents=True)
+                picture(100 * len(part) + place).save(tmp_path / part / name / "0.png")
+        return opened(tmp_path / "eval", train=f"image-folder:{tmp_path / 'train'}", **parameters)
+
+    return make
+
+
+def test_training_labels_are_the_networks_outputs_where_classes_differ(trained_elsewhere, network):
+    found = trained_elsewhere(("cat", "dog"), ("ant", "cat", "dog"))
+    found = found.for_model(network(4, class_names=("emu", "dog", "cat", "ant")))
+    assert found.labels.tolist() == [2, 1]
+    assert sorted(found.training(9)[1].tolist()) == [1, 2, 3]
+
+
+def test_training_labels_are_those_of_a_file_of_classes(trained_elsewhere, network, tmp_path):
+    (tmp_path / "classes.txt").write_text("dog\nant\ncat\n")
+    found = trained_elsewhere(("cat", "dog"), ("ant", "dog"), classes=str(tmp_path / "classes.txt"))
+    assert sorted(found.for_model(network(3)).training(9)[1].tolist()) == [0, 1]
+
+
+def test_training_images_of_a_class_that_means_nothing_are_one_sentence(trained_elsewhere, network):
+    found = trained_elsewhere(("cat", "dog"), ("ant", "bee")).for_model(network(2))
+    with pytest.raises(ConfigError, match=r"train have the class ant, which .*eval lacks and no output of linear-2"):
+        found.training(9)
+
+
+def test_training_images_have_no_labels_where_nobody_knows_them(trained_elsewhere, network):
+    found = trained_elsewhere(("cat", "dog"), ("ant", "bee"), classes="none")
+    assert found.for_model(network(5)).training(9)[1] is None
+    assert sorted(found.for_model(network(2)).training(9)[1].tolist()) == [0, 1]
 
 
 def test_the_network_says_the_size(class_folders, network):

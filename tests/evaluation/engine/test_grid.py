@@ -5,9 +5,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from foolbench.core.python_objects import load_file
 from foolbench.core.registry import NOTHING
 from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, systems
 from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.tasks import Recognition
 from torch import nn
 
 
@@ -17,7 +19,7 @@ def keys(recipe_file):
 
     def keys(*overrides, fingerprint="data", sha="weights", features=("conv1",)):
         recipe = load_recipe(str(recipe_file), list(overrides))
-        model = SimpleNamespace(sha=sha, feature_names=features, net=nn.Identity())
+        model = SimpleNamespace(sha=sha, feature_names=features, task=Recognition(classes=10), net=nn.Identity())
         facts = identity(recipe, fingerprint, model)
         (model,) = recipe.model_labels
         return [cell.key({model: facts}) for cell in cells(recipe, model)]
@@ -33,7 +35,12 @@ def test_a_cell_is_of_the_network_that_is_attacked_and_of_the_one_that_is_scored
     net = nn.Identity()
 
     def facts(behaviour, name):
-        return identity(recipe, "data", SimpleNamespace(sha=name, feature_names=(), net=net), behaviour)
+        return identity(
+            recipe,
+            "data",
+            SimpleNamespace(sha=name, feature_names=(), task=Recognition(classes=10), net=net),
+            behaviour,
+        )
 
     identities = {"scenes:resnet": facts("one", "resnet"), "scenes:vgg16": facts("one", "vgg16")}
     source = identities | {"scenes:resnet": facts("two", "resnet")}
@@ -121,9 +128,44 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
         monkeypatch.setitem(sys.modules, "plain_plugin", module)
         spec.loader.exec_module(module)
         recipe = load_recipe(str(recipe_file))
-        facts = identity(recipe, "data", SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity()))
+        facts = identity(
+            recipe,
+            "data",
+            SimpleNamespace(sha="weights", feature_names=(), task=Recognition(classes=10), net=nn.Identity()),
+        )
         (model,) = recipe.model_labels
         job, _ = next(jobs(recipe, model))
         cell = Cell(job=job, model=model, defense=NamedDefense(name="plain", defense=module.Plain()))
         keys.append(cell.key({model: facts}))
     assert keys[0] != keys[1]
+
+
+TASK = """
+from dataclasses import dataclass
+from foolbench.tasks import Recognition
+
+@dataclass(frozen=True, kw_only=True)
+class Coarse(Recognition):
+    def predict(self, outputs):
+        return outputs.argmax(dim=1) // {}
+"""
+
+
+def test_so_is_the_task_of_a_plugin_another_task(tmp_path, recipe_file):
+    recipe, known = load_recipe(str(recipe_file)), []
+    for divisor in (2, 5):
+        (tmp_path / str(divisor)).mkdir()
+        plugin = tmp_path / str(divisor) / "coarse.py"
+        plugin.write_text(TASK.format(divisor))
+        task = load_file(plugin).Coarse(classes=10)
+        model = SimpleNamespace(sha="weights", feature_names=(), task=task, net=nn.Identity())
+        known.append(identity(recipe, "data", model))
+    (name,) = recipe.model_labels
+    one, other = ([cell.key({name: facts}) for cell in cells(recipe, name)] for facts in known)
+    assert not set(one) & set(other)
+
+
+def test_those_of_foolbench_are_known_by_its_version(recipe_file):
+    model = SimpleNamespace(sha="weights", feature_names=(), task=Recognition(classes=10), net=nn.Identity())
+    recipe = load_recipe(str(recipe_file))
+    assert set(identity(recipe, "data", model)) == set(identity(recipe, "data", None))

@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import foolbench
+import numpy as np
 import pytest
 import torch
-from foolbench.core import ConfigError, UniversalAttack, register_attack, register_dataset
+from foolbench.core import ConfigError, UniversalAttack, datasets, register_attack, register_dataset
 from foolbench.datasets.digits import Digits
 from foolbench.evaluation.engine.elsewhere import training_elsewhere
 from foolbench.evaluation.engine.grid import digest, jobs, parameters
+from foolbench.evaluation.engine.resizing import Resized
 from foolbench.evaluation.leaderboard.part import part_of
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.recipe.consistency import check_methods
 from foolbench.evaluation.recipe.entries import Addressed
 from foolbench.evaluation.recipe.reading import read_document
+from PIL import Image
 
 OTHER = {"name": "toy-negatives", "channels": 3}
 SEEN: list[torch.Tensor] = []
@@ -138,6 +141,44 @@ def test_images_of_other_data_come_in_the_shape_of_the_networks_own():
     assert torch.equal(found[:, 0], found[:, 2])
     small = Digits().training(5)[0].float()
     assert (found[:, :1].float().mean(dim=(2, 3)) - small.mean(dim=(2, 3))).abs().max() < 4
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """The address of a folder with forty pictures of one grey level each."""
+    for level in range(40):
+        Image.fromarray(np.full((8, 8), 6 * level, np.uint8)).save(tmp_path / f"{level}.png")
+    return f"image-folder:{tmp_path}"
+
+
+def taken(data, dataset):
+    images = training_elsewhere(Addressed.model_validate(data), 100, dataset, lambda images: None)
+    return sorted(images[:, 0, 0, 0].tolist())
+
+
+def test_no_evaluation_image_is_a_training_image(pictures):
+    """Of the same folder, divided otherwise or not at all."""
+    whole, divided = (datasets.bind(pictures, {"train_share": share})() for share in (0.0, 0.5))
+    held_out = sorted(divided.training(100)[0][:, 0, 0, 0].tolist())
+    assert 0 < len(held_out) < 40
+    assert taken({"name": pictures, "train_share": 0.8}, divided) == held_out
+    assert taken({"name": pictures, "train_share": 0.8}, Resized(divided, (8, 8))) == held_out
+    with pytest.raises(ConfigError, match="among the evaluation images; name others"):
+        taken({"name": pictures, "train_share": 0.5}, whole)
+
+
+class Overlapping(Digits):
+    """Trains on five of what others evaluate on, and on one more."""
+
+    def training(self, count, advance=lambda images: None):
+        images, labels = self.load(range(5))
+        images[2] = 1.0
+        return (images * 255).round().to(torch.uint8), labels
+
+
+def test_nor_is_one_of_data_that_are_no_files():
+    register_dataset("toy-overlapping")(Overlapping)
+    assert taken("toy-overlapping", Digits()) == [255]
 
 
 def test_channels_that_do_not_fit_are_refused():

@@ -52,7 +52,9 @@ def make(recipe_file, tmp_path):
     def make(content, *overrides, job_costs=None, clusters=None):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
-        identity = grid.identity(recipe, "data", SimpleNamespace(sha=sha, feature_names=(), net=nn.Identity()))
+        identity = grid.identity(
+            recipe, "data", SimpleNamespace(sha=sha, feature_names=(), task=Recognition(classes=10), net=nn.Identity())
+        )
         samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
         facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities, clusters=clusters)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
