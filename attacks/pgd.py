@@ -1,13 +1,13 @@
 """Projected gradient descent (Madry et al. 2018, https://arxiv.org/abs/1706.06083)."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..core.attack import Access, Attack
+from ..core.attack import LATER, Access, Attack
 from ..core.errors import ConfigError
 from ..core.model import Model
 from ..core.norms import Norm, random_point
@@ -43,7 +43,7 @@ class PGD(Attack):
     random_start: bool = True
     restarts: int = 1
     early_stop: bool = False
-    aim: str | None = None
+    aim: str | None = field(default=None, metadata={LATER: True})
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")

@@ -22,6 +22,10 @@ Access = Literal["none", "decision", "score", "features", "gradient"]
 """What an attack needs of a model, from nothing to everything."""
 Prior = Literal["none", "range", "data", "less-background"]
 """What a universal attack knows of the images: nothing, their range, some of them, some with little background."""
+LATER = "later"
+"""In the metadata of a field that came after results had been published: where it has its default, rows and random
+streams are called what they were without it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import LATER, Attack, UniversalAttack
 from ...core.defense import Defense
 from ...core.ensemble import Ensemble
 from ...core.model import Model
@@ -262,8 +262,12 @@ def _seen(identity: Identity, labels: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def parameters(configuration: Any) -> dict[str, Any]:
-    """The fields of an attack or a defense, by name; one that lies in a field stays whole, and its repr names it."""
-    return {field.name: getattr(configuration, field.name) for field in fields(configuration)}
+    """The fields of an attack or a defense, by name; one that lies in a field stays whole, and its repr names it.
+
+    Without those that came `LATER` and are as if they had not.
+    """
+    found = {one: getattr(configuration, one.name) for one in fields(configuration)}
+    return {one.name: value for one, value in found.items() if LATER not in one.metadata or value != one.default}
 
 
 def _sources(defense: Defense) -> list[str]:

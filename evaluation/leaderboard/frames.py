@@ -46,13 +46,13 @@ def seeds_of(frame: pd.DataFrame) -> int:
 
 def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The statistics of one frame for each seed, all of the same images, behind names that tell them apart."""
-    found = pd.DataFrame(index=frames[0].index)
+    found: dict[str, Numbers] = {}
     for seed, frame in enumerate(frames):
         for name in frame:
             column, behind, place = str(name).partition(":")
             if behind:
-                found[f"{column}@{seed}:{place}" if seed else name] = frame[name]
-    return found
+                found[f"{column}@{seed}:{place}" if seed else str(name)] = frame[name].to_numpy(float)
+    return pd.DataFrame(found, index=frames[0].index)
 
 
 def worst(metric: Metric, frames: Sequence[pd.DataFrame], column: str) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def test_any_logits(attack, digits_model, images, change):
         y = digits_model.predict(x)
         fooled = [int((m.predict(found) != y).sum()) for m, found in
                   ((digits_model, attack(digits_model, x, rng=0)), (model, adversarial))]  # fmt: skip
-        assert fooled[0] > 25
+        assert fooled[0] > (25 if attack.leaves else 15)
         assert fooled[1] >= fooled[0] - 2  # of 40: probabilities have other gradients
 
 

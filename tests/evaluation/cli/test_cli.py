@@ -156,7 +156,8 @@ def test_plan_shows_the_grid_and_runs_nothing(foolbench, recipe_file, tmp_path):
     assert "9 cells, 90 scored images" in out
     assert "PGD(" in out
     assert "BitDepth(" in out
-    assert {path.name for path in tmp_path.iterdir()} == {recipe_file.name}
+    assert {path.name for path in tmp_path.iterdir()} == {recipe_file.name, "cache"}
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["rates"]
 
 
 def test_report_makes_the_tables_anew(foolbench, recipe_file, tmp_path):

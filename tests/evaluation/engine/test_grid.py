@@ -5,9 +5,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from foolbench.attacks import PGD
 from foolbench.core.python_objects import load_file
 from foolbench.core.registry import NOTHING
-from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, systems
+from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, parameters, systems
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.tasks import Recognition
 from torch import nn
@@ -169,3 +170,8 @@ def test_those_of_foolbench_are_known_by_its_version(recipe_file):
     model = SimpleNamespace(sha="weights", feature_names=(), task=Recognition(classes=10), net=nn.Identity())
     recipe = load_recipe(str(recipe_file))
     assert set(identity(recipe, "data", model)) == set(identity(recipe, "data", None))
+
+
+def test_a_field_that_came_later_changes_no_name_where_it_is_not_used():
+    assert "aim" not in parameters(PGD(eps=0.1))
+    assert parameters(PGD(eps=0.1, aim="nearer"))["aim"] == "nearer"
