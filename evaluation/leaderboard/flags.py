@@ -104,7 +104,9 @@ def gradient_flags(
         gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
         return torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1).cpu()
 
-    share = float((torch.cat(in_pieces(len(images), magnitude)) <= VANISHING).float().mean())
+    with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
+        found = torch.cat(in_pieces(len(images), magnitude))
+    share = float((found <= VANISHING).float().mean())
     return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
 
 

@@ -5,11 +5,11 @@ import shutil
 from contextlib import closing
 
 import pytest
-import torch
 from foolbench.core.registry import defenses
 from foolbench.defenses.compose import Compose
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.executors.in_process import InProcess
+from foolbench.evaluation.engine.grid import cells
 from foolbench.evaluation.engine.lessons import learning_parts
 from foolbench.evaluation.engine.networks import batches
 from foolbench.evaluation.engine.prepare import prepare
@@ -104,5 +104,8 @@ def test_one_more_defense_in_a_finished_run(ratio, prepared, execute, tmp_path):
             for _ in range(3):  # the clean images, and those of two attacks
                 defended.predict(x)
 
-    with torch.no_grad():
-        ratio(lambda: execute(more, folders[next(count)]), own_passes, limit=1.2, rounds=2)
+    ratio(lambda: execute(more, folders[next(count)]), own_passes, limit=1.2, rounds=2)
+    with closing(Ledger(folders[-1] / "ledger.sqlite")) as ledger:
+        finished = [ledger.finished(cell.key(more.facts.identities)) for cell in cells(more.recipe, "scenes:resnet")]
+    assert len(finished) == 6
+    assert all(len(samples) == more.recipe.samples for samples in finished)
