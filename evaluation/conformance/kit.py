@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, one_line
+from ..engine.lessons import learning_parts
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, on
 from .dataset_checks import DATASET_CHECKS
 from .defense_checks import DEFENSE_CHECKS
-from .learning_checks import LEARNING_CHECKS, parts
+from .learning_checks import LEARNING_CHECKS
 from .model_checks import MODEL_CHECKS
 from .subjects import Subject, find, in_file, it_is_registered, kind_of, made, prepared
 
@@ -41,7 +42,7 @@ def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     checks = checks_of(subject)
     with on(device):
-        if isinstance(subject, Defense) and parts(subject):
+        if isinstance(subject, Defense) and learning_parts(subject):
             _run(LEARNING_CHECKS, subject, found)
             if found["it_learns"] is None:
                 subject = prepared(subject)

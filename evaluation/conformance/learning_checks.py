@@ -11,6 +11,7 @@ from ...core.errors import one_line
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.seeding import Draws
+from ..engine.lessons import learning_parts
 from .checks import Check, global_random_states, hold, images, model
 
 IMAGES = 32
@@ -18,7 +19,7 @@ IMAGES = 32
 
 def it_learns(defense: Defense) -> None:
     """From a few training images `learn` returns named tensors."""
-    for part in parts(defense):
+    for part in learning_parts(defense):
         try:
             found: object = _learn(part)
         except Exception as error:  # noqa: BLE001 (whatever it raises is what was seen)
@@ -34,14 +35,14 @@ def it_learns(defense: Defense) -> None:
 
 def learning_is_repeatable(defense: Defense) -> None:
     """From the same images, with the same seed, it learns the same."""
-    for part in parts(defense):
+    for part in learning_parts(defense):
         same = Learned(_learn(part)) == Learned(_learn(part))
         hold(same, f"Two calls of {type(part).__name__}.learn differ; draw every random number from rng.")
 
 
 def learning_leaves_global_random_state_alone(defense: Defense) -> None:
     """It draws no random number from torch, NumPy or Python behind the harness's back."""
-    for part in parts(defense):
+    for part in learning_parts(defense):
         before = global_random_states()
         _learn(part)
         drawn = before != global_random_states()
@@ -50,7 +51,7 @@ def learning_leaves_global_random_state_alone(defense: Defense) -> None:
 
 def learning_leaves_images_and_model_alone(defense: Defense) -> None:
     """The training images and the model it is given are as they were."""
-    for part in parts(defense):
+    for part in learning_parts(defense):
         data = _data()
         before, weights = data.images.clone(), copy.deepcopy(data.model.net.state_dict())
         _learn(part, data)
@@ -70,18 +71,6 @@ LEARNING_CHECKS = [
         )
     ),
 ]
-
-
-def parts(defense: Defense) -> list[LearnedDefense]:
-    """All of a defense that learns and has not yet."""
-    found: list[LearnedDefense] = []
-
-    def nothing(part: LearnedDefense) -> Learned:
-        found.append(part)
-        return Learned({})
-
-    defense.with_learned(nothing)
-    return found
 
 
 def _data() -> LearningData:

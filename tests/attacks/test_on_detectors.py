@@ -11,6 +11,7 @@ from foolbench.attacks import (
     FGSM,
     JSMA,
     PGD,
+    UAP,
     AdaptiveEnsemble,
     CarliniWagner,
     DeepFool,
@@ -19,6 +20,7 @@ from foolbench.attacks import (
     TrustRegion,
 )
 from foolbench.core import Model, NetworkDefense
+from foolbench.core.attack import CraftingData
 from foolbench.defenses import adaptive
 from foolbench.tasks import Recognition
 from torch import nn
@@ -112,3 +114,21 @@ def test_an_image_that_is_rejected_as_it_is_may_be_let_through(bare):
         found = system.predict(attack(system, x, rng=0)).tolist()
         assert found[0] != REJECTED
         assert found[1] == 1
+
+
+class Detected(UAP):
+    """Brings every image to class 1, where the detector rejects it."""
+
+    def _update(self, model, delta, x, y, rng):
+        return torch.tensor([[[ALLOWED, 0.0]]])
+
+
+def test_a_search_does_not_end_because_images_are_rejected(bare, x):
+    passes = []
+    data = CraftingData(validation=x, load_training=lambda: x, progress=lambda done, *_: passes.append(done))
+    attack = Detected(eps=ALLOWED, passes=3, target_rate=0.5)
+    attack.craft(adaptive(SecondPixel(), bare), data, rng=0)
+    assert passes == [1, 2, 3]
+    passes.clear()
+    attack.craft(bare, data, rng=0)
+    assert passes == [1]
