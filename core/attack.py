@@ -230,6 +230,11 @@ class UniversalAttack(_Budgeted, ABC):
         if self.prior not in self.priors:
             raise ConfigError(f"Expected prior to be one of {', '.join(self.priors)}, got {self.prior!r}.")
 
+    @property
+    def sees_training_images(self) -> bool:
+        """Whether its prior is made of some."""
+        return self.prior in ("data", "less-background")
+
     def check_task(self, task: Task) -> None:
         super().check_task(task)
         if self.prior == "less-background" and task.background is None:

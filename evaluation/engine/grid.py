@@ -75,7 +75,7 @@ def without_training(identity: Identity) -> Identity:
 
 def draws_from(attack: Attack | UniversalAttack, training: Training) -> list[str]:
     """The label of the data whose training images an attack sees, if it sees any."""
-    if not isinstance(attack, UniversalAttack) or attack.prior not in ("data", "less-background"):
+    if not isinstance(attack, UniversalAttack) or not attack.sees_training_images:
         return []
     return [OWN if training.data is None else training.data.label]
 

@@ -82,7 +82,7 @@ def _check_training(recipe: Recipe) -> None:
         if not (told := entry.training.told):
             continue
         prior = attack.prior if isinstance(attack, UniversalAttack) else None
-        if prior not in ("data", "less-background"):
+        if not (isinstance(attack, UniversalAttack) and attack.sees_training_images):
             seen = f'prior = "{prior}"' if prior else "no prior"
             raise ConfigError(f"{entry.name} with {seen} sees no training images: leave {' and '.join(told)} out.")
         if entry.training_data is None:
