@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -70,8 +71,9 @@ class _Facts:
 
     def same(self, other: "_Facts") -> bool:
         """By identity: a tensor in the place of another has no one answer to whether it is equal."""
-        return self.training == other.training and self._identities() == other._identities()
+        return self.training == other.training and self._identities == other._identities
 
+    @cached_property
     def _identities(self) -> dict[str, list[tuple[Any, int]]]:
         together = self.held | {"": self.functions}
         return {name: [(key, id(value)) for key, value in held.items()] for name, held in together.items()}

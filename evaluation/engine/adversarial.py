@@ -26,7 +26,7 @@ from .pieces import Pieces
 from .scoring import Shard
 from .storage import Storage
 
-_CHECKPOINT_COSTS, _QUERIES = "costs", "queries"
+_CHECKPOINT_COSTS, _QUERIES, _VANISHING = "costs", "queries", "vanishing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,9 @@ class Crafter:
 
     `stream` names its random streams. Image attacks keep their shards on the `shelf` under the name `place`; without a
     shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
-    file `partial`. With `before`, the attack goes on where that one failed.
+    file `partial`. With `before`, the attack goes on where that one failed. `vanishing` says of the attacked system
+    what `Crafted` does; it takes passes, so it is kept with the images. `unchanged` raises ConfigError where an attack
+    has changed the model: nothing of such an attack is kept.
     """
 
     model: Model
@@ -46,6 +48,8 @@ class Crafter:
     seed: int
     storage: Literal["float32", "uint8"]
     pieces: Pieces
+    vanishing: Callable[[], float]
+    unchanged: Callable[[], None]
     shelf: Shelf | None = None
     before: "Crafter | None" = None
 
@@ -56,12 +60,14 @@ class Crafter:
         with _Meter(self.model) as meter:
             checkpoint = _CheckpointFile(self.partial, self.model.device, meter)
             found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
+        self.unchanged()
         return found, meter.costs
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
         """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
         if perturbation is not None:
-            return self._in_pieces(shard, lambda part, rows: self._stored(perturbation.apply(part.x), part))
+            found = self._in_pieces(shard, lambda part, rows: self._stored(perturbation.apply(part.x), part))
+            return replace(found, vanishing=self.vanishing())
         if self.shelf is None:
             return self._crafted(shard)
         name = name_of_images(self.place, shard.samples)
@@ -73,9 +79,7 @@ class Crafter:
             if kept is not None:  # by now
                 return kept
             crafted = self._crafted(shard)
-            tensors = {"x_adv": crafted.stored, "undone": crafted.undone, "costs": tensor_of(crafted.costs)}
-            counted = {} if crafted.queries is None else {_QUERIES: crafted.queries}
-            self.shelf.keep(name, tensors | counted, shard.x)
+            self.shelf.keep(name, _tensors(crafted), shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:
@@ -89,7 +93,8 @@ class Crafter:
 
         with _Meter(self.model) as meter:
             found = self._in_pieces(shard, crafted)
-        return replace(found, costs=meter.costs)
+        self.unchanged()
+        return replace(found, costs=meter.costs, vanishing=self.vanishing())
 
     def _in_pieces(self, shard: Shard, craft: Callable[[Shard, slice], Crafted]) -> Crafted:
         return Crafted.together(self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows)))
@@ -130,7 +135,7 @@ class Crafter:
 
     def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
-        names = {"x_adv", "undone", "costs"} | ({_QUERIES} if self._counts else set())
+        names = {"x_adv", "undone", "costs", _VANISHING} | ({_QUERIES} if self._counts else set())
         tensors = shelf.recall(name, names, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
@@ -139,6 +144,7 @@ class Crafter:
             undone=tensors["undone"],
             costs=Costs(*tensors["costs"].tolist()),
             queries=tensors.get(_QUERIES),
+            vanishing=float(tensors[_VANISHING]),
         )
         try:
             self.attack.threat.check(crafted.x_adv, shard.x)
@@ -150,6 +156,17 @@ class Crafter:
 def name_of_images(place: str, samples: Sequence[int]) -> str:
     """What a shard of a job is called on a shelf."""
     return f"{place}/{digest(list(samples))}"
+
+
+def _tensors(crafted: Crafted) -> dict[str, Tensor]:
+    """What is kept of a shard."""
+    found = {
+        "x_adv": crafted.stored,
+        "undone": crafted.undone,
+        "costs": tensor_of(crafted.costs),
+        _VANISHING: torch.tensor(crafted.vanishing, dtype=torch.float64),
+    }
+    return found if crafted.queries is None else found | {_QUERIES: crafted.queries}
 
 
 def tensor_of(costs: Costs) -> Tensor:

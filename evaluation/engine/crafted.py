@@ -15,17 +15,19 @@ class Crafted:
 
     `undone` (N,) says which of them had fooled the attacked system before they were stored, and do so no more; `costs`
     are those of all images together. `queries` (N,) says after how many the attack was done with each image; None of
-    one that does not count them.
+    one that does not count them. `vanishing` is at how large a share of images the attacked system has no gradient; 0
+    for an attack that follows none.
     """
 
     stored: Tensor
     undone: Tensor
     costs: Costs
     queries: Tensor | None = None
+    vanishing: float = 0.0
 
     @classmethod
     def together(cls, parts: "Sequence[Crafted]") -> "Crafted":
-        """Those of a shard's parts, at no costs."""
+        """Those of a shard's parts, at no costs, and with any gradient."""
         counted = [part.queries for part in parts if part.queries is not None]
         return cls(
             stored=torch.cat([part.stored for part in parts]),

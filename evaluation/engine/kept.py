@@ -1,23 +1,23 @@
 """Tensors that are kept on disk from one run to the next, and read as if a stranger had written them."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import xxhash
 from safetensors import SafetensorError
 from torch import Tensor
 
 from ...core.tensor_files import read_tensors, write_tensors
 
-_SHA = "sha256"
+_CHECKSUM = "xxh3"
 
 
 def keep(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file with a hash of all that it holds, whole or not at all. Raises OSError as `open` does."""
+    """Write a safetensors file with a checksum of all it holds, whole or not at all. Raises OSError as `open` does."""
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, own, {_SHA: _hash(path, own)})
+    write_tensors(path, own, {_CHECKSUM: _hash(path, own)})
 
 
 def recall(path: Path, names: set[str]) -> dict[str, Tensor] | None:
@@ -26,13 +26,19 @@ def recall(path: Path, names: set[str]) -> dict[str, Tensor] | None:
         found, about = read_tensors(path)
     except (SafetensorError, OSError, RuntimeError, ValueError):
         return None
-    return found if _hash(path, found) == about.get(_SHA) and names <= found.keys() else None
+    return found if _hash(path, found) == about.get(_CHECKSUM) and names <= found.keys() else None
+
+
+def added(checksum: xxhash.xxh3_128, tensor: Tensor) -> xxhash.xxh3_128:
+    """With the values of a tensor, fast enough to be asked of all that a run reads."""
+    checksum.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return checksum
 
 
 def _hash(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Of the place, names, shapes and types as well: one file in the place of another is damage."""
-    digest = hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}\n"))
+    digest = xxhash.xxh3_128(os.fsencode(f"{path.parent.name}/{path.name}\n"))
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+        added(digest, tensor)
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from ...core.defense import Defense
 from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.model import Model
 from ...defenses.gradients import adaptive
-from ..leaderboard.flags import gradient_flags
+from ..leaderboard.flags import vanishing_share
 from ..recipe.recipe import Recipe
 from .grid import NamedDefense
 from .learning import School
@@ -35,7 +35,7 @@ class Systems:
     room: Room
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
-    _flags: dict[str, set[str]] = field(default_factory=dict)
+    _vanishing: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def scoring(self) -> Pieces:
@@ -71,7 +71,9 @@ class Systems:
 
     def attacked(self, named: NamedDefense) -> Model:
         defense = self.fitted(named)
-        found = self.model if defense is None else adaptive(defense, self.model, draws=self.recipe.eot_draws)
+        if defense is None:
+            return self.model
+        found = adaptive(defense, self.model, draws=self.recipe.eot_draws)
         self.check(named)
         return found
 
@@ -83,12 +85,12 @@ class Systems:
             self._scored.pop(named.digest, None)
             raise error
 
-    def gradient_flags(self, named: NamedDefense) -> set[str]:
-        """What is wrong with the gradient that an attack on it follows."""
-        if named.digest not in self._flags:
+    def vanishing(self, named: NamedDefense) -> float:
+        """At how large a share of images an attack on it finds no gradient."""
+        if named.digest not in self._vanishing:
             attacked, in_pieces = self.attacked(named), self.crafting.each
-            self._flags[named.digest] = gradient_flags(attacked, self.dataset, self.recipe.seed, in_pieces)
-        return self._flags[named.digest]
+            self._vanishing[named.digest] = vanishing_share(attacked, self.dataset, self.recipe.seed, in_pieces)
+        return self._vanishing[named.digest]
 
     def fitted(self, named: NamedDefense) -> Defense | None:
         """With all that it has to learn."""

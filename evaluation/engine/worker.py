@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
 
 from ...attacks.universal.priors import with_less_background
 from ...core.attack import CraftingData, Prior, UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
 from ...datasets.substitutes import substitute_images
+from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..recipe.entries import Training
 from .adversarial import Crafter
@@ -119,15 +119,15 @@ class Worker:
         if isinstance(crafted, Failed):
             yield crafted
             return
-        job, shard, images, change, flags = crafted
+        job, shard, images, perturbation = crafted
         for model, cells in grouped(unit.cells, lambda key: self._names.cells[key].model).items():
-            there = attempt(self._carried, model, shard, images, change, job)
+            there = attempt(self._carried, model, shard, images, perturbation, job)
             for key in cells:
-                found = there if isinstance(there, Failed) else attempt(self._scored, key, *there, flags)
+                found = there if isinstance(there, Failed) else attempt(self._scored, key, *there)
                 yield found._replace(cell=key)
 
-    def _crafted(self, unit: Score) -> tuple[Job, Shard, Crafted, Tensor, set[str]]:
-        """The shard, the images, how they were changed, and what makes all doubtful that is crafted there.
+    def _crafted(self, unit: Score) -> tuple[Job, Shard, Crafted, Perturbation | None]:
+        """The shard, the images, and the perturbation if it is one for all.
 
         Raises ConfigError where the job or one of the cells is unknown here.
         """
@@ -137,11 +137,7 @@ class Worker:
         crafter, shard = self._crafter(source, job), self._shard(source, unit.samples)
         perturbation = self._perturbation(source, job)
         crafted = crafter.images(shard, perturbation)
-        if source.systems.undo():
-            raise ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
-        change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None].to(shard.x.device)
-        by_gradient = job.attack.access == "gradient"
-        return job, shard, crafted, change, source.systems.gradient_flags(job.through) if by_gradient else set()
+        return job, shard, crafted, perturbation
 
     def _shard(self, network: Network, samples: Sequence[int]) -> Shard:
         shard = network.shard(samples)
@@ -149,15 +145,18 @@ class Worker:
             self._networks.foresee(self._following.network, self._following.samples)
         return shard
 
-    def _carried(self, model: str, shard: Shard, crafted: Crafted, change: Tensor, job: Job) -> tuple[Shard, Crafted]:
+    def _carried(
+        self, model: str, shard: Shard, crafted: Crafted, perturbation: Perturbation | None, job: Job
+    ) -> tuple[Shard, Crafted]:
         """The images as the model takes them, and what was crafted, at its input."""
         network, facts = self._networks.use(model, beside=job.source), self._setup.identities
         if facts[model]["data"] == facts[job.source]["data"]:
             return shard, crafted
         there = network.shard(shard.samples)
+        change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None].to(shard.x.device)
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
-    def _scored(self, key: str, shard: Shard, crafted: Crafted, flags: set[str]) -> Scored:
+    def _scored(self, key: str, shard: Shard, crafted: Crafted) -> Scored:
         cell = self._names.cells[key]
         systems = self._networks.use(cell.model, beside=cell.job.source).systems
         system = systems.scored(cell.defense)
@@ -165,13 +164,17 @@ class Worker:
         if self._setup.samples[0] in shard.samples:
             keep_example(self._setup.folder, key, systems.bare, system, shard, crafted)
         systems.check(cell.defense)
-        return Scored(key, replace(outcomes, flags=outcomes.flags | flags))
+        return Scored(key, replace(outcomes, flags=outcomes.flags | gradient_flags(crafted.vanishing)))
 
     def _crafter(self, source: Network, job: Job) -> Crafter:
         recipe, cache, place = self._setup.recipe, self._setup.shared, job.place(self._setup.identities)
-        model = source.systems.attacked(job.through)
+
+        def unchanged() -> None:
+            if source.systems.undo():
+                raise ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
+
         return Crafter(
-            model=model,
+            model=source.systems.attacked(job.through),
             attack=job.attack,
             stream=job.stream,
             place=place.as_posix() if cache is None else self._shared_name(source, job),
@@ -179,6 +182,8 @@ class Worker:
             seed=recipe.seed,
             storage=recipe.storage,
             pieces=source.systems.crafting,
+            vanishing=lambda: source.systems.vanishing(job.through) if job.attack.access == "gradient" else 0.0,
+            unchanged=unchanged,
             shelf=(cache or self._setup.own) if recipe.keep_images else None,
             before=None if job.after is None else self._crafter(source, job.after),
         )

@@ -88,10 +88,15 @@ InPieces = Callable[[int, Callable[[slice], Tensor]], list[Tensor]]
 """What comes of so many images, of as many at a time as memory holds."""
 
 
-def gradient_flags(
+def gradient_flags(vanishing: float) -> set[str]:
+    """What an attack found that followed a gradient, and found none at such a share of images."""
+    return {f"{ZERO_GRADIENTS}:{100 * vanishing:.0f}%"} if vanishing > 0 else set()
+
+
+def vanishing_share(
     model: Model, dataset: Dataset, seed: int, in_pieces: InPieces = lambda count, work: [work(slice(count))]
-) -> set[str]:
-    """Whether an attack that follows the gradient of `model` finds one at some images of `dataset`."""
+) -> float:
+    """At how many of some images of `dataset`, in 0..1, an attack that follows the gradient of `model` finds none."""
     judged = sample(dataset, min(JUDGED, len(dataset)), "balanced", seed)
     images = dataset.load(judged)[0]
 
@@ -106,8 +111,7 @@ def gradient_flags(
 
     with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
         found = torch.cat(in_pieces(len(images), magnitude))
-    share = float((found <= VANISHING).float().mean())
-    return {f"{ZERO_GRADIENTS}:{100 * share:.0f}%"} if share > 0 else set()
+    return float((found <= VANISHING).double().mean())
 
 
 @dataclass

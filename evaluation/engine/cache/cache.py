@@ -3,7 +3,6 @@
 It may be lost, damaged, full, or lie where nothing can be written: then its things are made anew, as without it.
 """
 
-import hashlib
 import os
 import sys
 import time
@@ -14,13 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import xxhash
 from platformdirs import user_cache_path
 from torch import Tensor
 
 from ....core.errors import ConfigError, OutputError
 from ....core.files import write_whole
 from ..exclusive import LOCKS, acquired
-from ..kept import keep, recall
+from ..kept import added, keep, recall
 from .packing import packed, unpacked
 from .shelf import SUFFIX, Shelf
 
@@ -203,5 +203,4 @@ def _unpacked(found: dict[str, Tensor], clean: Tensor) -> dict[str, Tensor] | No
 
 
 def _hash(x: Tensor) -> Tensor:
-    content = hashlib.sha256(x.cpu().contiguous().numpy().tobytes())
-    return torch.frombuffer(bytearray(content.digest()), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(added(xxhash.xxh3_128(), x).digest()), dtype=torch.uint8)

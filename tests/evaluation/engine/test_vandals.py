@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
-from foolbench.core import Attack, InputTransform, register_attack, register_defense
+import torch
+from foolbench.core import Attack, InputTransform, UniversalAttack, register_attack, register_defense
 from torch import nn
 
 
@@ -51,6 +52,28 @@ def test_an_attack_that_changes_the_model_is_refused_and_harms_no_other(execute,
     assert set(vandal.status) == {"error"}
     assert vandal.error.str.contains("has changed digits:convnet").all()
     assert fgsm[["clean", "gfr"]].equals(alone[["clean", "gfr"]])
+
+
+@pytest.mark.parametrize("kind", ["image", "universal"])
+def test_what_such_an_attack_has_made_is_not_found_by_a_later_run(execute, kind):
+    @register_attack("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(Attack if kind == "image" else UniversalAttack):
+        """Makes every image a success."""
+
+        access = "gradient"
+
+        def perturb(self, model, x, y, *, rng):
+            _zero(model)
+            return x
+
+        def search(self, model, data, *, rng):
+            _zero(model)
+            return torch.zeros(model.shape)
+
+    for folder in ("out", "out", "another"):
+        table = execute(folder, "attacks=[{name='vandal'}]")
+        assert table.error.str.contains("has changed digits:convnet").all()
 
 
 @pytest.mark.parametrize("when", ["defend", "transform"])
