@@ -1,15 +1,16 @@
 """What a run has come to, written down: in the ledger, beside it, and for those who watch."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.attack import UniversalAttack
 from ...core.errors import ConfigError
-from ..ledger.ledger import Ledger
+from ..ledger.ledger import DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from .clean import clean_doubts
-from .grid import Cell, Job, NamedDefense, digest, without_training
+from .grid import Cell, Job, NamedDefense, digest, look
 from .planning import Pending
 from .prepare import Prepared
 from .progress import Progress
@@ -52,15 +53,18 @@ class Books:
         """All of a network. Raises ConfigError where its rate is not the expected one."""
         model, _ = self.prepared.network(name)
         found = clean_doubts(model, looks, self._expected(name), self.prepared.facts.clusters)
-        self.ledger.write_doubts(self._look(name), found)
+        self.ledger.write_doubts(self._look(name), found, self._judged(name))
         self.doubts[name] = found
 
     def recall_looks(self) -> None:
         """Networks at which an earlier run has looked need not be looked at again."""
         for name, found in self.prepared.models.items():
-            known = None if isinstance(found, BaseException) else self.ledger.doubts(self._look(name))
-            if known is not None:
-                self.doubts[name] = known
+            if isinstance(found, BaseException):
+                continue
+            with suppress(DamagedRecordError):
+                known = self.ledger.doubts(self._look(name), self._judged(name))
+                if known is not None:
+                    self.doubts[name] = known
 
     def taught(self, network: str, named: NamedDefense, learned: str) -> None:
         """Raises ConfigError where the ledger's scores are of what it had learned otherwise."""
@@ -80,12 +84,8 @@ class Books:
         self._file(job).keep(found.perturbation)
 
     def scored(self, pending: Pending, outcomes: Outcomes) -> None:
-        """A shard of a cell, with the doubts about its networks."""
-        flags = outcomes.flags
-        for name in (pending.cell.job.source, pending.cell.model):
-            doubts = self.doubts[name]
-            flags |= frozenset() if isinstance(doubts, Failed) else doubts
-        self.ledger.write(pending.key, replace(outcomes, flags=flags))
+        """A shard of a cell."""
+        self.ledger.write(pending.key, outcomes)
         missing = pending.samples.intersection(outcomes.samples.tolist())
         self.progress.main.advance(len(missing))
         pending.samples -= missing
@@ -110,10 +110,11 @@ class Books:
         return model.expect_clean if expected is None else expected
 
     def _look(self, name: str) -> str:
-        """Names all that the doubts about a network hang on."""
-        facts = self.prepared.facts
-        identity = without_training(facts.identities[name])
-        return digest(identity, facts.samples, self._expected(name), source_hash(clean_doubts))
+        return look(name, self.prepared.facts.identities, self.prepared.facts.samples)
+
+    def _judged(self, name: str) -> str:
+        """Names by what it is seen whether a network is doubtful."""
+        return digest(self._expected(name), source_hash(clean_doubts))
 
     def _file(self, job: Job) -> PerturbationFile:
         model, _ = self.prepared.network(job.source)

@@ -73,6 +73,11 @@ def without_training(identity: Identity) -> Identity:
     return {fact: value for fact, value in identity.items() if fact != TRAINING}
 
 
+def look(name: str, identities: Identities, samples: Sequence[int]) -> str:
+    """Names what a network of a run was seen to make of these clean images."""
+    return digest(name, without_training(identities[name]), sorted(samples))
+
+
 def draws_from(attack: Attack | UniversalAttack, training: Training) -> list[str]:
     """The label of the data whose training images an attack sees, if it sees any."""
     if not isinstance(attack, UniversalAttack) or not attack.sees_training_images:

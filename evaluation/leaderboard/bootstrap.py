@@ -26,10 +26,8 @@ OFTEN = 8
 
 
 def percentile_interval(totals: Numbers, sizes: Numbers, confidence: float) -> tuple[float, float]:
-    """Where the mean of all images lies, given the sum of each cluster's values and how many images it has."""
-    means, tail = totals / sizes, (1 - confidence) / 2
-    if (means == means[0]).all():
-        return means[0], means[0]  # nothing to resample
+    """Where the mean of all images lies, given the sum of each cluster's values, not all alike, and their numbers."""
+    tail = (1 - confidence) / 2
     computed = _computed(totals, sizes, tail) if len(totals) >= MANY else None
     if computed is not None:
         return computed

@@ -15,7 +15,7 @@ from scipy.stats import binomtest, norm
 
 from ...core.errors import InputError
 from .bootstrap import AT_ONCE, RESAMPLES, RESAMPLES_OF_SUMS, Numbers, percentiles
-from .stats import CONFIDENCE, estimate, summed
+from .stats import CONFIDENCE, drawn, estimate, of_few, summed, unseen
 
 POWER = 0.8
 """How often a test that has the images it needs sees the difference."""
@@ -102,7 +102,11 @@ def difference_of_values(
     if count == 1:
         low, high, effects = -1.0, 1.0, np.array([found])
     else:
-        low, high = percentiles(lambda often: value(often @ second) - value(often @ first), count, CONFIDENCE)
+        low, high = percentiles(
+            lambda often: value(drawn(often, second)) - value(drawn(often, first)), count, of_few(count, CONFIDENCE)
+        )
+        if math.isclose(low, high, abs_tol=1e-12):
+            low, high = unseen(found, count, least=-1)
         effects = count * found - (count - 1) * (value(two - second) - value(one - first))
     return Difference(
         first=float(value(one)),
@@ -210,15 +214,11 @@ def holm(p: Sequence[float]) -> list[float]:
 def _resampled(change: Numbers, means: Numbers, clusters: ArrayLike | None) -> tuple[float, float]:
     """The bootstrap's, over images or over clusters with these means.
 
-    Where all are alike there is nothing to resample: then those that were not seen may change as much as anything can,
-    as far as none of them seen allows; where they all change by -1, 0 or 1 that is Tango's interval.
+    Where all are alike, those that were not seen may change as much as anything can; where they all change by -1, 0 or
+    1 that is Tango's interval.
     """
-    count, mean = len(means), float(means[0])
-    if count == 1:
-        return -1.0, 1.0
-    if (means == mean).all():
-        unseen = _z(1 - LEVEL / 2) ** 2 / (count + _z(1 - LEVEL / 2) ** 2)
-        return mean - unseen * (mean + 1), mean + unseen * (1 - mean)
+    if (means == means[0]).all():
+        return unseen(float(means[0]), len(means), least=-1)
     found = estimate(change, proportion=False, clusters=clusters)
     return found.low, found.high
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
 from ...core.task import Metric, Task
-from ..engine.grid import Cell, Identities, Identity
+from ..engine.grid import Cell, Identities, Identity, look
 from ..ledger.ledger import Costs, DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
@@ -80,14 +80,21 @@ class Source:
     def scores(self, cell: Cell) -> Scores:
         """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
         try:
-            found = self.ledger.outcomes(self.key(cell))
+            found, doubts = self.ledger.outcomes(self.key(cell)), self._doubts(cell)
         except DamagedRecordError as damage:
             raise MissingScoresError("error", str(damage)) from None
         wanted = None if found is None else found.only(self.facts.ordered)
         if wanted is None or len(wanted.samples) != len(self.facts.samples):
             message = self.ledger.error(self.key(cell))
             raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
-        return Scores(frame=self._grouped(self._costed(cell, self._framed(wanted))), flags=wanted.flags)
+        return Scores(frame=self._grouped(self._costed(cell, self._framed(wanted))), flags=wanted.flags | doubts)
+
+    def _doubts(self, cell: Cell) -> set[str]:
+        """Those about both networks with the images of this table: what was scored among fewer may have had others."""
+        found = set[str]()
+        for name in {cell.job.source, cell.model}:
+            found |= self.ledger.doubts(look(name, self.facts.identities, self.facts.samples)) or set()
+        return found
 
     def _framed(self, outcomes: Outcomes) -> pd.DataFrame:
         try:

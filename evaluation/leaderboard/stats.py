@@ -16,6 +16,9 @@ from ...core.errors import InputError
 from .bootstrap import Numbers, percentile_interval, percentiles
 
 CONFIDENCE = 0.95
+FEW = 50
+"""Resamples of fewer images are too much alike."""
+_TRACE = 1e-9
 
 
 class Estimate(NamedTuple):
@@ -32,8 +35,8 @@ def estimate(
     """Mean over images, whose values are in [0, 1], as changes also in [-1, 1], and its interval.
 
     Wilson's for a `proportion` whose images each scored 0 or 1; else the image-level percentile bootstrap (also for the
-    mean over several draws of a randomized system). With `clusters`, a number for each image, see `_of_clusters`.
-    Raises InputError for no values or values that are not finite.
+    mean over several draws of a randomized system), of clusters where `clusters` has a number for each image. Raises
+    InputError for no values or values that are not finite.
     """
     sample = np.asarray(values, dtype=float)
     if not sample.size:
@@ -42,13 +45,14 @@ def estimate(
         raise InputError(f"Expected finite scores, got {(~np.isfinite(sample)).sum()} that are not.")
     binary = proportion and bool(((sample == 0) | (sample == 1)).all())
     totals, sizes = (sample, np.ones_like(sample)) if clusters is None else summed(sample, clusters)
-    if len(totals) < len(sample):
-        low, high = _of_clusters(totals, sizes, confidence, binary=binary)
-    elif binary:
+    mean, means = float(sample.mean()), totals / sizes
+    if binary and len(totals) == len(sample):
         low, high = _wilson(int(sample.sum()), sample.size, confidence)
+    elif (means == means[0]).all():
+        low, high = unseen(float(means[0]), len(totals), confidence)
     else:
-        low, high = percentile_interval(totals, sizes, confidence)
-    return Estimate(float(sample.mean()), float(low), float(high))
+        low, high = percentile_interval(totals, sizes, of_few(len(totals), confidence))
+    return Estimate(mean, min(float(low), mean), max(float(high), mean))
 
 
 def estimate_of_value(
@@ -60,7 +64,9 @@ def estimate_of_value(
 ) -> Estimate:
     """What `value` makes, in 0..1, of the sum of all images' statistics (N, S); its interval by resampling images.
 
-    With `clusters` these are resampled, as `estimate` does it. Raises InputError for no images.
+    With `clusters` these are resampled, as `estimate` does it. What a resample lacks, as a class that few images have,
+    counts as it does in the whole set: left out, it would make the value of a resample another metric. Raises
+    InputError for no images.
     """
     if not len(statistics):
         raise InputError("Expected at least one image: the metric of none does not exist.")
@@ -68,10 +74,28 @@ def estimate_of_value(
     totals = statistics if clusters is None else summed(statistics, clusters)[0]
     if len(totals) == 1:
         return Estimate(mean, 0.0, 1.0)
-    if len(totals) < len(statistics):
-        confidence = _of_few(len(totals), confidence)
-    low, high = percentiles(lambda often: value(often @ totals), len(totals), confidence)
-    return Estimate(mean, low, high)
+    low, high = percentiles(lambda often: value(drawn(often, totals)), len(totals), of_few(len(totals), confidence))
+    if math.isclose(low, high, abs_tol=1e-12):
+        low, high = unseen(mean, len(totals), confidence)
+    return Estimate(mean, min(low, mean), max(high, mean))
+
+
+def drawn(often: Numbers, totals: Numbers) -> Numbers:
+    """The sums (B, S) of resamples, given how often each image comes, with a trace of the whole set."""
+    return often @ totals + _TRACE * totals.sum(axis=0)
+
+
+def unseen(mean: float, count: int, confidence: float = CONFIDENCE, least: float = 0.0) -> tuple[float, float]:
+    """The interval where there is nothing to resample, as all of so many images, or clusters, are alike.
+
+    Those that were not seen may have any value from `least` to 1, as far as none of them seen allows, which of 0 and 1
+    alone is Wilson's interval. One image says nothing about others: all is possible.
+    """
+    if count == 1:
+        return least, 1.0
+    share = float(ndtri((1 + confidence) / 2)) ** 2
+    share /= count + share
+    return mean - share * (mean - least), mean + share * (1 - mean)
 
 
 def summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
@@ -85,23 +109,14 @@ def summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
     return totals, sizes
 
 
-def _of_clusters(totals: Numbers, sizes: Numbers, confidence: float, *, binary: bool) -> tuple[float, float]:
-    """The percentile interval of the mean over resampled clusters.
+def of_few(count: int, confidence: float) -> float:
+    """The confidence at which percentiles over so many images, or clusters, have the one that is asked for.
 
-    Of few clusters that is too short, so its quantiles are as much further out as Student's are than the normal ones
-    (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789). One cluster says nothing about others: all is
-    possible. Where all images agree there is nothing to resample, and each cluster is one image of Wilson's interval.
+    Of few they are too near to each other, so they are taken as much further out as Student's quantiles are than the
+    normal ones (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789).
     """
-    count = len(totals)
-    if count == 1:
-        return 0.0, 1.0
-    if binary and totals.sum() in (0, sizes.sum()):
-        return _wilson(count if totals.any() else 0, count, confidence)
-    return percentile_interval(totals, sizes, _of_few(count, confidence))
-
-
-def _of_few(count: int, confidence: float) -> float:
-    """The confidence at which percentiles over so many clusters have the one that is asked for."""
+    if count >= FEW:
+        return confidence
     tail = norm.cdf(np.sqrt(count / (count - 1)) * t.ppf((1 - confidence) / 2, count - 1))
     return float(1 - 2 * tail)
 

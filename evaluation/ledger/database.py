@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from ...core.errors import OutputError
 
@@ -17,8 +18,9 @@ PATIENCE = 60.0
 """Seconds to wait for another process of the same run that is writing a record."""
 
 _MAGIC = b"SQLite format 3\0"
+_HIGHEST = 2**63 - 1
 _LOST = 10_000
-"""So many rows in a row that cannot be found: there are no more."""
+"""So many ids in a row that cannot be asked for: what lies beyond is lost."""
 _SCHEMA = f"""
 BEGIN;
 PRAGMA application_id = {APPLICATION};
@@ -116,16 +118,31 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def _readable(connection: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[object, ...]]:
-    number, lost = 0, 0
-    while lost < _LOST:
-        number += 1
+    for number in sorted(_ids(connection, table, 1) | _ids(connection, table, -1)):
         try:
             row = connection.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (number,)).fetchone()
         except sqlite3.Error:
-            row = None
-        lost = 0 if row else lost + 1
+            continue
         if row and None not in row:
             yield row
+
+
+def _ids(connection: sqlite3.Connection, table: str, step: Literal[1, -1]) -> set[int]:
+    """Those that are met upwards, or downwards: a damaged one, taken for another, may hide all that come after it."""
+    beyond, number, order = (">", 0, "") if step == 1 else ("<", _HIGHEST, "DESC")
+    query = f"SELECT id FROM {table} WHERE id {beyond} ? ORDER BY id {order} LIMIT 1"
+    found, lost = set[int](), 0
+    while lost < _LOST:
+        try:
+            row = connection.execute(query, (number,)).fetchone()
+        except sqlite3.Error:
+            number, lost = number + step, lost + 1
+            continue
+        if row is None or row[0] in found:
+            break
+        number, lost = row[0], 0
+        found.add(number)
+    return found
 
 
 def _hides_its_tables(connection: sqlite3.Connection) -> bool:

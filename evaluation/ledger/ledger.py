@@ -100,8 +100,9 @@ class Ledger:
     def forget_glimpse(self, data: str) -> None:
         self._forget_fact(_GLIMPSE, data)
 
-    def write_doubts(self, look: str, flags: Iterable[str]) -> None:
-        self._write_fact(_DOUBTS, look, json.dumps(sorted(flags)))
+    def write_doubts(self, look: str, flags: Iterable[str], judged: str) -> None:
+        """`judged` names how they were found."""
+        self._write_fact(_DOUBTS, look, json.dumps([judged, *sorted(flags)]))
 
     def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
         self._write_fact(_BEHAVIOUR, f"{model} {name}", answers.hex())
@@ -156,12 +157,16 @@ class Ledger:
         """
         return self._fact(_GLIMPSE, data)
 
-    def doubts(self, look: str) -> set[str] | None:
-        """The flags that came of looking at a network; None where that is not known, or not any more."""
-        with suppress(DamagedRecordError):
-            found = self._fact(_DOUBTS, look)
-            return None if found is None else set(json.loads(found))
-        return None
+    def doubts(self, look: str, judged: str | None = None) -> set[str] | None:
+        """The flags that came of looking at a network; None where nobody did, or where they were `judged` otherwise.
+
+        Raises DamagedRecordError where that cannot be known any more.
+        """
+        found = self._fact(_DOUBTS, look)
+        if found is None:
+            return None
+        by, *flags = json.loads(found)
+        return None if judged not in (None, by) else set(flags)
 
     def behaviours(self, model: str) -> dict[str, bytes]:
         """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""

@@ -81,6 +81,29 @@ def test_what_stops_at_its_own_boundary_is_flagged_where_it_is_scored_elsewhere(
     assert '"early_stop":true' in flagged.attack_params.item()
 
 
+NOVICE = """
+from foolbench import load_model
+
+
+def novice():
+    model = load_model("digits:convnet")
+    model.net.fc.bias.data[3:] -= 1e3
+    return model.net
+"""
+
+
+def test_what_too_few_images_say_of_a_network_is_no_flag_of_more(execute, tmp_path):
+    """Three right digits of ten are better than chance, which eight images cannot tell."""
+    (tmp_path / "novice.py").write_text(NOVICE)
+    model = f"{{name='{tmp_path / 'novice.py'}:novice', mean=0.5, std=0.5}}"
+    chosen = (f"models=[{model}]", "attacks=[{name='fgsm'}]", "defenses=[]")
+    few = execute("out", *chosen, "samples=8")
+    assert few.flagged.str.contains("no-better-than-chance").all()
+    more, anew = (execute(folder, *chosen, "samples=200") for folder in ("out", "another"))
+    assert more.flagged.isna().all()
+    assert anew.flagged.isna().all()
+
+
 def test_one_draw_of_a_random_defense_is_flagged(execute):
     for draws, flagged in ((1, True), (2, False)):
         table = execute(f"out{draws}", PGD_ONLY, "defenses=[{name='random-noise'}, {name='jpeg'}]", f"draws={draws}")

@@ -84,6 +84,28 @@ def test_the_interval_holds_the_value_of_all_images_as_often_as_it_says():
     assert 0.88 <= held / 200 <= 0.99
 
 
+def test_a_class_that_few_images_have_keeps_its_part_in_the_interval():
+    """Twenty classes that are never found, each in one image: a third of the resamples lack it."""
+    rng = np.random.default_rng(4)
+    right, wrongly, missed = np.zeros((20, 21)), np.zeros((20, 21)), np.zeros((20, 21))
+    right[:, 0], missed[:, 0] = 90, rng.integers(30, size=20)
+    alone = estimate_of_value(
+        np.concatenate([right, wrongly, missed], axis=1), Segmentation(classes=21).metrics["miou"].value
+    )
+    missed[np.arange(20), np.arange(1, 21)] = 10
+    rare = estimate_of_value(
+        np.concatenate([right, wrongly, missed], axis=1), Segmentation(classes=21).metrics["miou"].value
+    )
+    assert rare == pytest.approx([each / 21 for each in alone], rel=1e-6)
+
+
+def test_where_nothing_differs_those_not_seen_may():
+    images = counts(np.random.default_rng(6), 30, 1.0)
+    assert estimate_of_value(images, MIOU.value) == pytest.approx([1, estimate([1.0] * 30, proportion=True).low, 1])
+    same = difference_of_values(images, images, MIOU.value)
+    assert same.low < 0 == same.difference < same.high
+
+
 def test_robust_is_no_higher_than_clean_or_attacked():
     frame, columns = scores(clean=0.6, attacked=0.6)
     assert point(MIOU, frame, "robust") < min(

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from foolbench.core import InputError
+from foolbench.evaluation.leaderboard.bootstrap import percentile_interval
 from foolbench.evaluation.leaderboard.stats import estimate
 from scipy.stats import t
 
@@ -54,6 +55,27 @@ def test_one_value_and_constant_values_are_their_own_mean(values, proportion):
     assert found.mean == pytest.approx(0.3)
     assert found.low <= found.mean + 1e-12
     assert found.high >= found.mean - 1e-12
+
+
+@pytest.mark.parametrize("proportion", [True, False])
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_values_that_are_all_alike_leave_room_for_those_not_seen(value, proportion):
+    found = estimate([value] * 12, proportion=proportion)
+    no_success, _ = wilson(12, 12)  # the highest share of images without one, where all of twelve have one
+    assert (found.low, found.high) == pytest.approx((value * no_success, 1 - (1 - value) * no_success))
+    assert estimate([value], proportion=False)[1:] == (0, 1)
+
+
+def test_few_images_have_wider_percentiles():
+    """Those of eight images at 95% hold the mean in less than 90 of 100 cases; Student's further out are."""
+    rng, held, plainly = np.random.default_rng(5), 0, 0
+    for _ in range(400):
+        sample = 0.5 + 0.05 * rng.normal(size=8).clip(-3, 3)
+        found = estimate(sample, proportion=False)
+        low, high = percentile_interval(sample, np.ones(8), 0.95)
+        held += found.low <= 0.5 <= found.high
+        plainly += low <= 0.5 <= high
+    assert plainly < 0.9 * 400 < held
 
 
 @pytest.mark.parametrize("proportion", [True, False])

@@ -112,6 +112,21 @@ def test_a_damaged_record_costs_its_own_cell_until_it_is_made_anew(path, shard, 
         assert ledger.finished("b") == {0, 1}
 
 
+@pytest.mark.parametrize("far", [30_000, 2**62], ids=["after a gap", "one far away"])
+def test_rows_are_found_again_however_far_apart_their_ids_are(path, shard, far):
+    """As those of mended cells are, which lie behind all the ids of the shards that they are made of."""
+    cells = ["a", "b", "c", "d"]
+    with closing(Ledger(path)) as first:
+        for cell in cells:
+            first.write(cell, shard(0, 1))
+    change(path, "UPDATE records SET id = ? WHERE cell = 'c'", far)
+    change(path, "UPDATE records SET id = ? WHERE cell = 'd'", far + 20_000)
+    change(path, DAMAGE["null"])
+    with closing(Ledger(path)) as ledger:
+        ledger.mend("b")
+        assert [len(ledger.finished(cell)) for cell in cells] == [2, 0, 2, 2]
+
+
 def test_damaged_facts_are_no_facts(path):
     with closing(Ledger(path)) as first:
         first.write_error("broken", "why")
