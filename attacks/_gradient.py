@@ -1,16 +1,12 @@
 """The input gradients that all gradient attacks share."""
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError, GradientError
 from ..core.model import Model
 from ..core.seeding import Draws
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""(outputs, targets) -> per-sample loss (N,)."""
+from ._losses import Loss, expectation, gradient_of_expectation, mean
 
 
 def loss_and_gradient(
@@ -19,19 +15,18 @@ def loss_and_gradient(
     """Per-sample loss (N,), its gradient (N, C, H, W), and the outputs, one forward and one backward pass.
 
     The loss is the task's where none is given. The samples' losses are summed, so no image weighs on another's. Nothing
-    but `x` is differentiated. Of a randomized system, loss and gradient are the means over `model.draws` evaluations
-    (EOT), a pair of passes each, and the outputs their average. Raises GradientError where a gradient is not finite,
-    ConfigError for a defense with none.
+    but `x` is differentiated. Of a randomized system, loss and gradient are those of the expectation over `model.draws`
+    evaluations (EOT), a pair of passes each, and the outputs their average. Raises GradientError where a gradient is
+    not finite, ConfigError for a defense with none.
     """
     check_differentiable(model)
-    single, x = model.through(model.shells), x.detach().requires_grad_()
+    single, x, loss = model.through(model.shells), x.detach().requires_grad_(), loss or model.task.loss
     losses, gradients, outputs = zip(
-        *(_of_one_evaluation(single, x, y, streams, loss or model.task.loss) for streams in model.evaluations(rng)),
-        strict=True,
+        *(_of_one_evaluation(single, x, y, streams, loss) for streams in model.evaluations(rng)), strict=True
     )
-    gradient = mean(gradients)
+    gradient = gradient_of_expectation(loss, losses, gradients)
     check_finite(model, gradient)
-    return mean(losses), gradient, model.average(outputs)
+    return expectation(loss, losses), gradient, model.average(outputs)
 
 
 def _of_one_evaluation(
@@ -48,13 +43,8 @@ def loss_and_outputs(
 ) -> tuple[Tensor, Tensor]:
     """The same without the gradient: forward passes alone, for a last look."""
     with torch.no_grad():
-        outputs = model.each(x, rng=rng)
-        return mean([(loss or model.task.loss)(each, y) for each in outputs]), model.average(outputs)
-
-
-def mean(parts: Sequence[Tensor]) -> Tensor:
-    """Over evaluations; of a single one, itself."""
-    return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0]) / len(parts)
+        outputs, loss = model.each(x, rng=rng), loss or model.task.loss
+        return expectation(loss, [loss(each, y) for each in outputs]), model.average(outputs)
 
 
 def class_gradients(

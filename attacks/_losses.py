@@ -1,21 +1,63 @@
-"""What gradient attacks ascend, beside the task's own loss. Every loss maps (outputs, targets) to (N,)."""
+"""What gradient attacks ascend, beside the task's own loss."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..core.errors import ConfigError
 from ..core.model import Model
-from ..core.task import Task
-from ._gradient import Loss
+from ..core.task import Places, Task
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs, targets) -> per-sample loss (N,)."""
 
 
-def objective(model: Model, targeted: bool) -> Loss:
-    """What to ascend where each image's steps have a length of their own: the task's objective, as `gain` has it.
+@dataclass(frozen=True)
+class Objective:
+    """A loss to ascend where each image's steps have a length of their own: the task's objective, as `gain` has it."""
 
-    Where it is a mean over draws (EOT), it is the mean of the loss itself.
-    """
-    single = not model.randomized or model.draws == 1
-    return gain(model.task.objective if single else model.task.loss, model.task, targeted)
+    task: Task
+    targeted: bool
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return gain(self.task.objective, self.task, self.targeted)(outputs, y)
+
+    def expected(self, values: Tensor) -> Tensor:
+        """Of several evaluations (N, D): what rises where the mean of the task's loss does, or, targeted, falls."""
+        return -self.task.expected(-values) if self.targeted else self.task.expected(values)
+
+
+def objective(model: Model, targeted: bool) -> Objective:
+    return Objective(model.task, targeted)
+
+
+def mean(parts: Sequence[Tensor]) -> Tensor:
+    """Over evaluations; of a single one, itself."""
+    return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0]) / len(parts)
+
+
+def expectation(loss: Loss, values: Sequence[Tensor]) -> Tensor:
+    """Of the values (N,) of a loss in several evaluations."""
+    if not isinstance(loss, Objective) or len(values) == 1:
+        return mean(values)
+    return loss.expected(torch.stack(tuple(values), dim=1))
+
+
+def gradient_of_expectation(loss: Loss, values: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    """Given those of the evaluations, (N, C, H, W) each."""
+    if not isinstance(loss, Objective) or len(values) == 1:
+        return mean(gradients)
+    with torch.enable_grad():
+        together = torch.stack(tuple(values), dim=1).detach().requires_grad_()
+        (weights,) = torch.autograd.grad(loss.expected(together).sum(), together)
+    return torch.einsum("nd,dnchw->nchw", weights, torch.stack(tuple(gradients)))
+
+
+def places_to_change(model: Model, outputs: Tensor, y: Tensor, targeted: bool) -> Places:
+    """Those of the task, with whatever counts for `y` where that is to be left."""
+    return model.task.places(outputs if targeted else model.task.to_leave(outputs, y), y)
 
 
 def gain(loss: Loss, task: Task, targeted: bool) -> Loss:

@@ -15,7 +15,7 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import lead, margin, objective, other_classes, rivals
+from ._losses import Loss, lead, margin, objective, other_classes, rivals
 
 _TINY = 1e-12  # guards divisions where several logits are equal
 
@@ -116,25 +116,21 @@ class APGD(Attack):
     def _look(self, model: Model, ascent: AdaptiveAscent, step: int) -> None:
         """Take in the loss and, unless these are the last, the gradient of the points."""
         draws = ascent.draws.fork(step)  # a randomized system is met with new draws at every step
-
-        def ascended(outputs: Tensor, y: Tensor) -> Tensor:
-            return self._loss(model, outputs, y, ascent.rival)
-
-        point, y, gradient = ascent.point, ascent.y, None
+        ascended, y = self._ascended(model, ascent.y, ascent.rival)
+        point, gradient = ascent.point, None
         if step < self.steps:
             loss, gradient, outputs = loss_and_gradient(model, point, y, rng=draws, loss=ascended)
         else:
             loss, outputs = loss_and_outputs(model, point, y, rng=draws, loss=ascended)
-        ascent.note(loss, gradient, self.reached(model, outputs, y))
+        ascent.note(loss, gradient, self.reached(model, outputs, ascent.y))
 
-    def _loss(self, model: Model, outputs: Tensor, y: Tensor, rival: Tensor | None) -> Tensor:
-        """What ascends: from `y` to anywhere, from `y` to `rival`, or, where targeted, from anywhere to `y`."""
+    def _ascended(self, model: Model, y: Tensor, rival: Tensor | None) -> tuple[Loss, Tensor]:
+        """A loss, and what it is of: from `y` to anywhere, from `y` to `rival`, or, targeted, from anywhere to `y`."""
         if self.loss == "ce":
-            target = y if rival is None else rival
-            return objective(model, self.targeted or rival is not None)(outputs, target)
+            return objective(model, self.targeted or rival is not None), y if rival is None else rival
         if self.targeted:
-            return dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)
-        return dlr(model.task.to_leave(outputs, y), y, rival)
+            return (lambda outputs, y: dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)), y
+        return (lambda outputs, y: dlr(model.task.to_leave(outputs, y), y, rival)), y
 
 
 def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:

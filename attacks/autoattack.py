@@ -44,5 +44,5 @@ class AutoAttack(Ensemble):
             "apgd-ce": APGD(eps=eps, norm=norm, steps=steps),
             "apgd-dlr-targeted": APGD(eps=eps, norm=norm, steps=steps, loss="dlr", target_classes=9),
             "fab-targeted": FAB(eps=eps, norm=norm, steps=steps, target_classes=9),
-            "square": Square(eps=eps, norm=norm, queries=self.queries),
+            "square": Square(eps=eps, norm=norm, queries=self.queries, rescaled=False),
         }

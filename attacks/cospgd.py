@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..core.model import Model
 from ..core.registry import register_attack
-from ._gradient import Loss
+from ._losses import Loss, places_to_change
 from .pgd import PGD
 
 
@@ -24,7 +24,7 @@ class CosPGD(PGD):
 
     def ascended(self, model: Model, step: int) -> Loss:
         def loss(outputs: Tensor, y: Tensor) -> Tensor:
-            places = model.task.places(outputs, y)
+            places = places_to_change(model, outputs, y, self.targeted)
             if self.targeted:
                 return -((1 - places.alignment) * places.losses).mean(dim=1)
             return (places.alignment * places.losses).mean(dim=1)

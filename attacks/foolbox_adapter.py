@@ -32,9 +32,11 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row
 from ..core.registry import Family, attacks
 from ..core.seeding import Draws, derive_key
+from ..core.task import Task
 from ..core.threat import Eps
 from ._foolbox_facts import ALIASES, COMPILED, FACTS, RANDOMIZED, Facts
-from ._gradient import check_differentiable, check_finite, mean
+from ._gradient import check_differentiable, check_finite
+from ._losses import mean
 
 _NO_PARAMETERS = {"self", "args", "kwargs", "distance", "constraint", "init_attack", "tensorboard", "channel_axis"}
 
@@ -72,6 +74,15 @@ class _FoolboxAttack(Attack, ABC):
             self._make()
         elif find_spec("numba") is None:
             raise ConfigError(f"{name} needs numba, which is not installed: pip install numba.")
+
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError also for a system that may reject an image: foolbox would take that for its success."""
+        super().check_task(task)
+        if task.rejected is not None:
+            raise ConfigError(
+                f"{type(self).__name__} cannot know a system that may reject an image: foolbox takes every other "
+                "answer for a success; expected knowledge = ['oblivious'], or an attack of foolbench's own."
+            )
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)

@@ -16,8 +16,8 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ..core.strength import strength
 from ._adaptive import beats
-from ._gradient import Loss, loss_and_gradient, loss_and_outputs
-from ._losses import gain, lead, objective, rivals
+from ._gradient import loss_and_gradient, loss_and_outputs
+from ._losses import Loss, gain, lead, objective, rivals
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
 

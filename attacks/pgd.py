@@ -15,8 +15,8 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ..core.task import Task
 from ._adaptive import beats
-from ._gradient import Loss, loss_and_gradient, loss_and_outputs
-from ._losses import objective
+from ._gradient import loss_and_gradient, loss_and_outputs
+from ._losses import Loss, objective
 
 
 @register_attack("pgd")

@@ -20,6 +20,7 @@ from ..core.seeding import Draws
 from ..core.task import Places
 from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, checkpoints
 from ._gradient import loss_and_gradient, loss_and_outputs
+from ._losses import places_to_change
 
 PlaceLoss = Literal["balanced", "masked", "divergence"]
 _STAGES = ((2.0, 0.3), (1.5, 0.3), (1.0, 0.4))  # radius, in eps, and share of the steps
@@ -87,7 +88,7 @@ class ShrinkingAscent(Attack):
         due, fewest = checkpoints(end - begin), _Fewest(model, ascent.point, ascent.y)
 
         def ascended(outputs: Tensor, y: Tensor) -> Tensor:
-            return loss_of_places(model.task.places(outputs, y), self.loss)
+            return loss_of_places(places_to_change(model, outputs, y, targeted=False), self.loss)
 
         nothing = torch.zeros(len(ascent.y), dtype=torch.bool, device=ascent.point.device)  # is done before its time
         for step in range(begin, end + 1):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..core.model import Model
 from ..core.registry import register_attack
-from ._gradient import Loss
+from ._losses import Loss, places_to_change
 from .pgd import PGD
 
 
@@ -26,7 +26,7 @@ class SegPGD(PGD):
         done_weight = step / (2 * self.steps)
 
         def loss(outputs: Tensor, y: Tensor) -> Tensor:
-            places = model.task.places(outputs, y)
+            places = places_to_change(model, outputs, y, self.targeted)
             done = places.right == self.targeted
             weighed = places.losses * (1 - done_weight + (2 * done_weight - 1) * done)
             return -weighed.mean(dim=1) if self.targeted else weighed.mean(dim=1)

@@ -4,7 +4,7 @@ import bisect
 import copy
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core.attack import Access
+from ..core.attack import LATER, Access
 from ..core.errors import ConfigError
 from ..core.model import Model
 from ..core.norms import Norm, per_row, size, steepest
@@ -37,14 +37,15 @@ class Square(QueryAttack):
     """Changes one random square at a time, and keeps the change where the margin of `y` shrinks.
 
     It sees class scores only, those of `queries` points an image. The squares cover a share `p_init` of the image at
-    first, and less as queries go by. Under Linf the start has vertical stripes, and a square moves each channel to one
-    end of its budget. Under L2 the start is a grid of small dipoles, and a square gathers what the image has left of
-    its budget and what another square, which is restored, gives back. An image rests once its prediction has left `y`
-    (or reached it, where targeted), if need be as it came.
+    first, and less as queries go by: as in a run of 10,000 that is `rescaled` to `queries`. Under Linf the start has
+    vertical stripes, and a square moves each channel to one end of its budget. Under L2 the start is a grid of small
+    dipoles, and a square gathers what the image has left of its budget and what another square, which is restored,
+    gives back. An image rests once its prediction has left `y` (or reached it, where targeted), if need be as it came.
     """
 
     queries: int = 5000
     p_init: float = 0.8
+    rescaled: bool = field(default=True, metadata={LATER: True})
 
     access: ClassVar[Access] = "score"
     needs_class_scores: ClassVar[bool] = True
@@ -89,7 +90,9 @@ class Square(QueryAttack):
         return gain(margin, model.task, self.targeted)(outputs, y), self.reached(model, outputs, y)
 
     def _side(self, query: int, shape: torch.Size) -> int:
-        share = self.p_init / 2 ** bisect.bisect_left(_HALVINGS, query * 10_000 // self.queries)
+        share = self.p_init / 2 ** bisect.bisect_left(
+            _HALVINGS, query * 10_000 // self.queries if self.rescaled else query
+        )
         side = round(math.sqrt(share * shape[2] * shape[3]))
         if self.norm == "l2":
             side = max(side, 3) // 2 * 2 + 1  # odd, so that it has a centre

@@ -182,6 +182,11 @@ class InputTransform(ShellDefense):
         if not self._moves or inside.task.class_scores is not None:
             return inside(seen)
         outputs = inside.of_views(seen if seen.ndim == 5 else seen[:, None])
+        if outputs.shape[-2:] != seen.shape[-2:]:
+            raise ConfigError(
+                f"{self!r} moves what images show, and moves maps back: expected maps of their size "
+                f"{tuple(seen.shape[-2:])}, got {tuple(outputs.shape[-2:])}; enlarge them in the network."
+            )
         maps = outputs if outputs.ndim == 5 else outputs[:, :, None]
         found, shown = self.back(maps, rng=again)
         shown = shown | ~shown.any(dim=1, keepdim=True)  # where no view shows anything, all of them guess

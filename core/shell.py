@@ -1,7 +1,8 @@
 """What a network is put into: shells, each of which answers by means of what lies inside it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
@@ -46,6 +47,7 @@ class Inside:
     streams: Draws
     place: int = 0
     look: Look = lambda shell, images: None
+    calls: Iterator[int] = field(default_factory=count)
 
     @property
     def task(self) -> Task:
@@ -62,13 +64,15 @@ class Inside:
             self.look(self.shells[self.place - 1], x)
         if self.place == len(self.shells):
             return self.network(x)
-        within = replace(self, place=self.place + 1)
-        return self.shells[self.place].answer(within, x, rng=self.streams.fork(self.place))
+        call = next(self.calls)  # one that asks again meets new draws
+        streams = self.streams.fork(("call", call)) if call else self.streams
+        within = replace(self, place=self.place + 1, streams=streams, calls=count())
+        return self.shells[self.place].answer(within, x, rng=streams.fork(self.place))
 
     def of_views(self, x: Tensor) -> Tensor:
         """Outputs (N, V, ...) for V views (N, V, C, H, W) of each image."""
-        count, views = x.shape[:2]
-        return replace(self, streams=self.streams.split(views))(x.flatten(0, 1)).unflatten(0, (count, views))
+        images, views = x.shape[:2]
+        return replace(self, streams=self.streams.split(views))(x.flatten(0, 1)).unflatten(0, (images, views))
 
     def _averaged(self, x: Tensor) -> Tensor:
         outputs = self.of_views(x)

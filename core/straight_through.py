@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+_ROUNDING = 1e-5
+
 
 def with_gradient_of(traced: Tensor, value: Tensor) -> Tensor:
     """`value`, to the last bit, with the gradient of `traced`, which has the same shape."""
@@ -12,3 +14,11 @@ def without_rounding(x: Tensor) -> Tensor:
     """Into [0, 1], where only rounding has left it: a clamp would stop the gradient at every white or black pixel."""
     inside = x.detach().clamp(0, 1)
     return with_gradient_of(x, inside) if x.requires_grad else inside
+
+
+def clamped(x: Tensor) -> Tensor:
+    """Into [0, 1], with the gradient of what is there already, white and black included.
+
+    In some versions of PyTorch `clamp` has none at its ends, and an attack that begins at a white page would not move.
+    """
+    return without_rounding(x.clamp(-_ROUNDING, 1 + _ROUNDING)) if x.requires_grad else x.clamp(0, 1)

@@ -14,7 +14,7 @@ JUDGES = 5
 
 class Strength(NamedTuple):
     """Of images (N,): the share of evaluations that reached the goal, how much of each answer is where it should be (of
-    maps, the pixels), and the loss towards it, these two as means.
+    maps, the pixels), both as means, and how the loss of all stands towards it.
     """
 
     reached: Tensor
@@ -43,14 +43,14 @@ def strength(model: Model, points: Tensor, y: Tensor, *, targeted: bool, rng: Dr
     A randomized system is evaluated JUDGES times, with the streams `rng`: give others than those the points were found
     with, and the same ones for points that are compared. Raises InputError for outputs that are no answer.
     """
-    reached, shares, losses = [], [], []
+    reached, shares, objectives = [], [], []
     with torch.no_grad():
         for outputs in model.through(model.shells, draws=JUDGES).each(points, rng=rng):
             model.task.check_outputs(outputs, len(points))
             found = model.task.predict(outputs)
             reached.append(model.task.reached(found, y, targeted=targeted).float())
-            agreement = model.task.agreement(found, y).float()
-            shares.append(agreement if targeted else 1 - agreement)
+            shares.append(model.task.share(found, y, targeted=targeted).float())
             seen = outputs if targeted else model.task.to_leave(outputs, y)
-            losses.append(model.task.loss(seen, y) * (-1 if targeted else 1))
-    return Strength(*(torch.stack(part).mean(dim=0) for part in (reached, shares, losses)))
+            objectives.append(model.task.objective(seen, y))
+    loss = model.task.expected(torch.stack(objectives, dim=1))
+    return Strength(torch.stack(reached).mean(dim=0), torch.stack(shares).mean(dim=0), -loss if targeted else loss)

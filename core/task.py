@@ -160,6 +160,11 @@ class Task(Protocol):
         metric = next(iter(self.metrics.values()))
         return metric.share(metric.per_image(predictions, targets)).to(predictions.device)
 
+    def share(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
+        """How much of each answer an attack has brought where it should be, (N,) in 0..1."""
+        agreement = self.agreement(predictions, targets)
+        return agreement if targeted else 1 - agreement
+
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
         """Which images (N,) an attack need change no further: those that left the targets, or reached them."""
         return self.agreement(predictions, targets) == (1 if targeted else 0)
@@ -172,11 +177,12 @@ class Task(Protocol):
         return predictions
 
     def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What attacks ascend, (N,): the loss, or what rises wherever it does and keeps its gradient where that ends.
-
-        Of an expectation over several evaluations it is the loss itself.
-        """
+        """What attacks ascend, (N,): the loss, or what rises wherever it does and keeps a gradient where that ends."""
         return self.loss(outputs, targets)
+
+    def expected(self, objectives: Tensor) -> Tensor:
+        """Of the objective in several evaluations (N, D), what rises wherever their mean loss does, (N,)."""
+        return objectives.mean(dim=1)
 
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
         """One prediction or target for people, where a word says it; `name` tells what a class is called."""
@@ -195,6 +201,6 @@ class Task(Protocol):
         raise ConfigError(f"{self!r} has no answer that does without the image.")
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """For attacks that weigh one place of the answer against another; their mean loss is about `loss`."""
+        """For attacks that weigh one place of the answer against another; their mean is about the objective."""
         right = self.reached(self.predict(outputs.detach()), targets, targeted=True)[:, None]
-        return Places(self.loss(outputs, targets)[:, None], right, right.to(outputs.dtype))
+        return Places(self.objective(outputs, targets)[:, None], right, right.to(outputs.dtype))

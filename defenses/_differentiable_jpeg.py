@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.straight_through import clamped
+
 LUMA = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
     14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
@@ -36,7 +38,7 @@ def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
         luma = _quantized(luma, scaled(LUMA, quality))
         chroma = _quantized(F.avg_pool2d(chroma, 2), scaled(CHROMA, quality))
         decoded = _to_rgb(torch.cat([luma, F.interpolate(chroma, scale_factor=2, mode="bilinear")], dim=1))
-    return (decoded[:, :, :height, :width] / 255).clamp(0, 1)
+    return clamped(decoded[:, :, :height, :width] / 255)
 
 
 def scaled(table: tuple[int, ...], quality: int) -> tuple[int, ...]:

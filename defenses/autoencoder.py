@@ -14,6 +14,7 @@ from ..core.learned import Learned
 from ..core.learned_defense import LearnedTransform
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import clamped
 from ._shape import check_learned
 from ._training import convolution, train
 
@@ -83,7 +84,7 @@ class Autoencoder(LearnedTransform):
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
         shape = (learned["0.weight"].shape[1], None, None) if self.kind == "conv" else learned["offset"].shape
         check_learned(x, shape)
-        return self.restored(x, learned).clamp(0, 1)
+        return clamped(self.restored(x, learned))
 
     def restored(self, x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
         """The decoded code, before it is clamped."""

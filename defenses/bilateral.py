@@ -13,6 +13,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import without_rounding
 from ._opencv import suits, with_gradient
 from ._window import check_reach
 
@@ -69,7 +70,7 @@ class BilateralSmoothing(InputTransform):
                 weight = window(pairs, *first)
                 total.addcmul_(window(padded, radius + way * down, radius + way * right), weight)
                 weights.add_(weight)
-        return (total / weights).clamp(0, 1)
+        return without_rounding(total / weights)
 
     def _by_opencv(self, x: Tensor) -> Tensor:
         images = x.detach().permute(0, 2, 3, 1).contiguous()

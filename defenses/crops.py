@@ -11,6 +11,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import without_rounding
 from ._opencv import suits, with_gradient
 from ._resampling import read
 
@@ -99,7 +100,7 @@ def _enlarged(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> 
 
 def _in_torch(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
     rows, columns = _places(tops, size[0], x.shape[2]), _places(lefts, size[1], x.shape[3])
-    return read(x, rows, columns).clamp(0, 1)
+    return without_rounding(read(x, rows, columns))
 
 
 def _by_opencv(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import clamped
 from ._opencv import filter_planes, suits, with_gradient
 
 LARGE = 128  # pixels a side: from here on, the products of matrices take longer than OpenCV
@@ -55,7 +56,7 @@ class Downsampling(InputTransform):
         matrices = {side: self._matrix(side, like=x) for side in set(x.shape[2:])}
         down, across = (matrices[side] for side in x.shape[2:])
         planes = x.flatten(0, 1)  # one batch dimension: two multiply more slowly
-        return (down @ (planes @ across.T)).clamp(0, 1).unflatten(0, x.shape[:2])
+        return clamped(down @ (planes @ across.T)).unflatten(0, x.shape[:2])
 
     def _by_opencv(self, x: Tensor) -> Tensor:
         height, width = (self._length(side) for side in x.shape[2:])

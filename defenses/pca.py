@@ -12,6 +12,7 @@ from ..core.learned import Learned
 from ..core.learned_defense import LearnedTransform
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import clamped
 from ._shape import check_learned
 
 _SHARE = 0.99
@@ -73,7 +74,7 @@ class PCA(LearnedTransform):
         mean, components = learned["mean"], learned["components"]
         check_learned(x, mean.shape)
         coordinates = (x - mean).flatten(1) @ components.T
-        return (mean + (coordinates @ components).reshape(x.shape)).clamp(0, 1)
+        return clamped(mean + (coordinates @ components).reshape(x.shape))
 
 
 def _principal(centred: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from ..core.learned_defense import LearnedTransform
 from ..core.model import Model
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import clamped
 from ._shape import check_learned
 from ._training import convolution, train
 from ._universal import combined, crafted, crafting_steps
@@ -112,7 +113,7 @@ class PRN(LearnedTransform):
         z = convolve(x.contiguous(memory_format=torch.channels_last) - 0.5, 0)
         for block in range(self.blocks):
             z = z + convolve(convolve(z.relu(), 2 * block + 1).relu(), 2 * block + 2)
-        return (x + convolve(z.relu(), 2 * self.blocks + 1)).clamp(0, 1)
+        return clamped(x + convolve(z.relu(), 2 * self.blocks + 1))
 
     def flagged(self, x: Tensor, rectified: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
         """In which images the detector sees a perturbation, bool (N,)."""

@@ -49,11 +49,12 @@ class RandomSelfEnsemble(NetworkDefense):
         return self.init_std > 0 or self.inner_std > 0
 
     def answer(self, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
-        streams, calls = rng.split(self.draws), itertools.count()
+        streams, calls, firsts = rng.split(self.draws), itertools.count(), list[Callable[[Tensor], Tensor]]()
 
         def disturbed(forward: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
             call = next(calls)
-            std = self.inner_std if call else self.init_std
+            firsts.extend([] if firsts else [forward])
+            std = self.init_std if forward == firsts[0] else self.inner_std  # whatever is inside may ask several times
             return forward(given + std * _noise(streams.fork(call), given)) if std else forward(given)
 
         with rewired(inside.net, modules_of(inside.net, _ConvNd, "convolutions"), disturbed):

@@ -13,6 +13,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import without_rounding
 from ._opencv import suits, with_gradient
 from ._resampling import read
 
@@ -70,7 +71,7 @@ class ResizePad(InputTransform):
         columns, in_columns = _places(x.shape[3], *right)
         small = read(x, rows[:, None], columns[:, None])[:, 0]
         inside = in_rows[:, None, :, None] & in_columns[:, None, None, :]
-        return torch.where(inside, small, self.value).clamp(0, 1)
+        return without_rounding(torch.where(inside, small, self.value))
 
     def _extent(self, side: int, size: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         """Length and start (N,) of the shrunk images along one side; `size` and `offset` are uniform in [0, 1)."""

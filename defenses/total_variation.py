@@ -10,6 +10,7 @@ from ..core.defense import InputTransform
 from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
+from ..core.straight_through import clamped
 from ._filling import filled
 from ._primal_dual import Iterations
 from ._surrogates import smooth
@@ -56,7 +57,7 @@ class TotalVariation(InputTransform):
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         kept = self._kept(x, rng)
         minimize = Iterations(weight=self.weight, isotropic=self.isotropic, count=self.iterations)
-        return minimize(filled(x, kept), x, kept).clamp(0, 1)
+        return clamped(minimize(filled(x, kept), x, kept))
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:

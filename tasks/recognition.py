@@ -20,6 +20,7 @@ def _agreement(prediction: Tensor, reference: Tensor) -> Tensor:
 
 _NEGLIGIBLE = 30.0
 """By which a logit lies below all others so as to count for nothing."""
+_NEXT_TO_NOTHING = -15.0
 _METRICS = {"top1": Metric(statistics=_agreement, proportion=True)}
 
 
@@ -94,6 +95,10 @@ class Recognition(Task):
         """
         return log_odds(outputs, targets)
 
+    def expected(self, objectives: Tensor) -> Tensor:
+        """The logarithm of the mean cross-entropy, up to a constant."""
+        return _log_softplus(objectives).logsumexp(dim=1)
+
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
         return name(int(answer))
 
@@ -105,7 +110,7 @@ class Recognition(Task):
         right = outputs.detach().argmax(dim=1) == targets
         sure = outputs.detach().softmax(dim=1)
         alignment = sure.gather(1, targets[:, None])[:, 0] / sure.norm(dim=1)
-        return Places(self.loss(outputs, targets)[:, None], right[:, None], alignment[:, None])
+        return Places(self.objective(outputs, targets)[:, None], right[:, None], alignment[:, None])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +148,9 @@ class AbstainingRecognition(Recognition):
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
         return (~self.reached(predictions, targets, targeted=False)).float()
 
+    def share(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
+        return self.reached(predictions, targets, targeted=targeted).float()
+
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
         """A rejection reaches nothing, unless it is what is to be reached."""
         same = predictions == targets
@@ -152,6 +160,11 @@ class AbstainingRecognition(Recognition):
 def _rejections_as_reference(prediction: Tensor, reference: Tensor, clean: Tensor, *, rejected: int) -> Tensor:
     """What the system answers, with the reference in place of a rejection that the attack has brought about."""
     return torch.where((prediction == rejected) & (clean != rejected), reference, prediction)
+
+
+def _log_softplus(x: Tensor) -> Tensor:
+    """log(log(1 + exp(x))), which is x itself where exp(x) is next to nothing."""
+    return F.softplus(x.clamp_min(_NEXT_TO_NOTHING)).log() + (x - _NEXT_TO_NOTHING).clamp_max(0)
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from ...core.norms import Norm, project, steepest
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from .._gradient import check_differentiable, loss_and_gradient
-from .._losses import class_count, gain
+from .._losses import class_count, objective
 from ._validation import BestSoFar, predictions
 from .priors import images_to_fool
 
@@ -29,8 +29,10 @@ class UniversalPGD(UniversalAttack):
     """Steps of steepest ascent of the loss, summed over `batch_size` images at a time, on one perturbation.
 
     The loss is against the model's own predictions, and no image's counts for more than `clamp`: one that is fooled
-    already pulls no further (the paper's 9; infinite for the plain loss). With `target`, a class index, the loss
-    towards that class falls instead, unclamped. `step_size` is in pixel space; None means a fifth of eps.
+    already pulls no further (the paper's 9; infinite for the plain loss). It is the task's objective: of class scores
+    the log-odds, which are the paper's cross-entropy where an image is fooled, and pull where the network is sure, too.
+    With `target`, a class index, minus that towards this class rises instead. `step_size` is in pixel space; None means
+    a fifth of eps.
 
     The fooling rate on the substitute images (with `target`, how many of them are given that class) decides about a new
     best every `validate_every` iterations; `patience` of them without one end the search.
@@ -98,11 +100,10 @@ class UniversalPGD(UniversalAttack):
     def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """That of what is ascended, with respect to `delta` (1, C, H, W)."""
 
-        def objective(outputs: Tensor, y: Tensor) -> Tensor:
-            gained = gain(model.task.loss, model.task, self.target is not None)(outputs, y)
-            return gained.clamp_max(self.clamp) if self.target is None else gained
+        def clamped(outputs: Tensor, y: Tensor) -> Tensor:
+            return objective(model, self.target is not None)(outputs, y).clamp_max(self.clamp)
 
         moved = x + delta
         images = moved.clamp(0, 1)
-        _, gradient, _ = loss_and_gradient(model, images, y, rng=rng, loss=objective)
+        _, gradient, _ = loss_and_gradient(model, images, y, rng=rng, loss=clamped)
         return (gradient * (images == moved)).sum(dim=0, keepdim=True)  # clipped values do not follow delta

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...core.seeding import Draws
-from ...core.straight_through import with_gradient_of
+from ...core.straight_through import with_gradient_of, without_rounding
 from .luck import one_of
 
 _SPACES = {  # there, back, and by how much each channel may be moved, in OpenCV's units
@@ -51,4 +51,4 @@ def grey(x: Tensor, luck: Draws) -> Tensor:
     }
     weights = kinds[one_of(luck, tuple(kinds))].to(x)
     mixed = torch.einsum("nchw,c->nhw", x, weights / weights.sum())
-    return mixed[:, None].expand_as(x).clamp(0, 1)
+    return without_rounding(mixed[:, None].expand_as(x))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ...core.seeding import Draws
-from ...core.straight_through import with_gradient_of
+from ...core.straight_through import clamped, with_gradient_of
 from .luck import between
 
 
@@ -20,7 +20,7 @@ def stretched(x: Tensor, luck: Draws) -> Tensor:
     """So that the darkest 1 to 4 percent of each channel are black and the brightest are white."""
     ends = torch.tensor([between(luck, 0.01, 0.04), between(luck, 0.96, 0.99)], device=x.device)
     low, high = x.detach().flatten(2).quantile(ends, dim=2)[..., None, None]
-    return torch.where(high > low, ((x - low) / (high - low).clamp_min(1e-6)).clamp(0, 1), x)
+    return torch.where(high > low, clamped((x - low) / (high - low).clamp_min(1e-6)), x)
 
 
 def _flat(plane: np.ndarray, bins: int) -> np.ndarray:

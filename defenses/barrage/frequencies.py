@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ...core.seeding import Draws
-from ...core.straight_through import with_gradient_of
+from ...core.straight_through import clamped, with_gradient_of
 from ..jpeg import JPEG
 from .luck import between
 
@@ -25,4 +25,4 @@ def filtered(x: Tensor, luck: Draws) -> Tensor:
     factors = luck.uniform(spectrum.shape[1:], 0.98, 1.02)
     down, across = torch.fft.fftfreq(height, device=x.device).abs(), torch.fft.rfftfreq(width, device=x.device)
     kept = (down[:, None] <= max(keep, 1 / height)) & (across <= max(keep, 1 / width))
-    return torch.fft.irfft2(spectrum * factors * kept, s=(height, width)).clamp(0, 1)
+    return clamped(torch.fft.irfft2(spectrum * factors * kept, s=(height, width)))

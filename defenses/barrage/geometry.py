@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core.seeding import Draws
+from ...core.straight_through import without_rounding
 from .luck import between
 
 _LEAST, _MOST = 10 / 224, 50 / 224
@@ -19,7 +20,7 @@ def zoomed(x: Tensor, luck: Draws) -> Tensor:
     cuts = [int(between(luck, _LEAST, _MOST) * side) for side in (height, height, width, width)]
     top, bottom, left, right = cuts
     part = x[:, :, top : height - bottom, left : width - right]
-    return F.interpolate(part, (height, width), mode="bilinear", align_corners=False).clamp(0, 1)
+    return without_rounding(F.interpolate(part, (height, width), mode="bilinear", align_corners=False))
 
 
 def swirled(x: Tensor, luck: Draws) -> Tensor:
@@ -38,4 +39,4 @@ def swirl(x: Tensor, row: float, column: float, strength: float, radius: float) 
     angle = torch.atan2(down, across) + strength * torch.exp(-distance / (radius / 5 * math.log(2)))
     from_row, from_column = row + distance * angle.sin(), column + distance * angle.cos()
     grid = torch.stack([2 * from_column / width - 1, 2 * from_row / height - 1], dim=2)[None]
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False).clamp(0, 1)
+    return without_rounding(F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False))

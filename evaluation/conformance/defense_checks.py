@@ -150,6 +150,17 @@ def gradient_is_as_declared(defense: Defense) -> None:
     )
 
 
+def black_and_white_have_a_gradient(defense: Defense) -> None:
+    """With differentiable = True, a gradient comes back to wholly black and wholly white images, too."""
+    if not defense.differentiable:
+        return
+    x = extremes().requires_grad_()
+    outputs = _defended(defense).logits(x, rng=streams(len(x)))
+    (gradient,) = torch.autograd.grad(outputs.square().sum(), x)
+    for name, found in zip(("black", "white", "black-and-white"), gradient, strict=True):
+        hold(found.any(), f"None comes back to a {name} image; torch's clamp has none at its ends: clamp inside them.")
+
+
 def adaptive_attack_sees_the_defended_system(defense: Defense) -> None:
     """Behind `adaptive`, outputs are exactly those of the defended system, and a gradient comes by every surrogate."""
     expected, system = _outputs(defense, images(2)), adaptive(defense, model(), draws=2)
@@ -181,6 +192,7 @@ DEFENSE_CHECKS = [
             global_random_state_is_left_alone,
             batch_does_not_matter,
             gradient_is_as_declared,
+            black_and_white_have_a_gradient,
             adaptive_attack_sees_the_defended_system,
         )
     ),

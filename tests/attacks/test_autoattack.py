@@ -23,7 +23,7 @@ def test_the_standard_members(norm):
         "apgd-ce": APGD(**ascent, loss="ce", target_classes=0),
         "apgd-dlr-targeted": APGD(**ascent, loss="dlr", target_classes=9),
         "fab-targeted": FAB(**facts, steps=100, restarts=1, target_classes=9, alpha_max=0.1, beta=0.9, eta=1.05),
-        "square": Square(**facts, queries=5000, p_init=0.8),
+        "square": Square(**facts, queries=5000, p_init=0.8, rescaled=False),
     }
     assert list(AutoAttack(eps="8/255", norm=norm).members.items()) == list(expected.items())
 

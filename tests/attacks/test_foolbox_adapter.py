@@ -12,7 +12,7 @@ from foolbench.attacks._foolbox_facts import ALIASES, COMPILED, FACTS
 from foolbench.core import ConfigError, GradientError, InputTransform, MinimalAttack, Model, attacks
 from foolbench.core.norms import size
 from foolbench.datasets.digits import Digits
-from foolbench.defenses import JPEG
+from foolbench.defenses import JPEG, OddsAreOdd, adaptive
 from foolbench.tasks import Recognition
 from torch import nn
 
@@ -279,3 +279,11 @@ def test_a_missing_numba_is_one_sentence(monkeypatch):
 def test_listing_the_names_imports_no_foolbox():
     code = "import sys; from foolbench import attacks; sys.exit('foolbox' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["foolbox:LInfFMNAttack", "foolbox:LinfPGD"])
+def test_a_system_that_may_reject_is_refused(digits_model, x, name):
+    """foolbox would stop at a rejection, and call it a success."""
+    known = OddsAreOdd(draws=2).fit(x, digits_model.predict(x), model=digits_model)
+    with pytest.raises(ConfigError, match="cannot know a system that may reject an image"):
+        attacks.create(name, {"eps": 0.1})(adaptive(known, digits_model), x)

@@ -176,6 +176,8 @@ def test_the_squares_shrink_as_in_the_paper():
     shares = [0.8 / 2**k for k in (0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9)]
     sides = [attack._side(query, torch.Size((1, 3, 224, 224))) for query in queries]
     assert sides == [round((share * 224 * 224) ** 0.5) for share in shares]
+    unscaled = Square(eps=0.1, queries=100, rescaled=False)
+    assert unscaled._side(90, torch.Size((1, 3, 224, 224))) == round((0.8 / 4 * 224 * 224) ** 0.5)
     assert Square(eps=0.1, queries=100)._side(90, torch.Size((1, 1, 224, 224))) == sides[-1]
     assert Square(eps=0.1, norm="l2")._side(4900, torch.Size((1, 1, 8, 8))) == 3
 

@@ -2,10 +2,27 @@
 
 import pytest
 import torch
-from foolbench.attacks import APGD, BIM, FAB, FGSM, JSMA, PGD, CarliniWagner, DeepFool, TrustRegion
-from foolbench.core import GradientError, Model
+from foolbench.attacks import (
+    APGD,
+    BIM,
+    FAB,
+    FGSM,
+    JSMA,
+    PGD,
+    CarliniWagner,
+    CosPGD,
+    DeepFool,
+    SegPGD,
+    TrustRegion,
+    UniversalPGD,
+)
+from foolbench.attacks._gradient import loss_and_gradient
+from foolbench.attacks._losses import objective
+from foolbench.core import Draws, GradientError, Model
+from foolbench.core.attack import CraftingData
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
+from foolbench.defenses import RandomNoise, adaptive
 from foolbench.models import ENTRIES
 from foolbench.tasks.recognition import log_odds
 from torch import nn
@@ -44,6 +61,8 @@ def test_log_odds_rise_in_the_direction_of_cross_entropy():
         PGD(eps=0.1, steps=10),
         PGD(eps=0.5, norm="l2", steps=10),
         PGD(eps=2, norm="l1", steps=10, restarts=2),
+        SegPGD(eps=0.1, steps=10),
+        CosPGD(eps=0.1, steps=10),
         APGD(eps=0.1, steps=10),
     ],
     ids=lambda attack: f"{type(attack).__name__}-{attack.norm}",
@@ -51,6 +70,43 @@ def test_log_odds_rise_in_the_direction_of_cross_entropy():
 def test_gradients_do_not_vanish(digits_model, digits, scaled, attack, scale):
     # the surer a network, the more of its log-odds is the runner-up's lead: nearly the same function, not quite
     assert fooled(attack, scaled(digits_model, scale), *digits) >= fooled(attack, digits_model, *digits) - 2 > 5
+
+
+@pytest.mark.parametrize("scale", [100, 1e4])
+def test_one_perturbation_for_all_does_not_vanish(digits_model, digits, scaled, scale):
+    x, y = digits
+    data = CraftingData(validation=x, load_training=lambda: x)
+    attack = UniversalPGD(eps=0.3, max_iterations=50)
+    plain, sure = (
+        int((model.predict(attack.craft(model, data, rng=0).apply(x)) != y).sum())
+        for model in (digits_model, scaled(digits_model, scale))
+    )
+    assert sure >= 0.8 * plain > 10
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_the_expectation_over_draws_is_that_of_cross_entropy(digits_model, digits, targeted):
+    """In its direction: its own gradient in double precision is beyond the smallest float32 for a sure network."""
+    x, y = (part[:8] for part in digits)
+    system = adaptive(RandomNoise(scale=0.2), digits_model, draws=4)
+    draws = Draws.of(0, "draws", samples=range(8))
+    sign = -1 if targeted else 1
+    plain = loss_and_gradient(system, x, y, rng=draws[:], loss=lambda outputs, y: sign * system.task.loss(outputs, y))
+    ours = loss_and_gradient(system, x, y, rng=draws[:], loss=objective(system, targeted))
+    close = torch.nn.functional.cosine_similarity(plain[1].flatten(1), ours[1].flatten(1))
+    assert close.min() > 0.999
+    assert (sign * ours[0]).argsort().tolist() == (sign * plain[0]).argsort().tolist()
+
+
+@pytest.mark.parametrize("scale", [1, 100, 1e4])
+def test_the_expectation_over_draws_does_not_vanish(digits_model, digits, scaled, scale):
+    system = adaptive(RandomNoise(scale=0.01), scaled(digits_model, scale), draws=4)
+    assert fooled_in_noise(PGD(eps=0.15, steps=10), system, *digits) > 40
+
+
+def fooled_in_noise(attack, system, x, y) -> int:
+    found = attack(system, x, y, rng=0)
+    return int((system.predict(found, rng=Draws.of(1, "noise", samples=range(len(x)))) != y).sum())
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf", "l0"])

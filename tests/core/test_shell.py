@@ -179,6 +179,28 @@ def test_randomness_is_of_the_image_alone(model, images):
         system(images)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Twice(NetworkDefense):
+    """The difference of two looks."""
+
+    differentiable = True
+    randomized = False
+
+    def answer(self, inside, x, *, rng):
+        return inside(x) - inside(x)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_one_that_asks_again_meets_new_draws(model, images, depth):
+    """Also of what lies deeper; asked once, all is as it was."""
+    steps = (Twice(), *([BitDepth()] if depth == 2 else []), RandomNoise(scale=0.1))
+    system = Compose(steps=steps).defend(model)
+    first, again, other = (system(images, rng=Draws.of(seed, samples=range(len(images)))) for seed in (0, 0, 1))
+    assert first.abs().min() > 0
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
 def test_shells_lie_within_each_other_in_their_order(model, images):
     outside = Compose(steps=(Rounded(), Flat(), BitDepth(bits=2))).defend(model)
     assert torch.equal(outside(images), Flat().defend(model)(BitDepth(bits=2)(images)).round())

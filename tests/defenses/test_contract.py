@@ -1,9 +1,10 @@
 """What every defense in the registry owes beyond the conformance kit (tests/evaluation/test_conformance.py)."""
 
-import foolbench.defenses  # noqa: F401 (registers)
 import pytest
 import torch
+from foolbench.attacks import FGSM
 from foolbench.core import ConfigError, Defense, UnknownNameError, defenses
+from foolbench.defenses import adaptive
 from foolbench.evaluation.conformance import check, model, prepared, streams
 
 KEEPS_GREY = ["bilateral", "crop-ensemble", "downsampling", "gaussian", "jpeg", "median", "ten-crop", "tv"]
@@ -27,8 +28,8 @@ def test_memory_may_be_laid_out_otherwise(name, photos):
 
 @pytest.mark.parametrize("name", sorted(defenses))
 def test_it_does_something(name, photos):
-    x, system = photos(2), prepared(made(name)).defend(model())
-    assert not torch.equal(system(x, rng=streams(2)), model()(x))
+    x, system = photos(8), prepared(made(name)).defend(model())
+    assert not torch.equal(system(x, rng=streams(8)), model()(x))
 
 
 @pytest.mark.parametrize("name", KEEPS_GREY)
@@ -36,6 +37,17 @@ def test_it_does_something(name, photos):
 def test_a_constant_grey_image_stays_as_it_is(name, value):
     after = stages(made(name), torch.full((1, 3, 24, 16), value))
     torch.testing.assert_close(after, torch.full_like(after, value), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(defenses))
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_single_step_finds_its_way_from_white_paper(name, value):
+    """Where a `clamp` would have no gradient."""
+    defense, x = prepared(made(name)), torch.full((4, 3, 32, 40), value)
+    system = adaptive(defense, model(), draws=4)
+    y = system.averaged(x, rng=streams(4)).argmax(dim=1)
+    moved = FGSM(eps=0.1)(system, x, y, rng=0)
+    assert ((moved - x).abs() > 0.09).flatten(1).any(dim=1).all()
 
 
 BAD = {

@@ -137,3 +137,11 @@ def test_attacks_find_the_gradient_through_the_way_back():
     (gradient,) = torch.autograd.grad(system.logits(x, rng=Draws.of(0, samples=range(3))).sum(), x)
     # each output is a mean of the image around its own place: every pixel away from edges counts about once
     assert (away_from_edges(gradient).sum(dim=1) - 1).abs().mean() < 0.3
+
+
+@pytest.mark.parametrize("defense", [CropEnsemble(crops=2), ResizePad(), TenCrop()])
+def test_maps_of_another_size_are_refused_where_they_would_be_moved(defense):
+    """By pixels of the image, which are not theirs."""
+    half = Model(nn.Conv2d(3, 7, 1, stride=2), task=SceneMaps().task, shape=(3, 32, 32), name="small")
+    with pytest.raises(ConfigError, match=r"expected maps of their size \(32, 32\), got \(16, 16\)"):
+        defense.defend(half)(bright_places(), rng=Draws.of(0, samples=range(3)))

@@ -1,10 +1,12 @@
 """The random self-ensemble: how much noise lies before which convolution, and what many draws come to."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
-from foolbench.core import ConfigError, Draws, Model
+from foolbench.core import ConfigError, Draws, Model, NetworkDefense
 from foolbench.datasets import Digits
-from foolbench.defenses import RandomSelfEnsemble, TenCrop
+from foolbench.defenses import Compose, RandomSelfEnsemble, TenCrop
 from foolbench.tasks import Recognition
 from torch import nn
 
@@ -34,6 +36,24 @@ def test_the_noise_is_before_each_convolution_with_its_own_deviation():
         expected = ((3 * 0.5 * init) ** 2 + (0.5 * inner) ** 2) ** 0.5
         assert noise.std().item() == pytest.approx(expected, rel=0.05)
         assert abs(noise.mean().item()) < 5 * expected / 8000**0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twice(NetworkDefense):
+    """The difference of two evaluations."""
+
+    differentiable = True
+    randomized = False
+
+    def answer(self, inside, x, *, rng):
+        return inside(x) - inside(x)
+
+
+def test_the_first_convolution_is_the_first_at_every_pass():
+    """Of what lies inside and asks the network twice: both times the noise before it is `init_std`."""
+    model, x = Model(Pixels(), task=Recognition(classes=2), shape=(1, 1, 2)), torch.full((4000, 1, 1, 2), 0.5)
+    noise = Compose(steps=(RandomSelfEnsemble(init_std=0.2, inner_std=0.0, draws=1), Twice())).defend(model)
+    assert noise(x, rng=streams(4000)).std().item() == pytest.approx(3 * 0.5 * 0.2 * 2**0.5, rel=0.05)
 
 
 def test_without_noise_it_is_the_network(digits_model):

@@ -146,6 +146,14 @@ class Wrong(Good):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut(Good):
+    """Has no gradient where it is white."""
+
+    def transform(self, x, *, rng):
+        return torch.where(x < 1, x, x.detach())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Blind(Rounding):
     """Has a surrogate without a gradient."""
 
@@ -175,6 +183,7 @@ class Blind(Rounding):
         (BatchNorm(), "batch_does_not_matter", "treat every image by itself"),
         (Rounding(), "gradient_is_as_declared", "say differentiable = False"),
         (Wrong(), "gradient_is_as_declared", "autograd says"),
+        (Cut(), "black_and_white_have_a_gradient", "to a white image"),
         (Blind(), "adaptive_attack_sees_the_defended_system", "give a surrogate"),
     ],
     ids=lambda case: case if isinstance(case, str) and "_" in case else None,
