@@ -96,8 +96,8 @@ class Recognition(Task):
         return log_odds(outputs, targets)
 
     def expected(self, objectives: Tensor) -> Tensor:
-        """The logarithm of the mean cross-entropy, up to a constant."""
-        return _log_softplus(objectives).logsumexp(dim=1)
+        """The logarithm of the mean cross-entropy."""
+        return _log_softplus(objectives).logsumexp(dim=1) - math.log(objectives.shape[1])
 
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
         return name(int(answer))
