@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ class Guard:
         changed = self._model.parts != self._parts
         self._model.parts = self._parts
         for module, facts in self._modules.items():
-            if not facts.same(_Facts.of(module)):
+            if not facts.hold(module):
                 facts.restore(module)
                 changed = True
         for part, weights in zip(self._parts, self._weights, strict=True):
@@ -61,22 +60,19 @@ class _Facts:
     training: bool
     held: dict[str, dict[Any, Any]]
     functions: dict[str, Any]
+    marks: dict[str, Any]
 
     @classmethod
     def of(cls, module: nn.Module) -> "_Facts":
         own = vars(module)
         held = {name: dict(getattr(module, name)) for name in _HELD}
         held |= {name: dict(value) for name, value in own.items() if "_hooks" in name and isinstance(value, dict)}
-        return cls(module.training, held, {name: value for name, value in own.items() if callable(value)})
+        functions = {name: value for name, value in own.items() if callable(value)}
+        return cls(module.training, held, functions, _marks(module))
 
-    def same(self, other: "_Facts") -> bool:
-        """By identity: a tensor in the place of another has no one answer to whether it is equal."""
-        return self.training == other.training and self._identities == other._identities
-
-    @cached_property
-    def _identities(self) -> dict[str, list[tuple[Any, int]]]:
-        together = self.held | {"": self.functions}
-        return {name: [(key, id(value)) for key, value in held.items()] for name, held in together.items()}
+    def hold(self, module: nn.Module) -> bool:
+        """Whether they are as they were. It is asked after every shard, of every module."""
+        return self.marks == _marks(module)
 
     def restore(self, module: nn.Module) -> None:
         module.training = self.training
@@ -87,3 +83,15 @@ class _Facts:
         for name in _Facts.of(module).functions.keys() - self.functions.keys():
             del vars(module)[name]
         vars(module).update(self.functions)
+
+
+def _marks(module: nn.Module) -> dict[str, Any]:
+    """All of its facts, by identity: a tensor in the place of another has no one answer to whether it is equal."""
+    found: dict[str, Any] = {"": module.training}
+    for name, value in vars(module).items():
+        if isinstance(value, dict):
+            if value and (name in _HELD or "_hooks" in name):
+                found[name] = [(key, id(held)) for key, held in value.items()]
+        elif callable(value):
+            found[name] = id(value)
+    return found

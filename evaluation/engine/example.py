@@ -139,7 +139,7 @@ def _known(bare: System, shard: Shard) -> int:
     first = shard.part(slice(CANDIDATES))
     if first.y is None:
         return 0
-    (found, *_) = bare.predictions(first.x, first.samples, "clean")
+    (found, *_) = bare.unperturbed(first, "clean")
     return int(bare.model.task.agreement(found, first.y).argmax())
 
 

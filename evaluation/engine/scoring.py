@@ -22,7 +22,7 @@ from .pieces import Pieces
 from .remembered import Remembered, Room
 from .steady import batch_tolerance
 
-INSPECTED = 16
+INSPECTED = 8
 """How many images show whether a system keeps its promises, the first of a run."""
 _MEASURED: tuple[Norm, ...] = ("linf", "l2")  # of every change, whatever its budget is in
 
@@ -83,9 +83,9 @@ class System:
         if not self._inspected:
             self.pieces.first(min(INSPECTED, len(shard.x)), lambda rows: self._inspect(shard.part(rows)))
             self._inspected = True
-        return self._unperturbed(shard, "clean")
+        return self.unperturbed(shard, "clean")
 
-    def _unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
+    def unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
         """The same for every attack."""
         return self._said.predictions(
             purpose, shard.samples, shard.x.device, lambda: self.predictions(shard.x, shard.samples, purpose)
@@ -119,7 +119,7 @@ class System:
         """The reference of GFR is this system's own prediction for the clean image; `norm` is that of the budget."""
         clean = self.clean(shard)
         perturbed = self.predictions(crafted.x_adv, shard.samples, purpose)
-        again = self._unperturbed(shard, "floor") if self.model.randomized else clean
+        again = self.unperturbed(shard, "floor") if self.model.randomized else clean
         change, count = crafted.x_adv - shard.x, len(shard.samples)
         costs = {name: np.full(count, cost / count) for name, cost in crafted.costs._asdict().items()}
         images = {

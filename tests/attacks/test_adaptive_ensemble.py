@@ -175,7 +175,7 @@ def test_the_stronger_point_stays(linear_model, mid_images):
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("targeted", [False, True])
-def test_strength_is_the_share_of_evaluations_and_rises_with_the_mean_loss(linear_model, mid_images, share, targeted, flip):
+def test_strength_is_the_share_of_evaluations_and_the_log_of_the_loss(linear_model, mid_images, share, targeted, flip):
     model, x = linear_model(2, SHAPE), mid_images(400, SHAPE)
     system, rng = model.through((flip(share),)), Draws.of(0, samples=range(400))
     y = 1 - model.predict(x) if targeted else model.predict(x)
