@@ -12,7 +12,7 @@ from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
-from ..leaderboard.units import are_errors
+from ..leaderboard.units import shown_decimals
 from ..report.pivot import SETTING, records
 from .runs import Run
 
@@ -25,7 +25,7 @@ FACTS: Mapping[str, str] = {
 """What a run's manifest adds to its rows, beside the versions and the hardware that it was made with."""
 _HARDWARE = ("device", "processor", "cores")
 _CELL = ("model", "source_model", "attack", "attack_params", "norm", "eps", "knowledge", "defense", "defense_params")
-_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - {"dataset", "n", "clusters", "sampling", "task", "metric"}
+_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - {"dataset", "n", "clusters", "sampling", "task", "metric", "unit"}
 """Rows that differ in anything but these, as in versions or data, do not stand in one table of attacks and defenses."""
 
 
@@ -50,8 +50,7 @@ class Row:
 
     def digits(self, column: str) -> tuple[int, int]:
         """After the point, of a rate and of the ends of its interval: errors in their own unit need more."""
-        own = column in ("clean", "robust", "clean_drop") and are_errors([self["clean"], self["robust"]])
-        return (3, 3) if own else (1, 0)
+        return shown_decimals(self["unit"], column)
 
     @property
     def ok(self) -> bool:

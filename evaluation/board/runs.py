@@ -19,7 +19,18 @@ from ..report.results import MANIFEST, read_curves, read_environment, read_layer
 
 TEXTS = (
     *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
-    *("access", "source_model", "knowledge", "norm", "defense", "defense_params", "metric", "flagged", "status"),
+    *(
+        "access",
+        "source_model",
+        "knowledge",
+        "norm",
+        "defense",
+        "defense_params",
+        "metric",
+        "unit",
+        "flagged",
+        "status",
+    ),
     *("error", "cell", "crafted"),
 )
 """The columns that are no numbers."""

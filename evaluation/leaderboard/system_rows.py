@@ -1,12 +1,11 @@
 """The rows of all attacks on one defended system."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import stdev
 
 import pandas as pd
 
 from ...core.attack import Attack
-from ...core.task import Metric
 from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
@@ -20,10 +19,7 @@ from .rates import point, rate
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate
 from .united import mean_over_seeds, worst_case
-
-_DIGITS_OF_ERRORS: Mapping[str, int] = dict.fromkeys(
-    ("clean", "clean_low", "clean_high", "clean_drop", "robust", "robust_low", "robust_high"), 5
-)
+from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
@@ -155,28 +151,28 @@ class SystemRows:
             "behaviour": source.identity["behaviour"],
             **described(cell),
             "metric": source.name,
+            "unit": unit_of(source.metric),
             "cell": source.key(cell),
             "crafted": str(cell.job.place(source.facts.identities)),
         }
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
-        metric = self._source.metric
-        numbers = {**_with_interval("gfr", rate(metric, scores, "gfr")), "floor": 100 * point(metric, scores, "floor")}
+        metric, numbers = self._source.metric, {"floor": 100 * point(self._source.metric, scores, "floor")}
+        for name in ("gfr", "clean", "robust"):
+            if name in scores:  # the last two where there are labels
+                numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(metric, scores, name)))
         for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
             if area in scores:
                 numbers[name] = 100 * float(scores[area].to_numpy(float).mean())
-        for name in ("clean", "robust"):
-            if name in scores:  # where there are labels
-                numbers |= _in_units(metric, _with_interval(name, rate(metric, scores, name)))
         for name, found in abstaining_rates(scores).items():
-            numbers |= _with_interval(name, found)
+            numbers |= _with_interval(name, estimate_in_unit(metric, name, found))
+        unit = unit_of(metric)
         if self.undefended is not None:
-            bare = _in_units(metric, {"clean": 100 * self.undefended})["clean"]
-            numbers["clean_drop"] = numbers["clean"] - bare if metric.error else bare - numbers["clean"]
+            bare = in_unit(metric, "clean", self.undefended)
+            numbers["clean_drop"] = for_the_worse(unit, "clean") * (numbers["clean"] - bare)
             if bare > 0:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare
-        digits = _DIGITS_OF_ERRORS if metric.error else {}
-        rounded = {key: round(value, digits.get(key, 2)) + 0.0 for key, value in numbers.items()}  # no minus zero
+        rounded = {key: round(value, decimals(unit, key)) + 0.0 for key, value in numbers.items()}  # no minus zero
         if "layer_shift" in scores:
             rounded["layer_shift"] = round(float(scores["layer_shift"].to_numpy(float).mean()), 4)
         return rounded | {
@@ -205,14 +201,5 @@ def _boundary(cell: Cell) -> set[str]:
     return {BOUNDARY} if not cell.direct and isinstance(attack, Attack) and attack.stops_at_boundary else set()
 
 
-def _in_units(metric: Metric, percent: dict[str, float]) -> dict[str, float]:
-    """Percent of the best as they are; an error in its own unit, whose ends change places."""
-    if not metric.error:
-        return percent
-    found = {name: metric.range * (1 - value / 100) for name, value in percent.items()}
-    ends = {name: name.replace("_low", "_high") if "_low" in name else name.replace("_high", "_low") for name in found}
-    return {ends[name]: value for name, value in found.items()}
-
-
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
-    return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
+    return {name: rate.mean, f"{name}_low": rate.low, f"{name}_high": rate.high}

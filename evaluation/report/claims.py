@@ -16,7 +16,7 @@ from .text import from_csv
 
 NAMED_BY = (
     *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "seed"),
-    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric"),
+    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric", "unit"),
 )
 """The columns that say what a row is about."""
 _NEEDED = {*NAMED_BY, "model_sha", "behaviour", "clean", "gfr", "robust", "status", "cell", "crafted"}

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ..leaderboard.grouping import grouped
+from ..leaderboard.units import is_error
 from ..recipe.reading import RECIPES
 from .pivot import Row, records
 
@@ -41,10 +42,9 @@ class Number:
     metric: str = ""
 
     @property
-    def digits(self) -> int:
-        """Of ours, after the point: one of percents, which papers print with up to two; of errors as many as theirs."""
-        printed = len(self.published.partition(".")[2])
-        return printed if printed > 2 else 1
+    def printed(self) -> int:
+        """Digits after the point."""
+        return len(self.published.partition(".")[2])
 
 
 class Table(NamedTuple):
@@ -126,7 +126,8 @@ def _shown(number: Number, row: Row | None) -> str:
     if row is None:
         return "-"
     low, high = (row.get(f"{number.rate}_{end}") for end in ("low", "high"))
-    digits, of_ends = number.digits, number.digits if number.digits > 1 else 0
+    percent = number.rate != "layer_shift" and not is_error(row["unit"], number.rate)
+    digits, of_ends = (1, 0) if percent else (number.printed, number.printed)
     interval = "" if low is None or high is None else f" [{low:.{of_ends}f}-{high:.{of_ends}f}]"
     return f"{row[number.rate]:.{digits}f}{'*' if row['flagged'] else ''}{interval}"
 

@@ -40,7 +40,9 @@ def table_of(name):
     recipe = read_document(document, name, lambda recipe: None)  # without opening its data, which takes seconds
     facts = {"recipe": recipe.label, "dataset": "scenes", "status": "ok", "flagged": ""}
     metrics = dict.fromkeys(number.metric or "top1" for number in published(name).numbers)
-    rows = [{**row.facts, **facts, "metric": metric, **NUMBERS} for row in planned(recipe) for metric in metrics]
+    units = {metric: "error" if metric.startswith(("abs", "sq", "rmse")) else "percent" for metric in metrics}
+    of_metrics = [{"metric": metric, "unit": unit} for metric, unit in units.items()]
+    rows = [{**row.facts, **facts, **metric, **NUMBERS} for row in planned(recipe) for metric in of_metrics]
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
