@@ -1,4 +1,4 @@
-"""The unit of a row's `clean` and `robust`: percent of the best there can be, or an error's own, of which less is better.
+"""The unit of a row's `clean` and `robust`: percent of the best there can be, or an error's own; less of it is better.
 
 All other rates, as fooling rates and floors, are in percent whatever the metric is.
 """
