@@ -65,3 +65,10 @@ COLUMNS: Mapping[str, str] = {
     "cell": "what its scores are called in `ledger.sqlite`; of a worst case, those of its members",
     "crafted": "what it is from: a file below `perturbations/`, or a folder below `adversarial/` where images are kept",
 }
+
+TEXTS = (
+    *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
+    *("seed", "access", "source_model", "knowledge", "norm", "defense", "defense_params", "metric", "unit", "flagged"),
+    *("status", "error", "cell", "crafted"),
+)
+"""Those that are no numbers."""
