@@ -24,9 +24,13 @@ FACTS: Mapping[str, str] = {
 }
 """What a run's manifest adds to its rows, beside the versions and the hardware that it was made with."""
 _HARDWARE = ("device", "processor", "cores")
-_CELL = ("model", "source_model", "attack", "attack_params", "norm", "eps", "knowledge", "defense", "defense_params")
-_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - {"dataset", "n", "clusters", "sampling", "task", "metric", "unit"}
-"""Rows that differ in anything but these, as in versions or data, do not stand in one table of attacks and defenses."""
+_CELL = (
+    *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "defense"),
+    "defense_params",
+)
+_APART = {"dataset", "n", "clusters", "sampling", "task", "model_sha", "behaviour", "metric"}
+_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
+"""Rows that differ in anything but these, as in versions, data or weights, do not stand in one table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +125,10 @@ def make_board(runs: Sequence[Run]) -> Board:
     ]
     if not listed:
         raise ConfigError("Expected runs with rows, got none.")
-    kept = list({_same(values): (run, place, values) for run, place, values in reversed(listed)}.values())[::-1]
+    first: dict[str, tuple[Run, int, dict[str, Any]]] = {}
+    for run, place, values in listed:
+        first.setdefault(_same(values), (run, place, values))
+    kept = list(first.values())
     all_values = [values for _, _, values in kept]
     named = zip(kept, labels(all_values, "attack"), labels(all_values, "defense"), strict=True)
     rows = [

@@ -101,8 +101,8 @@ def _point(axes: Axes, worth: Worth, clean: Row, attack: Row, palette: Palette) 
     axes.errorbar(
         clean["clean"],
         attack["gfr"],
-        xerr=_beyond(clean, "clean"),
-        yerr=_beyond(attack, "gfr"),
+        xerr=beyond(clean, "clean"),
+        yerr=beyond(attack, "gfr"),
         color=palette.knowing if known else palette.oblivious,
         ecolor=palette.pale,
         elinewidth=0.7,
@@ -112,7 +112,7 @@ def _point(axes: Axes, worth: Worth, clean: Row, attack: Row, palette: Palette) 
     )
 
 
-def _beyond(row: Row, rate: str) -> tuple[list[float], list[float]]:
+def beyond(row: Row, rate: str) -> tuple[list[float], list[float]]:
     """How far an interval reaches below and above; rounding never takes it below nothing."""
     return [max(0.0, row[rate] - row[f"{rate}_low"])], [max(0.0, row[f"{rate}_high"] - row[rate])]
 

@@ -1,4 +1,4 @@
-"""Whether the fields of a row of leaderboard.csv are what their columns say: people and spreadsheets write some, too."""
+"""Whether the fields of a row of leaderboard.csv are what their columns say: spreadsheets write some of them, too."""
 
 import json
 import math
