@@ -41,7 +41,7 @@ COLUMNS: Mapping[str, str] = {
     "gfr_area_queries": "mean of `gfr` over queries up to the attack's; of black-box attacks that count them",
     "gfr_seeds_sd": "standard deviation of `gfr` over the seeds, in points; in rows of a mean",
     "gfr_gap": "points that knowing the defense is worth: adaptive minus oblivious; in adaptive rows",
-    "gfr_over_pgd10": "points that a group of attacks fools beyond PGD of ten steps on the same system; in its rows",
+    "gfr_over_pgd10": "points that a group of attacks fools beyond plain PGD of ten steps on this system; in its rows",
     "floor": "the rate at which the system disagrees with itself on clean images, in percent",
     "robust": "the metric of the defended system, of each image the worse of clean and attacked, in its `unit`; "
     "an attacked image may be rejected where the clean one was not",

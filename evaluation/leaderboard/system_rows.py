@@ -11,6 +11,7 @@ from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .abstaining import rates as abstaining_rates
 from .bundles import Bundle, bundles
+from .chance import is_by_chance
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
@@ -104,7 +105,7 @@ class SystemRows:
                     training=str(cell.job.training.told or ""),
                     flags=set(scores.flags) | _boundary(cell),
                 )
-        compare(list(findings.values()))
+        compare(list(findings.values()), of_error=self._source.metric.error)
         for key, finding in findings.items():
             self.of_cells[key]["flagged"] = " ".join(sorted(finding.flags))
 
@@ -125,16 +126,16 @@ class SystemRows:
 
     def _united(self, bundle: Bundle, members: list[Cell]) -> pd.DataFrame:
         """The scores of a bundle. Raises MissingScoresError for the first member without any."""
-        frames = []
+        finished: list[Scores] = []
         for cell in members:
             found = self._scores[self._source.key(cell)]
             if isinstance(found, MissingScoresError):
                 raise MissingScoresError(found.status, f"{cell.job.attack_name}: {found}")
-            frames.append(found.frame)
+            finished.append(found)
+        frames = [scores.frame for scores in finished]
         if bundle.kind == "mean":
             return mean_over_seeds(frames)
-        defense = members[0].defense.defense
-        chance = defense is not None and defense.randomized
+        chance = any(map(is_by_chance, members, finished))
         return worst_case(frames, self._source.metric, chance=chance, last=members[-1].job.after is not None)
 
     def _facts_of(self, cell: Cell) -> Row:
