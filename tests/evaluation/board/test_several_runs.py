@@ -11,6 +11,7 @@ from foolbench.evaluation.board.charts import Chart
 from foolbench.evaluation.board.curves import curve_charts
 from foolbench.evaluation.board.figures import figures
 from foolbench.evaluation.board.layers import layer_charts
+from foolbench.evaluation.board.page import page
 from foolbench.evaluation.board.runs import Run
 from foolbench.evaluation.board.sweeps import sweep_charts
 from foolbench.evaluation.leaderboard.columns import COLUMNS
@@ -111,6 +112,14 @@ def test_a_rate_beyond_its_rounded_interval_is_drawn():
     ]
     (part,) = make_board([run("a", *rows)]).parts
     assert len(list(sweep_charts(part))) == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"), [("percent", "right under attack <b>40.0"), ("error", "top1 under attack <b>40.000")]
+)
+def test_a_panel_tells_what_a_row_has_in_its_unit(unit, told):
+    assert told in page(make_board([run("a", row("pgd", 40.0, unit=unit))]))
+    assert "under attack <b>" not in page(make_board([run("a", row("pgd", 40.0, robust=None))]))
 
 
 def moved(cell, layers):
