@@ -12,7 +12,7 @@ from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
-from ..leaderboard.units import are_errors
+from ..leaderboard.units import shown_decimals
 from ..report.pivot import SETTING, records
 from .runs import Run
 
@@ -24,9 +24,13 @@ FACTS: Mapping[str, str] = {
 }
 """What a run's manifest adds to its rows, beside the versions and the hardware that it was made with."""
 _HARDWARE = ("device", "processor", "cores")
-_CELL = ("model", "source_model", "attack", "attack_params", "norm", "eps", "knowledge", "defense", "defense_params")
-_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - {"dataset", "n", "clusters", "sampling", "task", "metric"}
-"""Rows that differ in anything but these, as in versions or data, do not stand in one table of attacks and defenses."""
+_CELL = (
+    *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "defense"),
+    "defense_params",
+)
+_APART = {"dataset", "n", "clusters", "sampling", "task", "model_sha", "behaviour", "metric"}
+_TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
+"""Rows that differ in anything but these, as in versions, data or weights, do not stand in one table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,7 @@ class Row:
 
     def digits(self, column: str) -> tuple[int, int]:
         """After the point, of a rate and of the ends of its interval: errors in their own unit need more."""
-        own = column in ("clean", "robust", "clean_drop") and are_errors([self["clean"], self["robust"]])
-        return (3, 3) if own else (1, 0)
+        return shown_decimals(self["unit"], column)
 
     @property
     def ok(self) -> bool:
@@ -122,7 +125,10 @@ def make_board(runs: Sequence[Run]) -> Board:
     ]
     if not listed:
         raise ConfigError("Expected runs with rows, got none.")
-    kept = list({_same(values): (run, place, values) for run, place, values in reversed(listed)}.values())[::-1]
+    first: dict[str, tuple[Run, int, dict[str, Any]]] = {}
+    for run, place, values in listed:
+        first.setdefault(_same(values), (run, place, values))
+    kept = list(first.values())
     all_values = [values for _, _, values in kept]
     named = zip(kept, labels(all_values, "attack"), labels(all_values, "defense"), strict=True)
     rows = [

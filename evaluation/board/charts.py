@@ -43,13 +43,13 @@ def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
         for worth, clean, attack in shown:
             _point(axes, worth, clean, attack, palette)
         ends = [clean[end] for _, clean, _ in shown for end in ("clean_low", "clean_high")]
-        left, right = max(0, min(ends) - 1), min(101, max(ends) + 1)
-        axes.set(xlim=(left, right), ylim=(-2, 102), xlabel="right on clean images, %", ylabel="fooled, %")
+        (left, right), named = _clean_axis(shown[0][1], min(ends), max(ends))
+        axes.set(xlim=(left, right), ylim=(-2, 102), xlabel=harmless(named), ylabel="fooled, %")
         points = [(clean["clean"], attack["gfr"]) for _, clean, attack in shown]
         names = [worth.defense for worth, _, _ in shown]
         name_beside(figure, axes, right + 0.03 * (right - left), names, points, palette)
     told = "; ".join(
-        f"{worth.defense}: {clean['clean']:.1f}% right, {attack['gfr']:.1f}% fooled by {attack.attack}"
+        f"{worth.defense}: {_told_clean(clean)}, {attack['gfr']:.1f}% fooled by {attack.attack}"
         for worth, clean, attack in shown
     )
     return Chart(part.title, told, figure)
@@ -83,13 +83,26 @@ def heat_chart(heat: Heat, palette: Palette = PAPER) -> Chart:
     return Chart(heat.title, told, figure)
 
 
+def _clean_axis(row: Row, low: float, high: float) -> tuple[tuple[float, float], str]:
+    """The ends of an axis that shows all from `low` to `high`, and its name."""
+    if row["unit"] == "error":
+        margin = 0.05 * (high - low) or 0.05 * high or 1.0
+        return (max(0.0, low - margin), high + margin), f"{row['metric']} on clean images, an error"
+    return (max(0.0, low - 1), min(101.0, high + 1)), "right on clean images, %"
+
+
+def _told_clean(row: Row) -> str:
+    number = f"{row['clean']:.{row.digits('clean')[0]}f}"
+    return f"clean {row['metric']} {number}" if row["unit"] == "error" else f"{number}% right"
+
+
 def _point(axes: Axes, worth: Worth, clean: Row, attack: Row, palette: Palette) -> None:
     known = worth.knowing is not None
     axes.errorbar(
         clean["clean"],
         attack["gfr"],
-        xerr=_beyond(clean, "clean"),
-        yerr=_beyond(attack, "gfr"),
+        xerr=beyond(clean, "clean"),
+        yerr=beyond(attack, "gfr"),
         color=palette.knowing if known else palette.oblivious,
         ecolor=palette.pale,
         elinewidth=0.7,
@@ -99,7 +112,7 @@ def _point(axes: Axes, worth: Worth, clean: Row, attack: Row, palette: Palette) 
     )
 
 
-def _beyond(row: Row, rate: str) -> tuple[list[float], list[float]]:
+def beyond(row: Row, rate: str) -> tuple[list[float], list[float]]:
     """How far an interval reaches below and above; rounding never takes it below nothing."""
     return [max(0.0, row[rate] - row[f"{rate}_low"])], [max(0.0, row[f"{rate}_high"] - row[rate])]
 

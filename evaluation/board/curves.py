@@ -50,7 +50,7 @@ def curve_table(board: Board) -> pd.DataFrame:
 
 
 def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[Chart]:
-    """In each norm, or over queries under each threat: the worst case on each system, where there are several of these;
+    """In each norm, or over queries under each threat: the strongest on each system, where there are several of these;
     then each system with all its attacks.
     """
     shown = [shown for shown in _shown(part) if shown.curve.over == over]
@@ -58,11 +58,17 @@ def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[C
         axis = f"budget, {under}" if over == "eps" else "queries for each image"
         by_system = grouped(same, lambda shown: shown.row.defense)
         if len(by_system) > 1:
-            strongest = [(defense, found[-1]) for defense, found in by_system.items()]  # the worst case comes last
-            yield _chart(f"{part.title}: worst case on each system, {under}", axis, strongest, palette)
+            strongest = [_strongest(defense, found) for defense, found in by_system.items()]
+            yield _chart(f"{part.title}: strongest on each system, {under}", axis, strongest, palette)
         for defense, found in by_system.items():
             system = part.title if found[0].row["defense"] == NOTHING else f"{part.title} behind {defense}"
             yield _chart(f"{system}, {under}", axis, [(shown.attack, shown) for shown in found], palette)
+
+
+def _strongest(defense: str, found: Sequence[_Shown]) -> tuple[str, _Shown]:
+    """The worst case, the higher one of several runs; where there is none, the attack that fools most, by its name."""
+    best = max(found, key=lambda shown: (shown.curve.is_worst_case, shown.ends[1]))
+    return defense if best.curve.is_worst_case else f"{defense}: {best.attack}", best
 
 
 def _under(shown: _Shown) -> str:

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from itertools import chain, count
 from typing import Literal
 
 from .board import Board
@@ -24,9 +25,8 @@ def figures(board: Board, kind: Literal["png", "svg"]) -> Iterator[tuple[str, by
     taken: set[str] = set()
     for what, chart in _charts(board):
         stem = re.sub(r"[^A-Za-z0-9.]+", "-", f"{what}-{chart.title}")[:_LONGEST].strip("-.")
-        name = stem
-        while name in taken:
-            name = f"{stem}-{len(taken)}"
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
         taken.add(name)
         file = io.BytesIO()
         with styled():

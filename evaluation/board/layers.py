@@ -43,8 +43,12 @@ def layer_table(board: Board) -> pd.DataFrame:
 
 
 def layer_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """Of each system the layers in their order under each attack; then, of the bare network, attacks side by side."""
-    for defense, same in grouped(_shown(part), lambda shown: shown.row.defense).items():
+    """Of each system the layers in their order under each attack; then, of the bare network, attacks side by side.
+
+    Runs that look at other layers have charts of their own.
+    """
+    systems = grouped(_shown(part), lambda shown: (shown.row.defense, tuple(shown.moved.layers)))
+    for (defense, _), same in systems.items():
         title = part.title if same[0].row["defense"] == NOTHING else f"{part.title} behind {defense}"
         if len(same[0].moved.layers) > 1:
             yield _by_layer(f"{title}: how far layers move", same, palette)

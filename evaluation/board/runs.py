@@ -10,19 +10,12 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ...core.files import is_file, is_folder
-from ..leaderboard.columns import COLUMNS
+from ..leaderboard.columns import COLUMNS, TEXTS
 from ..leaderboard.curve import Curve
 from ..leaderboard.layers import Moved
 from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
 from ..report.results import MANIFEST, read_curves, read_environment, read_layers, read_leaderboard, read_manifest
-
-TEXTS = (
-    *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
-    *("access", "source_model", "knowledge", "norm", "defense", "defense_params", "metric", "flagged", "status"),
-    *("error", "cell", "crafted"),
-)
-"""The columns that are no numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +69,9 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
 
 
 def _numbered(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """As `leaderboard` makes it. What is no number where one should stand is missing."""
+    """As `leaderboard` makes it."""
     table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     numbers = [name for name in COLUMNS if name not in TEXTS]
-    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    table[numbers] = table[numbers].apply(pd.to_numeric)
     table[list(TEXTS)] = table[list(TEXTS)].fillna("").astype(object)
-    table["n"] = table["n"].fillna(0).astype(int)
-    return table
+    return table.astype({"n": int})

@@ -12,7 +12,7 @@ import numpy as np
 from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from .board import Part, Row
-from .charts import LINE, WIDTH, Chart
+from .charts import LINE, WIDTH, Chart, beyond
 from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
 
 ENOUGH = 3
@@ -60,17 +60,18 @@ def _chart(title: str, name: str, sweep: _Sweep, palette: Palette) -> Chart:
     values = np.array([value for value, _ in sweep.rows])
     wide = values[0] > 0 and values[-1] >= _WIDE * values[0]
     places = np.log(values) if wide else values
-    rates, low, high = (np.array([row[rate] for _, row in sweep.rows]) for rate in ("gfr", "gfr_low", "gfr_high"))
+    rates = np.array([row["gfr"] for _, row in sweep.rows])
+    ends = np.array([beyond(row, "gfr") for _, row in sweep.rows])[..., 0].T
     last = float(places[-1])
     with styled():
         figure, axes = canvas(WIDTH, max(2.6, 0.8 + LINE * (1 + len(sweep.others))), palette)
-        axes.errorbar(places, rates, yerr=[rates - low, high - rates], color=palette.knowing, linewidth=1.2, marker=".")
+        axes.errorbar(places, rates, yerr=ends, color=palette.knowing, linewidth=1.2, marker=".")
         for row in sweep.others:
             axes.plot(places[[0, -1]], [row["gfr"]] * 2, color=palette.oblivious, linestyle="--", linewidth=1.0)
         axes.set_xticks(places, [f"{value:g}" for value in values])
         axes.set(ylim=(-2, 102), xlabel=harmless(sweep.parameter), ylabel="fooled, %")
         names = [name, *(row.attack for row in sweep.others)]
-        ends = [(last, float(rates[-1])), *((last, float(row["gfr"])) for row in sweep.others)]
-        name_beside(figure, axes, last + 0.06 * float(np.ptp(places)), names, ends, palette)
+        points = [(last, float(rates[-1])), *((last, float(row["gfr"])) for row in sweep.others)]
+        name_beside(figure, axes, last + 0.06 * float(np.ptp(places)), names, points, palette)
     told = [f"{sweep.parameter} {value:g}: {row['gfr']:.1f}%" for value, row in sweep.rows]
     return Chart(title, "; ".join([*told, *(f"{row.attack}: {row['gfr']:.1f}%" for row in sweep.others)]), figure)

@@ -83,7 +83,12 @@ def _told(row: Row) -> str:
 
 
 def _cost(worth: Worth) -> str:
-    drop = None if worth.clean is None else worth.clean["clean_drop"]
-    if drop is None:
+    row = worth.clean
+    if row is None or row["clean_drop"] is None:
         return ""
-    return f", and it costs {drop:.1f} points of clean accuracy" if drop > 0 else ", at no loss of clean accuracy"
+    drop = f"{row['clean_drop']:.{row.digits('clean_drop')[0]}f}"
+    if row["unit"] == "error":
+        return f", and its clean {row['metric']} is " + (f"{drop} larger" if row["clean_drop"] > 0 else "no larger")
+    return (
+        f", and it costs {drop} points of clean accuracy" if row["clean_drop"] > 0 else ", at no loss of clean accuracy"
+    )

@@ -1,6 +1,7 @@
 """Compare systems that were judged on the same images, and show by how much they differ and whether that is chance."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from ...core.errors import OutputError
 from ...core.files import write_whole
+from ..leaderboard.units import shown_decimals
 from ..report.text import for_csv
 from .console import console, printable
 
@@ -18,6 +20,7 @@ TESTS = {
     "mcnemar": "McNemar's exact test, Tango's interval",
     "permutation": "permutation test, bootstrapped interval",
 }
+UNITS = " in percent, errors in their own unit; difference in points or in that unit"
 
 
 def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
@@ -28,7 +31,7 @@ def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
         except OSError as error:
             raise OutputError(f"Expected --csv to name a file that can be written, got {csv}: {error}.") from None
     if as_json:
-        print(json.dumps(table.astype(object).where(table.notna(), None).to_dict("records"), indent=2))
+        print(json.dumps(_as_json(table), indent=2, allow_nan=False))
         return
     for line in _heading(table):
         _say(line, "dim")
@@ -41,6 +44,12 @@ def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
         _say(line, "red")
 
 
+def _as_json(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """JSON knows no infinite budget: there it is "inf", as recipes and tables write it."""
+    known = table.astype(object).where(table.notna(), None)
+    return known.map(lambda value: str(value) if value == math.inf else value).to_dict("records")
+
+
 def _say(text: str, style: str) -> None:
     """Lines end between words, where the tables end."""
     console.print(Text(printable(text), style=style))
@@ -48,10 +57,12 @@ def _say(text: str, style: str) -> None:
 
 def _heading(table: pd.DataFrame) -> list[str]:
     ok = table[table.status == "ok"]
-    what = "Generalized fooling rate" if table.rate.iloc[0] == "gfr" else "Rate of right answers under attack"
+    fooling = table.rate.iloc[0] == "gfr"
+    what = "Generalized fooling rate" if fooling else "Rate of right answers under attack"
+    units = " in percent; difference in points" if fooling or "error" not in set(table.unit) else UNITS
     tests = " or ".join(TESTS[test] for test in ok.test.unique())
     return [
-        f"{what} ({', '.join(table.metric.unique())}) in percent; difference in points with its 95% interval.",
+        f"{what} ({', '.join(table.metric.unique())}){units} with its 95% interval.",
         f"p: by Holm for all {len(ok)} comparisons. {tests[:1].upper()}{tests[1:]}.",
         "needs: how many images show half of the difference (power 80%, level 5%).",
     ]
@@ -76,13 +87,16 @@ def _lines(part: pd.DataFrame) -> Table:
 def _cells(row: dict[Any, Any]) -> list[Text]:
     if row["status"] != "ok":
         return [Text(row["status"], style="red"), *(Text("-") for _ in range(3))]
-    first, second = (f"{row[f'rate_{side}']:.1f}{'*' * bool(row[f'flagged_{side}'])}" for side in ("first", "second"))
-    interval = f"[{row['low']:+.1f}, {row['high']:+.1f}]"
+    digits, _ = shown_decimals(row["unit"], row["rate"])
+    first, second = (
+        f"{row[f'rate_{side}']:.{digits}f}{'*' * bool(row[f'flagged_{side}'])}" for side in ("first", "second")
+    )
+    interval = f"[{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
     needed = "-" if pd.isna(row["images_needed"]) else str(row["images_needed"])
     sure = "bold" if row["p_holm"] < SURE else ""
     return [
         Text(f"{second} - {first}"),
-        Text(f"{row['difference']:+.1f} {interval}", style=sure),
+        Text(f"{row['difference']:+.{digits}f} {interval}", style=sure),
         Text(_p(row["p_holm"]), style=sure),
         Text(needed),
     ]

@@ -31,6 +31,8 @@ def report(runs: Sequence[Path], formats: Sequence[str], out: Path | None, *, im
         raise ConfigError("Expected --out DIR for a board of several runs, or of a table: the folder for its files.")
     if out is not None and is_file(out / MANIFEST):
         raise ConfigError(f"Expected --out to name a folder of its own, got {out}, where a run is kept.")
+    if out is not None and any(out.resolve() in (run.resolve(), run.resolve().parent) for run in runs if is_file(run)):
+        raise ConfigError(f"Expected --out to name a folder of its own, got {out}, where a table lies that is read.")
     if images and (len(runs) > 1 or is_file(runs[0])):
         raise ConfigError("Expected --images with the folder of one run, whose ledger has them.")
     found = [read_run(path) for path in runs]

@@ -26,10 +26,12 @@ COLUMNS: Mapping[str, str] = {
     "defense": 'the defense; "none" is the bare network',
     "defense_params": "its parameters, as JSON",
     "metric": "what the rates are rates of",
-    "clean": "the metric of the system against the truth on clean images, in percent; an error in its own unit",
+    "unit": "what `clean`, `robust` and `clean_drop` are in: percent of the best, or error, the metric's own, of which "
+    "less is better",
+    "clean": "the metric of the system against the truth on clean images, in its `unit`",
     "clean_low": "lower end of its 95% interval",
     "clean_high": "upper end",
-    "clean_drop": "points of `clean` lost against the bare network",
+    "clean_drop": "how much worse `clean` is than that of the bare network, in its `unit`",
     "clean_drop_rel": "the same in percent of what the bare network has",
     "gfr": "generalized fooling rate, in percent: attacked against clean predictions of the same system; of an error, "
     "its share of the largest there can be; a rejection is no fooling",
@@ -39,10 +41,10 @@ COLUMNS: Mapping[str, str] = {
     "gfr_area_queries": "mean of `gfr` over queries up to the attack's; of black-box attacks that count them",
     "gfr_seeds_sd": "standard deviation of `gfr` over the seeds, in points; in rows of a mean",
     "gfr_gap": "points that knowing the defense is worth: adaptive minus oblivious; in adaptive rows",
-    "gfr_over_pgd10": "points that a group of attacks fools beyond PGD of ten steps on the same system; in its rows",
+    "gfr_over_pgd10": "points that a group of attacks fools beyond plain PGD of ten steps on this system; in its rows",
     "floor": "the rate at which the system disagrees with itself on clean images, in percent",
-    "robust": "the metric of the defended system, of each image the worse of clean and attacked, in percent; an error "
-    "in its own unit; an attacked image may be rejected where the clean one was not",
+    "robust": "the metric of the defended system, of each image the worse of clean and attacked, in its `unit`; "
+    "an attacked image may be rejected where the clean one was not",
     "robust_low": "lower end of its 95% interval",
     "robust_high": "upper end",
     **{
@@ -63,3 +65,10 @@ COLUMNS: Mapping[str, str] = {
     "cell": "what its scores are called in `ledger.sqlite`; of a worst case, those of its members",
     "crafted": "what it is from: a file below `perturbations/`, or a folder below `adversarial/` where images are kept",
 }
+
+TEXTS = (
+    *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
+    *("seed", "access", "source_model", "knowledge", "norm", "defense", "defense_params", "metric", "unit", "flagged"),
+    *("status", "error", "cell", "crafted"),
+)
+"""Those that are no numbers."""

@@ -16,6 +16,7 @@ from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .bootstrap import Numbers
 from .bundles import Bundle
+from .chance import is_by_chance
 from .curve import STEPS, WORST, Curve, Taken, traced
 from .described import Row, described, described_bundle
 from .distances import Distances, distances, is_minimal
@@ -82,12 +83,8 @@ def _over_queries(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
 
     for member in known:
         yield from curve(described(member[0]), [member])
-    if len(known) > 1 and not _is_randomized(attacks[0]):  # the largest of several rates is chance
+    if len(known) > 1 and not any(is_by_chance(cell, found) for cell, found, _ in known):
         yield from curve(_worst_of(source, [cell for cell, _, _ in known]), known)
-
-
-def _is_randomized(cell: Cell) -> bool:
-    return cell.defense.defense is not None and cell.defense.defense.randomized
 
 
 def _worst_of(source: Source, members: Sequence[Cell]) -> Row:

@@ -12,7 +12,7 @@ import pandas as pd
 from ...core.attack import MinimalAttack
 from ..engine.grid import Cell
 from .bootstrap import Numbers
-from .flags import SINGLE_DRAW
+from .chance import is_by_chance
 from .source import Scores
 
 AREA = "area"
@@ -43,9 +43,7 @@ def distances(cell: Cell, scores: Scores) -> Distances | None:
     others, at every distance, so that none is the distance of an image. None also where the size was not recorded.
     """
     attack, frame = cell.job.attack, scores.frame
-    defense = cell.defense.defense
-    chance = (defense is not None and defense.randomized) or SINGLE_DRAW in scores.flags or frame.floor.any()
-    if chance or attack.norm not in frame or not frame.gfr.isin((0, 1)).all():
+    if is_by_chance(cell, scores) or attack.norm not in frame or not frame.gfr.isin((0, 1)).all():
         return None
     size = frame[attack.norm].to_numpy(float).clip(max=attack.eps)  # which rounding may have gone beyond
     return Distances(np.where(frame.gfr == 1, size, np.inf), attack.eps)

@@ -144,11 +144,11 @@ Fingerprint = tuple[int, ...]
 Suspicion = Callable[[Finding, Finding], bool]
 
 
-def compare(findings: Sequence[Finding]) -> None:
+def compare(findings: Sequence[Finding], *, of_error: bool = False) -> None:
     """Flag what should not be, given how other attacks did on the same system: adds to the findings' flags.
 
     One attack beats another where it fools more images than chance explains, by a sign test on the same images, or
-    clusters of them.
+    clusters of them. `of_error`: their metric is one, of which no attack comes near the largest there can be.
     """
     for better, worse in permutations(findings, 2):
         found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
@@ -157,7 +157,7 @@ def compare(findings: Sequence[Finding]) -> None:
             worse.flags |= found
     for finding in findings:
         huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
-        if huge and _should_win(finding) and finding.gfr_high < ALMOST_ALL:
+        if huge and not of_error and _should_win(finding) and finding.gfr_high < ALMOST_ALL:
             finding.flags.add(RESISTS_ANY_EPS)
 
 

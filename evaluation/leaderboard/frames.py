@@ -12,11 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...core.task import Metric, Numbers
-from ..ledger.record import Outcomes
+from ..ledger.record import SHARES, Outcomes
 from .lowest import lowest
 
+_AMONG_EQUALS = ("robust", "corrected", "detected")
+"""What tells apart attacks that come to the same, of images where no attack fools, for one."""
 _OF_IMAGES = ("clean", "attacked", "gfr", "floor")
-_SHARES = ("gfr", "floor")
 
 
 def frame_of(outcomes: Outcomes, name: str, metric: Metric) -> pd.DataFrame:
@@ -56,12 +57,15 @@ def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def worst(metric: Metric, frames: Sequence[pd.DataFrame], column: str) -> NDArray[np.int64]:
-    """Which of several frames of the same images has the worst of a column, image by image; the first of equal ones.
+    """Which of several frames of the same images has the worst of a column, image by image.
 
-    Where that is no matter of single images, their worst together, as near as a search finds it.
+    Of equal ones the one whose image is right least, then the one that does not correct, nor detect it: whatever order
+    attacks are listed in. Where that is no matter of single images, their worst together, as near as a search finds it.
     """
     if metric.is_mean or metric.separable:
-        return np.argmin([_goodness(metric, frame, column) for frame in frames], axis=0)
+        known = [name for name in dict.fromkeys([column, *_AMONG_EQUALS]) if all(name in frame for frame in frames)]
+        best_last = [[_goodness(metric, frame, name) for frame in frames] for name in reversed(known)]
+        return np.lexsort(np.array(best_last), axis=0)[0]
     return lowest([statistics(frame, column) for frame in frames], metric)
 
 
@@ -73,13 +77,14 @@ def taken(frames: Sequence[pd.DataFrame], choice: NDArray[np.int64]) -> pd.DataF
 
 def _goodness(metric: Metric, frame: pd.DataFrame, column: str) -> Numbers:
     values = frame[column].to_numpy(float)
-    return -values if column in _SHARES or metric.error else values
+    of_metric = column in ("clean", "attacked", "robust")
+    return -values if column in SHARES or (of_metric and metric.error) else values
 
 
 def _told(metric: Metric, column: str, counted: Numbers) -> pd.DataFrame:
     """A column and its statistics."""
     values = metric.of_images(counted)
-    columns = {column: metric.lack(values) if column in _SHARES else values}
+    columns = {column: metric.lack(values) if column in SHARES else values}
     return pd.DataFrame(columns | {f"{column}:{place}": of_place for place, of_place in enumerate(counted.T)})
 
 

@@ -47,7 +47,8 @@ class MadeRow:
 class Verdict(NamedTuple):
     """On one bound of a gate and one row; rates in percent.
 
-    `needed` is about how many images would decide, None where no number of them would.
+    `needed` is about how many images would decide, None where no number of them would; `metric` says what the rate is
+    of where the task has several.
     """
 
     row: str
@@ -57,6 +58,7 @@ class Verdict(NamedTuple):
     n: int = 0
     needed: int | None = None
     remark: str = ""
+    metric: str = ""
 
     def __str__(self) -> str:
         return f"{self.row}: {self.told}"
@@ -64,22 +66,24 @@ class Verdict(NamedTuple):
     @property
     def told(self) -> str:
         """Without the row."""
+        bound = f"{self.bound} of {self.metric}" if self.metric else str(self.bound)
         if self.rate is None:
-            return f"{self.bound} cannot be judged: {self.remark}"
+            return f"{bound} cannot be judged: {self.remark}"
         interval = f"{self.rate.mean:.1f} [{self.rate.low:.1f}, {self.rate.high:.1f}]"
         undecided = "no number of images decides" if self.needed is None else f"about {self.needed} images would decide"
         more = f" with {self.n} images, {undecided}" if self.outcome == "undecided" else ""
         doubts = f" (flagged: {self.remark})" if self.remark else ""
-        return f"{self.bound} {self.outcome}{more}: {self.bound.quantity} is {interval}{doubts}"
+        return f"{bound} {self.outcome}{more}: {self.bound.quantity} is {interval}{doubts}"
 
 
 def verdicts(recipe: Recipe, facts: Facts, ledger: Ledger, rows: Sequence[Planned]) -> list[Verdict]:
-    """Of all gates of a recipe on these of its rows, for each of their metrics."""
+    """Of all gates of a recipe on these of its rows."""
     bounded = [row for row in rows if bounds_of(recipe, row)]
     return [verdict for row in bounded for made in made_rows(recipe, facts, ledger, row) for verdict in judged(made)]
 
 
 def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
+    """Of any metric."""
     return [bound for gate in recipe.gates if gate.matches(row.facts, row.labels) for bound in gate.bounds]
 
 
@@ -113,7 +117,12 @@ def _bare(source: Source) -> pd.DataFrame | None:
 
 
 def judged(made: MadeRow) -> list[Verdict]:
-    return [_verdict(made, bound) for bound in bounds_of(made.source.recipe, made.plan)]
+    """Of the gates that are about its metric. Raises ConfigError for one whose metric the task has not, or an error."""
+    source, plan = made.source, made.plan
+    metrics = source.facts.task.metrics
+    about = [gate for gate in source.recipe.gates if gate.matches(plan.facts, plan.labels)]
+    verdicts = [_verdict(made, bound) for gate in about if gate.judges(metrics) == source.name for bound in gate.bounds]
+    return [verdict._replace(metric=source.name) for verdict in verdicts] if len(metrics) > 1 else verdicts
 
 
 def _verdict(made: MadeRow, bound: Bound) -> Verdict:

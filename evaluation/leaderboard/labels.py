@@ -23,4 +23,4 @@ def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]
 
 def _empty(value: Any) -> bool:
     """As in a row, or in a table that came from a file."""
-    return value is None or value != value  # NaN alone is unlike itself
+    return value is None or value == "" or value != value  # NaN alone is unlike itself

@@ -52,7 +52,8 @@ class _Named(NamedTuple):
         row = self.scored.row
         whole = " x ".join(self.names[thing] for thing in ("model", "attack", "defense") if thing != by)
         source = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
-        return f"{source}{whole}" + (f", {row['knowledge']}" if by != "knowledge" else "")
+        knowing = row["knowledge"] if by != "knowledge" else ""
+        return ", ".join(filter(None, [f"{source}{whole}", knowing, self.names["metric"]]))
 
 
 def pairs_within(rows: Sequence[ScoredRow], by: By, baseline: str | None) -> list[Pair]:
@@ -103,9 +104,11 @@ def pairs_between(
 
 
 def _named(rows: Sequence[ScoredRow]) -> list[_Named]:
+    """The metric has a name where there are several."""
     facts = [scored.row for scored in rows]
+    same = ["model", "knowledge", *(["metric"] if len({row["metric"] for row in facts}) > 1 else [])]
     return [
-        _Named(scored, {"model": row["model"], "attack": attack, "defense": defense, "knowledge": row["knowledge"]})
+        _Named(scored, {"metric": "", "attack": attack, "defense": defense} | {name: row[name] for name in same})
         for scored, row, attack, defense in zip(
             rows, facts, labels(facts, "attack"), labels(facts, "defense"), strict=True
         )

@@ -8,11 +8,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ...core.task import Metric, Numbers
+from ..ledger.record import SHARES
 from .frames import seeds_of, statistics
 from .paired import Difference, difference, difference_of_values
 from .stats import CONFIDENCE, Estimate, estimate, estimate_of_value
-
-_SHARES = ("gfr", "floor")
 
 
 def rate(metric: Metric, scores: pd.DataFrame, column: str) -> Estimate:
@@ -35,7 +34,7 @@ def point(metric: Metric, scores: pd.DataFrame, column: str) -> float:
 def shares(metric: Metric, scores: pd.DataFrame, column: str) -> Numbers:
     """The same image by image."""
     values = scores[column].to_numpy(float)
-    return values if column in _SHARES else metric.share(values)
+    return values if column in SHARES else metric.share(values)
 
 
 def rate_of(
@@ -82,4 +81,4 @@ class _Told:
     def __call__(self, sums: Numbers) -> Numbers:
         parts = np.split(sums, self.seeds, axis=-1)
         found = np.mean([self.metric.share(self.value(part)) for part in parts], axis=0)
-        return 1 - found if self.column in _SHARES else found
+        return 1 - found if self.column in SHARES else found

@@ -19,6 +19,7 @@ from .rates import difference_between
 from .source import Facts, Source
 from .system_rows import Row, SystemRows
 from .table import sources
+from .units import difference_in_unit
 
 Rate = Literal["gfr", "robust"]
 """What is compared: how often attacks change an answer, or how often it stays right."""
@@ -34,8 +35,9 @@ class Outcomes:
     rate: Rate
 
     def against(self, other: "Outcomes") -> Difference:
-        """The other minus this one. Both are of the same images and metric."""
-        return difference_between(self.metric, self.scores, other.scores, self.rate)
+        """The other minus this one, in the unit of a leaderboard. Both are of the same images and metric."""
+        found = difference_between(self.metric, self.scores, other.scores, self.rate)
+        return difference_in_unit(self.metric, self.rate, found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

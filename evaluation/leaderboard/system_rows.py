@@ -1,17 +1,17 @@
 """The rows of all attacks on one defended system."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import stdev
 
 import pandas as pd
 
 from ...core.attack import Attack
-from ...core.task import Metric
 from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .abstaining import rates as abstaining_rates
 from .bundles import Bundle, bundles
+from .chance import is_by_chance
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
@@ -20,10 +20,7 @@ from .rates import point, rate
 from .source import Facts, MissingScoresError, Scores, Source
 from .stats import Estimate
 from .united import mean_over_seeds, worst_case
-
-_DIGITS_OF_ERRORS: Mapping[str, int] = dict.fromkeys(
-    ("clean", "clean_low", "clean_high", "clean_drop", "robust", "robust_low", "robust_high"), 5
-)
+from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of
 
 
 def run_name(recipe: Recipe, facts: Facts) -> str:
@@ -108,7 +105,7 @@ class SystemRows:
                     training=str(cell.job.training.told or ""),
                     flags=set(scores.flags) | _boundary(cell),
                 )
-        compare(list(findings.values()))
+        compare(list(findings.values()), of_error=self._source.metric.error)
         for key, finding in findings.items():
             self.of_cells[key]["flagged"] = " ".join(sorted(finding.flags))
 
@@ -129,16 +126,16 @@ class SystemRows:
 
     def _united(self, bundle: Bundle, members: list[Cell]) -> pd.DataFrame:
         """The scores of a bundle. Raises MissingScoresError for the first member without any."""
-        frames = []
+        finished: list[Scores] = []
         for cell in members:
             found = self._scores[self._source.key(cell)]
             if isinstance(found, MissingScoresError):
                 raise MissingScoresError(found.status, f"{cell.job.attack_name}: {found}")
-            frames.append(found.frame)
+            finished.append(found)
+        frames = [scores.frame for scores in finished]
         if bundle.kind == "mean":
             return mean_over_seeds(frames)
-        defense = members[0].defense.defense
-        chance = defense is not None and defense.randomized
+        chance = any(map(is_by_chance, members, finished))
         return worst_case(frames, self._source.metric, chance=chance, last=members[-1].job.after is not None)
 
     def _facts_of(self, cell: Cell) -> Row:
@@ -155,28 +152,28 @@ class SystemRows:
             "behaviour": source.identity["behaviour"],
             **described(cell),
             "metric": source.name,
+            "unit": unit_of(source.metric),
             "cell": source.key(cell),
             "crafted": str(cell.job.place(source.facts.identities)),
         }
 
     def _numbers(self, scores: pd.DataFrame) -> Row:
-        metric = self._source.metric
-        numbers = {**_with_interval("gfr", rate(metric, scores, "gfr")), "floor": 100 * point(metric, scores, "floor")}
+        metric, numbers = self._source.metric, {"floor": 100 * point(self._source.metric, scores, "floor")}
+        for name in ("gfr", "clean", "robust"):
+            if name in scores:  # the last two where there are labels
+                numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(metric, scores, name)))
         for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
             if area in scores:
                 numbers[name] = 100 * float(scores[area].to_numpy(float).mean())
-        for name in ("clean", "robust"):
-            if name in scores:  # where there are labels
-                numbers |= _in_units(metric, _with_interval(name, rate(metric, scores, name)))
         for name, found in abstaining_rates(scores).items():
-            numbers |= _with_interval(name, found)
+            numbers |= _with_interval(name, estimate_in_unit(metric, name, found))
+        unit = unit_of(metric)
         if self.undefended is not None:
-            bare = _in_units(metric, {"clean": 100 * self.undefended})["clean"]
-            numbers["clean_drop"] = numbers["clean"] - bare if metric.error else bare - numbers["clean"]
+            bare = in_unit(metric, "clean", self.undefended)
+            numbers["clean_drop"] = for_the_worse(unit, "clean") * (numbers["clean"] - bare)
             if bare > 0:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare
-        digits = _DIGITS_OF_ERRORS if metric.error else {}
-        rounded = {key: round(value, digits.get(key, 2)) + 0.0 for key, value in numbers.items()}  # no minus zero
+        rounded = {key: round(value, decimals(unit, key)) + 0.0 for key, value in numbers.items()}  # no minus zero
         if "layer_shift" in scores:
             rounded["layer_shift"] = round(float(scores["layer_shift"].to_numpy(float).mean()), 4)
         return rounded | {
@@ -205,14 +202,5 @@ def _boundary(cell: Cell) -> set[str]:
     return {BOUNDARY} if not cell.direct and isinstance(attack, Attack) and attack.stops_at_boundary else set()
 
 
-def _in_units(metric: Metric, percent: dict[str, float]) -> dict[str, float]:
-    """Percent of the best as they are; an error in its own unit, whose ends change places."""
-    if not metric.error:
-        return percent
-    found = {name: metric.range * (1 - value / 100) for name, value in percent.items()}
-    ends = {name: name.replace("_low", "_high") if "_low" in name else name.replace("_high", "_low") for name in found}
-    return {ends[name]: value for name, value in found.items()}
-
-
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:
-    return {name: 100 * rate.mean, f"{name}_low": 100 * rate.low, f"{name}_high": 100 * rate.high}
+    return {name: rate.mean, f"{name}_low": rate.low, f"{name}_high": rate.high}

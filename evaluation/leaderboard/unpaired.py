@@ -23,16 +23,14 @@ def unpaired(first: Estimate, second: Estimate) -> Unpaired:
     Newcombe's hybrid of the two intervals (1998, method 10,
     https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), which Zou and Donner (2008,
     https://doi.org/10.1002/sim.3095) show to hold for other intervals than Wilson's; p by the normal distribution whose
-    95% limits these are.
+    95% limits these are. Of intervals without a width nothing is known of chance: p is 1.
     """
     difference = second.mean - first.mean
     below = math.hypot(second.mean - second.low, first.high - first.mean)
     above = math.hypot(second.high - second.mean, first.mean - first.low)
     towards_zero = below if difference > 0 else above
-    if not difference:
+    if not difference or not towards_zero:
         p = 1.0
-    elif not towards_zero:
-        p = 0.0
     else:
         p = float(2 * norm.sf(abs(difference) / towards_zero * norm.ppf((1 + CONFIDENCE) / 2)))
     return Unpaired(difference, difference - below, difference + above, p)

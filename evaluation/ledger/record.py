@@ -14,7 +14,8 @@ from .packing import Column, pack, unpack
 
 Columns = Mapping[str, Column]
 
-_SHARES = ("gfr", "floor")  # in 0..1, whatever the metric
+SHARES = ("gfr", "floor")
+"""The columns of a metric that are in 0..1, whatever the metric."""
 _FLAGS, _STEPS, _OF_METRIC = "flags", "steps", "/"
 
 
@@ -148,7 +149,7 @@ def _distinct(samples: NDArray[np.int64]) -> bool:
 def _check(name: str, column: Column, count: int) -> None:
     if column.dtype.kind not in "biuf" or column.ndim == 0 or len(column) != count:
         raise InputError(f"Expected {count} numbers as {name}, got {column.dtype} {column.shape}.")
-    share = column.ndim == 1 and name.rpartition(_OF_METRIC)[2] in _SHARES
+    share = column.ndim == 1 and name.rpartition(_OF_METRIC)[2] in SHARES
     most = 1 if share else sys.float_info.max
     low, high = (float(column.min()), float(column.max())) if count else (0.0, 0.0)
     if not 0 <= low <= high <= most:  # NaN is in no range

@@ -128,9 +128,10 @@ class BaselineItem(RecipeItem):
             pytest.fail(str(error), pytrace=False)
 
     def runtest(self) -> None:
-        found = changes(self._bench.folder, self._baseline)
+        found, failed = changes(self._bench.folder, self._baseline)
         worse = [change for change in found if change.is_worse]
         told = f"{len(worse)} of {len(found)} rates are significantly worse than in {self._baseline}"
+        told += f"; {failed} rows that have failed, now or then, are not compared" if failed else ""
         self.user_properties.append(("foolbench", told))
         self.add_report_section("call", "foolbench", "\n".join(map(str, found)))
         if worse:

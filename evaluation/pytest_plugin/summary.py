@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from ..leaderboard.units import shown_decimals
 from ..report.tables import terminal
 from .benches import Bench
 
@@ -33,13 +34,21 @@ def _drawn(table: pd.DataFrame, reporter: Any) -> str:
 
 
 def line_of(row: Mapping[str, Any]) -> str:
-    """The rates of one row, in percent, in a line."""
-    rates = [f"gfr {row['gfr']:.1f} [{row['gfr_low']:.1f}, {row['gfr_high']:.1f}]"]
+    """The rates of one row, in its unit, in a line."""
+    rates = [f"gfr {_interval(row, 'gfr')}"]
     if row.get("clean") is not None:
-        rates.append(f"clean {row['clean']:.1f}")
+        rates.append(f"clean {_number(row, 'clean')}")
     if row.get("clean_drop") is not None:
-        rates.append(f"drop {row['clean_drop']:.1f}")
+        rates.append(f"drop {_number(row, 'clean_drop')}")
     if row.get("robust") is not None:
-        rates.append(f"robust {row['robust']:.1f} [{row['robust_low']:.1f}, {row['robust_high']:.1f}]")
+        rates.append(f"robust {_interval(row, 'robust')}")
     flags = f", flagged: {row['flagged']}" if row.get("flagged") else ""
     return f"{', '.join(rates)} ({row['metric']}, n = {row['n']}{flags})"
+
+
+def _interval(row: Mapping[str, Any], rate: str) -> str:
+    return f"{_number(row, rate)} [{_number(row, f'{rate}_low')}, {_number(row, f'{rate}_high')}]"
+
+
+def _number(row: Mapping[str, Any], column: str) -> str:
+    return f"{row[column]:.{shown_decimals(row['unit'], column)[0]}f}"

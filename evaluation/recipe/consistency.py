@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.attack import Attack, UniversalAttack
+from ...core.dataset import Dataset
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import attacks, models
@@ -16,7 +17,10 @@ from .recipe import Recipe
 
 def check_consistency(recipe: Recipe) -> None:
     """Raise ConfigError for a name that does not resolve, a parameter that is not accepted, things that contradict."""
-    _check_samples(recipe)
+    dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
+    _check_samples(recipe, dataset)
+    for gate in recipe.gates:
+        gate.judges(dataset.task.metrics)
     for entry in recipe.networks.values():
         models.bind(entry.name, entry.parameters)  # raises where it makes no sense
     check_methods(recipe)
@@ -40,8 +44,7 @@ def check_methods(recipe: Recipe) -> None:
     _check_gates(recipe)
 
 
-def _check_samples(recipe: Recipe) -> None:
-    dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
+def _check_samples(recipe: Recipe, dataset: Dataset) -> None:
     if recipe.samples > len(dataset):
         raise ConfigError(
             f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}: set "

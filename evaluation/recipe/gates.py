@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, UnknownNameError
 from ...core.percent import checked_percent
+from ...core.task import Metric
 from .entries import Knowledge
 
 Quantity = Literal["gfr", "drop", "clean", "robust"]
@@ -34,7 +35,8 @@ Percent = Annotated[float, AfterValidator(_percent)]
 class Gate(BaseModel):
     """Bounds for all rows of a recipe that are of this model, attack, defense and so on; of any where nothing is said.
 
-    Attacks and defenses are named as in the recipe, or as tables call them where several share a name.
+    Attacks and defenses are named as in the recipe, or as tables call them where several share a name. Without a
+    `metric` it is about the task's main one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -44,6 +46,7 @@ class Gate(BaseModel):
     attack: str | None = None
     defense: str | None = None
     knowledge: Knowledge | None = None
+    metric: str | None = None
     gfr_max: Percent | None = None
     drop_max: Percent | None = None
     clean_min: Percent | None = None
@@ -71,6 +74,19 @@ class Gate(BaseModel):
         """What the rows have in common that it is about, by column."""
         return self.model_dump(include={"model", "source_model", "attack", "defense", "knowledge"}, exclude_none=True)
 
+    def judges(self, metrics: Mapping[str, Metric]) -> str:
+        """Which of a task's metrics it is about. Raises ConfigError for none of them, and for an error."""
+        name = next(iter(metrics)) if self.metric is None else self.metric
+        if name not in metrics:
+            raise UnknownNameError("metric in a gate:", name, metrics)
+        if metrics[name].error:
+            percents = ", ".join(other for other, metric in metrics.items() if not metric.error) or "this task has none"
+            raise ConfigError(
+                f"Expected a gate to be about a metric in percent, as its bounds are, got the error {name!r}; set "
+                f"metric to one of: {percents}."
+            )
+        return name
+
     def matches(self, facts: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         """Whether it is about a row, given what the row is about and what tables call its attack and its defense."""
         return all(value in (facts[column], labels.get(column)) for column, value in self.chosen.items())
@@ -80,7 +96,8 @@ Gates = Annotated[
     list[Gate],
     Field(
         description="tables: bounds in percent, `gfr_max`, `drop_max`, `clean_min`, `robust_min`, for the rows of an "
-        "`attack`, `defense`, `model`, `source_model` and `knowledge` (of any, where it is left out); may stand in "
-        "`NAME.gates.toml` beside `NAME.toml` as well: see [pytest](../../docs/pytest.md#gates)"
+        "`attack`, `defense`, `model`, `source_model` and `knowledge` (of any, where it is left out), of a "
+        "`metric` in percent (the task's first, where it is left out); may stand in `NAME.gates.toml` beside "
+        "`NAME.toml` as well: see [pytest](../../docs/pytest.md#gates)"
     ),
 ]

@@ -1,16 +1,20 @@
 """Whether two rows of one cell agree: to the digit, but for rounding, or within an interval where chance has a part."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from scipy.stats import norm
 
 from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.part import TextRow
+from ..leaderboard.stats import CONFIDENCE
+from ..leaderboard.units import decimals
 
 ROUNDED = 1.0
 """In percent of the images: so many another processor may count otherwise, and one image always."""
-_DIGITS = 0.011
-"""Tables have two decimals."""
+_RATES: Mapping[str, str] = {"clean_drop": "clean", "floor": "gfr", "gfr_area": "gfr", "gfr_area_queries": "gfr"}
+"""The rates whose intervals say how far images differ, of columns that have no interval."""
 
 
 class Difference(NamedTuple):
@@ -25,26 +29,52 @@ class Difference(NamedTuple):
 def differences(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Difference]:
     """Of all rates, their intervals, the drop and the floor. `chance`: it has a part in crafting or scoring.
 
-    Rounding explains as many points as one image is, and one in any case; twice that for the drop, a difference of two
-    rates. Chance explains a rate under attack that lies in the claimed interval, where the claimed one lies in that of
-    now, but for rounding. The ends of an interval may be off by twice as much as its rate is, beside rounding.
+    Rounding explains what one image in a hundred is, and one in any case; twice that for the drop, a difference of two
+    rates. An image is 0 or 100 percent; of an error, whose range says nothing, it is as far off as images differ, one
+    standard deviation. Chance explains a rate under attack that lies in the claimed interval, where the claimed one
+    lies in that of now, but for rounding. The ends of an interval may be off by twice as much as its rate is, beside
+    rounding.
     """
-    rounding = max(100 / int(found["n"]), ROUNDED) + _DIGITS
-    return list(_differences(claimed, found, rounding, chance=chance))
+    return list(_differences(claimed, found, chance=chance))
 
 
-def _differences(claimed: TextRow, found: TextRow, rounding: float, *, chance: bool) -> Iterator[Difference]:
+def _differences(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[Difference]:
     for column in ("clean", "gfr", "robust"):
-        by_chance = chance and column != "clean" and _near(column, claimed, found, rounding)
+        rounding = _rounding(column, found)
+        by_chance = chance and column != "clean" and _near(column, claimed, found)
         yield from _difference(column, claimed, found, rounding, chance=by_chance)
         off = _off(column, claimed, found)
         for end in (f"{column}_low", f"{column}_high"):
             by_rate = _off(end, claimed, found) <= rounding + 2 * off
             yield from _difference(end, claimed, found, rounding, chance=by_rate)
     for column in (*ABSTAINING, "gfr_area", "gfr_area_queries"):
-        yield from _difference(column, claimed, found, rounding, chance=chance and _near_enough(column, claimed, found))
-    yield from _difference("floor", claimed, found, rounding)
-    yield from _difference("clean_drop", claimed, found, 2 * rounding)
+        by_chance = chance and _near_enough(column, claimed, found)
+        yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
+    yield from _difference("floor", claimed, found, _rounding("floor", found))
+    yield from _difference("clean_drop", claimed, found, 2 * _rounding("clean_drop", found))
+
+
+def _rounding(column: str, found: TextRow) -> float:
+    """What rounding explains, in the column's unit."""
+    count = int(found["n"])
+    image = _deviation(_RATES.get(column, column), found, count) if _of_error(column, found) else 100.0
+    return max(1 / count, ROUNDED / 100) * image + _digits(column, found)
+
+
+def _of_error(column: str, found: TextRow) -> bool:
+    """Whether it is made of errors of images, which may be small beside the largest there can be."""
+    return found["unit"] == "error" and column not in ABSTAINING
+
+
+def _deviation(rate: str, found: TextRow, count: int) -> float:
+    """Of images, by the interval of their mean; 0 where there is none."""
+    width = _number(found, f"{rate}_high") - _number(found, f"{rate}_low")
+    return 0.0 if math.isnan(width) else width / 2 / float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(count)
+
+
+def _digits(column: str, found: TextRow) -> float:
+    """As far as two numbers that are rounded to a table's digits may differ."""
+    return 1.1 * 10.0 ** -decimals(found["unit"], column)
 
 
 def _difference(
@@ -61,20 +91,26 @@ def _off(column: str, claimed: TextRow, found: TextRow) -> float:
     return abs(_number(claimed, column) - _number(found, column))
 
 
-def _near(column: str, claimed: TextRow, found: TextRow, rounding: float) -> bool:
+def _near(column: str, claimed: TextRow, found: TextRow) -> bool:
     """Whether each of two rates lies in the interval of the other."""
     then, now = _number(claimed, column), _number(found, column)
     low, high = _number(claimed, f"{column}_low"), _number(claimed, f"{column}_high")
     least, most = _number(found, f"{column}_low"), _number(found, f"{column}_high")
-    return low - _DIGITS <= now <= high + _DIGITS and least - rounding <= then <= most + rounding
+    digits, rounding = _digits(column, found), _rounding(column, found)
+    return low - digits <= now <= high + digits and least - rounding <= then <= most + rounding
 
 
 def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
     """Whether two rates without an interval of their own, or means of such, are no farther apart than chance explains:
     four standard errors of a difference, at most.
     """
-    share = (_number(claimed, column) + _number(found, column)) / 200
-    return _off(column, claimed, found) <= 400 * math.sqrt(2 * share * (1 - share) / int(found["n"]))
+    count = int(found["n"])
+    if _of_error(column, found):
+        deviation = _deviation(_RATES[column], found, count)
+    else:
+        share = (_number(claimed, column) + _number(found, column)) / 200
+        deviation = 100 * math.sqrt(share * (1 - share))
+    return _off(column, claimed, found) <= 4 * math.sqrt(2 / count) * deviation
 
 
 def _number(row: TextRow, column: str) -> float:

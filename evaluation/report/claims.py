@@ -11,15 +11,17 @@ from ...core.files import is_file, is_folder
 from ..engine.grid import Identities
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
+from .fields import wrong_field
 from .results import CSV, LEDGER, read_environment, read_manifest
 from .text import from_csv
 
 NAMED_BY = (
     *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "seed"),
-    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric"),
+    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric", "unit"),
 )
 """The columns that say what a row is about."""
-_NEEDED = {*NAMED_BY, "model_sha", "behaviour", "clean", "gfr", "robust", "status", "cell", "crafted"}
+_RATES = (f"{rate}{end}" for rate in ("clean", "gfr", "robust") for end in ("", "_low", "_high"))
+_NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "crafted"}
 _NEEDED -= {"clusters", "seed"}  # tables of before there were any have no such columns
 
 
@@ -60,7 +62,7 @@ def read_claims(path: Path, recipe: Recipe | None) -> Claims:
 
 
 def read_rows(path: Path) -> list[TextRow]:
-    """Every field as it is written. Raises OutputError for a file that is no leaderboard."""
+    """Every field as it is written. Raises OutputError for what is no leaderboard, or has numbers that are none."""
     try:
         table = from_csv(pd.read_csv(path, dtype=str, keep_default_na=False).fillna(""))
     except (OSError, ValueError, MemoryError) as error:  # pandas' errors are ValueErrors, and so is what is no UTF-8
@@ -70,4 +72,8 @@ def read_rows(path: Path) -> list[TextRow]:
         raise OutputError(f"Expected a leaderboard.csv at {path}, but it lacks the column {missing[0]!r}.")
     if table.empty:
         raise OutputError(f"Expected a leaderboard.csv at {path}, but it has no rows.")
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    rows: list[TextRow] = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    for number, row in enumerate(rows, start=1):
+        if (wrong := wrong_field(row)) is not None:
+            raise OutputError(f"Expected a leaderboard.csv at {path}, but its row {number} has {wrong}.")
+    return rows

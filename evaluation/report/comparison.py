@@ -13,13 +13,14 @@ from ..leaderboard.columns import COLUMNS as LEADERBOARD
 from ..leaderboard.paired import holm
 from ..leaderboard.pairing import By, Pair, pairs_between, pairs_within
 from ..leaderboard.scored import Rate, ScoredRow, scored_rows
+from ..leaderboard.units import decimals
 from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
 from .results import LEDGER, read_manifest
 
 _SHARED = (
     *("model", "attack", "attack_params", "source_model", "knowledge", "norm", "eps", "defense", "defense_params"),
-    *("metric", "dataset", "n", "clusters"),
+    *("metric", "unit", "dataset", "n", "clusters"),
 )
 COLUMNS: Mapping[str, str] = {
     "setting": "what the two have in common, in words",
@@ -28,9 +29,9 @@ COLUMNS: Mapping[str, str] = {
     "by": "what the two differ in: defense, attack, model or knowledge; empty for equal rows of two runs",
     "rate": "gfr or robust",
     **{name: f"{LEADERBOARD[name]}; empty where the two differ" for name in _SHARED},
-    "rate_first": "the rate of the first, in percent",
+    "rate_first": "the rate of the first: gfr in percent, robust in its `unit`",
     "rate_second": "that of the second",
-    "difference": "the second minus the first, in points",
+    "difference": "the second minus the first, in points or in that unit",
     "low": "lower end of its 95% interval",
     "high": "upper end",
     "only_first": "of rates whose images count 0 or 1: how many count for the first alone",
@@ -50,7 +51,6 @@ COLUMNS: Mapping[str, str] = {
 }
 """Of the table, in their order, and what each says."""
 _COUNTS = ("n", "clusters", "only_first", "only_second", "images_needed")
-_DIGITS = 2
 
 
 def compare(
@@ -121,7 +121,7 @@ def _numbers(pair: Pair) -> dict[str, Any]:
         named = ((pair.first_name, pair.first), (pair.second_name, pair.second))
         errors = [f"{name}: {scored.row['error']}" for name, scored in named if scored.outcomes is None]
         return {"status": "error", "error": "; ".join(errors)}
-    found = first.against(second)
+    found, digits = first.against(second), decimals(pair.first.row["unit"], first.rate)
     points = {
         "rate_first": found.first,
         "rate_second": found.second,
@@ -130,7 +130,7 @@ def _numbers(pair: Pair) -> dict[str, Any]:
         "high": found.high,
     }
     return {
-        **{name: round(100 * value, _DIGITS) + 0.0 for name, value in points.items()},  # + 0.0: no minus zero
+        **{name: round(value, digits) + 0.0 for name, value in points.items()},  # + 0.0: no minus zero
         "only_first": found.only_first,
         "only_second": found.only_second,
         "test": found.test,

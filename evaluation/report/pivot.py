@@ -9,7 +9,7 @@ import pandas as pd
 from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
-from ..leaderboard.units import are_errors
+from ..leaderboard.units import shown_decimals
 
 SETTING = "setting"
 """A column that merged tables have beside a leaderboard's: what tells rows apart that cannot stand in one table."""
@@ -57,8 +57,7 @@ def _matrices(rows: list[Row]) -> list[Part]:
         told = [attack, *([f"through {defense}"] if defense != NOTHING else [])]
         told += ["knowing it"] if knowledge == "adaptive" else []
         lines = [_line(source, models, own) for (source,), own in _by([_sourced(row) for row in same], "source_model")]
-        digits = 3 if _are_errors(same) else 1
-        clean = {row["model"]: f"{row['clean']:.{digits}f}" for row in same if pd.notna(row["clean"])}
+        clean = {row["model"]: _number(row, "clean") for row in same if pd.notna(row["clean"])}
         lines.append({"source": "(clean)"} | {model: clean.get(model, "-") for model in models})
         parts.append((_title(" ".join(told), same), lines))
     return parts
@@ -76,12 +75,8 @@ def _line(source: str, models: Iterable[str], rows: list[Row]) -> dict[str, str]
 
 def _title(what: str, part: list[Row]) -> str:
     setting = f", {part[0][SETTING]}" if part[0].get(SETTING) else ""
-    unit = ", an error in its own unit" if _are_errors(part) else " in percent"
+    unit = ", an error in its own unit" if part[0]["unit"] == "error" else " in percent"
     return f"{what}: {part[0]['metric']}{unit}, n = {_count(part[0])}, {_setting(part)}{setting}"
-
-
-def _are_errors(part: list[Row]) -> bool:
-    return are_errors(row["clean"] for row in part)
 
 
 def _count(row: Row) -> str:
@@ -103,7 +98,7 @@ def records(table: pd.DataFrame) -> list[Row]:
 
 def _lines(part: list[Row]) -> list[dict[str, str]]:
     attacks, defenses = labels(part, "attack"), labels(part, "defense")
-    adaptive, digits = any(row["knowledge"] == "adaptive" for row in part), 3 if _are_errors(part) else 1
+    adaptive = any(row["knowledge"] == "adaptive" for row in part)
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
         named = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
@@ -111,8 +106,8 @@ def _lines(part: list[Row]) -> list[dict[str, str]]:
     for row, attack, defense in zip(part, attacks, defenses, strict=True):
         line = lines[defense, row["knowledge"]]
         line[attack] = _rate(row) if row["status"] == "ok" else row["status"]
-        shown = {"clean": (row["clean"], digits), "drop": (row["clean_drop"], digits), "floor": (row["floor"], 1)}
-        line |= {key: f"{value:.{places}f}" for key, (value, places) in shown.items() if pd.notna(value)}
+        shown = {"clean": "clean", "drop": "clean_drop", "floor": "floor"}
+        line |= {key: _number(row, column) for key, column in shown.items() if pd.notna(row[column])}
     reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
     return [line for key, line in lines.items() if key in reached]
 
@@ -130,6 +125,10 @@ def _rejections(part: list[Row]) -> list[Part]:
     whole = [dict.fromkeys(("defense", "rejected clean", *attacks), "-") | line for line in lines.values()]
     title = f"{part[0]['model']}: percent of clean images rejected, and of attacked ones detected + corrected"
     return [(title, whole)] if whole else []
+
+
+def _number(row: Row, column: str) -> str:
+    return f"{row[column]:.{shown_decimals(row['unit'], column)[0]}f}"
 
 
 def _rate(row: Row) -> str:

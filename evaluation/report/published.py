@@ -5,20 +5,29 @@ stands in the paper's table, the `rate` that it is, and the row of a leaderboard
 meant whose name is one of those with spaces between, whatever their address; parameters are those that must be among
 the row's; the empty text stands for anything or, as `source_model`, for the network itself. Where a task has several
 metrics, a column `metric` says which one a number is of.
+
+The budgets are those of the recipe that ships under that name; rows of other budgets, of another version or of a recipe
+that was changed stand beside the paper, too, and a remark says so.
 """
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
 
 from ..leaderboard.grouping import grouped
-from ..recipe.reading import RECIPES
+from ..leaderboard.units import is_error
+from ..recipe.consistency import check_methods
+from ..recipe.reading import RECIPES, read_document
+from ..recipe.recipe import Recipe
 from .pivot import Row, records
 
+_Budget = tuple[str, float]
+"""Norm and eps, as a row has them."""
 PUBLISHED = RECIPES.parent / "published"
 HEADING = "Behind each number of ours, with its 95% interval, stands the paper's in brackets."
 
@@ -41,10 +50,9 @@ class Number:
     metric: str = ""
 
     @property
-    def digits(self) -> int:
-        """Of ours, after the point: one of percents, which papers print with up to two; of errors as many as theirs."""
-        printed = len(self.published.partition(".")[2])
-        return printed if printed > 2 else 1
+    def printed(self) -> int:
+        """Digits after the point."""
+        return len(self.published.partition(".")[2])
 
 
 class Table(NamedTuple):
@@ -76,12 +84,22 @@ def published(recipe: str) -> Table | None:
 def beside(table: pd.DataFrame) -> list[Beside]:
     """Of all rows together that are of one recipe; nothing where no row has a number of the paper."""
     by_recipe = grouped(records(table), lambda row: str(row["recipe"]).partition(" (")[0].rpartition("-v")[0])
-    known = [(found, rows) for name, rows in by_recipe.items() if (found := published(name)) is not None]
-    return [made for found, rows in known if (made := _beside(found, rows)) is not None]
+    known = [(name, found, rows) for name, rows in by_recipe.items() if (found := published(name)) is not None]
+    return [made for name, found, rows in known if (made := _beside(_shipped(name), found, rows)) is not None]
 
 
-def _beside(found: Table, rows: Sequence[Row]) -> Beside | None:
-    ours = {number: next((row for row in rows if _is_of(number, row)), None) for number in found.numbers}
+def _shipped(name: str) -> Recipe:
+    """As it ships; its networks and data are not looked at."""
+    return read_document(tomllib.loads((RECIPES / f"{name}.toml").read_text(encoding="utf-8")), name, check_methods)
+
+
+def _beside(shipped: Recipe, found: Table, rows: Sequence[Row]) -> Beside | None:
+    usual = {(attack.norm, round(attack.eps, 6)) for attack in shipped.build_attacks()}
+    fitting = {
+        number: sorted((row for row in rows if _is_of(number, row)), key=lambda row: _budget(row) not in usual)
+        for number in found.numbers
+    }
+    ours = {number: fits[0] if fits else None for number, fits in fitting.items()}
     used = [row for row in ours.values() if row is not None]
     if not used:
         return None
@@ -91,7 +109,8 @@ def _beside(found: Table, rows: Sequence[Row]) -> Beside | None:
         line = lines.setdefault(number.line, {"": number.line} | dict.fromkeys(columns, ""))
         line[number.column] = f"{_shown(number, row)} ({number.published})"
     about = dict(found.about)
-    return Beside(f"Beside {about['source']}", _remarks(found, used), list(lines.values()))
+    remarks = [*_remarks(found, used), *_otherwise(shipped, ours, usual), *_choices(fitting)]
+    return Beside(f"Beside {about['source']}", remarks, list(lines.values()))
 
 
 def _is_of(number: Number, row: Row) -> bool:
@@ -126,7 +145,8 @@ def _shown(number: Number, row: Row | None) -> str:
     if row is None:
         return "-"
     low, high = (row.get(f"{number.rate}_{end}") for end in ("low", "high"))
-    digits, of_ends = number.digits, number.digits if number.digits > 1 else 0
+    percent = number.rate != "layer_shift" and not is_error(row["unit"], number.rate)
+    digits, of_ends = (1, 0) if percent else (number.printed, number.printed)
     interval = "" if low is None or high is None else f" [{low:.{of_ends}f}-{high:.{of_ends}f}]"
     return f"{row[number.rate]:.{digits}f}{'*' if row['flagged'] else ''}{interval}"
 
@@ -147,6 +167,35 @@ def _remarks(found: Table, used: Sequence[Row]) -> list[str]:
     return remarks + [
         f"{', '.join(f'{number.line} / {number.column}' for number in same)}: {note}" for note, same in notes.items()
     ]
+
+
+def _otherwise(shipped: Recipe, ours: Mapping[Number, Row | None], usual: Collection[_Budget]) -> Iterator[str]:
+    """What was run that is not the recipe as it ships."""
+    labels = dict.fromkeys(str(row["recipe"]) for row in ours.values() if row is not None)
+    others = [label for label in labels if label != shipped.label]
+    if others:
+        yield f"recipe: {shipped.label} ships; here {', '.join(others)}"
+    attacked = [row for number, row in ours.items() if row is not None and not number.rate.startswith("clean")]
+    budgets = dict.fromkeys(budget for row in attacked if (budget := _budget(row)) not in usual)
+    if budgets:
+        yield f"budget: {_told(usual)} in the recipe; here {_told(budgets)}"
+
+
+def _choices(fitting: Mapping[Number, Sequence[Row]]) -> Iterator[str]:
+    """Where rows with other numbers might stand there as well."""
+    for number, rows in fitting.items():
+        others = [row for row in rows if _shown(number, row) != _shown(number, rows[0])]
+        if others:
+            of = f"{rows[0]['recipe']}, {rows[0]['attack']} {rows[0]['attack_params']}, {_told([_budget(rows[0])])}"
+            yield f"{number.line} / {number.column}: the first of {1 + len(others)} rows that fit, of {of}"
+
+
+def _budget(row: Row) -> _Budget:
+    return str(row["norm"]), round(float(row["eps"]), 6)
+
+
+def _told(budgets: Iterable[_Budget]) -> str:
+    return ", ".join(f"{norm}, eps = {eps:.4g}" for norm, eps in budgets)
 
 
 def _iterations(row: Row) -> int | None:

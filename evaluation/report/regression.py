@@ -8,11 +8,12 @@ from typing import NamedTuple
 from ...core.errors import InputError, OutputError
 from ...core.files import is_file, is_folder
 from ..leaderboard.paired import LEVEL, holm
-from ..leaderboard.pairing import pairs_between
+from ..leaderboard.pairing import Pair, pairs_between
 from ..leaderboard.part import TextRow
 from ..leaderboard.scored import Rate, ScoredRow, scored_rows
 from ..leaderboard.stats import Estimate
 from ..leaderboard.system_rows import Row
+from ..leaderboard.units import for_the_worse, shown_decimals
 from ..leaderboard.unpaired import unpaired
 from ..ledger.ledger import Ledger
 from .claims import read_rows
@@ -20,17 +21,16 @@ from .results import LEDGER, read_manifest
 
 _SAME = (
     *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),
-    *("defense_params", "metric", "dataset"),
+    *("defense_params", "metric", "unit", "dataset"),
 )
 """The columns in which a row is the same as one of an earlier table."""
-_SIGN = {"gfr": 1, "robust": -1}
-"""Of a difference that is for the worse."""
 
 
 class Change(NamedTuple):
-    """Of a rate of one row, in points, from `before` to `now`; p is corrected for all changes."""
+    """Of a rate of one row, in its `unit`, from `before` to `now`; p is corrected for all changes."""
 
     row: str
+    unit: str
     rate: Rate
     before: float
     now: float
@@ -41,18 +41,27 @@ class Change(NamedTuple):
     @property
     def is_worse(self) -> bool:
         """More than chance explains."""
-        return self.p < LEVEL and _SIGN[self.rate] * (self.now - self.before) > 0
+        return self.p < LEVEL and for_the_worse(self.unit, self.rate) * (self.now - self.before) > 0
 
     def __str__(self) -> str:
-        interval = f"{self.now - self.before:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
-        return f"{self.row}: {self.rate} {self.before:.1f} -> {self.now:.1f}, {interval}, p = {self.p:.2g}"
+        digits, _ = shown_decimals(self.unit, self.rate)
+        rates = f"{self.before:.{digits}f} -> {self.now:.{digits}f}"
+        interval = f"{self.now - self.before:+.{digits}f} [{self.low:+.{digits}f}, {self.high:+.{digits}f}]"
+        return f"{self.row}: {self.rate} {rates}, {interval}, p = {self.p:.2g}"
 
 
-def changes(run: Path, baseline: Path) -> list[Change]:
+class Changes(NamedTuple):
+    """`found` are those of all rows that both runs have finished; `failed` counts rows that one of them has not."""
+
+    found: Sequence[Change]
+    failed: int
+
+
+def changes(run: Path, baseline: Path) -> Changes:
     """Of fooling rates and, where there are labels, robust rates: a finished run against an earlier one, or its table.
 
     Image by image against the folder of a run, which must be of the same images and version; against a table alone by
-    intervals. Raises InputError where no row is in both, OutputError for what is neither.
+    intervals. Raises InputError where no row is finished in both, OutputError for what is neither.
     """
     if is_folder(baseline):
         if baseline.resolve() == run.resolve():
@@ -62,20 +71,23 @@ def changes(run: Path, baseline: Path) -> list[Change]:
         found = _by_intervals(run, baseline)
     else:
         raise OutputError(f"Expected the folder of an earlier run, or its leaderboard.csv, found none at {baseline}.")
-    corrected = holm([change.p for change in found])
-    return [change._replace(p=p) for change, p in zip(found, corrected, strict=True)]
+    if not found.found:
+        raise InputError(f"No row is finished both in {run} and in {baseline}: nothing can be compared.")
+    corrected = holm([change.p for change in found.found])
+    return found._replace(found=[change._replace(p=p) for change, p in zip(found.found, corrected, strict=True)])
 
 
-def _image_by_image(run: Path, baseline: Path) -> list[Change]:
-    found = []
+def _image_by_image(run: Path, baseline: Path) -> Changes:
+    found: list[Change] = []
+    pairs: list[Pair] = []
     for rate in _rates(run):
-        for pair in pairs_between(_rows(baseline, rate), _rows(run, rate), None, None):
+        pairs = pairs_between(_rows(baseline, rate), _rows(run, rate), None, None)  # the same ones of every rate
+        for pair in pairs:
             first, second = pair.first.outcomes, pair.second.outcomes
             if first is not None and second is not None:
-                seen = first.against(second)
-                before, now, low, high = (100 * value for value in (seen.first, seen.second, seen.low, seen.high))
-                found.append(Change(pair.setting, rate, before, now, low, high, seen.p))
-    return found
+                seen, unit = first.against(second), pair.second.row["unit"]
+                found.append(Change(pair.setting, unit, rate, seen.first, seen.second, seen.low, seen.high, seen.p))
+    return Changes(found, sum(pair.first.outcomes is None or pair.second.outcomes is None for pair in pairs))
 
 
 def _rates(run: Path) -> Sequence[Rate]:
@@ -90,13 +102,15 @@ def _rows(run: Path, rate: Rate) -> list[ScoredRow]:
         return scored_rows(str(run), recipe, facts, ledger, rate)
 
 
-def _by_intervals(run: Path, table: Path) -> list[Change]:
-    before = {_same(row): row for row in read_rows(table) if row["status"] == "ok"}
-    now = [scored.row for scored in _rows(run, "gfr") if scored.outcomes is not None]
+def _by_intervals(run: Path, table: Path) -> Changes:
+    before = {_same(row): row for row in read_rows(table)}
+    now = [scored.row for scored in _rows(run, "gfr")]
+    several = len({row["metric"] for row in now}) > 1
     pairs = [(before[_same(row)], row) for row in now if _same(row) in before]
-    if not pairs:
-        raise InputError(f"No finished row of this run is in {table}: nothing can be compared.")
-    return [_change(first, second, rate) for first, second in pairs for rate in _rates(run) if first.get(rate)]
+    finished = [pair for pair in pairs if all(row["status"] == "ok" for row in pair)]
+    rates = _rates(run)
+    found = [_change(*pair, rate, several=several) for pair in finished for rate in rates if pair[0].get(rate)]
+    return Changes(found, len(pairs) - len(finished))
 
 
 def _same(row: TextRow | Row) -> tuple[str, ...]:
@@ -104,10 +118,12 @@ def _same(row: TextRow | Row) -> tuple[str, ...]:
     return tuple("" if value is None else str(value) for value in values)
 
 
-def _change(first: TextRow, second: Row, rate: Rate) -> Change:
+def _change(first: TextRow, second: Row, rate: Rate, *, several: bool) -> Change:
+    """`several`: of the task's metrics."""
     before, now = (
         Estimate(*(float(row[name]) for name in (rate, f"{rate}_low", f"{rate}_high"))) for row in (first, second)
     )
     seen = unpaired(before, now)
     setting = f"{second['model']} x {second['attack']} x {second['defense']}, {second['knowledge']}"
-    return Change(setting, rate, before.mean, now.mean, seen.low, seen.high, seen.p)
+    setting += f", {second['metric']}" if several else ""
+    return Change(setting, second["unit"], rate, before.mean, now.mean, seen.low, seen.high, seen.p)

@@ -1,5 +1,7 @@
 """Boards of one run and of several: what is said once, what is a column, what stands in one table."""
 
+from pathlib import Path
+
 import foolbench
 import pytest
 import torch
@@ -10,7 +12,10 @@ from foolbench.evaluation.board.columns import columns
 from foolbench.evaluation.board.heat import heatmap, transfers
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.worth import verdict, worths
+from foolbench.evaluation.report.pivot import pivot
 from torch import nn
+
+RESULTS = Path(foolbench.__file__).parents[1] / "leaderboards" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +132,12 @@ def test_matrices_hold_every_row_at_its_place(hostile_board, hostile_names):
     assert set(matrix.columns) == {script, "linear"}
     assert matrix.cells[script, "linear"]["source_model"] == script
     assert transfers([part]) == []
+
+
+def test_a_table_alone_keeps_its_seeds(tmp_path):
+    """Rows of single seeds are left to the table, and the mean is called by its attack's name."""
+    run = read_run(RESULTS / "priors.csv")
+    assert set(run.table.seed) == {"", "mean", "0", "1", "2", "3", "4"}
+    columns = {column for _, lines in pivot(make_board([run]).frame()) for line in lines for column in line}
+    assert not [name for name in columns if "seed" in name]
+    assert any(name.startswith("gd-uap") for name in columns)

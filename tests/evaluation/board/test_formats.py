@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import foolbench as foolbench_package
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,8 @@ from foolbench.evaluation.board.command import commands, told
 from foolbench.evaluation.board.latex import latex
 from foolbench.evaluation.board.runs import Run, read_run
 from PIL import Image
+
+RESULTS = Path(foolbench_package.__file__).parents[1] / "leaderboards" / "results"
 
 
 def test_every_format_is_written_beside_the_run_or_elsewhere(foolbench, execute, tmp_path):
@@ -43,6 +46,15 @@ def test_several_runs_make_one_board(foolbench, execute, tmp_path):
     table = pd.read_csv(tmp_path / "both" / "leaderboard.csv")
     assert sorted(table.n.unique()) == [16, 24]
     assert set(table["from"]) == {str(tmp_path / "a"), str(tmp_path / "b")}
+
+
+def test_a_table_is_not_written_over(foolbench, tmp_path):
+    (tmp_path / "last").mkdir()
+    table = tmp_path / "last" / "leaderboard.csv"
+    table.write_bytes((RESULTS / "quickstart.csv").read_bytes())
+    code, _, error = foolbench("report", table, "--format", "csv", "--out", tmp_path / "last")
+    assert (code, "where a table lies that is read" in error) == (2, True)
+    assert table.read_bytes() == (RESULTS / "quickstart.csv").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import re
 
 import pandas as pd
 import pytest
+from foolbench import compare as foolbench_compare
+from foolbench.evaluation.cli import compare
 from foolbench.evaluation.cli.console import console
 from rich.cells import cell_len
 
@@ -37,6 +39,16 @@ def test_json_and_csv_have_all_columns(foolbench, folder, tmp_path):
     assert list(rows[0]) == list(table.columns)
     assert [row["difference"] for row in rows] == pytest.approx(table.difference.tolist())
     assert all(row["n"] == 24 and row["clusters"] is None for row in rows)
+
+
+def test_an_infinite_budget_is_json_that_any_program_reads(folder, capsys):
+    compare.show(foolbench_compare(folder).assign(eps=float("inf")), as_json=True, csv=None)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not in JSON")
+
+    rows = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert {row["eps"] for row in rows} == {"inf"}
 
 
 def test_two_runs(foolbench, folder, execute, tmp_path):

@@ -137,7 +137,7 @@ def test_its_images_can_be_read_and_rows_compared(run):
     compared = foolbench.compare(folder, by="attack", of="robust")
     assert set(compared.status) == {"ok"}
     row = compared[(compared["first"] == "uniform-noise") & (compared.second.str.startswith("fgsm"))]
-    assert (row.difference < 0).all()
+    assert ((row.difference < 0) == (row.metric == "right")).all()  # of an error more is worse
     assert (row.p < 0.01).all()
 
 

@@ -203,3 +203,10 @@ def test_attacks_that_saw_other_training_images_are_no_twins():
     assert flags(*twins) == [{"oblivious-beats-adaptive"}] * 2
     others = [finding(attack, 0.6, direct=False, training="photographs"), finding(attack, 0.4, knowledge="adaptive")]
     assert flags(*others) == [set()] * 2
+
+
+def test_of_an_error_no_budget_fools_almost_all():
+    """Its fooling rate is a share of the largest error there can be, which nothing comes near."""
+    huge = finding(PGD(eps=0.6), 0.1)
+    compare([huge], of_error=True)
+    assert not huge.flags

@@ -198,3 +198,39 @@ def test_chance_makes_no_worst_case(execute):
     assert behind.floor["all"] > 5
     assert behind.gfr["all"] == behind.gfr.drop("all").max()
     assert behind.forwards_mean["all"] == pytest.approx(behind.forwards_mean.drop("all").sum(), abs=0.02)
+
+
+def test_a_gap_is_between_equal_attacks_not_between_groups_of_one_name(execute):
+    """Here the group is of other attacks where they know the defense: what that is worth, nobody can say of it."""
+    attacks = (
+        "attacks=[{name='pgd', steps=1, group='g', knowledge=['oblivious']}, {name='pgd', steps=3, group='g', "
+        "knowledge=['adaptive']}, {name='pgd', steps=2, group='h', knowledge=['oblivious', 'adaptive']}]"
+    )
+    table = execute("out", attacks, "defenses=[{name='median'}]").set_index(["attack", "knowledge", "defense"])
+    assert pd.isna(table.gfr_gap["g", "adaptive", "median"])
+    gap = table.gfr["h", "adaptive", "median"] - table.gfr["h", "oblivious", "median"]
+    assert table.gfr_gap["h", "adaptive", "median"] == pytest.approx(gap, abs=0.011)
+
+
+def test_pgd_of_ten_steps_is_the_one_of_which_nothing_else_was_chosen(execute):
+    group = "{name='pgd', steps=12, group='g'}"
+    other = "{name='pgd', steps=10, restarts=2}, {name='pgd', steps=10, step_size=1e-6, random_start=false}"
+    table = execute("out", f"attacks=[{{name='pgd', steps=10}}, {other}, {group}]", "defenses=[]")
+    (beyond,), rates = table.gfr_over_pgd10.dropna(), table.gfr
+    assert beyond == pytest.approx(rates[table.attack == "g"].item() - rates[0], abs=0.011)
+    assert rates[0] > rates[2] == 0
+    assert execute("none", f"attacks=[{other}, {group}]", "defenses=[]").gfr_over_pgd10.isna().all()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_where_no_attack_fools_the_order_of_attacks_says_nothing(order):
+    """Of equal ones the image counts that is right least, then the one that is not corrected, then not detected."""
+    gfr = [0, 0, 0, 1]
+    members = [
+        scores(gfr, [1, 1, 0, 0], range(4)).assign(corrected=[1.0, 1, 0, 0], detected=[0.0, 0, 1, 0]),
+        scores(gfr, [0, 1, 0, 0], range(4)).assign(corrected=[1.0, 0, 0, 0], detected=[0.0, 1, 0, 0]),
+    ]
+    found = worst_case(members[::order], TOP1, chance=False)
+    assert found.robust.tolist() == [0, 1, 0, 0]
+    assert found.corrected.tolist() == [1, 0, 0, 0]
+    assert found.detected.tolist() == [0, 1, 0, 0]

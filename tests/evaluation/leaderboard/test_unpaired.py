@@ -31,3 +31,8 @@ def test_without_a_difference_nothing_is_seen():
 def test_p_is_the_same_in_both_directions():
     one, other = Estimate(0.2, 0.1, 0.35), Estimate(0.5, 0.4, 0.6)
     assert unpaired(one, other).p == pytest.approx(unpaired(other, one).p)
+
+
+def test_intervals_without_a_width_prove_nothing():
+    """As of two tables whose errors are rounded to no digits that vary."""
+    assert unpaired(Estimate(50.0, 50.0, 50.0), Estimate(50.01, 50.01, 50.01)).p == 1

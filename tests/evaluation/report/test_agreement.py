@@ -12,7 +12,7 @@ def row(n=256, gfr=128, clean=250, robust=100, floor=0.0, **changed):
         rate = estimate([1] * count + [0] * (n - count), proportion=True)
         numbers |= {name: rate.mean, f"{name}_low": rate.low, f"{name}_high": rate.high}
     rates = {name: f"{round(100 * value, 2)}" for name, value in numbers.items()}
-    return {"n": f"{n}", "floor": f"{floor}", "clean_drop": "1.5", **rates, **changed}
+    return {"n": f"{n}", "unit": "percent", "floor": f"{floor}", "clean_drop": "1.5", **rates, **changed}
 
 
 def explained(claimed, found, *, chance=False):
@@ -71,3 +71,28 @@ def test_rates_without_an_interval_are_compared_too(column):
     assert explained(claimed, row(**{column: "48.0"})) == {column: ""}
     assert explained(claimed, row(**{column: "48.0"}), chance=True) == {column: "its interval"}
     assert explained(claimed, row(**{column: "80.0"}), chance=True) == {column: ""}
+
+
+def of_error(clean=0.092, robust=0.61, drop=0.0, gfr=0.38):
+    """Of 240 images whose errors have a standard deviation of a third of their mean."""
+    numbers = {"clean": clean, "robust": robust, "gfr": gfr}
+    half = 1.96 / 3 / 240**0.5
+    ends = {
+        f"{name}_{end}": f"{value * (1 + sign * half):.5f}"
+        for name, value in numbers.items()
+        for end, sign in (("low", -1), ("high", 1))
+    }
+    rates = {name: f"{value:.5f}" for name, value in numbers.items()}
+    return {"n": "240", "unit": "error", "floor": "0.0", "clean_drop": f"{drop:.5f}", **rates, **ends}
+
+
+@pytest.mark.parametrize("chance", [False, True])
+@pytest.mark.parametrize(("column", "forged"), [("clean", 0.05), ("robust", 0.3), ("drop", 0.05), ("gfr", 0.1)])
+def test_a_forged_error_is_seen_however_small_its_unit(column, forged, chance):
+    found = explained(of_error(**{column: forged}), of_error(), chance=chance)
+    assert found["clean_drop" if column == "drop" else column] == ""
+
+
+def test_an_error_that_is_off_by_the_hundredth_part_of_what_images_differ_is_rounded():
+    assert explained(of_error(robust=0.61 + 0.01 * 0.61 / 3), of_error())["robust"] == "rounding"
+    assert explained(of_error(robust=0.61 + 0.02 * 0.61 / 3), of_error())["robust"] == ""

@@ -40,7 +40,9 @@ def table_of(name):
     recipe = read_document(document, name, lambda recipe: None)  # without opening its data, which takes seconds
     facts = {"recipe": recipe.label, "dataset": "scenes", "status": "ok", "flagged": ""}
     metrics = dict.fromkeys(number.metric or "top1" for number in published(name).numbers)
-    rows = [{**row.facts, **facts, "metric": metric, **NUMBERS} for row in planned(recipe) for metric in metrics]
+    units = {metric: "error" if metric.startswith(("abs", "sq", "rmse")) else "percent" for metric in metrics}
+    of_metrics = [{"metric": metric, "unit": unit} for metric, unit in units.items()]
+    rows = [{**row.facts, **facts, **metric, **NUMBERS} for row in planned(recipe) for metric in of_metrics]
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
@@ -136,3 +138,31 @@ def test_it_stands_in_markdown_and_on_the_page(tmp_path):
     assert "Beside the paper" in shown
     assert "<td>55.0 [45-65] (53.70)</td>" in shown
     assert "Beside" not in markdown(table.assign(recipe="mine-v1"))
+
+
+def changed(table, **columns):
+    (found,) = beside(table.assign(**columns))
+    return found.lines, [text for text in found.remarks if text.startswith(("recipe: ", "budget: "))]
+
+
+def test_another_budget_version_or_a_changed_recipe_is_remarked():
+    table = table_of("gduap-table5")
+    lines, said = changed(table)
+    assert said == []
+    assert changed(table, eps=0.2) == (lines, ["budget: linf, eps = 0.03922 in the recipe; here linf, eps = 0.2"])
+    assert changed(table, norm="l2")[1] == ["budget: linf, eps = 0.03922 in the recipe; here l2, eps = 0.03922"]
+    other = "gduap-table5-v1 (threat.eps=0.2)"
+    assert changed(table, recipe=other)[1] == [f"recipe: gduap-table5-v2 ships; here {other}"]
+
+
+def test_of_rows_that_fit_the_one_of_the_papers_budget_stands_there_and_others_are_told():
+    table = table_of("gduap-table2")
+    (found,) = beside(pd.concat([table.assign(eps=0.2, gfr=99.0), table]))
+    assert found.lines[0]["No prior"] == "40.0 [30-50] (84.88)"
+    (told,) = [text for text in found.remarks if text.startswith("CaffeNet / No prior: ")]
+    assert "the first of 2 rows that fit" in told
+    assert "linf, eps = 0.03922" in told
+    (found,) = beside(pd.concat([table, table.assign(run="another", gfr=99.0)]))
+    assert any(text.startswith("CaffeNet / No prior: the first of 2 rows that fit") for text in found.remarks)
+    (found,) = beside(pd.concat([table, table]))
+    assert not any("rows that fit" in text for text in found.remarks)

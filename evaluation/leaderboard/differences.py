@@ -1,0 +1,60 @@
+"""What two rows of one system say together: what knowing the defense is worth, and what a group adds to plain PGD."""
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from ...attacks import PGD
+from ..engine.grid import Cell
+from .bundles import Bundle
+from .described import Row, compact
+
+
+class Made(NamedTuple):
+    """A row with the cells that it is made from, and the bundle that these are, if it is not of one alone."""
+
+    row: Row
+    bundle: Bundle | None
+    cells: Sequence[Cell]
+
+    @property
+    def attacks(self) -> Hashable:
+        """Equal for rows of the same attacks with the same parameters, whatever they know and are scored on."""
+        kind = None if self.bundle is None else self.bundle.kind
+        members = [(cell.job.attack_name, compact(cell.job.parameters), cell.job.seed) for cell in self.cells]
+        return kind, tuple(members)
+
+    @property
+    def system(self) -> Hashable:
+        return self.row["source_model"], self.cells[0].defense.digest
+
+    @property
+    def finished(self) -> bool:
+        return self.row["status"] == "ok"
+
+
+def with_differences(made: Sequence[Made]) -> list[Row]:
+    """The rows of one network, those with such numbers having them in `gfr_gap` and `gfr_over_pgd10`."""
+    finished = [one for one in made if one.finished]
+    oblivious = {(one.system, one.attacks): one for one in finished if one.row["knowledge"] == "oblivious"}
+    pgd = {_threat(one): one for one in finished if _is_pgd10(one)}
+    for one in finished:
+        unknowing, plain = oblivious.get((one.system, one.attacks)), pgd.get(_threat(one))
+        if one.row["knowledge"] == "adaptive" and unknowing is not None:
+            one.row["gfr_gap"] = round(one.row["gfr"] - unknowing.row["gfr"], 2)
+        if one.bundle is not None and one.bundle.kind == "worst case" and plain is not None:
+            one.row["gfr_over_pgd10"] = round(one.row["gfr"] - plain.row["gfr"], 2)
+    return [one.row for one in made]
+
+
+def _threat(one: Made) -> Hashable:
+    """Of an attack on a system, and what it knows of it."""
+    return one.system, one.row["knowledge"], one.cells[0].job.attack.threat
+
+
+def _is_pgd10(one: Made) -> bool:
+    """PGD of ten steps, of which nothing else was chosen; of several seeds their mean."""
+    first = one.cells[0].job
+    attack, kind = first.attack, None if one.bundle is None else one.bundle.kind
+    if not isinstance(attack, PGD) or first.attack_name != "pgd" or kind != ("mean" if first.seeds > 1 else None):
+        return False
+    return attack == PGD(norm=attack.norm, eps=attack.eps, steps=10)
