@@ -15,7 +15,7 @@ from ..core.seeding import Draws
 from ._losses import class_count
 from .pgd import PGD
 
-Aim = Literal["random", "any"]
+Goal = Literal["random", "any"]
 
 
 @register_attack("confident-pgd")
@@ -23,7 +23,7 @@ Aim = Literal["random", "any"]
 class ConfidentPGD(Attack):
     """`steps` steps of PGD from a random start, as `pgd`, towards a wrong class that the model then is sure of.
 
-    `aim` says which: one drawn at "random" for each image, what tables call a targeted attack, or "any" but its own. An
+    `goal` says which: one drawn at "random" for each image, what tables call a targeted attack, or "any" but its own. An
     image is given back as it was where the model does not give that class a probability of `confidence` at least: the
     fooling rate of the network attacked is then the share of those where it does. With 0 all are as PGD leaves them.
     REGroup's slides call 0.9 high confidence.
@@ -31,7 +31,7 @@ class ConfidentPGD(Attack):
 
     steps: int = 40
     step_size: float | None = None
-    aim: Aim = "random"
+    goal: Goal = "random"
     confidence: float = 0.0
 
     access: ClassVar[Access] = "gradient"
@@ -43,30 +43,30 @@ class ConfidentPGD(Attack):
         super().__post_init__()
         if self.targeted:
             raise ConfigError("It chooses its targets itself: expected targeted=False, got True.")
-        if self.aim not in get_args(Aim):
-            raise ConfigError(f"Expected aim to be one of {', '.join(get_args(Aim))}, got {self.aim!r}.")
+        if self.goal not in get_args(Goal):
+            raise ConfigError(f"Expected goal to be one of {', '.join(get_args(Goal))}, got {self.goal!r}.")
         if not 0 <= self.confidence < 1:
             raise ConfigError(f"Expected confidence in [0, 1), got {self.confidence}.")
         self._ascent()  # refuses what PGD refuses
 
     @property
     def leaves(self) -> bool:
-        return self.aim == "any" and self.confidence == 0
+        return self.goal == "any" and self.confidence == 0
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        goal = y if self.aim == "any" else _drawn(model, y, rng.fork("aim"))
+        goal = y if self.goal == "any" else _drawn(model, y, rng.fork("goal"))
         found = self._ascent().perturb(model, x, goal, rng=rng)
         if self.confidence == 0:
             return found
         with torch.no_grad():
             outputs = model.averaged(found, rng=rng.fork("judge"))
-        reached = model.task.reached(model.task.predict(outputs), goal, targeted=self.aim != "any")
+        reached = model.task.reached(model.task.predict(outputs), goal, targeted=self.goal != "any")
         sure = outputs.softmax(dim=1).amax(dim=1) >= self.confidence
         return torch.where((reached & sure)[:, None, None, None], found, x)
 
     def _ascent(self) -> PGD:
         facts = {"eps": self.eps, "norm": self.norm, "steps": self.steps, "step_size": self.step_size}
-        return PGD(**facts, targeted=self.aim != "any")
+        return PGD(**facts, targeted=self.goal != "any")
 
 
 def _drawn(model: Model, y: Tensor, rng: Draws) -> Tensor:
