@@ -23,10 +23,10 @@ Goal = Literal["random", "any"]
 class ConfidentPGD(Attack):
     """`steps` steps of PGD from a random start, as `pgd`, towards a wrong class that the model then is sure of.
 
-    `goal` says which: one drawn at "random" for each image, what tables call a targeted attack, or "any" but its own. An
-    image is given back as it was where the model does not give that class a probability of `confidence` at least: the
-    fooling rate of the network attacked is then the share of those where it does. With 0 all are as PGD leaves them.
-    REGroup's slides call 0.9 high confidence.
+    `goal` says which: one drawn at "random" for each image, what tables call a targeted attack, or "any" but its own.
+    An image is given back as it was where the model does not give that class a probability of `confidence` at least:
+    the fooling rate of the network attacked is then the share of those where it does. With 0 all are as PGD leaves
+    them. REGroup's slides call 0.9 high confidence.
     """
 
     steps: int = 40
