@@ -53,6 +53,12 @@ def grey():
     return nn.Sequential(nn.Flatten(), nn.Linear(8 * 8, 5))
 
 
+def loads(weights="imagenet"):
+    net = Net()
+    net.given = weights
+    return net
+
+
 def broken():
     raise RuntimeError("no such file")
 

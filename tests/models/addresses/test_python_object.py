@@ -73,6 +73,22 @@ def test_package_and_module():
     assert model.random_weights
 
 
+def test_a_function_that_loads_weights_is_told_which(file):
+    assert load_model(f"{file}:loads").net.given == "imagenet"
+    assert load_model(f"{file}:loads", weights="V2").net.given == "V2"
+    model = load_model(f"{file}:loads", weights="none")
+    assert (model.net.given, model.random_weights) == (None, True)
+
+
+@pytest.mark.parametrize("name", ["Net", "anything", "instance"])
+def test_weights_that_nobody_loads_are_refused(file, name):
+    sentence = "Expected weights of .* as a file or \"none\", got 'checkpoints/best.weights', which is no file"
+    with pytest.raises(ConfigError, match=sentence):
+        load_model(f"{file}:{name}", weights="checkpoints/best.weights")
+    with pytest.raises(ConfigError, match="got 'V2', which is no file"):
+        load_model(load_file(file).Net(), weights="V2")
+
+
 def test_the_users_own_network_stays_as_it_is(file):
     own = load_file(file).instance.train()
     model = load_model(f"{file}:instance")
