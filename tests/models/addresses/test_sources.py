@@ -8,11 +8,13 @@ import pytest
 import torch
 import torchvision.models
 from foolbench.core import ConfigError, Preprocess, UnknownNameError, WeightsError
+from foolbench.datasets.pictures.fitting import fit
 from foolbench.models import load_model
 from foolbench.models.addresses import imagenet_classes
 from foolbench.models.addresses.huggingface import _in_pixels, _preprocess
 from foolbench.models.addresses.robustbench import _preprocess as robustbench_preprocess
 from foolbench.tasks import Segmentation
+from PIL import Image
 from safetensors.torch import save_file
 from skimage import data
 from torchvision.transforms.v2 import functional as T
@@ -114,6 +116,69 @@ def test_a_vit_of_transformers_made_saved_and_loaded(tmp_path):
     assert len(model.feature_names) == len(model.features(x)) == 2
     assert all("mlp" in name for name in model.feature_names)
     assert load_model(f"hf:{tmp_path}", weights="none").random_weights
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """`saved(processor)`: the address of a small ViT that is saved with it."""
+    transformers = pytest.importorskip("transformers")
+
+    def save(processor, kind="ViTForImageClassification"):
+        config = transformers.ViTConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=32, patch_size=8
+        )
+        getattr(transformers, kind)(config).save_pretrained(tmp_path)
+        processor.save_pretrained(tmp_path)
+        return f"hf:{tmp_path}"
+
+    return save
+
+
+SIDES = {"size": {"height": 32, "width": 32}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("MobileViTImageProcessor", SIDES | {"do_center_crop": False, "do_flip_channel_order": True}),
+        ("EfficientNetImageProcessor", SIDES | {"do_center_crop": False, "rescale_offset": False, "include_top": True}),
+        ("EfficientNetImageProcessor", SIDES | {"do_center_crop": False, "rescale_offset": True}),
+        ("ViTImageProcessor", SIDES | {"do_resize": False}),
+    ],
+)
+def test_an_image_processor_that_does_more_is_refused(saved, kind, arguments):
+    transformers = pytest.importorskip("transformers")
+    address = saved(getattr(transformers, kind)(**arguments))
+    with pytest.raises(ConfigError, match=f"The image processor {kind}.* of hf:.* does something else to pictures"):
+        load_model(address)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"resample": 1},
+        {"do_normalize": False},
+        {"do_normalize": False, "rescale_factor": 1 / 127.5},
+        {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [60.0] * 3},
+        {"do_rescale": False, "do_normalize": False},
+    ],
+)
+def test_what_an_image_processor_does_to_a_picture_is_done_here(saved, arguments):
+    transformers = pytest.importorskip("transformers")
+    processor = transformers.ViTImageProcessor(**SIDES | arguments)
+    model = load_model(saved(processor))
+    picture = Image.fromarray(data.cat())
+    theirs = processor(images=[picture], return_tensors="pt")["pixel_values"].float()
+    ours = model.parts[1](fit(picture, model.preprocess)[None].float() / 255)
+    assert float(((theirs - ours) * model.parts[1].std).abs().mean()) < 0.02
+    assert model.preprocess.interpolation == ("lanczos" if "resample" in arguments else "bilinear")
+
+
+def test_a_head_that_was_not_saved_is_not_drawn_at_random(saved):
+    address = saved(pytest.importorskip("transformers").ViTImageProcessor(**SIDES), "ViTModel")
+    with pytest.raises(WeightsError, match=r"saved without 2 of the weights of ViTFor.*, classifier\.bias the first"):
+        load_model(address)
+    assert load_model(address, weights="none").random_weights
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": "none"}, {"size": [8, 8], "mean": 0.5}])
