@@ -29,7 +29,8 @@ IMAGENET_SIZE = Preprocess(size=(224, 224), resize=256)
 
 
 class Pictures(ABC):
-    """Evaluation samples are pictures 0..len-1, in the order of `keys`, a hash of each one's content.
+    """Evaluation samples are pictures 0..len-1, in the order of `keys`, a hash of each one's content. By its `pixels`,
+    as `pixel_hash` has them, a picture is known in other data sets, whatever lies beside it there.
 
     `classes` are the names of the classes that `labels` count, in their order; both None without labels. Images have
     the size that `preprocess` says, for networks of their own (`for_model`); where the classes are `in_order`, output k
@@ -49,6 +50,7 @@ class Pictures(ABC):
         self,
         name: str,
         keys: Sequence[str],
+        pixels: Sequence[str],
         labels: Sequence[int] | None,
         classes: Sequence[str] | None,
         *,
@@ -62,18 +64,18 @@ class Pictures(ABC):
             raise ConfigError(f"Expected train_share in [0, 1), got {train_share}.")
         if train is not None and train_share:
             raise ConfigError(f"Expected {name} with train = ADDRESS or train_share, got both.")
-        self.name, self._keys, self._all_labels, self.classes = name, keys, labels, classes
+        self.name, self._keys, self._pixels, self._all_labels, self.classes = name, keys, pixels, labels, classes
         self._in_order, self.preprocess, self._train = in_order, preprocess, train
         self._clusters = clusters
         first = {} if clusters is None else dict(zip(reversed(clusters), reversed(keys), strict=True))
-        decisive = keys if clusters is None else [first[cluster] for cluster in clusters]
+        decisive = pixels if clusters is None else [first[cluster] for cluster in clusters]
         held_out = [_draw(key) < train_share for key in decisive]
         self._places = [place for place, held in enumerate(held_out) if not held]
         self._training_places = [place for place, held in enumerate(held_out) if held]
         self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
         self._order: Tensor | None = None  # of the network's classes
         self._model: Model | None = None  # the network, where there is one
-        self._barred: Set[str] = frozenset()  # from training, by content
+        self._barred: Set[str] = frozenset()  # from training, by their pixels
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
 
@@ -127,8 +129,8 @@ class Pictures(ABC):
 
     @property
     def evaluated(self) -> Set[str]:
-        """Hashes of the contents of all pictures to evaluate on."""
-        return {self._keys[place] for place in self._places}
+        """The pixels of all pictures to evaluate on, hashed."""
+        return {self._pixels[place] for place in self._places}
 
     def apart_from(self, other: "Pictures") -> "Pictures":
         """The same, without training images that `other` evaluates on."""
@@ -161,26 +163,41 @@ class Pictures(ABC):
         return mapping(self.name, self.classes or (), model.name, outputs, model.class_names, self.remedy)
 
     def _training_source(self) -> tuple["Pictures", list[int]]:
-        if self._train is None and not self._training_places:
-            raise ConfigError(
-                f"{self.name} has no training images: say train = ADDRESS of others or train_share = 0.2 in the "
-                "recipe's table dataset."
-            )
-        source = self if self._train is None else self._other(self._train)
+        """The pictures to train on, as images for the same network, without those that are evaluated on."""
+        source, places = self._to_train_on()
         taken = self.evaluated | self._barred
-        places = self._training_places if self._train is None else source._places
-        left = [place for place in places if source._keys[place] not in taken]
+        left = [place for place in places if source._pixels[place] not in taken]
         if not left:
             raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
         return source, left
 
+    def _to_train_on(self) -> tuple["Pictures", list[int]]:
+        """The data set that training images are in, and which of its pictures they are."""
+        if self._train is not None:
+            other = self._other(self._train)
+            return other, other._places
+        if not self._training_places:
+            raise ConfigError(
+                f"{self.name} has no training images: say train = ADDRESS of others or train_share = 0.2 in the "
+                "recipe's table dataset."
+            )
+        return self, self._training_places
+
+    def for_others(self) -> "Pictures":
+        """What another data set that names this one trains on: as a rule all of it."""
+        return self
+
     def _other(self, address: str) -> "Pictures":
-        other: Any = datasets.bind(address, {})()
-        if not isinstance(other, Pictures):
+        named: Any = datasets.bind(address, {})()
+        if not isinstance(named, Pictures):
             raise ConfigError(f"Expected train = the address of pictures, as image-folder:PATH, got {address!r}.")
-        other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
+        other = self._for_the_same_network(named.for_others())
         if other.classes is not None:
             self._order_classes_of(other, other.classes)
+        return other
+
+    def _for_the_same_network(self, other: "Pictures") -> "Pictures":
+        other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
         return other
 
     def _order_classes_of(self, other: "Pictures", names: Sequence[str]) -> None:
@@ -220,8 +237,10 @@ class Pictures(ABC):
             return list(pool.map(self._channelled, places))
 
     def _channelled(self, place: int) -> Tensor:
+        return self._as_channels(self.image(place))
+
+    def _as_channels(self, image: Tensor) -> Tensor:
         """For a network of grey images the brightness; for one of colours grey on all channels."""
-        image = self.image(place)
         if len(image) == self.channels:
             return image
         if len(image) == 1:

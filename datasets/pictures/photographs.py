@@ -10,12 +10,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ...core.fitting import fit
 from ...core.preprocess import Preprocess
 from ...core.registry import register_dataset
 from ...core.seeding import derive_key
 from ..scenes.textures import PHOTOGRAPHS, photograph
 from .base import Pictures
-from .fitting import fit
+from .contents import pixel_hash
 
 CROPS = 12
 """Of each photograph."""
@@ -40,6 +41,7 @@ class PhotographCrops(Pictures):
         super().__init__(
             "photographs",
             keys,
+            [pixel_hash(self._picture(place)) for place in range(len(keys))],
             None,
             None,
             preprocess=Preprocess(size=(224, 224), resize=224),
@@ -57,8 +59,10 @@ class PhotographCrops(Pictures):
         return "" if self._train is None else super().training_fingerprint()
 
     def image(self, place: int) -> Tensor:
-        picture = self._photographs[self._names[place // CROPS]]
-        return fit(Image.fromarray(_crop(picture, place)), self.preprocess)
+        return fit(self._picture(place), self.preprocess)
+
+    def _picture(self, place: int) -> Image.Image:
+        return Image.fromarray(_crop(self._photographs[self._names[place // CROPS]], place))
 
 
 def _levels(name: str) -> np.ndarray:

@@ -15,8 +15,9 @@ from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...tasks.recognition import Recognition
-from .arrays import as_image, resized
+from .arrays import as_image, as_picture, resized
 from .base import Pictures
+from .contents import pixel_hash
 
 MOST_CLASSES = 1_000_000
 """A target beyond is a hash, a time or an id, for which no network has an output."""
@@ -39,8 +40,9 @@ class TorchImages(Pictures):
         if count == 0:
             raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
         self.channels, *size = self._item(0)[0].shape
-        keys, labels = [], []
+        keys, pixels, labels = [], [], []
         for image, target in map(self._item, range(count)):
+            pixels.append(pixel_hash(as_picture(image)))
             keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
             labels.append(target)
         unlabelled = all(label is None for label in labels)
@@ -52,6 +54,7 @@ class TorchImages(Pictures):
         super().__init__(
             name,
             keys,
+            pixels,
             None if unlabelled else labels,
             None if unlabelled else list(names),
             in_order=True,

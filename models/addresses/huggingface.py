@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ...core.errors import ConfigError, WeightsError
 from ...core.files import is_file
+from ...core.fitting import fit
 from ...core.normalization import Normalization
 from ...core.preprocess import Preprocess
-from ...datasets.pictures.fitting import fit
 from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
 

@@ -3,6 +3,7 @@
 import os
 import sys
 
+import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, datasets
@@ -82,6 +83,28 @@ def test_a_second_look_reads_only_what_has_changed(class_folders, picture, monke
     assert read == ["1.png"]
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError()])
+@pytest.mark.parametrize("where", ["pathlib.Path.read_bytes", "foolbench.datasets.pictures.contents.decode"])
+def test_what_could_not_be_read_for_a_moment_is_looked_at_again(class_folders, where, error, monkeypatch):
+    def fails(*arguments):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, fails)
+        with pytest.raises(ConfigError, match="cannot be read as a picture"):
+            opened(class_folders)
+    assert len(opened(class_folders)) == 6
+
+
+def test_another_pillow_looks_at_pictures_for_itself(class_folders, monkeypatch):
+    opened(class_folders)
+    read, look = [], contents_module._look
+    monkeypatch.setattr(contents_module, "_look", lambda path: read.append(path.name) or look(path))
+    monkeypatch.setattr("PIL.__version__", "99.0")
+    opened(class_folders)
+    assert len(read) == 6
+
+
 @pytest.mark.parametrize("damage", [b"", b"[]", b'{"a": 1}', b'{"a": ["x", "y"]}'])
 def test_a_damaged_memory_is_made_anew(class_folders, damage):
     first = opened(class_folders).fingerprint
@@ -155,6 +178,16 @@ def test_training_images_never_are_evaluation_images(tmp_path, picture, network)
         {image.numpy().tobytes() for image in (evaluated * 255).round().byte()}
     )
     assert len(found.training(5)[0]) == 5
+
+
+def test_a_picture_is_the_same_in_another_format(tmp_path, picture, network):
+    for part, suffix in (("eval", "png"), ("train", "bmp")):
+        (tmp_path / part).mkdir()
+        picture(1, 16, 16).save(tmp_path / part / f"same.{suffix}")
+        picture(len(part), 16, 16).save(tmp_path / part / f"own.{suffix}")
+    found = opened(tmp_path / "eval", train=f"image-folder:{tmp_path / 'train'}").for_model(network(2))
+    (image,) = found.training(9)[0]
+    assert torch.equal(image, torch.from_numpy(np.array(picture(5, 16, 16))).permute(2, 0, 1))
 
 
 def test_training_images_come_from_another_folder_without_what_is_evaluated(class_folders, tmp_path, picture, network):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import InputError
+from foolbench.core.fitting import fit
 from foolbench.core.preprocess import Preprocess
-from foolbench.datasets.pictures.fitting import fit
 from foolbench.datasets.pictures.reading import decode, read_picture
 from PIL import Image
 from torchvision.transforms import v2

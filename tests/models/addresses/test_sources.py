@@ -8,7 +8,7 @@ import pytest
 import torch
 import torchvision.models
 from foolbench.core import ConfigError, Preprocess, UnknownNameError, WeightsError
-from foolbench.datasets.pictures.fitting import fit
+from foolbench.core.fitting import fit
 from foolbench.models import load_model
 from foolbench.models.addresses import imagenet_classes
 from foolbench.models.addresses.huggingface import _in_pixels, _preprocess

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...core.errors import ConfigError
-from ...core.preprocess import Preprocess
+from .errors import ConfigError
+from .preprocess import Preprocess
 
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
 LONGEST = 8
