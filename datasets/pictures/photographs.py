@@ -4,6 +4,7 @@ They are few, and crops of one photograph depend on each other: intervals are ov
 """
 
 import hashlib
+from collections.abc import Set
 from functools import cached_property
 
 import numpy as np
@@ -53,6 +54,9 @@ class PhotographCrops(Pictures):
     @cached_property
     def _photographs(self) -> dict[str, np.ndarray]:
         return {name: _levels(name) for name in self._names}
+
+    def photographs_shown(self) -> Set[str]:
+        return {self._names[place // CROPS] for place in self._places}
 
     def training_fingerprint(self) -> str:
         """None of its own crops, which are what this code makes of photographs that come with packages."""

@@ -27,7 +27,8 @@ class TorchImages(Pictures):
     """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread.
 
     Targets are the numbers of a network's outputs, of which a few images show only some; where the Dataset has names as
-    its `classes`, as those of torchvision, and the network has not as many outputs, these say which output is meant.
+    its `classes`, as those of torchvision, these say which output is meant. They are in the order of the outputs where
+    there are as many, none of which has such a name.
     """
 
     workers = 1  # a stranger's dataset may not be safe in several threads
@@ -57,7 +58,7 @@ class TorchImages(Pictures):
             pixels,
             None if unlabelled else labels,
             None if unlabelled else list(names),
-            in_order=True,
+            in_order=not self._named,
             preprocess=preprocess,
             train=train,
             train_share=train_share,

@@ -10,7 +10,7 @@ from ...attacks.universal.priors import with_less_background
 from ...core.attack import CraftingData, Prior, UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
-from ...datasets.substitutes import substitute_images
+from ...datasets.substitutes import photographs_shown_by, substitute_images
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..recipe.entries import Training
@@ -222,5 +222,6 @@ class Worker:
                 images = with_less_background(images, targets, source.model.task.background)
             return (images.float() / 255).to(source.model.device)
 
-        substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=self._setup.recipe.seed)
+        shown, seed = photographs_shown_by(source.dataset), self._setup.recipe.seed
+        substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=seed, without=shown)
         return CraftingData(validation=substitutes.to(source.model.device), load_training=training, progress=show)

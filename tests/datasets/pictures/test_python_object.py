@@ -93,6 +93,9 @@ def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
         Image.new("RGB", (8, 8), (len(name), 2, 3)).save(tmp_path / name / "1.png")
     found = load_dataset(ImageFolder(tmp_path))
     assert found.for_model(network(2, size=8)).labels.tolist() == [0, 1]
+    assert found.for_model(network(2, size=8, class_names=("dog", "cat"))).labels.tolist() == [1, 0]
+    with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-2 2 outputs \(emu, cat"):
+        found.for_model(network(2, size=8, class_names=("emu", "cat")))
     assert found.for_model(network(3, size=8, class_names=("emu", "dog", "cat"))).labels.tolist() == [2, 1]
     with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-3 3 outputs.*without \.classes"):
         found.for_model(network(3, size=8))
