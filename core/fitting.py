@@ -34,6 +34,15 @@ def fit_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> T
     return torch.from_numpy(placed + values.dtype.type(void))
 
 
+def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]:
+    """How much of a picture of this (height, width) an image shows around its middle, in shorter sides of it."""
+    shorter = min(size)
+    if preprocess.crop == "squash":
+        return size[0] / shorter, size[1] / shorter
+    scale = preprocess.resize or shorter
+    return preprocess.size[0] / scale, preprocess.size[1] / scale
+
+
 def _placed(picture: Image.Image, preprocess: Preprocess, interpolation: str) -> Image.Image:
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.functional import center_crop, resize

@@ -18,7 +18,7 @@ from ...core.seeding import derive_key
 from ...core.task import Task
 from ..pictures.base import Pictures, short_hash
 from ..pictures.contents import contents
-from ..pictures.reading import picture_size, read_picture
+from ..pictures.reading import read_picture, size_of
 
 
 class Pair(NamedTuple):
@@ -57,7 +57,7 @@ class MapPictures(Pictures):
     def truth(self, pair: Pair) -> Tensor:
         """The map of one picture, (H, W), fitted as that is. Raises InputError for a map of another picture's size."""
         values = self.values(pair)
-        width, height = picture_size(pair.picture)
+        height, width = size_of(pair.picture)
         if values.shape != (height, width):
             raise InputError(
                 f"Expected a map of {height} x {width} pixels for {pair.picture}, got one of "
@@ -76,6 +76,9 @@ class MapPictures(Pictures):
 
     def image(self, place: int) -> Tensor:
         return self._picture(self._pairs[place])
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        return size_of(self._pairs[place].picture)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
         pairs = sorted(self._left(), key=lambda pair: derive_key("training", pair.name))[:count]

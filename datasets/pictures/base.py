@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...core.dataset import Advance
 from ...core.errors import ConfigError
+from ...core.fitting import window
 from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...core.registry import datasets
@@ -41,6 +42,8 @@ class Pictures(ABC):
 
     workers = os.cpu_count() or 1
     channels = 3
+    fits_already = False
+    """Whether what has the size that a network takes is that image, without being resized and cut."""
     skipped: Mapping[str, str] = MappingProxyType({})
     """Pictures that cannot be read and are left out, and why."""
     remedy = "name a network of these {count} classes"
@@ -82,6 +85,19 @@ class Pictures(ABC):
     @abstractmethod
     def image(self, place: int) -> Tensor:
         """Picture number `place` of all, as uint8 (C, H, W) or float32 in [0, 1], fitted by `self.preprocess`."""
+
+    @abstractmethod
+    def picture_size(self, place: int) -> tuple[int, int]:
+        """(height, width) of picture number `place` of all, before it is fitted."""
+
+    def windows(self, samples: Sequence[int]) -> Tensor:
+        """(N, 2): how much of each picture its image shows around the middle, height and width, in shorter sides."""
+        return torch.tensor([self._window(self._places[sample]) for sample in samples], dtype=torch.float64)
+
+    def _window(self, place: int) -> tuple[float, float]:
+        size = self.picture_size(place)
+        as_it_is = self.fits_already and size == self.preprocess.size
+        return window(size, Preprocess(size=size) if as_it_is else self.preprocess)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -38,6 +38,7 @@ class Cifar(Pictures):
     """The test split; its training images, and those that it is to others, are the archive's own."""
 
     workers = 1  # nothing to decode
+    fits_already = True
 
     def __init__(self, address: str, folder: Path, split: str = "test") -> None:
         self._kind, self._folder = address.partition(":")[0], folder
@@ -53,6 +54,9 @@ class Cifar(Pictures):
         return (
             torch.from_numpy(levels) if self.preprocess.size == PLAIN.size else fit(_picture(levels), self.preprocess)
         )
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        return PLAIN.size
 
     def for_others(self) -> Pictures:
         return Cifar(self.name, self._folder, "train")

@@ -11,7 +11,7 @@ from ...core.files import is_folder
 from ...core.fitting import fit
 from .base import Pictures
 from .contents import contents
-from .reading import SUFFIXES, read_picture
+from .reading import SUFFIXES, read_picture, size_of
 
 BadImages = Literal["stop", "skip"]
 
@@ -57,6 +57,9 @@ class PictureFiles(Pictures):
 
     def image(self, place: int) -> Tensor:
         return fit(read_picture(self._files[place].path), self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        return size_of(self._files[place].path)
 
 
 def folder_at(text: str, name: str) -> Path:

@@ -65,6 +65,10 @@ class PhotographCrops(Pictures):
     def image(self, place: int) -> Tensor:
         return fit(self._picture(place), self.preprocess)
 
+    def picture_size(self, place: int) -> tuple[int, int]:
+        picture = self._picture(place)
+        return picture.height, picture.width
+
     def _picture(self, place: int) -> Image.Image:
         return Image.fromarray(_crop(self._photographs[self._names[place // CROPS]], place))
 

@@ -22,14 +22,14 @@ def read_picture(path: Path) -> Image.Image:
         raise InputError(f"{path} cannot be read as a picture: {one_line(error)}") from None
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height), as `read_picture` gives it, of a picture that can be read. Its pixels are not looked at."""
+def size_of(path: Path) -> tuple[int, int]:
+    """(height, width), as `read_picture` gives it, of a picture that can be read. Its pixels are not looked at."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(path) as picture:
             width, height = picture.size
             turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    return (height, width) if turned else (width, height)
+    return (width, height) if turned else (height, width)
 
 
 def decode(content: bytes) -> Image.Image:

@@ -32,6 +32,7 @@ class TorchImages(Pictures):
     """
 
     workers = 1  # a stranger's dataset may not be safe in several threads
+    fits_already = True
     remedy = "give targets that are the numbers of the network's outputs, without .classes"
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
@@ -67,6 +68,10 @@ class TorchImages(Pictures):
     def image(self, place: int) -> Tensor:
         image, _ = self._item(place)
         return image if tuple(image.shape[1:]) == self.preprocess.size else resized(image, self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        _, height, width = self._item(place)[0].shape
+        return height, width
 
     def _has_names(self, labels: Sequence[int | None]) -> bool:
         """Whether the Dataset says what its targets are called."""

@@ -35,6 +35,7 @@ class TorchMaps(Pictures):
     """
 
     workers = 1  # a stranger's dataset may not be safe in several threads
+    fits_already = True
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
         self.name, self._items = name, items
@@ -57,6 +58,10 @@ class TorchMaps(Pictures):
     def image(self, place: int) -> Tensor:
         image, _ = self._item(place)
         return image if tuple(image.shape[1:]) == self.preprocess.size else resized(image, self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        _, height, width = self._item(place)[0].shape
+        return height, width
 
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of fewer classes than the maps have."""

@@ -24,6 +24,7 @@ from .example import keep_example
 from .grid import Job, NamedDefense
 from .names import Names
 from .networks import Network, Networks
+from .placing import placed
 from .progress import Bar, Steps
 from .resizing import carried_over
 from .schedule import Step
@@ -153,7 +154,11 @@ class Worker:
         if facts[model]["data"] == facts[job.source]["data"]:
             return shard, crafted
         there = network.shard(shard.samples)
-        change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None].to(shard.x.device)
+        if perturbation is None:
+            source = self._networks.use(job.source, beside=model)
+            change = placed(crafted.x_adv - shard.x, shard.samples, source.dataset, network.dataset)
+        else:
+            change = perturbation.delta[None].to(shard.x.device)
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
     def _scored(self, key: str, shard: Shard, crafted: Crafted) -> Scored:
