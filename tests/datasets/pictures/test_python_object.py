@@ -13,6 +13,7 @@ from torchvision.datasets import ImageFolder
 CODE = """
 import numpy as np
 import torch
+from foolbench.datasets import Digits
 from torch.utils.data import Dataset, TensorDataset
 
 class Mine(Dataset):
@@ -44,6 +45,17 @@ class Broken(Mine):
 class Unlabelled(Mine):
     def __getitem__(self, k):
         return super().__getitem__(k)[0]
+
+
+class Own(Digits):
+    pass
+
+
+def choosing(train: bool = True, count: int = 3):
+    found = Own()
+    found.chosen = train, count
+    return found
+
 
 ready = TensorDataset(torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 2)
 number = 7
@@ -99,6 +111,29 @@ def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
     assert found.for_model(network(3, size=8, class_names=("emu", "dog", "cat"))).labels.tolist() == [2, 1]
     with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-3 3 outputs.*without \.classes"):
         found.for_model(network(3, size=8))
+
+
+def test_what_makes_a_data_set_gets_the_parameters_that_it_takes(mine):
+    assert mine("choosing").chosen == (True, 3)
+    assert mine("choosing", train=False, count=4).chosen == (False, 4)
+    assert len(mine("Mine", count=12, train_share=0.5)) < 12
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "told"),
+    [
+        ("Own", {"train_share": 0.5}, "train_share"),
+        ("Own", {"train": "digits", "train_share": 0.5}, "train, train_share"),
+        ("choosing", {"train": True, "train_share": 0.5}, "train_share"),
+    ],
+)
+def test_options_that_a_data_set_of_its_own_kind_would_drop_are_refused(mine, name, parameters, told):
+    with pytest.raises(ConfigError, match=f"has training images of its own: leave {told} out"):
+        mine(name, **parameters)
+    with pytest.raises(ConfigError, match="leave train_share out"):
+        load_dataset(mine("Own"), train_share=0.5)
+    with pytest.raises(ConfigError, match="takes no parameters, got count"):
+        mine("ready", count=3)
 
 
 def test_images_alone_have_no_labels(mine):
