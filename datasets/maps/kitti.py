@@ -61,8 +61,8 @@ class Kitti(MapPictures):
     def _pairs_of(self, split: Path) -> list[Pair]:
         try:
             lines = split.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise ConfigError(f"Expected a split of KITTI at {split}, but: {error.strerror}.") from None
+        except (OSError, ValueError) as error:  # no file, no UTF-8
+            raise ConfigError(f"Expected a split of KITTI at {split}, but: {one_line(error)}.") from None
         return [self._pair(line, split) for line in lines if line.strip()]
 
     def _pair(self, line: str, split: Path) -> Pair:

@@ -101,8 +101,8 @@ def _classes(path: Path, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _listed(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").split()
-    except OSError as error:
-        raise ConfigError(f"Expected the names of a split in {path}, but: {error.strerror}.") from None
+    except (OSError, ValueError) as error:  # no file, no UTF-8
+        raise ConfigError(f"Expected the names of a split in {path}, but: {one_line(error)}.") from None
     return list(dict.fromkeys(lines))
 
 

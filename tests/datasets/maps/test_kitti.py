@@ -191,3 +191,9 @@ def test_a_map_of_eight_bits_is_no_improved_one(kitti, network):
     Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(path)
     with pytest.raises(InputError, match="Expected a depth map of 16 bits"):
         opened(kitti, network, truth="improved").load([0])
+
+
+def test_a_split_that_is_no_text_is_one_sentence(kitti, network):
+    (kitti / "test.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"Expected a split of KITTI at .*test\.txt, but: UnicodeDecodeError"):
+        opened(kitti, network)

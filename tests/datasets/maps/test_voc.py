@@ -172,3 +172,9 @@ def test_what_is_missing_is_told_when_it_is_opened(voc, network, damage, sentenc
 def test_networks_of_other_classes_or_tasks_are_refused(voc, network, task):
     with pytest.raises(ConfigError, match=r"pixelwise does .* the images of voc:.* are for Segmentation"):
         datasets.bind(f"voc:{voc}", {})().for_model(network(task, (30, 40)))
+
+
+def test_a_split_that_is_no_text_is_one_sentence(voc, network):
+    (voc / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"Expected the names of a split in .*val\.txt, but: UnicodeDecodeError"):
+        opened(voc, network)

@@ -170,7 +170,22 @@ def test_images_of_every_kind_are_the_same_image(picture, channels):
         assert torch.allclose(as_image(given) * 255, expected.float(), atol=0.1)
 
 
-@pytest.mark.parametrize("given", ["text", np.zeros((4, 4, 7)), np.zeros((4, 4), np.int32), torch.full((3, 4, 4), 2.0)])
+def test_arrays_of_another_byte_order_are_images():
+    levels = np.arange(48, dtype=np.float32).reshape(3, 4, 4) / 48
+    assert torch.equal(as_image(levels.astype(">f4")), torch.from_numpy(levels))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "text",
+        np.full((3, 4, 4), None),
+        np.full((3, 4, 4), "x"),
+        np.zeros((4, 4, 7)),
+        np.zeros((4, 4), np.int32),
+        torch.full((3, 4, 4), 2.0),
+    ],
+)
 def test_what_is_no_image_is_refused(given):
     with pytest.raises(InputError, match="Expected"):
         as_image(given)
