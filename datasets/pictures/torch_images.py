@@ -52,7 +52,7 @@ class TorchImages(Pictures):
             raise ConfigError(f"Expected {name} to give a target with every image or with none, got some without.")
         self._named = self._has_names(labels)
         names = items.classes if self._named else map(str, range(0 if unlabelled else max(labels) + 1))
-        preprocess = Preprocess(size=(size[0], size[1]))
+        preprocess = Preprocess(size=(size[0], size[1]), resize=min(size))
         super().__init__(
             name,
             keys,

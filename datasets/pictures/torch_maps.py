@@ -51,7 +51,7 @@ class TorchMaps(Pictures):
             keys.append(hashlib.sha256(content).hexdigest())
             pixels.append(pixel_hash(as_picture(image)))
             most = max(most, int(values[values != VOID].max(initial=0)))
-        preprocess = Preprocess(size=(size[0], size[1]))
+        preprocess = Preprocess(size=(size[0], size[1]), resize=min(size))
         super().__init__(name, keys, pixels, None, None, preprocess=preprocess, train=train, train_share=train_share)
         self.task: Task = Segmentation(classes=max(2, most + 1)) if self._kind == np.uint8 else Depth()
 

@@ -99,6 +99,11 @@ def test_images_of_two_sizes_are_one_kind_of_pixels(network):
     assert torch.allclose(found.load([0, 1])[0].mean(dim=(1, 2, 3)), torch.tensor([0.2, 0.6]))
 
 
+def test_images_of_two_sizes_are_resized_without_a_network_too():
+    found = load_dataset([(torch.full((1, 8, 8), 0.2), 0), (torch.full((1, 4, 4), 0.6), 1)])
+    assert torch.allclose(found.load([1])[0], torch.full((1, 1, 8, 8), 0.6))
+
+
 def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
     for name in ("dog", "cat"):
         (tmp_path / name).mkdir()

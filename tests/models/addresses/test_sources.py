@@ -3,12 +3,13 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torchvision.models
 from foolbench.core import ConfigError, Preprocess, UnknownNameError, WeightsError
-from foolbench.core.fitting import fit
+from foolbench.core.fitting import fit, window
 from foolbench.models import load_model
 from foolbench.models.addresses import imagenet_classes
 from foolbench.models.addresses.huggingface import _in_pixels, _preprocess
@@ -232,6 +233,21 @@ def test_normalisation_of_image_processors_is_for_pixels_in_0_to_1():
 def test_geometry_of_robustbench(stated, expected):
     found = robustbench_preprocess({"preprocessing": stated})
     assert (found.size[0], found.resize, found.interpolation, found.crop) == expected
+
+
+def test_robustbenchs_networks_for_cifar_see_whole_pictures(monkeypatch):
+    net = torch.nn.Conv2d(3, 10, 32)
+    zoo = {"cifar10": {"Linf": {"Standard": {}}}}
+    fake = SimpleNamespace(
+        model_dicts=zoo, load_model=lambda *names, **options: torch.nn.Sequential(net, torch.nn.Flatten())
+    )
+    monkeypatch.setitem(sys.modules, "robustbench", fake)
+    monkeypatch.setitem(sys.modules, "robustbench.model_zoo", fake)
+    monkeypatch.setitem(sys.modules, "robustbench.utils", fake)
+    model = load_model("robustbench:cifar10/Linf/Standard")
+    image = fit(Image.fromarray(data.cat()), model.preprocess)
+    assert window(data.cat().shape[:2], model.preprocess) == (1, 1)
+    assert image.shape == (3, 32, 32)
 
 
 def test_efficientnet_lite0_is_the_authors_function_and_knows_a_cat():
