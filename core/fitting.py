@@ -17,7 +17,10 @@ LONGEST = 8
 
 
 def fit(picture: Image.Image, preprocess: Preprocess) -> Tensor:
-    """uint8 (3, H, W): resized and cut as torchvision's Resize and CenterCrop do it."""
+    """uint8 (3, H, W): resized and cut as torchvision's Resize and CenterCrop do it.
+
+    What is resized at all becomes as large as the image needs on both sides.
+    """
     if preprocess.interpolation not in INTERPOLATIONS:
         known = ", ".join(INTERPOLATIONS)
         raise ConfigError(f"Expected an interpolation of {known}, got {preprocess.interpolation!r}.")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocess:
-    """The shorter side becomes `resize` pixels, or as many more as `size` (height, width) needs, which is then cut out
-    of the middle.
+    """The shorter side becomes `resize` pixels, then `size` (height, width) is cut out of the middle.
 
     Without `resize` nothing but the cut is done. `crop = "squash"` resizes to `size` whatever the picture's shape.
     """
