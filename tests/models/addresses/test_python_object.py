@@ -54,6 +54,17 @@ def test_channels_are_tried_where_no_convolution_says_them(file):
         load_model(f"{file}:grey", size=[9, 9])
 
 
+@pytest.mark.parametrize("channels", [3, 1, 5])
+def test_the_first_convolution_need_not_be_the_first_that_is_used(file, channels):
+    assert load_model(f"{file}:Backwards", channels=channels).shape[0] == channels
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torchscript_has_no_feature_layers(file):
+    model = load_model(f"{file}:scripted")
+    assert (model.feature_names, model.task) == ((), Recognition(classes=3))
+
+
 def test_a_model_is_taken_as_it_is(file):
     model = load_model(f"{file}:model")
     assert model is load_file(file).model

@@ -284,6 +284,8 @@ def test_the_classes_of_imagenet():
         ("torchvision:resnet18", {"weights": "IMAGENET1K_V3"}, UnknownNameError, "did you mean 'IMAGENET1K_V1'"),
         ("torchvision:resnet18", {"weigths": "none"}, UnknownNameError, "did you mean 'weights'"),
         ("torchvision:alexnet", {"weights": "none", "size": [8, 8]}, ConfigError, "cannot be run on 8 x 8 pixels"),
+        ("torchvision:resnet18", {"classes": 10}, ConfigError, "for other classes than 10: give weights = a file"),
+        ("torchvision:fcn_resnet50", {"classes": 5}, ConfigError, "for other classes than 5: give weights = a file"),
         ("timm:resnet81", {}, UnknownNameError, "Unknown network of timm: 'resnet81': did you mean"),
         ("timm:qqqqqqqq", {}, UnknownNameError, r"none of the \d{4} known ones is like it"),
         ("timm:test_resnet", {"weights": "best"}, ConfigError, "as a file or \"none\", got 'best'"),
@@ -357,6 +359,11 @@ def test_torchvisions_segmentation_and_its_own_answers(tmp_path):
     x = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(model(x), net(normalised(x, **IMAGENET))["out"], atol=1e-5)
     assert model.preprocess == Preprocess(size=(32, 48), resize=32)
+
+
+def test_torchvisions_segmentation_names_its_classes():
+    model = load_model("torchvision:lraspp_mobilenet_v3_large", weights="none", size=[32, 32])
+    assert (len(model.class_names), model.class_names[8]) == (21, "cat")
 
 
 def test_heads_for_training_of_a_segmentation_file_are_done_without(tmp_path):
