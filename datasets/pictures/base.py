@@ -21,6 +21,7 @@ from ...core.registry import datasets
 from ...core.seeding import derive_key
 from ...core.task import Task
 from ...tasks.recognition import Recognition
+from .batches import as_floats, as_levels
 from .classes import by_name, mapping
 
 LUMA = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
@@ -133,13 +134,13 @@ class Pictures(ABC):
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         places = [self._places[sample] for sample in samples]
-        return _as_floats(self._images(places)), self._targets_of(places)
+        return as_floats(self._images(places)), self._targets_of(places)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         """Raises ConfigError where there are none."""
         source, places = self._training_source()
         places = sorted(places, key=lambda place: derive_key("training", source._keys[place]))[:count]
-        images = _as_levels(source._images(places))
+        images = as_levels(source._images(places))
         advance(len(images))
         return images, source._targets_of(places)
 
@@ -283,20 +284,3 @@ def short_hash(value: Any) -> str:
 def _draw(key: str) -> float:
     """In [0, 1), by the content: what is twice in a folder is on one side."""
     return (derive_key("train_share", key) % 2**32) / 2**32
-
-
-def _as_floats(images: list[Tensor]) -> Tensor:
-    batch = _stacked(images)
-    return batch.float() / 255 if batch.dtype == torch.uint8 else batch
-
-
-def _as_levels(images: list[Tensor]) -> Tensor:
-    batch = _stacked(images)
-    return batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
-
-
-def _stacked(images: list[Tensor]) -> Tensor:
-    """Floats where some are: those of other sizes have been resized as pictures of 256 levels."""
-    if len({image.dtype for image in images}) > 1:
-        images = [image.float() / 255 if image.dtype == torch.uint8 else image for image in images]
-    return torch.stack(images).contiguous()
