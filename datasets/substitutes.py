@@ -1,5 +1,8 @@
 """Substitute images for attacks that must not see the task's data: crops of photographs, and noise."""
 
+from collections.abc import Sequence, Set
+from typing import Protocol, runtime_checkable
+
 import cv2
 import numpy as np
 import torch
@@ -8,22 +11,41 @@ from torch import Tensor
 from .scenes.textures import PHOTOGRAPHS, photograph
 
 
-def substitute_images(count: int, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
+@runtime_checkable
+class ShowsPhotographs(Protocol):
+    """A data set that evaluates on some of the photographs that substitutes are made of says so."""
+
+    def photographs_shown(self) -> Set[str]:
+        """Their names."""
+        ...
+
+
+def photographs_shown_by(dataset: object) -> Set[str]:
+    return dataset.photographs_shown() if isinstance(dataset, ShowsPhotographs) else frozenset()
+
+
+def substitute_images(
+    count: int, shape: tuple[int, int, int], seed: int = 0, without: Set[str] = frozenset()
+) -> Tensor:
     """float32 (count, C, H, W) in [0, 1]: three in four a random crop of a photograph, the fourth smooth or raw noise.
 
-    The crops are whole photographs seen from afar or near, none of them an image of any task here.
+    The crops are whole photographs seen from afar or near, none of them an image of any task here: those `without`
+    are evaluated on.
     """
     rng = np.random.default_rng(seed)
-    makers = (_photograph, _photograph, _photograph, _noise)
-    images = [makers[i % 4](rng, shape[1], shape[2]) for i in range(count)]
+    names = [name for name in PHOTOGRAPHS if name not in without]
+    images = [
+        _noise(rng, shape[1], shape[2]) if i % 4 == 3 else _photograph(rng, names, shape[1], shape[2])
+        for i in range(count)
+    ]
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).clamp(0, 1)  # resizing overshoots by rounding
     if shape[0] != 3:
         batch = batch.mean(dim=1, keepdim=True).expand(-1, shape[0], -1, -1)
     return batch.contiguous()
 
 
-def _photograph(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    image = photograph(str(rng.choice(list(PHOTOGRAPHS))))
+def _photograph(rng: np.random.Generator, names: Sequence[str], height: int, width: int) -> np.ndarray:
+    image = photograph(str(rng.choice(names)))
     scale = rng.uniform(0.3, 1.0) * min(image.shape[0] / height, image.shape[1] / width)
     rows, columns = int(height * scale), int(width * scale)
     top, left = (int(rng.integers(0, n - m + 1)) for n, m in zip(image.shape, (rows, columns), strict=False))

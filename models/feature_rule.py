@@ -5,6 +5,7 @@
 - Inception and residual networks: the output of each block, and the convolutions before the first.
 - Plain networks: each convolution, and in a VGG, whose convolutions are all 3 x 3, the hidden fully connected layers.
 - Without a convolution: the hidden fully connected layers.
+- Of TorchScript, which cannot be looked into: none.
 
 A convolution counts after its activation, where there is a module whose output that is. A block network's first ones
 count before a batch norm of their own. Both, and the layers of VGG, are what the code of the GD-UAP paper does.
@@ -58,6 +59,8 @@ class _Call:
 
 def feature_layers(net: nn.Module, x: Tensor) -> tuple[str, ...]:
     """Names of submodules, in the order in which they work on `x`, a batch that the network takes."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in net.modules()):
+        return ()
     calls = _calls(net, x)
     mlps = _mlp_activations(calls)
     blocks = [block for block in _blocks(calls) if not any(block.holds(one) for one in mlps)]

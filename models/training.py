@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import WeightsError
-from ..core.files import write_whole
+from ..core.files import write_whole, writing
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, labels) to the mean over a batch."""
@@ -82,7 +82,8 @@ def fit(
     the break. `on_batch` is told the epoch and the batch, both counted from 0, and its mean loss.
     """
     optimizer = torch.optim.AdamW(net.parameters(), training.learning_rate, weight_decay=training.weight_decay)
-    start = _resume(checkpoint, net, optimizer, training)
+    identity = "" if checkpoint is None else _identity(net, training, images, labels, beginning or {})
+    start = _resume(checkpoint, net, optimizer, identity)
     if start == 0:
         torch.manual_seed(training.seed)
         some = normalize(images[:256].float() / 255)
@@ -116,7 +117,7 @@ def fit(
             optimizer.step()
             on_batch(epoch, step, mean_loss.item())
         if checkpoint:
-            _save(checkpoint, net, optimizer, training, epoch + 1)
+            _save(checkpoint, net, optimizer, identity, epoch + 1)
     net.eval()
     net.to(memory_format=torch.contiguous_format)
 
@@ -237,24 +238,32 @@ def _begin_as(net: nn.Module, trained: Mapping[str, Tensor]) -> list[nn.Conv2d |
     return other
 
 
-def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training, epochs: int) -> None:
+def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, identity: str, epochs: int) -> None:
     state = {
         "net": net.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "training": _identity(net, training),
+        "training": identity,
         "epochs": epochs,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
-    write_whole(path, hashlib.sha256(content).digest() + content)
+    with writing(path):
+        write_whole(path, hashlib.sha256(content).digest() + content)
 
 
-def _identity(net: nn.Module, training: Training) -> str:
-    return f"{training!r} of {net}"
+def _identity(
+    net: nn.Module, training: Training, images: Tensor, labels: Tensor, beginning: Mapping[str, Tensor]
+) -> str:
+    """All that decides what is learned."""
+    hashed = hashlib.sha256()
+    for name, tensor in {"images": images, "labels": labels, **beginning}.items():
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        hashed.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return f"{training!r} of {net} from {hashed.hexdigest()}"
 
 
-def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> int:
+def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> int:
     """Number of finished epochs, with `net` and `optimizer` as they were then; 0 where there is nothing to continue."""
     if path is None or not path.exists():
         return 0
@@ -268,8 +277,8 @@ def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer,
             f"Expected a checkpoint of foolbench at {path}, got a damaged or another file; delete it to start afresh."
         )
     state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
-    if state["training"] != _identity(net, training):
-        return 0  # another configuration: start afresh
+    if state["training"] != identity:
+        return 0  # another configuration, or other images: start afresh
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
     return state["epochs"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import WeightsError
-from ..core.files import write_whole
+from ..core.files import write_whole, writing
 from ..core.model import Model
 from ..core.registry import register_model
 from ..core.task import Task
@@ -94,9 +94,10 @@ class Entry:
         return self.task.loss(outputs, y).mean()
 
     def save(self, net: nn.Module, command: str, clean: float) -> None:
-        """Write the weights and the model card, each whole or not at all."""
+        """Write the weights and the model card, each whole or not at all. Raises OutputError where they cannot be."""
         weights = save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
-        write_whole(self.weights, weights)
+        with writing(self.weights):
+            write_whole(self.weights, weights)
         card = {
             "name": self.name,
             "command": command,
@@ -106,7 +107,9 @@ class Entry:
             f"clean_{next(iter(self.task.metrics))}_percent": round(100 * clean, 2),
             "sha256": hashlib.sha256(weights).hexdigest(),
         }
-        write_whole(self.weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+        path = self.weights.with_suffix(".json")
+        with writing(path):
+            write_whole(path, (json.dumps(card, indent=2) + "\n").encode())
 
 
 def load_weights(net: nn.Module, path: Path) -> None:

@@ -2,22 +2,23 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...core.dataset import Advance
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, InputError
+from ...core.fitting import fit, fit_map
 from ...core.model import Model
 from ...core.seeding import derive_key
 from ...core.task import Task
 from ..pictures.base import Pictures, short_hash
-from ..pictures.contents import Content, contents
-from ..pictures.fitting import fit
-from ..pictures.reading import read_picture
+from ..pictures.contents import contents
+from ..pictures.reading import read_picture, size_of
 
 
 class Pair(NamedTuple):
@@ -37,36 +38,51 @@ class MapPictures(Pictures):
         if not pairs:
             raise ConfigError(f"Expected pictures with maps in {name}, got none.")
         self._pairs, self._folder = pairs, root
-        count = len(pairs)
-        known = _contents(root, pairs)
-        for pair, content in zip(pairs, known[:count], strict=True):
+        pictures = contents(root, [pair.picture for pair in pairs])
+        for pair, content in zip(pairs, pictures, strict=True):
             if content.problem:
                 raise ConfigError(f"{pair.picture} cannot be read as a picture: {content.problem}; mend it.")
-        self._pictures = frozenset(content.sha256 for content in known[:count])
-        both = zip(known[:count], known[count:], strict=True)
-        keys = [hashlib.sha256((one.sha256 + two.sha256).encode()).hexdigest() for one, two in both]
-        super().__init__(name, keys, None, None)
+        both = zip(pictures, self._truths(pairs), strict=True)
+        keys = [hashlib.sha256((content.sha256 + truth).encode()).hexdigest() for content, truth in both]
+        super().__init__(name, keys, [content.pixels for content in pictures], None, None)
         self.task = task
 
+    void = 0
+    """What stands in a map where nothing counts."""
+
     @abstractmethod
+    def values(self, pair: Pair) -> NDArray[Any]:
+        """The map of one picture, (H, W), uint8 or float32, as it lies. Raises InputError for a file that is none."""
+
     def truth(self, pair: Pair) -> Tensor:
-        """The map of one picture, (H, W), fitted by `self.preprocess`. Raises InputError for a file that is none."""
+        """The map of one picture, (H, W), fitted as that is. Raises InputError for a map of another picture's size."""
+        values = self.values(pair)
+        height, width = size_of(pair.picture)
+        if values.shape != (height, width):
+            raise InputError(
+                f"Expected a map of {height} x {width} pixels for {pair.picture}, got one of "
+                f"{' x '.join(map(str, values.shape))} from {pair.truth}; they are not of one picture."
+            )
+        fitted = fit_map(values, self.preprocess, void=self.void)
+        return fitted if fitted.is_floating_point() else fitted.long()
+
+    def made_from(self, pair: Pair) -> Sequence[Path]:
+        """The files that the map of one picture is made from."""
+        return [pair.truth]
 
     @abstractmethod
     def training_pairs(self) -> Sequence[Pair]:
         """Those that are no evaluation samples. Raises ConfigError where there are none."""
 
-    @property
-    def evaluated(self) -> Set[str]:
-        """Of the pictures alone, for which others may have other maps."""
-        return self._pictures
-
     def image(self, place: int) -> Tensor:
         return self._picture(self._pairs[place])
 
+    def picture_size(self, place: int) -> tuple[int, int]:
+        return size_of(self._pairs[place].picture)
+
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
         pairs = sorted(self._left(), key=lambda pair: derive_key("training", pair.name))[:count]
-        images = torch.stack([self._picture(pair) for pair in pairs])
+        images = torch.stack([self._as_channels(self._picture(pair)) for pair in pairs]).contiguous()
         advance(len(images))
         return images, torch.stack([self.truth(pair) for pair in pairs])
 
@@ -75,8 +91,9 @@ class MapPictures(Pictures):
             pairs = sorted(self._left())
         except ConfigError:  # which `training` tells those who ask for them
             return ""
-        known = [pair.name for pair in pairs], [content.sha256 for content in _contents(self._folder, pairs)]
-        return short_hash((self.preprocess, self.task, known))
+        pictures = [content.sha256 for content in contents(self._folder, [pair.picture for pair in pairs])]
+        known = [pair.name for pair in pairs], pictures, self._truths(pairs)
+        return short_hash((self.channels, self.preprocess, self.task, known))
 
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of other classes."""
@@ -89,18 +106,22 @@ class MapPictures(Pictures):
         """Those to train on whose picture is evaluated under no other name either. Raises ConfigError for none."""
         pairs, taken = self.training_pairs(), self.evaluated | self._barred
         known = contents(self._folder, [pair.picture for pair in pairs])
-        left = [pair for pair, content in zip(pairs, known, strict=True) if content.sha256 not in taken]
+        left = [pair for pair, content in zip(pairs, known, strict=True) if content.pixels not in taken]
         if not left:
             raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
         return left
+
+    def _truths(self, pairs: Sequence[Pair]) -> list[str]:
+        """Hashes of all that their maps are made from. Raises ConfigError for a file that cannot be read."""
+        files = list(dict.fromkeys(file for pair in pairs for file in self.made_from(pair)))
+        known = dict(zip(files, contents(self._folder, files, pictures=False), strict=True))
+        for file, content in known.items():
+            if content.problem:
+                raise ConfigError(f"{file} cannot be read: {content.problem}; mend it.")
+        return ["".join(known[file].sha256 for file in self.made_from(pair)) for pair in pairs]
 
     def _targets_of(self, places: Sequence[int]) -> Tensor:
         return torch.stack([self.truth(self._pairs[place]) for place in places])
 
     def _picture(self, pair: Pair) -> Tensor:
         return fit(read_picture(pair.picture), self.preprocess)
-
-
-def _contents(root: Path, pairs: Sequence[Pair]) -> list[Content]:
-    """Of all pictures, then of all maps."""
-    return contents(root, [pair.picture for pair in pairs] + [pair.truth for pair in pairs])

@@ -12,16 +12,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError, InputError, one_line
 from ...core.registry import Family
 from ...tasks.depth import Depth
 from ..pictures.files import folder_at
-from ..pictures.fitting import fit_map
 from .base import MapPictures, Pair
-from .velodyne import depth_map, read_calibration, read_points
+from .velodyne import calibration_files, depth_map, read_calibration, read_points
 
 SUMMARY = "KITTI's raw data, evaluated on the lines of split = FILE, as Eigen's; depth from laser scans, or improved."
 Truth = Literal["velodyne", "improved"]
@@ -49,18 +47,22 @@ class Kitti(MapPictures):
             raise ConfigError(f"All training images of {self.name} are among its evaluation images; name others.")
         return left
 
-    def truth(self, pair: Pair) -> Tensor:
+    def made_from(self, pair: Pair) -> list[Path]:
+        """The laser's points become depths by the calibration of their day."""
+        return [pair.truth, *(calibration_files(pair.picture.parents[3]) if self._kind == "velodyne" else ())]
+
+    def values(self, pair: Pair) -> NDArray[np.float32]:
         if self._kind == "improved":
-            return fit_map(_improved(pair.truth), self.preprocess)
+            return _improved(pair.truth)
         camera = int(pair.picture.parents[1].name.removeprefix("image_"))
         calibration = _calibration(pair.picture.parents[3], camera)
-        return fit_map(depth_map(read_points(pair.truth), calibration), self.preprocess)
+        return depth_map(read_points(pair.truth), calibration)
 
     def _pairs_of(self, split: Path) -> list[Pair]:
         try:
             lines = split.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise ConfigError(f"Expected a split of KITTI at {split}, but: {error.strerror}.") from None
+        except (OSError, ValueError) as error:  # no file, no UTF-8
+            raise ConfigError(f"Expected a split of KITTI at {split}, but: {one_line(error)}.") from None
         return [self._pair(line, split) for line in lines if line.strip()]
 
     def _pair(self, line: str, split: Path) -> Pair:

@@ -20,9 +20,14 @@ class Calibration(NamedTuple):
     size: tuple[int, int]
 
 
+def calibration_files(day: Path) -> tuple[Path, Path]:
+    """From camera to camera, and from the laser to them."""
+    return day / "calib_cam_to_cam.txt", day / "calib_velo_to_cam.txt"
+
+
 def read_calibration(day: Path, camera: int) -> Calibration:
     """Of a day's recordings, by calib_cam_to_cam.txt and calib_velo_to_cam.txt. Raises InputError for what is none."""
-    cameras, laser = day / "calib_cam_to_cam.txt", day / "calib_velo_to_cam.txt"
+    cameras, laser = calibration_files(day)
     rectified, moved = np.eye(4), np.eye(4)
     rectified[:3, :3] = _matrix(cameras, "R_rect_00", 3, 3)
     moved[:3] = np.hstack([_matrix(laser, "R", 3, 3), _matrix(laser, "T", 3, 1)])

@@ -11,14 +11,12 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError, InputError, one_line
 from ...core.registry import Family
 from ...tasks.segmentation import VOID, Segmentation
 from ..pictures.files import folder_at
-from ..pictures.fitting import fit_map
 from .base import MapPictures, Pair
 
 SUMMARY = "Pascal VOC's segmentation challenge as it is unpacked; with sbd = PATH the maps of SBD to train on."
@@ -35,6 +33,8 @@ class Voc(MapPictures):
     val lists, but for what is evaluated on: a part of VOC's val is in SBD's lists.
     """
 
+    void = VOID
+
     def __init__(self, address: str, root: Path, split: Split, sbd: Path | None) -> None:
         self._root, self._sbd = root, sbd
         self._evaluated = _listed(root / "ImageSets" / "Segmentation" / f"{split}.txt")
@@ -44,14 +44,14 @@ class Voc(MapPictures):
         pairs = {} if self._sbd is None else {pair.name: pair for pair in _of_sbd(self._sbd)}
         names = _listed(self._root / "ImageSets" / "Segmentation" / "train.txt")
         pairs |= {name: self._pair(name) for name in names}  # VOC's own maps are the finer ones
-        left = [pair for name, pair in pairs.items() if name not in set(self._evaluated)]
+        evaluated = set(self._evaluated)
+        left = [pair for name, pair in pairs.items() if name not in evaluated]
         if not left:
             raise ConfigError(f"{self.name} has no training images: all of them are evaluated on; choose split = val.")
         return left
 
-    def truth(self, pair: Pair) -> Tensor:
-        values = _matlab(pair.truth) if pair.truth.suffix == ".mat" else _palette(pair.truth)
-        return fit_map(values, self.preprocess, void=VOID).long()
+    def values(self, pair: Pair) -> NDArray[np.uint8]:
+        return _matlab(pair.truth) if pair.truth.suffix == ".mat" else _palette(pair.truth)
 
     def _pair(self, name: str) -> Pair:
         picture, truth = (self._root / "JPEGImages", ".jpg"), (self._root / "SegmentationClass", ".png")
@@ -101,8 +101,8 @@ def _classes(path: Path, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _listed(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").split()
-    except OSError as error:
-        raise ConfigError(f"Expected the names of a split in {path}, but: {error.strerror}.") from None
+    except (OSError, ValueError) as error:  # no file, no UTF-8
+        raise ConfigError(f"Expected the names of a split in {path}, but: {one_line(error)}.") from None
     return list(dict.fromkeys(lines))
 
 

@@ -8,9 +8,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.errors import InputError
+from ...core.fitting import fit
 from ...core.images import check_images
 from ...core.preprocess import Preprocess
-from .fitting import fit
 from .reading import to_rgb
 
 
@@ -23,7 +23,7 @@ def as_image(given: Any) -> Tensor:
             .permute(2, 0, 1)
             .contiguous()
         )
-    image = torch.from_numpy(given.copy()) if isinstance(given, np.ndarray) else given
+    image = _tensor(given) if isinstance(given, np.ndarray) else given
     if not isinstance(image, Tensor) or image.ndim not in (2, 3):
         raise InputError(f"Expected an image as PIL, array or tensor of 2 or 3 dimensions, got {_what(given)}.")
     if image.ndim == 2:
@@ -43,10 +43,22 @@ def as_image(given: Any) -> Tensor:
 
 def resized(image: Tensor, preprocess: Preprocess) -> Tensor:
     """An image (C, H, W) fitted through an eight-bit picture, as files are."""
+    return fit(as_picture(image), preprocess)[: len(image)]
+
+
+def as_picture(image: Tensor) -> Image.Image:
+    """An image (C, H, W), uint8 or float32 in [0, 1], in RGB and eight bits."""
     levels = image if image.dtype == torch.uint8 else (image * 255).round().to(torch.uint8)
     pixels = levels.permute(1, 2, 0).numpy()
-    picture = Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels)
-    return fit(picture.convert("RGB"), preprocess)[: len(image)]
+    return Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels).convert("RGB")
+
+
+def _tensor(given: np.ndarray) -> Tensor:
+    """In the byte order of this machine, whatever that of a file is."""
+    try:
+        return torch.from_numpy(given.astype(given.dtype.newbyteorder("=")))
+    except TypeError:
+        raise InputError(f"Expected an image as an array of numbers, got one of {given.dtype}.") from None
 
 
 def _what(given: Any) -> str:

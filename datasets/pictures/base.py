@@ -14,12 +14,14 @@ from torch import Tensor
 
 from ...core.dataset import Advance
 from ...core.errors import ConfigError
+from ...core.fitting import window
 from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...core.registry import datasets
 from ...core.seeding import derive_key
 from ...core.task import Task
 from ...tasks.recognition import Recognition
+from .batches import as_floats, as_levels
 from .classes import by_name, mapping
 
 LUMA = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
@@ -29,7 +31,8 @@ IMAGENET_SIZE = Preprocess(size=(224, 224), resize=256)
 
 
 class Pictures(ABC):
-    """Evaluation samples are pictures 0..len-1, in the order of `keys`, a hash of each one's content.
+    """Evaluation samples are pictures 0..len-1, in the order of `keys`, a hash of each one's content. By its `pixels`,
+    as `pixel_hash` has them, a picture is known in other data sets, whatever lies beside it there.
 
     `classes` are the names of the classes that `labels` count, in their order; both None without labels. Images have
     the size that `preprocess` says, for networks of their own (`for_model`); where the classes are `in_order`, output k
@@ -40,6 +43,8 @@ class Pictures(ABC):
 
     workers = os.cpu_count() or 1
     channels = 3
+    fits_already = False
+    """Whether what has the size that a network takes is that image, without being resized and cut."""
     skipped: Mapping[str, str] = MappingProxyType({})
     """Pictures that cannot be read and are left out, and why."""
     remedy = "name a network of these {count} classes"
@@ -49,6 +54,7 @@ class Pictures(ABC):
         self,
         name: str,
         keys: Sequence[str],
+        pixels: Sequence[str],
         labels: Sequence[int] | None,
         classes: Sequence[str] | None,
         *,
@@ -62,24 +68,37 @@ class Pictures(ABC):
             raise ConfigError(f"Expected train_share in [0, 1), got {train_share}.")
         if train is not None and train_share:
             raise ConfigError(f"Expected {name} with train = ADDRESS or train_share, got both.")
-        self.name, self._keys, self._all_labels, self.classes = name, keys, labels, classes
+        self.name, self._keys, self._pixels, self._all_labels, self.classes = name, keys, pixels, labels, classes
         self._in_order, self.preprocess, self._train = in_order, preprocess, train
         self._clusters = clusters
         first = {} if clusters is None else dict(zip(reversed(clusters), reversed(keys), strict=True))
-        decisive = keys if clusters is None else [first[cluster] for cluster in clusters]
+        decisive = pixels if clusters is None else [first[cluster] for cluster in clusters]
         held_out = [_draw(key) < train_share for key in decisive]
         self._places = [place for place, held in enumerate(held_out) if not held]
         self._training_places = [place for place, held in enumerate(held_out) if held]
         self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
         self._order: Tensor | None = None  # of the network's classes
         self._model: Model | None = None  # the network, where there is one
-        self._barred: Set[str] = frozenset()  # from training, by content
+        self._barred: Set[str] = frozenset()  # from training, by their pixels
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
 
     @abstractmethod
     def image(self, place: int) -> Tensor:
         """Picture number `place` of all, as uint8 (C, H, W) or float32 in [0, 1], fitted by `self.preprocess`."""
+
+    @abstractmethod
+    def picture_size(self, place: int) -> tuple[int, int]:
+        """(height, width) of picture number `place` of all, before it is fitted."""
+
+    def windows(self, samples: Sequence[int]) -> Tensor:
+        """(N, 2): how much of each picture its image shows around the middle, height and width, in shorter sides."""
+        return torch.tensor([self._window(self._places[sample]) for sample in samples], dtype=torch.float64)
+
+    def _window(self, place: int) -> tuple[float, float]:
+        size = self.picture_size(place)
+        as_it_is = self.fits_already and size == self.preprocess.size
+        return window(size, Preprocess(size=size) if as_it_is else self.preprocess)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -115,20 +134,20 @@ class Pictures(ABC):
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         places = [self._places[sample] for sample in samples]
-        return _as_floats(self._images(places)), self._targets_of(places)
+        return as_floats(self._images(places)), self._targets_of(places)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         """Raises ConfigError where there are none."""
         source, places = self._training_source()
         places = sorted(places, key=lambda place: derive_key("training", source._keys[place]))[:count]
-        images = _as_levels(source._images(places))
+        images = as_levels(source._images(places))
         advance(len(images))
         return images, source._targets_of(places)
 
     @property
     def evaluated(self) -> Set[str]:
-        """Hashes of the contents of all pictures to evaluate on."""
-        return {self._keys[place] for place in self._places}
+        """The pixels of all pictures to evaluate on, hashed."""
+        return {self._pixels[place] for place in self._places}
 
     def apart_from(self, other: "Pictures") -> "Pictures":
         """The same, without training images that `other` evaluates on."""
@@ -161,26 +180,41 @@ class Pictures(ABC):
         return mapping(self.name, self.classes or (), model.name, outputs, model.class_names, self.remedy)
 
     def _training_source(self) -> tuple["Pictures", list[int]]:
-        if self._train is None and not self._training_places:
-            raise ConfigError(
-                f"{self.name} has no training images: say train = ADDRESS of others or train_share = 0.2 in the "
-                "recipe's table dataset."
-            )
-        source = self if self._train is None else self._other(self._train)
+        """The pictures to train on, as images for the same network, without those that are evaluated on."""
+        source, places = self._to_train_on()
         taken = self.evaluated | self._barred
-        places = self._training_places if self._train is None else source._places
-        left = [place for place in places if source._keys[place] not in taken]
+        left = [place for place in places if source._pixels[place] not in taken]
         if not left:
             raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
         return source, left
 
+    def _to_train_on(self) -> tuple["Pictures", list[int]]:
+        """The data set that training images are in, and which of its pictures they are."""
+        if self._train is not None:
+            other = self._other(self._train)
+            return other, other._places
+        if not self._training_places:
+            raise ConfigError(
+                f"{self.name} has no training images: say train = ADDRESS of others or train_share = 0.2 in the "
+                "recipe's table dataset."
+            )
+        return self, self._training_places
+
+    def for_others(self) -> "Pictures":
+        """What another data set that names this one trains on: as a rule all of it."""
+        return self
+
     def _other(self, address: str) -> "Pictures":
-        other: Any = datasets.bind(address, {})()
-        if not isinstance(other, Pictures):
+        named: Any = datasets.bind(address, {})()
+        if not isinstance(named, Pictures):
             raise ConfigError(f"Expected train = the address of pictures, as image-folder:PATH, got {address!r}.")
-        other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
+        other = self._for_the_same_network(named.for_others())
         if other.classes is not None:
             self._order_classes_of(other, other.classes)
+        return other
+
+    def _for_the_same_network(self, other: "Pictures") -> "Pictures":
+        other.channels, other.preprocess, other.task = self.channels, self.preprocess, self.task
         return other
 
     def _order_classes_of(self, other: "Pictures", names: Sequence[str]) -> None:
@@ -220,8 +254,10 @@ class Pictures(ABC):
             return list(pool.map(self._channelled, places))
 
     def _channelled(self, place: int) -> Tensor:
+        return self._as_channels(self.image(place))
+
+    def _as_channels(self, image: Tensor) -> Tensor:
         """For a network of grey images the brightness; for one of colours grey on all channels."""
-        image = self.image(place)
         if len(image) == self.channels:
             return image
         if len(image) == 1:
@@ -248,20 +284,3 @@ def short_hash(value: Any) -> str:
 def _draw(key: str) -> float:
     """In [0, 1), by the content: what is twice in a folder is on one side."""
     return (derive_key("train_share", key) % 2**32) / 2**32
-
-
-def _as_floats(images: list[Tensor]) -> Tensor:
-    batch = _stacked(images)
-    return batch.float() / 255 if batch.dtype == torch.uint8 else batch
-
-
-def _as_levels(images: list[Tensor]) -> Tensor:
-    batch = _stacked(images)
-    return batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
-
-
-def _stacked(images: list[Tensor]) -> Tensor:
-    """Floats where some are: those of other sizes have been resized as pictures of 256 levels."""
-    if len({image.dtype for image in images}) > 1:
-        images = [image.float() / 255 if image.dtype == torch.uint8 else image for image in images]
-    return torch.stack(images).contiguous()

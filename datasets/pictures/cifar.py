@@ -16,13 +16,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...core.dataset import Advance, Dataset
+from ...core.dataset import Dataset
 from ...core.errors import ConfigError, one_line
+from ...core.fitting import fit
 from ...core.preprocess import Preprocess
 from ...core.registry import Family
-from .base import Pictures, short_hash
+from .base import Pictures
+from .contents import pixel_hash
 from .files import folder_at
-from .fitting import fit
 
 PLAIN = Preprocess(size=(32, 32))
 FILES = {
@@ -34,35 +35,40 @@ LABEL_KEYS = {"cifar10": "labels", "cifar100": "fine_labels"}
 
 
 class Cifar(Pictures):
-    """The test split; its training images are the archive's own."""
+    """The test split; its training images, and those that it is to others, are the archive's own."""
 
     workers = 1  # nothing to decode
+    fits_already = True
 
-    def __init__(self, address: str, folder: Path) -> None:
+    def __init__(self, address: str, folder: Path, split: str = "test") -> None:
         self._kind, self._folder = address.partition(":")[0], folder
-        self._pixels, labels = _split(folder, self._kind, "test")
+        self._levels, labels = _split(folder, self._kind, split)
         classes = [str(label) for label in range(int(self._kind.removeprefix("cifar")))]
-        keys = [hashlib.sha256(image.tobytes()).hexdigest() for image in self._pixels]
-        super().__init__(address, keys, labels, classes, in_order=True, preprocess=PLAIN)
+        keys = [hashlib.sha256(image.tobytes()).hexdigest() for image in self._levels]
+        pixels = [pixel_hash(_picture(image)) for image in self._levels]
+        super().__init__(address, keys, pixels, labels, classes, in_order=True, preprocess=PLAIN)
 
     def image(self, place: int) -> Tensor:
-        return self._fitted(self._pixels[place])
-
-    def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
-        pixels, labels = _split(self._folder, self._kind, "train")
-        advance(min(count, len(pixels)))
-        chosen = np.random.default_rng(0).permutation(len(pixels))[:count]
-        return torch.stack([self._fitted(pixels[k]) for k in chosen]), torch.tensor([labels[k] for k in chosen])
-
-    def training_fingerprint(self) -> str:
-        pixels, labels = _split(self._folder, self._kind, "train")
-        return short_hash((self.preprocess, hashlib.sha256(pixels.tobytes()).hexdigest(), labels))
-
-    def _fitted(self, pixels: np.ndarray) -> Tensor:
         """Network sizes other than their own are reached by resizing."""
-        if self.preprocess.size == PLAIN.size:
-            return torch.from_numpy(pixels)
-        return fit(Image.fromarray(pixels.transpose(1, 2, 0)), self.preprocess)
+        levels = self._levels[place]
+        return (
+            torch.from_numpy(levels) if self.preprocess.size == PLAIN.size else fit(_picture(levels), self.preprocess)
+        )
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        return PLAIN.size
+
+    def for_others(self) -> Pictures:
+        return Cifar(self.name, self._folder, "train")
+
+    def _to_train_on(self) -> tuple[Pictures, list[int]]:
+        found = self._for_the_same_network(self.for_others())
+        found._order = self._order
+        return found, found._places
+
+
+def _picture(levels: np.ndarray) -> Image.Image:
+    return Image.fromarray(levels.transpose(1, 2, 0))
 
 
 def _split(folder: Path, kind: str, split: str) -> tuple[np.ndarray, list[int]]:

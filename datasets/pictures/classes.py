@@ -17,13 +17,13 @@ def mapping(
 ) -> list[int]:
     """For each class of the data the output of the network that means it.
 
-    By WordNet ids for a thousand outputs, by equal names, or in their order where there are as many. Raises ConfigError
-    for anything else, with what to do: a guess would look like a bad network.
+    By WordNet ids for a thousand outputs, by equal names, or in their order where there are as many and no output has
+    the name of a class. Raises ConfigError for anything else, with what to do: a guess would look like a bad network.
     """
     named = by_name(data, names, classes, class_names)
     if named is not None:
         return named
-    if classes == len(names):
+    if classes == len(names) and not set(map(_plain, names)) & set(map(_plain, class_names)):
         return list(range(len(names)))
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     theirs = f" ({', '.join(class_names[:4])}, ...)" if class_names else ""
@@ -37,11 +37,17 @@ def by_name(data: str, names: Sequence[str], classes: int, class_names: Sequence
     """The same by WordNet ids or equal names alone; None where these do not say it of every class."""
     if classes == 1000 and all(WORDNET.fullmatch(name) for name in names):
         return _by_id(data, names)
-    outputs = [_plain(name) for name in class_names]
-    wanted = [_plain(name) for name in names]
-    if len(set(outputs)) == len(outputs) and set(wanted) <= set(outputs):
-        return [outputs.index(name) for name in wanted]
-    return None
+    exact, plain = _places(class_names), _places([_plain(name) for name in class_names])
+    found = [exact.get(name) or plain.get(_plain(name), []) for name in names]
+    return [place for (place,) in found] if all(len(places) == 1 for places in found) else None
+
+
+def _places(names: Sequence[str]) -> dict[str, list[int]]:
+    """Where each name stands: of ImageNet's thousand some stand twice."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        found.setdefault(name, []).append(place)
+    return found
 
 
 def read_classes(path: Path, names: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
-"""What is in each file: its hash, and why it cannot be read. Remembered by path, size and time of change.
+"""What is in each file: hashes of it, and why it cannot be read. Remembered by path, size and time of change.
 
-The first look reads and decodes every file once, on all cores; a second run looks only at what has changed.
+The first look reads and decodes every file once, on all cores; a second run looks only at what has changed, and at what
+could not be read: memory and disks may fail for a moment, and another Pillow may read it.
 """
 
 import hashlib
@@ -12,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import PIL
+from PIL import Image
 from platformdirs import user_cache_path
 
 from ...core.errors import ConfigError, one_line
@@ -22,37 +26,50 @@ WORKERS = os.cpu_count() or 1
 
 
 class Content(NamedTuple):
-    """Of one file: the hash of its bytes; "" or what is wrong with it as a picture."""
+    """Of one file: the hashes of its bytes and of its pixels; "" or what is wrong with it as a picture."""
 
     sha256: str
-    problem: str
+    pixels: str = ""
+    problem: str = ""
 
 
-def contents(root: Path, paths: Sequence[Path]) -> list[Content]:
-    """In the order of the paths."""
+def pixel_hash(picture: Image.Image) -> str:
+    """Of the pixels of a picture in RGB: the same wherever it lies, in whatever format that loses nothing."""
+    return hashlib.sha256(f"{picture.size}".encode() + np.asarray(picture).tobytes()).hexdigest()
+
+
+def contents(root: Path, paths: Sequence[Path], *, pictures: bool = True) -> list[Content]:
+    """In the order of the paths. Of files that are no `pictures` only the bytes are looked at."""
     memory = _memory(root)
     known = _recall(memory)
     stamps = {str(path): _stamp(path) for path in paths}
-    changed = [path for path in paths if known.get(str(path), [None])[0] != stamps[str(path)]]
+    old = {path for path, (stamp, _, pixels) in known.items() if stamp == stamps.get(path) and (pixels or not pictures)}
+    changed = [path for path in paths if str(path) not in old]
     with ThreadPoolExecutor(WORKERS) as pool:
-        fresh = {str(path): found for path, found in zip(changed, pool.map(_look, changed), strict=True)}
-    if fresh:
-        known |= {path: [stamps[path], *content] for path, content in fresh.items()}
+        looks = pool.map(_look if pictures else _look_at_bytes, changed)
+        fresh = {str(path): found for path, found in zip(changed, looks, strict=True)}
+    sound = {path: [stamps[path], found.sha256, found.pixels] for path, found in fresh.items() if not found.problem}
+    if sound:
+        known |= sound
         _remember(memory, {path: entry for path, entry in known.items() if path in stamps or is_file(Path(path))})
-    return [Content(*known[str(path)][1:]) for path in paths]
+    return [fresh.get(path) or Content(*known[path][1:]) for path in map(str, paths)]
 
 
 def _look(path: Path) -> Content:
+    digest = ""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        return Content("", one_line(error))
-    digest = hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
+        return Content(digest, pixel_hash(decode(data)))
+    except Exception as error:  # noqa: BLE001 (the disk's, and each of Pillow's decoders has its own)
+        return Content(digest, problem=one_line(error))
+
+
+def _look_at_bytes(path: Path) -> Content:
     try:
-        decode(data)
-    except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has its own)
-        return Content(digest, one_line(error))
-    return Content(digest, "")
+        return Content(hashlib.sha256(path.read_bytes()).hexdigest())
+    except OSError as error:
+        return Content("", problem=one_line(error))
 
 
 def _stamp(path: Path) -> str:
@@ -60,7 +77,7 @@ def _stamp(path: Path) -> str:
         status = path.stat()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} Pillow {PIL.__version__}"  # which decodes in its own way
 
 
 def _memory(root: Path) -> Path:

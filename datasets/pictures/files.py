@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.files import is_folder
+from ...core.fitting import fit
 from .base import Pictures
 from .contents import contents
-from .fitting import fit
-from .reading import SUFFIXES, read_picture
+from .reading import SUFFIXES, read_picture, size_of
 
 BadImages = Literal["stop", "skip"]
 
@@ -52,10 +52,14 @@ class PictureFiles(Pictures):
         self.skipped = bad
         self._files = [file for file, _ in sound]
         labels = None if classes is None else [file.label or 0 for file in self._files]
-        super().__init__(name, [content.sha256 for _, content in sound], labels, classes, **shared)
+        keys, pixels = [content.sha256 for _, content in sound], [content.pixels for _, content in sound]
+        super().__init__(name, keys, pixels, labels, classes, **shared)
 
     def image(self, place: int) -> Tensor:
         return fit(read_picture(self._files[place].path), self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        return size_of(self._files[place].path)
 
 
 def folder_at(text: str, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""`image-folder:PATH`: a folder for each class, or one flat folder without labels."""
+"""`image-folder:PATH`: a folder for each class, sorted by name or number, or one flat folder without labels."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +53,10 @@ def _loader(address: str) -> Callable[..., Dataset]:
 
 def _listed(folder: Path) -> tuple[list[PictureFile], list[str] | None]:
     """Raises ConfigError for a mixture, whose flat pictures have no class."""
-    inside = {child.name: pictures_in(child) for child in sorted(folder.iterdir()) if _is_class(child)}
+    children = sorted(filter(_is_class, folder.iterdir()))
+    if all(child.name.isdecimal() for child in children):
+        children.sort(key=lambda child: int(child.name))  # 10 after 9
+    inside = {child.name: pictures_in(child) for child in children}
     inside = {name: paths for name, paths in inside.items() if paths}
     flat = [path for path in pictures_in(folder) if path.parent == folder]
     if not inside:

@@ -7,8 +7,10 @@ them from 0 in the order of the ids.
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, one_line
 from ...core.registry import Family
 from .classes import WORDNET, wordnet_ids
 from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
@@ -59,15 +61,26 @@ def _in_class_folders(folder: Path) -> list[PictureFile]:
 def _flat(folder: Path, devkit: Path | None) -> list[PictureFile]:
     """ILSVRC2012_val_00000001.JPEG has the first line of the ground truth."""
     paths = pictures_in(folder)
-    truth = _beside(folder, devkit, GROUND_TRUTH).read_text().split()
-    meta = _labels_of_devkit(_beside(folder, devkit, META))
+    truth = _ground_truth(_beside(folder, devkit, GROUND_TRUTH), _labels_of_devkit(_beside(folder, devkit, META)))
     files = []
     for path in paths:
         number = path.stem.rpartition("_")[2]
         if not number.isdigit() or not 1 <= int(number) <= len(truth):
             raise ConfigError(f"Expected names as ILSVRC2012_val_00000001.JPEG in {folder}, got {path.name}.")
-        files.append(PictureFile(path, meta[int(truth[int(number) - 1])]))
+        files.append(PictureFile(path, truth[int(number) - 1]))
     return files
+
+
+def _ground_truth(path: Path, labels: dict[int, int]) -> list[int]:
+    """The label of each image, by its ILSVRC id."""
+    try:
+        ids = [int(line) for line in path.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"Expected a class of ImageNet on each line of {path}, but: {one_line(error)}.") from None
+    foreign = next((number for number in ids if number not in labels), None)
+    if foreign is not None:
+        raise ConfigError(f"{path} has the class {foreign}, which is none of the thousand of {META}.")
+    return [labels[number] for number in ids]
 
 
 def _beside(folder: Path, devkit: Path | None, name: str) -> Path:
@@ -85,8 +98,11 @@ def _labels_of_devkit(meta: Path) -> dict[int, int]:
     """ILSVRC id -> place of the WordNet id among the sorted ones."""
     from scipy.io import loadmat
 
-    synsets = loadmat(meta, squeeze_me=True)["synsets"]
-    ids = {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets if int(one["num_children"]) == 0}
+    try:
+        synsets = np.atleast_1d(loadmat(meta, squeeze_me=True)["synsets"])
+        ids = {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets if int(one["num_children"]) == 0}
+    except Exception as error:  # noqa: BLE001 (whatever damaged bytes lead to)
+        raise ConfigError(f"Expected the synsets of ImageNet's devkit in {meta}, but: {one_line(error)}.") from None
     place = {wnid: label for label, wnid in enumerate(wordnet_ids())}
     return {number: place[wnid] for number, wnid in ids.items() if wnid in place}
 

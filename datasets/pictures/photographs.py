@@ -4,18 +4,20 @@ They are few, and crops of one photograph depend on each other: intervals are ov
 """
 
 import hashlib
+from collections.abc import Set
 from functools import cached_property
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ...core.fitting import fit
 from ...core.preprocess import Preprocess
 from ...core.registry import register_dataset
 from ...core.seeding import derive_key
 from ..scenes.textures import PHOTOGRAPHS, photograph
 from .base import Pictures
-from .fitting import fit
+from .contents import pixel_hash
 
 CROPS = 12
 """Of each photograph."""
@@ -40,6 +42,7 @@ class PhotographCrops(Pictures):
         super().__init__(
             "photographs",
             keys,
+            [pixel_hash(self._picture(place)) for place in range(len(keys))],
             None,
             None,
             preprocess=Preprocess(size=(224, 224), resize=224),
@@ -52,13 +55,22 @@ class PhotographCrops(Pictures):
     def _photographs(self) -> dict[str, np.ndarray]:
         return {name: _levels(name) for name in self._names}
 
+    def photographs_shown(self) -> Set[str]:
+        return {self._names[place // CROPS] for place in self._places}
+
     def training_fingerprint(self) -> str:
         """None of its own crops, which are what this code makes of photographs that come with packages."""
         return "" if self._train is None else super().training_fingerprint()
 
     def image(self, place: int) -> Tensor:
-        picture = self._photographs[self._names[place // CROPS]]
-        return fit(Image.fromarray(_crop(picture, place)), self.preprocess)
+        return fit(self._picture(place), self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        picture = self._picture(place)
+        return picture.height, picture.width
+
+    def _picture(self, place: int) -> Image.Image:
+        return Image.fromarray(_crop(self._photographs[self._names[place // CROPS]], place))
 
 
 def _levels(name: str) -> np.ndarray:

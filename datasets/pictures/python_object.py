@@ -1,8 +1,14 @@
-"""`FILE.py:NAME` and `package.module:NAME`: any map-style torch Dataset of (image, target), or what makes one."""
+"""`FILE.py:NAME` and `package.module:NAME`: any map-style torch Dataset of (image, target), or what makes one.
+
+A function or a class is called with the parameters that it takes itself, `train` and `train_share` among them; what it
+does not take of these is said of the Dataset that it gives.
+"""
 
 from collections.abc import Callable, Mapping
+from inspect import Parameter, Signature
 from typing import Any
 
+from ...core.arguments import parameters_of
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.foreign import foreign
@@ -16,24 +22,36 @@ SUMMARY = "Your own: a torch Dataset of (image, target or map), a foolbench.core
 
 def _loader(address: str) -> Callable[..., Dataset]:
     found = find_object(address)
+    makes = isinstance(found, type) or not hasattr(found, "__getitem__")
+    own = {parameter.name for parameter in parameters_of(found)} if makes else set()
+    options = [option for option in _OPTIONS if option.name not in own]
 
-    def load(*, train: str | None = None, train_share: float = 0.0, **given: Any) -> Any:
+    def load(**given: Any) -> Dataset:
+        ours = {option.name: given.pop(option.name) for option in options if option.name in given}
         items = found
-        if isinstance(found, type) or not hasattr(found, "__getitem__"):
+        if makes:
             with foreign(address):
                 items = found(**given)
-        return as_dataset(address, items, {"train": train, "train_share": train_share})
+        elif given:
+            raise ConfigError(f"{address} is there already and takes no parameters, got {', '.join(given)}.")
+        return as_dataset(address, items, ours)
 
     load.__doc__ = SUMMARY
+    load.__signature__ = Signature([*options, Parameter("given", Parameter.VAR_KEYWORD)])  # pyright: ignore[reportFunctionMemberAccess]
     return load
 
 
 def as_dataset(name: str, items: Any, options: Mapping[str, Any]) -> Dataset:
     """A torch Dataset, of targets or of maps by its first item; a foolbench Dataset stays as it is.
 
-    Raises ConfigError for anything else.
+    Raises ConfigError for anything else, and for options of a Dataset that says for itself what they would say.
     """
     if hasattr(items, "fingerprint") and hasattr(items, "load"):
+        if options:
+            raise ConfigError(
+                f"{name} gives a foolbench Dataset, which has training images of its own: leave {', '.join(options)} "
+                "out, or let what makes it take such a parameter."
+            )
         return items
     if not (hasattr(items, "__getitem__") and hasattr(items, "__len__")):
         raise ConfigError(f"Expected {name} to be a torch Dataset with a length, got {type(items).__name__}.")
@@ -44,6 +62,8 @@ def as_dataset(name: str, items: Any, options: Mapping[str, Any]) -> Dataset:
     of_maps = isinstance(first, tuple | list) and len(first) > 1 and is_map(first[1])
     return (TorchMaps if of_maps else TorchImages)(name, items, **options)
 
+
+_OPTIONS = [option for option in parameters_of(TorchImages) if option.kind is Parameter.KEYWORD_ONLY]
 
 FAMILY = Family(
     {"FILE.py:NAME": SUMMARY, "package.module:NAME": "The same, in a package that can be imported."},

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ...core.errors import InputError, one_line
 
@@ -20,6 +20,16 @@ def read_picture(path: Path) -> Image.Image:
         return decode(path.read_bytes())
     except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has its own)
         raise InputError(f"{path} cannot be read as a picture: {one_line(error)}") from None
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(height, width), as `read_picture` gives it, of a picture that can be read. Its pixels are not looked at."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    return (width, height) if turned else (height, width)
 
 
 def decode(content: bytes) -> Image.Image:

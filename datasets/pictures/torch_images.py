@@ -15,8 +15,9 @@ from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...tasks.recognition import Recognition
-from .arrays import as_image, resized
+from .arrays import as_image, as_picture, resized
 from .base import Pictures
+from .contents import pixel_hash
 
 MOST_CLASSES = 1_000_000
 """A target beyond is a hash, a time or an id, for which no network has an output."""
@@ -26,10 +27,12 @@ class TorchImages(Pictures):
     """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread.
 
     Targets are the numbers of a network's outputs, of which a few images show only some; where the Dataset has names as
-    its `classes`, as those of torchvision, and the network has not as many outputs, these say which output is meant.
+    its `classes`, as those of torchvision, these say which output is meant. They are in the order of the outputs where
+    there are as many, none of which has such a name.
     """
 
     workers = 1  # a stranger's dataset may not be safe in several threads
+    fits_already = True
     remedy = "give targets that are the numbers of the network's outputs, without .classes"
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
@@ -39,8 +42,9 @@ class TorchImages(Pictures):
         if count == 0:
             raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
         self.channels, *size = self._item(0)[0].shape
-        keys, labels = [], []
+        keys, pixels, labels = [], [], []
         for image, target in map(self._item, range(count)):
+            pixels.append(pixel_hash(as_picture(image)))
             keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
             labels.append(target)
         unlabelled = all(label is None for label in labels)
@@ -48,13 +52,14 @@ class TorchImages(Pictures):
             raise ConfigError(f"Expected {name} to give a target with every image or with none, got some without.")
         self._named = self._has_names(labels)
         names = items.classes if self._named else map(str, range(0 if unlabelled else max(labels) + 1))
-        preprocess = Preprocess(size=(size[0], size[1]))
+        preprocess = Preprocess(size=(size[0], size[1]), resize=min(size))
         super().__init__(
             name,
             keys,
+            pixels,
             None if unlabelled else labels,
             None if unlabelled else list(names),
-            in_order=True,
+            in_order=not self._named,
             preprocess=preprocess,
             train=train,
             train_share=train_share,
@@ -63,6 +68,10 @@ class TorchImages(Pictures):
     def image(self, place: int) -> Tensor:
         image, _ = self._item(place)
         return image if tuple(image.shape[1:]) == self.preprocess.size else resized(image, self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        _, height, width = self._item(place)[0].shape
+        return height, width
 
     def _has_names(self, labels: Sequence[int | None]) -> bool:
         """Whether the Dataset says what its targets are called."""

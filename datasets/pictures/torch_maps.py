@@ -10,15 +10,16 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.errors import ConfigError, InputError
+from ...core.fitting import fit_map
 from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...core.task import Task
 from ...tasks.depth import Depth
 from ...tasks.segmentation import VOID, Segmentation
-from .arrays import as_image, resized
+from .arrays import as_image, as_picture, resized
 from .base import Pictures
-from .fitting import fit_map
+from .contents import pixel_hash
 
 
 def is_map(target: Any) -> bool:
@@ -34,27 +35,33 @@ class TorchMaps(Pictures):
     """
 
     workers = 1  # a stranger's dataset may not be safe in several threads
+    fits_already = True
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
         self.name, self._items = name, items
         image, values = self._item(0)
         self.channels, *size = image.shape
         self._kind = values.dtype
-        keys, most = [], 0
+        keys, pixels, most = [], [], 0
         for place in range(len(items)):
             image, values = self._item(place)
             if values.dtype != self._kind:
                 raise ConfigError(f"Expected classes with every image of {name} or depths, got both (item {place}).")
             content = image.numpy().tobytes() + values.tobytes() + repr(image.shape).encode()
             keys.append(hashlib.sha256(content).hexdigest())
+            pixels.append(pixel_hash(as_picture(image)))
             most = max(most, int(values[values != VOID].max(initial=0)))
-        preprocess = Preprocess(size=(size[0], size[1]))
-        super().__init__(name, keys, None, None, preprocess=preprocess, train=train, train_share=train_share)
+        preprocess = Preprocess(size=(size[0], size[1]), resize=min(size))
+        super().__init__(name, keys, pixels, None, None, preprocess=preprocess, train=train, train_share=train_share)
         self.task: Task = Segmentation(classes=max(2, most + 1)) if self._kind == np.uint8 else Depth()
 
     def image(self, place: int) -> Tensor:
         image, _ = self._item(place)
         return image if tuple(image.shape[1:]) == self.preprocess.size else resized(image, self.preprocess)
+
+    def picture_size(self, place: int) -> tuple[int, int]:
+        _, height, width = self._item(place)[0].shape
+        return height, width
 
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of fewer classes than the maps have."""

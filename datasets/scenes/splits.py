@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from ...core.files import write_whole
+from ...core.files import write_whole, writing
 from .composition import CLASSES, compose
 from .render import View, render
 
@@ -77,7 +77,8 @@ def rendered(split: str, count: int, size: int = SIZE, advance: Callable[[int], 
 def _render_into(path: Path, split: str, start: int, size: int) -> int:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **render_shard(split, start, start + SHARD, size)._asdict())
-    write_whole(path, buffer.getvalue())
+    with writing(path):
+        write_whole(path, buffer.getvalue())
     return SHARD
 
 

@@ -11,10 +11,9 @@ from torch import Tensor
 from ...core.attack import Attack, UniversalAttack
 from ...core.errors import ConfigError
 from ...core.model import Model
-from ...core.registry import datasets, models
-from ...models import load_model
+from ...core.registry import models
 from ..conformance import find
-from ..conformance.subjects import is_dataset
+from ..conformance.subjects import made
 from ..recipe.plugins import REGISTRIES
 from ..recipe.reading import load_recipe, shipped_recipes
 from ..recipe.recipe import Recipe
@@ -23,9 +22,10 @@ from .catalogue import default
 _SHARED = {
     "eps": 'the budget, for pixels in 0..1: a number, or as text a fraction such as "8/255"; by default the recipe\'s',
     "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the "
-    "number of changed pixels",
+    "number of changed values, of which a pixel of three colours has three",
     "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
-    "prior": "what it may look at: none, nothing; range, the mean and range of images; data, training images",
+    "prior": "what it may look at: none, nothing; range, the mean and range of images; data, training images; "
+    "less-background, those with least background, of maps",
 }
 """Parameters that attacks have in common."""
 _CALL = {
@@ -37,18 +37,20 @@ _CALL = {
 
 
 def description(name: str, parameters: Mapping[str, Any]) -> str:
-    """Plain text. Raises ConfigError for a name that nothing has, and for parameters of what is no model."""
+    """Plain text. Raises ConfigError for a name that nothing has, and for parameters of an attack or a defense."""
     taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
     if name.endswith(".toml") or (name in shipped_recipes() and not taken):
         return _recipe(name, load_recipe(name))
     found = find(name)
-    if name not in datasets and not is_dataclass(found) and not is_dataset(found):
-        return _model(name, load_model(name, **parameters))
-    if parameters:
-        raise ConfigError(f"{name} is described as it is: --set is for models.")
     source = (inspect.getdoc(inspect.getmodule(found)) or "").partition("\n")[0]
-    facts = _configuration(found) if is_dataclass(found) else _dataset(found)
-    return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *facts)
+    if is_dataclass(found):
+        if parameters:
+            raise ConfigError(f"{name} is described as it is: --set is for models and data sets.")
+        return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *_configuration(found))
+    thing = made(found, name, parameters)
+    if isinstance(thing, Model):
+        return _model(name, thing)
+    return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *_dataset(thing))
 
 
 def _configuration(found: Any) -> Iterable[str]:
@@ -87,8 +89,7 @@ def _shown(values: Tensor) -> str:
     return ", ".join(f"{value:.4g}" for value in values.flatten().tolist())
 
 
-def _dataset(found: Any) -> Iterable[str]:
-    data = found() if isinstance(found, type) else found
+def _dataset(data: Any) -> Iterable[str]:
     facts = {
         "Task": repr(data.task),
         "Images": " x ".join(map(str, data.shape)),

@@ -251,7 +251,9 @@ def describe(
             metavar="NAME|FILE.py:NAME", help="An attack, a defense, a model or its address, a data set or a recipe."
         ),
     ],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="For a model: KEY=VALUE, a parameter.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="For a model or data: KEY=VALUE, a parameter.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""

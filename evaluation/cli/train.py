@@ -18,13 +18,15 @@ from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.registry import datasets, defenses
-from ...models import DENSE, ENTRIES, load_model
+from ...models import DENSE, ENTRIES
 from ...models.training import Training, fit
 from ...models.zoo import Entry
 from ..engine.cache.cache import Cache
 from ..engine.cache.shelf import Shelf
 from ..engine.learning import School
+from ..engine.loading import load
 from ..engine.progress import Progress
+from ..recipe.entries import Addressed
 from ..recipe.opening import open_dataset
 from ..recipe.reading import parse_overrides
 from ..report.results import choose_device
@@ -118,7 +120,8 @@ def train_defense(
     Returns where it is kept. Raises ConfigError for a defense that learns nothing.
     """
     defense, found, shelf = defenses.create(name, parameters), [], Shelf(Cache.default().folder)
-    school = School(open_dataset(dataset), load_model(model).to(device), seed, progress, shelf)
+    network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run has them
+    school = School(images, network.to(device), seed, progress, shelf)
 
     def taught(part: LearnedDefense) -> Learned:
         found.append(shelf.path(school.name(part)))

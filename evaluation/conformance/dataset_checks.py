@@ -16,7 +16,7 @@ Loaded = tuple[Tensor, Tensor | None]
 
 COUNT = 8
 COMPARED = 512
-"""Evaluation images among which training images are looked for."""
+"""Training images that are looked for among as many evaluation images."""
 FACTS = ("name", "task", "shape", "fingerprint", "labels", "load", "training")
 
 
@@ -98,7 +98,7 @@ def global_random_state_is_left_alone(dataset: Dataset) -> None:
 
 def training_images_fit(dataset: Dataset) -> None:
     """Training images, where it has any, are uint8 (N, C, H, W), at most as many as asked for, with targets."""
-    found = _training(dataset)
+    found = _training(dataset, COUNT)
     if found is None:
         return
     x, y = found
@@ -113,7 +113,7 @@ def training_images_fit(dataset: Dataset) -> None:
 
 def training_images_are_others(dataset: Dataset) -> None:
     """No training image is among the evaluation images."""
-    found = _training(dataset)
+    found = _training(dataset, COMPARED)
     if found is None:
         return
     seen = {image.numpy().tobytes() for image in found[0]}
@@ -154,10 +154,10 @@ def _loading(samples: Sequence[int]) -> str:
     return f"load({list(samples[:3])})" if len(samples) <= 3 else f"load of {len(samples)} samples"
 
 
-def _training(dataset: Dataset) -> Loaded | None:
+def _training(dataset: Dataset, count: int) -> Loaded | None:
     """None where it says that it has none."""
     try:
-        return dataset.training(COUNT)
+        return dataset.training(count)
     except FoolbenchError:
         return None
 

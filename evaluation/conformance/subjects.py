@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from ...core.arguments import parameters_of
 from ...core.attack import Attack, UniversalAttack
 from ...core.dataset import Dataset
 from ...core.defense import Defense
@@ -13,7 +14,8 @@ from ...core.errors import ConfigError, UnknownNameError
 from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.python_objects import find_object, load_file, names_an_object
-from ...core.registry import attacks, configure, datasets, defenses, models
+from ...core.registry import Registry, attacks, configure, datasets, defenses, models
+from ...datasets import load_dataset
 from ...models import load_model
 from ..recipe.plugins import REGISTRIES
 from .checks import BrokenPromiseError, images, model
@@ -30,14 +32,14 @@ def find(subject: str) -> Any:
     file, _, name = subject.rpartition(":")
     if in_file(subject):
         found = getattr(load_file(Path(file)), name, None)
-        if not callable(found) and not is_dataset(found):
+        if not callable(found) and not is_dataset(found) and not hasattr(found, "__getitem__"):
             raise ConfigError(f"{file} has no class, function, model or data set {name!r}.")
         return found
     if subject.endswith(".py"):
         raise ConfigError(f"Expected {subject}:NAME, the name in it as well, got the file alone.")
-    for registry in (defenses, models, datasets, attacks):
-        if subject in registry or subject.partition(":")[0] in registry.families:
-            return registry[subject]
+    registry = _registry_of(subject)
+    if registry is not None:
+        return registry[subject]
     if names_an_object(subject):
         return find_object(subject)
     known = [name for registry in REGISTRIES.values() for name in [*registry, *registry.on_demand]]
@@ -53,17 +55,50 @@ def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
     """An instance of what was found. Raises ConfigError for parameters it does not take, and for what is no subject."""
     if isinstance(found, type) and issubclass(found, Attack | UniversalAttack | Defense):
         return configure(found, what, _budget(found) | dict(parameters))
-    if is_dataset(found) and parameters:
-        raise ConfigError(f"{what} takes no parameters, got {', '.join(parameters)}.")
-    if isinstance(found, nn.Module) or parameters:
+    registry = None if in_file(what) else _registry_of(what)
+    if registry is models or _is_network(found):
         return load_model(what, **parameters)
+    if registry is datasets or (hasattr(found, "__getitem__") and not is_dataset(found)):
+        return load_dataset(what, **parameters)
+    return _given_by(found, what, parameters)
+
+
+def _given_by(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
+    """A data set that is there, or what a function or a class in Python code gives when it is called."""
+    own = {parameter.name for parameter in parameters_of(found)} if callable(found) else set()
     with foreign(what):
-        thing: Any = found if isinstance(found, Model) or not callable(found) else found()
-    if isinstance(thing, nn.Module):
-        return load_model(what)
-    if not isinstance(thing, Attack | UniversalAttack | Defense | Model) and not is_dataset(thing):
+        thing: Any = found(**{key: parameters[key] for key in own & set(parameters)}) if callable(found) else found
+    if _is_network(thing):
+        return load_model(what, **parameters)
+    if hasattr(thing, "__getitem__") and not is_dataset(thing):
+        return load_dataset(what, **parameters)
+    if not isinstance(thing, Attack | UniversalAttack | Defense) and not is_dataset(thing):
         raise ConfigError(f"Expected {what} to be an attack, a defense, a model or a data set, got {thing!r}.")
+    if foreign_to_it := sorted(set(parameters) - own):
+        raise UnknownNameError(f"parameter of {what}:", foreign_to_it[0], own)
     return thing
+
+
+def _registry_of(subject: str) -> Registry[Any] | None:
+    """The one that knows the name; of several whose addresses begin alike, as those of ImageNet do, the first."""
+    prefix = subject.partition(":")[0]
+    holders = [one for one in (defenses, models, datasets, attacks) if subject in one or prefix in one.families]
+    return next((one for one in holders if _knows(one, subject)), next(iter(holders), None))
+
+
+def _knows(registry: Registry[Any], subject: str) -> bool:
+    try:
+        registry[subject]
+    except UnknownNameError:
+        return False
+    except ConfigError:  # a package that is missing, say, which is told when it is needed
+        return True
+    return True
+
+
+def _is_network(thing: object) -> bool:
+    kinds = nn.Module | Model
+    return issubclass(thing, kinds) if isinstance(thing, type) else isinstance(thing, kinds)
 
 
 def in_file(subject: str) -> bool:
@@ -72,8 +107,8 @@ def in_file(subject: str) -> bool:
 
 
 def is_dataset(thing: object) -> bool:
-    """By what it can do: a data set need not inherit from anything."""
-    return callable(getattr(thing, "load", None))
+    """By what it can do: a data set need not inherit from anything. Networks may have a method of that name, too."""
+    return callable(getattr(thing, "load", None)) and not _is_network(thing)
 
 
 def it_is_registered(found: type) -> None:

@@ -18,7 +18,7 @@ _TOGETHER = 64
 
 def elsewhere(data: Addressed, dataset: Dataset) -> Dataset:
     """That data set, of pictures without those to train on that `dataset` evaluates on."""
-    found, evaluated = make_dataset(data.name, data.parameters), _original(dataset)
+    found, evaluated = make_dataset(data.name, data.parameters), original(dataset)
     if isinstance(found, Pictures) and isinstance(evaluated, Pictures):
         return found.apart_from(evaluated)
     return found
@@ -39,7 +39,7 @@ def training_elsewhere(data: Addressed, count: int, dataset: Dataset, advance: A
         images = images.float().mean(dim=1, keepdim=True)
     found = resized(images.float(), size).round().clamp(0, 255).to(torch.uint8)
     found = found.expand(-1, channels, -1, -1).contiguous()
-    by_content = isinstance(other, Pictures) and isinstance(_original(dataset), Pictures)
+    by_content = isinstance(other, Pictures) and isinstance(original(dataset), Pictures)
     return found if by_content else _unseen(found, data, dataset)
 
 
@@ -55,7 +55,8 @@ def _unseen(images: Tensor, data: Addressed, dataset: Dataset) -> Tensor:
     return images[left]
 
 
-def _original(dataset: Dataset) -> Dataset:
+def original(dataset: Dataset) -> Dataset:
+    """The data set itself, in whatever size its images are."""
     return dataset.original if isinstance(dataset, Resized) else dataset
 
 

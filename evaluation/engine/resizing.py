@@ -1,6 +1,6 @@
 """Between networks whose images have other sizes: bilinear, with antialiasing where they become smaller."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import torch
@@ -12,6 +12,7 @@ from ...core.errors import ConfigError
 from ...core.task import Task
 from ...core.threat import Threat
 from ...core.training_images import training_fingerprint_of
+from ...datasets.substitutes import photographs_shown_by
 from .crafted import Crafted
 from .storage import Storage
 
@@ -47,6 +48,9 @@ class Resized(Dataset):
 
     def training_fingerprint(self) -> str:
         return training_fingerprint_of(self.original)
+
+    def photographs_shown(self) -> Set[str]:
+        return photographs_shown_by(self.original)
 
     def __len__(self) -> int:
         return len(self.original)

@@ -10,6 +10,7 @@ import torch
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.errors import ConfigError
+from ...core.files import writing
 from ...core.model import Model
 from ...core.python_objects import load_file, loaded_files
 from ..ledger.ledger import Ledger
@@ -40,8 +41,9 @@ class Plugin:
         path = self.path
         if not path.is_file() or path.read_bytes() != self.content:
             path = scratch / "plugins" / hashlib.sha256(self.content).hexdigest()[:16] / self.path.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.content)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.content)
         load_file(path)
 
 

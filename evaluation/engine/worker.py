@@ -10,7 +10,7 @@ from ...attacks.universal.priors import with_less_background
 from ...core.attack import CraftingData, Prior, UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
-from ...datasets.substitutes import substitute_images
+from ...datasets.substitutes import photographs_shown_by, substitute_images
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..recipe.entries import Training
@@ -24,6 +24,7 @@ from .example import keep_example
 from .grid import Job, NamedDefense
 from .names import Names
 from .networks import Network, Networks
+from .placing import placed
 from .progress import Bar, Steps
 from .resizing import carried_over
 from .schedule import Step
@@ -153,7 +154,11 @@ class Worker:
         if facts[model]["data"] == facts[job.source]["data"]:
             return shard, crafted
         there = network.shard(shard.samples)
-        change = crafted.x_adv - shard.x if perturbation is None else perturbation.delta[None].to(shard.x.device)
+        if perturbation is None:
+            source = self._networks.use(job.source, beside=model)
+            change = placed(crafted.x_adv - shard.x, shard.samples, source.dataset, network.dataset)
+        else:
+            change = perturbation.delta[None].to(shard.x.device)
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
     def _scored(self, key: str, shard: Shard, crafted: Crafted) -> Scored:
@@ -222,5 +227,6 @@ class Worker:
                 images = with_less_background(images, targets, source.model.task.background)
             return (images.float() / 255).to(source.model.device)
 
-        substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=self._setup.recipe.seed)
+        shown, seed = photographs_shown_by(source.dataset), self._setup.recipe.seed
+        substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=seed, without=shown)
         return CraftingData(validation=substitutes.to(source.model.device), load_training=training, progress=show)

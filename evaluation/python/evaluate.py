@@ -1,6 +1,6 @@
 """`foolbench.evaluate`: the leaderboard of what exists in memory, by the code that runs recipes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,11 +61,11 @@ def evaluate(
 
     `model` is a Model, an address, an `nn.Module`, a recipe's table, a list of these or a mapping with names for them.
     Of an `nn.Module` must be known its `mean` and `std`; `classes` are checked, and `size` (height, width) is that of
-    the images where it is not given. Attacks are crafted on each of `source_models`, which are given as `model` is, and
-    scored on every model; without any each model is its own source. `data` is an address, a torch Dataset of (image,
-    target), a pair of tensors, or a Dataset, as for `load_dataset`. `attacks` and `defenses` are names, recipe's tables
-    or instances. `eps` and `norm` hold for the attacks that do not state their own. All `samples` count where there is
-    no number.
+    the images where it is not given. These are of every `nn.Module`; an address has its own in a table. Attacks are
+    crafted on each of `source_models`, which are given as `model` is, and scored on every model; without any each model
+    is its own source. `data` is an address, a torch Dataset of (image, target), a pair of tensors, or a Dataset, as for
+    `load_dataset`. `attacks` and `defenses` are names, recipe's tables or instances. `eps` and `norm` hold for the
+    attacks that do not state their own. All `samples` count where there is no number.
 
     With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again; `foolbench
     report` makes its tables anew. The other parameters are keys of a recipe. Failed cells are rows with `status`
@@ -81,16 +81,16 @@ def evaluate(
     machines = Machines(executor=executor, workers=workers, address=address, gpus=device != "cpu")
     load_plugins([])
     device = choose_device(device)
-    images, entry = _data(data)
-    options = {"classes": classes, "mean": mean, "std": std, "size": images.shape[1:] if size is None else size}
-    found = Networks(options)
+    images, entry, held = _data(data)
+    found = Networks({"classes": classes, "mean": mean, "std": std, "size": size}, images.shape[1:])
     entries, sources = found.entries(model), found.entries(source_models)
-    if not machines.are_here and (found.held or not (isinstance(data, str) or is_table(data))):
+    found.check_options()
+    if not machines.are_here and (found.held or held):
         raise ConfigError(
             "Expected networks and data by their addresses, which other processes can load them by, got objects in "
             "memory; leave workers and executor out, or name them."
         )
-    with _in_memory(images, entry, found):
+    with _in_memory(found, held):
         listed = tables("attacks", attacks)
         document = {
             "name": "evaluate",
@@ -141,13 +141,13 @@ def _cache(given: str | Path | Literal[False] | None) -> Cache | None:
     return Cache.default(None if given is None else Path(given))
 
 
-def _data(given: Any) -> tuple[Dataset, str | dict[str, Any]]:
-    """The data, and what the recipe calls them."""
+def _data(given: Any) -> tuple[Dataset, str | dict[str, Any], dict[str, Callable[[], Dataset]]]:
+    """The data, what the recipe calls them, and by that name what gives them, if they exist in memory alone."""
     if is_table(given):
         name, options = given["name"], {key: value for key, value in given.items() if key != "name"}
-        return load_dataset(name, **options), dict(given)
+        return load_dataset(name, **options), dict(given), {}
     images = load_dataset(given)
-    return images, given if isinstance(given, str) else images.name
+    return (images, given, {}) if isinstance(given, str) else (images, images.name, {images.name: lambda: images})
 
 
 def _threat(listed: Sequence[Mapping[str, Any]], norm: Norm, eps: float | str | None) -> dict[str, Any]:
@@ -156,17 +156,19 @@ def _threat(listed: Sequence[Mapping[str, Any]], norm: Norm, eps: float | str | 
     if eps is None and without:
         raise ConfigError(f'Expected eps= for {without[0].get("name")}, a number or a fraction such as "8/255".')
     if eps is None and listed:
-        return {"norm": listed[0].get("norm", norm), "eps": listed[0]["eps"]}
+        return {"norm": norm, "eps": listed[0]["eps"]}  # which nobody asks for: each has its own
     return {"norm": norm, "eps": eps}
 
 
 @contextmanager
-def _in_memory(images: Dataset, entry: str | dict[str, Any], found: Networks) -> Iterator[None]:
-    """While their names stand for them; networks go back to where they were."""
+def _in_memory(found: Networks, held: Mapping[str, Callable[[], Dataset]]) -> Iterator[None]:
+    """While their names stand for them; networks go back to where they were.
+
+    What has an address is opened by it: it may be named again with other options, as data to train on.
+    """
     devices = {name: model.device for name, model in found.held.items()}
-    name = entry if isinstance(entry, str) else entry["name"]
     try:
-        with models.holding(found.makers), datasets.holding({name: lambda **options: images}):
+        with models.holding(found.makers), datasets.holding(held):
             yield
     finally:
         for name, model in found.held.items():

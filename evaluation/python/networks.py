@@ -16,11 +16,13 @@ Network = Model | nn.Module | str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Networks:
-    """Those of a run, however they are given. `options` are what `load_model` needs of a bare network; `held` are those
-    that exist in memory, by name, and `given` the objects that they were made of.
+    """Those of a run, however they are given. `options` are what `load_model` needs of a bare network, whose `size` is
+    that of the images if none is given; `held` are those that exist in memory, by name, and `given` the objects that
+    they were made of.
     """
 
     options: Mapping[str, Any]
+    size: Sequence[int]
     held: dict[str, Model] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
 
@@ -38,6 +40,15 @@ class Networks:
         several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         return [self._entry(one, None) for one in several]
 
+    def check_options(self) -> None:
+        """Raises ConfigError for options of bare networks where there are none, which would be told nobody."""
+        told = [option for option, value in self.options.items() if value is not None]
+        if told and not any(isinstance(one, nn.Module) for one in self.given.values()):
+            raise ConfigError(
+                f"Expected an nn.Module, whose {' and '.join(told)} they are, got addresses or Models alone; give an "
+                f'address its own in a table, {{"name": ADDRESS, "{told[0]}": ...}}.'
+            )
+
     def _entry(self, given: Any, name: Any) -> Any:
         if name is None and (isinstance(given, str) or is_table(given)):
             return given
@@ -46,7 +57,7 @@ class Networks:
         known = next((known for known, one in self.given.items() if one is given and name in (None, known)), None)
         if known is not None:  # a model that is a source too
             return known
-        model = _bare(given, self.options)
+        model = _bare(given, self.options, self.size)
         name = name or model.name
         if name in self.held:
             raise ConfigError(f'Two networks are called {name}; name them: {{"a": one, "b": other}}.')
@@ -59,7 +70,7 @@ def is_table(given: Any) -> bool:
     return isinstance(given, Mapping) and isinstance(given.get("name"), str)
 
 
-def _bare(given: Any, options: Mapping[str, Any]) -> Model:
+def _bare(given: Any, options: Mapping[str, Any], size: Sequence[int]) -> Model:
     if isinstance(given, Model):
         if given.shells:
             raise ConfigError(f"{given!r} is defended already; give the bare model, and what defends it as defenses=.")
@@ -74,4 +85,4 @@ def _bare(given: Any, options: Mapping[str, Any]) -> Model:
             f"Expected {' and '.join(missing)} beside {type(given).__name__}, by which it wants pixels in [0, 1] to be "
             "normalised; mean=0, std=1 where it does that by itself."
         )
-    return load_model(given, **{option: value for option, value in options.items() if value is not None})
+    return load_model(given, **{"size": size, **{key: value for key, value in options.items() if value is not None}})

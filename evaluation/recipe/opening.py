@@ -21,7 +21,9 @@ def open_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})
 
 def make_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
     """The same, checked as far as can be without its images."""
-    dataset = datasets.bind(name, parameters)()
+    make = datasets.bind(name, parameters)
+    with foreign(f"Data set {name}"):
+        dataset = make()
     _hold(name, dataset, [FACTS_CHECK])
     return dataset
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...core.complaint import Complaint, complaint
+from ...core.complaint import Complaint, complaint, short
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.files import is_file
 from .consistency import check_consistency
@@ -77,7 +77,10 @@ def _read(source: str) -> dict[str, Any]:
     gates = _parsed(beside, "file of gates")
     if not isinstance(gates.get("gates"), list) or len(gates) > 1:
         raise ConfigError(f"Expected [[gates]] and nothing else in {beside}, got {', '.join(gates) or 'nothing'}.")
-    return document | {"gates": [*document.get("gates", []), *gates["gates"]]}
+    own = document.get("gates", [])
+    if not isinstance(own, list):
+        raise ConfigError(f"Expected [[gates]] as tables in {path}, got gates = {short(own)}.")
+    return document | {"gates": [*own, *gates["gates"]]}
 
 
 def _parsed(path: Path, what: str) -> dict[str, Any]:

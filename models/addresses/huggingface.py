@@ -1,25 +1,32 @@
 """`hf:DIRECTORY`: an image classifier that Transformers has saved, with its image processor.
 
 Read are `config.json`, `model.safetensors` and `preprocessor_config.json`; nothing is fetched, and no code of the
-directory is run.
+directory is run. What the processor is said to do is compared with what it does to a picture.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from PIL import Image
+from torch import Tensor, nn
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, WeightsError
 from ...core.files import is_file
+from ...core.fitting import fit
+from ...core.normalization import Normalization
 from ...core.preprocess import Preprocess
 from .packages import package
 from .source import RANDOM, Network, Options, Source, fetched
 
 INSTALL = "'foolbench[huggingface]'"
 _SAFELY = {"local_files_only": True, "trust_remote_code": False}
-_RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+_RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 """Pillow's numbers."""
+_NOISE = 2 / 255
+"""Of a channel in [0, 1], on average: by so much rounding and interpolation differ."""
 _SQUARED_FROM = 384
 """ConvNeXt's processor: from this size on it squashes, below it cuts `crop_pct` out."""
 
@@ -36,52 +43,90 @@ def _check(name: str) -> None:
 
 def _build(name: str, options: Options) -> Network:
     transformers = package("transformers", f"hf:{name}", INSTALL)
-    known = _processor(transformers, name, options)
+    processor = _processor(transformers, name, options)
+    known: dict[str, Any] = {} if processor is None else processor.to_dict()
     net = fetched(f"hf:{name}", lambda: _net(transformers, name, options))
     config: Any = net.config
     labels: Mapping[Any, Any] = config.id2label or {}
-    return Network(
+    found = Network(
         net=net,
         preprocess=_preprocess(known),
         mean=_in_pixels(known, "image_mean"),
         std=_in_pixels(known, "image_std"),
         class_names=tuple(str(labels[place]) for place in sorted(labels, key=int)),
     )
+    if processor is not None:
+        _check_processor(name, processor, found)
+    return found
 
 
 def _net(transformers: Any, name: str, options: Options) -> nn.Module:
+    """Raises WeightsError where some of its weights were not saved, which Transformers would draw at random."""
     auto = transformers.AutoModelForImageClassification
     if options.weights is None:
-        return auto.from_pretrained(name, **_SAFELY)
+        net, loading = auto.from_pretrained(name, output_loading_info=True, **_SAFELY)
+        if missing := sorted(loading["missing_keys"]):
+            raise WeightsError(
+                f"hf:{name} was saved without {len(missing)} of the weights of {type(net).__name__}, {missing[0]} the "
+                f'first of them; save the whole image classifier, or say weights = a file or "{RANDOM}".'
+            )
+        return net
     if options.weights != RANDOM and options.file is None:
         raise ConfigError(f'Expected weights of hf:{name} as a file or "{RANDOM}", got {options.weights!r}.')
     given = {} if options.classes is None else {"num_labels": options.classes}
     return auto.from_config(transformers.AutoConfig.from_pretrained(name, **given, **_SAFELY))
 
 
-def _processor(transformers: Any, name: str, options: Options) -> dict[str, Any]:
-    """What the saved processor does. Raises ConfigError where there is none, and nothing else says it."""
+def _processor(transformers: Any, name: str, options: Options) -> Any:
+    """The saved one, if any. Raises ConfigError where there is none, and nothing else says what it would do."""
     if is_file(Path(name) / "preprocessor_config.json"):
-        return fetched(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name, **_SAFELY)).to_dict()
+        return fetched(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name, **_SAFELY))
     if options.mean is None or options.size is None:
         raise ConfigError(
             f"hf:{name} has no preprocessor_config.json, which says how its images are made: save its "
             "AutoImageProcessor there, or set size, mean and std (0 and 1 where it normalises by itself)."
         )
-    return {}
+    return None
+
+
+def _check_processor(name: str, processor: Any, found: Network) -> None:
+    """Raises ConfigError where it makes another image of a picture than the network would get.
+
+    Where it cuts may differ by a pixel, by which the picture changes little; all else that it does changes it by more.
+    """
+    picture = _picture()
+    theirs: Tensor = processor(images=[picture], return_tensors="pt")["pixel_values"][0].float()
+    as_it_is = Preprocess(size=(picture.height, picture.width))
+    normalise = Normalization(found.mean, found.std, None)
+    ours = normalise(fit(picture, found.preprocess or as_it_is)[None].float() / 255)[0]
+    same = theirs.shape == ours.shape
+    if not same or float(((theirs - ours) * normalise.std[0]).abs().mean()) > max(_NOISE, 1 / min(ours.shape[1:])):
+        raise ConfigError(
+            f"The image processor {type(processor).__name__} of hf:{name} does something else to pictures than to "
+            "resize, cut and normalise them; load the network by a function of yours, FILE.py:NAME, that does it."
+        )
+
+
+def _picture() -> Image.Image:
+    """Three colours that rise in three directions, and one side longer than the other."""
+    down, across = torch.meshgrid(torch.linspace(0, 1, 480), torch.linspace(0, 1, 640), indexing="ij")
+    colours = torch.stack([0.6 * across, 0.3 + 0.7 * down, 0.5 * (1 - across * down)], dim=2)
+    return Image.fromarray((colours * 255).round().byte().numpy())
 
 
 def _in_pixels(known: dict[str, Any], what: str) -> tuple[float, ...] | None:
-    """For images in [0, 1], whatever the processor scales them to before it normalises."""
-    if not known.get("do_normalize"):
+    """For images in [0, 1], whatever the processor scales them to before it normalises; None where it does neither."""
+    if not known:
         return None
     scale = 255 * known.get("rescale_factor", 1 / 255) if known.get("do_rescale") else 255
-    return tuple(value / scale for value in known[what])
+    if known.get("do_normalize"):
+        return tuple(value / scale for value in known[what])
+    return None if math.isclose(scale, 1) or what == "image_mean" else (1 / scale,)
 
 
 def _preprocess(known: dict[str, Any]) -> Preprocess | None:
     size, crop = known.get("size"), known.get("crop_size") if known.get("do_center_crop") else None
-    interpolation = _RESAMPLE.get(int(known.get("resample", 2)), "bilinear")
+    interpolation = _RESAMPLE[int(known.get("resample", 2))]
     if not size:
         return None
     if "shortest_edge" not in size:

@@ -1,7 +1,8 @@
 """`FILE.py:NAME` and `package.module:NAME`: a network of the user's own, or what makes one.
 
 A function or a class is called with the parameters of the recipe that it takes itself, `classes` and `size` among them;
-what it does not take, or has a default for, are options as for any network. A `Model` is taken as it is.
+what it does not take, or has a default for, are options as for any network. `weights` go to a function that has a
+parameter of that name, "none" as None. A `Model` is taken as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from ...core.model import Model
 from ...core.network import own_copy
 from ...core.python_objects import find_object
 from ...core.registry import Family
-from .source import Network, Options, seeded, to_model
+from .source import RANDOM, Network, Options, seeded, to_model
 
 SUMMARY = "Your own: an nn.Module, a foolbench.core.Model, or a function or class that gives one."
 
@@ -29,12 +30,18 @@ def loader(address: str) -> Callable[..., Model]:
     makes = not isinstance(found, nn.Module | Model)
     if makes and not callable(found):
         raise ConfigError(f"Expected {address} to be a network or to make one, got {type(found).__name__}.")
-    own = [parameter for parameter in parameters_of(found) if not _is_option(parameter)] if makes else []
+    taken = parameters_of(found) if makes else []
+    loads_weights = any(parameter.name == "weights" for parameter in taken)
+    own = [parameter for parameter in taken if not _is_option(parameter)]
     names = {parameter.name for parameter in own if parameter.kind is not Parameter.VAR_KEYWORD}
     known = [option for option in parameters_of(Options) if option.name not in names]
 
     def load(**given: Any) -> Model:
         options = {option.name: given.pop(option.name) for option in known if option.name in given}
+        if loads_weights and "weights" in options:
+            weights = options.pop("weights")
+            given |= {"weights": None if weights == RANDOM else weights}
+            options |= {"weights": RANDOM} if weights == RANDOM else {}
         with seeded():
             net = _made(address, found, given) if makes else found
         return as_model(address, net, options)
@@ -57,7 +64,12 @@ def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, A
 def as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
     """A network, or what should be one, with options. Raises ConfigError where these are of no use to it."""
     if isinstance(found, nn.Module):
-        return to_model(address, Network(net=own_copy(found)), Options(**options))
+        checked = Options(**options)
+        if checked.weights not in (None, RANDOM) and checked.file is None:
+            raise ConfigError(
+                f'Expected weights of {address} as a file or "{RANDOM}", got {checked.weights!r}, which is no file.'
+            )
+        return to_model(address, Network(net=own_copy(found)), checked)
     if not isinstance(found, Model):
         raise ConfigError(f"Expected {address} to give a torch.nn.Module or a Model, got {type(found).__name__}.")
     if options:

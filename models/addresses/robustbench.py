@@ -59,7 +59,7 @@ def _build(name: str, options: Options) -> Network:
     on_imagenet = dataset == "imagenet"
     return Network(
         net=fetched(address, fetch, f"without a connection put the file at {folder / name}.pt"),
-        preprocess=_preprocess(entry) if on_imagenet else Preprocess(size=(32, 32)),
+        preprocess=_preprocess(entry) if on_imagenet else Preprocess(size=(32, 32), resize=32),
         class_names=imagenet_classes() if on_imagenet else (),
     )
 

@@ -138,7 +138,7 @@ def to_model(address: str, network: Network, options: Options) -> Model:
         name=address,
         expect_clean=options.expect_clean,
         preprocess=preprocess,
-        class_names=network.class_names if len(network.class_names) == task.class_scores else (),
+        class_names=network.class_names if len(network.class_names) == getattr(task, "classes", None) else (),
         random_weights=options.weights == RANDOM,
     )
 
@@ -193,10 +193,15 @@ def _accepted_images(address: str, network: Network) -> Tensor:
 
 
 def _channels(network: Network) -> tuple[int, ...]:
-    """As many as the network must have, or may have: of colours, then of grey."""
-    first = next((part for part in network.net.modules() if isinstance(part, nn.Conv2d)), None)
-    known = Normalization(network.mean, network.std, None).channels or (None if first is None else first.in_channels)
-    return (3, 1) if known is None else (known,)
+    """As many as the network must have, or may have: of colours, then of grey, then whatever a convolution takes.
+
+    The first that is registered need not be the first that is used.
+    """
+    if (known := Normalization(network.mean, network.std, None).channels) is not None:
+        return (known,)
+    taken = dict.fromkeys(part.in_channels for part in network.net.modules() if isinstance(part, nn.Conv2d))
+    usual = [channels for channels in (3, 1) if not taken or channels in taken]
+    return tuple(dict.fromkeys([*usual, *taken]))
 
 
 def _images(network: Network, channels: int, size: tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...core.errors import UnknownNameError
+from ...core.errors import ConfigError, UnknownNameError
 from ...core.preprocess import Preprocess
 from .source import OTHERWISE, RANDOM, Network, Options, Source, fetched
 
@@ -41,6 +41,11 @@ def _build(name: str, options: Options) -> Network:
     arguments = {} if options.classes is None else {"num_classes": options.classes}
     if options.weights == RANDOM or options.file is not None:
         net = _empty(name, options, arguments)
+    elif options.classes not in (None, len(known.meta["categories"])):
+        raise ConfigError(
+            f"torchvision's weights of {name} are for other classes than {options.classes}: give weights = a file, or "
+            f'"{RANDOM}" for random ones.'
+        )
     else:
         place = Path(torch.hub.get_dir()) / "checkpoints" / Path(known.url).name
         net = fetched(

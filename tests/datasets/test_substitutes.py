@@ -3,7 +3,11 @@
 import pytest
 import torch
 from foolbench.core import check_images
+from foolbench.datasets import Digits, substitutes
+from foolbench.datasets.pictures.photographs import PhotographCrops
+from foolbench.datasets.scenes.textures import PHOTOGRAPHS, photograph
 from foolbench.datasets.substitutes import substitute_images
+from foolbench.evaluation.engine.resizing import Resized
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 64, 64), (3, 32, 48), (3, 224, 224)])
@@ -37,3 +41,20 @@ def test_every_fourth_is_noise():
     images = substitute_images(64, (3, 32, 32))
     assert float(images[3::4].mean()) == pytest.approx(0.5, abs=0.03)
     assert float(images[3::4].std(dim=(1, 2, 3)).std()) < 0.02  # all of one contrast, unlike photographs
+
+
+def test_none_shows_what_a_data_set_evaluates_on(monkeypatch):
+    asked = []
+    monkeypatch.setattr(substitutes, "photograph", lambda name: asked.append(name) or photograph(name))
+    data = PhotographCrops()
+    shown = substitutes.photographs_shown_by(data)
+    assert {"astronaut", "china"} <= shown == substitutes.photographs_shown_by(Resized(data, (8, 8)))
+    assert substitute_images(64, (3, 8, 8), without=shown).shape == (64, 3, 8, 8)
+    assert set(asked) == set(PHOTOGRAPHS) - shown
+    held_out = PhotographCrops(train_share=0.25).photographs_shown()
+    assert held_out < shown
+    assert substitutes.photographs_shown_by(Digits()) == set()
+
+
+def test_they_are_what_they_always_were_where_none_is_left_out():
+    assert float(substitute_images(8, (3, 8, 8)).double().sum()) == pytest.approx(647.04, abs=0.01)

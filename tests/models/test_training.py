@@ -80,6 +80,17 @@ def test_a_finished_checkpoint_is_not_trained_again(data, tmp_path):
     assert not again.training
 
 
+@pytest.mark.parametrize("other", ["images", "labels", "beginning"])
+def test_a_checkpoint_of_other_images_is_not_continued(data, tmp_path, other):
+    images, labels = data
+    trained(data, checkpoint=tmp_path / "c.pt")
+    others = (images.flip(0) if other == "images" else images, labels.flip(0) if other == "labels" else labels)
+    options = {"beginning": tiny().state_dict()} if other == "beginning" else {}
+    epochs = []
+    trained(others, checkpoint=tmp_path / "c.pt", on_batch=lambda at, *batch: epochs.append(at), **options)
+    assert set(epochs) == {0, 1, 2}
+
+
 def test_a_checkpoint_of_another_configuration_is_not_continued(data, tmp_path):
     trained(data, checkpoint=tmp_path / "c.pt")
     other = replace(TRAINING, learning_rate=3e-4)

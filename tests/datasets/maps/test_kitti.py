@@ -1,5 +1,7 @@
 """KITTI's raw data are read back as they were written: a scan whose depths are known in closed form."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,41 @@ def test_other_scans_of_the_training_images_are_other_training_images(kitti, net
     assert found.training_fingerprint() != first
 
 
+def test_another_calibration_makes_another_truth(kitti, network):
+    split = str(kitti / "train.txt")
+    scanned, improved = opened(kitti, network, train_split=split), opened(kitti, network, truth="improved")
+    path = kitti / "raw" / DAY / "calib_velo_to_cam.txt"
+    path.write_text(path.read_text().replace("T: ", "T: 1"))
+    again = opened(kitti, network, train_split=split)
+    assert again.fingerprint != scanned.fingerprint
+    assert opened(kitti, network, truth="improved").fingerprint == improved.fingerprint, "which needs none"
+
+
+def test_training_images_of_another_calibration_are_others(kitti, network):
+    found, path = (
+        opened(kitti, network, train_split=str(kitti / "train.txt")),
+        kitti / "raw" / DAY / "calib_velo_to_cam.txt",
+    )
+    before = found.training_fingerprint()
+    path.write_text(path.read_text().replace("T: ", "T: 1"))
+    assert found.training_fingerprint() != before
+
+
+def test_a_map_of_another_size_is_of_another_picture(kitti, network, picture):
+    picture(7, WIDTH, HEIGHT // 2).save(kitti / "raw" / DRIVE / "image_02" / "data" / "0000000007.png")
+    with pytest.raises(InputError, match=r"Expected a map of 15 x 40 pixels for .*07\.png, got one of 30 x 40 from"):
+        opened(kitti, network).load([0])
+
+
+def test_a_network_of_grey_images_trains_on_grey_ones(kitti, network):
+    coloured = opened(kitti, network, train_split=str(kitti / "train.txt"))
+    grey = copy(coloured)
+    grey.channels = 1
+    assert grey.load([0])[0].shape == (1, 1, HEIGHT, WIDTH)
+    assert grey.training(9)[0].shape == (1, 1, HEIGHT, WIDTH)
+    assert grey.training_fingerprint() != coloured.training_fingerprint()
+
+
 def test_maps_are_resized_without_a_depth_between_two(kitti, network):
     _, maps = opened(kitti, network, (HEIGHT // 2, WIDTH // 2)).load([0])
     assert maps.shape == (1, HEIGHT // 2, WIDTH // 2)
@@ -154,3 +191,9 @@ def test_a_map_of_eight_bits_is_no_improved_one(kitti, network):
     Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(path)
     with pytest.raises(InputError, match="Expected a depth map of 16 bits"):
         opened(kitti, network, truth="improved").load([0])
+
+
+def test_a_split_that_is_no_text_is_one_sentence(kitti, network):
+    (kitti / "test.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"Expected a split of KITTI at .*test\.txt, but: UnicodeDecodeError"):
+        opened(kitti, network)

@@ -55,6 +55,12 @@ def opened(root, network, size=(30, 40), **options):
     return datasets.bind(f"voc:{root}", options)().for_model(network(Segmentation(classes=21), size))
 
 
+def test_a_map_of_another_size_is_of_another_picture(voc, network):
+    save_with_palette(class_map(0, width=30, height=40), voc / f"VOCdevkit/VOC2012/SegmentationClass/{NAMES[0]}.png")
+    with pytest.raises(InputError, match=r"Expected a map of 30 x 40 pixels for .*32\.jpg, got one of 40 x 30 from"):
+        opened(voc, network).load([0])
+
+
 @pytest.mark.parametrize("above", ["", "VOCdevkit", "VOCdevkit/VOC2012"])
 def test_maps_are_those_of_the_palette_wherever_above_the_year_is_named(voc, network, above):
     data = opened(voc / above, network)
@@ -68,8 +74,8 @@ def test_maps_are_those_of_the_palette_wherever_above_the_year_is_named(voc, net
 
 def test_a_map_is_fitted_as_its_picture_is(voc, network):
     """What a picture of the map itself would become, by the nearest pixel."""
+    from foolbench.core.fitting import fit
     from foolbench.core.preprocess import Preprocess
-    from foolbench.datasets.pictures.fitting import fit
 
     for fitted in ({"resize": 20}, {"crop": "squash"}, {}):
         size = (16, 24)
@@ -166,3 +172,9 @@ def test_what_is_missing_is_told_when_it_is_opened(voc, network, damage, sentenc
 def test_networks_of_other_classes_or_tasks_are_refused(voc, network, task):
     with pytest.raises(ConfigError, match=r"pixelwise does .* the images of voc:.* are for Segmentation"):
         datasets.bind(f"voc:{voc}", {})().for_model(network(task, (30, 40)))
+
+
+def test_a_split_that_is_no_text_is_one_sentence(voc, network):
+    (voc / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"Expected the names of a split in .*val\.txt, but: UnicodeDecodeError"):
+        opened(voc, network)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError, datasets
 from foolbench.evaluation.recipe.opening import open_dataset
+from PIL import Image
 from torchvision.datasets import CIFAR10, CIFAR100
 
 TEST = {"cifar10": ("cifar-10-batches-py", "test_batch"), "cifar100": ("cifar-100-python", "test")}
@@ -97,6 +98,42 @@ def test_as_torchvision_reads_it(tmp_path, monkeypatch, kind, reader):
     image, label = theirs[3]
     assert y.item() == label
     assert np.array_equal((x[0] * 255).round().byte().permute(1, 2, 0).numpy(), np.asarray(image))
+
+
+def test_training_images_are_those_of_the_archive_that_are_not_evaluated(tmp_path, network):
+    write_binary(tmp_path / "there", "cifar100")
+    evaluated, path = batch("cifar100", 0)[b"data"][3], tmp_path / "there" / "train.bin"
+    rows = np.frombuffer(path.read_bytes(), np.uint8).reshape(12, -1).copy()
+    rows[5, 2:] = evaluated
+    path.write_bytes(rows.tobytes())
+    images, labels = opened("cifar100", tmp_path).for_model(network(100, size=32)).training(1000)
+    assert (len(images), len(labels)) == (11, 11)
+    assert evaluated.tobytes() not in {image.numpy().tobytes() for image in images}
+    known = {row[2:].tobytes(): row[1] for row in rows}
+    assert all(known[image.numpy().tobytes()] == label for image, label in zip(images, labels, strict=True))
+
+
+def test_to_others_it_gives_its_training_split_without_what_they_evaluate_on(tmp_path, network):
+    write_binary(tmp_path / "cifar", "cifar10")
+    (tmp_path / "folder").mkdir()
+    for name, seed in (("evaluated", 1), ("other", 99)):  # the first of the first training batch
+        pixels = batch("cifar10", seed)[b"data"][0].reshape(3, 32, 32).transpose(1, 2, 0)
+        Image.fromarray(pixels).save(tmp_path / "folder" / f"{name}.png")
+    found = datasets.bind(f"image-folder:{tmp_path / 'folder'}", {"train": f"cifar10:{tmp_path / 'cifar'}"})()
+    images, _ = found.for_model(network(10, size=32)).training(1000)
+    seen = {image.numpy().tobytes() for image in images}
+    training = [image for seed in range(1, 6) for image in batch("cifar10", seed)[b"data"]]
+    assert seen == {image.tobytes() for image in training[1:]}
+
+
+@pytest.mark.parametrize("size", [32, 16])
+def test_a_network_of_grey_images_trains_on_grey_ones(tmp_path, network, size):
+    write_binary(tmp_path / "there", "cifar10")
+    coloured = opened("cifar10", tmp_path).for_model(network(10, size=size))
+    grey = opened("cifar10", tmp_path).for_model(network(10, size=size, channels=1))
+    assert grey.load([0])[0].shape == (1, 1, size, size)
+    assert grey.training(3)[0].shape == (3, 1, size, size)
+    assert grey.training_fingerprint() != coloured.training_fingerprint()
 
 
 def test_networks_of_another_size_get_it_resized(tmp_path, network):

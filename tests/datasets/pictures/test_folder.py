@@ -3,13 +3,16 @@
 import os
 import sys
 
+import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, datasets
+from foolbench.core.fitting import fit
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets.pictures import contents as contents_module
 from foolbench.evaluation.engine.ahead import Ahead
 from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.models.addresses import imagenet_classes
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
@@ -82,6 +85,28 @@ def test_a_second_look_reads_only_what_has_changed(class_folders, picture, monke
     assert read == ["1.png"]
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError()])
+@pytest.mark.parametrize("where", ["pathlib.Path.read_bytes", "foolbench.datasets.pictures.contents.decode"])
+def test_what_could_not_be_read_for_a_moment_is_looked_at_again(class_folders, where, error, monkeypatch):
+    def fails(*arguments):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, fails)
+        with pytest.raises(ConfigError, match="cannot be read as a picture"):
+            opened(class_folders)
+    assert len(opened(class_folders)) == 6
+
+
+def test_another_pillow_looks_at_pictures_for_itself(class_folders, monkeypatch):
+    opened(class_folders)
+    read, look = [], contents_module._look
+    monkeypatch.setattr(contents_module, "_look", lambda path: read.append(path.name) or look(path))
+    monkeypatch.setattr("PIL.__version__", "99.0")
+    opened(class_folders)
+    assert len(read) == 6
+
+
 @pytest.mark.parametrize("damage", [b"", b"[]", b'{"a": 1}', b'{"a": ["x", "y"]}'])
 def test_a_damaged_memory_is_made_anew(class_folders, damage):
     first = opened(class_folders).fingerprint
@@ -95,6 +120,41 @@ def test_equal_counts_are_taken_in_order_and_names_by_name(class_folders, networ
     found = opened(class_folders).for_model(network(4, class_names=names))
     assert found.labels.tolist() == [1, 1, 3, 3, 0, 0]
     assert opened(class_folders).for_model(network(3)).labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("names", [("truck", "cat", "dog"), ("cat", "dog", "gnu"), ("x", "y", "CAT")])
+def test_as_many_classes_some_of_which_have_names_of_others_are_no_order(class_folders, network, names):
+    with pytest.raises(ConfigError, match=r"3 classes \(cat, dog, emu\) and linear-3 3 outputs.*classes = FILE"):
+        opened(class_folders).for_model(network(3, class_names=names))
+    (file := class_folders.parent / "classes.txt").write_text("cat\ndog\nemu\n")
+    found = opened(class_folders, classes=str(file)).for_model(network(3, class_names=names))
+    assert found.labels.tolist() == [0, 0, 1, 1, 2, 2], "who says it knows it"
+
+
+def test_names_that_differ_from_no_class_of_the_network_are_an_order(class_folders, network):
+    found = opened(class_folders).for_model(network(3, class_names=("LABEL_0", "LABEL_1", "LABEL_2")))
+    assert found.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_folders_that_are_numbers_are_in_their_order(tmp_path, picture, network):
+    for number in range(11):
+        (tmp_path / str(number)).mkdir()
+        picture(number).save(tmp_path / str(number) / "0.png")
+    found = opened(tmp_path).for_model(network(11))
+    assert found.classes == [str(number) for number in range(11)]
+    assert torch.equal(found.load([2])[0], fit(picture(2), found.preprocess)[None] / 255)
+    assert found.labels.tolist() == list(range(11))
+
+
+def test_names_of_imagenet_are_found_though_two_differ_by_a_letters_size_alone(class_folders, network):
+    for name, new in (("cat", "Cardigan"), ("dog", "cardigan"), ("emu", "Tench")):
+        (class_folders / name).rename(class_folders / new)
+    names = imagenet_classes()
+    found = opened(class_folders).for_model(network(1000, class_names=names))
+    assert [names[label] for label in found.labels[::2]] == ["Cardigan", "tench", "cardigan"]
+    (class_folders / "Cardigan").rename(class_folders / "CARDIGAN")
+    with pytest.raises(ConfigError, match="3 classes"):
+        opened(class_folders).for_model(network(1000, class_names=names))
 
 
 def test_other_counts_want_a_file_of_classes(class_folders, network, tmp_path):
@@ -155,6 +215,16 @@ def test_training_images_never_are_evaluation_images(tmp_path, picture, network)
         {image.numpy().tobytes() for image in (evaluated * 255).round().byte()}
     )
     assert len(found.training(5)[0]) == 5
+
+
+def test_a_picture_is_the_same_in_another_format(tmp_path, picture, network):
+    for part, suffix in (("eval", "png"), ("train", "bmp")):
+        (tmp_path / part).mkdir()
+        picture(1, 16, 16).save(tmp_path / part / f"same.{suffix}")
+        picture(len(part), 16, 16).save(tmp_path / part / f"own.{suffix}")
+    found = opened(tmp_path / "eval", train=f"image-folder:{tmp_path / 'train'}").for_model(network(2))
+    (image,) = found.training(9)[0]
+    assert torch.equal(image, torch.from_numpy(np.array(picture(5, 16, 16))).permute(2, 0, 1))
 
 
 def test_training_images_come_from_another_folder_without_what_is_evaluated(class_folders, tmp_path, picture, network):

@@ -73,3 +73,30 @@ def test_what_is_missing_is_said(flat, tmp_path):
     (flat / "ILSVRC2012_val_00000001.JPEG").rename(flat / "holiday.JPEG")
     with pytest.raises(ConfigError, match=r"got holiday\.JPEG"):
         opened(flat, devkit=str(elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"7\nseven\n1\n512\n", r"Expected a class of ImageNet on each line of .*ground_truth\.txt, but: ValueError"),
+        (b"7\n\xff\n", r"Expected a class of ImageNet on each line of .*ground_truth\.txt, but: UnicodeDecodeError"),
+        (b"7\n1001\n1\n512\n", r"ground_truth\.txt has the class 1001, which is none of the thousand of meta\.mat"),
+    ],
+)
+def test_a_damaged_ground_truth_is_one_sentence(flat, tmp_path, content, sentence):
+    (tmp_path / "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt").write_bytes(content)
+    with pytest.raises(ConfigError, match=sentence):
+        opened(flat)
+
+
+def test_a_damaged_devkit_is_one_sentence(flat, tmp_path):
+    meta = tmp_path / "ILSVRC2012_devkit_t12/data/meta.mat"
+    meta.write_bytes(meta.read_bytes()[:200])
+    with pytest.raises(ConfigError, match=r"Expected the synsets of ImageNet's devkit in .*meta\.mat, but: "):
+        opened(flat)
+    savemat(meta, {"synsets": np.array([(7, wordnet_ids()[3], "words", 0)], SYNSETS)})
+    with pytest.raises(ConfigError, match="has the class 1000, which is none"):
+        opened(flat)
+    savemat(meta, {"others": 1})
+    with pytest.raises(ConfigError, match="but: KeyError: 'synsets'"):
+        opened(flat)

@@ -13,6 +13,7 @@ from torchvision.datasets import ImageFolder
 CODE = """
 import numpy as np
 import torch
+from foolbench.datasets import Digits
 from torch.utils.data import Dataset, TensorDataset
 
 class Mine(Dataset):
@@ -44,6 +45,17 @@ class Broken(Mine):
 class Unlabelled(Mine):
     def __getitem__(self, k):
         return super().__getitem__(k)[0]
+
+
+class Own(Digits):
+    pass
+
+
+def choosing(train: bool = True, count: int = 3):
+    found = Own()
+    found.chosen = train, count
+    return found
+
 
 ready = TensorDataset(torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 2)
 number = 7
@@ -87,15 +99,46 @@ def test_images_of_two_sizes_are_one_kind_of_pixels(network):
     assert torch.allclose(found.load([0, 1])[0].mean(dim=(1, 2, 3)), torch.tensor([0.2, 0.6]))
 
 
+def test_images_of_two_sizes_are_resized_without_a_network_too():
+    found = load_dataset([(torch.full((1, 8, 8), 0.2), 0), (torch.full((1, 4, 4), 0.6), 1)])
+    assert torch.allclose(found.load([1])[0], torch.full((1, 1, 8, 8), 0.6))
+
+
 def test_names_of_classes_say_which_outputs_targets_mean(tmp_path, network):
     for name in ("dog", "cat"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8), (len(name), 2, 3)).save(tmp_path / name / "1.png")
     found = load_dataset(ImageFolder(tmp_path))
     assert found.for_model(network(2, size=8)).labels.tolist() == [0, 1]
+    assert found.for_model(network(2, size=8, class_names=("dog", "cat"))).labels.tolist() == [1, 0]
+    with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-2 2 outputs \(emu, cat"):
+        found.for_model(network(2, size=8, class_names=("emu", "cat")))
     assert found.for_model(network(3, size=8, class_names=("emu", "dog", "cat"))).labels.tolist() == [2, 1]
     with pytest.raises(ConfigError, match=r"2 classes \(cat, dog\) and linear-3 3 outputs.*without \.classes"):
         found.for_model(network(3, size=8))
+
+
+def test_what_makes_a_data_set_gets_the_parameters_that_it_takes(mine):
+    assert mine("choosing").chosen == (True, 3)
+    assert mine("choosing", train=False, count=4).chosen == (False, 4)
+    assert len(mine("Mine", count=12, train_share=0.5)) < 12
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "told"),
+    [
+        ("Own", {"train_share": 0.5}, "train_share"),
+        ("Own", {"train": "digits", "train_share": 0.5}, "train, train_share"),
+        ("choosing", {"train": True, "train_share": 0.5}, "train_share"),
+    ],
+)
+def test_options_that_a_data_set_of_its_own_kind_would_drop_are_refused(mine, name, parameters, told):
+    with pytest.raises(ConfigError, match=f"has training images of its own: leave {told} out"):
+        mine(name, **parameters)
+    with pytest.raises(ConfigError, match="leave train_share out"):
+        load_dataset(mine("Own"), train_share=0.5)
+    with pytest.raises(ConfigError, match="takes no parameters, got count"):
+        mine("ready", count=3)
 
 
 def test_images_alone_have_no_labels(mine):
@@ -132,7 +175,22 @@ def test_images_of_every_kind_are_the_same_image(picture, channels):
         assert torch.allclose(as_image(given) * 255, expected.float(), atol=0.1)
 
 
-@pytest.mark.parametrize("given", ["text", np.zeros((4, 4, 7)), np.zeros((4, 4), np.int32), torch.full((3, 4, 4), 2.0)])
+def test_arrays_of_another_byte_order_are_images():
+    levels = np.arange(48, dtype=np.float32).reshape(3, 4, 4) / 48
+    assert torch.equal(as_image(levels.astype(">f4")), torch.from_numpy(levels))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "text",
+        np.full((3, 4, 4), None),
+        np.full((3, 4, 4), "x"),
+        np.zeros((4, 4, 7)),
+        np.zeros((4, 4), np.int32),
+        torch.full((3, 4, 4), 2.0),
+    ],
+)
 def test_what_is_no_image_is_refused(given):
     with pytest.raises(InputError, match="Expected"):
         as_image(given)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import InputError
+from foolbench.core.fitting import fit, fit_map, window
 from foolbench.core.preprocess import Preprocess
-from foolbench.datasets.pictures.fitting import fit
 from foolbench.datasets.pictures.reading import decode, read_picture
 from PIL import Image
 from torchvision.transforms import v2
@@ -117,3 +117,16 @@ def test_resizing_and_cutting_are_torchvisions(picture, size, interpolation):
 def test_a_very_long_picture_does_not_fill_the_memory(picture):
     found = fit(picture(4, width=20_000, height=2), Preprocess(size=(224, 224), resize=256))
     assert found.shape == (3, 224, 224)
+
+
+@pytest.mark.parametrize("size", [(32, 96), (96, 32), (20, 64), (16, 16)])
+@pytest.mark.parametrize("picture", [(60, 90), (90, 60), (61, 61), (10, 31)])
+def test_an_image_of_any_shape_is_covered_by_the_picture(size, picture):
+    white = Image.new("RGB", picture, "white")
+    preprocess = Preprocess(size=size, resize=min(size))
+    assert int(fit(white, preprocess).min()) == 255
+    assert int(fit_map(np.full(picture[::-1], 7, np.uint8), preprocess, void=255).max()) == 7
+    height, width = window(picture[::-1], preprocess)
+    assert height <= picture[1] / min(picture) + 1e-9
+    assert width <= picture[0] / min(picture) + 1e-9
+    assert height / width == pytest.approx(size[0] / size[1])

@@ -77,6 +77,29 @@ def test_a_share_is_held_out_with_its_maps():
     assert seen == {class_map(place).tobytes() for place in range(6)}
 
 
+class Twice(Items):
+    """Each picture of twelve twice, with two maps."""
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, place):
+        if place >= len(self):
+            raise IndexError
+        pixels = np.random.default_rng(place // 2).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        return Image.fromarray(pixels), self.make(place)
+
+
+def test_a_picture_with_another_map_is_the_same_picture():
+    data = load_dataset(Twice(class_map), train_share=0.5)
+    images, _ = data.training(99)
+    evaluated, _ = data.load(range(len(data)))
+    assert 0 < len(images) == 24 - len(evaluated)
+    levels = {image.numpy().tobytes() for image in (evaluated * 255).round().byte()}
+    assert levels.isdisjoint(image.numpy().tobytes() for image in images)
+    assert load_dataset(Items(lambda n: class_map(n + 1))).evaluated == load_dataset(Items(class_map)).evaluated
+
+
 def test_the_fingerprint_is_also_that_of_the_maps():
     assert load_dataset(Items(class_map)).fingerprint == load_dataset(Items(class_map)).fingerprint
     assert load_dataset(Items(class_map)).fingerprint != load_dataset(Items(lambda n: class_map(n + 1))).fingerprint

@@ -131,6 +131,8 @@ def test_descriptions_of_models_say_which_model_it_is(foolbench):
             "pgd",
             ["2.5 eps / steps", "Norms: linf, l2, l1.", "\n    eps\n", '\n    norm = "linf"\n', "\n    steps = 40\n"],
         ),
+        ("jsma", ["changed values"]),
+        ("gd-uap", ["less-background, those with"]),
         ("pgd", ["what eps bounds", "y are the classes to reach", "rng is a seed"]),
         ("jpeg", ["baseline JPEG file", "\n    quality = 75"]),
         ("digits:convnet", ["trained on digits", "Task: Recognition(classes=10)", "Images: 1 x 8 x 8"]),

@@ -97,7 +97,7 @@ def test_the_command_line_knows_what_is_typed(command, tmp_path, monkeypatch):
     """Its names, options and settings, in a folder where `photos` are."""
     (tmp_path / "photos" / "tabby").mkdir(parents=True)
     for number in range(300 if "photos" in str(command) else 0):
-        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "tabby" / f"{number}.png")
+        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(tmp_path / "photos" / "tabby" / f"{number}.png")
     monkeypatch.chdir(tmp_path)
     group = typer.main.get_command(app)
     name, *arguments = command

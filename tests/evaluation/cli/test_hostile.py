@@ -1,18 +1,25 @@
 """Names, paths, files and values that nobody means well: one sentence, or taken as they are, never a traceback."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 from foolbench.core import Attack, register_attack
+from foolbench.core.errors import OutputError
+from foolbench.datasets.scenes import splits
 from foolbench.evaluation.engine.grid import digest
+from foolbench.evaluation.engine.setup import Plugin
 from foolbench.evaluation.report import results
 from foolbench.evaluation.report.lock import lock
+from foolbench.models import ENTRIES
 from foolbench.models.training import Training, fit
 from torch import nn
 
@@ -244,10 +251,41 @@ def test_a_full_standard_output(arguments):
     assert "Standard output cannot be written: No space left on device." in done.stderr
 
 
+def test_a_full_disk_is_not_taken_for_standard_output(monkeypatch, tmp_path):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(splits, "render_shard", lambda *arguments: SimpleNamespace(_asdict=dict))
+    with pytest.raises(OutputError, match=r"weights\.safetensors cannot be written: No space left"):
+        replace(ENTRIES["digits:linear"], net="weights", folder=tmp_path).save(nn.Linear(1, 1), "train", 0.5)
+    with pytest.raises(OutputError, match=r"checkpoint\.pt cannot be written: No space left"):
+        fit(
+            nn.Sequential(nn.Flatten(), nn.Linear(4, 2)),
+            torch.zeros(4, 1, 2, 2, dtype=torch.uint8),
+            torch.zeros(4, dtype=torch.int64),
+            Training(epochs=1, shift=0),
+            normalize=lambda x: x,
+            checkpoint=tmp_path / "checkpoint.pt",
+        )
+    with pytest.raises(OutputError, match=r"000000\.npz cannot be written: No space left"):
+        splits._render_into(tmp_path / "000000.npz", "test", 0, 8)
+    (tmp_path / "plugins").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match=r"mine\.py cannot be written: "):
+        Plugin(tmp_path / "mine.py", b"x = 1").load(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + b"\0" * 99, b"\x80\x02cos\nsystem\n.", b"\0" * 4096])
 def test_a_foreign_checkpoint_is_refused_without_advice_to_trust_it(tmp_path, content):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(content)
     with pytest.raises(Exception, match="Expected a checkpoint of foolbench") as caught:
-        fit(nn.Linear(1, 1), None, None, Training(epochs=1), normalize=lambda x: x, checkpoint=path)
+        fit(
+            nn.Linear(1, 1),
+            torch.zeros(1, 1),
+            torch.zeros(1),
+            Training(epochs=1),
+            normalize=lambda x: x,
+            checkpoint=path,
+        )
     assert "weights_only" not in str(caught.value)

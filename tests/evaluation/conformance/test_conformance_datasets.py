@@ -24,7 +24,7 @@ class Good:
         return (levels / 20).reshape(-1, 1, 1, 1).expand(-1, *self.shape).contiguous(), levels % 4
 
     def training(self, count, advance=lambda images: None):
-        levels = 2 + torch.arange(count)
+        levels = torch.tensor(sorted(set(range(256)) - {round(255 * k / 20) for k in range(20)})[:count])
         return levels.to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, *self.shape), levels % 4
 
 
@@ -100,6 +100,16 @@ class Leaking(Good):
         return (x * 255).round().byte(), y
 
 
+class LeakingLater(Good):
+    """The seventeenth training image is evaluated, too."""
+
+    def training(self, count, advance=lambda images: None):
+        x, y = super().training(count)
+        x = x.clone()
+        x[16:17] = round(255 * 3 / 20)
+        return x, y
+
+
 class Untrained(Good):
     def training(self, count, advance=lambda images: None):
         raise ConfigError("There are no training images.")
@@ -122,6 +132,7 @@ class Untrained(Good):
         (Context(), "loading_is_repeatable", "differs when it is loaded alone"),
         (Floats(), "training_images_fit", "give uint8"),
         (Leaking(), "training_images_are_others", "is a training image"),
+        (LeakingLater(), "training_images_are_others", "is a training image"),
     ],
     ids=lambda case: case if isinstance(case, str) and "_" in case else None,
 )

@@ -68,3 +68,25 @@ def test_a_model_that_breaks_a_promise_is_told(subject, promise, sentence):
 
 def test_a_good_one_is_told_nothing():
     assert set(check(model(features=("linear",))).values()) == {None}
+
+
+class Twice(nn.Module):
+    """One activation for two layers, the second of which may give NaN."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.first, self.out = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3 * 8 * 8, 4)
+        self.act, self.factor = nn.Tanh(), factor
+
+    def forward(self, x):
+        x = self.act(self.first(x))
+        return self.out((self.act(x * self.factor)).nan_to_num().flatten(1) + x.flatten(1))
+
+
+@pytest.mark.parametrize(("factor", "sentence"), [(1.0, None), (float("nan"), "layer of act gives NaN")])
+def test_a_layer_that_is_used_twice_is_looked_at_twice(factor, sentence):
+    named = Model(Twice(factor), task=Recognition(classes=4), shape=SHAPE, features=("act",))
+    seen = check(named)["features_are_recorded"]
+    assert seen is None if sentence is None else sentence in seen

@@ -8,6 +8,7 @@ import torch
 from foolbench.core import Learned, LearnedTransform, register_defense
 from foolbench.datasets import Digits
 from foolbench.defenses import Quilting
+from PIL import Image
 from safetensors.torch import load_file
 
 BOTH = "knowledge=['oblivious', 'adaptive']"
@@ -126,6 +127,23 @@ def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
     assert mean_pull.lessons == [20]
     foolbench("train", "mean-pull", *digits, "--set", "part=0.3")
     assert mean_pull.lessons == [20, 20]
+
+
+def test_train_teaches_on_pictures_what_a_run_finds(foolbench, execute, mean_pull, tmp_path):
+    for place, pixels in enumerate((Digits().load(range(30))[0] * 255).round().byte()):
+        Image.fromarray(pixels[0].numpy()).save(tmp_path / f"{place}.png")
+    (tmp_path / "data.py").write_text(
+        "from foolbench.datasets import load_dataset\n"
+        f"pictures = lambda: load_dataset('image-folder:{tmp_path}', train_share=0.5)\n"
+    )
+    code, _, _ = foolbench(
+        "train", "mean-pull", "--dataset", f"{tmp_path}/data.py:pictures", "--model", "digits:convnet"
+    )
+    assert (code, len(mean_pull.lessons)) == (0, 1)
+    where = f"dataset='{tmp_path}/data.py:pictures'"
+    table = execute("out", PGD_ONLY, where, "samples=8", "defenses=[{name='mean-pull'}]")
+    assert set(table.status) == {"ok"}
+    assert len(mean_pull.lessons) == 1, "what was taught is found"
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,13 @@ def test_no_evaluation_image_is_a_training_image(pictures):
         taken({"name": pictures, "train_share": 0.5}, whole)
 
 
+def test_nor_is_one_that_lies_elsewhere_in_another_form(pictures):
+    data = {"name": pictures, "train_share": 0.5}
+    *evaluated, other = sorted(datasets.bind(pictures, {"train_share": 0.5})().training(100)[0][:, 0, 0, 0].tolist())
+    tensors = torch.tensor(evaluated).reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8) / 255
+    assert taken(data, foolbench.load_dataset(tensors)) == [other]
+
+
 class Overlapping(Digits):
     """Trains on five of what others evaluate on, and on one more."""
 

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from foolbench.core import datasets
+from foolbench.core.python_objects import load_file
 from foolbench.datasets.digits import Digits
 from foolbench.evaluation.engine.grid import cells, identity
+from foolbench.evaluation.engine.resizing import Resized
 from foolbench.evaluation.engine.training_facts import training_facts
 from foolbench.evaluation.recipe.consistency import check_methods
 from foolbench.evaluation.recipe.reading import read_document
@@ -94,6 +96,29 @@ def test_nobody_looks_at_pictures_that_nothing_learns_from(folders):
     assert training_facts(recipe_of(**PLAIN), data) == training_facts(recipe_of(**ALL), data) == {}
     assert list(training_facts(recipe_of(**ALL), pictures(folders, "a"))) == [""]
     assert training_facts(recipe_of(**ALL), Digits()) == {}
+
+
+STRANGER = """
+from foolbench.datasets.digits import Digits
+
+
+class Mine(Digits):
+    def training(self, count, advance=lambda images: None):
+        images, labels = super().training(count, advance)
+        return {images}, labels
+"""
+
+
+def test_a_strangers_data_set_that_does_not_say_them_is_known_by_its_code(tmp_path):
+    def keys(folder, images):
+        (path := tmp_path / folder / "mine.py").parent.mkdir()
+        path.write_text(STRANGER.replace("{images}", images))
+        return keys_of(Resized(load_file(path).Mine(), (8, 8)), **ALL)
+
+    one, same, other = keys("a", "images"), keys("b", "images"), keys("c", "255 - images")
+    assert one == same
+    changed = {name for name in one if one[name] != other[name]}
+    assert changed == {name for name in one if name[0] == "uap" or name[2] in ("pca", "compose")}
 
 
 def test_what_was_learned_from_other_images_is_not_used(execute, folders):

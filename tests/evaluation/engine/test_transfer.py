@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.attacks import FGSM
-from foolbench.core import Attack, ConfigError, Model, Perturbation, register_attack, register_model
-from foolbench.datasets import Digits
+from foolbench.core import Attack, ConfigError, Model, Perturbation, Preprocess, register_attack, register_model
+from foolbench.datasets import Digits, load_dataset
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
 from foolbench.evaluation.engine.grid import jobs
+from foolbench.evaluation.engine.placing import placed
+from foolbench.evaluation.engine.resizing import resized
 from foolbench.evaluation.recipe.opening import open_dataset
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.tables import markdown, pivot
@@ -114,6 +116,25 @@ def test_pictures_have_the_size_of_each_network(execute, tmp_path, digits_model,
     ):
         rate = (model.predict(attacked) != model.predict(clean)).double().mean()
         assert found[LARGE, name] == pytest.approx(100 * float(rate), abs=0.01)
+
+
+def test_what_is_added_to_pictures_stays_where_it_is_in_them(execute, tmp_path, digits_model, large):
+    large.preprocess = Preprocess(size=(16, 16), resize=22)
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for place, image in enumerate(images()):
+        Image.fromarray((255 * image[0]).byte().numpy()).resize((24, 24)).save(folder / f"{place:02d}.png")
+    chosen = (f"models=['{CONVNET}']", f"source_models=['{LARGE}']", f"dataset=image-folder:{folder}")
+    found = rates(execute("out", *ONE_STEP, *chosen, "sampling=first"))
+    there, here = (load_dataset(f"image-folder:{folder}").for_model(model) for model in (large, digits_model))
+    (seen, _), (x, _) = there.load(range(COUNT)), here.load(range(COUNT))
+    change = FGSM(eps=EPS)(large, seen) - seen
+    rate, stretched = (
+        float((digits_model.predict((x + added).clamp(0, 1)) != digits_model.predict(x)).double().mean())
+        for added in (placed(change, range(COUNT), there, here), resized(change, (8, 8)))
+    )
+    assert found[LARGE, CONVNET] == pytest.approx(100 * rate, abs=0.01)
+    assert rate != stretched
 
 
 def test_a_universal_perturbation_is_crafted_once_and_scored_on_all(execute, tmp_path, templates):

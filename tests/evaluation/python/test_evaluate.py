@@ -12,6 +12,7 @@ from foolbench.datasets import Digits
 from foolbench.defenses import JPEG, PCA, BitDepth, Compose, MedianSmoothing
 from foolbench.evaluation.python.tables import tables
 from foolbench.evaluation.recipe.plugins import REGISTRIES
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 QUICK = {"attacks": "fgsm", "eps": "40/255", "samples": 16, "silent": True, "device": "cpu"}
@@ -160,6 +161,9 @@ class Nameless(Attack):
         ({"model": torch.nn.Flatten()}, "mean and std"),
         ({"model": torch.nn.Linear(3, 2), "mean": 0, "std": 1}, "1 x 8 x 8|8 x 8"),
         ({"model": 3}, "int"),
+        ({"mean": 0.5, "std": 0.5}, "Expected an nn.Module, whose mean and std they are"),
+        ({"model": "digits:convnet", "size": (8, 8)}, '{"name": ADDRESS, "size": ...}'),
+        ({"model": {"a": "digits:convnet"}, "classes": 10}, "Expected an nn.Module, whose classes they are"),
     ],
 )
 def test_refusals(evaluate, given, says):
@@ -192,6 +196,24 @@ def test_an_interruption_reaches_the_caller_and_what_is_finished_is_kept(evaluat
     with pytest.raises(KeyboardInterrupt):
         evaluate(attacks=[FGSM(eps=0.1), Interrupted(eps=0.1)], out=tmp_path)
     assert pd.read_csv(tmp_path / "leaderboard.csv").status.tolist() == ["ok", "pending"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_norm_is_of_the_attack_that_states_it(evaluate, order):
+    attacks = [{"name": "pgd", "norm": "l2", "eps": 1.0, "steps": 2}, {"name": "fgsm", "eps": "40/255"}]
+    table = evaluate(attacks=attacks[::order], eps=None).set_index("attack")
+    assert table.norm.to_dict() == {"pgd": "l2", "fgsm": "linf"}
+
+
+def test_data_are_named_by_their_options_too(evaluate, tmp_path):
+    for place, pixels in enumerate((Digits().load(range(24))[0] * 15).byte() * 17):
+        Image.fromarray(pixels[0].numpy()).save(tmp_path / f"{place}.png")
+    folder = f"image-folder:{tmp_path}"
+    attack = {"name": "gd-uap", "prior": "data", "max_iterations": 2, "training_data": folder}
+    with_share = {**attack, "training_data": {"name": folder, "train_share": 0.5}}
+    table = evaluate(data=folder, attacks=[attack, with_share], samples=4)
+    assert "has no training images" in table.error[0], "the folder, as it is"
+    assert "All training images" in table.error[1], "those that are held out of half of it are evaluated in the whole"
 
 
 def test_progress_is_told_unless_it_is_to_be_silent(evaluate, capsys):

@@ -72,3 +72,12 @@ def test_a_broken_promise_is_a_sentence(own_registries, sentence):
     assert sentence in message
     assert "bad" in message
     assert "\n" not in message
+
+
+def test_what_cannot_be_made_is_one_sentence():
+    @register_dataset("toy-torn")
+    def torn():
+        raise TypeError("no\nluck")
+
+    with pytest.raises(ConfigError, match=r"^Data set toy-torn raised TypeError: no luck\.$"):
+        open_dataset("toy-torn")

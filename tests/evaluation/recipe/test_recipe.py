@@ -178,3 +178,10 @@ def test_malformed_overrides_are_refused(recipe_file, override):
 def test_a_recipe_survives_its_own_manifest(recipe_file):
     recipe = load_recipe(str(recipe_file))
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_gates_that_are_no_tables_beside_a_file_of_gates_are_one_sentence(tmp_path, recipe_text):
+    (tmp_path / "tiny.toml").write_text("gates = 5\n" + recipe_text)
+    (tmp_path / "tiny.gates.toml").write_text("[[gates]]\ngfr_max = 50\n")
+    with pytest.raises(ConfigError, match=r"Expected \[\[gates\]\] as tables in .*tiny\.toml, got gates = 5"):
+        load_recipe(str(tmp_path / "tiny.toml"))

