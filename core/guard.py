@@ -22,6 +22,7 @@ class Guard:
         self._model, self._parts = model, model.parts
         self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
         self._weights = [_cloned(part.state_dict()) for part in self._parts]
+        self._buffers = [(buffer, buffer.clone()) for part in self._parts for buffer in part.buffers()]
 
     def undo(self) -> bool:
         """Whether the model had been changed; it is as it was again."""
@@ -33,10 +34,25 @@ class Guard:
                 changed = True
         for part, weights in zip(self._parts, self._weights, strict=True):
             now = dict(tensors_in(part.state_dict().items()))
-            if any(not torch.equal(now[name], tensor) for name, tensor in tensors_in(weights.items())):
+            if any(not equal(now[name], tensor) for name, tensor in tensors_in(weights.items())):
                 part.load_state_dict(weights)
                 changed = True
+        for buffer, value in self._buffers:  # also those that are in no state
+            if not equal(buffer, value):
+                buffer.copy_(value)
+                changed = True
         return changed
+
+
+def equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Of tensors of one type; NaN equals itself."""
+    if torch.equal(one, other):
+        return True
+    return (
+        one.shape == other.shape
+        and one.is_floating_point()
+        and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+    )
 
 
 def _cloned(state: Mapping[str, Any]) -> dict[str, Any]:

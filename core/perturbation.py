@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -33,6 +34,11 @@ class Perturbation:
             check_layout(self.delta)  # says what is expected instead
         self.threat.check_size(self.delta[None])
 
+    @cached_property
+    def sha(self) -> str:
+        """Hash of its values."""
+        return hashlib.sha256(self.delta.cpu().contiguous().numpy().tobytes()).hexdigest()
+
     def apply(self, x: Tensor) -> Tensor:
         """Add to images (N, C, H, W) and clip to [0, 1]. Raises InputError for what are no images of its shape."""
         check_images(x, tuple(self.delta.shape))
@@ -40,7 +46,7 @@ class Perturbation:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file with the threat and the source as metadata; whole or not at all."""
-        about = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": _hash(self.delta)}
+        about = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": self.sha}
         write_tensors(path, {"delta": self.delta}, about)
 
     @classmethod
@@ -49,9 +55,10 @@ class Perturbation:
         try:
             tensors, about = read_tensors(path)
             delta = tensors["delta"]
-            if _hash(delta) != about["sha256"]:
+            found = cls(delta=delta, threat=Threat(**json.loads(about["threat"])), source=about["source"])
+            if found.sha != about["sha256"]:
                 raise ValueError("its values are not those that were saved")
-            return cls(delta=delta, threat=Threat(**json.loads(about["threat"])), source=about["source"])
+            return found
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, BudgetError) as error:
             raise WeightsError(f"Expected a perturbation saved by foolbench at {path}, but: {error}.") from None
 
@@ -59,7 +66,3 @@ class Perturbation:
         """uint8 (H, W, C): mid-grey is no change, the extremes are the largest change in the perturbation."""
         scale = float(self.delta.abs().max()) or 1.0
         return ((self.delta / scale * 0.5 + 0.5) * 255).round().to(torch.uint8).permute(1, 2, 0)
-
-
-def _hash(delta: Tensor) -> str:
-    return hashlib.sha256(delta.cpu().contiguous().numpy().tobytes()).hexdigest()

@@ -1,7 +1,8 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -57,10 +58,9 @@ class Crafter:
         """A universal perturbation, and what it cost."""
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
-        with _Meter(self.model) as meter:
+        with self._undone(), _Meter(self.model) as meter:
             checkpoint = _CheckpointFile(self.partial, self.model.device, meter)
             found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
-        self.unchanged()
         return found, meter.costs
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
@@ -91,10 +91,17 @@ class Crafter:
                 return replace(self._stored(found.x_adv, part), queries=found.queries)
             return self._stored(found, part)
 
-        with _Meter(self.model) as meter:
+        with self._undone(), _Meter(self.model) as meter:
             found = self._in_pieces(shard, crafted)
-        self.unchanged()
         return replace(found, costs=meter.costs, vanishing=self.vanishing())
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """What the attack has changed, also where it raises."""
+        try:
+            yield
+        finally:
+            self.unchanged()
 
     def _in_pieces(self, shard: Shard, craft: Callable[[Shard, slice], Crafted]) -> Crafted:
         return Crafted.together(self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows)))

@@ -33,18 +33,32 @@ class Books:
         """The cells that lack something; what is damaged of them is made anew."""
         wanted, identities = set(self.prepared.facts.samples), self.prepared.facts.identities
         keys = [cell.key(identities) for cell in row]
-        lost = isinstance(job.attack, UniversalAttack) and self.ledger.costs(job.key(identities)) is None
-        for key in keys:  # so are the scores of a perturbation whose costs are lost
-            self.ledger.forget(key) if lost else self.ledger.mend(key)
+        for key in keys:
+            self.ledger.mend(key)
+        if self._are_of_another(job, [wanted - self.ledger.finished(key) for key in keys]):
+            for key in keys:
+                self.ledger.forget(key)
         found = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
         self.progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in found))
         return [pending for pending in found if pending.samples]
 
-    def has_perturbation(self, job: Job) -> bool:
-        """Whether it is there with its costs; without them it goes."""
-        if not isinstance(job.attack, UniversalAttack) or self._file(job).kept() is None:
+    def _are_of_another(self, job: Job, lacking: Sequence[set[int]]) -> bool:
+        """Whether scores must go, as the perturbation that they are of is not there for those that are `lacking`.
+
+        A search that is done again may find another one. Without its costs all is lacking.
+        """
+        if not isinstance(job.attack, UniversalAttack):
             return False
-        known = self.ledger.costs(job.key(self.prepared.facts.identities)) is not None
+        costs = self.ledger.costs(job.key(self.prepared.facts.identities))
+        return costs is None or (any(lacking) and not self.has_perturbation(job))
+
+    def has_perturbation(self, job: Job) -> bool:
+        """Whether the one that the ledger has the costs of is there; another one goes."""
+        kept = self._file(job).kept() if isinstance(job.attack, UniversalAttack) else None
+        if kept is None:
+            return False
+        key = job.key(self.prepared.facts.identities)
+        known = self.ledger.costs(key) is not None and self.ledger.perturbation(key) in (None, kept.sha)
         if not known:
             self._file(job).remove()
         return known
@@ -80,7 +94,7 @@ class Books:
 
     def found(self, job: Job, found: Found) -> None:
         """Costs come before the file: where that is there, its costs are known."""
-        self.ledger.write_costs(job.key(self.prepared.facts.identities), found.costs)
+        self.ledger.write_costs(job.key(self.prepared.facts.identities), found.costs, found.perturbation.sha)
         self._file(job).keep(found.perturbation)
 
     def scored(self, pending: Pending, outcomes: Outcomes) -> None:

@@ -12,7 +12,7 @@ from .forecast.remaining import Kind, Remaining
 from .grid import NamedDefense
 from .planning import Pending, Plan
 from .schedule import Schedule, Step
-from .units import Ended, Failed, Found, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
+from .units import Ended, Failed, Found, Look, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
 
 LOSSES = 2
 """So many processes may be lost over a unit: then it may be what they die of."""
@@ -124,6 +124,8 @@ class Driver:
     def _fail(self, step: Step, message: str, cell: str | None = None) -> None:
         """The cell, or all that need the step."""
         cells = self._plan.cells[step]
+        if isinstance(step, Look):
+            self._books.doubts.setdefault(step.network, Failed(message))
         self._books.failed(cells.values() if cell is None else [cells[cell]], message, self._schedule.order(step))
 
 

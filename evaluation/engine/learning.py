@@ -90,6 +90,6 @@ class School:
 
     def name(self, part: LearnedDefense) -> str:
         """On the shelf."""
-        model = (self.model.sha, self._behaviour.id) if part.needs_model else None
+        model = (self.model.sha, self._behaviour.id, self.model.feature_names) if part.needs_model else None
         key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
         return f"{LEARNED}/{type(part).__name__}-{key}"

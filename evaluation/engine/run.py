@@ -37,9 +37,9 @@ def run(
     clean rate is not the expected one.
     """
     engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
-    attacked = engine.finish(pair for source in prepared.models for pair in jobs(prepared.recipe, source))
+    used = engine.finish(pair for source in prepared.models for pair in jobs(prepared.recipe, source))
     for name in prepared.models:
-        if name not in attacked and prepared.recipe.expected_clean(name) is not None:
+        if name not in used and prepared.recipe.expected_clean(name) is not None:
             engine.examine(name)
 
 
@@ -78,7 +78,7 @@ class Engine:
     def finish(self, rows: Iterable[tuple[Job, Sequence[Cell]]]) -> set[str]:
         """Craft jobs, each once for some of the cells that score it, as far as the ledger lacks them.
 
-        Returns the networks on which there was something to craft.
+        Returns the networks on which there was something to craft, or to score.
         """
         waiting = [(job, pending) for job, row in rows if (pending := self.books.pending(job, row))]
         usable = [(job, left) for job, pending in waiting if (left := self._usable(job, pending))]
@@ -88,11 +88,13 @@ class Engine:
         for job, pending in usable:
             plan.add(job, pending)
         self._drive(plan)
-        return {job.source for job, _ in waiting}
+        return {name for job, pending in waiting for name in (job.source, *(one.cell.model for one in pending))}
 
     def examine(self, name: str) -> None:
-        """Raises what is against attacking or scoring a network."""
-        self.prepared.network(name)
+        """Raises ConfigError with what is against attacking or scoring a network."""
+        found = self.prepared.models[name]
+        if isinstance(found, BaseException):
+            raise ConfigError(one_line(found).removeprefix("ConfigError: "))
         plan = self._plan(set())
         plan.look(name)
         self._drive(plan)

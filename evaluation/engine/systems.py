@@ -1,6 +1,7 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -56,12 +57,12 @@ class Systems:
         """It remembers its predictions for the clean images, as far as there is room."""
         if named.digest not in self._scored:
             defense = self.fitted(named)
-            defended = self.model if defense is None else defense.defend(self.model)
-            if not isinstance(defended, Model):
-                raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
-            self.check(named)
-            system = self.bare if defense is None else self._system(defended)
-            system.clean(self.first())
+            with self.checked(named):
+                defended = self.model if defense is None else defense.defend(self.model)
+                if not isinstance(defended, Model):
+                    raise ConfigError(f"Expected {defense!r} to give a Model, got {type(defended).__name__}.")
+                system = self.bare if defense is None else self._system(defended)
+                system.clean(self.first())
             self._scored[named.digest] = system
         return self._scored[named.digest]
 
@@ -73,12 +74,21 @@ class Systems:
         defense = self.fitted(named)
         if defense is None:
             return self.model
-        found = adaptive(defense, self.model, draws=self.recipe.eot_draws)
-        self.check(named)
-        return found
+        with self.checked(named):
+            return adaptive(defense, self.model, draws=self.recipe.eot_draws)
 
-    def check(self, named: NamedDefense) -> None:
-        """Raise ConfigError where the defense has changed the model, now and whenever it is asked for again."""
+    @contextmanager
+    def checked(self, named: NamedDefense) -> Iterator[None]:
+        """What the defense has changed of the model by then is undone, also where it raises.
+
+        Raises ConfigError for such a defense, now and whenever it is asked for again.
+        """
+        try:
+            yield
+        finally:
+            self._check(named)
+
+    def _check(self, named: NamedDefense) -> None:
         if self.undo():
             error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
             self._defenses[named.digest] = error
@@ -106,6 +116,9 @@ class Systems:
     def _educated(self, named: NamedDefense, defense: Defense) -> Defense | ConfigError:
         """An error where it cannot: it is not tried again."""
         try:
-            return defense.with_learned(self.school.learned)
+            found = defense.with_learned(self.school.learned)
         except FOREIGN as error:  # whatever a defense raises is the message of its cells
-            return ConfigError(f"{named.name} cannot learn: {one_line(error)}")
+            found = ConfigError(f"{named.name} cannot learn: {one_line(error)}")
+        if self.undo():
+            return ConfigError(f"{named.name} has changed {self.model.name} while it learned; it may only ask it.")
+        return found

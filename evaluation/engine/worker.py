@@ -165,10 +165,10 @@ class Worker:
         cell = self._names.cells[key]
         systems = self._networks.use(cell.model, beside=cell.job.source).systems
         system = systems.scored(cell.defense)
-        outcomes = system.score(shard, crafted, f"adversarial {cell.job.stream}", cell.job.attack.norm)
-        if self._setup.samples[0] in shard.samples:
-            keep_example(self._setup.folder, key, systems.bare, system, shard, crafted)
-        systems.check(cell.defense)
+        with systems.checked(cell.defense):
+            outcomes = system.score(shard, crafted, f"adversarial {cell.job.stream}", cell.job.attack.norm)
+            if self._setup.samples[0] in shard.samples:
+                keep_example(self._setup.folder, key, systems.bare, system, shard, crafted)
         return Scored(key, replace(outcomes, flags=outcomes.flags | gradient_flags(crafted.vanishing)))
 
     def _crafter(self, source: Network, job: Job) -> Crafter:

@@ -77,8 +77,9 @@ class Ledger:
     def write_error(self, cell: str, message: str) -> None:
         self._write_fact(_ERROR, cell, message)
 
-    def write_costs(self, job: str, costs: Costs) -> None:
-        self._write_fact(_COSTS, job, json.dumps(costs))
+    def write_costs(self, job: str, costs: Costs, perturbation: str) -> None:
+        """Of a universal attack, with the hash of what it found."""
+        self._write_fact(_COSTS, job, json.dumps([*costs, perturbation]))
 
     def write_learned(self, system: str, defense: str) -> None:
         self._write_fact(_LEARNED, system, defense)
@@ -135,7 +136,14 @@ class Ledger:
             found = self._fact(_COSTS, job)
         except DamagedRecordError:
             return None
-        return None if found is None else Costs(*json.loads(found))
+        return None if found is None else Costs(*json.loads(found)[:3])
+
+    def perturbation(self, job: str) -> str | None:
+        """The hash of what a universal attack found, where it is known."""
+        with suppress(DamagedRecordError):
+            _, *more = json.loads(self._fact(_COSTS, job) or "[0]")
+            return more[2] if len(more) > 2 else None  # earlier versions knew the costs alone
+        return None
 
     def error(self, cell: str) -> str | None:
         try:

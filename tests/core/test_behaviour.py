@@ -1,11 +1,13 @@
 """A network is what it answers: every edit that a hash of weights and `repr` misses shows, rounding does not."""
 
 import types
+from dataclasses import replace
 
 import pytest
 import torch
 from foolbench.core import ConfigError, Model
 from foolbench.core.behaviour import Behaviour, probes
+from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition, Segmentation
 from torch import nn
 from torch.nn import functional as F
@@ -117,6 +119,43 @@ def test_rounding_is_no_edit():
     assert not torch.equal(single.gradient, double.gradient)
     assert single.same(double)
     assert double.same(single)
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_a_shipped_network_is_itself_with_any_number_of_threads(name):
+    """As in a worker of a run, which has fewer than the run itself."""
+    if name == "digits:scattering":
+        pytest.importorskip("kymatio")
+    model, before = ENTRIES[name].load(), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(Behaviour.of(model, (None, 128, 128)))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0].same(found[1])
+    assert found[1].same(found[0])
+    assert found[0].same(found[2])
+    assert len({one.id for one in found}) == 1
+
+
+@pytest.mark.parametrize(("factors", "same"), [
+    ((1, 1, 1.03, 1), True),
+    ((1.03, 1, 1.2, 1), True),
+    ((1.03, 1.03, 1.03, 1), False),
+    ((1, 1, 2, 1), False),
+])  # fmt: skip
+def test_rounding_may_switch_units_at_some_probes(factors, same):
+    found = behaviour(called(small(nn.ReLU())))
+    switched = replace(found, gradient=found.gradient * torch.tensor(factors)[:, None, None, None])
+    assert found.same(switched) == same
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 8, 64])
+def test_no_probe_is_of_one_value(side):
+    found = probes(1, side, side).flatten(1)
+    assert side == 1 or (found.amax(dim=1) > found.amin(dim=1)).all()
 
 
 def test_a_behaviour_is_read_back():

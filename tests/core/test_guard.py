@@ -13,6 +13,8 @@ X = torch.rand(2, 1, 2, 2, generator=torch.Generator().manual_seed(0))
 def network():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+    net[1].register_buffer("shift", torch.ones(4), persistent=False)
+    net[1].register_buffer("unused", torch.tensor([torch.nan, 1.0]))
     return Model(net, task=Recognition(classes=3), name="small")
 
 
@@ -27,6 +29,8 @@ CHANGES = {
     "a hook on the way back": lambda net: net[1].register_full_backward_pre_hook(lambda module, slope: None),
     "another module": lambda net: net.__setitem__(2, nn.Tanh()),
     "weights": lambda net: nn.init.zeros_(net[1].weight),
+    "a buffer that is in no state": lambda net: net[1].shift.add_(1),
+    "a value beside one that is none": lambda net: net[1].unused[1].zero_(),
     "a mode": lambda net: net.train(),
 }
 

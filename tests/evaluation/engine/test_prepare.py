@@ -206,6 +206,26 @@ def test_a_finished_run_is_held_to_a_clean_rate_that_is_learned_of_later(execute
     assert list(execute("out", *settings).gfr) == list(before.gfr)
 
 
+def test_a_finished_run_whose_network_fails_when_it_is_looked_at_is_not_as_expected(execute):
+    class Fragile(nn.Module):
+        def __init__(self, broken):
+            super().__init__()
+            self.net, self.broken = ENTRIES["digits:convnet"].load().net, broken
+
+        def forward(self, x):
+            if self.broken and len(x) > 4:
+                raise RuntimeError("too many images")
+            return self.net(x)
+
+    nets = [Fragile(broken) for broken in (False, True)]
+    register_model("fragile")(lambda: Model(nets[0], task=Recognition(classes=10), shape=(1, 8, 8)))
+    settings = ("models=['fragile']", "attacks=[{name='fgsm'}]", "defenses=[]", "batch_size=8")
+    execute("out", *settings)
+    nets.reverse()
+    with pytest.raises(ConfigError, match="too many images"):
+        execute("out", *settings, "expect_clean=90")
+
+
 def test_the_rate_that_a_model_states_is_held_to(execute):
     register(Edited(add=1), expect_clean=97.0)
     assert execute("out", *SETTINGS).error.str.contains("clean top1 of 97%").all()

@@ -169,3 +169,16 @@ def test_what_was_seen_in_a_network_stands_at_the_rows_of_the_next_run(execute, 
         flagged.append(["one-class" in flags for flags in table.flagged])
     assert all(map(all, flagged))
     assert len(flagged[1]) > len(flagged[0]) > 0
+
+
+def test_no_row_is_made_of_two_perturbations(execute, tmp_path):
+    """Where the one that its first shards were scored with has gone, or is another, they are scored anew."""
+    universal = "attacks=[{name='gd-uap', prior='none', max_iterations=20}]"
+    execute("out", universal, "samples=16")
+    whole = execute("whole", universal, "samples=32")
+    (place,) = (tmp_path / "out" / "perturbations").glob("*.safetensors")
+    kept = Perturbation.load(place)
+    Perturbation(delta=torch.zeros_like(kept.delta), threat=kept.threat, source=kept.source).save(place)
+    found = execute("out", universal, "samples=32")
+    assert found[["clean", "gfr"]].equals(whole[["clean", "gfr"]])
+    assert Perturbation.load(place).sha == kept.sha

@@ -5,7 +5,14 @@ from typing import ClassVar
 
 import pytest
 import torch
-from foolbench.core import Attack, InputTransform, UniversalAttack, register_attack, register_defense
+from foolbench.core import (
+    Attack,
+    InputTransform,
+    LearnedTransform,
+    UniversalAttack,
+    register_attack,
+    register_defense,
+)
 from torch import nn
 
 
@@ -74,6 +81,53 @@ def test_what_such_an_attack_has_made_is_not_found_by_a_later_run(execute, kind)
     for folder in ("out", "out", "another"):
         table = execute(folder, "attacks=[{name='vandal'}]")
         assert table.error.str.contains("has changed digits:convnet").all()
+
+
+@pytest.mark.parametrize("what", VANDALS)
+def test_one_that_fails_midway_harms_no_other(execute, what):
+    """Its change is undone, and nobody else is blamed for it."""
+
+    @register_attack("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(Attack):
+        """Gives up."""
+
+        access = "gradient"
+
+        def perturb(self, model, x, y, *, rng):
+            VANDALS[what](model)
+            raise RuntimeError("no more")
+
+    others = "{name='uniform-noise'}, {name='fgsm'}"
+    alone = execute("alone", f"attacks=[{others}]")
+    table = execute("out", f"attacks=[{{name='vandal'}}, {others}]")
+    failed = table.attack == "vandal"
+    assert table[failed].error.str.contains("has changed digits:convnet").all()
+    found = table[~failed].reset_index(drop=True)
+    assert found[["clean", "gfr", "robust"]].equals(alone[["clean", "gfr", "robust"]])
+
+
+def test_one_that_changes_the_model_while_it_learns_is_refused_and_harms_no_other(execute):
+    @register_defense("vandal")
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(LearnedTransform):
+        """Learns nothing."""
+
+        differentiable: ClassVar[bool] = True
+        randomized: ClassVar[bool] = False
+        needs_model: ClassVar[bool] = True
+
+        def learn(self, data, *, rng):
+            data.model.net.register_forward_hook(lambda module, inputs, output: -output)
+            return {"nothing": torch.zeros(1)}
+
+        def transform(self, x, learned, *, rng):
+            return x
+
+    alone = execute("alone", "attacks=[{name='fgsm'}]", "defenses=[]")
+    table = execute("out", "attacks=[{name='fgsm'}]", "defenses=[{name='vandal'}]").set_index("defense")
+    assert "vandal has changed digits:convnet while it learned" in table.error["vandal"]
+    assert table.loc[["none"], ["clean", "gfr"]].to_numpy().tolist() == alone[["clean", "gfr"]].to_numpy().tolist()
 
 
 @pytest.mark.parametrize("when", ["defend", "transform"])

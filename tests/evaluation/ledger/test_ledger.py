@@ -57,7 +57,7 @@ def test_everything_is_there_after_reopening(path, shard, mended):
         for sample in range(9):
             first.write("cell", shard(sample, gfr=sample / 8, flags={f"f{sample}"}))
         first.write_error("broken", "why")
-        first.write_costs("job", Costs(10, 5, 1.5))
+        first.write_costs("job", Costs(10, 5, 1.5), "hash")
         first.write_learned("system", "PCA(…)")
         before, flags = frame(first), first.outcomes("cell").flags
         if mended:
@@ -130,7 +130,7 @@ def test_rows_are_found_again_however_far_apart_their_ids_are(path, shard, far):
 def test_damaged_facts_are_no_facts(path):
     with closing(Ledger(path)) as first:
         first.write_error("broken", "why")
-        first.write_costs("job", Costs(10, 5, 1.5))
+        first.write_costs("job", Costs(10, 5, 1.5), "hash")
         first.write_learned("system", "PCA(…)")
     for kind in ("error", "costs", "learned"):
         change(path, "UPDATE facts SET value = '[1, 2, 3]' WHERE kind = ?", kind)
@@ -139,6 +139,17 @@ def test_damaged_facts_are_no_facts(path):
         assert ledger.costs("job") is None
         with pytest.raises(DamagedRecordError):
             ledger.learned("system")
+
+
+def test_costs_come_with_the_hash_of_what_was_found(path):
+    with closing(Ledger(path)) as ledger:
+        assert ledger.perturbation("job") is None
+        ledger.write_costs("job", Costs(10, 5, 1.5), "hash")
+        assert ledger.costs("job") == Costs(10, 5, 1.5)
+        assert ledger.perturbation("job") == "hash"
+        ledger._write_fact("costs", "earlier", "[10, 5, 1.5]")
+        assert ledger.costs("earlier") == Costs(10, 5, 1.5)
+        assert ledger.perturbation("earlier") is None
 
 
 def test_lost_facts_can_be_forgotten(path):
@@ -280,7 +291,7 @@ def test_what_is_remembered_of_networks_data_and_defenses_can_be_taken_over_and_
     with closing(Ledger(tmp_path / "other.sqlite")) as other:
         other.write("cell", shard(0))
         other.write_error("broken", "why")
-        other.write_costs("job", Costs(10, 5, 1.5))
+        other.write_costs("job", Costs(10, 5, 1.5), "hash")
         other.write_learned("system", "PCA(learned=3)")
         other.write_learned("damaged", "PCA(learned=4)")
         other.write_glimpse("data", "thumbnails")
