@@ -98,6 +98,7 @@ class Networks:
             school=School(dataset, model, self._setup.recipe.seed, self._steps, self._setup.cache or self._setup.own),
             undo=lambda: self._there[name].undo(),
             first=lambda: self._known[name].shard(next(self.batches())),
+            load=lambda samples: self._coming.result(dataset.load, tuple(samples))[0],
             room=self._room,
         )
         return Network(model=model, dataset=dataset, systems=systems, coming=self._coming)

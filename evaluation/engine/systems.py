@@ -1,16 +1,18 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from torch import Tensor
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.model import Model
 from ...defenses.gradients import adaptive
-from ..leaderboard.flags import vanishing_share
+from ..leaderboard.flags import judged_for_gradients, vanishing_share
 from ..recipe.recipe import Recipe
 from .grid import NamedDefense
 from .learning import School
@@ -25,6 +27,7 @@ class Systems:
 
     `undo` restores the model and says whether it had been changed; `room` is for what they say of the clean images.
     Each is inspected on the `first` shard of the run, whichever it scores: what is found there holds for all processes.
+    `load` gives images by their samples.
     """
 
     recipe: Recipe
@@ -33,6 +36,7 @@ class Systems:
     school: School
     undo: Callable[[], bool]
     first: Callable[[], Shard]
+    load: Callable[[Sequence[int]], Tensor]
     room: Room
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
@@ -98,8 +102,10 @@ class Systems:
     def vanishing(self, named: NamedDefense) -> float:
         """At how large a share of images an attack on it finds no gradient."""
         if named.digest not in self._vanishing:
-            attacked, in_pieces = self.attacked(named), self.crafting.each
-            self._vanishing[named.digest] = vanishing_share(attacked, self.dataset, self.recipe.seed, in_pieces)
+            attacked, seed = self.attacked(named), self.recipe.seed
+            judged = judged_for_gradients(self.dataset, seed)
+            share = vanishing_share(attacked, self.load(judged), judged, seed, self.crafting.each)
+            self._vanishing[named.digest] = share
         return self._vanishing[named.digest]
 
     def fitted(self, named: NamedDefense) -> Defense | None:

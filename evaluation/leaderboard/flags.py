@@ -93,12 +93,21 @@ def gradient_flags(vanishing: float) -> set[str]:
     return {f"{ZERO_GRADIENTS}:{100 * vanishing:.0f}%"} if vanishing > 0 else set()
 
 
+def judged_for_gradients(dataset: Dataset, seed: int) -> Sequence[int]:
+    """The samples at which gradients are looked for."""
+    return sample(dataset, min(JUDGED, len(dataset)), "balanced", seed)
+
+
 def vanishing_share(
-    model: Model, dataset: Dataset, seed: int, in_pieces: InPieces = lambda count, work: [work(slice(count))]
+    model: Model,
+    images: Tensor,
+    judged: Sequence[int],
+    seed: int,
+    in_pieces: InPieces = lambda count, work: [work(slice(count))],
 ) -> float:
-    """At how many of some images of `dataset`, in 0..1, an attack that follows the gradient of `model` finds none."""
-    judged = sample(dataset, min(JUDGED, len(dataset)), "balanced", seed)
-    images = dataset.load(judged)[0]
+    """At how many of the `images` of samples that are `judged`, in 0..1, an attack that follows the gradient of `model`
+    finds none.
+    """
 
     def magnitude(rows: slice) -> Tensor:
         x = images[rows].to(model.device)
