@@ -52,6 +52,7 @@ from .rewiring import rewired as rewired
 from .seeding import Draws as Draws
 from .shell import Inside as Inside
 from .shell import Shell as Shell
+from .straight_through import clamped as clamped
 from .task import Metric as Metric
 from .task import Places as Places
 from .task import Task as Task

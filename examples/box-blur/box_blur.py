@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from foolbench.core import ConfigError, Draws, InputError, InputTransform, register_defense
+from foolbench.core import ConfigError, Draws, InputError, InputTransform, clamped, register_defense
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,4 +26,4 @@ class BoxBlur(InputTransform):
         radius = self.size // 2
         if min(x.shape[2:]) <= radius:
             raise InputError(f"{self} needs images larger than {radius} pixels a side, got {tuple(x.shape[2:])}.")
-        return F.avg_pool2d(F.pad(x, (radius,) * 4, mode="replicate"), self.size, stride=1).clamp(0, 1)
+        return clamped(F.avg_pool2d(F.pad(x, (radius,) * 4, mode="replicate"), self.size, stride=1))

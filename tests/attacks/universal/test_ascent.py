@@ -55,7 +55,7 @@ def test_a_clamped_loss_pulls_no_further(linear_model, mid_images):
     for clamp in (1.0, float("inf")):
         attack = UniversalPGD(eps=0.3, step_size=0.002, clamp=clamp, max_iterations=150, validate_every=150)
         found = attack.craft(model, crafting(x), rng=0)
-        loss[clamp] = model.task.loss(model(found.apply(x)), torch.zeros(len(x), dtype=torch.int64))
+        loss[clamp] = model.task.objective(model(found.apply(x)), torch.zeros(len(x), dtype=torch.int64))
     assert (loss[1.0] > 1).all(), "the ascent stopped before the clamp"
     assert loss[1.0].min() < 1.2, "the ascent went on behind the clamp"
     assert (loss[torch.inf] > loss[1.0]).all()
@@ -69,7 +69,7 @@ def test_the_gradient_is_that_through_black_and_white(digits_model, images, targ
     assert ((moved < 0) | (moved > 1)).any(dim=0).sum() > 32, "hardly a value is clipped: too easy"
     attack = UniversalPGD(eps=1.0, target=target, clamp=torch.inf)
     found = attack._gradient(digits_model, delta, x, y, Draws.of(0, samples=range(32)))
-    loss = digits_model.task.loss(digits_model.logits((x + delta.requires_grad_()).clamp(0, 1)), y).sum()
+    loss = digits_model.task.objective(digits_model.logits((x + delta.requires_grad_()).clamp(0, 1)), y).sum()
     (expected,) = torch.autograd.grad(loss if target is None else -loss, delta)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
