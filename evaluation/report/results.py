@@ -27,6 +27,7 @@ from ..leaderboard.curves import curves
 from ..leaderboard.layers import Moved, moved_layers
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
+from ..ledger.restoring import restore
 from ..recipe.consistency import check_methods
 from ..recipe.reading import read_document
 from ..recipe.recipe import Recipe
@@ -49,6 +50,8 @@ class Results:
         self._lock = lock(folder)
         try:
             remove_leftovers(folder)
+            if told := restore(folder / LEDGER):  # here, where no other process can have it open
+                print(told, file=sys.stderr)
             self.ledger = Ledger(folder / LEDGER)
         except FoolbenchError:
             self._lock.release()
