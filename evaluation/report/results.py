@@ -22,6 +22,7 @@ from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
 from ..engine.grid import digest, identity, parameters
+from ..engine.versions import versions
 from ..leaderboard.curve import Curve
 from ..leaderboard.curves import curves
 from ..leaderboard.layers import Moved, moved_layers
@@ -34,7 +35,6 @@ from ..recipe.recipe import Recipe
 from .lock import lock
 from .tables import markdown
 from .text import for_csv
-from .versions import versions
 
 _EARLIER = {"classes": 2}  # of manifests without the parameters: for metrics, which any number of classes has
 LEDGER, CSV, MARKDOWN, MANIFEST = "ledger.sqlite", "leaderboard.csv", "leaderboard.md", "manifest.json"

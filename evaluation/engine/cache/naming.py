@@ -21,6 +21,7 @@ from ..grid import LABEL, Identities, Job, digest
 from ..networks import Network
 from ..sources import source_hash
 from ..storage import Storage
+from ..versions import libraries
 
 
 def name_of(job: Job, identities: Identities, source: Network, substitutes: int) -> str:
@@ -49,8 +50,9 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
 
 
 def environment(device: torch.device) -> Mapping[str, Any]:
-    """What rounding depends on."""
+    """What rounding depends on, and what the libraries do that compute."""
+    versions = {**libraries(), "torch": torch.__version__}  # which also says for which CUDA it was built
     if device.type == "cuda":
-        return {"torch": torch.__version__, "device": torch.cuda.get_device_name(device)}
+        return versions | {"device": torch.cuda.get_device_name(device)}
     processor = torch.backends.cpu.get_cpu_capability()
-    return {"torch": torch.__version__, "device": processor, "threads": torch.get_num_threads()}
+    return versions | {"device": processor, "threads": torch.get_num_threads()}
