@@ -60,6 +60,7 @@ class _FoolboxAttack(Attack, ABC):
     facts: ClassVar[Facts]
     parameters: ClassVar[Mapping[str, Any]]
     needs_class_scores: ClassVar[bool] = True
+    batch_matters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

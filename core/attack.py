@@ -75,10 +75,13 @@ class _Budgeted:
 class Attack(_Budgeted, ABC):
     """An image attack. Subclasses are frozen dataclasses that implement `perturb`.
 
-    `targeted`: `y` are the targets to reach instead of those to leave.
+    `targeted`: `y` are the targets to reach instead of those to leave. `batch_matters` where draws belong to a batch,
+    so that what comes of an image depends on which ones it is attacked with.
     """
 
     targeted: bool = False
+
+    batch_matters: ClassVar[bool] = False
 
     @property
     def leaves(self) -> bool:

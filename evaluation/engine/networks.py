@@ -11,6 +11,7 @@ from ...core.guard import Guard
 from ...core.model import Model
 from .ahead import Ahead
 from .learning import School
+from .pieces import is_out_of_memory
 from .progress import Steps
 from .remembered import Room
 from .scoring import Shard
@@ -62,12 +63,7 @@ class Networks:
             return network
         while len(self._there) >= MOST:
             self._remove(next(known for known in self._there if known != beside))
-        try:
-            network.model.to(self._setup.device)
-        except RuntimeError:  # out of memory, say
-            network.model.to("cpu")
-            raise
-        self._there[name] = Guard(network.model)
+        self._there[name] = self._moved(network.model, beside)
         return network
 
     def foresee(self, name: str, samples: Sequence[int]) -> None:
@@ -84,6 +80,19 @@ class Networks:
     def batches(self) -> Iterator[tuple[int, ...]]:
         """The samples of the run, as many at a time as the recipe says."""
         return batches(self._setup.samples, self._setup.recipe.shard)
+
+    def _moved(self, model: Model, beside: str | None) -> Guard:
+        """To the device, which may be smaller than thought: then others give way, as long as there are any."""
+        while True:
+            try:
+                model.to(self._setup.device)
+                return Guard(model)
+            except RuntimeError as error:
+                model.to("cpu")
+                other = next((known for known in self._there if known != beside), None)
+                if other is None or not is_out_of_memory(error):
+                    raise
+            self._remove(other)
 
     def _remove(self, name: str) -> None:
         self._known[name].model.to("cpu")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import cv2
 import torch
 
 from ...core.model import Model
@@ -18,7 +19,10 @@ from ..recipe.recipe import Recipe
 T = TypeVar("T")
 ON_PROCESSOR = 64
 """Images at once; more are no faster there."""
-_SAID = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+_SAID = (
+    *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
+    *("bad_alloc", "alloc_failed"),  # the latter of cuBLAS and cuDNN
+)
 
 
 @dataclass
@@ -58,7 +62,7 @@ class Pieces:
             before = self.passes.forwards, self.passes.backwards
             try:
                 return work(rows)
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, cv2.error) as error:
                 if not is_out_of_memory(error) or rows.stop - rows.start == 1:
                     raise
             self.passes.forwards, self.passes.backwards = before  # now that the traceback holds no tensor any more
@@ -71,7 +75,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Of a GPU or of the machine."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(said in str(error).lower() for said in _SAID)
+    return isinstance(error, RuntimeError | cv2.error) and any(said in str(error).lower() for said in _SAID)
 
 
 def _tidy() -> None:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from ...core.attack import UniversalAttack
+from ...core.files import writing
 from ..ledger.ledger import Ledger
 from .grid import Cell, Job, jobs
 from .prepare import Prepared
@@ -44,10 +45,11 @@ def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:
 
 
 def _remove(folder: Path, job: Job, prepared: Prepared) -> None:
-    """What a job has crafted."""
+    """What a job has crafted. Raises OutputError where that cannot be removed."""
     place = folder / job.place(prepared.facts.identities)
-    if isinstance(job.attack, UniversalAttack):
-        for path in place.parent.glob(f"{place.stem}.*"):
-            path.unlink()
-    else:
-        shutil.rmtree(place, ignore_errors=True)
+    with writing(place):
+        if isinstance(job.attack, UniversalAttack):
+            for path in place.parent.glob(f"{place.stem}.*"):
+                path.unlink(missing_ok=True)
+        elif place.is_dir():
+            shutil.rmtree(place)

@@ -2,7 +2,8 @@
 
 Only the driver writes it. A shard's record comes in one transaction, so a shard is wholly in it or not, and killing the
 process at any moment loses at most the shard in flight. Every record and every fact has a checksum: one that is damaged
-costs its own cell, which the next run makes anew.
+costs its own cell, which the next run makes anew. The file stays the same for all who have it open; `restore` gives a
+damaged one another before that.
 """
 
 import hashlib
@@ -48,13 +49,10 @@ class Ledger:
 
         One record of many images takes less room than many of few, and far less time to read.
         """
-        intact, damaged = self._records(cell)
-        if damaged:
-            self._store.rebuild()
-            intact, damaged = self._records(cell)
-        if len(intact) <= 1 and not damaged:
-            return
         with self._store.transaction() as transaction:
+            intact, damaged = self._records(cell)
+            if len(intact) <= 1 and not damaged:
+                return
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
             if intact:
                 self._insert(transaction, cell, _together(intact))
@@ -66,11 +64,6 @@ class Ledger:
 
     def forget(self, cell: str) -> None:
         """Drop all outcomes of a cell."""
-        intact, damaged = self._records(cell)
-        if damaged:
-            self._store.rebuild()
-        if not intact and not damaged:
-            return
         with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
 
@@ -209,11 +202,7 @@ class Ledger:
         return value.decode()
 
     def _is_lost(self, kind: str, name: str) -> bool:
-        """Whether a fact is damaged, and not only the way to it in the file."""
-        with suppress(DamagedRecordError):
-            self._fact(kind, name)
-            return False
-        self._store.rebuild()
+        """Whether a fact is damaged."""
         with suppress(DamagedRecordError):
             self._fact(kind, name)
             return False

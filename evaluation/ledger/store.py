@@ -1,4 +1,4 @@
-"""The ledger's file while it is open: what is asked of it and written to it, and made new where it is damaged."""
+"""The ledger's file while it is open: what is asked of it and written to it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...core.errors import FoolbenchError, OutputError
-from .database import is_damage, open_to_read, open_to_write, rebuild
+from .database import is_damage, open_to_read, open_to_write
 
 
 class DamagedRecordError(FoolbenchError):
@@ -34,19 +34,13 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises OutputError where the disk is full or the file is locked."""
+        """All or nothing, and nobody else writes meanwhile. Raises OutputError where the disk is full or the file is
+        locked or damaged.
+        """
         try:
             with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
         except sqlite3.Error as error:
-            if is_damage(error):
-                self.rebuild()
-                raise OutputError(
-                    f"The ledger {self.path} was damaged ({error}); what could be read of it is kept: run the same "
-                    "command again."
-                ) from None
-            raise OutputError(f"The ledger {self.path} cannot be written: {error}.") from None
-
-    def rebuild(self) -> None:
-        """Where something is damaged, it may be the file's pages or its index: a new file has others."""
-        self._connection = rebuild(self._connection, self.path)
+            advice = "; run the same command again, which keeps what can be read of it" if is_damage(error) else ""
+            raise OutputError(f"The ledger {self.path} cannot be written: {error}{advice}.") from None

@@ -13,8 +13,16 @@ from ..leaderboard.units import decimals
 
 ROUNDED = 1.0
 """In percent of the images: so many another processor may count otherwise, and one image always."""
-_RATES: Mapping[str, str] = {"clean_drop": "clean", "floor": "gfr", "gfr_area": "gfr", "gfr_area_queries": "gfr"}
+_OWN = (*ABSTAINING, "rounding_undone")
+"""Percent of images in any unit."""
+_RATES: Mapping[str, str] = {"clean_drop": "clean"} | dict.fromkeys(
+    ("floor", "gfr_area", "gfr_area_queries", "gfr_seeds_sd"), "gfr"
+)
 """The rates whose intervals say how far images differ, of columns that have no interval."""
+_SIZES = ("linf_max", "l2_mean", "layer_shift")
+"""Of changes, and of what they do to a layer, which no share of the images bounds."""
+_RESIZED, _LEAST = 0.1, 1.1e-4
+"""By so much of itself a size may come out otherwise, where a search ends elsewhere; and by so much in any case."""
 
 
 class Difference(NamedTuple):
@@ -27,31 +35,34 @@ class Difference(NamedTuple):
 
 
 def differences(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Difference]:
-    """Of all rates, their intervals, the drop and the floor. `chance`: it has a part in crafting or scoring.
+    """Of all rates, their intervals, the drop, the floor and measured sizes. `chance`: it has a part in crafting or
+    scoring.
 
     Rounding explains what one image in a hundred is, and one in any case; twice that for the drop, a difference of two
     rates. An image is 0 or 100 percent; of an error, whose range says nothing, it is as far off as images differ, one
     standard deviation. Chance explains a rate under attack that lies in the claimed interval, where the claimed one
     lies in that of now, but for rounding. The ends of an interval may be off by twice as much as its rate is, beside
-    rounding.
+    rounding. A size may be off by a tenth of itself.
     """
     return list(_differences(claimed, found, chance=chance))
 
 
 def _differences(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[Difference]:
     for column in ("clean", "gfr", "robust"):
-        rounding = _rounding(column, found)
         by_chance = chance and column != "clean" and _near(column, claimed, found)
-        yield from _difference(column, claimed, found, rounding, chance=by_chance)
-        off = _off(column, claimed, found)
+        yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
+    for column in (*_OWN, "gfr_area", "gfr_area_queries", "gfr_seeds_sd"):
+        by_chance = chance and _near_enough(column, claimed, found)
+        yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
+    for column in ("clean", "gfr", "robust", *ABSTAINING):
+        rounding, off = _rounding(column, found), _off(column, claimed, found)
         for end in (f"{column}_low", f"{column}_high"):
             by_rate = _off(end, claimed, found) <= rounding + 2 * off
             yield from _difference(end, claimed, found, rounding, chance=by_rate)
-    for column in (*ABSTAINING, "gfr_area", "gfr_area_queries"):
-        by_chance = chance and _near_enough(column, claimed, found)
-        yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
     yield from _difference("floor", claimed, found, _rounding("floor", found))
     yield from _difference("clean_drop", claimed, found, 2 * _rounding("clean_drop", found))
+    for column in _SIZES:
+        yield from _difference(column, claimed, found, _RESIZED * _number(found, column) + _LEAST)
 
 
 def _rounding(column: str, found: TextRow) -> float:
@@ -63,7 +74,7 @@ def _rounding(column: str, found: TextRow) -> float:
 
 def _of_error(column: str, found: TextRow) -> bool:
     """Whether it is made of errors of images, which may be small beside the largest there can be."""
-    return found["unit"] == "error" and column not in ABSTAINING
+    return found["unit"] == "error" and column not in _OWN
 
 
 def _deviation(rate: str, found: TextRow, count: int) -> float:
@@ -108,7 +119,7 @@ def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
     if _of_error(column, found):
         deviation = _deviation(_RATES[column], found, count)
     else:
-        share = (_number(claimed, column) + _number(found, column)) / 200
+        share = min(max((_number(claimed, column) + _number(found, column)) / 200, 0), 1)
         deviation = 100 * math.sqrt(share * (1 - share))
     return _off(column, claimed, found) <= 4 * math.sqrt(2 / count) * deviation
 

@@ -1,7 +1,7 @@
 """From a recipe to its table: what `foolbench run`, `foolbench.evaluate` and pytest have in common."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,8 +80,10 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
     Processes come in one after the other: the first writes down what networks and data are, the others are held to it.
     Raises FoolbenchError where it cannot begin or go on.
     """
-    with closing(Ledger(folder / LEDGER)) as ledger, Progress(Console(quiet=True), 1, recipe.name) as progress:
+    with ExitStack() as stack:
         with exclusive(folder, "beginning"):
+            ledger = stack.enter_context(closing(Ledger(folder / LEDGER)))
+            progress = stack.enter_context(Progress(Console(quiet=True), 1, recipe.name))
             prepared = prepare(recipe, ledger, device)
             for model in recipe.model_labels:
                 for cell in grid.cells(recipe, model):
@@ -89,8 +91,8 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
             write_manifest(folder, recipe, prepared.facts, device, command)
             executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device, cache=Cache.default()), progress)
             engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
-        with closing(executor):
-            yield engine, executor.networks
+        stack.enter_context(closing(executor))
+        yield engine, executor.networks
 
 
 def scored_images(recipe: Recipe) -> int:

@@ -22,18 +22,19 @@ from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
 from ..engine.grid import digest, identity, parameters
+from ..engine.versions import versions
 from ..leaderboard.curve import Curve
 from ..leaderboard.curves import curves
 from ..leaderboard.layers import Moved, moved_layers
 from ..leaderboard.table import Facts, leaderboard, run_name
 from ..ledger.ledger import Ledger
+from ..ledger.restoring import restore
 from ..recipe.consistency import check_methods
 from ..recipe.reading import read_document
 from ..recipe.recipe import Recipe
 from .lock import lock
 from .tables import markdown
 from .text import for_csv
-from .versions import versions
 
 _EARLIER = {"classes": 2}  # of manifests without the parameters: for metrics, which any number of classes has
 LEDGER, CSV, MARKDOWN, MANIFEST = "ledger.sqlite", "leaderboard.csv", "leaderboard.md", "manifest.json"
@@ -49,6 +50,8 @@ class Results:
         self._lock = lock(folder)
         try:
             remove_leftovers(folder)
+            if told := restore(folder / LEDGER):  # here, where no other process can have it open
+                print(told, file=sys.stderr)
             self.ledger = Ledger(folder / LEDGER)
         except FoolbenchError:
             self._lock.release()

@@ -21,6 +21,7 @@ from ..grid import LABEL, Identities, Job, digest
 from ..networks import Network
 from ..sources import source_hash
 from ..storage import Storage
+from ..versions import libraries
 
 
 def name_of(job: Job, identities: Identities, source: Network, substitutes: int) -> str:
@@ -43,14 +44,17 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
             decides.append(make_dataset(other.name, other.parameters).fingerprint)
     else:  # each shard is known by its clean images
         decides += [source_hash(Storage), source_hash(attack_survivors)]
+        if job.attack.batch_matters:
+            decides.append(source.systems.crafting.most)
     kind = "perturbations" if isinstance(job.attack, UniversalAttack) else "adversarial"
     label = re.sub(r"[^\w.+-]", "-", f"{job.source}-{job.attack_name}")[:LABEL]
     return f"{kind}/{label}-{digest(*decides)}"
 
 
 def environment(device: torch.device) -> Mapping[str, Any]:
-    """What rounding depends on."""
+    """What rounding depends on, and what the libraries do that compute."""
+    versions = {**libraries(), "torch": torch.__version__}  # which also says for which CUDA it was built
     if device.type == "cuda":
-        return {"torch": torch.__version__, "device": torch.cuda.get_device_name(device)}
+        return versions | {"device": torch.cuda.get_device_name(device)}
     processor = torch.backends.cpu.get_cpu_capability()
-    return {"torch": torch.__version__, "device": processor, "threads": torch.get_num_threads()}
+    return versions | {"device": processor, "threads": torch.get_num_threads()}

@@ -8,7 +8,6 @@ import logging
 import os
 import queue
 import re
-import shutil
 import signal
 import tempfile
 import threading
@@ -154,9 +153,9 @@ class _Actor:
         """Relative paths in the recipe are meant as where the run was begun, if that is here, too."""
         if beside.is_dir():
             os.chdir(beside)
-        self._folder = Path(tempfile.mkdtemp(prefix="foolbench-"))
-        self._scratch, self._events = Scratch(self._folder), queue.SimpleQueue[Any]()
-        setup = replace(setup, folder=self._folder, cache=None)
+        self._scratch = Scratch.begin(Path(tempfile.gettempdir()))
+        self._events = queue.SimpleQueue[Any]()
+        setup = replace(setup, folder=self._scratch.folder, cache=None)
         setup.begin()
         steps = Telling(self._events.put)
         self._worker = Worker(setup, Networks(setup, Loader(setup), steps), steps)
@@ -172,9 +171,11 @@ class _Actor:
             made = {} if isinstance(event, Told) else self._scratch.made()
             if made:
                 yield made
-            yield event
             if isinstance(event, Ended | BaseException):
+                self._scratch.tidy()
+                yield event
                 return
+            yield event
 
     def _work(self, unit: Unit, following: Step | None) -> None:
         try:
@@ -187,7 +188,7 @@ class _Actor:
             self._events.put(RuntimeError(traceback.format_exc()))
 
     def leave(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.leave()
 
 
 def _connect(address: str | None) -> bool:

@@ -1,5 +1,8 @@
 """Files between the folder of a run and workers that cannot see it: by name, as they are."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +20,9 @@ from ..progress import Steps
 from ..setup import Setup
 from ..units import Look, Samples, Score, Search, Teach, Unit
 
-_MADE = ("adversarial", EXAMPLES, LEARNED)
+_IMAGES = "adversarial"
+_MADE = (_IMAGES, EXAMPLES, LEARNED)
+_PREFIX = "foolbench-worker-"
 
 
 class Shipping:
@@ -80,22 +85,49 @@ class Scratch:
     """At a worker: a folder in the place of the run's."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._known: set[str] = set()
 
+    @classmethod
+    def begin(cls, beside: Path) -> "Scratch":
+        """Of this process, in that folder, from which those of processes that were killed go."""
+        for left in beside.glob(f"{_PREFIX}*"):
+            process = left.name.removeprefix(_PREFIX).partition("-")[0]
+            if process.isdecimal() and not _is_alive(int(process)):
+                shutil.rmtree(left, ignore_errors=True)  # it may be another user's
+        return cls(Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=beside)))
+
     def has(self, name: str) -> bool:
-        return (self._folder / name).is_file()
+        return (self.folder / name).is_file()
 
     def unpack(self, name: str, content: bytes) -> None:
         """Raises OutputError where the disk is full."""
-        with writing(self._folder / name):
-            write_whole(self._folder / name, content)
+        with writing(self.folder / name):
+            write_whole(self.folder / name, content)
         self._known.add(name)
 
     def made(self) -> dict[str, bytes]:
         """What has been made here since this was asked last."""
-        paths = (path for made in _MADE for path in (self._folder / made).glob("**/[!.]*.safetensors"))
-        names = {path.relative_to(self._folder).as_posix(): path for path in paths}
+        paths = (path for made in _MADE for path in (self.folder / made).glob("**/[!.]*.safetensors"))
+        names = {path.relative_to(self.folder).as_posix(): path for path in paths}
         new = {name: path.read_bytes() for name, path in names.items() if name not in self._known}
         self._known |= new.keys()
         return new
+
+    def tidy(self) -> None:
+        """Once a unit has ended, and what it made is shipped: its images, which are most of all there is."""
+        shutil.rmtree(self.folder / _IMAGES, ignore_errors=True)
+        self._known = {name for name in self._known if Path(name).parts[0] != _IMAGES}
+
+    def leave(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, say
+        return True
+    return True

@@ -11,6 +11,7 @@ from foolbench.evaluation.engine.cache.cache import KINDS, Cache
 from foolbench.evaluation.engine.kept import keep, recall
 from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
+from foolbench.evaluation.ledger.restoring import restore
 from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.results import read_manifest
 
@@ -105,6 +106,7 @@ def test_of_the_ledger(run, flips):
     jobs = [crafted.removesuffix(".safetensors")[-16:] for crafted in table.crafted]
 
     def told():
+        restore(path)
         with closing(Ledger(path)) as ledger:
             for cell in cells:
                 ledger.mend(cell)

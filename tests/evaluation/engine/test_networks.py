@@ -29,7 +29,7 @@ def linear_networks():
 def residents(tmp_path, recipe_file, silent, monkeypatch):
     """`residents(models, sources)` runs on a device and says, of every move, how many networks lie there."""
 
-    def residents(models, sources):
+    def residents(models, sources, room=2):
         chosen = [f"models={models}", f"source_models={sources}", "attacks=[{name='fgsm'}]", "defenses=[]"]
         recipe = load_recipe(str(recipe_file), chosen)
         there, counts = set(), []
@@ -38,6 +38,8 @@ def residents(tmp_path, recipe_file, silent, monkeypatch):
         def watched(self, device):
             (there.add if device == "cpu:0" else there.discard)(self.name)
             counts.append(len(there))
+            if len(there) > room:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
             return move(self, device)
 
         with Results(tmp_path / "out") as results:
@@ -61,3 +63,8 @@ def test_no_more_than_two_networks_are_on_the_device(residents):
 
 def test_where_two_are_all_none_is_moved_twice(residents):
     assert residents(["one"], ["two"]) == [1, 2, 1, 0]
+
+
+def test_where_one_network_fits_the_other_gives_way(residents):
+    counts = residents(["one", "two", "three"], [], room=1)
+    assert counts[-1] == 0

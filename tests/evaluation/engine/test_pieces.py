@@ -1,5 +1,6 @@
 """Where memory runs out fewer images go together, and no number changes."""
 
+import cv2
 import pytest
 import torch
 from foolbench.core import Model
@@ -43,6 +44,20 @@ def test_one_image_too_much_is_an_error_and_so_is_what_is_no_lack_of_memory():
         with pytest.raises(type(error)):
             Pieces(8).each(8, work)
     assert not is_out_of_memory(RuntimeError("no luck"))
+
+
+SAID = ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "std::bad_alloc")
+
+
+@pytest.mark.parametrize("error", [*map(RuntimeError, SAID), cv2.error("(-4:Insufficient memory) Failed to allocate")])
+def test_whatever_it_is_called_a_lack_of_memory_is_seen(error):
+    def work(rows):
+        if rows.stop - rows.start > 1:
+            raise error
+        return rows.start
+
+    assert Pieces(4).each(4, work) == [0, 1, 2, 3]
+    assert not is_out_of_memory(cv2.error("(-215:Assertion failed) !src.empty()"))
 
 
 @pytest.fixture

