@@ -23,7 +23,7 @@ class CropEnsemble(InputTransform):
 
     A crop has the `fraction` of both sides of the image, rounded to whole pixels; all positions are equally likely.
     The paper's crops of 90 in 224 pixels (a fraction of 0.4) are for networks that were trained on crops: the embedded
-    ones, which were not, then recognise 4 images of 10.
+    ones, which were not, then recognise one image of ten.
 
     Broken by PGD through the mean of several draws, EOT (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).

@@ -27,7 +27,7 @@ class ResizePad(InputTransform):
     likely; the interpolation is bilinear. A side too short for a smaller size within that range may still shrink by one
     pixel. The canvas has the size of the image, so that any network takes it: the paper enlarges 299 pixels to 299..330
     on a canvas of 331, of which the default has the range of scales. Its padding is 0 in images of [-1, 1], which is
-    0.5 here; a black frame costs the embedded networks 14 to 26 points.
+    0.5 here; a black frame costs the embedded networks 10 to 27 points.
 
     Broken by PGD through the mean of several draws, EOT (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).

@@ -37,7 +37,7 @@ class GDUAP(UniversalAttack):
     background (section 4.2 has those of VOC of which it is less than half: 27%).
 
     The defaults are the paper's, made for tens of thousands of iterations. With hundreds, `learning_rate=0.1` fools
-    more; leaderboards/README.md has the measurement.
+    more.
     """
 
     batch_size: int = 25

@@ -126,11 +126,16 @@ def _targeted(registry: Registry, name: str) -> str:
     cls: Any = registry[name]
     if any(field.name == "target" for field in fields(cls)):
         return "`target`"
+    return "yes" if can_be_targeted(cls) else "no"
+
+
+def can_be_targeted(attack: Any) -> bool:
+    """By what the class itself says to it."""
     try:
-        registry.create(name, {"eps": 1, "norm": cls.norms[0], "targeted": True})
-    except ConfigError:
-        return "no"
-    return "yes"
+        attack(eps=1, norm=attack.norms[0], targeted=True)
+    except (ConfigError, TypeError):  # universal ones have no such parameter
+        return False
+    return True
 
 
 def _defense(registry: Registry, name: str) -> Row:

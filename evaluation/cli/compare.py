@@ -46,8 +46,8 @@ def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
 
 def _as_json(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """JSON knows no infinite budget: there it is "inf", as recipes and tables write it."""
-    known = table.astype(object).where(table.notna(), None)
-    return known.map(lambda value: str(value) if value == math.inf else value).to_dict("records")
+    known = table.astype(object).replace(math.inf, "inf")
+    return known.where(table.notna(), None).to_dict("records")
 
 
 def _say(text: str, style: str) -> None:

@@ -17,17 +17,21 @@ from ..conformance.subjects import made
 from ..recipe.plugins import REGISTRIES
 from ..recipe.reading import load_recipe, shipped_recipes
 from ..recipe.recipe import Recipe
-from .catalogue import default
+from .catalogue import can_be_targeted, default
 
 _SHARED = {
     "eps": 'the budget, for pixels in 0..1: a number, or as text a fraction such as "8/255"; by default the recipe\'s',
     "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the "
     "number of changed values, of which a pixel of three colours has three",
     "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
-    "prior": "what it may look at: none, nothing; range, the mean and range of images; data, training images; "
-    "less-background, those with least background, of maps",
 }
 """Parameters that attacks have in common."""
+_PRIORS = {
+    "none": "nothing",
+    "range": "the mean and range of images",
+    "data": "training images",
+    "less-background": "those with least background, of maps",
+}
 _CALL = {
     Attack: "From Python, attack(model, x, y, rng=0) gives adversarial images; without y it leaves the model's own "
     "predictions. rng is a seed, a torch.Generator or Draws: every image has a random stream of its own.",
@@ -57,17 +61,26 @@ def _configuration(found: Any) -> Iterable[str]:
     """Of an attack or a defense."""
     if norms := getattr(found, "norms", None):
         yield f"Norms: {', '.join(norms)}. Access: {found.access}."
-    yield "\n".join(["Parameters:", *map(_parameter, fields(found))]) if fields(found) else "No parameters."
+    shared = _shared(found) if issubclass(found, Attack | UniversalAttack) else {}
+    told = [_parameter(field, shared.get(field.name, "")) for field in fields(found)]
+    yield "\n".join(["Parameters:", *told]) if told else "No parameters."
     for kind, text in _CALL.items():
         if isinstance(found, type) and issubclass(found, kind):
             yield textwrap.fill(text, 100)
 
 
-def _parameter(field: Field[Any]) -> str:
+def _shared(attack: type[Attack] | type[UniversalAttack]) -> Mapping[str, str]:
+    """What is said of its parameters that others have, too, as far as it takes their values."""
+    priors = getattr(attack, "priors", ())
+    found = dict(_SHARED, prior="what it may look at: " + "; ".join(f"{name}, {_PRIORS[name]}" for name in priors))
+    return found if can_be_targeted(attack) else {name: text for name, text in found.items() if name != "targeted"}
+
+
+def _parameter(field: Field[Any], told: str) -> str:
     own = f"    {field.name}{default(field)}"
-    if field.name not in _SHARED:
+    if not told:
         return own
-    return own + "\n" + textwrap.fill(_SHARED[field.name], 100, initial_indent=8 * " ", subsequent_indent=8 * " ")
+    return own + "\n" + textwrap.fill(told, 100, initial_indent=8 * " ", subsequent_indent=8 * " ")
 
 
 def _model(name: str, model: Model) -> str:

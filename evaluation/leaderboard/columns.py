@@ -63,7 +63,8 @@ COLUMNS: Mapping[str, str] = {
     "status": "ok, error, or pending where a run was broken off",
     "error": "what went wrong",
     "cell": "what its scores are called in `ledger.sqlite`; of a worst case, those of its members",
-    "crafted": "what it is from: a file below `perturbations/`, or a folder below `adversarial/` where images are kept",
+    "crafted": "what it is from: a file below `perturbations/`, or what the attacked images are called, a folder below "
+    "`adversarial/` where a run keeps them itself, as with `--no-cache`",
 }
 
 TEXTS = (

@@ -28,6 +28,8 @@ from .pivot import Row, records
 
 _Budget = tuple[str, float]
 """Norm and eps, as a row has them."""
+_NARROW = 2.0
+"""Points: of an interval that is narrower, whole percents say nothing."""
 PUBLISHED = RECIPES.parent / "published"
 HEADING = "Behind each number of ours, with its 95% interval, stands the paper's in brackets."
 
@@ -147,6 +149,8 @@ def _shown(number: Number, row: Row | None) -> str:
     low, high = (row.get(f"{number.rate}_{end}") for end in ("low", "high"))
     percent = number.rate != "layer_shift" and not is_error(row["unit"], number.rate)
     digits, of_ends = (1, 0) if percent else (number.printed, number.printed)
+    if percent and low is not None and high is not None and high - low < _NARROW:
+        digits, of_ends = digits + 1, of_ends + 2
     interval = "" if low is None or high is None else f" [{low:.{of_ends}f}-{high:.{of_ends}f}]"
     return f"{row[number.rate]:.{digits}f}{'*' if row['flagged'] else ''}{interval}"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from foolbench.core import attacks, defenses
 from foolbench.evaluation.cli.catalogue import attack_page, defense_page
+from foolbench.evaluation.cli.describe import description
 
 ROOT = Path(__file__).parents[3]
 
@@ -54,3 +55,12 @@ def test_the_row_of_a_defense_says_what_the_class_says():
     assert all(row[3] for row in found.values())
     assert found["pca"][:3] == ["exact", "no", "yes"]
     assert found["compose"][:3] == ["as its steps"] * 3
+
+
+@pytest.mark.parametrize("name", ["pgd", "deepfool", "fff", "uap", "gd-uap", "prn"])
+def test_what_is_described_is_what_is_taken(name):
+    """Shared parameters are explained as far as the attack takes them, and no defense's are taken for an attack's."""
+    text = " ".join(description(name, {}).split())
+    assert ("recipes name no target classes" in text) == (name == "pgd")
+    assert ("less-background" in text) == (name == "gd-uap")
+    assert ("by default the" in text) == (name != "prn")

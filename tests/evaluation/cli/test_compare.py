@@ -1,6 +1,7 @@
 """`foolbench compare`: what it prints and writes, in 80 columns, and how it refuses."""
 
 import json
+import math
 import re
 
 import pandas as pd
@@ -92,3 +93,12 @@ def test_a_failed_row_is_told(foolbench, execute, tmp_path):
     assert re.search(r"gaussian - none │ +error │ +- │", out)
     assert "digits:convnet x fgsm, oblivious: gaussian: " in out
     assert "median - none" in out
+
+
+def test_json_of_a_difference_of_nothing_beside_others():
+    """Which no number of images shows: null, where pandas has NaN among numbers."""
+    found = pd.DataFrame({"eps": [0.1, math.inf], "needed": pd.array([None, 30], dtype=object), "difference": [0, 1.5]})
+    assert json.loads(json.dumps(compare._as_json(found), allow_nan=False)) == [
+        {"eps": 0.1, "needed": None, "difference": 0},
+        {"eps": "inf", "needed": 30, "difference": 1.5},
+    ]
