@@ -15,7 +15,7 @@ from foolbench.evaluation.board.worth import verdict, worths
 from foolbench.evaluation.report.pivot import pivot
 from torch import nn
 
-RESULTS = Path(foolbench.__file__).parents[1] / "leaderboards" / "results"
+RESULTS = Path(__file__).parents[3] / "leaderboards" / "results"
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def make(recipe_file, tmp_path):
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             for job, row in jobs(recipe, "digits:convnet"):
                 if job_costs:
-                    ledger.write_costs(job.key(identities), job_costs)
+                    ledger.write_costs(job.key(identities), job_costs, "hash")
                 for cell in row:
                     found = content.get(cell.defense.name)
                     if isinstance(found, str):

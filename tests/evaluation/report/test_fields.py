@@ -3,13 +3,12 @@
 import shutil
 from pathlib import Path
 
-import foolbench
 import pandas as pd
 import pytest
 from foolbench.core import OutputError
 from foolbench.evaluation.report.claims import read_rows
 
-RESULTS = Path(foolbench.__file__).parents[1] / "leaderboards" / "results"
+RESULTS = Path(__file__).parents[3] / "leaderboards" / "results"
 
 
 @pytest.fixture
