@@ -2,7 +2,7 @@
 
 from . import foolbox_adapter as foolbox_adapter
 from ._gradient import loss_and_gradient as loss_and_gradient
-from ._losses import objective as objective
+from ._losses import Objective as Objective
 from .adaptive import AdaptiveEnsemble as AdaptiveEnsemble
 from .apgd import APGD as APGD
 from .autoattack import AutoAttack as AutoAttack

@@ -29,10 +29,6 @@ class Objective:
         return -self.task.expected(-values) if self.targeted else self.task.expected(values)
 
 
-def objective(model: Model, targeted: bool) -> Objective:
-    return Objective(model.task, targeted)
-
-
 def mean(parts: Sequence[Tensor]) -> Tensor:
     """Over evaluations; of a single one, itself."""
     return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0]) / len(parts)

@@ -15,7 +15,7 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import Loss, lead, margin, objective, other_classes, rivals
+from ._losses import Loss, Objective, lead, margin, other_classes, rivals
 
 _TINY = 1e-12  # guards divisions where several logits are equal
 
@@ -127,7 +127,7 @@ class APGD(Attack):
     def _ascended(self, model: Model, y: Tensor, rival: Tensor | None) -> tuple[Loss, Tensor]:
         """A loss, and what it is of: from `y` to anywhere, from `y` to `rival`, or, targeted, from anywhere to `y`."""
         if self.loss == "ce":
-            return objective(model, self.targeted or rival is not None), y if rival is None else rival
+            return Objective(model.task, targeted=self.targeted or rival is not None), y if rival is None else rival
         if self.targeted:
             return (lambda outputs, y: dlr(outputs, other_classes(outputs, y).argmax(dim=1), y)), y
         return (lambda outputs, y: dlr(model.task.to_leave(outputs, y), y, rival)), y

@@ -11,7 +11,7 @@ from ..core.norms import Norm
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import loss_and_gradient
-from ._losses import objective
+from ._losses import Objective
 
 
 @register_attack("fgsm")
@@ -29,5 +29,5 @@ class FGSM(Attack):
     one_step: ClassVar[bool] = True
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        _, gradient, _ = loss_and_gradient(model, x, y, rng=rng, loss=objective(model, self.targeted))
+        _, gradient, _ = loss_and_gradient(model, x, y, rng=rng, loss=Objective(model.task, targeted=self.targeted))
         return self.threat.around(x).ascend_(x.clone(), gradient, self.eps)

@@ -17,7 +17,7 @@ from ..core.seeding import Draws
 from ..core.strength import strength
 from ._adaptive import beats
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import Loss, gain, lead, objective, rivals
+from ._losses import Loss, Objective, gain, lead, rivals
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
 
@@ -83,7 +83,7 @@ class Momentum(Attack):
         """The strongest end of all climbs from `start`."""
         system = model.through(model.shells, draws=self.draws or model.draws)
         if not self.target_classes:
-            return self._climb(system, x, y, start, objective(system, self.targeted), rng.fork(0))
+            return self._climb(system, x, y, start, Objective(system.task, targeted=self.targeted), rng.fork(0))
         best, judges = start.clone(), rng.fork("judges")
         known = strength(system, best, y, targeted=False, rng=judges)
         for run, rival in enumerate(self._rivals(system, start, y, rng)):

@@ -16,7 +16,7 @@ from ..core.seeding import Draws
 from ..core.task import Task
 from ._adaptive import beats
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import Loss, objective
+from ._losses import Loss, Objective
 
 
 @register_attack("pgd")
@@ -97,13 +97,13 @@ class PGD(Attack):
 
     def ascended(self, model: Model, step: int) -> Loss:
         """What the step with that number, from 0, is to raise."""
-        return objective(model, self.targeted)
+        return Objective(model.task, targeted=self.targeted)
 
     def _search(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """The best restart of every image."""
         if self.restarts == 1:
             return self._ascend(model, x, y, rng.fork(0))
-        loss = objective(model, self.targeted)
+        loss = Objective(model.task, targeted=self.targeted)
         best = x.clone()
         best_gain = torch.full((len(x),), -torch.inf, device=x.device)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)

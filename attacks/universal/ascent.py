@@ -18,7 +18,7 @@ from ...core.norms import Norm, project, steepest
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from .._gradient import check_differentiable, loss_and_gradient
-from .._losses import class_count, objective
+from .._losses import Objective, class_count
 from ._validation import BestSoFar, predictions
 from .priors import images_to_fool
 
@@ -101,7 +101,7 @@ class UniversalPGD(UniversalAttack):
         """That of what is ascended, with respect to `delta` (1, C, H, W)."""
 
         def clamped(outputs: Tensor, y: Tensor) -> Tensor:
-            return objective(model, self.target is not None)(outputs, y).clamp_max(self.clamp)
+            return Objective(model.task, targeted=self.target is not None)(outputs, y).clamp_max(self.clamp)
 
         moved = x + delta
         images = moved.clamp(0, 1)

@@ -17,7 +17,7 @@ from foolbench.attacks import (
     UniversalPGD,
 )
 from foolbench.attacks._gradient import loss_and_gradient
-from foolbench.attacks._losses import objective
+from foolbench.attacks._losses import Objective
 from foolbench.core import Draws, GradientError, Model
 from foolbench.core.attack import CraftingData
 from foolbench.core.norms import size
@@ -92,7 +92,7 @@ def test_the_expectation_over_draws_is_that_of_cross_entropy(digits_model, digit
     draws = Draws.of(0, "draws", samples=range(8))
     sign = -1 if targeted else 1
     plain = loss_and_gradient(system, x, y, rng=draws[:], loss=lambda outputs, y: sign * system.task.loss(outputs, y))
-    ours = loss_and_gradient(system, x, y, rng=draws[:], loss=objective(system, targeted))
+    ours = loss_and_gradient(system, x, y, rng=draws[:], loss=Objective(system.task, targeted=targeted))
     close = torch.nn.functional.cosine_similarity(plain[1].flatten(1), ours[1].flatten(1))
     assert close.min() > 0.999
     assert (sign * ours[0]).argsort().tolist() == (sign * plain[0]).argsort().tolist()
