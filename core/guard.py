@@ -1,6 +1,6 @@
 """Foreign code gets the model itself: what it changes about it is noticed, and undone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class Guard:
         self._model, self._parts = model, model.parts
         self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
         self._weights = [_cloned(part.state_dict()) for part in self._parts]
-        self._buffers = [(buffer, buffer.clone()) for part in self._parts for buffer in part.buffers()]
+        self._stateless = [(buffer, buffer.clone()) for part in self._parts for buffer in _stateless(part)]
 
     def undo(self) -> bool:
         """Whether the model had been changed; it is as it was again."""
@@ -37,11 +37,17 @@ class Guard:
             if any(not equal(now[name], tensor) for name, tensor in tensors_in(weights.items())):
                 part.load_state_dict(weights)
                 changed = True
-        for buffer, value in self._buffers:  # also those that are in no state
+        for buffer, value in self._stateless:
             if not equal(buffer, value):
                 buffer.copy_(value)
                 changed = True
         return changed
+
+
+def _stateless(part: nn.Module) -> Iterator[torch.Tensor]:
+    """The buffers that are in no state: those that are not persistent."""
+    state = part.state_dict()
+    return (buffer for name, buffer in part.named_buffers() if name not in state)
 
 
 def equal(one: torch.Tensor, other: torch.Tensor) -> bool:

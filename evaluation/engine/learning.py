@@ -1,5 +1,6 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.defense import LearningData
+from ...core.errors import ConfigError
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
@@ -27,13 +29,17 @@ _BEHAVIOUR = " behaviour"
 
 @dataclass(frozen=True)
 class School:
-    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`."""
+    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`.
+
+    `undo` restores the model and says whether it had been changed.
+    """
 
     dataset: Dataset
     model: Model
     seed: int
     progress: Steps
     shelf: Shelf
+    undo: Callable[[], bool] = lambda: False
 
     @cached_property
     def _behaviour(self) -> Behaviour:
@@ -49,7 +55,9 @@ class School:
             return self.teach(part) if found is None else found
 
     def teach(self, part: LearnedDefense) -> Learned:
-        """Learn anew, and keep it. Raises OutputError where the run's own folder cannot be written."""
+        """Learn anew, and keep it. Raises OutputError where the run's own folder cannot be written, ConfigError for a
+        part that changes the model.
+        """
         self.shelf.ready()  # asked now, not after minutes of learning
         with self.progress.step("  training images", part.training_images, "images") as step:
             images, labels = self.dataset.training(part.training_images, step.advance)
@@ -60,7 +68,12 @@ class School:
                 model=self.model,
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
-            found = part.taught(data, self.seed)
+            try:
+                found = part.taught(data, self.seed)
+            finally:
+                changed = self.undo()
+        if changed:
+            raise ConfigError(f"It has changed {self.model.name}, which whoever learns may only ask.")
         self.shelf.keep(self.name(part), dict(found) | self._about(part))
         return found
 

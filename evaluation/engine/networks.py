@@ -100,12 +100,13 @@ class Networks:
 
     def _made(self, name: str) -> Network:
         model, dataset = self._load(name)
+        setup, undo = self._setup, lambda: self._there[name].undo()
         systems = Systems(
-            recipe=self._setup.recipe,
+            recipe=setup.recipe,
             dataset=dataset,
             model=model,
-            school=School(dataset, model, self._setup.recipe.seed, self._steps, self._setup.cache or self._setup.own),
-            undo=lambda: self._there[name].undo(),
+            school=School(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own, undo),
+            undo=undo,
             first=lambda: self._known[name].shard(next(self.batches())),
             load=lambda samples: self._coming.result(dataset.load, tuple(samples))[0],
             room=self._room,

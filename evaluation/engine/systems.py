@@ -122,9 +122,6 @@ class Systems:
     def _educated(self, named: NamedDefense, defense: Defense) -> Defense | ConfigError:
         """An error where it cannot: it is not tried again."""
         try:
-            found = defense.with_learned(self.school.learned)
+            return defense.with_learned(self.school.learned)
         except FOREIGN as error:  # whatever a defense raises is the message of its cells
-            found = ConfigError(f"{named.name} cannot learn: {one_line(error)}")
-        if self.undo():
-            return ConfigError(f"{named.name} has changed {self.model.name} while it learned; it may only ask it.")
-        return found
+            return ConfigError(f"{named.name} cannot learn: {one_line(error)}")

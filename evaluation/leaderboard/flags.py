@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ...attacks import objective
+from ...attacks import Objective
 from ...attacks.adaptive import MoreDraws
 from ...core.attack import Attack, UniversalAttack
 from ...core.dataset import Dataset
@@ -114,7 +114,7 @@ def vanishing_share(
         rng = Draws.of(seed, "gradient", samples=judged[rows], device=x.device)
         point = x.requires_grad_()
         outputs = model(point, rng=rng)
-        losses = objective(model, targeted=False)(outputs, model.task.predict(outputs.detach()))
+        losses = Objective(model.task, targeted=False)(outputs, model.task.predict(outputs.detach()))
         gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
         return torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1).cpu()
 

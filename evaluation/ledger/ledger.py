@@ -133,10 +133,11 @@ class Ledger:
 
     def perturbation(self, job: str) -> str | None:
         """The hash of what a universal attack found, where it is known."""
-        with suppress(DamagedRecordError):
-            _, *more = json.loads(self._fact(_COSTS, job) or "[0]")
-            return more[2] if len(more) > 2 else None  # earlier versions knew the costs alone
-        return None
+        try:
+            found = json.loads(self._fact(_COSTS, job) or "[]")
+        except DamagedRecordError:
+            return None
+        return found[3] if len(found) > 3 else None  # earlier versions kept the costs alone
 
     def error(self, cell: str) -> str | None:
         try:

@@ -6,9 +6,7 @@ from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import scipy.ndimage
 import torch
 from foolbench.core import UnknownNameError
 from foolbench.datasets import Digits
@@ -16,7 +14,7 @@ from foolbench.evaluation.cli import train as train_module
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.models import ENTRIES
 from foolbench.models import training as training_module
-from foolbench.models.training import Training, _attacked, _augment, _begin_as, _blurred, _of_grid, fit
+from foolbench.models.training import Training, _attacked, _begin_as, _of_grid, fit
 from foolbench.tasks import Segmentation
 from rich.console import Console
 from safetensors.torch import load_file
@@ -117,48 +115,6 @@ def test_it_learns_and_says_so(data):
     with torch.no_grad():
         predicted = net((images.float() / 255 - 0.5) / 0.5).argmax(1)
     assert float((predicted == labels).float().mean()) > 0.9
-
-
-@pytest.mark.parametrize(
-    ("switches", "check"),
-    [
-        ({"flip": False, "shift": 0, "permute_channels": False}, lambda x, y: torch.equal(x, y)),
-        ({"flip": True, "shift": 0, "permute_channels": False}, lambda x, y: torch.equal(x.sum(3), y.sum(3))),
-        ({"flip": False, "shift": 0, "permute_channels": True}, lambda x, y: torch.allclose(x.sum(1), y.sum(1))),
-        ({"flip": False, "shift": 2, "permute_channels": False}, lambda x, y: set(y.unique()) <= set(x.unique())),
-    ],
-    ids=["none", "flip", "permute", "shift"],
-)
-def test_augmentation_does_what_is_switched_on(switches, check):
-    x = torch.randint(0, 256, (16, 3, 8, 8), generator=torch.Generator().manual_seed(0)).float()
-    y, _ = _augment(x, torch.zeros(16), replace(TRAINING, **switches), torch.Generator().manual_seed(1))
-    assert y.shape == x.shape
-    assert torch.equal(x, y) != any(switches.values())
-    assert check(x, y) or (switches["shift"] and bool(torch.isin(y, x).all()))
-
-
-def test_blur_is_a_gaussian_of_each_images_own_width():
-    deviations = torch.tensor([0.0, 0.7, 1.5])
-    x = torch.rand(3, 2, 24, 20, generator=torch.Generator().manual_seed(0))
-    blurred = _blurred(x, deviations)
-    assert torch.equal(blurred[0], x[0])
-    for image, found, deviation in zip(x[1:], blurred[1:], deviations[1:], strict=True):
-        spreads = (0, float(deviation), float(deviation))
-        expected = scipy.ndimage.gaussian_filter(image.double().numpy(), spreads, mode="nearest", radius=5)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_noise_has_any_deviation_up_to_the_largest():
-    x = torch.full((400, 1, 32, 32), 0.5)
-    noisy, _ = _augment(x, torch.zeros(400), replace(TRAINING, shift=0, noise=0.1), torch.Generator().manual_seed(1))
-    spreads = (noisy - x).flatten(1).std(dim=1)
-    assert 0 < float(spreads.min()) < 0.005
-    assert 0.095 < float(spreads.max()) < 0.11
-    assert float(spreads.mean()) == pytest.approx(0.05, abs=0.006)
-    bright, _ = _augment(
-        torch.ones_like(x), torch.zeros(400), replace(TRAINING, noise=0.1), torch.Generator().manual_seed(1)
-    )
-    assert 0 <= float(bright.min()) < float(bright.max()) == 1
 
 
 def test_a_grid_of_labels_adds_what_is_said_of_rows_and_columns():
@@ -271,14 +227,6 @@ def test_training_goes_on_from_what_it_begins_as(data):
     for name, tensor in trained(data, still, beginning=trained_before).state_dict().items():
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(tensor, trained_before[name], atol=1e-6, rtol=1e-4)
-
-
-def test_a_map_moves_with_its_image():
-    """Bright pixels are of class 1, whatever is mirrored and shifted."""
-    x = (torch.rand(16, 1, 9, 7, generator=torch.Generator().manual_seed(0)) > 0.5).float().expand(-1, 3, -1, -1)
-    moved, maps = _augment(x, x[:, 0].long(), replace(TRAINING, flip=True, shift=3), torch.Generator().manual_seed(1))
-    assert torch.equal(moved[:, 0].long(), maps)
-    assert not torch.equal(moved, x)
 
 
 def test_of_another_network_what_agrees_is_taken_and_the_rest_begins_anew(data):

@@ -1,7 +1,11 @@
-"""Outcomes made by hand."""
+"""Outcomes made by hand, and a ledger to write them to."""
+
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
+from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.record import Outcomes
 
 
@@ -20,3 +24,25 @@ def shard(*samples, gfr=1.0, flags=(), **columns):
 @pytest.fixture(name="shard")
 def shard_fixture():
     return shard
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    with closing(Ledger(path)) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def change():
+    """`change(path, statement, *values)` changes one row behind the ledger's back."""
+
+    def change(path, statement, *values):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            assert connection.execute(statement, values).rowcount == 1
+
+    return change
