@@ -19,6 +19,7 @@ from ...core.perturbation import Perturbation
 from ...core.query_attack import QueryAttack, Searched
 from ...core.seeding import Draws
 from ..ledger.ledger import Costs
+from .ahead import Ahead
 from .cache.shelf import Shelf
 from .crafted import Crafted
 from .grid import digest
@@ -38,7 +39,7 @@ class Crafter:
     shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
     file `partial`. With `before`, the attack goes on where that one failed. `vanishing` says of the attacked system
     what `Crafted` does; it takes passes, so it is kept with the images. `unchanged` raises ConfigError where an attack
-    has changed the model: nothing of such an attack is kept.
+    has changed the model: nothing of such an attack is kept. `ahead` reads images before they are asked for.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Crafter:
     pieces: Pieces
     vanishing: Callable[[], float]
     unchanged: Callable[[], None]
+    ahead: Ahead
     shelf: Shelf | None = None
     before: "Crafter | None" = None
 
@@ -143,7 +145,7 @@ class Crafter:
     def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
         names = {"x_adv", "undone", "costs", _VANISHING} | ({_QUERIES} if self._counts else set())
-        tensors = shelf.recall(name, names, shard.x)
+        tensors = shelf.opened(self.ahead.result(shelf.read, name), names, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
         crafted = Crafted(

@@ -6,10 +6,10 @@ same one for all rows of a network: nobody has chosen it for how well an attack 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ SIDE = 160
 _TOLD = "told"
 _COLOUR = re.compile("#[0-9a-f]{6}")
 
+T = TypeVar("T")
 Picture = NDArray[np.uint8]
 """(H, W, C) of one or three channels."""
 
@@ -112,16 +113,15 @@ def _path(folder: Path, cell: str) -> Path:
 def _example(bare: System, system: System, shard: Shard, crafted: Crafted) -> Example:
     row = _known(bare, shard)
     sample = shard.samples[row]
-    x, x_adv = shard.x[row : row + 1], crafted.x_adv[row : row + 1]
-    change = x_adv - x
+    x = torch.stack([shard.x[row], crafted.x_adv[row]])
+    change = x[1] - x[0]
     amplified = max(1.0, float(torch.floor(0.5 / change.abs().max().clamp_min(1e-6))))
-    images = {"clean": x, "attacked": x_adv}
-    outputs = {name: _outputs(system, sample, image) for name, image in images.items()}
-    pictures = {name: _picture(image) for name, image in images.items()}
+    answered, seen = _asked(system, sample, x)
+    outputs, pictures = _pair("{}", answered.split(1)), _pair("{}", map(_picture, x))
     pictures["change"] = _picture(0.5 + amplified * change, sharp=True)
     if system.model.shells:
-        outputs |= {f"bare {name}": _outputs(bare, sample, image) for name, image in images.items()}
-        pictures |= {f"{name} defended": _picture(_defended(system, sample, x)) for name, x in images.items()}
+        outputs |= _pair("bare {}", _asked(bare, sample, x)[0].split(1))
+        pictures |= _pair("{} defended", map(_picture, seen))
     truth = None if shard.y is None else shard.y[row : row + 1]
     maps, legend = _drawn(system.model, outputs, truth)
     return Example(
@@ -143,9 +143,20 @@ def _known(bare: System, shard: Shard) -> int:
     return int(bare.model.task.agreement(found, first.y).argmax())
 
 
-def _outputs(system: System, sample: int, x: Tensor) -> Tensor:
+def _asked(system: System, sample: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs for two versions of an image, with the same draws, and what the network is given to answer them: of
+    several views the first.
+    """
+    rng = Draws.of(system.seed, system.model.sha, "example", samples=[sample] * len(x), device=x.device)
+    seen = [x]
     with torch.no_grad():
-        return system.model(x.clone(), rng=_streams(system, sample, x))
+        outputs = system.model.watched(x.clone(), lambda shell, images: seen.append(images), rng=rng)
+    return outputs, seen[-1].unflatten(0, (len(x), -1))[:, 0]
+
+
+def _pair(name: str, found: Iterable[T]) -> dict[str, T]:
+    """Of the clean and the attacked image."""
+    return {name.format(image): each for image, each in zip(("clean", "attacked"), found, strict=True)}
 
 
 def _answers(model: Model, outputs: Mapping[str, Tensor]) -> Mapping[str, Answer]:
@@ -170,22 +181,13 @@ def _drawn(
         return {}, []
     images = drawing.pictures.permute(0, 3, 1, 2).float() / 255
     return {
-        f"{name} map": _picture(image[None], sharp=True) for name, image in zip(maps, images, strict=True)
+        f"{name} map": _picture(image, sharp=True) for name, image in zip(maps, images, strict=True)
     }, drawing.legend
 
 
-def _defended(system: System, sample: int, x: Tensor) -> Tensor:
-    """What the network is given to answer."""
-    return system.model.seen(x.clone(), rng=_streams(system, sample, x))[:1]
-
-
-def _streams(system: System, sample: int, x: Tensor) -> Draws:
-    return Draws.of(system.seed, system.model.sha, "example", samples=[sample], device=x.device)
-
-
 def _picture(x: Tensor, *, sharp: bool = False) -> Picture:
-    """Of one image (1, C, H, W); a `sharp` one keeps the contrast of its pixels where it is made smaller."""
-    levels = (x[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    """Of one image (C, H, W); a `sharp` one keeps the contrast of its pixels where it is made smaller."""
+    levels = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     pixels = levels if levels.shape[2] in (1, 3) else levels.mean(axis=2, keepdims=True).astype(np.uint8)
     longest = max(pixels.shape[:2])
     if longest <= SIDE:

@@ -14,9 +14,11 @@ from ...datasets.substitutes import photographs_shown_by, substitute_images
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..recipe.entries import Training
-from .adversarial import Crafter
+from .adversarial import Crafter, name_of_images
+from .ahead import Ahead
 from .cache.naming import name_of
 from .cache.perturbations import keep_found, recall_found
+from .cache.shelf import Shelf
 from .clean import look
 from .crafted import Crafted
 from .elsewhere import training_elsewhere
@@ -59,6 +61,7 @@ class Worker:
         self._setup, self._networks, self._steps = setup, networks, steps
         self._names = Names(setup.recipe, setup.identities)
         self._following: Step | None = None
+        self._reading = Ahead()
         self._shared: dict[str, str] = {}
 
     def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
@@ -138,6 +141,7 @@ class Worker:
         crafter, shard = self._crafter(source, job), self._shard(source, unit.samples)
         perturbation = self._perturbation(source, job)
         crafted = crafter.images(shard, perturbation)
+        self._read_ahead()
         return job, shard, crafted, perturbation
 
     def _shard(self, network: Network, samples: Sequence[int]) -> Shard:
@@ -145,6 +149,16 @@ class Worker:
         if isinstance(self._following, Look | Score):
             self._networks.foresee(self._following.network, self._following.samples)
         return shard
+
+    def _read_ahead(self) -> None:
+        """The images that are kept for what follows, while those at hand are scored."""
+        unit, shelf = self._following, self._shelf
+        if shelf is None or not isinstance(unit, Score):
+            return
+        job = self._names.jobs[unit.job]
+        source = self._networks.at_hand(job.source)
+        if source is not None and not isinstance(job.attack, UniversalAttack):
+            self._reading.begin(shelf.read, name_of_images(self._place(source, job), unit.samples))
 
     def _carried(
         self, model: str, shard: Shard, crafted: Crafted, perturbation: Perturbation | None, job: Job
@@ -172,7 +186,7 @@ class Worker:
         return Scored(key, replace(outcomes, flags=outcomes.flags | gradient_flags(crafted.vanishing)))
 
     def _crafter(self, source: Network, job: Job) -> Crafter:
-        recipe, cache, place = self._setup.recipe, self._setup.shared, job.place(self._setup.identities)
+        recipe, partial = self._setup.recipe, job.place(self._setup.identities).with_suffix(".partial")
 
         def unchanged() -> None:
             if source.systems.undo():
@@ -182,16 +196,28 @@ class Worker:
             model=source.systems.attacked(job.through),
             attack=job.attack,
             stream=job.stream,
-            place=place.as_posix() if cache is None else self._shared_name(source, job),
-            partial=(self._setup.folder / place).with_suffix(".partial"),
+            place=self._place(source, job),
+            partial=self._setup.folder / partial,
             seed=recipe.seed,
             storage=recipe.storage,
             pieces=source.systems.crafting,
             vanishing=lambda: source.systems.vanishing(job.through) if job.attack.access == "gradient" else 0.0,
             unchanged=unchanged,
-            shelf=(cache or self._setup.own) if recipe.keep_images else None,
+            ahead=self._reading,
+            shelf=self._shelf,
             before=None if job.after is None else self._crafter(source, job.after),
         )
+
+    @property
+    def _shelf(self) -> Shelf | None:
+        """Where adversarial images are kept, if they are."""
+        return (self._setup.shared or self._setup.own) if self._setup.recipe.keep_images else None
+
+    def _place(self, source: Network, job: Job) -> str:
+        """On the shelf."""
+        if self._setup.shared is None:
+            return job.place(self._setup.identities).as_posix()
+        return self._shared_name(source, job)
 
     def _shared_name(self, source: Network, job: Job) -> str:
         """In the cache."""

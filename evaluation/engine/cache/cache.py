@@ -21,7 +21,7 @@ from ....core.errors import ConfigError, OutputError
 from ....core.files import write_whole
 from ..exclusive import LOCKS, acquired
 from ..kept import added, keep, recall
-from .packing import packed, unpacked
+from .packing import Packed, decompressed, packed, unpacked
 from .shelf import SUFFIX, Shelf
 
 KINDS = {
@@ -39,7 +39,9 @@ eighth of what was free when it looked, it looks again: as many processes at onc
 """
 TORN = 24 * 3600
 """Seconds after which nobody is still writing a file."""
-_X_ADV, _CLEAN, _FLOATS = "x_adv", "clean", "floats"
+_X_ADV, _CLEAN, _PLANES = "x_adv", "clean", "planes"
+_ABOUT = {_CLEAN, _PLANES}
+"""What is kept beside packed images."""
 
 
 class Entry(NamedTuple):
@@ -75,15 +77,20 @@ class Cache(Shelf):
     def ready(self) -> None:
         """What cannot be kept can be used all the same."""
 
-    def recall(self, name: str, names: set[str], clean: Tensor | None = None) -> dict[str, Tensor] | None:
-        """Nothing of other `clean` images either. What was found counts as used now."""
+    def read(self, name: str) -> dict[str, Tensor] | None:
+        """What was found counts as used now."""
         path = self.path(name)
-        found = recall(path, names if clean is None else {*names, _CLEAN, _FLOATS})
-        if found is not None and clean is not None:
-            found = _unpacked(found, clean)
+        found = recall(path, set())
         with suppress(OSError):
             os.utime(path) if found is not None else None
-        return found
+        return found if found is None or _PLANES not in found else _decompressed(found)
+
+    def opened(
+        self, read: dict[str, Tensor] | None, names: set[str], clean: Tensor | None = None
+    ) -> dict[str, Tensor] | None:
+        """Nothing of other `clean` images either."""
+        found = super().opened(read, names if clean is None else {*names, *_ABOUT})
+        return found if found is None or clean is None else _unpacked(found, clean)
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], clean: Tensor | None = None) -> None:
         """Whole or not at all."""
@@ -187,19 +194,26 @@ def _bytes(gigabytes: str | float, name: str) -> int:
 
 
 def _packed(tensors: Mapping[str, Tensor], clean: Tensor) -> dict[str, Tensor]:
-    images = tensors[_X_ADV]
-    about = {_CLEAN: _hash(clean), _FLOATS: torch.tensor(images.is_floating_point())}
-    return {**tensors, **about, _X_ADV: packed(images, clean)}
+    data, planes = packed(tensors[_X_ADV], clean)
+    return {**tensors, _X_ADV: data, _PLANES: torch.tensor(planes), _CLEAN: _hash(clean)}
+
+
+def _decompressed(found: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    try:
+        differences = decompressed(Packed(found[_X_ADV], int(found[_PLANES])))
+    except ValueError:
+        return None
+    return found | {_X_ADV: differences}
 
 
 def _unpacked(found: dict[str, Tensor], clean: Tensor) -> dict[str, Tensor] | None:
-    if not torch.equal(found.pop(_CLEAN), _hash(clean)):
+    if not torch.equal(found[_CLEAN], _hash(clean)):
         return None
-    dtype = torch.float32 if found.pop(_FLOATS) else torch.uint8
     try:
-        return found | {_X_ADV: unpacked(found[_X_ADV], clean, dtype)}
+        images = unpacked(found[_X_ADV], clean)
     except ValueError:
         return None
+    return {name: value for name, value in found.items() if name not in _ABOUT} | {_X_ADV: images}
 
 
 def _hash(x: Tensor) -> Tensor:

@@ -1,4 +1,10 @@
-"""Adversarial images as what they differ in from the clean ones, compressed without loss by Zstandard."""
+"""Adversarial images as what they differ in from the clean ones, compressed without loss by Zstandard.
+
+Unpacking has two steps: the longer one, decompression, needs no clean images, so that it can be done before they are
+there.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,36 +16,48 @@ LEVEL = 1
 """Of compression. Higher ones take longer, and hardly less room: what is left of floats is noise."""
 
 
-def packed(images: Tensor, clean: Tensor) -> Tensor:
-    """Bytes (B,), uint8, of images (N, C, H, W), float32 or uint8, around clean ones, float32 of the same shape."""
+class Packed(NamedTuple):
+    """`data` (B,), uint8, and how many bytes of each number there are in it: one of levels, four or eight of floats."""
+
+    data: Tensor
+    planes: int
+
+
+def packed(images: Tensor, clean: Tensor) -> Packed:
+    """Of images (N, C, H, W), float32 or uint8, around clean ones, float32 of the same shape."""
     x = clean.cpu().contiguous()
     near = images.cpu().contiguous()
     if near.dtype == torch.uint8:
-        parts = [(near - _levels(x)).numpy()]
+        parts = [(near - _levels(x)).numpy().reshape(1, -1)]
     else:
         change = near - x
         rounded = _bits(near) - _bits(x + change)
         parts = [_planes(_bits(change)), *([_planes(rounded)] if rounded.any() else [])]
     whole = b"".join(part.tobytes() for part in parts)
-    return torch.frombuffer(bytearray(zstandard.ZstdCompressor(LEVEL).compress(whole)), dtype=torch.uint8)
+    data = torch.frombuffer(bytearray(zstandard.ZstdCompressor(LEVEL).compress(whole)), dtype=torch.uint8)
+    return Packed(data, sum(map(len, parts)))
 
 
-def unpacked(data: Tensor, clean: Tensor, dtype: torch.dtype) -> Tensor:
-    """The images, on the CPU. Raises ValueError for bytes of other images."""
-    x = clean.cpu().contiguous()
-    expected = [x.numel()] if dtype == torch.uint8 else [4 * x.numel(), 8 * x.numel()]
+def decompressed(found: Packed) -> Tensor:
+    """The differences (1 or 2, N * C * H * W), uint8 of levels, int32 of floats. Raises ValueError for damaged data."""
     try:
-        whole = zstandard.ZstdDecompressor().decompress(data.numpy().tobytes(), max_output_size=expected[-1])
-    except zstandard.ZstdError as error:
+        whole = zstandard.ZstdDecompressor().decompress(found.data.numpy().data)
+    except (zstandard.ZstdError, MemoryError) as error:
         raise ValueError(str(error)) from None
-    if len(whole) not in expected:
-        raise ValueError(f"expected {' or '.join(map(str, expected))} bytes, got {len(whole)}")
-    content = np.frombuffer(whole, dtype=np.uint8)
-    if dtype == torch.uint8:
-        return torch.from_numpy(content.reshape(x.shape).copy()) + _levels(x)
-    change, *rounded = (_numbers(part).reshape(x.shape) for part in content.reshape(-1, 4, x.numel()))
-    near = x + torch.from_numpy(change.view(np.float32))
-    return torch.from_numpy((_bits(near) + rounded[0]).view(np.float32)) if rounded else near
+    content = np.frombuffer(whole, dtype=np.uint8).reshape(found.planes, -1)
+    return torch.from_numpy(content.copy() if found.planes == 1 else _numbers(content))
+
+
+def unpacked(differences: Tensor, clean: Tensor) -> Tensor:
+    """The images, on the CPU. Raises ValueError for differences of other images."""
+    x = clean.cpu().contiguous()
+    if differences.shape[1] != x.numel():
+        raise ValueError(f"expected differences of {x.numel()} numbers, got {differences.shape[1]}")
+    change, *rounded = (part.reshape(x.shape) for part in differences)
+    if differences.dtype == torch.uint8:
+        return change + _levels(x)
+    near = x + change.view(torch.float32)
+    return (near.view(torch.int32) + rounded[0]).view(torch.float32) if rounded else near
 
 
 def _levels(x: Tensor) -> Tensor:
@@ -56,7 +74,8 @@ def _planes(numbers: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 def _numbers(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
-    together = np.empty((planes.shape[1], 4), dtype=np.uint8)
+    """A row of them for every four planes."""
+    together = np.empty((len(planes) // 4, planes.shape[1], 4), dtype=np.uint8)
     for place, plane in enumerate(planes):  # NumPy's own transposition takes five times as long
-        together[:, place] = plane
-    return together.reshape(-1).view(np.int32)
+        together[place // 4, :, place % 4] = plane
+    return together.view(np.int32)[..., 0]

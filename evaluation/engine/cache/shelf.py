@@ -33,7 +33,17 @@ class Shelf:
 
         `clean` are the images (N, C, H, W) that the tensor `x_adv` was crafted from, if there is one.
         """
-        return recall(self.path(name), names)
+        return self.opened(self.read(name), names, clean)
+
+    def read(self, name: str) -> dict[str, Tensor] | None:
+        """The first step of `recall`: as much as can be done before the clean images are there."""
+        return recall(self.path(name), set())
+
+    def opened(
+        self, read: dict[str, Tensor] | None, names: set[str], clean: Tensor | None = None
+    ) -> dict[str, Tensor] | None:
+        """The second step."""
+        return read if read is not None and names <= read.keys() else None
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], clean: Tensor | None = None) -> None:
         """Whole or not at all. Raises OutputError where the disk does not take it."""

@@ -40,6 +40,11 @@ def test_what_was_kept_is_found_with_its_clean_images_only(cache, clean, tensors
     assert cache.recall("adversarial/job/shard", {*NAMES, "costs"}, clean) is None
 
 
+def test_images_that_another_version_has_packed_are_made_anew(cache, clean, tensors):
+    cache.keep("adversarial/job/shard", tensors)
+    assert cache.recall("adversarial/job/shard", NAMES, clean) is None
+
+
 def test_a_file_in_the_place_of_another_is_damage(cache, tensors):
     cache.keep("learned/a", tensors)
     cache.path("learned/a").rename(cache.path("learned/b"))

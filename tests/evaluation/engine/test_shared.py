@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from foolbench.evaluation.engine import grid, learning
 from foolbench.evaluation.engine.adversarial import Crafter
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.networks import Network
+from foolbench.evaluation.engine.scoring import System
 
 ATTACKS = (
     "attacks=[{name='uniform-noise'}, {name='pgd', steps=3},"
@@ -44,6 +46,33 @@ def crafted(monkeypatch):
     monkeypatch.setattr(Crafter, "_attack", noted)
     monkeypatch.setattr(GDUAP, "search", noted_search)
     return found
+
+
+def test_kept_images_are_read_once_and_all_but_the_first_ahead(execute, monkeypatch):
+    """While what came before is scored, which takes a moment here."""
+    settings = ("attacks=[{name='fgsm'}, {name='pgd', steps=3}]", "samples=12", "batch_size=4")
+    execute("first", *settings, "defenses=[]", crafted_anew=False)
+    events = []
+    read, score = Cache.read, System.score
+
+    def noted(cache, name):
+        if name.startswith("adversarial/"):
+            events.append(name)
+        return read(cache, name)
+
+    def slow(system, *facts):
+        found = score(system, *facts)
+        time.sleep(0.1)
+        events.append("scored")
+        return found
+
+    monkeypatch.setattr(Cache, "read", noted)
+    monkeypatch.setattr(System, "score", slow)
+    assert set(execute("more", *settings, "defenses=[{name='jpeg'}]", crafted_anew=False).status) == {"ok"}
+    reads = [event for event in events if event != "scored"]
+    assert len(reads) == len(set(reads)) == 6
+    for scored, name in enumerate(reads[1:]):
+        assert events[: events.index(name)].count("scored") <= 2 * scored + 1  # two systems see each shard
 
 
 def test_another_run_finds_all_and_says_the_same(execute, assert_same, crafted, tmp_path):
