@@ -23,6 +23,7 @@ from ...models.training import Training, fit
 from ...models.zoo import Entry
 from ..engine.cache.cache import Cache
 from ..engine.cache.shelf import Shelf
+from ..engine.heap import keep_freed_memory
 from ..engine.learning import School
 from ..engine.loading import load
 from ..engine.progress import Progress
@@ -39,6 +40,7 @@ def train(
     name: str, out: Path | None, overrides: list[str], *, dataset: str, model: str, seed: int, device: str
 ) -> None:
     """Say where it is written. Raises ConfigError for `out` with a defense, which runs find where they keep it."""
+    keep_freed_memory()
     with Progress(console, 1, name) as progress:
         if name not in defenses:
             written = [train_network(name, progress, out)]

@@ -18,6 +18,7 @@ from ..ledger.ledger import Ledger
 from ..recipe.opening import open_dataset
 from ..recipe.recipe import Recipe
 from .grid import identity
+from .heap import keep_freed_memory
 from .loading import load
 from .sampling import sample
 from .steady import check_steady
@@ -56,6 +57,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     ConfigError where no network is left to attack, or none to score, or an attack makes no sense for the task.
     """
     repeatable()
+    keep_freed_memory()
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, images, identities = {}, {}, {}

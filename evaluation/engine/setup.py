@@ -20,6 +20,7 @@ from ..recipe.recipe import Recipe
 from .cache.cache import Cache
 from .cache.shelf import Shelf
 from .grid import Identities, identity
+from .heap import keep_freed_memory
 from .loading import load
 from .prepare import Prepared, repeatable
 from .training_facts import training_facts
@@ -109,6 +110,7 @@ class Setup:
     def begin(self) -> None:
         """Make this process one that knows the names of the recipe. Raises ConfigError where a plugin fails here."""
         repeatable()
+        keep_freed_memory()
         load_plugins([])
         for plugin in self.plugins:
             plugin.load(self.folder)
