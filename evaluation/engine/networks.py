@@ -66,10 +66,6 @@ class Networks:
         self._there[name] = self._moved(network.model, beside)
         return network
 
-    def at_hand(self, name: str) -> Network | None:
-        """If it is loaded."""
-        return self._known.get(name)
-
     def foresee(self, name: str, samples: Sequence[int]) -> None:
         """These images of a network, if it is loaded, will be asked for next."""
         if name in self._known:

@@ -18,7 +18,6 @@ from .adversarial import Crafter, name_of_images
 from .ahead import Ahead
 from .cache.naming import name_of
 from .cache.perturbations import keep_found, recall_found
-from .cache.shelf import Shelf
 from .clean import look
 from .crafted import Crafted
 from .elsewhere import training_elsewhere
@@ -62,6 +61,8 @@ class Worker:
         self._names = Names(setup.recipe, setup.identities)
         self._following: Step | None = None
         self._reading = Ahead()
+        self._shelf = (setup.shared or setup.own) if setup.recipe.keep_images else None
+        """Where adversarial images are kept, if they are."""
         self._shared: dict[str, str] = {}
 
     def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
@@ -151,14 +152,16 @@ class Worker:
         return shard
 
     def _read_ahead(self) -> None:
-        """The images that are kept for what follows, while those at hand are scored."""
-        unit, shelf = self._following, self._shelf
-        if shelf is None or not isinstance(unit, Score):
+        """The images that are kept for what follows, while those at hand are scored: if it is known by now what they
+        are called, for this is a hint, which works nothing out and raises nothing.
+        """
+        unit = self._following
+        job = self._names.jobs.get(unit.job) if isinstance(unit, Score) else None
+        if job is None or self._shelf is None or isinstance(job.attack, UniversalAttack):
             return
-        job = self._names.jobs[unit.job]
-        source = self._networks.at_hand(job.source)
-        if source is not None and not isinstance(job.attack, UniversalAttack):
-            self._reading.begin(shelf.read, name_of_images(self._place(source, job), unit.samples))
+        place = self._place_in_run(job) if self._setup.shared is None else self._shared.get(self._key(job))
+        if place is not None:
+            self._reading.begin(self._shelf.read, name_of_images(place, unit.samples))
 
     def _carried(
         self, model: str, shard: Shard, crafted: Crafted, perturbation: Perturbation | None, job: Job
@@ -186,7 +189,7 @@ class Worker:
         return Scored(key, replace(outcomes, flags=outcomes.flags | gradient_flags(crafted.vanishing)))
 
     def _crafter(self, source: Network, job: Job) -> Crafter:
-        recipe, partial = self._setup.recipe, job.place(self._setup.identities).with_suffix(".partial")
+        recipe, place = self._setup.recipe, job.place(self._setup.identities)
 
         def unchanged() -> None:
             if source.systems.undo():
@@ -197,7 +200,7 @@ class Worker:
             attack=job.attack,
             stream=job.stream,
             place=self._place(source, job),
-            partial=self._setup.folder / partial,
+            partial=(self._setup.folder / place).with_suffix(".partial"),
             seed=recipe.seed,
             storage=recipe.storage,
             pieces=source.systems.crafting,
@@ -208,23 +211,22 @@ class Worker:
             before=None if job.after is None else self._crafter(source, job.after),
         )
 
-    @property
-    def _shelf(self) -> Shelf | None:
-        """Where adversarial images are kept, if they are."""
-        return (self._setup.shared or self._setup.own) if self._setup.recipe.keep_images else None
-
     def _place(self, source: Network, job: Job) -> str:
         """On the shelf."""
-        if self._setup.shared is None:
-            return job.place(self._setup.identities).as_posix()
-        return self._shared_name(source, job)
+        return self._place_in_run(job) if self._setup.shared is None else self._shared_name(source, job)
+
+    def _place_in_run(self, job: Job) -> str:
+        return job.place(self._setup.identities).as_posix()
 
     def _shared_name(self, source: Network, job: Job) -> str:
         """In the cache."""
-        key = job.key(self._setup.identities)
+        key = self._key(job)
         if key not in self._shared:
             self._shared[key] = name_of(job, self._setup.identities, source, SUBSTITUTES)
         return self._shared[key]
+
+    def _key(self, job: Job) -> str:
+        return job.key(self._setup.identities)
 
     def _file(self, source: Network, job: Job) -> PerturbationFile:
         place = self._setup.folder / job.place(self._setup.identities)

@@ -15,7 +15,9 @@ from foolbench.defenses import PCA
 from foolbench.defenses.regroup import REGroup
 from foolbench.evaluation.engine import grid, learning
 from foolbench.evaluation.engine.adversarial import Crafter
+from foolbench.evaluation.engine.cache import cache, shelf
 from foolbench.evaluation.engine.cache.cache import Cache
+from foolbench.evaluation.engine.kept import recall as recalled
 from foolbench.evaluation.engine.networks import Network
 from foolbench.evaluation.engine.scoring import System
 
@@ -48,17 +50,20 @@ def crafted(monkeypatch):
     return found
 
 
-def test_kept_images_are_read_once_and_all_but_the_first_ahead(execute, monkeypatch):
-    """While what came before is scored, which takes a moment here."""
+@pytest.mark.parametrize(("cached", "known"), [(True, 4), (False, 5)])
+def test_kept_images_are_read_once_and_ahead(execute, monkeypatch, cached, known):
+    """While what came before is scored, which takes a moment here: all but the first, or, where the name of an attack's
+    images in the cache has to be found out, but the first of each attack.
+    """
     settings = ("attacks=[{name='fgsm'}, {name='pgd', steps=3}]", "samples=12", "batch_size=4")
-    execute("first", *settings, "defenses=[]", crafted_anew=False)
+    execute("run", *settings, "defenses=[]", crafted_anew=not cached)
     events = []
-    read, score = Cache.read, System.score
+    read, score = recalled, System.score
 
-    def noted(cache, name):
-        if name.startswith("adversarial/"):
-            events.append(name)
-        return read(cache, name)
+    def noted(path, names):
+        if path.parent.parent.name == "adversarial":
+            events.append(path)
+        return read(path, names)
 
     def slow(system, *facts):
         found = score(system, *facts)
@@ -66,13 +71,14 @@ def test_kept_images_are_read_once_and_all_but_the_first_ahead(execute, monkeypa
         events.append("scored")
         return found
 
-    monkeypatch.setattr(Cache, "read", noted)
+    monkeypatch.setattr(cache if cached else shelf, "recall", noted)
     monkeypatch.setattr(System, "score", slow)
-    assert set(execute("more", *settings, "defenses=[{name='jpeg'}]", crafted_anew=False).status) == {"ok"}
+    more = execute("run", *settings, "defenses=[{name='jpeg'}]", crafted_anew=not cached)
+    assert set(more.status) == {"ok"}
     reads = [event for event in events if event != "scored"]
     assert len(reads) == len(set(reads)) == 6
-    for scored, name in enumerate(reads[1:]):
-        assert events[: events.index(name)].count("scored") <= 2 * scored + 1  # two systems see each shard
+    before = [events[: events.index(path)].count("scored") for path in reads]
+    assert sum(scored < place for place, scored in enumerate(before)) == known
 
 
 def test_another_run_finds_all_and_says_the_same(execute, assert_same, crafted, tmp_path):

@@ -114,6 +114,26 @@ def test_one_that_changes_the_model_while_it_learns_is_refused_and_harms_no_othe
         assert table.loc[["none"], ["clean", "gfr"]].to_numpy().tolist() == alone[["clean", "gfr"]].to_numpy().tolist()
 
 
+def test_a_network_is_not_blamed_for_a_defense_whose_attack_is_the_next_unit(execute):
+    @register_defense("unteachable")
+    @dataclass(frozen=True, kw_only=True)
+    class Unteachable(LearnedTransform):
+        """Learns nothing."""
+
+        differentiable: ClassVar[bool] = True
+        randomized: ClassVar[bool] = False
+
+        def learn(self, data, *, rng):
+            raise ValueError("no")
+
+        def transform(self, x, learned, *, rng):
+            return x
+
+    settings = ("attacks=[{name='fgsm'}]", "knowledge=['oblivious', 'adaptive']", "batch_size=64")
+    table = execute("out", *settings, "defenses=[{name='unteachable'}]", crafted_anew=False)
+    assert table.groupby("defense").status.unique().map(list).to_dict() == {"none": ["ok"], "unteachable": ["error"]}
+
+
 @pytest.mark.parametrize("when", ["defend", "transform"])
 def test_a_defense_that_changes_the_model_is_refused_and_harms_no_other(execute, when):
     networks = []
