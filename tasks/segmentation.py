@@ -17,6 +17,8 @@ from .maps import FLIPS, mean_over_places
 
 VOID = 255
 """The label of pixels that nobody has labelled, as between two objects: they count nowhere."""
+SURE = 20.0
+"""How far, in logits, the median pixel of an image may be from another class; 6 to 20 for the embedded networks."""
 ALMOST_ALL = 0.99
 """Of the labelled pixels: an image is done with where an attack has changed so many (as ALMA prox, CVPR 2023)."""
 
@@ -80,6 +82,13 @@ class Segmentation(Task):
         """Cross-entropy, the mean over labelled pixels."""
         return mean_over_places(_cross_entropy(outputs, targets), targets != VOID)
 
+    def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss, of logits that are scaled down to where it has a gradient if most pixels are too sure for one.
+
+        It is another one at each point then: it says where to go, and of two points hardly which is better.
+        """
+        return self.loss(_less_sure(outputs), targets)
+
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
         """Log of the mean probabilities, which are logits again."""
         found = outputs.log_softmax(dim=2)
@@ -125,7 +134,7 @@ class Segmentation(Task):
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """Every pixel, by its class; the alignment is the cosine between the probabilities and those of the target."""
-        labelled = targets != VOID
+        outputs, labelled = _less_sure(outputs), targets != VOID
         probabilities = outputs.detach().softmax(dim=1)
         at_target = probabilities.gather(1, targets.masked_fill(~labelled, 0)[:, None])[:, 0]
         return Places(
@@ -169,6 +178,16 @@ def _iou_of_images(predictions: Tensor, reference: Tensor, *, classes: int) -> T
 def _accuracy(counts: Numbers) -> Numbers:
     right, _, missed = np.split(counts, 3, axis=-1)
     return right.sum(axis=-1) / np.maximum((right + missed).sum(axis=-1), 1)
+
+
+def _less_sure(outputs: Tensor) -> Tensor:
+    """Logits (N, classes, H, W) divided, image by image, by what brings the median pixel to `SURE`, if it is beyond.
+
+    Cross-entropy sees no pixel that is far from every boundary, and what is far is a question of the logits' units.
+    """
+    first, second = outputs.detach()[:, :, ::4, ::4].topk(2, dim=1).values.unbind(dim=1)
+    times = (first - second).flatten(1).median(dim=1).values / SURE
+    return outputs / times.clamp_min(1)[:, None, None, None] if bool((times > 1).any()) else outputs
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -86,6 +86,32 @@ def test_they_change_more_of_the_map_than_noise_does(attack, system, x):
     assert changed(system, x, x_adv) > noise + 0.05
 
 
+@pytest.mark.parametrize("scale", [100, 1e4])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        FGSM(eps=EPS),
+        *(kind(eps=EPS, steps=10) for kind in (PGD, SegPGD, CosPGD)),
+        *SEA(eps=EPS, steps=10).members.values(),
+    ],
+    ids=repr,
+)
+def test_the_units_of_logits_do_not_matter(attack, x, scale):
+    """Of a network as sure as an ordinary one, and of the same in other units, which has no gradient at most pixels."""
+    usual, sure = in_units(80), in_units(80 * scale)
+    lead = usual(x).topk(2, dim=1).values
+    assert 5 < float((lead[:, 0] - lead[:, 1]).median()) < 20
+    assert changed(sure, x, attack(sure, x, rng=0)) > 0.9 * changed(usual, x, attack(usual, x, rng=0)) > 0.05
+
+
+def in_units(scale):
+    found = model(Segmentation(classes=4))
+    with torch.no_grad():
+        found.net[-1].weight *= scale
+        found.net[-1].bias *= scale
+    return found
+
+
 @pytest.mark.parametrize("attack", [PGD(eps=EPS), SegPGD(eps=EPS), CosPGD(eps=EPS)], ids=repr)
 def test_targeted_towards_another_map(attack, system, x):
     target = system.predict(x.flip(3))
