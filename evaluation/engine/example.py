@@ -194,5 +194,5 @@ def _picture(x: Tensor, *, sharp: bool = False) -> Picture:
         return np.ascontiguousarray(pixels)
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     size = (max(1, image.width * SIDE // longest), max(1, image.height * SIDE // longest))
-    smaller = np.asarray(image.resize(size, Image.Resampling.NEAREST if sharp else Image.Resampling.BOX))
+    smaller = np.array(image.resize(size, Image.Resampling.NEAREST if sharp else Image.Resampling.BOX))
     return np.ascontiguousarray(smaller.reshape(size[1], size[0], pixels.shape[2]))
