@@ -3,6 +3,7 @@
 import pytest
 import torch
 from foolbench.core import Model
+from foolbench.evaluation.engine.heap import keep_freed_memory
 from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 from torch import Tensor, nn
@@ -10,6 +11,10 @@ from torch import Tensor, nn
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_configure():
+    keep_freed_memory()
 
 
 def pytest_collection_modifyitems(config, items):

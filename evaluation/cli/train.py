@@ -33,7 +33,7 @@ from ..recipe.reading import parse_overrides
 from ..report.results import choose_device
 from .console import console, say
 
-CHUNK = 256
+CHUNK = 64
 
 
 def train(

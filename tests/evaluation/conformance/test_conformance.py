@@ -24,6 +24,7 @@ PARAMETERS = {  # what makes them quick, or possible at all
     "fab": {"steps": 5},
     "fff": {"max_iterations": 20},
     "gd-uap": {"max_iterations": 20},
+    "gd-uap-fff": {"max_iterations": 20},
     "prn": {"training_images": 64, "perturbations": 2, "epochs": 1},
     "rays": {"queries": 60},
     "sea": {"steps": 10},
