@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,20 +15,21 @@ _HELD = ("_modules", "_parameters", "_buffers")
 
 
 class Guard:
-    """Remembers a model: its modules and normalisation, their weights, modes, hooks, and functions put in the place of
-    their own.
+    """Remembers a model: what it says of itself, its modules and normalisation, their weights, modes, hooks, and
+    functions put in the place of their own.
+
+    What it counts may change, and what it finds out once, as its hash, may come.
     """
 
     def __init__(self, model: Model) -> None:
-        self._model, self._parts = model, model.parts
+        self._model, self._own, self._parts = model, dict(vars(model)), model.parts
         self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
         self._weights = [_cloned(part.state_dict()) for part in self._parts]
         self._stateless = [(buffer, buffer.clone()) for part in self._parts for buffer in _stateless(part)]
 
     def undo(self) -> bool:
         """Whether the model had been changed; it is as it was again."""
-        changed = self._model.parts != self._parts
-        self._model.parts = self._parts
+        changed = not self._says_the_same()
         for module, facts in self._modules.items():
             if not facts.hold(module):
                 facts.restore(module)
@@ -41,7 +43,20 @@ class Guard:
             if not equal(buffer, value):
                 buffer.copy_(value)
                 changed = True
+        if changed:  # also what it has found out meanwhile
+            vars(self._model).clear()
+            vars(self._model).update(self._own)
         return changed
+
+    def _says_the_same(self) -> bool:
+        """By identity: none of it is ever changed in place, but for the count of passes."""
+        own = vars(self._model)
+        counted = [name for name in own if name in self._own or not _comes_late(self._model, name)]
+        return {name: id(own[name]) for name in counted} == {name: id(value) for name, value in self._own.items()}
+
+
+def _comes_late(model: Model, name: str) -> bool:
+    return isinstance(getattr(type(model), name, None), cached_property)
 
 
 def _stateless(part: nn.Module) -> Iterator[torch.Tensor]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from foolbench.core import Model
 from foolbench.core.guard import Guard
+from foolbench.defenses import BitDepth
 from foolbench.tasks import Recognition
 from torch import nn
 
@@ -53,3 +54,48 @@ def test_what_a_network_remembers_of_what_it_saw_is_no_change():
     model.net[1].last_size = (2, 2)
     assert not guard.undo()
     assert model.net[1].last_size == (2, 2)
+
+
+OWN = {
+    "shells": lambda model: setattr(model, "shells", BitDepth(bits=1).defend(model).shells),
+    "draws": lambda model: setattr(model, "draws", 7),
+    "features": lambda model: setattr(model, "feature_names", ("1",)),
+    "task": lambda model: setattr(model, "_network_task", Recognition(classes=3).abstaining()),
+    "precision": lambda model: setattr(model, "precision", torch.float16),
+    "a method": lambda model: setattr(model, "logits", lambda x, *, rng=None: -x.flatten(1)[:, :3]),
+    "a hash": lambda model: setattr(model, "_net_sha", "0123"),
+    "one thing less": lambda model: delattr(model, "preprocess"),
+    "all of it": lambda model: vars(model).clear(),
+}
+
+
+@pytest.mark.parametrize("change", OWN.values(), ids=OWN)
+def test_what_is_changed_of_the_model_itself_is_noticed_and_undone(change):
+    model = network()
+    sha = model.sha
+    guard, before, own = Guard(model), model(X), dict(vars(model))
+    assert not guard.undo()
+    change(model)
+    assert guard.undo()
+    assert not guard.undo()
+    assert vars(model) == own
+    assert model.sha == sha
+    assert torch.equal(model(X), before)
+
+
+def test_what_a_model_counts_and_finds_out_is_no_change():
+    model = network()
+    guard = Guard(model)
+    model(X)
+    sha = model.sha
+    assert not guard.undo()
+    assert model.sha == sha == network().sha
+
+
+def test_a_hash_found_of_changed_weights_is_forgotten():
+    model = network()
+    guard = Guard(model)
+    nn.init.zeros_(model.net[1].weight)
+    assert model.sha
+    assert guard.undo()
+    assert model.sha == network().sha
