@@ -43,6 +43,8 @@ VANDALS = {
     "hook": lambda model: model.net.register_forward_hook(lambda module, inputs, output: -output),
     "normalisation": _brighten,
     "shells": _defend,
+    "precision": lambda model: model.net.double(),
+    "shape": lambda model: setattr(next(model.net.parameters()), "data", torch.zeros(3)),
 }
 
 
