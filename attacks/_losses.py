@@ -1,5 +1,6 @@
 """What gradient attacks ascend, beside the task's own loss."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,17 +17,22 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss to ascend where each image's steps have a length of their own: the task's objective, as `gain` has it."""
+    """A loss to ascend where each image's steps have a length of their own: the task's objective, as `gain` has it.
+
+    From `most` on it rises no further, and has no gradient.
+    """
 
     task: Task
     targeted: bool
+    most: float = math.inf
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return gain(self.task.objective, self.task, self.targeted)(outputs, y)
+        return gain(self.task.objective, self.task, self.targeted)(outputs, y).clamp_max(self.most)
 
     def expected(self, values: Tensor) -> Tensor:
         """Of several evaluations (N, D): what rises where the mean of the task's loss does, or, targeted, falls."""
-        return -self.task.expected(-values) if self.targeted else self.task.expected(values)
+        found = -self.task.expected(-values) if self.targeted else self.task.expected(values)
+        return found.clamp_max(self.most)
 
 
 def mean(parts: Sequence[Tensor]) -> Tensor:

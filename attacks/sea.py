@@ -124,7 +124,7 @@ class _Fewest:
 def loss_of_places(places: Places, loss: PlaceLoss) -> Tensor:
     """(N,), the mean over all places; "balanced" is the sum over kinds of the mean over the places of a kind."""
     if loss == "divergence":
-        return divergence(places.losses).mean(dim=1)
+        return divergence(places.at_target).mean(dim=1)
     resisting = places.losses * places.right
     if loss == "masked" or places.kinds is None:
         return resisting.mean(dim=1)
@@ -133,11 +133,11 @@ def loss_of_places(places: Places, loss: PlaceLoss) -> Tensor:
     return (resisting / often.gather(1, places.kinds)).sum(dim=1)
 
 
-def divergence(losses: Tensor) -> Tensor:
-    """Jensen-Shannon divergence, in 0..log 2, between an answer and the target alone, which has probability exp(-loss).
+def divergence(log_probability: Tensor) -> Tensor:
+    """Jensen-Shannon divergence, in 0..log 2, between an answer that has this for the target and the target alone.
 
     The rest of the answer does not matter to it.
     """
-    sure, log2 = (-losses).exp(), math.log(2)
-    of_answer = sure * (log2 - losses - sure.log1p()) + (1 - sure) * log2
+    sure, log2 = log_probability.exp(), math.log(2)
+    of_answer = sure * (log2 + log_probability - sure.log1p()) + (1 - sure) * log2
     return (of_answer + log2 - sure.log1p()) / 2

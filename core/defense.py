@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -112,12 +113,13 @@ class ShellDefense(Defense):
         self.check_task(model.task)
         return model.behind(self)
 
-    def _along(self, surrogate: str, own: Callable[..., Tensor], *given: object, x: Tensor, rng: Draws) -> Tensor:
-        """What `own` gives, with the gradient of the surrogate, which is called alike."""
-        stand_in = self.surrogates[surrogate]
+    def _along(
+        self, surrogate: str, stand_in: Callable[..., Tensor], own: Callable[..., Tensor], x: Tensor, *, rng: Draws
+    ) -> Tensor:
+        """What `own` gives, with the gradient of what stands in for it; both are called alike."""
         if surrogate in self.valued:
-            return stand_in(*given, x, rng=rng)
-        traced, exact = stand_in(*given, x, rng=rng[:]), own(*given, x.detach(), rng=rng)
+            return stand_in(x, rng=rng)
+        traced, exact = stand_in(x, rng=rng[:]), own(x.detach(), rng=rng)
         if traced.shape != exact.shape:
             shapes = f"{tuple(traced.shape)} and {tuple(exact.shape)}"
             raise ConfigError(f"Expected {self!r} and its surrogate to give one shape, got {shapes}.")
@@ -171,7 +173,8 @@ class InputTransform(ShellDefense):
     def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
         """The loss is differentiated at the transformed image, and the surrogate at the image."""
         again = rng[:] if self._moves else rng
-        return self._answered(inside, self._along(surrogate, self.transform, x=x, rng=rng), again)
+        seen = self._along(surrogate, self.surrogates[surrogate], self.transform, x, rng=rng)
+        return self._answered(inside, seen, again)
 
     @property
     def _moves(self) -> bool:
@@ -206,4 +209,5 @@ class NetworkDefense(ShellDefense):
         return {}
 
     def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
-        return self._along(surrogate, self.answer, inside, x=x, rng=rng)
+        stand_in, own = partial(self.surrogates[surrogate], inside.anew()), partial(self.answer, inside)
+        return self._along(surrogate, stand_in, own, x, rng=rng)

@@ -1,73 +1,114 @@
 """Foreign code gets the model itself: what it changes about it is noticed, and undone."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .model import Model
 from .network import tensors_in
 
-_HELD = ("_modules", "_parameters", "_buffers")
+_HELD = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
 
 
 class Guard:
-    """Remembers a model: its modules and normalisation, their weights, modes, hooks, and functions put in the place of
-    their own.
+    """Remembers a model: what it says of itself, its modules and normalisation, their weights, modes, hooks, and
+    functions put in the place of their own.
+
+    What it counts may change, and what it finds out once, as its hash, may come.
     """
 
     def __init__(self, model: Model) -> None:
-        self._model, self._parts = model, model.parts
-        self._modules = {module: _Facts.of(module) for part in self._parts for module in part.modules()}
-        self._weights = [_cloned(part.state_dict()) for part in self._parts]
-        self._stateless = [(buffer, buffer.clone()) for part in self._parts for buffer in _stateless(part)]
+        self._model, self._own = model, dict(vars(model))
+        self._modules = {module: _Facts.of(module) for part in model.parts for module in part.modules()}
+        self._weights = [_Weights(part) for part in model.parts]
 
+    @torch.no_grad()
     def undo(self) -> bool:
         """Whether the model had been changed; it is as it was again."""
-        changed = self._model.parts != self._parts
-        self._model.parts = self._parts
+        changed = not self._says_the_same()
         for module, facts in self._modules.items():
             if not facts.hold(module):
                 facts.restore(module)
                 changed = True
-        for part, weights in zip(self._parts, self._weights, strict=True):
-            now = dict(tensors_in(part.state_dict().items()))
-            if any(not equal(now[name], tensor) for name, tensor in tensors_in(weights.items())):
-                part.load_state_dict(weights)
-                changed = True
-        for buffer, value in self._stateless:
-            if not equal(buffer, value):
-                buffer.copy_(value)
-                changed = True
+        for weights in self._weights:
+            changed |= weights.undo()
+        if changed:  # also what it has found out meanwhile
+            vars(self._model).clear()
+            vars(self._model).update(self._own)
         return changed
 
+    def _says_the_same(self) -> bool:
+        """By identity: none of it is ever changed in place, but for the count of passes."""
+        own = vars(self._model)
+        counted = [name for name in own if name in self._own or not _comes_late(self._model, name)]
+        return {name: id(own[name]) for name in counted} == {name: id(value) for name, value in self._own.items()}
 
-def _stateless(part: nn.Module) -> Iterator[torch.Tensor]:
-    """The buffers that are in no state: those that are not persistent."""
-    state = part.state_dict()
-    return (buffer for name, buffer in part.named_buffers() if name not in state)
+
+def _comes_late(model: Model, name: str) -> bool:
+    return isinstance(getattr(type(model), name, None), cached_property)
 
 
-def equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Of tensors of one type; NaN equals itself."""
+class _Weights:
+    """The values of a part's parameters and buffers, and of what else is in its state, as quantised layers have it."""
+
+    def __init__(self, part: nn.Module) -> None:
+        self._part, tensors = part, _tensors(part)
+        self._kept = {name: tensor.clone() for name, tensor in tensors.items()}
+        self._more = {name: _clone(value) for name, value in part.state_dict().items() if name not in tensors}
+
+    def undo(self) -> bool:
+        """Whether there were others. It is asked after the modules are as they were, so that all names are there."""
+        now = _tensors(self._part)
+        changed = [name for name, kept in self._kept.items() if not equal(now[name], kept)]
+        for name in changed:
+            _put_back(now[name], self._kept[name])
+        return self._undo_more() or bool(changed)
+
+    def _undo_more(self) -> bool:
+        kept = dict(tensors_in(self._more.items()))
+        if not kept:
+            return False
+        state = self._part.state_dict()
+        now = dict(tensors_in(state.items()))
+        if all(equal(now[name], tensor) for name, tensor in kept.items()):
+            return False
+        state.update(self._more)
+        self._part.load_state_dict(state)
+        return True
+
+
+def equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are of one type, shape and device and hold the same; NaN equals itself."""
+    if _form(one) != _form(other):
+        return False
     if torch.equal(one, other):
         return True
-    return (
-        one.shape == other.shape
-        and one.is_floating_point()
-        and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
-    )
+    return one.is_floating_point() and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
-def _cloned(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state of a network by itself; quantised layers keep tuples of tensors in it."""
-    return {name: _clone(value) for name, value in state.items()}
+def _form(tensor: Tensor) -> tuple[torch.dtype, torch.Size, torch.device]:
+    return tensor.dtype, tensor.shape, tensor.device
+
+
+def _put_back(tensor: Tensor, kept: Tensor) -> None:
+    """In place, as others may share its memory, unless it is of another form."""
+    if _form(tensor) == _form(kept):
+        tensor.copy_(kept)
+    else:
+        tensor.data = kept.clone()
+
+
+def _tensors(part: nn.Module) -> dict[str, Tensor]:
+    """Its parameters and buffers, also those that are in no state."""
+    return dict((*part.named_parameters(remove_duplicate=False), *part.named_buffers(remove_duplicate=False)))
 
 
 def _clone(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
+    """Quantised layers keep tuples of tensors."""
+    if isinstance(value, Tensor):
         return value.clone()
     return tuple(map(_clone, value)) if isinstance(value, tuple) else value
 
@@ -80,17 +121,14 @@ class _Facts:
     """
 
     training: bool
-    held: dict[str, dict[Any, Any]]
+    held: dict[str, dict[Any, Any] | set[str]]
     functions: dict[str, Any]
     marks: dict[str, Any]
 
     @classmethod
     def of(cls, module: nn.Module) -> "_Facts":
-        own = vars(module)
-        held = {name: dict(getattr(module, name)) for name in _HELD}
-        held |= {name: dict(value) for name, value in own.items() if "_hooks" in name and isinstance(value, dict)}
-        functions = {name: value for name, value in own.items() if callable(value)}
-        return cls(module.training, held, functions, _marks(module))
+        held = {name: value.copy() for name, value in vars(module).items() if _is_held(name, value)}
+        return cls(module.training, held, _functions(module), _marks(module))
 
     def hold(self, module: nn.Module) -> bool:
         """Whether they are as they were. It is asked after every shard, of every module."""
@@ -102,18 +140,26 @@ class _Facts:
             now = getattr(module, name)
             now.clear()
             now.update(held)
-        for name in _Facts.of(module).functions.keys() - self.functions.keys():
+        for name in _functions(module).keys() - self.functions.keys():
             del vars(module)[name]
         vars(module).update(self.functions)
 
 
+def _is_held(name: str, value: Any) -> bool:
+    return isinstance(value, dict | set) and (name in _HELD or "_hooks" in name)
+
+
+def _functions(module: nn.Module) -> dict[str, Any]:
+    """TorchScript has none that can be replaced: it keeps its methods there when they are first called."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return {}
+    return {name: value for name, value in vars(module).items() if callable(value)}
+
+
 def _marks(module: nn.Module) -> dict[str, Any]:
     """All of its facts, by identity: a tensor in the place of another has no one answer to whether it is equal."""
-    found: dict[str, Any] = {"": module.training}
+    found: dict[str, Any] = {name: id(function) for name, function in _functions(module).items()}
     for name, value in vars(module).items():
-        if isinstance(value, dict):
-            if value and (name in _HELD or "_hooks" in name):
-                found[name] = [(key, id(held)) for key, held in value.items()]
-        elif callable(value):
-            found[name] = id(value)
-    return found
+        if _is_held(name, value) and value:
+            found[name] = set(value) if isinstance(value, set) else [(key, id(held)) for key, held in value.items()]
+    return found | {"": module.training}

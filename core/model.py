@@ -100,10 +100,6 @@ class Model:
         """The network, and the normalisation before it."""
         return self.net, self._normalization
 
-    @parts.setter
-    def parts(self, parts: "tuple[nn.Module, Normalization]") -> None:
-        self.net, self._normalization = parts
-
     @property
     def device(self) -> torch.device:
         parameter = next(self.net.parameters(), None)

@@ -69,6 +69,10 @@ class Inside:
         within = replace(self, place=self.place + 1, streams=streams, calls=count())
         return self.shells[self.place].answer(within, x, rng=streams.fork(self.place))
 
+    def anew(self) -> "Inside":
+        """The same as nobody has called it yet: it meets the draws that the first calls meet."""
+        return replace(self, calls=count())
+
     def of_views(self, x: Tensor) -> Tensor:
         """Outputs (N, V, ...) for V views (N, V, C, H, W) of each image."""
         images, views = x.shape[:2]

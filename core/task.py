@@ -79,12 +79,19 @@ class Places(NamedTuple):
     `losses` have a gradient and are 0 where the target says nothing; `right` says where the answer is as the target has
     it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient. `kinds`, whole numbers, say
     what the target has there, for attacks to which what is rare counts as much as the rest; without any it is all one.
+    `log_probabilities`, with a gradient, are those of what the target has there; without any, minus the losses.
     """
 
     losses: Tensor
     right: Tensor
     alignment: Tensor
     kinds: Tensor | None = None
+    log_probabilities: Tensor | None = None
+
+    @property
+    def at_target(self) -> Tensor:
+        """The logarithm of the probability of the target, at most 0: 0 where it says nothing."""
+        return -self.losses if self.log_probabilities is None else self.log_probabilities
 
 
 class Drawing(NamedTuple):
@@ -203,4 +210,9 @@ class Task(Protocol):
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
         """For attacks that weigh one place of the answer against another; their mean is about the objective."""
         right = self.reached(self.predict(outputs.detach()), targets, targeted=True)[:, None]
-        return Places(self.objective(outputs, targets)[:, None], right, right.to(outputs.dtype))
+        return Places(
+            self.objective(outputs, targets)[:, None],
+            right,
+            right.to(outputs.dtype),
+            log_probabilities=-self.loss(outputs, targets)[:, None],
+        )

@@ -110,7 +110,8 @@ class Recognition(Task):
         right = outputs.detach().argmax(dim=1) == targets
         sure = outputs.detach().softmax(dim=1)
         alignment = sure.gather(1, targets[:, None])[:, 0] / sure.norm(dim=1)
-        return Places(self.objective(outputs, targets)[:, None], right[:, None], alignment[:, None])
+        against = log_odds(outputs, targets)[:, None]
+        return Places(against, right[:, None], alignment[:, None], log_probabilities=F.logsigmoid(-against))
 
 
 @dataclass(frozen=True, kw_only=True)

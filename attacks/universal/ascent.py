@@ -99,11 +99,8 @@ class UniversalPGD(UniversalAttack):
 
     def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """That of what is ascended, with respect to `delta` (1, C, H, W)."""
-
-        def clamped(outputs: Tensor, y: Tensor) -> Tensor:
-            return Objective(model.task, targeted=self.target is not None)(outputs, y).clamp_max(self.clamp)
-
         moved = x + delta
         images = moved.clamp(0, 1)
-        _, gradient, _ = loss_and_gradient(model, images, y, rng=rng, loss=clamped)
+        loss = Objective(model.task, targeted=self.target is not None, most=self.clamp)
+        _, gradient, _ = loss_and_gradient(model, images, y, rng=rng, loss=loss)
         return (gradient * (images == moved)).sum(dim=0, keepdim=True)  # clipped values do not follow delta

@@ -9,10 +9,10 @@ from foolbench.attacks import APGD, SEA
 from foolbench.attacks.sea import divergence, loss_of_places
 from foolbench.core import ConfigError, Model
 from foolbench.core.norms import size
-from foolbench.core.task import Places
+from foolbench.core.task import Places, Task
 from foolbench.datasets import SceneMaps
 from foolbench.evaluation.python import evaluate as evaluate_module
-from foolbench.tasks import Segmentation
+from foolbench.tasks import Recognition, Segmentation
 from foolbench.tasks.segmentation import VOID
 from torch import nn
 from torch.nn import functional as F
@@ -38,13 +38,42 @@ def test_the_divergence_is_that_of_jensen_and_shannon():
     p, q = logits.softmax(dim=1), F.one_hot(y, 5).double()
     middle = (p + q) / 2
     expected = sum(F.kl_div(middle.log(), each, reduction="none").sum(dim=1) for each in (p, q)) / 2
-    losses = F.cross_entropy(logits, y, reduction="none")
-    torch.testing.assert_close(divergence(losses), expected)
-    ends = torch.tensor([0.0, 1e4], requires_grad=True)
+    log_probabilities = -F.cross_entropy(logits, y, reduction="none")
+    torch.testing.assert_close(divergence(log_probabilities), expected)
+    ends = torch.tensor([0.0, -1e4], requires_grad=True)
     assert divergence(ends).tolist() == pytest.approx([0, math.log(2)])
     (slope,) = torch.autograd.grad(divergence(ends).sum(), ends)
     assert slope[1] == 0, "what is lost pulls no more"
     assert torch.isfinite(slope).all()
+
+
+class Whole(Recognition):
+    """One with the protocol's own `places`."""
+
+    places = Task.places
+
+
+@pytest.mark.parametrize("task", [Recognition(classes=5), Whole(classes=5)], ids=["its own", "the protocol's"])
+def test_of_one_class_an_image_it_is_that_of_jensen_and_shannon_too(task):
+    logits = 4 * torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(50) % 5
+    p, q = logits.double().softmax(dim=1), F.one_hot(y, 5).double()
+    middle = (p + q) / 2
+    expected = sum(F.kl_div(middle.log(), each, reduction="none").sum(dim=1) for each in (p, q)) / 2
+    found = loss_of_places(task.places(logits, y), "divergence")
+    torch.testing.assert_close(found, expected.float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("margin", [-1e4, -60.0, -20.0, 0.0, 20.0, 60.0, 1e4])
+def test_the_divergence_of_a_sure_network_has_its_gradient(margin):
+    """By hand: it changes with the probability p by log(p / (1 + p)) / 2, and p with its logit by p (1 - p)."""
+    logits = torch.tensor([[0.0, -margin]], requires_grad=True)
+    found = loss_of_places(Recognition(classes=2).places(logits, torch.tensor([0])), "divergence")
+    (slope,) = torch.autograd.grad(found.sum(), logits)
+    p, rest = (1 / (1 + math.exp(min(-logit, 700))) for logit in (margin, -margin))
+    expected = -math.log(p / (1 + p)) / 2 * p * rest
+    assert 0 <= float(found.detach()) <= math.log(2) + 1e-6
+    assert slope[0].tolist() == pytest.approx([-expected, expected], rel=1e-3, abs=1e-35)
 
 
 def test_losses_by_hand():
@@ -54,7 +83,7 @@ def test_losses_by_hand():
     assert float(loss_of_places(places, "masked")) == pytest.approx(7 / 5)
     assert float(loss_of_places(places, "balanced")) == pytest.approx((1 + 2) / 3 + 4)
     assert float(loss_of_places(places._replace(kinds=None), "balanced")) == pytest.approx(7 / 5)
-    assert float(loss_of_places(places, "divergence")) == pytest.approx(float(divergence(losses).sum()) / 5)
+    assert float(loss_of_places(places, "divergence")) == pytest.approx(float(divergence(-losses).sum()) / 5)
 
 
 def test_void_pixels_change_nothing(system, x):

@@ -16,7 +16,7 @@ from foolbench.core import (
     NetworkDefense,
     rewired,
 )
-from foolbench.defenses import BPDA, BitDepth, Compose, RandomNoise, adaptive
+from foolbench.defenses import BPDA, BitDepth, Compose, OddsAreOdd, RandomNoise, adaptive
 from foolbench.tasks import Recognition
 from torch import nn
 from torch.nn import functional as F
@@ -235,6 +235,47 @@ def test_an_adaptive_attack_follows_surrogates_of_the_answer(model, images):
     found = {name: gradient(other, images) for name, other in system.alternatives.items()}
     assert list(found) == ["tenth", "straight"]
     torch.testing.assert_close(found["straight"], own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharpened(Twice):
+    """The same, rounded, with surrogates that ask more often, as often, and less often."""
+
+    differentiable = False
+
+    def answer(self, inside, x, *, rng):
+        return (100 * super().answer(inside, x, rng=rng)).round()
+
+    @property
+    def surrogates(self):
+        return {
+            "thrice": lambda inside, x, *, rng: inside(x) - inside(x) + inside(x),
+            "twice": super().answer,
+            "once": lambda inside, x, *, rng: inside(x),
+        }
+
+
+def test_a_surrogate_asks_without_a_change_of_what_is_answered(model, images):
+    """Draws of what lies inside are numbered by call: it meets the draws that the answer meets."""
+    defense, x = Compose(steps=(Sharpened(), RandomNoise(scale=0.1))), images.clone().requires_grad_()
+    expected = defense.defend(model)(images, rng=streams())
+    assert expected.abs().min() > 0
+    found = adaptive(defense, model).alternatives
+    for system in found.values():
+        assert torch.equal(system(x, rng=streams()), expected)
+    slopes = [
+        torch.autograd.grad(system(x, rng=streams())[:, 1].sum(), x)[0]
+        for system in (found["twice"], Compose(steps=(Twice(), RandomNoise(scale=0.1))).defend(model))
+    ]
+    torch.testing.assert_close(*slopes)
+
+
+def test_a_detector_that_asks_several_times_answers_an_attack_as_anybody(model, images):
+    odds = OddsAreOdd(draws=2).fit(images, torch.arange(6) % 3, model=model)
+    for steps in ((odds, RandomNoise()), (RandomNoise(), odds)):
+        defense = Compose(steps=steps)
+        found = adaptive(defense, model)(images.clone().requires_grad_(), rng=streams())
+        assert torch.equal(found, defense.defend(model)(images, rng=streams()))
 
 
 def test_attacks_go_through_it(model, images):

@@ -7,6 +7,8 @@ from foolbench.attacks.universal._validation import predictions
 from foolbench.core import ConfigError, CraftingData, Draws
 from foolbench.core.norms import size, steepest
 from foolbench.datasets.digits import Digits
+from foolbench.defenses import RandomNoise, adaptive
+from torch.nn import functional as F
 
 EPS = 40 / 255
 SIZES = {"linf": EPS, "l2": 1.2}
@@ -72,6 +74,31 @@ def test_the_gradient_is_that_through_black_and_white(digits_model, images, targ
     loss = digits_model.task.objective(digits_model.logits((x + delta.requires_grad_()).clamp(0, 1)), y).sum()
     (expected,) = torch.autograd.grad(loss if target is None else -loss, delta)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("clamp", [torch.inf, 2.0])
+@pytest.mark.parametrize("target", [None, 3])
+def test_of_a_randomized_system_the_mean_of_the_cross_entropy_rises(digits_model, images, target, clamp):
+    """Not that of the log-odds: there an evaluation that is fooled already would pull as strongly as any other."""
+    x, rng = images[:32], Draws.of(0, samples=range(32))
+    y = digits_model.predict(x) if target is None else torch.full((32,), target)
+    system, delta = adaptive(RandomNoise(scale=0.3), digits_model, draws=4), torch.zeros(1, *x.shape[1:])
+    found = UniversalPGD(eps=1.0, target=target, clamp=clamp)._gradient(system, delta, x, y, rng)
+    z, single = x.clone().requires_grad_(), system.through(system.shells)
+    entropies = torch.stack(
+        [
+            F.cross_entropy(single.logits(z, rng=streams).double(), y, reduction="none")
+            for streams in system.evaluations(rng)
+        ]
+    )
+    sign = 1 if target is None else -1
+    end = torch.tensor(sign * clamp).double()
+    counted = entropies.minimum(F.softplus(end)) if target is None else entropies.maximum(F.softplus(end))
+    (expected,) = torch.autograd.grad(sign * counted.mean(dim=0).log().sum(), z)
+    assert bool((counted != entropies).any()) == (clamp < torch.inf)
+    torch.testing.assert_close(
+        found, expected.sum(dim=0, keepdim=True), rtol=1e-3, atol=1e-4 * float(expected.abs().max())
+    )
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

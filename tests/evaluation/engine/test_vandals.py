@@ -13,6 +13,7 @@ from foolbench.core import (
     register_attack,
     register_defense,
 )
+from foolbench.defenses import BitDepth
 from torch import nn
 
 
@@ -29,6 +30,10 @@ def _brighten(model):
     model._normalization.mean += 1
 
 
+def _defend(model):
+    model.shells = BitDepth(bits=1).defend(model).shells
+
+
 VANDALS = {
     "weights": _zero,
     "network": _replace,
@@ -37,6 +42,9 @@ VANDALS = {
     "mode": lambda model: model.net.train(),
     "hook": lambda model: model.net.register_forward_hook(lambda module, inputs, output: -output),
     "normalisation": _brighten,
+    "shells": _defend,
+    "precision": lambda model: model.net.double(),
+    "shape": lambda model: setattr(next(model.net.parameters()), "data", torch.zeros(3)),
 }
 
 
