@@ -7,12 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from ...core.errors import ConfigError
-from ..engine.grid import cells
 from ..leaderboard.abstaining import RATES as ABSTAINING
-from ..leaderboard.grouping import grouped
 from ..leaderboard.source import Source
-from ..leaderboard.system_rows import Row, SystemRows
-from ..leaderboard.table import leaderboard, sources
+from ..leaderboard.system_rows import Row
+from ..leaderboard.table import leaderboard, sources, system_rows
 from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
 from .results import LEDGER, read_manifest
@@ -74,8 +72,8 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
 
 def _scored(source: Source) -> Iterator[tuple[Row, pd.DataFrame]]:
     """The finished rows of one model and metric."""
-    for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
-        for row, frame in SystemRows(source, same, None).scored():
+    for system in system_rows(source):
+        for row, frame in system.scored():
             if frame is not None:
                 yield row, frame
 

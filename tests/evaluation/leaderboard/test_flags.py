@@ -14,7 +14,7 @@ EPS = 8 / 255
 def finding(attack, fooled, count=200, direct=True, **facts):
     gfr = np.zeros(count)
     gfr[: round(fooled * count)] = 1
-    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3, direct, **facts)
+    return Finding(attack, pd.DataFrame({"gfr": gfr}), lambda: 100 * fooled + 3, direct, **facts)
 
 
 def flags(*findings):
