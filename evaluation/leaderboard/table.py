@@ -21,8 +21,12 @@ from .system_rows import run_name as run_name
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
-    rows = [row for source in sources(recipe, facts, ledger) for row in _rows(source)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(leaderboard_rows(recipe, facts, ledger), columns=list(COLUMNS))
+
+
+def leaderboard_rows(recipe: Recipe, facts: Facts, ledger: Ledger) -> list[Row]:
+    """The same before they are a table, where what some rows have not, as a seed, is NaN instead of None."""
+    return [row for source in sources(recipe, facts, ledger) for row in _rows(source)]
 
 
 def sources(recipe: Recipe, facts: Facts, ledger: Ledger) -> Iterator[Source]:

@@ -10,7 +10,7 @@ from ...core.errors import ConfigError
 from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.source import Source
 from ..leaderboard.system_rows import Row
-from ..leaderboard.table import leaderboard, sources, system_rows
+from ..leaderboard.table import leaderboard_rows, sources, system_rows
 from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
 from .results import LEDGER, read_manifest
@@ -52,10 +52,10 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     folder = Path(run)
     recipe, facts = read_manifest(folder)
     with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
-        table = leaderboard(recipe, facts, ledger)
-        numbers = {_key(line): number for number, line in enumerate(table.to_dict("records"), start=1)}
+        rows = leaderboard_rows(recipe, facts, ledger)
+        numbers = {_key(line): number for number, line in enumerate(rows, start=1)}
         if row is not None and row not in numbers.values():
-            raise ConfigError(f"Expected a row from 1 to {len(table)}, got {row}.")
+            raise ConfigError(f"Expected a row from 1 to {len(rows)}, got {row}.")
         scored = (found for source in sources(recipe, facts, ledger) for found in _scored(source))
         named = ((numbers[_key(line)], line, frame) for line, frame in scored)
         frames = {
