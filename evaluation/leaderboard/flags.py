@@ -145,8 +145,10 @@ class Finding:
 
     @property
     def setting(self) -> tuple[object, ...]:
-        """Only what is crafted on one system can be compared by how long it ran and by its budget."""
-        return self.direct, self.source, self.knowledge
+        """Only what is crafted on one system, from the same images, can be compared by how long it ran and by its
+        budget.
+        """
+        return self.direct, self.source, self.knowledge, self.training
 
 
 Fingerprint = tuple[int, ...]
