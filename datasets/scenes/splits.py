@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -59,18 +61,20 @@ def render_shard(split: str, start: int, stop: int, size: int = SIZE) -> Shard:
 
 
 def rendered(split: str, count: int, size: int = SIZE, advance: Callable[[int], None] = lambda images: None) -> Shard:
-    """The first `count` scenes of a split, from the cache folder where they are there, else rendered into it.
+    """The first `count` scenes of a split, from the cache folder where they are there, whole, else rendered into it.
 
     `advance` is told how many more images are ready. A broken-off call loses at most the shards in flight.
     """
     folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / f"{split}-{size}"
     paths = {start: folder / f"{start:06d}.npz" for start in range(0, count, SHARD)}
-    missing = {start: path for start, path in paths.items() if not path.exists()}
+    found = {start: shard for start, path in paths.items() if (shard := _kept(path)) is not None}
+    missing = {start: path for start, path in paths.items() if start not in found}
     advance(SHARD * (len(paths) - len(missing)))
     tasks = (delayed(_render_into)(path, split, start, size) for start, path in missing.items())
     for images in Parallel(n_jobs=-1, return_as="generator")(tasks):
         advance(cast(int, images))
-    shards = [_read(path) for path in paths.values()]
+    found |= {start: _read(path) for start, path in missing.items()}
+    shards = (found[start] for start in paths)
     return Shard(*(np.concatenate(part)[:count] for part in zip(*shards, strict=True)))
 
 
@@ -82,6 +86,14 @@ def _render_into(path: Path, split: str, start: int, size: int) -> int:
     return SHARD
 
 
+def _kept(path: Path) -> Shard | None:
+    """None where there is none, or the disk or whatever else has damaged it."""
+    try:
+        return _read(path)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
 def _read(path: Path) -> Shard:
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # numpy leaves damaged ones open
         return Shard(*(stored[name] for name in Shard._fields))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
+from ..leaderboard.bundles import is_of_one_seed
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
@@ -59,6 +60,11 @@ class Row:
     @property
     def ok(self) -> bool:
         return self["status"] == "ok"
+
+    @property
+    def of_one_seed(self) -> bool:
+        """Whether it stands behind the mean over several."""
+        return is_of_one_seed(self["seed"])
 
     @property
     def transfers(self) -> bool:

@@ -57,7 +57,7 @@ def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
 
 def slopes(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
     """Of each attack that was tried both ways: how often it fools not knowing the defense, and knowing it."""
-    finished = [row for row in part.rows if row.ok and not row.transfers]
+    finished = [row for row in part.rows if row.ok and not row.transfers and not row.of_one_seed]
     for attack, rows in grouped(finished, lambda row: row.attack).items():
         by_defense = grouped(rows, lambda row: row.defense).values()
         known = [{row["knowledge"]: row for row in same} for same in by_defense]

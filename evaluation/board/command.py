@@ -70,8 +70,11 @@ def _alone(recipe: Recipe, row: Row) -> dict[str, Any] | None:
     except ConfigError:
         return None
     document = part.model_dump(exclude_none=True)
-    changed = ("models", "source_models", "attacks", "defenses")
-    return {key: document[key] for key in changed if document[key] or getattr(recipe, key)}
+    changed = ("models", "source_models", "attacks", "defenses", "gates")
+    settings = {key: document[key] for key in changed if document[key] or getattr(recipe, key)}
+    if isinstance(recipe.expect_clean, dict):  # which may name networks that the row is not of
+        settings["expect_clean"] = part.expect_clean or {}
+    return settings
 
 
 def text_row(row: Row) -> TextRow:

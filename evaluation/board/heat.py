@@ -1,4 +1,7 @@
-"""Fooling rates as matrices: defenses by attacks; networks that attacks are crafted on by those they are scored on."""
+"""Fooling rates as matrices: defenses by attacks; networks that attacks are crafted on by those they are scored on.
+
+An attack of several seeds is there by their mean.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +27,7 @@ def heatmap(part: Part) -> Heat | None:
 
     Every attack knows the bare network: its rate stands in both columns of an attack.
     """
-    rows = [row for row in part.rows if not row.transfers]
+    rows = [row for row in part.rows if not row.transfers and not row.of_one_seed]
     tried = grouped([row for row in rows if row["defense"] != NOTHING], lambda row: row.attack)
     several = len({row["knowledge"] for row in rows}) > 1
 
@@ -41,8 +44,9 @@ def heatmap(part: Part) -> Heat | None:
 
 def transfers(parts: Sequence[Part]) -> list[Heat]:
     """One a setting: an attack, what it knew, the defense that it is scored through. None where nothing transfers."""
-    rows = [(part.setting, row) for part in parts for row in part.rows if row["access"] != "none"]  # they have a source
-    settings = grouped(rows, lambda known: (_setting(known[1]), known[0], known[1]["metric"]))
+    rows = [(part.setting, row) for part in parts for row in part.rows if not row.of_one_seed]
+    sourced = [(setting, row) for setting, row in rows if row["access"] != "none"]
+    settings = grouped(sourced, lambda known: (_setting(known[1]), known[0], known[1]["metric"]))
     return [
         _heat(
             ", ".join(filter(None, [what, setting])),

@@ -34,7 +34,7 @@ from .worth import verdict, worths
 SLOPES, CURVES = 12, 12
 """Charts of single attacks, and of single systems, at most: nobody reads more."""
 MOST = 2_900_000
-"""Bytes of the whole page; pictures are as good as they fit into it."""
+"""Bytes of the whole page; pictures are as good as they fit into it, and left out where the text alone is longer."""
 RULE = 100
 """Bytes of a picture's style, beside the picture."""
 SMALL = 64

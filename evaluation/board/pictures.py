@@ -49,7 +49,9 @@ class Album:
         return self._names.setdefault(key, f"p{len(self._names)}")
 
     def encoded(self, budget: int) -> Mapping[str, Encoded]:
-        """By name, as well as so many bytes allow; those that no longer fit, of very many, are left out."""
+        """By name, as well as so many bytes allow. Those that no longer fit, of very many, are left out: all of them
+        where the budget is below zero.
+        """
         images = {name: _image(shape, pixels) for (shape, pixels), name in self._names.items()}
         probed = list(images.values())[:: max(1, len(images) // _PROBED)]
         found: dict[str, Encoded] = {}
@@ -60,8 +62,9 @@ class Album:
             found = {name: Encoded(_encode(image, setting), *image.size) for name, image in images.items()}
             if _size(found) <= budget:
                 return found
-        while _size(found) > budget:
-            found.popitem()
+        size = _size(found)
+        while found and size > budget:
+            size -= len(found.popitem()[1].uri)
         return found
 
 

@@ -31,7 +31,7 @@ class _Sweep(NamedTuple):
 
 def sweep_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
     """Of each attack that is there with values of one parameter; other attacks on the system as level lines."""
-    finished = [row for row in part.rows if row.ok and not row.transfers]
+    finished = [row for row in part.rows if row.ok and not row.transfers and not row.of_one_seed]
     systems = grouped(finished, lambda row: (row.defense, row["knowledge"], row["metric"], row["norm"], row["eps"]))
     for (defense, *_), same in systems.items():
         for name, own in grouped(same, lambda row: row["attack"]).items():

@@ -60,11 +60,12 @@ def verdict(found: Sequence[Worth]) -> str:
 
 def _worth(name: str, rows: Sequence[Row]) -> Worth:
     finished = [row for row in rows if row.ok]
+    attacks = [row for row in finished if not row.of_one_seed]  # the best of several is luck, which a mean has not
     return Worth(
         defense=name,
         bare=rows[0]["defense"] == NOTHING,
-        knowing=_strongest([row for row in finished if row.knows]),
-        oblivious=_strongest([row for row in finished if not row.knows]),
+        knowing=_strongest([row for row in attacks if row.knows]),
+        oblivious=_strongest([row for row in attacks if not row.knows]),
         clean=next((row for row in finished if row["clean"] is not None), None),
     )
 

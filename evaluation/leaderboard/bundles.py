@@ -1,13 +1,20 @@
 """Cells that have a row together: the worst case over the attacks of a group, and the mean over an attack's seeds."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ...core.threat import Threat
 from ..engine.grid import Cell
 
 MEAN = "mean"
 """What the column `seed` says of a mean over seeds."""
+
+
+def is_of_one_seed(seed: Any) -> bool:
+    """Whether a row, by its column `seed`, is of one of several: where there is room for a row an attack, or one is
+    chosen, it stands behind their mean.
+    """
+    return str(seed).isdigit()
 
 
 @dataclass(frozen=True, kw_only=True)

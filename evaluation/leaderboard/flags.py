@@ -129,13 +129,13 @@ class Finding:
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
     defense, and those from another `source`, the network it was crafted on, little can be asked: a single step often
-    transfers better than many. `after`: the attack that went before
-    it, whose images its row has as well. `training` names its training images, where they are not the usual ones.
+    transfers better than many. `gfr_high`, in percent, takes time to tell. `after`: the attack that went before it,
+    whose images its row has as well. `training` names its training images, where they are not the usual ones.
     """
 
     attack: Attack | UniversalAttack
     scores: pd.DataFrame
-    gfr_high: float
+    gfr_high: Callable[[], float]
     direct: bool
     source: str = ""
     knowledge: Knowledge = "oblivious"
@@ -145,8 +145,10 @@ class Finding:
 
     @property
     def setting(self) -> tuple[object, ...]:
-        """Only what is crafted on one system can be compared by how long it ran and by its budget."""
-        return self.direct, self.source, self.knowledge
+        """Only what is crafted on one system, from the same images, can be compared by how long it ran and by its
+        budget.
+        """
+        return self.direct, self.source, self.knowledge, self.training
 
 
 Fingerprint = tuple[int, ...]
@@ -166,7 +168,7 @@ def compare(findings: Sequence[Finding], *, of_error: bool = False) -> None:
             worse.flags |= found
     for finding in findings:
         huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
-        if huge and not of_error and _should_win(finding) and finding.gfr_high < ALMOST_ALL:
+        if huge and not of_error and _should_win(finding) and finding.gfr_high() < ALMOST_ALL:
             finding.flags.add(RESISTS_ANY_EPS)
 
 

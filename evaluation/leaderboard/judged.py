@@ -14,13 +14,15 @@ from ..ledger.ledger import Ledger
 from ..recipe.gates import Bound
 from ..recipe.recipe import Recipe
 from .described import Row
+from .flags import twice
+from .grouping import grouped
 from .planned import Planned
 from .rates import difference_between, point, shares
 from .rates import rate as rate_with_interval
 from .source import Facts, MissingScoresError, Source
 from .stats import CONFIDENCE, Estimate
-from .system_rows import SystemRows
-from .table import sources
+from .system_rows import SystemRows, flag_twice
+from .table import sources, system_rows
 
 Outcome = Literal["passed", "failed", "undecided", "unknown"]
 """Undecided: the bound lies within the interval. Unknown: there is no number to judge."""
@@ -77,9 +79,30 @@ class Verdict(NamedTuple):
 
 
 def verdicts(recipe: Recipe, facts: Facts, ledger: Ledger, rows: Sequence[Planned]) -> list[Verdict]:
-    """Of all gates of a recipe on these of its rows."""
+    """Of all gates of a recipe on these of its rows, with the flags that its table has."""
     bounded = [row for row in rows if bounds_of(recipe, row)]
-    return [verdict for row in bounded for made in made_rows(recipe, facts, ledger, row) for verdict in judged(made)]
+    found: dict[str, list[Verdict]] = {row.name: [] for row in bounded}
+    for source in sources(recipe, facts, ledger):
+        for verdict in _of_source(source, [row for row in bounded if row.facts["model"] == source.model]):
+            found[verdict.row].append(verdict)
+    return [verdict for row in bounded for verdict in found[row.name]]
+
+
+def _of_source(source: Source, rows: Sequence[Planned]) -> Iterator[Verdict]:
+    """That two results are one is known of none of them before all are read."""
+    if not any(bound for row in rows for bound in _bounds_on(source, row)):
+        return
+    waiting, bare, fingerprints = grouped(rows, _system), _bare(source), {}
+    found: list[tuple[Row, list[Verdict]]] = []
+    for system in system_rows(source):
+        fingerprints |= system.fingerprints()
+        for plan in waiting.get(system.digest, []):
+            made = _made(system, source, plan, bare)
+            found.append((made.row, judged(made)))
+    flag_twice([row for row, _ in found], twice(fingerprints))
+    for row, of_row in found:
+        for verdict in of_row:
+            yield verdict if verdict.rate is None else verdict._replace(remark=row["flagged"])
 
 
 def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
@@ -88,21 +111,26 @@ def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
 
 
 def made_rows(recipe: Recipe, facts: Facts, ledger: Ledger, plan: Planned) -> Iterator[MadeRow]:
-    """A planned row for each of its metrics, from what is in the ledger."""
+    """A planned row for each of its metrics, from what is in the ledger, and with what that says against it so far."""
     for source in sources(recipe, facts, ledger):
         if source.model == plan.facts["model"]:
             bare = _bare(source)
             known = bare is not None and "clean" in bare
             undefended = point(source.metric, bare, "clean") if bare is not None and known else None
-            row, scores = _scored(SystemRows(source, plan.cells, undefended), plan, source)
-            yield MadeRow(plan=plan, source=source, row=row, scores=scores, bare=bare)
+            same = [cell for cell in cells(recipe, source.model) if cell.defense.digest == _system(plan)]
+            system = SystemRows(source, same, undefended)
+            made = _made(system, source, plan, bare)
+            flag_twice([made.row], twice(system.fingerprints()))
+            yield made
 
 
-def _scored(rows: SystemRows, plan: Planned, source: Source) -> tuple[Row, pd.DataFrame | None]:
-    first = plan.cells[0]
-    if plan.bundle is None:
-        return rows.scored_cell(source.key(first))
-    return rows.scored_bundle(plan.bundle, first.knowledge)
+def _made(system: SystemRows, source: Source, plan: Planned, bare: pd.DataFrame | None) -> MadeRow:
+    row, scores = system.scored_plan(plan)
+    return MadeRow(plan=plan, source=source, row=row, scores=scores, bare=bare)
+
+
+def _system(plan: Planned) -> str:
+    return plan.cells[0].defense.digest
 
 
 def _bare(source: Source) -> pd.DataFrame | None:
@@ -118,11 +146,17 @@ def _bare(source: Source) -> pd.DataFrame | None:
 
 def judged(made: MadeRow) -> list[Verdict]:
     """Of the gates that are about its metric. Raises ConfigError for one whose metric the task has not, or an error."""
-    source, plan = made.source, made.plan
+    source = made.source
+    verdicts = [_verdict(made, bound) for bound in _bounds_on(source, made.plan)]
+    several = len(source.facts.task.metrics) > 1
+    return [verdict._replace(metric=source.name) for verdict in verdicts] if several else verdicts
+
+
+def _bounds_on(source: Source, plan: Planned) -> list[Bound]:
+    """Of its metric."""
     metrics = source.facts.task.metrics
     about = [gate for gate in source.recipe.gates if gate.matches(plan.facts, plan.labels)]
-    verdicts = [_verdict(made, bound) for gate in about if gate.judges(metrics) == source.name for bound in gate.bounds]
-    return [verdict._replace(metric=source.name) for verdict in verdicts] if len(metrics) > 1 else verdicts
+    return [bound for gate in about if gate.judges(metrics) == source.name for bound in gate.bounds]
 
 
 def _verdict(made: MadeRow, bound: Bound) -> Verdict:

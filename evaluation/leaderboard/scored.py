@@ -1,6 +1,5 @@
 """The rows of a run with their outcomes image by image, which is what two of them are compared by."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,15 +9,14 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.task import Metric
-from ..engine.grid import cells
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
-from .grouping import grouped
+from .flags import twice
 from .paired import Difference
 from .rates import difference_between
 from .source import Facts, Source
-from .system_rows import Row, SystemRows
-from .table import sources
+from .system_rows import Row, flag_twice
+from .table import sources, system_rows
 from .units import difference_in_unit
 
 Rate = Literal["gfr", "robust"]
@@ -58,12 +56,16 @@ def scored_rows(run: str, recipe: Recipe, facts: Facts, ledger: Ledger, of: Rate
     return [found for source in sources(recipe, facts, ledger) for found in _of_source(run, source, of)]
 
 
-def _of_source(run: str, source: Source, of: Rate) -> Iterator[ScoredRow]:
-    for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
-        for row, frame in SystemRows(source, same, None).scored():
+def _of_source(run: str, source: Source, of: Rate) -> list[ScoredRow]:
+    found, fingerprints = [], {}
+    for system in system_rows(source):
+        fingerprints |= system.fingerprints()
+        for row, frame in system.scored():
             if frame is not None and of not in frame:
                 raise InputError(f"The images of {run} have no labels, so that nothing can be right: compare of gfr.")
             outcomes = None
             if frame is not None:
                 outcomes = Outcomes(samples=frame["sample"].to_numpy(), scores=frame, metric=source.metric, rate=of)
-            yield ScoredRow(run=run, row=row, identity=source.identity, outcomes=outcomes)
+            found.append(ScoredRow(run=run, row=row, identity=source.identity, outcomes=outcomes))
+    flag_twice([one.row for one in found], twice(fingerprints))
+    return found

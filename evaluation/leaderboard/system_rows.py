@@ -1,11 +1,13 @@
 """The rows of all attacks on one defended system."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from statistics import stdev
 
 import pandas as pd
 
 from ...core.attack import Attack
+from ...core.task import Metric
 from ..engine.grid import Cell, digest
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
@@ -14,7 +16,8 @@ from .bundles import Bundle, bundles
 from .chance import is_by_chance
 from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
-from .flags import BOUNDARY, TWICE, Finding, compare, fingerprint
+from .flags import BOUNDARY, TWICE, Finding, Fingerprint, compare, fingerprint
+from .planned import Planned
 from .queries import QUERY_AREA, with_query_areas
 from .rates import point, rate
 from .source import Facts, MissingScoresError, Scores, Source
@@ -29,18 +32,18 @@ def run_name(recipe: Recipe, facts: Facts) -> str:
 
 
 class SystemRows:
-    """Made from the scores of all its cells, which need memory as long as this lives, and are read once.
+    """Made from the scores of all its `cells`, which flag each other. They need memory as long as this lives, and are
+    read once; a row is made when it is asked for, as intervals take time.
 
-    `undefended` is the clean rate of the bare model, in 0..1; None where this is the bare model itself. `fingerprints`
-    are those of its finished cells, with the jobs that crafted. `of_cells` are the rows of its cells by their keys,
-    `members` the cells of each bundle.
+    `undefended` is the clean rate of the bare model, in 0..1; None where this is the bare model itself. `cells` are
+    known by their keys, `members` are those of each bundle, and `digest` names the defense.
     """
 
     def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None) -> None:
-        self._source = source
-        self._keyed = [(source.key(cell), cell) for cell in cells]
+        self._source, self.digest = source, cells[0].defense.digest
+        self.cells = {source.key(cell): cell for cell in cells}
         self._scores: dict[str, Scores | MissingScoresError] = {}
-        for key, cell in self._keyed:
+        for key, cell in self.cells.items():
             try:
                 scores = with_areas(cell, source.scores(cell))
                 self._scores[key] = with_query_areas(cell, scores, source.metric)
@@ -50,17 +53,28 @@ class SystemRows:
         first = finished[0].frame if finished else None
         own = point(source.metric, first, "clean") if first is not None and "clean" in first else None
         self.undefended = own if cells[0].defense.defense is None else undefended
-        self.of_cells = {key: self._row(key, cell) for key, cell in self._keyed}
-        self.fingerprints = {
-            key: (cell.job.key(source.facts.identities), fingerprint(scores.frame))
-            for key, cell in self._keyed
-            if isinstance(scores := self._scores[key], Scores)
-        }
-        self._flag()
+        self._flags = self._flagged()
+        self._of_cells: dict[str, Row] = {}
         self.members: dict[tuple[Bundle, Knowledge], list[Cell]] = {}
         for cell in cells:
             for bundle in bundles(cell):
                 self.members.setdefault((bundle, cell.knowledge), []).append(cell)
+
+    def fingerprints(self) -> Mapping[str, tuple[str, Fingerprint | None]]:
+        """Of its finished cells, by their keys, with the jobs that crafted."""
+        return {
+            key: (cell.job.key(self._source.facts.identities), fingerprint(scores.frame))
+            for key, cell in self.cells.items()
+            if isinstance(scores := self._scores[key], Scores)
+        }
+
+    def of_cell(self, key: str) -> Row:
+        """Always the same one."""
+        if key not in self._of_cells:
+            found, facts = self._scores[key], self._facts_of(self.cells[key])
+            missing = isinstance(found, MissingScoresError)
+            self._of_cells[key] = facts | (_failure(found) if missing else self._ok(found.frame, self._flags[key]))
+        return self._of_cells[key]
 
     def of_bundle(self, bundle: Bundle, knowledge: Knowledge) -> Row:
         """All of its members must be among the cells."""
@@ -68,36 +82,39 @@ class SystemRows:
 
     def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
         """Every row, with a row per image of what it is made from where it is finished; those of bundles come last."""
-        for key in self.of_cells:
+        for key in self.cells:
             yield self.scored_cell(key)
         for bundle, knowledge in self.members:
             yield self.scored_bundle(bundle, knowledge)
 
+    def scored_plan(self, plan: Planned) -> tuple[Row, pd.DataFrame | None]:
+        """Of one that is planned for this system."""
+        first = plan.cells[0]
+        if plan.bundle is None:
+            return self.scored_cell(self._source.key(first))
+        return self.scored_bundle(plan.bundle, first.knowledge)
+
     def scored_cell(self, key: str) -> tuple[Row, pd.DataFrame | None]:
         found = self._scores[key]
-        return self.of_cells[key], found.frame if isinstance(found, Scores) else None
+        return self.of_cell(key), found.frame if isinstance(found, Scores) else None
 
     def scored_bundle(self, bundle: Bundle, knowledge: Knowledge) -> tuple[Row, pd.DataFrame | None]:
         row = self.of_bundle(bundle, knowledge)
         return row, self._united(bundle, self.members[bundle, knowledge]) if row["status"] == "ok" else None
 
-    def _row(self, key: str, cell: Cell) -> Row:
-        found = self._scores[key]
-        return self._facts_of(cell) | (_failure(found) if isinstance(found, MissingScoresError) else self._ok(found))
+    def _ok(self, scores: pd.DataFrame, flags: Iterable[str]) -> Row:
+        return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
 
-    def _ok(self, scores: Scores) -> Row:
-        return self._numbers(scores.frame) | {"flagged": " ".join(sorted(scores.flags)), "status": "ok"}
-
-    def _flag(self) -> None:
-        """What the attacks on one system, whatever they know of it, say about each other."""
-        findings = {}
-        for key, cell in self._keyed:
+    def _flagged(self) -> Mapping[str, set[str]]:
+        """What the attacks on one system, whatever they know of it, say about each other; by the keys of cells."""
+        findings: dict[str, Finding] = {}
+        for key, cell in self.cells.items():
             scores, before = self._scores[key], cell.job.after
             if isinstance(scores, Scores):
                 findings[key] = Finding(
                     cell.job.attack,
                     scores.frame,
-                    self.of_cells[key]["gfr_high"],
+                    partial(_gfr_high, self._source.metric, scores.frame),
                     direct=cell.direct,
                     source=cell.job.source,
                     knowledge=cell.knowledge,
@@ -106,12 +123,11 @@ class SystemRows:
                     flags=set(scores.flags) | _boundary(cell),
                 )
         compare(list(findings.values()), of_error=self._source.metric.error)
-        for key, finding in findings.items():
-            self.of_cells[key]["flagged"] = " ".join(sorted(finding.flags))
+        return {key: finding.flags for key, finding in findings.items()}
 
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
         """The row of a bundle's members on this system, with equal knowledge."""
-        rows = [self.of_cells[self._source.key(cell)] for cell in members]
+        rows = [self.of_cell(self._source.key(cell)) for cell in members]
         together = {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
         named = rows[0] | described_bundle(bundle, members) | together
         facts = {name: named[name] for name in self._facts_of(members[0])}
@@ -119,10 +135,10 @@ class SystemRows:
             united = self._united(bundle, members)
         except MissingScoresError as missing:
             return facts | _failure(missing)
-        flags = sorted({flag for row in rows for flag in row["flagged"].split()})
+        flags = {flag for row in rows for flag in row["flagged"].split()}
         if bundle.kind == "mean":
             facts["gfr_seeds_sd"] = round(stdev(row["gfr"] for row in rows), 2)
-        return facts | self._numbers(united) | {"flagged": " ".join(flags), "status": "ok"}
+        return facts | self._ok(united, flags)
 
     def _united(self, bundle: Bundle, members: list[Cell]) -> pd.DataFrame:
         """The scores of a bundle. Raises MissingScoresError for the first member without any."""
@@ -191,6 +207,11 @@ def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
     for row in rows:
         if row["status"] == "ok" and not cells.isdisjoint(row["cell"].split()):
             row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))
+
+
+def _gfr_high(metric: Metric, scores: pd.DataFrame) -> float:
+    """In percent, as all fooling rates are."""
+    return 100 * rate(metric, scores, "gfr").high
 
 
 def _failure(missing: MissingScoresError) -> Row:

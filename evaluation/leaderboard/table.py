@@ -21,8 +21,12 @@ from .system_rows import run_name as run_name
 
 def leaderboard(recipe: Recipe, facts: Facts, ledger: Ledger) -> pd.DataFrame:
     """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
-    rows = [row for source in sources(recipe, facts, ledger) for row in _rows(source)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(leaderboard_rows(recipe, facts, ledger), columns=list(COLUMNS))
+
+
+def leaderboard_rows(recipe: Recipe, facts: Facts, ledger: Ledger) -> list[Row]:
+    """The same before they are a table, where what some rows have not, as a seed, is NaN instead of None."""
+    return [row for source in sources(recipe, facts, ledger) for row in _rows(source)]
 
 
 def sources(recipe: Recipe, facts: Facts, ledger: Ledger) -> Iterator[Source]:
@@ -32,25 +36,34 @@ def sources(recipe: Recipe, facts: Facts, ledger: Ledger) -> Iterator[Source]:
             yield Source(recipe=recipe, facts=facts, ledger=ledger, model=model, name=name, metric=metric)
 
 
-def _rows(source: Source) -> list[Row]:
-    """A row a cell, and after the last of a bundle one row a system for all of it."""
-    whole = cells(source.recipe, source.model)
-    keys = [source.key(cell) for cell in whole]
-    of_cells: dict[str, Made] = {}
-    together: dict[tuple[Bundle, str, Knowledge], Made] = {}
-    undefended, fingerprints = None, {}
-    for same in grouped(whole, lambda cell: cell.defense.digest).values():  # the bare model comes first
+def system_rows(source: Source) -> Iterator[SystemRows]:
+    """Of each system of a model, the bare one first, with whose clean rate the others are compared.
+
+    One after the other, as each holds the scores of its cells.
+    """
+    undefended = None
+    for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
         found = SystemRows(source, same, undefended)
         undefended = found.undefended
-        fingerprints |= found.fingerprints
-        of_cells |= {source.key(cell): Made(found.of_cells[source.key(cell)], None, [cell]) for cell in same}
+        yield found
+
+
+def _rows(source: Source) -> list[Row]:
+    """A row a cell, and after the last of a bundle one row a system for all of it."""
+    of_cells: dict[str, Made] = {}
+    together: dict[tuple[Bundle, str, Knowledge], Made] = {}
+    fingerprints = {}
+    for found in system_rows(source):
+        fingerprints |= found.fingerprints()
+        of_cells |= {key: Made(found.of_cell(key), None, [cell]) for key, cell in found.cells.items()}
         for (bundle, knowledge), members in found.members.items():
             row = found.of_bundle(bundle, knowledge)
-            together[bundle, same[0].defense.digest, knowledge] = Made(row, bundle, members)
+            together[bundle, found.digest, knowledge] = Made(row, bundle, members)
     flag_twice([made.row for made in (*of_cells.values(), *together.values())], twice(fingerprints))
-    last = {bundle: key for key, cell in zip(keys, whole, strict=True) for bundle in bundles(cell)}
+    whole = {source.key(cell): cell for cell in cells(source.recipe, source.model)}
+    last = {bundle: key for key, cell in whole.items() for bundle in bundles(cell)}
     made = []
-    for key in keys:
+    for key in whole:
         made.append(of_cells[key])
         made += [one for (bundle, _, _), one in together.items() if last[bundle] == key]
     return with_differences(made)

@@ -36,7 +36,8 @@ class Difference(NamedTuple):
 
 def differences(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Difference]:
     """Of all rates, their intervals, the drop, the floor and measured sizes. `chance`: it has a part in crafting or
-    scoring.
+    scoring. What a table leaves empty, or has no column for, it does not claim, and that is no difference; but every
+    finished row claims a fooling rate.
 
     Rounding explains what one image in a hundred is, and one in any case; twice that for the drop, a difference of two
     rates. An image is 0 or 100 percent; of an error, whose range says nothing, it is as far off as images differ, one
@@ -91,9 +92,9 @@ def _digits(column: str, found: TextRow) -> float:
 def _difference(
     column: str, claimed: TextRow, found: TextRow, rounding: float, *, chance: bool = False
 ) -> Iterator[Difference]:
-    """None where the texts or the numbers are equal."""
+    """None where the texts or the numbers are equal, or nothing is claimed."""
     then, now, off = claimed.get(column, ""), found.get(column, ""), _off(column, claimed, found)
-    if then != now and off != 0:
+    if (then or column == "gfr") and then != now and off != 0:
         explained = "rounding" if off <= rounding else "its interval" if chance else ""
         yield Difference(column, then, now, explained)
 

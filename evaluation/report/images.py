@@ -7,12 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from ...core.errors import ConfigError
-from ..engine.grid import cells
 from ..leaderboard.abstaining import RATES as ABSTAINING
-from ..leaderboard.grouping import grouped
 from ..leaderboard.source import Source
-from ..leaderboard.system_rows import Row, SystemRows
-from ..leaderboard.table import leaderboard, sources
+from ..leaderboard.system_rows import Row
+from ..leaderboard.table import leaderboard_rows, sources, system_rows
 from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
 from .results import LEDGER, read_manifest
@@ -54,10 +52,10 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     folder = Path(run)
     recipe, facts = read_manifest(folder)
     with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
-        table = leaderboard(recipe, facts, ledger)
-        numbers = {_key(line): number for number, line in enumerate(table.to_dict("records"), start=1)}
+        rows = leaderboard_rows(recipe, facts, ledger)
+        numbers = {_key(line): number for number, line in enumerate(rows, start=1)}
         if row is not None and row not in numbers.values():
-            raise ConfigError(f"Expected a row from 1 to {len(table)}, got {row}.")
+            raise ConfigError(f"Expected a row from 1 to {len(rows)}, got {row}.")
         scored = (found for source in sources(recipe, facts, ledger) for found in _scored(source))
         named = ((numbers[_key(line)], line, frame) for line, frame in scored)
         frames = {
@@ -74,8 +72,8 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
 
 def _scored(source: Source) -> Iterator[tuple[Row, pd.DataFrame]]:
     """The finished rows of one model and metric."""
-    for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
-        for row, frame in SystemRows(source, same, None).scored():
+    for system in system_rows(source):
+        for row, frame in system.scored():
             if frame is not None:
                 yield row, frame
 

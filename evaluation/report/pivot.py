@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ...core.registry import NOTHING
+from ..leaderboard.bundles import is_of_one_seed
 from ..leaderboard.grouping import grouped
 from ..leaderboard.labels import labels
 from ..leaderboard.units import shown_decimals
@@ -24,7 +25,7 @@ def pivot(table: pd.DataFrame) -> list[Part]:
 
     Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead.
     """
-    rows = [row for row in records(table) if not _of_one_seed(row)]
+    rows = [row for row in records(table) if not is_of_one_seed(row.get("seed"))]
     told = [name for name in (SETTING,) if name in table]
     if transfers(table):
         return [part for _, same in _by(rows, "metric", *told) for part in _matrices(same)]
@@ -35,11 +36,6 @@ def pivot(table: pd.DataFrame) -> list[Part]:
 def transfers(table: pd.DataFrame) -> bool:
     """Whether some attack was crafted on another network than the one it is scored on."""
     return bool((table.source_model != table.model).any())
-
-
-def _of_one_seed(row: Row) -> bool:
-    """Small tables have room for the mean over seeds alone."""
-    return str(row.get("seed")).isdigit()
 
 
 def _by(rows: list[Row], *keys: str) -> list[tuple[tuple[str, ...], list[Row]]]:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ..leaderboard.bundles import is_of_one_seed
 from ..leaderboard.grouping import grouped
 from ..leaderboard.units import is_error
 from ..recipe.consistency import check_methods
@@ -117,7 +118,7 @@ def _beside(shipped: Recipe, found: Table, rows: Sequence[Row]) -> Beside | None
 
 def _is_of(number: Number, row: Row) -> bool:
     """Whether the row is finished and the paper's, crafted on the bare network; of several seeds it is their mean."""
-    if row["status"] != "ok" or row["knowledge"] != "oblivious" or str(row.get("seed")).isdigit():
+    if row["status"] != "ok" or row["knowledge"] != "oblivious" or is_of_one_seed(row.get("seed")):
         return False
     source = number.source_model or _short(row["model"])
     return (

@@ -1,5 +1,7 @@
 """`torchvision:NAME`: torchvision's networks for recognition and segmentation, with what their weight enums say."""
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +9,14 @@ import torch
 from torch import nn
 
 from ...core.errors import ConfigError, UnknownNameError
+from ...core.files import is_file
 from ...core.preprocess import Preprocess
 from .source import OTHERWISE, RANDOM, Network, Options, Source, fetched
 
 _INCEPTIONS = ("googlenet", "inception_v3")
 """They initialise themselves for a minute unless told not to, and normalise anew what torchvision's own weights see."""
+_HASH = re.compile(r"-([0-9a-f]{8,})\.pth$")
+"""At the end of an address of weights: the beginning of the SHA-256 of the file."""
 _HEADS = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 """Of theirs, and of those for segmentation, for training only."""
 
@@ -36,11 +41,11 @@ def _library() -> Any:
 
 
 def _build(name: str, options: Options) -> Network:
-    enum = _library().get_model_weights(name)
-    known = _member(enum, name, options)
+    own = None if options.file is None else _of_file(name, options.file)
+    known = own or _member(name, options)
     arguments = {} if options.classes is None else {"num_classes": options.classes}
     if options.weights == RANDOM or options.file is not None:
-        net = _empty(name, options, arguments)
+        net = _empty(name, arguments, transform_input=own is not None)
     elif options.classes not in (None, len(known.meta["categories"])):
         raise ConfigError(
             f"torchvision's weights of {name} are for other classes than {options.classes}: give weights = a file, or "
@@ -71,28 +76,35 @@ def _preprocess(preset: Any) -> Preprocess:
     return Preprocess(size=(side, side), resize=resize, interpolation=preset.interpolation.value)
 
 
-def _member(enum: Any, name: str, options: Options) -> Any:
-    """The weights that are meant; of a file, those that torchvision has under its name, else the default ones."""
-    if options.weights in (None, RANDOM):
+def _member(name: str, options: Options) -> Any:
+    """The weights that are meant, the default ones where they are a file of somebody else."""
+    enum = _library().get_model_weights(name)
+    if options.weights in (None, RANDOM) or options.file is not None:
         return enum.DEFAULT
-    if options.file is not None:
-        return next((member for member in enum if _is_its_file(member, options.file)), enum.DEFAULT)
     names = [member.name for member in enum]
     if options.weights != "DEFAULT" and options.weights not in names:
         raise UnknownNameError(f"weights of torchvision:{name}:", str(options.weights), [*names, RANDOM])
     return enum[options.weights]
 
 
-def _is_its_file(member: Any, file: Path) -> bool:
-    return Path(member.url).name == file.name
+def _of_file(name: str, file: Path) -> Any | None:
+    """Those weights of torchvision that a file is, by its name or its content; None where it is somebody else's.
+
+    A large file is read where that decides something.
+    """
+    members = list(_library().get_model_weights(name))
+    named = next((member for member in members if Path(member.url).name == file.name), None)
+    if named is not None or not is_file(file) or (len(members) == 1 and name not in _INCEPTIONS):
+        return named
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    return next((one for one in members if (stated := _HASH.search(one.url)) and found.startswith(stated[1])), None)
 
 
-def _empty(name: str, options: Options, arguments: dict[str, Any]) -> nn.Module:
+def _empty(name: str, arguments: dict[str, Any], *, transform_input: bool) -> nn.Module:
     """With the weights that it is initialised with."""
     if name in _INCEPTIONS:
-        enum = _library().get_model_weights(name)
-        ported = options.file is not None and any(_is_its_file(member, options.file) for member in enum)
-        arguments = arguments | {"aux_logits": False, "transform_input": ported, "init_weights": False}
+        arguments = arguments | {"aux_logits": False, "transform_input": transform_input, "init_weights": False}
     if name in _segmenting():
         arguments = arguments | {"weights_backbone": None}  # which are fetched otherwise
     return _library().get_model(name, weights=None, **arguments)

@@ -134,6 +134,21 @@ def test_matrices_hold_every_row_at_its_place(hostile_board, hostile_names):
     assert transfers([part]) == []
 
 
+def test_matrices_and_the_strongest_are_of_means_over_seeds():
+    board = make_board([read_run(RESULTS / "priors.csv")])
+    single = {row.attack for row in board.rows if str(row["seed"]).isdigit()}
+    assert len(single) == 15  # of three priors
+    heats = [*map(heatmap, board.parts), *transfers(board.parts)]
+    assert not single & {column for heat in heats for column in heat.columns}
+    assert not [row for heat in heats for row in heat.cells.values() if row.attack in single]
+    for part in board.parts:
+        lucky = max((row for row in part.rows if row.ok), key=lambda row: row["gfr"])
+        (bare,) = worths(part.rows)
+        assert bare.knowing.attack not in single
+        means = [row["gfr"] for row in part.rows if row.ok and row.attack not in single]
+        assert bare.knowing["gfr"] == max(means) <= lucky["gfr"]
+
+
 def test_a_table_alone_keeps_its_seeds(tmp_path):
     """Rows of single seeds are left to the table, and the mean is called by its attack's name."""
     run = read_run(RESULTS / "priors.csv")

@@ -91,6 +91,30 @@ def test_the_command_of_a_row_makes_that_row(foolbench, recipe_file, tmp_path, m
     assert {one["attack"] for one in alone.rows} == {"pgd"}
 
 
+def test_the_command_of_a_row_leaves_out_what_is_about_other_rows(foolbench, tmp_path, monkeypatch):
+    """Gates, and clean rates of networks that the row is not of."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.toml").write_text(
+        """
+        name = "two"
+        dataset = "digits"
+        samples = 8
+        models = ["digits:convnet", "digits:linear"]
+        expect_clean = { "digits:convnet" = 90 }
+        threat = { eps = "40/255" }
+        attacks = [{ name = "uniform-noise" }, { name = "fgsm" }]
+        """
+    )
+    (tmp_path / "two.gates.toml").write_text('[[gates]]\nmodel = "digits:convnet"\nattack = "fgsm"\ngfr_max = 100\n')
+    assert foolbench("run", "two.toml", "--out", "all")[0] == 0
+    board = make_board([read_run(tmp_path / "all")])
+    for row in (row for row in board.rows if row["attack"] == "uniform-noise"):
+        code, _, error = foolbench(*shlex.split(commands(row)["This row alone"])[1:])
+        assert code == 0, error
+        (alone,) = make_board([read_run(tmp_path / "runs" / f"row-{row.place}")]).rows
+        assert (alone["model"], alone["cell"]) == (row["model"], row["cell"])
+
+
 @pytest.mark.parametrize("program", ["/usr/bin/foolbench", "/usr/lib/python3/foolbench/__main__.py"])
 def test_the_command_of_a_run_is_what_can_be_typed_anywhere(program):
     run = Run(path=Path("out"), table=pd.DataFrame(), command=[program, "run", "quickstart", "--set", "eps=a b"])

@@ -93,6 +93,13 @@ def test_pictures_fit_into_the_bytes_that_are_left(hostile_board, monkeypatch):
     assert "All rows" in smaller
 
 
+def test_a_page_whose_text_alone_is_too_long_has_no_pictures(hostile_board, monkeypatch):
+    monkeypatch.setattr(page_module, "MOST", 1000)
+    text = page(hostile_board)
+    assert "All rows" in text
+    assert "background-image" not in text
+
+
 def test_an_album_has_each_picture_once_and_keeps_its_budget():
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 256, (96, 96, 3), dtype=np.uint8) for _ in range(12)]
@@ -107,3 +114,5 @@ def test_an_album_has_each_picture_once_and_keeps_its_budget():
     assert all(one.uri.startswith("data:image/png") for one in album.encoded(10_000_000).values())
     assert set(album.encoded(60_000)) == set(names)
     assert len(album.encoded(3_000)) < 12
+    assert not album.encoded(-1)
+    assert not Album().encoded(-1)

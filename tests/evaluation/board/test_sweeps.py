@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.charts import slopes
 from foolbench.evaluation.board.runs import Run
 from foolbench.evaluation.board.sweeps import sweep_charts
 from foolbench.evaluation.leaderboard.columns import COLUMNS
@@ -30,17 +31,22 @@ COMMON = {
 }
 
 
-def charts(*attacks, **more):
-    """Of rows with these names, parameters and rates."""
+def parts(*attacks, **more):
+    """Of a board whose rows have these names, parameters and rates."""
     rows = [
         COMMON
         | {"attack": name, "attack_params": json.dumps(told), "gfr": rate, "gfr_low": rate - 5, "gfr_high": rate + 5}
         | {"cell": str(number)}
+        | dict(zip(("seed", "knowledge"), rest, strict=False))
         | more
-        for number, (name, told, rate) in enumerate(attacks)
+        for number, (name, told, rate, *rest) in enumerate(attacks)
     ]
     board = make_board([Run(path="toy", table=pd.DataFrame(rows).reindex(columns=list(COLUMNS)))])
-    return [chart for part in board.parts for chart in sweep_charts(part)]
+    return board.parts
+
+
+def charts(*attacks, **more):
+    return [chart for part in parts(*attacks, **more) for chart in sweep_charts(part)]
 
 
 def uap(images, rate):
@@ -76,6 +82,23 @@ def test_fooling_over_the_number_of_training_images_beside_an_attack_that_sees_n
 )
 def test_what_is_no_sweep_has_no_chart(attacks):
     assert charts(*attacks) == []
+
+
+def test_a_sweep_with_seeds_is_of_their_means():
+    seeds = [(*uap(images, rate + off), seed) for images, rate in ((32, 10.0), (64, 20.0), (128, 30.0))
+             for seed, off in (("0", -3.0), ("1", 3.0), ("mean", 0.0))]  # fmt: skip
+    (chart,) = charts(*seeds, ("fgsm", {}, 50.0))
+    assert chart.told.startswith("training_images 32: 10.0%; training_images 64: 20.0%; training_images 128: 30.0%; ")
+
+
+def test_what_knowing_is_worth_is_of_means_over_seeds():
+    rows = [
+        ("pgd", {}, rate, seed, knowledge)
+        for knowledge, rates in (("oblivious", (10.0, 20.0, 15.0)), ("adaptive", (40.0, 50.0, 45.0)))
+        for seed, rate in zip(("0", "1", "mean"), rates, strict=True)
+    ]
+    (chart,) = [chart for part in parts(*rows, defense="jpeg") for chart in slopes(part)]
+    assert chart.told == "jpeg: 15.0% to 45.0%"
 
 
 def test_rows_that_failed_are_no_points():

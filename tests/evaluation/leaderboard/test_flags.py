@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from foolbench.attacks import FGSM, GDUAP, PGD, ConfidentPGD, Square, UniformNoise
+from foolbench.attacks import FGSM, GDUAP, PGD, UAP, ConfidentPGD, Square, UniformNoise
 from foolbench.attacks.adaptive import MoreDraws
 from foolbench.evaluation.leaderboard.flags import Finding, compare, fingerprint, twice
 from foolbench.evaluation.leaderboard.stats import larger
@@ -14,7 +14,7 @@ EPS = 8 / 255
 def finding(attack, fooled, count=200, direct=True, **facts):
     gfr = np.zeros(count)
     gfr[: round(fooled * count)] = 1
-    return Finding(attack, pd.DataFrame({"gfr": gfr}), 100 * fooled + 3, direct, **facts)
+    return Finding(attack, pd.DataFrame({"gfr": gfr}), lambda: 100 * fooled + 3, direct, **facts)
 
 
 def flags(*findings):
@@ -195,6 +195,21 @@ def test_an_attack_that_wants_something_else_need_not_win():
     assert flags(finding(PGD(eps=0.6, aim="nearer"), 0.1)) == [set()]
     assert flags(finding(FGSM(eps=EPS), 0.6), finding(ConfidentPGD(eps=EPS, confidence=0.9), 0.1)) == [set()] * 2
     assert flags(finding(PGD(eps=0.6), 0.1)) == [{"resists-any-eps"}]
+
+
+@pytest.mark.parametrize(
+    ("strong", "weak"),
+    [
+        (UAP(eps=EPS), UAP(eps=2 * EPS)),
+        (GDUAP(eps=EPS, max_iterations=10), GDUAP(eps=EPS, max_iterations=100)),
+    ],
+    ids=["budget", "length"],
+)
+def test_attacks_that_saw_other_training_images_are_not_compared(strong, weak):
+    alike = flags(finding(strong, 0.6, training="many"), finding(weak, 0.5, training="many"))
+    assert alike[0] == alike[1]
+    assert len(alike[0]) == 1
+    assert flags(finding(strong, 0.6, training="many"), finding(weak, 0.5, training="few")) == [set()] * 2
 
 
 def test_attacks_that_saw_other_training_images_are_no_twins():

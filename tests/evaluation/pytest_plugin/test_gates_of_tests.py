@@ -38,6 +38,15 @@ def test_a_gate_that_is_not_passed_is_a_failure(pytester, recipe, run):
     assert failure.get("message").startswith("gfr_max = 5 failed")
 
 
+def test_a_gate_knows_what_the_attacks_before_it_say_against_a_row(recipe, run, tiny):
+    """PGD that does not move is beaten by a single step; what comes later is not known yet."""
+    still = 'name = "pgd"\nstep_size = 1e-6\nrandom_start = false'
+    recipe('[[attacks]]\nname = "fgsm"\n[[gates]]\ngfr_max = 100\n', text=tiny.replace('name = "pgd"', still))
+    result = run("tiny.toml", "-v", "-k", "none", "-rA")
+    result.assert_outcomes(passed=3, deselected=3)
+    result.stdout.fnmatch_lines(["*flagged: *one-step-beats-iterative*"])
+
+
 def test_undecided_is_counted_told_and_has_the_number_of_images_that_would_decide(pytester, recipe, run):
     recipe(NOISE + "gfr_max = 10\n")
     result = run("tiny.toml", *ONE)

@@ -57,6 +57,15 @@ def test_a_row_that_is_not_there(run, number):
         package.image_scores(run[0], number)
 
 
+def test_attacks_with_seeds_stand_beside_attacks_without(execute, tmp_path, foolbench):
+    table = execute("some", "attacks=[{name='random-sign', seeds=2}, {name='fgsm'}]", "defenses=[]", "samples=8")
+    found = package.image_scores(tmp_path / "some")
+    means = found.groupby("row").gfr.mean() * 100
+    assert means.to_numpy() == pytest.approx(table.gfr.to_numpy(), abs=0.006)
+    assert found.groupby("row").seed.first().fillna("none").tolist() == ["0", "1", "mean", "none"]
+    assert foolbench("report", tmp_path / "some", "--images")[0] == 0
+
+
 def test_each_seed_is_a_row_of_its_own(execute, tmp_path):
     table = execute("seeds", "attacks=[{name='random-sign', seeds=3, eps=0.3}]", "defenses=[]", "samples=16")
     found = package.image_scores(tmp_path / "seeds")

@@ -1,5 +1,6 @@
 """Each source's networks come with what the source says of their images, and answer as they do there."""
 
+import hashlib
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,15 +61,59 @@ def test_a_file_under_torchvisions_name_has_the_preset_of_those_weights(tmp_path
     assert {member.transforms().resize_size[0] for member in weights} == {232, 256}, "they differ"
 
 
+def googlenet():
+    """With statistics of a batch, without which its answer depends on no image."""
+    torch.manual_seed(0)
+    net = torchvision.models.googlenet(num_classes=4, init_weights=False)
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        net(normalised(images(64), **IMAGENET))
+    return net.eval()
+
+
 def test_googlenets_files_with_and_without_heads(tmp_path):
-    net = torchvision.models.googlenet(num_classes=4, init_weights=False).eval()
+    net = googlenet()
     for name, transforms in (("googlenet-1378be20.pth", True), ("mine.pth", False)):
         torch.save(net.state_dict(), tmp_path / name)
         model = load_model("torchvision:googlenet", weights=str(tmp_path / name), classes=4, size=[64, 64])
         net.transform_input = transforms
         x = images(64)
         assert torch.allclose(model(x), net(normalised(x, **IMAGENET)), atol=1e-5)
+        net.transform_input = not transforms
+        assert not torch.allclose(model(x), net(normalised(x, **IMAGENET)), atol=1e-2)
         assert len(model.feature_names) == 12
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """`published(member, path)`: from now on the file is the one that these weights of torchvision are."""
+
+    def publish(member, path):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        monkeypatch.setitem(vars(member.value), "url", f"https://localhost/weights-{digest[:8]}.pth")
+
+    return publish
+
+
+def test_a_file_of_torchvision_is_known_by_its_content_too(tmp_path, published):
+    path, weights = tmp_path / "mine.pth", torchvision.models.MobileNet_V3_Large_Weights
+    torch.save(torchvision.models.mobilenet_v3_large().state_dict(), path)
+    assert load_model("torchvision:mobilenet_v3_large", weights=str(path)).preprocess.resize == 232
+    published(weights.IMAGENET1K_V1, path)
+    assert load_model("torchvision:mobilenet_v3_large", weights=str(path)).preprocess.resize == 256
+
+
+def test_googlenets_file_is_known_by_its_content_too(tmp_path, published):
+    """Its weights see images that are normalised as those of TensorFlow."""
+    path, x = tmp_path / "googlenet.pth", images(64)
+    net = googlenet()
+    torch.save(net.state_dict(), path)
+    net.transform_input = True
+    published(torchvision.models.GoogLeNet_Weights.IMAGENET1K_V1, path)
+    model = load_model("torchvision:googlenet", weights=str(path), classes=4, size=[64, 64])
+    assert torch.allclose(model(x), net(normalised(x, **IMAGENET)), atol=1e-5)
 
 
 def test_timm_and_its_own_answers(tmp_path):
