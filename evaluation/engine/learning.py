@@ -20,6 +20,7 @@ from .glimpse import glimpse
 from .grid import digest
 from .progress import Steps
 from .sources import source_hash
+from .undoing import undoing
 
 LEARNED = "learned"
 """The folder below a shelf's."""
@@ -68,14 +69,13 @@ class School:
                 model=self.model,
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
-            try:
+            with undoing(self.undo, self._refused):
                 found = part.taught(data, self.seed)
-            finally:
-                changed = self.undo()
-        if changed:
-            raise ConfigError(f"It has changed {self.model.name}, which whoever learns may only ask.")
         self.shelf.keep(self.name(part), dict(found) | self._about(part))
         return found
+
+    def _refused(self) -> ConfigError:
+        return ConfigError(f"It has changed {self.model.name}, which whoever learns may only ask.")
 
     def _kept(self, part: LearnedDefense) -> Learned | None:
         """Nothing of a model whose name this one has, and that answers otherwise by more than rounding."""

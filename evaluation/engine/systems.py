@@ -1,7 +1,7 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from .learning import School
 from .pieces import Pieces
 from .remembered import Room
 from .scoring import Shard, System
+from .undoing import undoing
 
 
 @dataclass(kw_only=True)
@@ -81,23 +82,18 @@ class Systems:
         with self.checked(named):
             return adaptive(defense, self.model, draws=self.recipe.eot_draws)
 
-    @contextmanager
-    def checked(self, named: NamedDefense) -> Iterator[None]:
+    def checked(self, named: NamedDefense) -> AbstractContextManager[None]:
         """What the defense has changed of the model by then is undone, also where it raises.
 
         Raises ConfigError for such a defense, now and whenever it is asked for again.
         """
-        try:
-            yield
-        finally:
-            self._check(named)
+        return undoing(self.undo, lambda: self._refused(named))
 
-    def _check(self, named: NamedDefense) -> None:
-        if self.undo():
-            error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
-            self._defenses[named.digest] = error
-            self._scored.pop(named.digest, None)
-            raise error
+    def _refused(self, named: NamedDefense) -> ConfigError:
+        error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
+        self._defenses[named.digest] = error
+        self._scored.pop(named.digest, None)
+        return error
 
     def vanishing(self, named: NamedDefense) -> float:
         """At how large a share of images an attack on it finds no gradient."""
