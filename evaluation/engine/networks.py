@@ -105,7 +105,7 @@ class Networks:
             recipe=setup.recipe,
             dataset=dataset,
             model=model,
-            school=School(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own, undo),
+            school=School(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own),
             undo=undo,
             first=lambda: self._known[name].shard(next(self.batches())),
             load=lambda samples: self._coming.result(dataset.load, tuple(samples))[0],

@@ -129,6 +129,18 @@ def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
     assert mean_pull.lessons == [20, 20]
 
 
+def test_train_refuses_a_defense_that_changes_the_network(foolbench, mean_pull, monkeypatch, tmp_path):
+    def learn(self, data, *, rng):
+        data.model.net.register_forward_hook(lambda module, inputs, output: -output)
+        return {"mean": data.images.mean(dim=0)}
+
+    monkeypatch.setattr(mean_pull, "learn", learn)
+    code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
+    assert code == 2
+    assert "MeanPull has changed digits:convnet" in " ".join(err.split())
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
 def test_train_teaches_on_pictures_what_a_run_finds(foolbench, execute, mean_pull, tmp_path):
     for place, pixels in enumerate((Digits().load(range(30))[0] * 255).round().byte()):
         Image.fromarray(pixels[0].numpy()).save(tmp_path / f"{place}.png")
