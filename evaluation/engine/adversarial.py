@@ -37,10 +37,10 @@ class Crafter:
 
     `stream` names its random streams. Image attacks keep their shards on the `shelf` under the name `place`; without a
     shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
-    file `partial`. With `before`, the attack goes on where that one failed. `vanishing` says of the attacked system
-    what `Crafted` does; it takes passes, so it is kept with the images. `undoing` is entered around an attack and
-    raises ConfigError where it has changed the model: nothing of such an attack is kept. `ahead` reads images before
-    they are asked for.
+    file `partial`. With `before`, the attack goes on where that one failed. Where `batch_matters`, nothing is kept that
+    was crafted in smaller pieces than it is named for. `vanishing` says of the attacked system what `Crafted` does; it
+    takes passes, so it is kept with the images. `undoing` is entered around an attack and raises ConfigError where it
+    has changed the model: nothing of such an attack is kept. `ahead` reads images before they are asked for.
     """
 
     model: Model
@@ -55,6 +55,7 @@ class Crafter:
     undoing: Callable[[], AbstractContextManager[None]]
     ahead: Ahead
     shelf: Shelf | None = None
+    batch_matters: bool = False
     before: "Crafter | None" = None
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
@@ -82,7 +83,8 @@ class Crafter:
             if kept is not None:  # by now
                 return kept
             crafted = self._crafted(shard)
-            self.shelf.keep(name, _tensors(crafted), shard.x)
+            if not (self.batch_matters and self.pieces.fell):  # which their name does not say
+                self.shelf.keep(name, _tensors(crafted), shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:

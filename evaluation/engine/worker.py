@@ -208,6 +208,7 @@ class Worker:
             undoing=lambda: undoing(source.systems.undo, refused),
             ahead=self._reading,
             shelf=self._shelf,
+            batch_matters=job.batch_matters,
             before=None if job.after is None else self._crafter(source, job.after),
         )
 

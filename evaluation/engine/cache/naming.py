@@ -44,7 +44,7 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
             decides.append(make_dataset(other.name, other.parameters).fingerprint)
     else:  # each shard is known by its clean images
         decides += [source_hash(Storage), source_hash(attack_survivors)]
-        if job.attack.batch_matters:
+        if job.batch_matters:
             decides.append(source.systems.crafting.most)
     kind = "perturbations" if isinstance(job.attack, UniversalAttack) else "adversarial"
     label = re.sub(r"[^\w.+-]", "-", f"{job.source}-{job.attack_name}")[:LABEL]
