@@ -18,6 +18,7 @@ from ...core.training_images import training_fingerprint_of
 from .cache.shelf import Shelf
 from .glimpse import glimpse
 from .grid import digest
+from .one_at_a_time import itself
 from .progress import Steps
 from .sources import source_hash
 from .undoing import undoing
@@ -94,7 +95,7 @@ class School:
     @cached_property
     def _data(self) -> tuple[object, ...]:
         lessons = training_fingerprint_of(self.dataset)
-        known = self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
+        known = self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(itself(self.dataset)))
         return (*known, lessons) if lessons else known
 
     def name(self, part: LearnedDefense) -> str:

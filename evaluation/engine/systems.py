@@ -1,11 +1,9 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-
-from torch import Tensor
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
@@ -28,7 +26,6 @@ class Systems:
 
     `undo` restores the model and says whether it had been changed; `room` is for what they say of the clean images.
     Each is inspected on the `first` shard of the run, whichever it scores: what is found there holds for all processes.
-    `load` gives images by their samples.
     """
 
     recipe: Recipe
@@ -37,7 +34,6 @@ class Systems:
     school: School
     undo: Callable[[], bool]
     first: Callable[[], Shard]
-    load: Callable[[Sequence[int]], Tensor]
     room: Room
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
@@ -100,7 +96,7 @@ class Systems:
         if named.digest not in self._vanishing:
             attacked, seed = self.attacked(named), self.recipe.seed
             judged = judged_for_gradients(self.dataset, seed)
-            share = vanishing_share(attacked, self.load(judged), judged, seed, self.crafting.each)
+            share = vanishing_share(attacked, self.dataset.load(judged)[0], judged, seed, self.crafting.each)
             self._vanishing[named.digest] = share
         return self._vanishing[named.digest]
 

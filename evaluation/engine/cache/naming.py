@@ -19,6 +19,7 @@ from ...recipe.opening import make_dataset
 from ..glimpse import glimpse
 from ..grid import LABEL, Identities, Job, digest
 from ..networks import Network
+from ..one_at_a_time import itself
 from ..sources import source_hash
 from ..storage import Storage
 from ..versions import libraries
@@ -39,7 +40,7 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
     ]
     if isinstance(job.attack, UniversalAttack):
         dataset = source.dataset
-        decides += [glimpse(dataset), source_hash(type(dataset)), substitutes, source_hash(substitute_images)]
+        decides += [glimpse(dataset), source_hash(type(itself(dataset))), substitutes, source_hash(substitute_images)]
         if (other := job.training.data) is not None:
             decides.append(make_dataset(other.name, other.parameters).fingerprint)
     else:  # each shard is known by its clean images
