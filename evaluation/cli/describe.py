@@ -15,7 +15,7 @@ from ...core.registry import models
 from ..conformance import find
 from ..conformance.subjects import made
 from ..recipe.plugins import REGISTRIES
-from ..recipe.reading import load_recipe, shipped_recipes
+from ..recipe.reading import load_recipe, parse_overrides, shipped_recipes
 from ..recipe.recipe import Recipe
 from .catalogue import can_be_targeted, default
 
@@ -40,16 +40,19 @@ _CALL = {
 }
 
 
-def description(name: str, parameters: Mapping[str, Any]) -> str:
-    """Plain text. Raises ConfigError for a name that nothing has, and for parameters of an attack or a defense."""
+def description(name: str, overrides: list[str]) -> str:
+    """Plain text, with `KEY=VALUE` set. Raises ConfigError for a name that nothing has, and for parameters of an attack
+    or a defense.
+    """
     taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
     if name.endswith(".toml") or (name in shipped_recipes() and not taken):
-        return _recipe(name, load_recipe(name))
+        return _recipe(name, load_recipe(name, overrides))
+    parameters = parse_overrides(overrides)
     found = find(name)
     source = (inspect.getdoc(inspect.getmodule(found)) or "").partition("\n")[0]
     if is_dataclass(found):
         if parameters:
-            raise ConfigError(f"{name} is described as it is: --set is for models and data sets.")
+            raise ConfigError(f"{name} is described as it is: --set is for models, data sets and recipes.")
         return _paragraphs(f"{name}: {source}", inspect.getdoc(found) or "", *_configuration(found))
     thing = made(found, name, parameters)
     if isinstance(thing, Model):

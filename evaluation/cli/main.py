@@ -252,17 +252,16 @@ def describe(
         ),
     ],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="For a model or data: KEY=VALUE, a parameter.")
+        list[str] | None, typer.Option("--set", help="For a model, data or a recipe: KEY=VALUE.")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
     load_plugins(plugin)
-    from ..recipe.reading import parse_overrides
     from .console import say
     from .describe import description
 
-    say(description(name, parse_overrides(overrides or [])))
+    say(description(name, overrides or []))
 
 
 app.add_typer(cache_app, name="cache")

@@ -36,23 +36,25 @@ from .console import console, say
 CHUNK = 64
 
 
-def train(
-    name: str, out: Path | None, overrides: list[str], *, dataset: str, model: str, seed: int, device: str
-) -> None:
-    """Say where it is written. Raises ConfigError for `out` with a defense, which runs find where they keep it."""
+def train(name: str, out: Path | None, options: Mapping[str, Any]) -> None:
+    """Say where it is written. Raises ConfigError for `out` with a defense, which runs find where they keep it, and for
+    `options` with a network, those that were given for a defense.
+    """
+    if name in defenses and out is not None:
+        raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
+    if name in _trainable() and options:
+        raise ConfigError(f"--{next(iter(options))} is for defenses: a network of the zoo is trained as it was.")
     keep_freed_memory()
     with Progress(console, 1, name) as progress:
-        if name not in defenses:
-            written = [train_network(name, progress, out)]
-        elif out is not None:
-            raise ConfigError(
-                "--out is for networks: what a defense learns is kept in the user's cache, for runs to find."
+        if name in defenses:
+            written = train_defense(
+                name,
+                progress,
+                parameters=parse_overrides(options.get("set", [])),
+                **{option: value for option, value in options.items() if option != "set"},
             )
         else:
-            parameters, device = parse_overrides(overrides), choose_device(device)
-            written = train_defense(
-                name, parameters, dataset=dataset, model=model, seed=seed, device=device, progress=progress
-            )
+            written = [train_network(name, progress, out)]
     for path in written:
         say(f"Written: {path}")
 
@@ -62,7 +64,7 @@ def train_network(name: str, progress: Progress, out: Path | None = None) -> Pat
 
     Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
     """
-    known = {**ENTRIES, **DENSE}
+    known = _trainable()
     if name not in known:
         raise UnknownNameError("trainable model", name, known)
     entry = replace(known[name], folder=out or known[name].folder)
@@ -114,8 +116,19 @@ def _reporter(phases: Sequence[Training], number: int, images: int, progress: Pr
     return report
 
 
+def _trainable() -> dict[str, Entry]:
+    return {**ENTRIES, **DENSE}
+
+
 def train_defense(
-    name: str, parameters: Mapping[str, Any], *, dataset: str, model: str, seed: int, device: str, progress: Progress
+    name: str,
+    progress: Progress,
+    *,
+    parameters: Mapping[str, Any],
+    dataset: str = "scenes",
+    model: str = "scenes:caffenet",
+    seed: int = 0,
+    device: str = "auto",
 ) -> list[Path]:
     """All that a defense has to learn, anew, for the runs to come that use it with these parameters and this seed.
 
@@ -123,7 +136,7 @@ def train_defense(
     """
     defense, found, shelf = defenses.create(name, parameters), [], Shelf(Cache.default().folder)
     network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run has them
-    school = School(images, network.to(device), seed, progress, shelf)
+    school = School(images, network.to(choose_device(device)), seed, progress, shelf)
 
     def taught(part: LearnedDefense) -> Learned:
         found.append(shelf.path(school.name(part)))

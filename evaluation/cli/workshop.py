@@ -55,10 +55,18 @@ def train(
         ),
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="For a defense: KEY=VALUE, a parameter.")] = None,
-    dataset: Annotated[str, typer.Option(help="For a defense: what it learns from.")] = "scenes",
-    model: Annotated[str, typer.Option(help="For a defense: the network it is to defend.")] = "scenes:caffenet",
-    seed: Annotated[int, typer.Option(help="For a defense: that of the recipes which will use it.")] = 0,
-    device: Annotated[str, typer.Option(help="For a defense: auto, cpu, cuda, cuda:1, …")] = "auto",
+    dataset: Annotated[
+        str | None, typer.Option(help="For a defense: what it learns from; scenes if not given.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="For a defense: the network it is to defend; scenes:caffenet if not given.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="For a defense: that of the recipes which will use it; 0 if not given.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="For a defense: auto, cpu, cuda, cuda:1, …; auto if not given.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Train a network of the zoo on its embedded data, or a defense that learns.
@@ -68,4 +76,5 @@ def train(
     load_plugins(plugin)
     from . import train
 
-    train.train(name, out, overrides or [], dataset=dataset, model=model, seed=seed, device=device)
+    options = {"set": overrides, "dataset": dataset, "model": model, "seed": seed, "device": device}
+    train.train(name, out, {option: value for option, value in options.items() if value not in (None, [])})

@@ -1,8 +1,8 @@
 """Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -37,8 +37,9 @@ class Crafter:
 
     `stream` names its random streams. Image attacks keep their shards on the `shelf` under the name `place`; without a
     shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
-    file `partial`. With `before`, the attack goes on where that one failed. `vanishing` says of the attacked system
-    what `Crafted` does; it takes passes, so it is kept with the images. `unchanged` raises ConfigError where an attack
+    file `partial`. With `before`, the attack goes on where that one failed. Where `batch_matters`, nothing is kept that
+    was crafted in smaller pieces than it is named for. `vanishing` says of the attacked system what `Crafted` does; it
+    takes passes, so it is kept with the images. `undoing` is entered around an attack and raises ConfigError where it
     has changed the model: nothing of such an attack is kept. `ahead` reads images before they are asked for.
     """
 
@@ -51,16 +52,17 @@ class Crafter:
     storage: Literal["float32", "uint8"]
     pieces: Pieces
     vanishing: Callable[[], float]
-    unchanged: Callable[[], None]
+    undoing: Callable[[], AbstractContextManager[None]]
     ahead: Ahead
     shelf: Shelf | None = None
+    batch_matters: bool = False
     before: "Crafter | None" = None
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
         """A universal perturbation, and what it cost."""
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
-        with self._undone(), _Meter(self.model) as meter:
+        with self.undoing(), _Meter(self.model) as meter:
             checkpoint = _CheckpointFile(self.partial, self.model.device, meter)
             found = self.attack.craft(self.model, replace(data, checkpoint=checkpoint), rng=rng)
         return found, meter.costs
@@ -81,7 +83,8 @@ class Crafter:
             if kept is not None:  # by now
                 return kept
             crafted = self._crafted(shard)
-            self.shelf.keep(name, _tensors(crafted), shard.x)
+            if not (self.batch_matters and self.pieces.fell):  # which their name does not say
+                self.shelf.keep(name, _tensors(crafted), shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:
@@ -93,17 +96,9 @@ class Crafter:
                 return replace(self._stored(found.x_adv, part), queries=found.queries)
             return self._stored(found, part)
 
-        with self._undone(), _Meter(self.model) as meter:
+        with self.undoing(), _Meter(self.model) as meter:
             found = self._in_pieces(shard, crafted)
         return replace(found, costs=meter.costs, vanishing=self.vanishing())
-
-    @contextmanager
-    def _undone(self) -> Iterator[None]:
-        """What the attack has changed, also where it raises."""
-        try:
-            yield
-        finally:
-            self.unchanged()
 
     def _in_pieces(self, shard: Shard, craft: Callable[[Shard, slice], Crafted]) -> Crafted:
         return Crafted.together(self.pieces.each(len(shard.x), lambda rows: craft(shard.part(rows), rows)))

@@ -1,6 +1,6 @@
 """Work that is done while its predecessor's result is used: the next images are decoded while the network runs.
 
-All of it is done in one thread: a stranger's data set may not be safe in several.
+All of it is done in one thread: a stranger's data set may not be safe in several (`one_at_a_time.py`).
 """
 
 from collections.abc import Callable
@@ -31,6 +31,10 @@ class Ahead:
         _, _, future = self._begun
         self._begun = None
         return future.result()
+
+    def wait(self) -> None:
+        """Until nothing is done ahead, also of what is asked for no more."""
+        self._pool.submit(bool).result()
 
     def close(self) -> None:
         """What was begun is asked for no more."""

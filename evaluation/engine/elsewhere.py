@@ -10,6 +10,7 @@ from ...core.errors import ConfigError
 from ...datasets.pictures import Pictures
 from ..recipe.entries import Addressed
 from ..recipe.opening import make_dataset
+from .one_at_a_time import itself
 from .resizing import Resized, resized
 
 _TOGETHER = 64
@@ -57,7 +58,8 @@ def _unseen(images: Tensor, data: Addressed, dataset: Dataset) -> Tensor:
 
 def original(dataset: Dataset) -> Dataset:
     """The data set itself, in whatever size its images are."""
-    return dataset.original if isinstance(dataset, Resized) else dataset
+    found = itself(dataset)
+    return found.original if isinstance(found, Resized) else found
 
 
 def _hash(image: Tensor) -> bytes:

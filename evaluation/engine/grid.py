@@ -144,6 +144,12 @@ class Job:
         numbered = [self.seed] if self.seed else []  # the first is what it would be alone
         return digest(self.source, self.attack_name, self.parameters, *numbered)
 
+    @property
+    def batch_matters(self) -> bool:
+        """Whether its images depend on how many are crafted at once: also where those do that it goes on from."""
+        own = isinstance(self.attack, Attack) and self.attack.batch_matters
+        return own or (self.after is not None and self.after.batch_matters)
+
     def key(self, identities: Identities) -> str:
         not_for_crafting = {*_NOT_FOR_CRAFTING, *(() if self.through.defense else ("eot_draws",))}
         known = identities[self.source]

@@ -1,6 +1,5 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +10,7 @@ from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.defense import LearningData
 from ...core.errors import ConfigError
+from ...core.guard import Guard
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
@@ -18,8 +18,10 @@ from ...core.training_images import training_fingerprint_of
 from .cache.shelf import Shelf
 from .glimpse import glimpse
 from .grid import digest
+from .one_at_a_time import itself
 from .progress import Steps
 from .sources import source_hash
+from .undoing import undoing
 
 LEARNED = "learned"
 """The folder below a shelf's."""
@@ -29,17 +31,13 @@ _BEHAVIOUR = " behaviour"
 
 @dataclass(frozen=True)
 class School:
-    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`.
-
-    `undo` restores the model and says whether it had been changed.
-    """
+    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`."""
 
     dataset: Dataset
     model: Model
     seed: int
     progress: Steps
     shelf: Shelf
-    undo: Callable[[], bool] = lambda: False
 
     @cached_property
     def _behaviour(self) -> Behaviour:
@@ -68,14 +66,13 @@ class School:
                 model=self.model,
                 progress=lambda done, total: step.at(done, total, "steps"),
             )
-            try:
+            with undoing(Guard(self.model).undo, lambda: self._refused(part)):
                 found = part.taught(data, self.seed)
-            finally:
-                changed = self.undo()
-        if changed:
-            raise ConfigError(f"It has changed {self.model.name}, which whoever learns may only ask.")
         self.shelf.keep(self.name(part), dict(found) | self._about(part))
         return found
+
+    def _refused(self, part: LearnedDefense) -> ConfigError:
+        return ConfigError(f"{type(part).__name__} has changed {self.model.name}, which whoever learns may only ask.")
 
     def _kept(self, part: LearnedDefense) -> Learned | None:
         """Nothing of a model whose name this one has, and that answers otherwise by more than rounding."""
@@ -98,7 +95,7 @@ class School:
     @cached_property
     def _data(self) -> tuple[object, ...]:
         lessons = training_fingerprint_of(self.dataset)
-        known = self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(self.dataset))
+        known = self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(itself(self.dataset)))
         return (*known, lessons) if lessons else known
 
     def name(self, part: LearnedDefense) -> str:

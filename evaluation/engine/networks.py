@@ -11,6 +11,7 @@ from ...core.guard import Guard
 from ...core.model import Model
 from .ahead import Ahead
 from .learning import School
+from .one_at_a_time import itself, one_at_a_time
 from .pieces import is_out_of_memory
 from .progress import Steps
 from .remembered import Room
@@ -24,12 +25,11 @@ MOST = 2
 
 @dataclass(kw_only=True)
 class Network:
-    """One that is loaded, and the images as it takes them. `coming` loads some of these before they are asked for."""
+    """One that is loaded, and the images as it takes them."""
 
     model: Model
     dataset: Dataset
     systems: Systems
-    coming: Ahead
 
     @cached_property
     def answers(self) -> str:
@@ -39,7 +39,7 @@ class Network:
     def shard(self, samples: Sequence[int]) -> Shard:
         """Where the network is."""
         device = self.model.device
-        x, y = self.coming.result(self.dataset.load, tuple(samples))
+        x, y = self.dataset.load(tuple(samples))
         return Shard(samples=samples, x=x.to(device), y=None if y is None else y.to(device))
 
 
@@ -69,7 +69,7 @@ class Networks:
     def foresee(self, name: str, samples: Sequence[int]) -> None:
         """These images of a network, if it is loaded, will be asked for next."""
         if name in self._known:
-            self._coming.begin(self._known[name].dataset.load, tuple(samples))
+            self._coming.begin(itself(self._known[name].dataset).load, tuple(samples))
 
     def leave(self) -> None:
         """The device to others."""
@@ -99,19 +99,19 @@ class Networks:
         del self._there[name]  # it holds a copy of the weights
 
     def _made(self, name: str) -> Network:
-        model, dataset = self._load(name)
+        model, images = self._load(name)
+        dataset = one_at_a_time(images, self._coming)
         setup, undo = self._setup, lambda: self._there[name].undo()
         systems = Systems(
             recipe=setup.recipe,
             dataset=dataset,
             model=model,
-            school=School(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own, undo),
+            school=School(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own),
             undo=undo,
             first=lambda: self._known[name].shard(next(self.batches())),
-            load=lambda samples: self._coming.result(dataset.load, tuple(samples))[0],
             room=self._room,
         )
-        return Network(model=model, dataset=dataset, systems=systems, coming=self._coming)
+        return Network(model=model, dataset=dataset, systems=systems)
 
 
 def batches(samples: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:

@@ -33,6 +33,8 @@ class Pieces:
 
     most: int = sys.maxsize
     passes: Passes = field(default_factory=Passes)
+    fell: bool = field(default=False, init=False)
+    """Whether memory has run out."""
 
     @classmethod
     def of(cls, recipe: Recipe, model: Model) -> "Pieces":
@@ -67,7 +69,7 @@ class Pieces:
                     raise
             self.passes.forwards, self.passes.backwards = before  # now that the traceback holds no tensor any more
             _tidy()
-            self.most = (rows.stop - rows.start) // 2
+            self.most, self.fell = (rows.stop - rows.start) // 2, True
             rows = slice(rows.start, rows.start + self.most)
 
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ...core.dataset import Dataset
 from ...datasets.pictures import Pictures
+from .one_at_a_time import itself
 from .resizing import resized
 
 
@@ -17,6 +18,7 @@ def placed(change: Tensor, samples: Sequence[int], source: Dataset, model: Datas
     Nothing is added to what only these show.
     """
     size = model.shape[1:]
+    source, model = itself(source), itself(model)
     if not (isinstance(source, Pictures) and isinstance(model, Pictures)):
         return resized(change, size)
     ratios = model.windows(samples) / source.windows(samples)  # (N, 2), of what both show of a picture

@@ -2,6 +2,9 @@
 
 import hashlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -14,6 +17,18 @@ from .typed_code import typed_code
 
 _INSTALLED = {"site-packages", "dist-packages", "lib-dynload"}
 """Folders of what changes with its version only, as the standard library does."""
+_NOTED: ContextVar[dict[type | FunctionType, bytes] | None] = ContextVar("noted", default=None)
+"""What was typed, as it was when it was asked for first."""
+
+
+@contextmanager
+def typed_code_at_rest() -> Iterator[None]:
+    """Meanwhile what was typed counts as it was at first: a run may change values that it uses, as a list of losses."""
+    token = _NOTED.set({})
+    try:
+        yield
+    finally:
+        _NOTED.reset(token)
 
 
 def source_hash(cls: type | FunctionType) -> str:
@@ -23,7 +38,7 @@ def source_hash(cls: type | FunctionType) -> str:
     of the code as it is now.
     """
     start = sys.modules[cls.__module__]
-    return _hash(cls, b"" if _as_file(getattr(start, "__file__", None)) else typed_code(cls))
+    return _hash(cls, b"" if _as_file(getattr(start, "__file__", None)) else _typed(cls))
 
 
 def net_hash(net: nn.Module) -> str:
@@ -31,6 +46,15 @@ def net_hash(net: nn.Module) -> str:
     foreign = {type(module) for module in net.modules()}
     own = {cls for cls in foreign if cls.__module__.partition(".")[0] not in ("torch", "torchvision")}
     return hashlib.sha256(" ".join(sorted(map(source_hash, own))).encode()).hexdigest()[:16]
+
+
+def _typed(cls: type | FunctionType) -> bytes:
+    noted = _NOTED.get()
+    if noted is None:
+        return typed_code(cls)
+    if cls not in noted:
+        noted[cls] = typed_code(cls)
+    return noted[cls]
 
 
 @cache

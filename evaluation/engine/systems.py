@@ -1,11 +1,9 @@
 """The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-
-from torch import Tensor
 
 from ...core.dataset import Dataset
 from ...core.defense import Defense
@@ -19,6 +17,7 @@ from .learning import School
 from .pieces import Pieces
 from .remembered import Room
 from .scoring import Shard, System
+from .undoing import undoing
 
 
 @dataclass(kw_only=True)
@@ -27,7 +26,6 @@ class Systems:
 
     `undo` restores the model and says whether it had been changed; `room` is for what they say of the clean images.
     Each is inspected on the `first` shard of the run, whichever it scores: what is found there holds for all processes.
-    `load` gives images by their samples.
     """
 
     recipe: Recipe
@@ -36,7 +34,6 @@ class Systems:
     school: School
     undo: Callable[[], bool]
     first: Callable[[], Shard]
-    load: Callable[[Sequence[int]], Tensor]
     room: Room
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
@@ -81,30 +78,25 @@ class Systems:
         with self.checked(named):
             return adaptive(defense, self.model, draws=self.recipe.eot_draws)
 
-    @contextmanager
-    def checked(self, named: NamedDefense) -> Iterator[None]:
+    def checked(self, named: NamedDefense) -> AbstractContextManager[None]:
         """What the defense has changed of the model by then is undone, also where it raises.
 
         Raises ConfigError for such a defense, now and whenever it is asked for again.
         """
-        try:
-            yield
-        finally:
-            self._check(named)
+        return undoing(self.undo, lambda: self._refused(named))
 
-    def _check(self, named: NamedDefense) -> None:
-        if self.undo():
-            error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
-            self._defenses[named.digest] = error
-            self._scored.pop(named.digest, None)
-            raise error
+    def _refused(self, named: NamedDefense) -> ConfigError:
+        error = ConfigError(f"{named.name} has changed {self.model.name}; a defense gives another model instead.")
+        self._defenses[named.digest] = error
+        self._scored.pop(named.digest, None)
+        return error
 
     def vanishing(self, named: NamedDefense) -> float:
         """At how large a share of images an attack on it finds no gradient."""
         if named.digest not in self._vanishing:
             attacked, seed = self.attacked(named), self.recipe.seed
             judged = judged_for_gradients(self.dataset, seed)
-            share = vanishing_share(attacked, self.load(judged), judged, seed, self.crafting.each)
+            share = vanishing_share(attacked, self.dataset.load(judged)[0], judged, seed, self.crafting.each)
             self._vanishing[named.digest] = share
         return self._vanishing[named.digest]
 

@@ -1,73 +1,169 @@
 """The code of what was typed into a notebook or a shell, where no file holds it: what was compiled counts."""
 
+import dis
+import hashlib
 import sys
-from collections.abc import Iterator
-from types import CodeType, FunctionType
+import uuid
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.errors import FOREIGN
+
+_PLAIN = (type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes)
+_OF_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+"""What bytecode does with the name of a value beside it."""
+_NO_MEMBERS = {"_abc_impl", "__dict__", "__weakref__"}
+"""What Python keeps in a class for itself."""
 
 
 def typed_code(cls: type | FunctionType) -> bytes:
-    """Of a class or a function, and of the functions, classes and plain values typed beside it that its code names."""
-    beside = vars(sys.modules[cls.__module__])
-    found: dict[str, list[bytes]] = {}
-    todo: list[Any] = [cls]
-    while todo:
-        one = todo.pop()
-        if one.__qualname__ in found:
-            continue
-        codes = list(_codes(one))
-        names = sorted({name for code in codes for name in _names(code)} & beside.keys())
-        values = [f"{name} = {_plain(beside[name])}" for name in names if _plain(beside[name])]
-        found[one.__qualname__] = [*map(_bytes, codes), repr((values, _own_values(one))).encode()]
-        named = map(beside.get, names)
-        bases = one.__mro__[1:] if isinstance(one, type) else ()
-        todo += [part for part in (*named, *bases) if _is_typed(part, cls.__module__)]
-    return repr(sorted(found.items())).encode()
+    """Names a class or a function by its code, and by all that this uses of what was typed beside it.
+
+    Functions and classes count by their code, behind decorators and in closures, too; values by what pickle would take
+    of them, tensors by their bytes. Where something cannot be taken apart, as an open file, the name is new each time:
+    nothing is then known to be the same.
+    """
+    found = _Telling(cls.__module__)
+    found.tell(cls)
+    return found.digest
+
+
+class _Telling:
+    """Hashes values, the same in every process; those of one object that come again by its number."""
+
+    def __init__(self, module: str) -> None:
+        self._module, self._hash = module, hashlib.sha256()
+        self._seen: dict[int, tuple[int, Any]] = {}
+        """By their ids, which would be given to others if nobody held the objects."""
+
+    @property
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+    def tell(self, value: Any) -> None:
+        if type(value) in _PLAIN:
+            self._say(type(value).__name__, repr(value))
+        elif id(value) in self._seen:
+            self._say("again", self._seen[id(value)][0])
+        else:
+            self._seen[id(value)] = len(self._seen), value
+            try:
+                self._tell_whole(value)
+            except FOREIGN:  # whatever its class raises, or that it is nested too deep
+                self._say("only now", uuid.uuid4().hex)
+
+    def _say(self, *words: object) -> None:
+        self._hash.update(repr(words).encode())
+
+    def _tell_all(self, kind: str, *values: Any) -> None:
+        self._say(kind, len(values))
+        for value in values:
+            self.tell(value)
+
+    def _tell_whole(self, value: Any) -> None:
+        match value:
+            case FunctionType() | type() if self._is_known(value):
+                self._say("known", value.__module__, value.__qualname__)
+            case FunctionType():
+                self._tell_function(value)
+            case type():
+                members = [part for pair in sorted(_members(value).items()) for part in pair]
+                self._tell_all("class", value.__qualname__, type(value), *value.__bases__, *members)
+            case ModuleType():
+                self._say("module", value.__name__)
+            case CodeType():
+                self._tell_all("code", *_told(value))
+            case CellType():
+                self._tell_all("cell", *_contents(value))
+            case property():
+                self._tell_all("property", value.fget, value.fset, value.fdel)
+            case staticmethod() | classmethod():
+                self._tell_all(type(value).__name__, value.__func__)
+            case cached_property():
+                self._tell_all("cached property", value.func)
+            case Tensor():
+                self._tell_tensor(value)
+            case _:
+                self._tell_object(value)
+
+    def _is_known(self, one: type | FunctionType) -> bool:
+        """Of another module, by its name there: it is as old as its file."""
+        if one.__module__ == "builtins":
+            return True
+        found: Any = sys.modules.get(one.__module__)
+        for name in one.__qualname__.split("."):
+            found = getattr(found, name, None)
+        return found is one and one.__module__ != self._module
+
+    def _tell_function(self, one: FunctionType) -> None:
+        """With the values of its names where it was typed: a decorator's own are those of its file."""
+        beside = one.__globals__
+        names = sorted(set(_names(one.__code__)) & beside.keys()) if beside.get("__name__") == self._module else []
+        named = [part for name in names for part in (name, beside[name])]
+        closure = one.__closure__ or ()
+        self._tell_all("function", one.__code__, one.__defaults__, one.__kwdefaults__, vars(one), *closure, *named)
+
+    def _tell_tensor(self, one: Tensor) -> None:
+        self._say("tensor", str(one.dtype), tuple(one.shape))
+        plain = one.detach().cpu().resolve_conj().resolve_neg().reshape(-1).contiguous()
+        self._hash.update(plain.view(torch.uint8).numpy().data)
+
+    def _tell_object(self, one: Any) -> None:
+        """A list by its items, others as pickle takes them apart. Raises whatever that does."""
+        if type(one) in (tuple, list):
+            self._tell_all(type(one).__name__, *one)
+        elif type(one) in (set, frozenset):
+            self._say(type(one).__name__, sorted(map(self._apart, one)))
+        elif type(one) is dict:
+            self._tell_all("dict", *(part for pair in one.items() for part in pair))
+        else:
+            self._tell_all("object", type(one), *_taken_apart(one))
+
+    def _apart(self, value: Any) -> bytes:
+        """Whatever stands beside it: a set has no order."""
+        found = _Telling(self._module)
+        found.tell(value)
+        return found.digest
+
+
+def _members(cls: type) -> Mapping[str, Any]:
+    """What a class defines, but for what Python writes about it."""
+    own = {name: value for name, value in vars(cls).items() if name not in _NO_MEMBERS}
+    return {name: value for name, value in own.items() if name[:2] != "__" or hasattr(value, "__get__")}
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Those of functions within it, too."""
-    yield from code.co_names
+    """Those of values beside it that it uses, also in functions within it."""
+    yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname in _OF_GLOBALS)
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names(inner)
 
 
-def _own_values(one: type | FunctionType) -> list[str]:
-    """The defaults of a function, or what a class says in plain values."""
-    if isinstance(one, FunctionType):
-        return [_plain(one.__defaults__ or ()), _plain(one.__kwdefaults__ or {})]
-    return [f"{name} = {_plain(value)}" for name, value in vars(one).items() if name[:2] != "__" and _plain(value)]
-
-
-def _plain(value: Any) -> str:
-    """The text of a number, a text, or what holds such, the same in every process; "" of anything else."""
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
-        return repr(value)
-    if isinstance(value, tuple | list):
-        parts = [_plain(part) for part in value]
-    elif isinstance(value, set | frozenset):
-        parts = sorted(map(_plain, value))
-    elif isinstance(value, dict):
-        parts = [f"{_plain(key)}: {_plain(part)}" for key, part in value.items()]
-    else:
-        return ""
-    return f"{type(value).__name__}({', '.join(parts)})"
-
-
-def _is_typed(part: Any, module: str) -> bool:
-    return isinstance(part, type | FunctionType) and part.__module__ == module
-
-
-def _codes(one: type | FunctionType) -> Iterator[CodeType]:
-    """Of a function, or of what a class defines, properties among it."""
-    members = [one] if isinstance(one, FunctionType) else vars(one).values()
-    for member in members:
-        functions = [getattr(member, "__func__", member), *(getattr(member, part, None) for part in ("fget", "func"))]
-        yield from (function.__code__ for function in functions if isinstance(function, FunctionType))
-
-
-def _bytes(code: CodeType) -> bytes:
+def _told(code: CodeType) -> tuple[Any, ...]:
     """Without addresses and numbers of lines, which change when nothing has."""
-    constants = [_bytes(one) if isinstance(one, CodeType) else one for one in code.co_consts]
-    return repr((code.co_name, code.co_code, code.co_names, constants)).encode()
+    arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags, code.co_varnames
+    return code.co_name, code.co_code, code.co_exceptiontable, code.co_names, code.co_consts, *arguments
+
+
+def _contents(cell: CellType) -> tuple[Any, ...]:
+    """None of a variable that has no value yet."""
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
+
+
+def _taken_apart(one: Any) -> list[Any]:
+    """How pickle would make it anew, or the name by which it would find it, and what that wraps."""
+    found = one.__reduce_ex__(4)
+    if isinstance(found, str):
+        return [found, getattr(one, "__module__", None), getattr(one, "__wrapped__", None)]
+    make, arguments, *rest = found
+    state, items, pairs = (*rest, None, None, None)[:3]
+    return [make, arguments, state, list(items or ()), list(pairs or ())]

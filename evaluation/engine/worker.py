@@ -31,6 +31,7 @@ from .resizing import carried_over
 from .schedule import Step
 from .scoring import Shard
 from .setup import Setup
+from .undoing import undoing
 from .units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
 from .universal import PerturbationFile
 
@@ -191,9 +192,8 @@ class Worker:
     def _crafter(self, source: Network, job: Job) -> Crafter:
         recipe, place = self._setup.recipe, job.place(self._setup.identities)
 
-        def unchanged() -> None:
-            if source.systems.undo():
-                raise ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
+        def refused() -> ConfigError:
+            return ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
 
         return Crafter(
             model=source.systems.attacked(job.through),
@@ -205,9 +205,10 @@ class Worker:
             storage=recipe.storage,
             pieces=source.systems.crafting,
             vanishing=lambda: source.systems.vanishing(job.through) if job.attack.access == "gradient" else 0.0,
-            unchanged=unchanged,
+            undoing=lambda: undoing(source.systems.undo, refused),
             ahead=self._reading,
             shelf=self._shelf,
+            batch_matters=job.batch_matters,
             before=None if job.after is None else self._crafter(source, job.after),
         )
 

@@ -19,6 +19,7 @@ from ..engine.prepare import prepare
 from ..engine.progress import Progress
 from ..engine.run import Engine, run
 from ..engine.setup import Setup
+from ..engine.sources import typed_code_at_rest
 from ..leaderboard.judged import Verdict, verdicts
 from ..leaderboard.planned import planned
 from ..ledger.ledger import Ledger
@@ -38,6 +39,7 @@ class Execution(NamedTuple):
     interrupted: bool
 
 
+@typed_code_at_rest()
 def execute(
     recipe: Recipe,
     folder: Path,

@@ -19,6 +19,7 @@ from ...recipe.opening import make_dataset
 from ..glimpse import glimpse
 from ..grid import LABEL, Identities, Job, digest
 from ..networks import Network
+from ..one_at_a_time import itself
 from ..sources import source_hash
 from ..storage import Storage
 from ..versions import libraries
@@ -39,12 +40,12 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
     ]
     if isinstance(job.attack, UniversalAttack):
         dataset = source.dataset
-        decides += [glimpse(dataset), source_hash(type(dataset)), substitutes, source_hash(substitute_images)]
+        decides += [glimpse(dataset), source_hash(type(itself(dataset))), substitutes, source_hash(substitute_images)]
         if (other := job.training.data) is not None:
             decides.append(make_dataset(other.name, other.parameters).fingerprint)
     else:  # each shard is known by its clean images
         decides += [source_hash(Storage), source_hash(attack_survivors)]
-        if job.attack.batch_matters:
+        if job.batch_matters:
             decides.append(source.systems.crafting.most)
     kind = "perturbations" if isinstance(job.attack, UniversalAttack) else "adversarial"
     label = re.sub(r"[^\w.+-]", "-", f"{job.source}-{job.attack_name}")[:LABEL]

@@ -1,16 +1,20 @@
 """Files between the folder of a run and workers that cannot see it: by name, as they are."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ....core.attack import UniversalAttack
+from ....core.errors import OutputError
 from ....core.files import write_whole, writing
 from ..adversarial import name_of_images
 from ..cache.shelf import SUFFIX, Shelf
 from ..example import FOLDER as EXAMPLES
+from ..exclusive import acquired
 from ..grid import Job, NamedDefense
 from ..learning import LEARNED, School
 from ..lessons import learning_parts
@@ -22,7 +26,9 @@ from ..units import Look, Samples, Score, Search, Teach, Unit
 
 _IMAGES = "adversarial"
 _MADE = (_IMAGES, EXAMPLES, LEARNED)
-_PREFIX = "foolbench-worker-"
+_PREFIX, _BEGINNING = "foolbench-worker-", "foolbench-begins-"
+_LIVES = "lives.lock"
+"""In the folder of a worker, which holds it as long as it lives, on whatever machine that is."""
 
 
 class Shipping:
@@ -84,18 +90,23 @@ class Shipping:
 class Scratch:
     """At a worker: a folder in the place of the run's."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, held: FileLock | None) -> None:
+        self.folder, self._held = folder, held
         self._known: set[str] = set()
 
     @classmethod
     def begin(cls, beside: Path) -> "Scratch":
-        """Of this process, in that folder, from which those of processes that were killed go."""
+        """Of this process, in that folder, from which those of processes that were killed go.
+
+        Machines and containers may share it: a folder is known to be left by its lock, which is held before others see
+        the folder. Where nothing can be locked it stays.
+        """
         for left in beside.glob(f"{_PREFIX}*"):
-            process = left.name.removeprefix(_PREFIX).partition("-")[0]
-            if process.isdecimal() and not _is_alive(int(process)):
-                shutil.rmtree(left, ignore_errors=True)  # it may be another user's
-        return cls(Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=beside)))
+            _remove_dead(left)
+        begun, held = Path(tempfile.mkdtemp(prefix=_BEGINNING, dir=beside)), None
+        with suppress(OutputError):
+            held = acquired(begun, _LIVES)
+        return cls(begun.rename(beside / begun.name.replace(_BEGINNING, _PREFIX)), held)
 
     def has(self, name: str) -> bool:
         return (self.folder / name).is_file()
@@ -121,13 +132,14 @@ class Scratch:
 
     def leave(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._held is not None:
+            self._held.release()
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # another user's, say
-        return True
-    return True
+def _remove_dead(folder: Path) -> None:
+    if not (folder / _LIVES).is_file():
+        return
+    with suppress(Timeout, OutputError):  # it lives, or is another user's
+        held = acquired(folder, _LIVES, timeout=0)
+        shutil.rmtree(folder, ignore_errors=True)
+        held.release()

@@ -152,6 +152,15 @@ def test_describe_says_what_it_does_and_takes(foolbench, name, says):
     assert [part for part in says if part not in out] == []
 
 
+def test_describe_says_of_a_recipe_what_set_makes_of_it(foolbench):
+    code, out, _ = foolbench("describe", "quickstart", "--set", "samples=5")
+    assert code == 0
+    assert "Data: scenes, 5 images" in out
+    code, _, err = foolbench("describe", "quickstart", "--set", "sample=5")
+    assert code == 2
+    assert "samples" in err
+
+
 def test_plan_shows_the_grid_and_runs_nothing(foolbench, recipe_file, tmp_path):
     code, out, _ = foolbench("plan", recipe_file, "--set", "samples=10")
     assert code == 0

@@ -8,9 +8,11 @@ import torch
 from foolbench.core import Learned, LearnedTransform, register_defense
 from foolbench.datasets import Digits
 from foolbench.defenses import Quilting
+from foolbench.evaluation.cli import train
 from PIL import Image
 from safetensors.torch import load_file
 
+FOR_DEFENSES = (("--set", "share=1"), ("--seed", "0"), ("--dataset", "x"), ("--model", "x"), ("--device", "cpu"))
 BOTH = "knowledge=['oblivious', 'adaptive']"
 PGD_ONLY = "attacks=[{name='pgd', steps=5, norm='linf'}]"
 
@@ -129,6 +131,18 @@ def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
     assert mean_pull.lessons == [20, 20]
 
 
+def test_train_refuses_a_defense_that_changes_the_network(foolbench, mean_pull, monkeypatch, tmp_path):
+    def learn(self, data, *, rng):
+        data.model.net.register_forward_hook(lambda module, inputs, output: -output)
+        return {"mean": data.images.mean(dim=0)}
+
+    monkeypatch.setattr(mean_pull, "learn", learn)
+    code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
+    assert code == 2
+    assert "MeanPull has changed digits:convnet" in " ".join(err.split())
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
 def test_train_teaches_on_pictures_what_a_run_finds(foolbench, execute, mean_pull, tmp_path):
     for place, pixels in enumerate((Digits().load(range(30))[0] * 255).round().byte()):
         Image.fromarray(pixels[0].numpy()).save(tmp_path / f"{place}.png")
@@ -154,9 +168,12 @@ def test_train_teaches_on_pictures_what_a_run_finds(foolbench, execute, mean_pul
         (["mean-pull", "--model", "nonesuch"], "Unknown model"),
         (["mean-pull", "--dataset", "nonesuch"], "Unknown dataset"),
         (["nonesuch"], "Unknown trainable model"),
+        (["mean-pull", "--out", "."], "--out is for networks"),
+        *((["digits:convnet", *option], f"{option[0]} is for defenses") for option in FOR_DEFENSES),
     ],
 )
-def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, arguments, sentence):
+def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, monkeypatch, arguments, sentence):
+    monkeypatch.setattr(train, "fit", None)  # nor does anything begin
     code, _, err = foolbench("train", *arguments)
     assert code == 2
     assert sentence in " ".join(err.split())

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from filelock import FileLock
+from foolbench.evaluation.engine.executors import shipping
 from foolbench.evaluation.engine.executors.shipping import Scratch
 
 
@@ -23,15 +25,46 @@ def test_images_go_once_they_are_shipped_and_what_later_units_need_stays(tmp_pat
     assert scratch.made() == {"adversarial/job/0.safetensors": b"made anew"}
 
 
-def test_what_killed_workers_have_left_goes_as_another_begins(tmp_path):
-    killed = subprocess.Popen([sys.executable, "-c", ""])
-    killed.wait()
-    left = tmp_path / f"foolbench-worker-{killed.pid}-abc" / "adversarial"
-    left.mkdir(parents=True)
-    others = [tmp_path / f"foolbench-worker-{os.getpid()}-abc", tmp_path / "foolbench-of-a-user"]
-    for other in others:
-        other.mkdir()
-    scratch = Scratch.begin(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([*others, scratch.folder])
-    scratch.leave()
-    assert sorted(tmp_path.iterdir()) == sorted(others)
+LIVE = """
+import sys
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("lives", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_killed_workers_have_left_goes_as_another_begins(tmp_path, monkeypatch):
+    """One on another machine lives on, though nobody has its process id here."""
+
+    def unknown(process, signal):
+        raise ProcessLookupError
+
+    notes, folder = tmp_path / "foolbench-worker-notes", tmp_path / "foolbench-worker-7-abc"
+    notes.mkdir()
+    folder.mkdir()
+    living, lock = Scratch.begin(tmp_path), folder / shipping._LIVES
+    with subprocess.Popen([sys.executable, "-c", LIVE, lock], stdin=-1, stdout=-1, text=True) as worker:
+        worker.stdout.readline()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "kill", unknown)
+            scratch = Scratch.begin(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([notes, living.folder, folder, scratch.folder])
+        worker.kill()
+    later = Scratch.begin(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([notes, living.folder, scratch.folder, later.folder])
+    for left in (living, scratch, later):
+        left.leave()
+    assert list(tmp_path.iterdir()) == [notes]
+
+
+def test_where_nothing_can_be_locked_folders_stay(tmp_path, monkeypatch):
+    def refused(lock, timeout):
+        raise NotImplementedError("no locks here")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    first, second = Scratch.begin(tmp_path), Scratch.begin(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([first.folder, second.folder])
+    first.leave()
+    assert list(tmp_path.iterdir()) == [second.folder]
