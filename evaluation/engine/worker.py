@@ -157,11 +157,11 @@ class Worker:
         are called, for this is a hint, which works nothing out and raises nothing.
         """
         unit = self._following
-        job = self._names.jobs.get(unit.job) if isinstance(unit, Score) else None
-        if job is None or self._shelf is None or isinstance(job.attack, UniversalAttack):
+        if not isinstance(unit, Score) or unit.job not in self._names.jobs:
             return
+        job = self._names.jobs[unit.job]
         place = self._place_in_run(job) if self._setup.shared is None else self._shared.get(self._key(job))
-        if place is not None:
+        if place is not None and self._shelf is not None and not isinstance(job.attack, UniversalAttack):
             self._reading.begin(self._shelf.read, name_of_images(place, unit.samples))
 
     def _carried(
