@@ -1,5 +1,6 @@
 """A network is what it answers: every edit that a hash of weights and `repr` misses shows, rounding does not."""
 
+import copy
 import types
 from dataclasses import replace
 
@@ -150,6 +151,30 @@ def test_rounding_may_switch_units_at_some_probes(factors, same):
     found = behaviour(called(small(nn.ReLU())))
     switched = replace(found, gradient=found.gradient * torch.tensor(factors)[:, None, None, None])
     assert found.same(switched) == same
+
+
+def deep(seed: int) -> nn.Module:
+    """Thirty layers that keep the size of what they are given."""
+    torch.manual_seed(seed)
+    convolutions = [nn.Conv2d(16 if place else 3, 16, 3, padding=1) for place in range(30)]
+    for convolution in convolutions:
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    layers = [layer for convolution in convolutions for layer in (convolution, nn.ReLU())]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_deep_network_of_rough_arithmetic_is_itself_on_another_machine(dtype):
+    """The other one is as far from this one as can be: it computes exactly."""
+    rough = deep(0).to(dtype)
+    found, other = behaviour(rough), behaviour(deep(1).to(dtype))
+    exact = replace(behaviour(copy.deepcopy(rough).double()), tolerance=found.tolerance)
+    assert not torch.equal(found.gradient, exact.gradient)
+    assert found.same(exact)
+    assert exact.same(found)
+    for factor in (0, -1, 2):
+        assert not found.same(replace(found, gradient=factor * found.gradient))
+    assert not found.same(replace(found, gradient=other.gradient))
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 8, 64])
