@@ -8,7 +8,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from ...core.errors import ConfigError
-from ..engine.cache.cache import GIGABYTE, KINDS, LIMIT, Cache
+from ..engine.cache.cache import GIGABYTE, LIMIT, Cache
+from ..engine.cache.kinds import KINDS
 from ..engine.cache.shelf import SUFFIX
 from ..report.results import MANIFEST
 from .console import console, say

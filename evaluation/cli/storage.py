@@ -1,24 +1,15 @@
 """`foolbench cache`: what runs share on this machine, how large it is, and away with it."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from ..engine.cache.kinds import Kind
 from .arguments import CacheFolder
 
 app = typer.Typer(no_args_is_help=True, help="What runs share: list it, say how large it is, remove it.")
 
-
-class Cached(StrEnum):
-    """What lies in the cache."""
-
-    adversarial = "adversarial"
-    perturbations = "perturbations"
-    learned = "learned"
-
-
-WhichKind = Annotated[Cached | None, typer.Argument(help="Of these only.")]
+WhichKind = Annotated[Kind | None, typer.Argument(help="Of these only.")]
 
 
 @app.command("list")

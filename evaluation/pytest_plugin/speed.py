@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ...core.attack import Attack
-from ...core.errors import FoolbenchError
+from ...core.errors import ConfigError, FoolbenchError
 from ...core.seeding import Draws
 from ..engine.grid import NamedDefense, parameters, systems
-from ..engine.networks import Network
+from ..engine.networks import Network, Networks
 from ..engine.scoring import Shard
+from ..engine.undoing import undoing
 from ..leaderboard.described import Row, compact
 from ..leaderboard.labels import labels
 from ..leaderboard.planned import name_of, short_names
@@ -78,13 +79,19 @@ def _defending(named: NamedDefense) -> Measured:
 def _test(bench: Bench, facts: dict[str, Any], measured: Measured) -> Callable[[Any], None]:
     def measure(benchmark: Any) -> None:
         try:
-            network = bench.networks.use(facts["model"])
+            _measure(benchmark, bench.networks, facts, measured)
         except FoolbenchError as error:
-            pytest.fail(str(error), pytrace=False)
-        shard = network.shard(next(bench.networks.batches()))
-        batch = {"images": len(shard.samples), "device": str(network.model.device)}
-        benchmark.group = f"{facts['model']}: {facts['kind']}s, {batch['images']} images"
-        benchmark.extra_info["foolbench"] = facts | batch
-        benchmark(measured(network, shard))
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     return measure
+
+
+def _measure(benchmark: Any, networks: Networks, facts: dict[str, Any], measured: Measured) -> None:
+    """On the networks of the cells, which go on with them. Raises ConfigError for what changes one."""
+    network = networks.use(facts["model"])
+    shard = network.shard(next(networks.batches()))
+    batch = {"images": len(shard.samples), "device": str(network.model.device)}
+    benchmark.group = f"{facts['model']}: {facts['kind']}s, {batch['images']} images"
+    benchmark.extra_info["foolbench"] = facts | batch
+    with undoing(network.systems.undo, lambda: ConfigError(f"{facts['name']} has changed {facts['model']}.")):
+        benchmark(measured(network, shard))

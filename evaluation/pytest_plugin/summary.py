@@ -34,16 +34,21 @@ def _drawn(table: pd.DataFrame, reporter: Any) -> str:
 
 
 def line_of(row: Mapping[str, Any]) -> str:
-    """The rates of one row, in its unit, in a line."""
+    """The rates of one row that it has, in its unit, in a line."""
     rates = [f"gfr {_interval(row, 'gfr')}"]
-    if row.get("clean") is not None:
+    if _is_known(row, "clean"):
         rates.append(f"clean {_number(row, 'clean')}")
-    if row.get("clean_drop") is not None:
+    if _is_known(row, "clean_drop"):
         rates.append(f"drop {_number(row, 'clean_drop')}")
-    if row.get("robust") is not None:
+    if _is_known(row, "robust"):
         rates.append(f"robust {_interval(row, 'robust')}")
     flags = f", flagged: {row['flagged']}" if row.get("flagged") else ""
     return f"{', '.join(rates)} ({row['metric']}, n = {row['n']}{flags})"
+
+
+def _is_known(row: Mapping[str, Any], rate: str) -> bool:
+    """Not where images have no labels."""
+    return rate in row and not pd.isna(row[rate])
 
 
 def _interval(row: Mapping[str, Any], rate: str) -> str:

@@ -21,15 +21,10 @@ from ....core.errors import ConfigError, OutputError
 from ....core.files import write_whole
 from ..exclusive import LOCKS, acquired
 from ..kept import added, keep, recall
+from .kinds import KINDS
 from .packing import Packed, decompressed, packed, unpacked
 from .shelf import SUFFIX, Shelf
 
-KINDS = {
-    "adversarial": "adversarial images, a folder for each attack on each system",
-    "perturbations": "universal perturbations",
-    "learned": "what defenses have learned",
-    "rates": "how long work takes on a device, as `foolbench plan` has measured it",
-}
 GIGABYTE = 10**9
 LIMIT = 20 * GIGABYTE
 """Bytes, where nobody says how many."""

@@ -2,6 +2,7 @@
 
 import pytest
 from foolbench.evaluation.cli.console import console
+from foolbench.evaluation.engine.cache.kinds import KINDS, Kind
 
 QUICK = ("--set", "attacks=[{name='fgsm'}, {name='gd-uap', prior='none', max_iterations=3}]", "--device", "cpu")
 
@@ -27,6 +28,18 @@ def test_listed_measured_and_cleared(foolbench, filled, monkeypatch):
     assert "gd-uap" not in foolbench("cache", "list")[1]
     assert foolbench("cache", "clear")[0] == 0
     assert "Nothing is there." in foolbench("cache", "list")[1]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_whatever_kind_is_shown_can_be_listed_and_cleared_alone(foolbench, tmp_path, kind):
+    entry = tmp_path / "cache" / kind / "something.safetensors"
+    entry.parent.mkdir(parents=True)
+    entry.write_bytes(b"kept")
+    assert kind in foolbench("cache", "size")[1]
+    assert "something" in foolbench("cache", "list", kind)[1]
+    code, out, _ = foolbench("cache", "clear", kind)
+    assert (code, "Removed 4 bytes" in out, entry.exists()) == (0, True, False)
+    assert set(KINDS) == set(Kind)
 
 
 def test_another_folder_or_none(foolbench, recipe_file, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from foolbench.core import Threat
 from foolbench.core.errors import OutputError
-from foolbench.evaluation.engine.cache.cache import KINDS, Cache
+from foolbench.evaluation.engine.cache.cache import Cache
+from foolbench.evaluation.engine.cache.kinds import KINDS
 from foolbench.evaluation.engine.kept import keep, recall
 from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger

@@ -1,5 +1,6 @@
 """The fixture gives a test the numbers of `foolbench.evaluate`."""
 
+import re
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -7,6 +8,7 @@ import foolbench as package
 import pytest
 from foolbench.attacks import PGD
 from foolbench.core import ConfigError
+from foolbench.datasets import Digits
 from foolbench.defenses import MedianSmoothing
 from foolbench.evaluation.pytest_plugin.fixture import Foolbench
 
@@ -51,6 +53,15 @@ def test_without_a_defense_it_is_the_bare_network_and_of_an_ensemble_the_worst_c
 def test_what_makes_no_sense_is_a_sentence(one, options, message):
     with pytest.raises(ConfigError, match=message):
         one.evaluate("digits:convnet", "digits", **{"attack": "fgsm"} | QUICK | options)
+
+
+def test_of_images_without_labels_nothing_is_said_that_nobody_knows(one):
+    images, _ = Digits().load(range(16))
+    found = one.evaluate("digits:convnet", (images, None), attack="fgsm", **QUICK)
+    assert (found.clean, found.robust, found.clean_drop) == (None, None, None)
+    ((_, line),) = one._node.user_properties
+    assert line.startswith("digits:convnet x fgsm x none, oblivious: gfr ")
+    assert not {"nan", "clean", "drop", "robust"} & set(re.findall("[a-z]+", line))
 
 
 def test_in_a_test_of_somebody(pytester, run, broken):

@@ -31,6 +31,45 @@ def test_speeds_become_a_table(pytester, recipe, run, foolbench):
     assert json.loads(table.params[list(table.name).index("pgd")])["steps"] == 2
 
 
+UNUSED = ("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning")
+"""That nothing was timed, of what is refused."""
+VANDALS = """
+from dataclasses import dataclass
+from foolbench.core import Attack, ConfigError, InputTransform, register_attack, register_defense
+
+@register_attack("vandal")
+@dataclass(frozen=True, kw_only=True)
+class Vandal(Attack):
+    access = "score"
+
+    def perturb(self, model, x, y, *, rng):
+        for weights in model.net.parameters():
+            weights.data.zero_()
+        return x
+
+@register_defense("refusing")
+@dataclass(frozen=True, kw_only=True)
+class Refusing(InputTransform):
+    differentiable = True
+    randomized = False
+
+    def transform(self, x, *, rng):
+        raise ConfigError("It takes no such images.")
+"""
+
+
+def test_who_changes_a_network_is_blamed_and_no_other_and_what_is_refused_is_a_sentence(pytester, recipe, run):
+    pytester.makeconftest(VANDALS)
+    recipe('[[attacks]]\nname = "vandal"\n[[attacks]]\nname = "fgsm"\n[[defenses]]\nname = "refusing"\n')
+    quick = ("--benchmark-max-time", "0.01", "--benchmark-min-rounds", "2", "--benchmark-warmup", "off")
+    result = run("tiny.toml", "-k", "speed or fgsm and none", "--benchmark-json", "speed.json", *quick, *UNUSED)
+    result.stdout.fnmatch_lines(["vandal has changed digits:convnet."])
+    result.stdout.fnmatch_lines(["It takes no such images."])
+    result.stdout.no_fnmatch_line("*speed.py:*")
+    result.stdout.no_fnmatch_line("*During handling*")
+    result.assert_outcomes(passed=6, failed=2, deselected=11)
+
+
 def test_without_a_wish_for_speeds_there_are_no_tests_of_them(recipe, run):
     recipe()
     assert "speed" not in run("tiny.toml", "--collect-only", "-q").stdout.str()
