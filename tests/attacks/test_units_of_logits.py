@@ -132,7 +132,7 @@ def test_carlini_wagner_finds_a_c_for_small_logits(digits_model, digits, scaled)
 def test_carlini_wagner_fools_all_probabilities(digits_model, digits, norm):
     x, y = (part[:32] for part in digits)
     model = Model(nn.Sequential(digits_model.net, nn.Softmax(dim=1)), task=digits_model.task)
-    model.parts = model.net, digits_model.parts[1]
+    model._normalization = digits_model.parts[1]
     assert (model.predict(x) == y).all()
     assert fooled(CarliniWagner(norm=norm, steps=60), model, x, y) == 32
 
@@ -150,7 +150,7 @@ class Cast(nn.Module):
 
 def cast(model, dtype):
     found = Model(Cast(model.net, dtype), task=model.task)
-    found.parts = found.net, model.parts[1]
+    found._normalization = model.parts[1]
     return found
 
 
