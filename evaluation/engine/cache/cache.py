@@ -196,7 +196,7 @@ def _packed(tensors: Mapping[str, Tensor], clean: Tensor) -> dict[str, Tensor]:
 def _decompressed(found: dict[str, Tensor]) -> dict[str, Tensor] | None:
     try:
         differences = decompressed(Packed(found[_X_ADV], int(found[_PLANES])))
-    except ValueError:
+    except (ValueError, KeyError, RuntimeError):  # RuntimeError: several numbers in the place of one
         return None
     return found | {_X_ADV: differences}
 

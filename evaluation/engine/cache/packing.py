@@ -40,6 +40,8 @@ def packed(images: Tensor, clean: Tensor) -> Packed:
 
 def decompressed(found: Packed) -> Tensor:
     """The differences (1 or 2, N * C * H * W), uint8 of levels, int32 of floats. Raises ValueError for damaged data."""
+    if found.planes not in (1, 4, 8):
+        raise ValueError(f"expected 1, 4 or 8 planes, got {found.planes}")
     try:
         whole = zstandard.ZstdDecompressor().decompress(found.data.numpy().data)
     except (zstandard.ZstdError, MemoryError) as error:

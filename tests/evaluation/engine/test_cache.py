@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 from foolbench.evaluation.engine.cache.cache import Cache
+from foolbench.evaluation.engine.kept import keep, recall
 
 NAMES = {"x_adv", "undone"}
 
@@ -42,6 +43,15 @@ def test_what_was_kept_is_found_with_its_clean_images_only(cache, clean, tensors
 
 def test_images_that_another_version_has_packed_are_made_anew(cache, clean, tensors):
     cache.keep("adversarial/job/shard", tensors)
+    assert cache.recall("adversarial/job/shard", NAMES, clean) is None
+
+
+@pytest.mark.parametrize("forged", [{"x_adv": torch.zeros(3)}, {"planes": torch.tensor([1, 4])}, {"x_adv": None}])
+def test_whole_files_that_say_nonsense_are_none(cache, clean, tensors, forged):
+    """Their checksum holds: somebody has written them so."""
+    cache.keep("adversarial/job/shard", tensors, clean)
+    known = recall(cache.path("adversarial/job/shard"), set()) | forged
+    keep(cache.path("adversarial/job/shard"), {name: value for name, value in known.items() if value is not None})
     assert cache.recall("adversarial/job/shard", NAMES, clean) is None
 
 

@@ -43,5 +43,7 @@ def test_damaged_data_and_differences_of_others_are_refused(clean):
     for damaged in (data[:-3], data[5:], torch.zeros(10, dtype=torch.uint8)):
         with pytest.raises(ValueError, match=r"."):
             decompressed(Packed(damaged, planes))
+    with pytest.raises(ValueError, match="expected 1, 4 or 8 planes, got 5"):
+        decompressed(Packed(data, 5))
     with pytest.raises(ValueError, match="expected differences of 3840 numbers, got 1536"):
         unpacked(decompressed(packed(clean[:2], clean[:2])), clean)
