@@ -1,4 +1,4 @@
-"""Train a small network from scratch on the CPU: reproducible by its seed, resumable after every epoch."""
+"""Train a small network from scratch, where it lies: reproducible by its seed, resumable after every epoch."""
 
 import hashlib
 import io
@@ -27,7 +27,7 @@ class Training:
 
     `learning_rate` is the peak; `shift` is the largest translation in pixels; `flip` and `permute_channels` switch
     horizontal mirroring and random permutation of the colour channels. `bfloat16` rounds the factors of convolutions
-    and matrix products to it where the processor multiplies it natively, two to three times as fast.
+    and matrix products to it where the device multiplies it natively, two to three times as fast.
 
     `label_grid` says that labels number the cells of a grid, as (10, 5) does where label // 5 is a solid and label % 5
     its material: what the network says of each row and of each column is trained as well, without which plain networks
@@ -71,19 +71,23 @@ def fit(
     loss: Loss = F.cross_entropy,
     beginning: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
-    on_batch: Callable[[int, int, float], None] = lambda epoch, batch, loss: None,
+    on_batch: Callable[[int, int, Tensor], None] = lambda epoch, batch, loss: None,
 ) -> None:
     """Train `net` in place on uint8 images (N, C, H, W) and int64 labels (N,); leave it in eval mode.
 
-    With a `loss` of their own, labels may also be maps (N, H, W): (outputs, labels) to the mean over the batch.
-    `beginning` is the state of the network that it begins as.
+    It trains on the device that `net` is on, where the images must fit as well; a GPU draws other random numbers than
+    the CPU. With a `loss` of their own, labels may also be maps (N, H, W): (outputs, labels) to the mean over the
+    batch. `beginning` is the state of the network that it begins as.
 
     `checkpoint` is rewritten after every epoch and, where it exists, continued from: the result is the same as without
-    the break. `on_batch` is told the epoch and the batch, both counted from 0, and its mean loss.
+    the break. `on_batch` is told the epoch and the batch, both counted from 0, and its mean loss, as a tensor: to look
+    at it is to wait for the device.
     """
+    device = next(net.parameters()).device
     optimizer = torch.optim.AdamW(net.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     identity = "" if checkpoint is None else _identity(net, training, images, labels, beginning or {})
     start = _resume(checkpoint, net, optimizer, identity)
+    images, labels = images.to(device), labels.to(device)
     if start == 0:
         torch.manual_seed(training.seed)
         some = normalize(images[:256].float() / 255)
@@ -91,20 +95,22 @@ def fit(
         if beginning is not None:
             _unit_variance_init(net, some, _begin_as(net, beginning))
     net.to(memory_format=torch.channels_last)  # twice as fast for the narrow first layers on a CPU
-    rounded = training.bfloat16 and _multiplies_bfloat16()
+    rounded = training.bfloat16 and _multiplies_bfloat16(device)
     steps = math.ceil(len(images) / training.batch_size)
     for epoch in range(start, training.epochs):
         net.train()
         torch.manual_seed(training.seed * 1000 + epoch + 1)  # dropout
-        rng = torch.Generator().manual_seed(training.seed * 1000 + epoch + 1)
-        for step, rows in enumerate(torch.randperm(len(images), generator=rng).split(training.batch_size)):
+        rng = torch.Generator(device).manual_seed(training.seed * 1000 + epoch + 1)
+        order = torch.randperm(len(images), generator=rng, device=device)
+        for step, rows in enumerate(order.split(training.batch_size)):
             progress = (epoch * steps + step) / (training.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = training.learning_rate * _schedule(progress)
-            batch, targets = _augment(images[rows].float() / 255, labels[rows], training, rng)
+            with device:  # where what is drawn is made
+                batch, targets = _augment(images[rows].float() / 255, labels[rows], training, rng)
 
             def loss_of(x: Tensor, y: Tensor = targets) -> Tensor:
-                with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+                with torch.autocast(device.type, torch.bfloat16, enabled=rounded):
                     outputs = net(normalize(x).contiguous(memory_format=torch.channels_last)).float()
                 return loss(outputs, y) if training.label_grid is None else _of_grid(outputs, y, training.label_grid)
 
@@ -115,16 +121,18 @@ def fit(
             mean_loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimizer.step()
-            on_batch(epoch, step, mean_loss.item())
+            on_batch(epoch, step, mean_loss.detach())
         if checkpoint:
             _save(checkpoint, net, optimizer, identity, epoch + 1)
     net.eval()
     net.to(memory_format=torch.contiguous_format)
 
 
-def _multiplies_bfloat16() -> bool:
+def _multiplies_bfloat16(device: torch.device) -> bool:
     """Where it is emulated, it takes ten times as long as float32."""
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _of_grid(outputs: Tensor, y: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -136,7 +144,8 @@ def _of_grid(outputs: Tensor, y: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def _attacked(loss_of: Callable[[Tensor], Tensor], x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
     """One step of 1.25 eps from a random start: shorter ones teach less, longer ones teach to mask the gradient."""
-    start = (x + eps * (2 * torch.rand(x.shape, generator=rng) - 1)).clamp(0, 1).requires_grad_()
+    noise = 2 * torch.rand(x.shape, generator=rng, device=x.device) - 1
+    start = (x + eps * noise).clamp(0, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(loss_of(start), start)
     return (start.detach() + 1.25 * eps * gradient.sign()).clamp(x - eps, x + eps).clamp(0, 1)
 
@@ -167,17 +176,16 @@ def _augment(x: Tensor, y: Tensor, training: Training, rng: torch.Generator) -> 
         x = x[image[:, None], torch.arange(channels)[None, :, None, None], i[:, None], j[:, None]]
         y = y[image, i, j] if maps else y
     if training.blur:
-        x = _blurred(x, training.blur * torch.rand(n, generator=rng))
+        x = _blurred(x, training.blur * torch.rand(n, generator=rng), math.ceil(3 * training.blur))
     if training.noise:
-        deviations = training.noise * torch.rand(n, generator=rng)
-        x = (x + deviations[:, None, None, None] * torch.randn(x.shape, generator=rng)).clamp(0, 1)
+        deviations = training.noise * torch.rand(n, 1, 1, 1, generator=rng)
+        x = (x + deviations * torch.randn(x.shape, generator=rng)).clamp(0, 1)
     return x, y
 
 
-def _blurred(x: Tensor, deviations: Tensor) -> Tensor:
-    """Each image (C, H, W) by a Gaussian of its own standard deviation in pixels, cut off at three of the largest."""
+def _blurred(x: Tensor, deviations: Tensor, reach: int) -> Tensor:
+    """Each image (C, H, W) by a Gaussian of its own standard deviation in pixels, cut off beyond `reach` pixels."""
     n, channels = x.shape[:2]
-    reach = math.ceil(3 * float(deviations.max()))
     offsets = torch.arange(-reach, reach + 1)
     exponents = -0.5 * (offsets / deviations.clamp(min=1e-2)[:, None]) ** 2
     weights = exponents.softmax(dim=1).repeat_interleave(channels, dim=0)
@@ -276,7 +284,9 @@ def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer,
         raise WeightsError(
             f"Expected a checkpoint of foolbench at {path}, got a damaged or another file; delete it to start afresh."
         )
-    state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    state: dict[str, Any] = torch.load(
+        io.BytesIO(content), map_location=next(net.parameters()).device, weights_only=True
+    )
     if state["training"] != identity:
         return 0  # another configuration, or other images: start afresh
     net.load_state_dict(state["net"])

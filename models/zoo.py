@@ -93,7 +93,7 @@ class Entry:
             return F.cross_entropy(outputs, y)  # the task's own is in double precision, for attacks
         return self.task.loss(outputs, y).mean()
 
-    def save(self, net: nn.Module, command: str, clean: float) -> None:
+    def save(self, net: nn.Module, command: str, clean: float, device: str) -> None:
         """Write the weights and the model card, each whole or not at all. Raises OutputError where they cannot be."""
         weights = save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
         with writing(self.weights):
@@ -101,6 +101,7 @@ class Entry:
         card = {
             "name": self.name,
             "command": command,
+            "device": device,
             "training": asdict(self.training) | {"images": self.training_images},
             **({} if self.finishing is None else {"finishing": asdict(self.finishing)}),
             "parameters": sum(parameter.numel() for parameter in net.parameters()),

@@ -30,13 +30,15 @@ from ..engine.progress import Progress
 from ..recipe.entries import Addressed
 from ..recipe.opening import open_dataset
 from ..recipe.reading import parse_overrides
-from ..report.results import choose_device
+from ..report.results import choose_device, device_name
 from .console import console, say
 
 CHUNK = 64
+REPORTED = 20
+"""Batches between two reports: to look at a loss is to wait for the device."""
 
 
-def train(name: str, out: Path | None, options: Mapping[str, Any]) -> None:
+def train(name: str, out: Path | None, device: str, options: Mapping[str, Any]) -> None:
     """Say where it is written. Raises ConfigError for `out` with a defense, which runs find where they keep it, and for
     `options` with a network, those that were given for a defense.
     """
@@ -44,22 +46,24 @@ def train(name: str, out: Path | None, options: Mapping[str, Any]) -> None:
         raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
     if name in _trainable() and options:
         raise ConfigError(f"--{next(iter(options))} is for defenses: a network of the zoo is trained as it was.")
+    device = choose_device(device)
     keep_freed_memory()
     with Progress(console, 1, name) as progress:
         if name in defenses:
             written = train_defense(
                 name,
                 progress,
+                device,
                 parameters=parse_overrides(options.get("set", [])),
                 **{option: value for option, value in options.items() if option != "set"},
             )
         else:
-            written = [train_network(name, progress, out)]
+            written = [train_network(name, progress, device, out)]
     for path in written:
         say(f"Written: {path}")
 
 
-def train_network(name: str, progress: Progress, out: Path | None = None) -> Path:
+def train_network(name: str, progress: Progress, device: str = "cpu", out: Path | None = None) -> Path:
     """A network. Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
 
     Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
@@ -73,10 +77,11 @@ def train_network(name: str, progress: Progress, out: Path | None = None) -> Pat
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)
     assert labels is not None  # of the embedded data sets
-    folder, net = writable_folder(user_cache_path("foolbench") / "training"), entry.build()
+    folder, net = writable_folder(user_cache_path("foolbench") / "training"), entry.build().to(device)
     checkpoints = [folder / f"{entry.dataset}-{entry.net}-{number}.pt" for number in range(len(entry.phases))]
     _fit_in_phases(net, entry, images, labels, checkpoints, progress)
-    entry.save(net, f"foolbench train {name}", main_metric(entry.wrap(net), dataset))
+    net.cpu()
+    entry.save(net, f"foolbench train {name}", main_metric(entry.wrap(net), dataset), device_name(device))
     for checkpoint in checkpoints:
         checkpoint.unlink(missing_ok=True)
     return entry.weights
@@ -109,9 +114,11 @@ def _reporter(phases: Sequence[Training], number: int, images: int, progress: Pr
     before = sum(phase.epochs for phase in phases[:number])
     batches = math.ceil(images / phases[number].batch_size)
 
-    def report(epoch: int, batch: int, loss: float) -> None:
+    def report(epoch: int, batch: int, loss: Tensor) -> None:
+        if (batch + 1) % REPORTED and batch + 1 < batches:
+            return
         done = round((before + epoch + (batch + 1) / batches) * images)
-        progress.main.at(done, total * images, f"images, epoch {before + epoch + 1}, loss {loss:.3f}")
+        progress.main.at(done, total * images, f"images, epoch {before + epoch + 1}, loss {loss.item():.3f}")
 
     return report
 
@@ -123,12 +130,12 @@ def _trainable() -> dict[str, Entry]:
 def train_defense(
     name: str,
     progress: Progress,
+    device: str,
     *,
     parameters: Mapping[str, Any],
     dataset: str = "scenes",
     model: str = "scenes:caffenet",
     seed: int = 0,
-    device: str = "auto",
 ) -> list[Path]:
     """All that a defense has to learn, anew, for the runs to come that use it with these parameters and this seed.
 
@@ -136,7 +143,7 @@ def train_defense(
     """
     defense, found, shelf = defenses.create(name, parameters), [], Shelf(Cache.default().folder)
     network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run has them
-    school = School(images, network.to(choose_device(device)), seed, progress, shelf)
+    school = School(images, network.to(device), seed, progress, shelf)
 
     def taught(part: LearnedDefense) -> Learned:
         found.append(shelf.path(school.name(part)))

@@ -64,9 +64,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="For a defense: that of the recipes which will use it; 0 if not given.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="For a defense: auto, cpu, cuda, cuda:1, …; auto if not given.")
-    ] = None,
+    device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Train a network of the zoo on its embedded data, or a defense that learns.
@@ -76,5 +74,5 @@ def train(
     load_plugins(plugin)
     from . import train
 
-    options = {"set": overrides, "dataset": dataset, "model": model, "seed": seed, "device": device}
-    train.train(name, out, {option: value for option, value in options.items() if value not in (None, [])})
+    options = {"set": overrides, "dataset": dataset, "model": model, "seed": seed}
+    train.train(name, out, device, {option: value for option, value in options.items() if value not in (None, [])})

@@ -184,6 +184,11 @@ def choose_device(device: str) -> str:
     return device
 
 
+def device_name(device: str) -> str:
+    """A GPU's is that of its kind, not of its place."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
 def _manifest(recipe: Recipe, facts: Facts, device: str, command: Sequence[str]) -> Mapping[str, Any]:
     """All of it has a checksum: a changed digit would be another number in the tables."""
     content = {
@@ -196,7 +201,7 @@ def _manifest(recipe: Recipe, facts: Facts, device: str, command: Sequence[str])
         "versions": versions([recipe.dataset.name, *(entry.name for entry in recipe.networks.values())]),
         "commit": _commit(),
         "hardware": {
-            "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+            "device": device_name(device),
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
         },

@@ -32,7 +32,7 @@ def test_augmentation_does_what_is_switched_on(switches, check):
 def test_blur_is_a_gaussian_of_each_images_own_width():
     deviations = torch.tensor([0.0, 0.7, 1.5])
     x = torch.rand(3, 2, 24, 20, generator=torch.Generator().manual_seed(0))
-    blurred = _blurred(x, deviations)
+    blurred = _blurred(x, deviations, reach=5)
     assert torch.equal(blurred[0], x[0])
     for image, found, deviation in zip(x[1:], blurred[1:], deviations[1:], strict=True):
         spreads = (0, float(deviation), float(deviation))

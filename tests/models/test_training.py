@@ -153,11 +153,11 @@ def test_adversarial_training_withstands_what_plain_training_does_not(data):
 
 
 def test_bfloat16_rounds_and_no_more(data, monkeypatch):
-    monkeypatch.setattr(training_module, "_multiplies_bfloat16", lambda: True)  # in any case slowly
+    monkeypatch.setattr(training_module, "_multiplies_bfloat16", lambda device: True)  # in any case slowly
     losses = {}
     for rounded in (False, True):
         said = losses.setdefault(rounded, [])
-        on_batch = lambda epoch, batch, loss, said=said: said.append(loss)  # noqa: E731
+        on_batch = lambda epoch, batch, loss, said=said: said.append(loss.item())  # noqa: E731
         net = trained(data, replace(TRAINING, epochs=1, bfloat16=rounded), on_batch=on_batch)
         assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
     assert losses[True] != losses[False]

@@ -151,7 +151,7 @@ def test_saving_writes_what_loading_reads(tmp_path):
     entry = replace(DIGITS, folder=tmp_path / "new")
     torch.manual_seed(5)
     net = entry.build()
-    entry.save(net, "foolbench train digits:convnet", 0.12345)
+    entry.save(net, "foolbench train digits:convnet", 0.12345, "cpu")
     assert entry.load().sha == entry.wrap(net).sha
     card = json.loads((tmp_path / "new" / "convnet.json").read_text())
     assert card["clean_top1_percent"] == 12.35 or card["clean_top1_percent"] == 12.34

@@ -12,7 +12,7 @@ from foolbench.evaluation.cli import train
 from PIL import Image
 from safetensors.torch import load_file
 
-FOR_DEFENSES = (("--set", "share=1"), ("--seed", "0"), ("--dataset", "x"), ("--model", "x"), ("--device", "cpu"))
+FOR_DEFENSES = (("--set", "share=1"), ("--seed", "0"), ("--dataset", "x"), ("--model", "x"))
 BOTH = "knowledge=['oblivious', 'adaptive']"
 PGD_ONLY = "attacks=[{name='pgd', steps=5, norm='linf'}]"
 
