@@ -1,7 +1,6 @@
 from importlib.metadata import PackageNotFoundError
 
 import pytest
-
 from foolbench.evaluation.engine import versions
 
 
