@@ -5,7 +5,6 @@ import torch
 from foolbench.attacks import PGD
 from foolbench.attacks.universal._features import FeatureAscent
 from foolbench.core import Draws
-from foolbench.datasets import Scenes
 from foolbench.models import ENTRIES
 
 NETWORKS = ["scenes:caffenet", "scenes:googlenet"]
@@ -19,9 +18,8 @@ def bare_gradient(model, x, y):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_pgd_step(name, ratio):
-    model, steps = ENTRIES[name].load(), 10
-    x, y = Scenes().load(range(64))
+def test_pgd_step(name, subject_of, ratio):
+    (model, x, y, _), steps = subject_of(ENTRIES[name].load()), 10
     attack = PGD(eps=EPS, steps=steps, random_start=False)  # the start is no step
 
     def peer():
@@ -32,9 +30,8 @@ def test_pgd_step(name, ratio):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_gd_uap_iteration(name, ratio):
-    model, iterations = ENTRIES[name].load(), 10
-    x, y = Scenes().load(range(25))
+def test_gd_uap_iteration(name, subject_of, ratio):
+    (model, x, y, _), iterations = subject_of(ENTRIES[name].load(), 25), 10
     ascent = FeatureAscent(model, x, Draws.of(0, samples=[0]), eps=EPS, learning_rate=0.01, batch_size=25)
 
     def ours():

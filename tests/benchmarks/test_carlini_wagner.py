@@ -16,7 +16,7 @@ def test_carlini_wagner_l2(googlenet, ratio):
     theirs = foolbox.attacks.L2CarliniWagnerAttack(
         binary_search_steps=9, steps=200, stepsize=0.01, initial_const=1e-3, abort_early=True
     )
-    wrapped = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu")
+    wrapped = foolbox.PyTorchModel(net, bounds=(0, 1), device=x.device)
     found, results = [], []
 
     def ours():

@@ -17,7 +17,7 @@ PEERS = {"l2": foolbox.attacks.L2DeepFoolAttack, "linf": foolbox.attacks.LinfDee
 @pytest.mark.parametrize("norm", PEERS)
 def test_deepfool_against_foolbox(norm, googlenet, ratio):
     model, x, y, net = googlenet
-    theirs = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu")
+    theirs = foolbox.PyTorchModel(net, bounds=(0, 1), device=x.device)
 
     def ours():
         return DeepFool(norm=norm)(model, x, y)
