@@ -129,5 +129,6 @@ def streams(count: int, seed: int = 0) -> Draws:
 
 def global_random_states() -> tuple[bytes, str, str]:
     """Of torch, NumPy and Python: what foreign code draws from unseen."""
-    state = torch.random.get_rng_state().numpy().tobytes()
+    states = [torch.random.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
+    state = b"".join(one.numpy().tobytes() for one in states)
     return state, repr(np.random.get_state()), repr(random.getstate())  # noqa: NPY002 (the one that others use)
