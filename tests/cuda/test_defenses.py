@@ -8,6 +8,7 @@ from foolbench.defenses import adaptive
 from foolbench.evaluation.conformance import model, prepared, streams
 from foolbench.evaluation.conformance.checks import images
 from foolbench.evaluation.engine.lessons import learning_parts
+from foolbench.evaluation.engine.repeatable import repeatable
 
 NAMES = sorted(defenses)
 QUICK = {
@@ -42,11 +43,12 @@ def test_it_does_what_it_does_on_a_processor(name, device):
     defense = fitted(name)
     x, network, here = images(4), model(), streams(4)
     there = moved(here, device)
-    if isinstance(defense, InputTransform):
-        found, expected = defense(x.to(device), rng=there), defense(x, rng=here)
-    else:
-        expected = defense.defend(network)(x, rng=here)
-        found = defense.defend(network.to(device))(x.to(device), rng=there)
+    with repeatable(device):
+        if isinstance(defense, InputTransform):
+            expected, found = defense(x, rng=here), defense(x.to(device), rng=there)
+        else:
+            expected = defense.defend(network)(x, rng=here)
+            found = defense.defend(network.to(device))(x.to(device), rng=there)
     assert found.device.type == device
     off = (found.cpu() - expected).abs() > CLOSE * max(1.0, float(expected.abs().max()))
     assert off.float().mean() <= (0.01 if name in CHOOSE else 0)

@@ -106,9 +106,9 @@ def wide():
     return Model(net, task=Recognition(classes=10), name="wide")
 
 
-def test_fewer_images_go_together_where_memory_is_short(wide, device, small_memory):
-    x = torch.rand(128, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
-    wide.to(device)
+def test_fewer_images_go_together_where_memory_is_short(wide, on_device, small_memory):
+    x = torch.rand(128, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(on_device)
+    wide.to(on_device)
     whole = torch.cat(Pieces(8).each(len(x), lambda rows: wide.predict(x[rows])))
     small_memory()
     pieces = Pieces(128, wide.passes)
