@@ -25,7 +25,7 @@ def check_layout(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) 
 def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) -> None:
     """Raise InputError unless `x` is a float32 batch of images in [0, 1] of the given (C, H, W), None meaning any."""
     check_layout(x, shape)
-    low, high = (float(bound) for bound in torch.aminmax(x.detach()))
+    low, high = torch.stack(torch.aminmax(x.detach())).tolist()  # together: a GPU is waited for once
     if low != low or high != high:
         raise InputError("Expected images in [0, 1], got NaN among the pixels.")
     if low < 0 or high > 1:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -102,8 +103,8 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        parameter = next(self.net.parameters(), None)
-        return parameter.device if parameter is not None else torch.device("cpu")
+        """Where its weights are; of a network without any, where it was last moved to."""
+        return next(chain(self.net.parameters(), self.net.buffers(), self._normalization.buffers())).device
 
     def to(self, device: torch.device | str) -> "Model":
         """Move the network in place."""

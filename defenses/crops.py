@@ -1,5 +1,6 @@
 """Averaging over crops (Guo et al. 2018, https://arxiv.org/abs/1711.00117; GD-UAP, Table 10)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -86,9 +87,13 @@ class TenCrop(InputTransform):
     def _corners(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """First rows and columns (N, 5) of the crops of images or maps."""
         down, right = _rooms(x, self.fraction)
-        tops = torch.tensor([0, 0, down, down, down // 2], device=x.device)
-        lefts = torch.tensor([0, right, 0, right, right // 2], device=x.device)
-        return tops.expand(len(x), -1), lefts.expand(len(x), -1)
+        tops, lefts = (0, 0, down, down, down // 2), (0, right, 0, right, right // 2)
+        return _for_each(x, tops), _for_each(x, lefts)
+
+
+def _for_each(x: Tensor, numbers: Sequence[int]) -> Tensor:
+    """The same (N, V) for every image, filled in where it is: a GPU would be waited for to copy them there."""
+    return torch.stack([torch.full((len(x),), number, device=x.device) for number in numbers], dim=1)
 
 
 def _enlarged(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:

@@ -104,4 +104,4 @@ def _on_canvas(side: int, length: Tensor, start: Tensor) -> Tensor:
 
 def _choose(count: Tensor | int, uniform: Tensor) -> Tensor:
     """One of 0..count-1 from a number in [0, 1), whose product with `count` may round up to it."""
-    return torch.minimum((uniform * count).floor(), torch.as_tensor(count - 1, device=uniform.device))
+    return torch.clamp((uniform * count).floor(), max=count - 1)

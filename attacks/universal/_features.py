@@ -79,7 +79,7 @@ class FeatureAscent:
             self.delta.copy_(state["delta"])
         self._steps = int(state["iteration"])
         moments = {name.removeprefix("adam."): part for name, part in state.items() if name.startswith("adam.")}
-        self._adam.state[self.delta] = moments
+        self._adam.state[self.delta] = moments | {"step": moments["step"].cpu()}  # where Adam counts, on a GPU too
 
     def saturated(self) -> int:
         """Number of entries at the bound."""

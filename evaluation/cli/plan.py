@@ -17,6 +17,7 @@ from ..engine.forecast.forecast import Forecast, forecast
 from ..engine.forecast.foreseen import Foreseen
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
+from ..engine.repeatable import repeatable
 from ..engine.setup import Setup
 from ..ledger.ledger import Ledger
 from ..recipe.reading import load_recipe
@@ -48,6 +49,7 @@ def _forecast(recipe: Recipe, device: str, workers: int) -> None:
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))  # as each of them will have
     with (
+        repeatable(device),
         TemporaryDirectory(prefix="foolbench-") as folder,
         closing(Ledger(Path(folder) / LEDGER)) as ledger,
         Progress(console, 1, recipe.name) as progress,

@@ -7,6 +7,7 @@ from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, one_line
 from ..engine.lessons import learning_parts
+from ..engine.repeatable import repeatable
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, on
 from .dataset_checks import DATASET_CHECKS
@@ -41,7 +42,7 @@ def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:
     """
     found: dict[str, str | None] = {}
     checks = checks_of(subject)
-    with on(device):
+    with on(device), repeatable(device):
         if isinstance(subject, Defense) and learning_parts(subject):
             _run(LEARNING_CHECKS, subject, found)
             if found["it_learns"] is None:

@@ -22,6 +22,7 @@ ON_PROCESSOR = 64
 _SAID = (
     *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
     *("bad_alloc", "alloc_failed"),  # the latter of cuBLAS and cuDNN
+    "unable to find an engine",  # of cuDNN, where no algorithm has room for what it needs beside the images
 )
 
 

@@ -22,7 +22,8 @@ from .cache.shelf import Shelf
 from .grid import Identities, identity
 from .heap import keep_freed_memory
 from .loading import load
-from .prepare import Prepared, repeatable
+from .prepare import Prepared
+from .repeatable import be_repeatable
 from .training_facts import training_facts
 
 
@@ -109,7 +110,7 @@ class Setup:
 
     def begin(self) -> None:
         """Make this process one that knows the names of the recipe. Raises ConfigError where a plugin fails here."""
-        repeatable()
+        be_repeatable(self.device)
         keep_freed_memory()
         load_plugins([])
         for plugin in self.plugins:

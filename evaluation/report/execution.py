@@ -17,6 +17,7 @@ from ..engine.forecast.foreseen import Foreseen
 from ..engine.networks import Networks
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
+from ..engine.repeatable import repeatable
 from ..engine.run import Engine, run
 from ..engine.setup import Setup
 from ..engine.sources import typed_code_at_rest
@@ -56,7 +57,7 @@ def execute(
     `crafted_anew`.
     """
     interrupted = False
-    with Results(folder) as results:
+    with Results(folder) as results, repeatable(device):
         prepared = prepare(recipe, results.ledger, device)
         results.write_manifest(recipe, prepared.facts, device)
         try:
@@ -83,6 +84,7 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
     Raises FoolbenchError where it cannot begin or go on.
     """
     with ExitStack() as stack:
+        stack.enter_context(repeatable(device))
         with exclusive(folder, "beginning"):
             ledger = stack.enter_context(closing(Ledger(folder / LEDGER)))
             progress = stack.enter_context(Progress(Console(quiet=True), 1, recipe.name))

@@ -147,7 +147,7 @@ class Calibrator:
 
     def _spent(self, networks: Sequence[str]) -> Costs:
         if self._setup.device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self._setup.device)
         passes = [self._networks.use(name, beside=networks[0]).model.passes for name in networks]
         forwards, backwards = sum(one.forwards for one in passes), sum(one.backwards for one in passes)
         return Costs(forwards, backwards, time.perf_counter())
