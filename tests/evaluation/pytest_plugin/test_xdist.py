@@ -62,6 +62,7 @@ class Learning(LearnedTransform):
 """
 
 
+@pytest.mark.slow  # three processes that import everything
 def test_two_processes_leave_the_board_of_one_and_make_nothing_twice(
     pytester, run, foolbench, assert_same, monkeypatch
 ):
