@@ -40,7 +40,7 @@ BREAKS = {
     "restoration": (TotalVariation(), 2, 1, 59, 60),
     "patches of others": (Quilting(patches=2000), 4, 1, 60, 72),
     "projection": (PCA(components=100), 2, 1, 25, 80),
-    "learned reconstruction": (Autoencoder(epochs=2), 2, 1, 30, 85),
+    "learned reconstruction": (Autoencoder(epochs=1), 2, 1, 30, 85),
     "chains": (Compose(steps=(MedianSmoothing(), JPEG())), 2, 1, 65, 85),
 }
 
