@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -35,6 +35,22 @@ class Objective:
         return found.clamp_max(self.most)
 
 
+@dataclass(frozen=True)
+class WeighedObjective(Objective):
+    """The same where the loss of some places of an answer counts more than that of others: `weights` are of (N, P).
+
+    They have no gradient. Of a randomized system, what rises is the mean over evaluations of the losses as each of them
+    weighs them.
+    """
+
+    weights: Callable[[Places], Tensor] = field(kw_only=True)
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        places = self.task.places(outputs if self.targeted else self.task.to_leave(outputs, y), y)
+        weighed = self.task.weighed(places.losses, self.weights(places)).mean(dim=1)
+        return -weighed if self.targeted else weighed
+
+
 def mean(parts: Sequence[Tensor]) -> Tensor:
     """Over evaluations; of a single one, itself."""
     return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0]) / len(parts)
@@ -55,11 +71,6 @@ def gradient_of_expectation(loss: Loss, values: Sequence[Tensor], gradients: Seq
         together = torch.stack(tuple(values), dim=1).detach().requires_grad_()
         (weights,) = torch.autograd.grad(loss.expected(together).sum(), together)
     return torch.einsum("nd,dnchw->nchw", weights, torch.stack(tuple(gradients)))
-
-
-def places_to_change(model: Model, outputs: Tensor, y: Tensor, targeted: bool) -> Places:
-    """Those of the task, with whatever counts for `y` where that is to be left."""
-    return model.task.places(outputs if targeted else model.task.to_leave(outputs, y), y)
 
 
 def gain(loss: Loss, task: Task, targeted: bool) -> Loss:

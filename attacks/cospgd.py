@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ..core.model import Model
 from ..core.registry import register_attack
-from ._losses import Loss, places_to_change
+from ..core.task import Places
+from ._losses import Loss, WeighedObjective
 from .pgd import PGD
 
 
@@ -23,10 +24,7 @@ class CosPGD(PGD):
     steps: int = 20
 
     def ascended(self, model: Model, step: int) -> Loss:
-        def loss(outputs: Tensor, y: Tensor) -> Tensor:
-            places = places_to_change(model, outputs, y, self.targeted)
-            if self.targeted:
-                return -((1 - places.alignment) * places.losses).mean(dim=1)
-            return (places.alignment * places.losses).mean(dim=1)
+        def weights(places: Places) -> Tensor:
+            return 1 - places.alignment if self.targeted else places.alignment
 
-        return loss
+        return WeighedObjective(model.task, self.targeted, weights=weights)

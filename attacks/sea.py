@@ -17,10 +17,10 @@ from ..core.model import Model
 from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ..core.task import Places
+from ..core.task import Places, Task
 from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, checkpoints
 from ._gradient import loss_and_gradient, loss_and_outputs
-from ._losses import places_to_change
+from ._losses import Loss, WeighedObjective
 
 PlaceLoss = Literal["balanced", "masked", "divergence"]
 _STAGES = ((2.0, 0.3), (1.5, 0.3), (1.0, 0.4))  # radius, in eps, and share of the steps
@@ -86,10 +86,7 @@ class ShrinkingAscent(Attack):
     def _climb(self, model: Model, ascent: AdaptiveAscent, begin: int, end: int) -> Tensor:
         """The points with the fewest right pixels. By the loss they may be worse: of what is lost it counts nothing."""
         due, fewest = checkpoints(end - begin), _Fewest(model, ascent.point, ascent.y)
-
-        def ascended(outputs: Tensor, y: Tensor) -> Tensor:
-            return loss_of_places(places_to_change(model, outputs, y, targeted=False), self.loss)
-
+        ascended = loss_of(model.task, self.loss)
         nothing = torch.zeros(len(ascent.y), dtype=torch.bool, device=ascent.point.device)  # is done before its time
         for step in range(begin, end + 1):
             draws, point, gradient = ascent.draws.fork(step), ascent.point, None
@@ -121,16 +118,25 @@ class _Fewest:
         self.points[better], self._right[better], self._loss[better] = point[better], right[better], loss[better]
 
 
-def loss_of_places(places: Places, loss: PlaceLoss) -> Tensor:
-    """(N,), the mean over all places; "balanced" is the sum over kinds of the mean over the places of a kind."""
+def loss_of(task: Task, loss: PlaceLoss) -> Loss:
+    """What the ascent of that name raises, a mean over all places."""
     if loss == "divergence":
-        return divergence(places.at_target).mean(dim=1)
-    resisting = places.losses * places.right
-    if loss == "masked" or places.kinds is None:
-        return resisting.mean(dim=1)
-    often = torch.zeros(len(resisting), int(places.kinds.max()) + 1, device=resisting.device)
-    often.scatter_add_(1, places.kinds, torch.ones_like(resisting))
-    return (resisting / often.gather(1, places.kinds)).sum(dim=1)
+        return lambda outputs, y: divergence(task.places(task.to_leave(outputs, y), y).at_target).mean(dim=1)
+    return WeighedObjective(task, targeted=False, weights=masked if loss == "masked" else balanced)
+
+
+def masked(places: Places) -> Tensor:
+    """Weights (N, P): whatever is still right counts alike."""
+    return places.right.to(places.losses)
+
+
+def balanced(places: Places) -> Tensor:
+    """Weights (N, P), by which every kind counts as often as it would if its places were all."""
+    if places.kinds is None:
+        return masked(places)
+    often = torch.zeros(len(places.losses), int(places.kinds.max()) + 1, device=places.losses.device)
+    often.scatter_add_(1, places.kinds, torch.ones_like(often[:, :1]).expand_as(places.losses))
+    return masked(places) * places.losses.shape[1] / often.gather(1, places.kinds)
 
 
 def divergence(log_probability: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ..core.model import Model
 from ..core.registry import register_attack
-from ._losses import Loss, places_to_change
+from ..core.task import Places
+from ._losses import Loss, WeighedObjective
 from .pgd import PGD
 
 
@@ -25,10 +26,8 @@ class SegPGD(PGD):
     def ascended(self, model: Model, step: int) -> Loss:
         done_weight = step / (2 * self.steps)
 
-        def loss(outputs: Tensor, y: Tensor) -> Tensor:
-            places = places_to_change(model, outputs, y, self.targeted)
+        def weights(places: Places) -> Tensor:
             done = places.right == self.targeted
-            weighed = places.losses * (1 - done_weight + (2 * done_weight - 1) * done)
-            return -weighed.mean(dim=1) if self.targeted else weighed.mean(dim=1)
+            return 1 - done_weight + (2 * done_weight - 1) * done
 
-        return loss
+        return WeighedObjective(model.task, self.targeted, weights=weights)

@@ -52,11 +52,14 @@ def _comes_late(model: Model, name: str) -> bool:
 
 
 class _Weights:
-    """The values of a part's parameters and buffers, and of what else is in its state, as quantised layers have it."""
+    """The values of a part's parameters and buffers, whether they are differentiated, and what else is in its state,
+    as quantised layers have it.
+    """
 
     def __init__(self, part: nn.Module) -> None:
         self._part, tensors = part, _tensors(part)
         self._kept = {name: tensor.clone() for name, tensor in tensors.items()}
+        self._differentiated = {name: tensor.requires_grad for name, tensor in tensors.items()}
         self._more = {name: _clone(value) for name, value in part.state_dict().items() if name not in tensors}
 
     def undo(self) -> bool:
@@ -65,7 +68,10 @@ class _Weights:
         changed = [name for name, kept in self._kept.items() if not equal(now[name], kept)]
         for name in changed:
             _put_back(now[name], self._kept[name])
-        return self._undo_more() or bool(changed)
+        other = [name for name, was in self._differentiated.items() if now[name].requires_grad != was]
+        for name in other:
+            now[name].detach_().requires_grad_(self._differentiated[name])  # also where it was computed meanwhile
+        return self._undo_more() or bool(changed or other)
 
     def _undo_more(self) -> bool:
         kept = dict(tensors_in(self._more.items()))

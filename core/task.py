@@ -191,6 +191,13 @@ class Task(Protocol):
         """Of the objective in several evaluations (N, D), what rises wherever their mean loss does, (N,)."""
         return objectives.mean(dim=1)
 
+    def weighed(self, objectives: Tensor, weights: Tensor) -> Tensor:
+        """What rises wherever the loss does of which the objective speaks, and is to `expected` so many times as large.
+
+        Both (N, P), of the places of an answer; the weights, at least 0, have no gradient.
+        """
+        return weights * objectives
+
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
         """One prediction or target for people, where a word says it; `name` tells what a class is called."""
         return ""

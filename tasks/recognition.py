@@ -21,6 +21,7 @@ def _agreement(prediction: Tensor, reference: Tensor) -> Tensor:
 _NEGLIGIBLE = 30.0
 """By which a logit lies below all others so as to count for nothing."""
 _NEXT_TO_NOTHING = -15.0
+_LEAST_WEIGHT = 1e-30
 _METRICS = {"top1": Metric(statistics=_agreement, proportion=True)}
 
 
@@ -99,6 +100,10 @@ class Recognition(Task):
         """The logarithm of the mean cross-entropy."""
         return _log_softplus(objectives).logsumexp(dim=1) - math.log(objectives.shape[1])
 
+    def weighed(self, objectives: Tensor, weights: Tensor) -> Tensor:
+        """The log-odds of which cross-entropy is so many times as large; a weight of 0 leaves next to nothing of it."""
+        return _inverse_log_softplus(_log_softplus(objectives) + weights.clamp_min(_LEAST_WEIGHT).log())
+
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
         return name(int(answer))
 
@@ -166,6 +171,12 @@ def _rejections_as_reference(prediction: Tensor, reference: Tensor, clean: Tenso
 def _log_softplus(x: Tensor) -> Tensor:
     """log(log(1 + exp(x))), which is x itself where exp(x) is next to nothing."""
     return F.softplus(x.clamp_min(_NEXT_TO_NOTHING)).log() + (x - _NEXT_TO_NOTHING).clamp_max(0)
+
+
+def _inverse_log_softplus(y: Tensor) -> Tensor:
+    """log(exp(exp(y)) - 1)."""
+    softplus = y.clamp_min(_NEXT_TO_NOTHING).exp()
+    return softplus + (-torch.expm1(-softplus)).log() + (y - _NEXT_TO_NOTHING).clamp_max(0)
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """The layout is what it promises: layers, packages, docstrings, relative imports."""
 
 import ast
+import functools
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 from foolbench.evaluation.recipe.plugins import REGISTRIES
 
 ROOT = Path(__file__).parents[1]
@@ -30,10 +30,15 @@ def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
 def imported(path):
     """(absolute or relative, dotted path below the package) of everything a module imports."""
     package = list(path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (("absolute", alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -43,17 +48,20 @@ def imported(path):
             yield from (("relative", ".".join([*base, alias.name])) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_layers(path):
-    own = path.relative_to(ROOT).parts[0]
-    reached = {target.split(".")[0] for kind, target in imported(path) if kind == "relative"}
-    assert reached <= MAY_IMPORT[own] | {own}
+def folders_imported(path, kind):
+    return {target.split(".")[0] for found, target in imported(path) if found == kind}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_inside_the_package_are_relative(path):
-    absolute = {target.split(".")[0] for kind, target in imported(path) if kind == "absolute"}
-    assert not absolute & {"foolbench", *MAY_IMPORT}
+def test_layers():
+    reached = {path: folders_imported(path, "relative") - {path.relative_to(ROOT).parts[0]} for path in MODULES}
+    above = {path: found - MAY_IMPORT[path.relative_to(ROOT).parts[0]] for path, found in reached.items()}
+    assert {name_of(path): found for path, found in above.items() if found} == {}
+
+
+def test_imports_inside_the_package_are_relative():
+    own = {"foolbench", *MAY_IMPORT}
+    absolute = {name_of(path): folders_imported(path, "absolute") & own for path in MODULES}
+    assert {name: found for name, found in absolute.items() if found} == {}
 
 
 def test_the_walk_sees_every_kind_of_import():
@@ -85,29 +93,32 @@ def test_every_folder_of_modules_has_a_table_of_contents():
     assert all((path.parent / "__init__.py").exists() for path in MODULES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_and_public_classes_have_docstrings(path):
-    tree = ast.parse(path.read_text())
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-    assert all(ast.get_docstring(node) for node in (tree, *classes))
+def test_modules_and_public_classes_have_docstrings():
+    lacking = []
+    for path in MODULES:
+        tree = parsed(path)
+        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+        nodes = {name_of(path): tree} | {f"{name_of(path)}:{node.name}": node for node in classes}
+        lacking += [name for name, node in nodes.items() if not ast.get_docstring(node)]
+    assert lacking == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_are_short(path):
-    assert len(path.read_text().splitlines()) <= MOST_LINES
+def test_modules_are_short():
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in REGISTRIES for name in REGISTRIES[kind]])
-def test_whatever_is_registered_has_a_docstring(kind, name):
-    assert (REGISTRIES[kind][name].__doc__ or "").strip()
+def test_whatever_is_registered_has_a_docstring():
+    registered = [(kind, name) for kind in REGISTRIES for name in REGISTRIES[kind]]
+    assert len(registered) > 50
+    assert [each for each in registered if not (REGISTRIES[each[0]][each[1]].__doc__ or "").strip()] == []
 
 
-@pytest.mark.parametrize("pattern", [pattern for found in PYPROJECT["package-data"].values() for pattern in found])
-def test_package_data_exist(pattern):
-    packages = [name for name, found in PYPROJECT["package-data"].items() if pattern in found]
-    for package in packages:
+def test_package_data_exist():
+    for package, patterns in PYPROJECT["package-data"].items():
         folder = "api" if package == "foolbench" else package.removeprefix("foolbench.").replace(".", "/")
-        assert list((ROOT / folder).glob(pattern)), package
+        for pattern in patterns:
+            assert list((ROOT / folder).glob(pattern)), (package, pattern)
 
 
 def test_importing_a_folder_by_its_bare_name_fails():

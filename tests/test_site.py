@@ -6,8 +6,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -28,21 +26,24 @@ class _Page(HTMLParser):
             self.loaded.append(facts.get("src") or facts["href"])
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "-c", ROOT / "docs", ROOT, out]
+def test_it_builds_and_is_whole(tmp_path):
+    """One test, for with several processes each would build a site for the tests that it gets."""
+    command = [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "-c", ROOT / "docs", ROOT, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return {path: _Page(path) for path in out.rglob("*.html")}
+    site = {path: _Page(path) for path in tmp_path.rglob("*.html")}
+    every_page_that_a_reader_needs_is_there(site)
+    every_link_leads_somewhere(site)
+    a_page_asks_nobody_else(site)
+    the_package_is_on_it(site)
 
 
-def test_every_page_that_a_reader_needs_is_there(site):
+def every_page_that_a_reader_needs_is_there(site):
     names = {path.name for path in site} | {f"{path.parent.name}/{path.name}" for path in site}
     assert {"index.html", "README.html", "CONTRIBUTING.html", "docs/api.html", "recipes/README.html"} <= names
 
 
-def test_every_link_leads_somewhere(site):
+def every_link_leads_somewhere(site):
     lost = []
     for path, page in site.items():
         for link in (*page.links, *page.loaded):
@@ -56,11 +57,11 @@ def test_every_link_leads_somewhere(site):
     assert not lost
 
 
-def test_a_page_asks_nobody_else(site):
+def a_page_asks_nobody_else(site):
     assert [link for page in site.values() for link in page.loaded if urlsplit(link).scheme not in ("", "data")] == []
 
 
-def test_the_package_is_on_it(site):
+def the_package_is_on_it(site):
     (api,) = (page for path, page in site.items() if path.name == "api.html")
     names = ("evaluate", "core.InputTransform", "core.InputTransform.transform", "attacks.PGD", "defenses.JPEG")
     assert {f"foolbench.{name}" for name in names} <= api.anchors

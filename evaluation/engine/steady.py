@@ -44,7 +44,7 @@ def check_unchanged(model: Model, x: Tensor) -> None:
     with torch.no_grad():
         model(x)
     now = _held(model.net)
-    changed = [name for name, tensor in before.items() if not equal(now[name], tensor)]
+    changed = [name for name, tensor in before.items() if name not in now or not equal(now[name], tensor)]
     training = [name for name, module in model.net.named_modules() if module.training]
     if guard.undo() or changed:
         owner = changed[0].rpartition(".")[0] if changed else next(iter(training), "")

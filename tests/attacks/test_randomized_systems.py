@@ -24,6 +24,7 @@ QUICK = {
     "momentum": {"steps": 10},
     "pgd": {"steps": 10, "early_stop": True},
     "rays": {"queries": 200},
+    "sea": {"steps": 30},
     "square": {"queries": 100},
 }
 CASES = [

@@ -6,7 +6,7 @@ import foolbench
 import pytest
 import torch
 from foolbench.attacks import APGD, SEA
-from foolbench.attacks.sea import divergence, loss_of_places
+from foolbench.attacks.sea import balanced, divergence, loss_of, masked
 from foolbench.core import ConfigError, Model
 from foolbench.core.norms import size
 from foolbench.core.task import Places, Task
@@ -60,7 +60,7 @@ def test_of_one_class_an_image_it_is_that_of_jensen_and_shannon_too(task):
     p, q = logits.double().softmax(dim=1), F.one_hot(y, 5).double()
     middle = (p + q) / 2
     expected = sum(F.kl_div(middle.log(), each, reduction="none").sum(dim=1) for each in (p, q)) / 2
-    found = loss_of_places(task.places(logits, y), "divergence")
+    found = loss_of(task, "divergence")(logits, y)
     torch.testing.assert_close(found, expected.float(), rtol=1e-4, atol=1e-6)
 
 
@@ -68,7 +68,7 @@ def test_of_one_class_an_image_it_is_that_of_jensen_and_shannon_too(task):
 def test_the_divergence_of_a_sure_network_has_its_gradient(margin):
     """By hand: it changes with the probability p by log(p / (1 + p)) / 2, and p with its logit by p (1 - p)."""
     logits = torch.tensor([[0.0, -margin]], requires_grad=True)
-    found = loss_of_places(Recognition(classes=2).places(logits, torch.tensor([0])), "divergence")
+    found = loss_of(Recognition(classes=2), "divergence")(logits, torch.tensor([0]))
     (slope,) = torch.autograd.grad(found.sum(), logits)
     p, rest = (1 / (1 + math.exp(min(-logit, 700))) for logit in (margin, -margin))
     expected = -math.log(p / (1 + p)) / 2 * p * rest
@@ -76,21 +76,30 @@ def test_the_divergence_of_a_sure_network_has_its_gradient(margin):
     assert slope[0].tolist() == pytest.approx([-expected, expected], rel=1e-3, abs=1e-35)
 
 
-def test_losses_by_hand():
+def test_weights_by_hand():
     losses = torch.tensor([[1.0, 2.0, 3.0, 4.0, 0.0]])
     right = torch.tensor([[True, True, False, True, False]])
     places = Places(losses, right, torch.zeros(1, 5), torch.tensor([[0, 0, 0, 2, VOID]]))
-    assert float(loss_of_places(places, "masked")) == pytest.approx(7 / 5)
-    assert float(loss_of_places(places, "balanced")) == pytest.approx((1 + 2) / 3 + 4)
-    assert float(loss_of_places(places._replace(kinds=None), "balanced")) == pytest.approx(7 / 5)
-    assert float(loss_of_places(places, "divergence")) == pytest.approx(float(divergence(-losses).sum()) / 5)
+    assert masked(places).tolist() == [[1, 1, 0, 1, 0]]
+    assert balanced(places).tolist() == [pytest.approx([5 / 3, 5 / 3, 0, 5, 0])]
+    assert torch.equal(balanced(places._replace(kinds=None)), masked(places))
+
+
+def test_losses_by_hand():
+    logits = torch.tensor([[3.0, 0, 1, 0], [0, 2, 0, 0]])[None, :, None]  # predictions 0 1 0 0
+    y = torch.tensor([[[0, 0, 0, 1]]])
+    losses = torch.tensor([-3.0, 2, -1, 0]).exp().log1p()
+    task = Segmentation(classes=2)
+    assert float(loss_of(task, "masked")(logits, y)) == pytest.approx(float(losses[0] + losses[2]) / 4)
+    assert float(loss_of(task, "balanced")(logits, y)) == pytest.approx(float(losses[0] + losses[2]) / 3)
+    assert float(loss_of(task, "divergence")(logits, y)) == pytest.approx(float(divergence(-losses).sum()) / 4)
 
 
 def test_void_pixels_change_nothing(system, x):
     y = system.predict(x).index_fill(2, torch.tensor([3, 4]), VOID)
     for loss in ("balanced", "masked", "divergence"):
         outputs = system(x).requires_grad_()
-        found = loss_of_places(system.task.places(outputs, y), loss)
+        found = loss_of(system.task, loss)(outputs, y)
         (gradient,) = torch.autograd.grad(found.sum(), outputs)
         assert (gradient[:, :, :, 3:5] == 0).all()
         assert (gradient[:, :, :, 5:] != 0).any()

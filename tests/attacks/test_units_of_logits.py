@@ -98,10 +98,33 @@ def test_the_expectation_over_draws_is_that_of_cross_entropy(digits_model, digit
     assert (sign * ours[0]).argsort().tolist() == (sign * plain[0]).argsort().tolist()
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("kind", [SegPGD, CosPGD])
+def test_so_it_is_where_every_draw_has_a_weight_of_its_own(digits_model, digits, kind, targeted):
+    """The mean of weight times cross-entropy, as both papers write it, on an image that is right in some draws only."""
+    x, y = (part[:8] for part in digits)
+    if targeted:
+        y = (y + 1) % 10
+    system = adaptive(RandomNoise(scale=0.8), digits_model, draws=6)
+    draws, ours = Draws.of(0, "draws", samples=range(8)), kind(eps=0.1, targeted=targeted).ascended(system, 5)
+    seen, sign = [], -1 if targeted else 1
+
+    def plain(outputs, y):
+        seen.append(ours.weights(system.task.places(outputs, y))[:, 0])
+        return sign * seen[-1] * system.task.loss(outputs, y)
+
+    expected, gradient, _ = loss_and_gradient(system, x, y, rng=draws[:], loss=plain)
+    assert (torch.stack(seen).std(dim=0) > 0.1).any()
+    found, followed, _ = loss_and_gradient(system, x, y, rng=draws[:], loss=ours)
+    assert torch.nn.functional.cosine_similarity(gradient.flatten(1), followed.flatten(1)).min() > 0.999
+    torch.testing.assert_close(sign * (sign * found).exp(), expected, rtol=1e-4, atol=0)  # a logarithm of the loss
+
+
 @pytest.mark.parametrize("scale", [1, 100, 1e4])
 def test_the_expectation_over_draws_does_not_vanish(digits_model, digits, scaled, scale):
     system = adaptive(RandomNoise(scale=0.01), scaled(digits_model, scale), draws=4)
-    assert fooled_in_noise(PGD(eps=0.15, steps=10), system, *digits) > 40
+    for kind in (PGD, SegPGD, CosPGD):
+        assert fooled_in_noise(kind(eps=0.15, steps=10), system, *digits) > 40
 
 
 def fooled_in_noise(attack, system, x, y) -> int:

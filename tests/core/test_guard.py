@@ -40,6 +40,9 @@ CHANGES = {
     "another shape of a buffer that is in no state": lambda net: setattr(net[1].shift, "data", torch.zeros(7)),
     "a buffer that leaves the state": lambda net: net[1].register_buffer("unused", torch.zeros(2), persistent=False),
     "no memory at all": lambda net: net.to("meta"),
+    "a weight that is differentiated": lambda net: net[1].weight.requires_grad_(),
+    "a buffer that is differentiated": lambda net: net[1].shift.requires_grad_(),
+    "a buffer that was computed": lambda net: net[1].shift.mul_(torch.ones(4, requires_grad=True)),
 }
 
 
@@ -52,6 +55,7 @@ def test_a_change_is_noticed_and_undone(change):
     assert guard.undo()
     assert not guard.undo()
     assert torch.equal(model(X), before)
+    assert not any(tensor.requires_grad for tensor in (*model.net.parameters(), *model.net.buffers()))
     assert model.net.state_dict().keys() == names
     assert "forward" not in vars(model.net[2])
 

@@ -29,19 +29,19 @@ from foolbench.models import ENTRIES
 # eps in units of 1/255, EOT draws; percent fooled: at most so many by the blind attack, at least so many by the other.
 # Measured were at least two images of 16 less and more, so that no rounding decides.
 BREAKS = {
-    "quantisation": (BitDepth(bits=2), 1, 1, 75, 85),
-    "compression": (JPEG(quality=50), 1, 1, 75, 85),
-    "order statistics": (MedianSmoothing(), 1, 1, 65, 80),
-    "averages near in colour": (BilateralSmoothing(size=7, sigma_color=0.3, sigma_space=3.0), 2, 1, 70, 80),
-    "resampling": (Downsampling(keep=50), 1, 1, 35, 80),
-    "random resampling": (ResizePad(min_scale=0.8), 4, 4, 72, 78),
-    "ensembles of views": (CropEnsemble(crops=2), 2, 2, 55, 78),
+    "quantisation": (BitDepth(bits=2), 1, 1, 70, 85),
+    "compression": (JPEG(quality=30), 1, 1, 70, 75),
+    "order statistics": (MedianSmoothing(), 1, 1, 50, 75),
+    "averages near in colour": (BilateralSmoothing(size=7, sigma_color=0.3, sigma_space=3.0), 2, 1, 75, 80),
+    "resampling": (Downsampling(keep=50), 1, 1, 35, 75),
+    "random resampling": (ResizePad(min_scale=0.8), 4, 4, 68, 72),
+    "ensembles of views": (CropEnsemble(crops=2), 2, 2, 55, 72),
     "noise": (RandomNoise(scale=0.2), 2, 4, None, 80),
-    "restoration": (TotalVariation(), 2, 1, 58, 62),
+    "restoration": (TotalVariation(), 2, 1, 59, 60),
     "patches of others": (Quilting(patches=2000), 4, 1, 60, 72),
-    "projection": (PCA(components=100), 2, 1, 25, 85),
-    "learned reconstruction": (Autoencoder(epochs=2), 2, 1, 30, 85),
-    "chains": (Compose(steps=(MedianSmoothing(), JPEG())), 2, 1, 78, 80),
+    "projection": (PCA(components=100), 2, 1, 25, 80),
+    "learned reconstruction": (Autoencoder(epochs=1), 2, 1, 30, 85),
+    "chains": (Compose(steps=(MedianSmoothing(), JPEG())), 2, 1, 65, 85),
 }
 
 
@@ -61,7 +61,7 @@ def fooled(system: Model, attacked: Model, attack: PGD, x: torch.Tensor) -> floa
 @pytest.mark.parametrize("family", BREAKS)
 def test_the_known_attack_breaks_it_and_a_blind_one_does_not(caffenet, family):
     defense, eps, draws, blind, knowing = BREAKS[family]
-    count, steps = (8, 10) if isinstance(defense, Quilting) else (16, 15)
+    count, steps = (8, 5) if isinstance(defense, Quilting) else (16, 7)
     images, _ = Scenes().load(range(count + 256))
     fitted, x = defense.fit(images[count:], model=caffenet), images[:count]
     attack, system = PGD(eps=eps / 255, steps=steps), fitted.defend(caffenet)

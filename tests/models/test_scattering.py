@@ -51,7 +51,7 @@ def test_a_constant_image_has_its_mean_alone(transform):
 def test_gradients_go_through_it():
     scattering = Scattering().double()
     x = torch.rand(1, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: scattering(z)[:, ::9], x)
+    assert torch.autograd.gradcheck(lambda z: scattering(z)[:, ::9], x, fast_mode=True)
 
 
 def test_what_to_install_where_kymatio_is_missing(monkeypatch):

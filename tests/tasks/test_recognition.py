@@ -88,3 +88,23 @@ def test_the_gradient_keeps_the_class_that_the_network_is_sure_of(margin):
     others = torch.tensor([0.0, -1.0]).double().sub(margin).exp()
     expected = torch.cat([-others.sum()[None], others]) / (1 + others.sum())
     torch.testing.assert_close(logits.grad[0], expected.float(), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3, 1e-6])
+def test_weighed_log_odds_are_those_of_so_many_times_the_loss(weight):
+    odds = torch.tensor([[-300.0, -20.0, -16.0, -14.0, -1.0, 0.0, 2.0, 30.0, 300.0]], requires_grad=True)
+    found = TASK.weighed(odds, torch.full_like(odds, weight))
+    exact = weight * odds.detach().double().exp().log1p()
+    torch.testing.assert_close(found.detach().double(), exact.expm1().log(), rtol=1e-4, atol=1e-4)
+    (slope,) = torch.autograd.grad(found.sum(), odds)
+    torch.testing.assert_close(
+        slope.double(), weight * odds.detach().double().sigmoid() / -(-exact).expm1(), rtol=1e-3, atol=0
+    )
+
+
+def test_a_weight_of_nothing_leaves_next_to_nothing_and_a_gradient():
+    odds = torch.tensor([[-300.0, 0.0, 300.0]], requires_grad=True)
+    found = TASK.weighed(odds, torch.zeros_like(odds))
+    (slope,) = torch.autograd.grad(found.sum(), odds)
+    assert (found < -60).all()
+    assert (slope > 0).all()

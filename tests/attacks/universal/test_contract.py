@@ -77,13 +77,12 @@ def test_the_perturbation_is_within_its_threat(attack, digits_model, data, image
     assert repr(attack) in found.source
 
 
-@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
-def test_works_where_gradients_are_switched_off(attack, digits_model, images, off):
-    with off():
-        data = CraftingData(validation=images[:24].clone(), load_training=images.clone)
-        found = attack.craft(digits_model, data, rng=0).delta
-    data = CraftingData(validation=images[:24], load_training=lambda: images)
-    assert torch.equal(found, attack.craft(digits_model, data, rng=0).delta)
+def test_works_where_gradients_are_switched_off(attack, digits_model, images, data):
+    expected = attack.craft(digits_model, data, rng=0).delta
+    for off in (torch.no_grad, torch.inference_mode):
+        with off():
+            inside = CraftingData(validation=images[:24].clone(), load_training=images.clone)
+            assert torch.equal(attack.craft(digits_model, inside, rng=0).delta, expected), off
 
 
 def test_a_seed_is_a_result(attack, digits_model, data):

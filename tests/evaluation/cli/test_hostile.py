@@ -241,7 +241,7 @@ def test_a_variable_that_was_not_set_is_not_the_current_folder(foolbench, comman
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-@pytest.mark.parametrize("arguments", [["list", "attacks"], ["list", "attacks", "--json"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["list", "recipes"], ["list", "recipes", "--json"], ["--version"]])
 def test_a_full_standard_output(arguments):
     command = [Path(sys.executable).with_name("foolbench"), *arguments]
     with Path("/dev/full").open("w") as full:

@@ -29,20 +29,20 @@ def fooled(model, x, x_adv) -> float:
 def test_pgd_fools_nearly_all_and_noise_few(name):
     """leaderboards/results/priors.csv has the numbers for 510 images."""
     model = ENTRIES[name].load()
-    x, _ = Scenes().load(range(60))
-    assert fooled(model, x, PGD(eps=8 / 255, steps=40, early_stop=True)(model, x, rng=0)) > 0.97
+    x, _ = Scenes().load(range(40))
+    assert fooled(model, x, PGD(eps=8 / 255, steps=20, early_stop=True)(model, x, rng=0)) > 0.97
     assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < NOISE.get(name, 0.25)
 
 
 @pytest.mark.parametrize("name", LEFT)
 def test_robust_networks_hold_at_their_budget_where_usual_ones_fall(name):
     """leaderboards/results/autoattack.csv has the numbers for AutoAttack."""
-    x, y = Scenes().load(range(60))
+    x, y = Scenes().load(range(40))
 
     def left(name):
         model = ENTRIES[name].load()
         clean = model.predict(x)
-        attacked = model.predict(PGD(eps=1 / 255, steps=20, early_stop=True)(model, x, rng=0))
+        attacked = model.predict(PGD(eps=1 / 255, steps=10, early_stop=True)(model, x, rng=0))
         return float(((clean == y) & (attacked == y)).float().mean())  # not what the attack happens to put right
 
     assert left(name) > LEFT[name]
@@ -52,16 +52,16 @@ def test_robust_networks_hold_at_their_budget_where_usual_ones_fall(name):
 def test_the_priors_fool_most_and_noise_few():
     """The order of GD-UAP's Table 2 but for the data prior, which needs training images and more iterations."""
     model, scenes = ENTRIES["scenes:caffenet"].load(), Scenes()
-    x, _ = scenes.load(range(120))
+    x, _ = scenes.load(range(60))
     noise, signs = (fooled(model, x, attack(eps=EPS)(model, x, rng=0)) for attack in (UniformNoise, RandomSign))
     data = CraftingData(
-        validation=substitute_images(128, scenes.shape),
+        validation=substitute_images(64, scenes.shape),
         load_training=lambda: x,  # which neither of these priors asks for
     )
-    facts = {"eps": EPS, "batch_size": 10, "learning_rate": 0.1, "validate_every": 50, "settle": 50}
+    facts = {"eps": EPS, "batch_size": 10, "learning_rate": 0.1, "validate_every": 20, "settle": 20}
     rates = {}
     for prior in ("none", "range"):
-        delta = GDUAP(prior=prior, max_iterations=100, **facts).craft(model, data, rng=0)
+        delta = GDUAP(prior=prior, max_iterations=40, **facts).craft(model, data, rng=0)
         rates[prior] = fooled(model, x, delta.apply(x))
     assert noise < signs < 0.5 < min(rates.values())
     assert rates["range"] > 3 * noise

@@ -27,9 +27,10 @@ SETTINGS = (
 
 
 @pytest.fixture
-def run(execute, tmp_path):
+def run(execute, foolbench, tmp_path):
     """The folder of a run whose every kind of file is there."""
     table = execute("out", *SETTINGS, crafted_anew=False)
+    foolbench("plan", tmp_path / "recipe.toml", *(part for setting in SETTINGS for part in ("--set", setting)))
     out = tmp_path / "out"
     keep(next((out / "perturbations").glob("*.safetensors")).with_suffix(".partial"), {"costs": torch.arange(3.0)})
     return out, table

@@ -97,21 +97,34 @@ SETTINGS = (
 )
 
 
+@pytest.fixture(scope="module")
+def memory():
+    return {}
+
+
+@pytest.fixture
+def spent(execute, monkeypatch, memory):
+    """The passes of the run itself, forwards and backwards; it is run once."""
+    if not memory:
+        made, begin = [], Passes.__init__
+        with monkeypatch.context() as patch:
+            patch.setattr(Passes, "__init__", lambda self: (made.append(self), begin(self))[1])
+            execute("out", *SETTINGS)
+        memory.update({name: sum(getattr(one, name) for one in made) for name in ("forwards", "backwards")})
+    return memory
+
+
 @pytest.mark.parametrize("patience", [100.0, 0.0], ids=["whole searches", "searches broken off"])
-def test_the_passes_of_a_run_are_foreseen(execute, calibrate, monkeypatch, patience):
-    made = []
-    monkeypatch.setattr(
-        Passes, "__init__", lambda self: (made.append(self), vars(self).update(forwards=0, backwards=0))[0]
-    )
-    execute("out", *SETTINGS)
-    forwards, backwards = (sum(getattr(one, name) for one in made) for name in ("forwards", "backwards"))
+def test_the_passes_of_a_run_are_foreseen(spent, calibrate, monkeypatch, patience):
     monkeypatch.setattr(calibration, "PATIENCE", patience)
     prepared, found = calibrate(*SETTINGS)
     foreseen = forecast(prepared, found)
     assert found.failed == {}
     assert foreseen.cells == 22
-    assert foreseen.backwards == pytest.approx(backwards, rel=0.1)
-    assert foreseen.forwards == pytest.approx(forwards, rel=0.25)  # how many images are left to an ensemble is chance
+    assert foreseen.backwards == pytest.approx(spent["backwards"], rel=0.1)
+    assert foreseen.forwards == pytest.approx(
+        spent["forwards"], rel=0.25
+    )  # how many images are left to an ensemble is chance
     assert foreseen.memory > 1e8
     assert foreseen.disk > 40 * 64 * 4 * 2
 

@@ -33,6 +33,7 @@ def images(folder):
     return len(list(folder.glob("adversarial/*/*.safetensors")))
 
 
+@pytest.mark.slow
 def test_the_same_table_though_a_machine_and_a_worker_are_lost(
     execute, assert_same, deadly_plugin, every_kind, cluster, tmp_path
 ):

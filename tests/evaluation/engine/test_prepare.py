@@ -97,6 +97,13 @@ class Counter(nn.Module):
         return x
 
 
+class Forgetful(nn.Linear):
+    def forward(self, x):
+        answer = super().forward(x)
+        self._parameters.pop("bias", None)
+        return answer
+
+
 class BatchStatistics(nn.BatchNorm2d):
     """Never in eval mode."""
 
@@ -128,6 +135,7 @@ class Broken(nn.Module):
     ("net", "complaint"),
     [
         (around(Counter()), "mine changes itself when it looks at images: queries of layer 0 (Counter)"),
+        (around(nn.Identity(), Forgetful(10, 10)), "mine changes itself when it looks at images: bias of layer 3"),
         (around(BatchStatistics(1)), "running_mean of layer 0 (BatchStatistics), which is in training mode"),
         (
             around(nn.BatchNorm2d(1, track_running_stats=False)),
@@ -140,7 +148,7 @@ class Broken(nn.Module):
         (around(nn.Identity(), Alone()), "mine takes 4 images, but not one alone: Expected logits of shape (1, 10)"),
         (around(nn.Identity(), Broken()), "Expected finite logits"),
     ],
-    ids=["counter", "training", "batch statistics", "dropout", "squeeze", "NaN"],
+    ids=["counter", "forgetful", "training", "batch statistics", "dropout", "squeeze", "NaN"],
 )
 def test_a_network_that_is_no_function_is_blamed_by_layer(net, complaint):
     model = model_of(net)

@@ -27,6 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from foolbench.core import LearnedTransform, UniversalAttack, register_attack, register_defense
+from foolbench.evaluation.engine import worker
+
+worker.SUBSTITUTES = 32  # cropping the photographs is most of the time
 
 def told(what):
     with open("log.txt", "a") as file:
@@ -59,6 +62,7 @@ class Learning(LearnedTransform):
 """
 
 
+@pytest.mark.slow  # three processes that import everything
 def test_two_processes_leave_the_board_of_one_and_make_nothing_twice(
     pytester, run, foolbench, assert_same, monkeypatch
 ):
