@@ -20,6 +20,23 @@ MAY_IMPORT = {
     "evaluation": {"core", "tasks", "models", "datasets", "attacks", "defenses"},
     "api": set(),  # what it offers it imports by name, when it is asked for
 }
+ROOMS = (
+    "ledger",
+    "recipe",
+    "grid",
+    "conformance",
+    "opening",
+    "leaderboard",
+    "engine",
+    "report",
+    "board",
+    "python",
+    "pytest_plugin",
+    "certificate",
+    "demo",
+    "cli",
+)
+"""Of `evaluation/`: each may import those before it."""
 MOST_LINES = 300
 """Of a module: a longer one holds two concepts."""
 MODULES = sorted(path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py"))
@@ -48,6 +65,17 @@ def test_layers(path):
     own = path.relative_to(ROOT).parts[0]
     reached = {target.split(".")[0] for kind, target in imported(path) if kind == "relative"}
     assert reached <= MAY_IMPORT[own] | {own}
+
+
+def test_every_room_has_its_place():
+    assert set(ROOMS) == {path.parent.name for path in (ROOT / "evaluation").glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "evaluation").glob("*/**/*.py")), ids=name_of)
+def test_no_room_imports_one_that_comes_after_it(path):
+    own = path.relative_to(ROOT / "evaluation").parts[0]
+    reached = {target.split(".")[1] for _, target in imported(path) if target.startswith("evaluation.")}
+    assert reached <= {*ROOMS[: ROOMS.index(own) + 1]}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, one_line
-from ..engine.lessons import learning_parts
+from ..grid.lessons import learning_parts
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, on
 from .dataset_checks import DATASET_CHECKS

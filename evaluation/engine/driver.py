@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ...core.errors import FOREIGN, FoolbenchError, OutputError, one_line
+from ..grid.defenses import NamedDefense
 from .books import Books
 from .executors.executor import Executor
 from .forecast.remaining import Kind, Remaining
-from .grid import NamedDefense
 from .planning import Pending, Plan
 from .schedule import Schedule, Step
 from .units import Ended, Failed, Found, Look, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
