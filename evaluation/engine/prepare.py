@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from safetensors import SafetensorError
 
 from ...core.behaviour import Behaviour
@@ -20,8 +19,8 @@ from ..grid.sampling import sample
 from ..ledger.ledger import Ledger
 from ..opening.data import open_dataset
 from ..recipe.recipe import Recipe
-from .heap import keep_freed_memory
 from .loading import load
+from .process import ready_process
 from .training_facts import training_facts
 
 EXAMINED = 4
@@ -56,8 +55,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     One with the hash of another that is known to the ledger, and other answers, gets cells of its own. Raises
     ConfigError where no network is left to attack, or none to score, or an attack makes no sense for the task.
     """
-    repeatable()
-    keep_freed_memory()
+    ready_process()
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
     samples = sample(dataset, recipe.samples, recipe.sampling, recipe.seed)
     loaded, images, identities = {}, {}, {}
@@ -86,12 +84,6 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     clusters = clusters_of(dataset, samples)
     facts = Facts(task=task, samples=samples, identities=identities, clusters=clusters, skipped=skipped)
     return Prepared(recipe, loaded, images, facts)
-
-
-def repeatable() -> None:
-    """A GPU gives the same numbers whenever it is asked."""
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def _check_one_is_left(loaded: Mapping[str, Model | BaseException]) -> None:

@@ -20,9 +20,9 @@ from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe
 from .cache.cache import Cache
 from .cache.shelf import Shelf
-from .heap import keep_freed_memory
 from .loading import load
-from .prepare import Prepared, repeatable
+from .prepare import Prepared
+from .process import ready_process
 from .training_facts import training_facts
 
 
@@ -109,8 +109,7 @@ class Setup:
 
     def begin(self) -> None:
         """Make this process one that knows the names of the recipe. Raises ConfigError where a plugin fails here."""
-        repeatable()
-        keep_freed_memory()
+        ready_process()
         load_plugins([])
         for plugin in self.plugins:
             plugin.load(self.folder)
