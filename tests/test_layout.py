@@ -20,6 +20,23 @@ MAY_IMPORT = {
     "evaluation": {"core", "tasks", "models", "datasets", "attacks", "defenses"},
     "api": set(),  # what it offers it imports by name, when it is asked for
 }
+ROOMS = (
+    "ledger",
+    "recipe",
+    "grid",
+    "conformance",
+    "opening",
+    "leaderboard",
+    "engine",
+    "report",
+    "board",
+    "python",
+    "pytest_plugin",
+    "certificate",
+    "demo",
+    "cli",
+)
+"""Of `evaluation/`: each may import those before it."""
 MOST_LINES = 300
 """Of a module: a longer one holds two concepts."""
 MODULES = sorted(path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py"))
@@ -62,6 +79,19 @@ def test_imports_inside_the_package_are_relative():
     own = {"foolbench", *MAY_IMPORT}
     absolute = {name_of(path): folders_imported(path, "absolute") & own for path in MODULES}
     assert {name: found for name, found in absolute.items() if found} == {}
+
+
+def test_every_room_has_its_place():
+    assert set(ROOMS) == {path.parent.name for path in (ROOT / "evaluation").glob("*/__init__.py")}
+
+
+def test_no_room_imports_one_that_comes_after_it():
+    after = {}
+    for path in sorted((ROOT / "evaluation").glob("*/**/*.py")):
+        own = path.relative_to(ROOT / "evaluation").parts[0]
+        reached = {target.split(".")[1] for _, target in imported(path) if target.startswith("evaluation.")}
+        after[name_of(path)] = reached - {*ROOMS[: ROOMS.index(own) + 1]}
+    assert {name: found for name, found in after.items() if found} == {}
 
 
 def test_the_walk_sees_every_kind_of_import():

@@ -9,10 +9,10 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
-from ..leaderboard.bundles import is_of_one_seed
+from ..grid.bundles import is_of_one_seed
+from ..grid.labels import labels
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
-from ..leaderboard.labels import labels
 from ..leaderboard.units import shown_decimals
 from ..report.pivot import SETTING, records
 from .runs import Run

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ..leaderboard.part import TextRow, part_of
-from ..recipe.reading import shipped_recipes
+from ..opening.recipes import shipped_recipes
 from ..recipe.recipe import Recipe
 from ..recipe.toml import inline
 from .board import Row

@@ -14,8 +14,8 @@ from ...core.model import Model
 from ...core.registry import models
 from ..conformance import find
 from ..conformance.subjects import made
+from ..opening.recipes import load_recipe, parse_overrides, shipped_recipes
 from ..recipe.plugins import REGISTRIES
-from ..recipe.reading import load_recipe, parse_overrides, shipped_recipes
 from ..recipe.recipe import Recipe
 from .catalogue import can_be_targeted, default
 

@@ -100,8 +100,8 @@ def run(
     Exit code 1 where cells failed, 3 where none did, but a gate of the recipe failed; 130 where it was interrupted.
     """
     load_plugins(plugin)
+    from ..cli import run
     from ..engine.executors.machines import Machines
-    from . import run
     from .cache import chosen
 
     machines = Machines(executor=executor.value, workers=workers, address=address, gpus=device != "cpu")
@@ -226,7 +226,7 @@ def demo(
     """Attack one picture, and show what a network says of it, with each defense and without."""
     load_plugins(plugin)
     from ..demo.subject import network
-    from ..recipe.reading import parse_overrides
+    from ..opening.recipes import parse_overrides
     from .demo import demo
 
     demo(picture, network(model, parse_overrides(overrides or [])), target, eps, out)

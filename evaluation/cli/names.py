@@ -5,8 +5,8 @@ import json
 from rich.table import Table
 from rich.text import Text
 
+from ..opening.recipes import shipped_recipes, summary
 from ..recipe.plugins import REGISTRIES
-from ..recipe.reading import shipped_recipes, summary
 from .console import console
 
 

@@ -10,17 +10,17 @@ from tempfile import TemporaryDirectory
 import torch
 from rich.filesize import decimal
 
-from ..engine import grid
+from ...core.repeatable import repeatable
 from ..engine.cache.cache import Cache
 from ..engine.forecast.calibration import Calibrator
 from ..engine.forecast.forecast import Forecast, forecast
 from ..engine.forecast.foreseen import Foreseen
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
-from ..engine.repeatable import repeatable
 from ..engine.setup import Setup
+from ..grid import grid
 from ..ledger.ledger import Ledger
-from ..recipe.reading import load_recipe
+from ..opening.recipes import load_recipe
 from ..recipe.recipe import Recipe
 from ..report.execution import scored_images
 from ..report.results import LEDGER, choose_device

@@ -8,8 +8,8 @@ from tabulate import tabulate
 
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.flags import FLAGS
+from ..opening.recipes import shipped_recipes, summary
 from ..recipe.plugins import REGISTRIES
-from ..recipe.reading import shipped_recipes, summary
 from ..recipe.recipe import Recipe
 from .arguments import Catalogued
 from .catalogue import attack_page, defense_page

@@ -7,7 +7,7 @@ import typer
 from ..board.files import publish
 from ..engine.cache.cache import Cache
 from ..engine.executors.machines import Machines
-from ..recipe.reading import load_recipe
+from ..opening.recipes import load_recipe
 from ..report.execution import execute
 from ..report.results import choose_device
 from ..report.tables import terminal

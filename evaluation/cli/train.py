@@ -27,9 +27,9 @@ from ..engine.heap import keep_freed_memory
 from ..engine.learning import School
 from ..engine.loading import load
 from ..engine.progress import Progress
+from ..opening.data import open_dataset
+from ..opening.recipes import parse_overrides
 from ..recipe.entries import Addressed
-from ..recipe.opening import open_dataset
-from ..recipe.reading import parse_overrides
 from ..report.results import choose_device, device_name
 from .console import console, say
 

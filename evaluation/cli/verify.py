@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ...core.errors import ConfigError
-from ..recipe.reading import load_recipe
+from ..opening.recipes import load_recipe
 from ..report.agreement import Difference
 from ..report.claims import Claims, read_claims
 from ..report.results import choose_device

@@ -36,7 +36,7 @@ def check_promises(
 ) -> None:
     """Check what it promises, and say which promise is not kept, what was seen, what to do."""
     load_plugins(plugin)
-    from ..recipe.reading import parse_overrides
+    from ..opening.recipes import parse_overrides
     from ..report.results import choose_device
     from .check import show
 
@@ -72,7 +72,7 @@ def train(
     The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
     """
     load_plugins(plugin)
-    from . import train
+    from ..cli import train
 
     options = {"set": overrides, "dataset": dataset, "model": model, "seed": seed}
     train.train(name, out, device, {option: value for option, value in options.items() if value not in (None, [])})

@@ -9,7 +9,7 @@ from torch import Tensor
 from ...core.dataset import Dataset
 from ...core.errors import FoolbenchError, InputError, one_line
 from ...core.images import check_images
-from ..engine.sampling import looked_at
+from ..grid.sampling import looked_at
 from .checks import Check, global_random_states, hold
 
 Loaded = tuple[Tensor, Tensor | None]

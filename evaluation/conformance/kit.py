@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, one_line
-from ..engine.lessons import learning_parts
-from ..engine.repeatable import repeatable
+from ...core.repeatable import repeatable
+from ..grid.lessons import learning_parts
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, on
 from .dataset_checks import DATASET_CHECKS

@@ -11,7 +11,7 @@ from ...core.errors import one_line
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.seeding import Draws
-from ..engine.lessons import learning_parts
+from ..grid.lessons import learning_parts
 from .checks import Check, global_random_states, hold, images, model
 
 IMAGES = 32

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ...core.errors import ConfigError, InputError
 from ...core.model import Model
-from ..engine.steady import check_alone, check_repeated, check_unchanged
 from .checks import SHAPE, Check, global_random_states, hold, images, streams
+from .steady import check_alone, check_repeated, check_unchanged
 
 
 def outputs_fit_the_task(model: Model) -> None:

@@ -18,11 +18,11 @@ from ...core.model import Model
 from ...core.perturbation import Perturbation
 from ...core.query_attack import QueryAttack, Searched
 from ...core.seeding import Draws
+from ..grid.digest import digest
 from ..ledger.ledger import Costs
 from .ahead import Ahead
 from .cache.shelf import Shelf
 from .crafted import Crafted
-from .grid import digest
 from .kept import keep, recall
 from .pieces import Pieces
 from .scoring import Shard

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from ...core.attack import UniversalAttack
 from ...core.errors import ConfigError
+from ..grid.cells import Cell, Job
+from ..grid.defenses import NamedDefense
+from ..grid.digest import digest
+from ..grid.identity import look
+from ..grid.sources import source_hash
 from ..ledger.ledger import DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from .clean import clean_doubts
-from .grid import Cell, Job, NamedDefense, digest, look
 from .planning import Pending
 from .prepare import Prepared
 from .progress import Progress
-from .sources import source_hash
 from .units import Failed, Found, Seen
 from .universal import PerturbationFile
 

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ...core.errors import FOREIGN, FoolbenchError, OutputError, one_line
+from ..grid.defenses import NamedDefense
 from .books import Books
 from .executors.executor import Executor
 from .forecast.remaining import Kind, Remaining
-from .grid import NamedDefense
 from .planning import Pending, Plan
 from .schedule import Schedule, Step
 from .units import Ended, Failed, Found, Look, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
 
-LOSSES = 2
-"""So many processes may be lost over a unit: then it may be what they die of."""
+DEATHS = 2
+"""So many processes may die over a unit, on machines that live on: then it may be what they die of."""
+LOSSES = 10
+"""So many may be lost over a unit, in whatever way: then it may be what machines fail of."""
 
 
 class Driver:
@@ -31,6 +33,7 @@ class Driver:
         self._begun: dict[int, float] = {}
         self._running: dict[int, Unit] = {}
         self._seen: dict[str, dict[int, Seen]] = defaultdict(dict)
+        self._deaths: Counter[Unit] = Counter()
         self._losses: Counter[Unit] = Counter()
 
     def finish(self) -> None:
@@ -73,9 +76,9 @@ class Driver:
                 self._schedule.done(unit)
                 self._remaining.done(unit, time.perf_counter() - self._begun[place])
                 self._books.progress.main.expect(self._remaining.seconds())
-            case Lost(reason):
+            case Lost():
                 del self._running[place]
-                self._lost(place, unit, reason)
+                self._lost(place, unit, event)
             case Failed(message, cell):
                 self._fail(unit, message, cell)
             case _:
@@ -112,12 +115,14 @@ class Driver:
             self._fail(network, one_line(error))
             self._books.doubts[network] = Failed(one_line(error))
 
-    def _lost(self, place: int, unit: Unit, reason: str) -> None:
+    def _lost(self, place: int, unit: Unit, lost: Lost) -> None:
         self._losses[unit] += 1
-        if self._losses[unit] < LOSSES:
+        self._deaths[unit] += lost.suspect
+        if self._deaths[unit] < DEATHS and self._losses[unit] < LOSSES:
             self._schedule.again(unit, place)
             return
-        self._fail(unit, f"WorkerLost: {LOSSES} processes were lost over this, the last one {reason}")
+        losses = self._losses[unit]
+        self._fail(unit, f"WorkerLost: {losses} processes were lost over this, the last one {lost.reason}")
         self._remaining.done(unit, None)
         self._schedule.done(unit)
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from ...core.dataset import Advance, Dataset
 from ...core.errors import ConfigError
 from ...datasets.pictures import Pictures
+from ..opening.data import make_dataset
 from ..recipe.entries import Addressed
-from ..recipe.opening import make_dataset
 from .one_at_a_time import itself
 from .resizing import Resized, resized
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from ...core.dataset import Dataset
 from ...core.errors import OutputError
+from ..grid.sampling import looked_at
 from ..ledger.ledger import Ledger
-from .sampling import looked_at
 
 SIDE = 4  # pixels of a thumbnail
 TOLERANCE = 2  # levels of 255: another decoder rounds otherwise

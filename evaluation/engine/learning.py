@@ -15,12 +15,12 @@ from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.training_images import training_fingerprint_of
+from ..grid.digest import digest
+from ..grid.sources import source_hash
 from .cache.shelf import Shelf
 from .glimpse import glimpse
-from .grid import digest
 from .one_at_a_time import itself
 from .progress import Steps
-from .sources import source_hash
 from .undoing import undoing
 
 LEARNED = "learned"

@@ -6,8 +6,11 @@ from functools import cached_property
 from typing import TypeVar
 
 from ...core.errors import ConfigError
+from ..grid.cells import Cell, Job
+from ..grid.defenses import NamedDefense, systems
+from ..grid.grid import jobs
+from ..grid.identity import Identities
 from ..recipe.recipe import Recipe
-from .grid import Cell, Identities, Job, NamedDefense, jobs, systems
 
 T = TypeVar("T")
 

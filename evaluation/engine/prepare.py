@@ -12,15 +12,15 @@ from ...core.errors import FOREIGN, ConfigError, FoolbenchError, OutputError, on
 from ...core.model import Model
 from ...core.registry import tasks
 from ...datasets.pictures import Pictures
-from ..leaderboard.table import Facts
+from ..conformance.steady import check_steady
+from ..grid.facts import Facts
+from ..grid.identity import identity
+from ..grid.sampling import sample
 from ..ledger.ledger import Ledger
-from ..recipe.opening import open_dataset
+from ..opening.data import open_dataset
 from ..recipe.recipe import Recipe
-from .grid import identity
 from .heap import keep_freed_memory
 from .loading import load
-from .sampling import sample
-from .steady import check_steady
 from .training_facts import training_facts
 
 EXAMINED = 4

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ...core.attack import UniversalAttack
 from ...core.files import writing
+from ..grid.cells import Cell, Job
+from ..grid.grid import jobs
 from ..ledger.ledger import Ledger
-from .grid import Cell, Job, jobs
 from .prepare import Prepared
 
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import ConfigError, one_line
+from ..grid.cells import Cell, Job
+from ..grid.grid import jobs
 from ..ledger.ledger import Ledger
 from .books import Books
 from .driver import Driver
 from .executors.executor import Executor
 from .forecast.foreseen import Foreseen
 from .glimpse import check_glimpse
-from .grid import Cell, Job, jobs
 from .networks import batches
 from .planning import Pending, Plan
 from .prepare import Prepared

@@ -14,13 +14,14 @@ from ...core.model import Model
 from ...core.norms import Norm, size
 from ...core.seeding import Draws
 from ...core.task import Metric
-from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW, are_probabilities
+from ..conformance.steady import batch_tolerance
+from ..grid.layers import named
+from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW
 from ..ledger.record import Outcomes
 from .crafted import Crafted
-from .layers import changes, named, shift
+from .layers import changes, shift
 from .pieces import Pieces
 from .remembered import Remembered, Room
-from .steady import batch_tolerance
 
 INSPECTED = 8
 """How many images show whether a system keeps its promises, the first of a run."""
@@ -45,7 +46,7 @@ class System:
 
     A randomized system is evaluated `draws` times on every image, each time with new streams, and every score is the
     mean; a deterministic one once. `flags` say what makes the scores doubtful. `room` is for what it has said, shared
-    with other systems. `layers` of the network are compared as well, see `layers.named`.
+    with other systems. `layers` of the network are compared as well, see `grid.layers`.
     """
 
     model: Model
@@ -106,7 +107,7 @@ class System:
             tolerance = max(1e-2, batch_tolerance(self.model))
             if not torch.allclose(apart, outputs, rtol=tolerance, atol=tolerance * float(outputs.abs().max())):
                 raise ConfigError(f"{self.model} answers otherwise when an image shares its batch with other images.")
-        if are_probabilities(outputs):
+        if _are_probabilities(outputs):
             self.flags.add(PROBABILITIES)
 
     def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
@@ -196,3 +197,11 @@ class _Answers(NamedTuple):
 
 def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:
     return torch.stack(per_draw).double().mean(dim=0).cpu().numpy()
+
+
+def _are_probabilities(outputs: Tensor) -> bool:
+    """Whether class scores (N, K) have been through a softmax already."""
+    if outputs.ndim != 2 or outputs.min() < 0:
+        return False
+    totals = outputs.sum(dim=1)
+    return bool(torch.allclose(totals, torch.ones_like(totals), atol=1e-4))

@@ -13,17 +13,17 @@ from ...core.errors import ConfigError
 from ...core.files import writing
 from ...core.model import Model
 from ...core.python_objects import load_file, loaded_files
+from ...core.repeatable import be_repeatable
+from ..grid.identity import Identities, identity
 from ..ledger.ledger import Ledger
-from ..recipe.opening import make_dataset
+from ..opening.data import make_dataset
 from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe
 from .cache.cache import Cache
 from .cache.shelf import Shelf
-from .grid import Identities, identity
 from .heap import keep_freed_memory
 from .loading import load
 from .prepare import Prepared
-from .repeatable import be_repeatable
 from .training_facts import training_facts
 
 

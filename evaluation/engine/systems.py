@@ -10,9 +10,9 @@ from ...core.defense import Defense
 from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.model import Model
 from ...defenses.gradients import adaptive
-from ..leaderboard.flags import judged_for_gradients, vanishing_share
+from ..grid.defenses import NamedDefense
 from ..recipe.recipe import Recipe
-from .grid import NamedDefense
+from .gradients import judged_for_gradients, vanishing_share
 from .learning import School
 from .pieces import Pieces
 from .remembered import Room

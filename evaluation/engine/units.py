@@ -100,9 +100,13 @@ class Ended(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Who carried the unit out is gone, for a reason that need not have to do with it."""
+    """Who carried the unit out is gone, for a reason that need not have to do with it.
+
+    The unit is `suspect` where only the process is gone, and not its machine as well, or the way to it.
+    """
 
     reason: str
+    suspect: bool = True
 
 
 Result = Seen | Taught | Found | Scored | Failed

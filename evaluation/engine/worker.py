@@ -11,6 +11,8 @@ from ...core.attack import CraftingData, Prior, UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
 from ...datasets.substitutes import photographs_shown_by, substitute_images
+from ..grid.cells import Job
+from ..grid.defenses import NamedDefense
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..recipe.entries import Training
@@ -22,7 +24,6 @@ from .clean import look
 from .crafted import Crafted
 from .elsewhere import training_elsewhere
 from .example import keep_example
-from .grid import Job, NamedDefense
 from .names import Names
 from .networks import Network, Networks
 from .placing import placed

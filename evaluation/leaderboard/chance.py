@@ -1,6 +1,6 @@
 """Whether chance has a part in what images come to: then the largest of several rates of an image is chance."""
 
-from ..engine.grid import Cell
+from ..grid.cells import Cell
 from .flags import SINGLE_DRAW
 from .source import Scores
 

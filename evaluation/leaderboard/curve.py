@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..engine.grid import Cell
+from ..grid.cells import Cell
+from ..grid.described import Row
 from .bootstrap import Numbers
-from .described import Row
 from .source import Source
 from .stats import Estimate, estimate
 

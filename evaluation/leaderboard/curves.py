@@ -11,18 +11,20 @@ import numpy as np
 
 from ...core.attack import MinimalAttack
 from ...core.query_attack import QueryAttack
-from ..engine.grid import Cell, cells
+from ..grid.bundles import Bundle
+from ..grid.cells import Cell
+from ..grid.described import Row, described, described_bundle
+from ..grid.facts import Facts
+from ..grid.grid import cells
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .bootstrap import Numbers
-from .bundles import Bundle
 from .chance import is_by_chance
 from .curve import STEPS, WORST, Curve, Taken, traced
-from .described import Row, described, described_bundle
 from .distances import Distances, distances, is_minimal
 from .grouping import grouped
 from .queries import counts_queries, queries
-from .source import Facts, MissingScoresError, Scores, Source
+from .source import MissingScoresError, Scores, Source
 from .table import sources
 
 

@@ -4,9 +4,9 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from ...attacks import PGD
-from ..engine.grid import Cell
-from .bundles import Bundle
-from .described import Row, compact
+from ..grid.bundles import Bundle
+from ..grid.cells import Cell
+from ..grid.described import Row, compact
 
 
 class Made(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.attack import MinimalAttack
-from ..engine.grid import Cell
+from ..grid.cells import Cell
 from .bootstrap import Numbers
 from .chance import is_by_chance
 from .source import Scores

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from ..engine.grid import cells
+from ..grid.described import Row
+from ..grid.facts import Facts
+from ..grid.grid import cells
+from ..grid.planned import Planned
 from ..ledger.ledger import Ledger
 from ..recipe.gates import Bound
 from ..recipe.recipe import Recipe
-from .described import Row
 from .flags import twice
 from .grouping import grouped
-from .planned import Planned
 from .rates import difference_between, point, shares
 from .rates import rate as rate_with_interval
-from .source import Facts, MissingScoresError, Source
+from .source import MissingScoresError, Source
 from .stats import CONFIDENCE, Estimate
 from .system_rows import SystemRows, flag_twice
 from .table import sources, system_rows

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.grid import cells
-from ..engine.layers import named
+from ..grid.described import Row, described
+from ..grid.facts import Facts
+from ..grid.grid import cells
+from ..grid.layers import named
 from ..ledger.ledger import DamagedRecordError, Ledger
 from ..recipe.recipe import Recipe
-from .described import Row, described
-from .source import Facts, Source
+from .source import Source
 from .stats import Estimate, estimate
 from .table import sources
 

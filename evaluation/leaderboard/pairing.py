@@ -9,8 +9,8 @@ import numpy as np
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.registry import NOTHING
+from ..grid.labels import labels
 from .grouping import grouped
-from .labels import labels
 from .scored import ScoredRow
 
 By = Literal["defense", "attack", "model", "knowledge"]

@@ -7,10 +7,11 @@ from ...core.attack import Attack, UniversalAttack
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
-from ..engine.grid import parameters, systems
+from ..grid.defenses import systems
+from ..grid.described import compact
+from ..grid.parameters import parameters
 from ..recipe.entries import Addressed, Knowledge, Named, NamedAttack
 from ..recipe.recipe import Recipe
-from .described import compact
 
 TextRow = Mapping[str, str]
 """A row of leaderboard.csv as it is written, by column."""

@@ -11,7 +11,7 @@ number; nor has one that goes on where others have failed, or that asked another
 
 from ...core.query_attack import QueryAttack
 from ...core.task import Metric
-from ..engine.grid import Cell
+from ..grid.cells import Cell
 from .curve import Taken
 from .source import Scores
 

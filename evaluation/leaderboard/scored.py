@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.task import Metric
+from ..grid.facts import Facts
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .flags import twice
 from .paired import Difference
 from .rates import difference_between
-from .source import Facts, Source
+from .source import Source
 from .system_rows import Row, flag_twice
 from .table import sources, system_rows
 from .units import difference_in_unit

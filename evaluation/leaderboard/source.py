@@ -1,46 +1,19 @@
 """What the rows of one model and metric are made from, and the scores of its cells in the ledger."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
-from ...core.task import Metric, Task
-from ..engine.grid import Cell, Identities, Identity, look
+from ...core.task import Metric
+from ..grid.cells import Cell
+from ..grid.facts import Facts
+from ..grid.identity import Identity, look
 from ..ledger.ledger import Costs, DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
 from .frames import frame_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a run learned by loading things: enough to find its cells in the ledger again. Models by name.
-
-    `samples` are the indices of the evaluation images, in the order in which they are taken; `clusters` the numbers of
-    the groups they are of, None where each stands alone; `skipped` the pictures that cannot be read, and why.
-    """
-
-    task: Task
-    samples: tuple[int, ...]
-    identities: Identities
-    clusters: tuple[int, ...] | None = None
-    skipped: Mapping[str, str] = field(default_factory=dict)
-
-    @cached_property
-    def ordered(self) -> NDArray[np.int64]:
-        """The samples as the ledger has them: by index."""
-        return np.sort(np.array(self.samples, dtype=np.int64))
-
-    @cached_property
-    def groups(self) -> NDArray[np.int64] | None:
-        """The cluster of each of those."""
-        return None if self.clusters is None else np.array(self.clusters)[np.argsort(self.samples)]
 
 
 class MissingScoresError(FoolbenchError):

@@ -8,19 +8,21 @@ import pandas as pd
 
 from ...core.attack import Attack
 from ...core.task import Metric
-from ..engine.grid import Cell, digest
+from ..grid.bundles import Bundle, bundles
+from ..grid.cells import Cell
+from ..grid.described import Row, described, described_bundle
+from ..grid.digest import digest
+from ..grid.facts import Facts
+from ..grid.planned import Planned
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .abstaining import rates as abstaining_rates
-from .bundles import Bundle, bundles
 from .chance import is_by_chance
-from .described import Row, described, described_bundle
 from .distances import AREA, with_areas
 from .flags import BOUNDARY, TWICE, Finding, Fingerprint, compare, fingerprint
-from .planned import Planned
 from .queries import QUERY_AREA, with_query_areas
 from .rates import point, rate
-from .source import Facts, MissingScoresError, Scores, Source
+from .source import MissingScoresError, Scores, Source
 from .stats import Estimate
 from .united import mean_over_seeds, worst_case
 from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of

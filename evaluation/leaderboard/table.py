@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from ..engine.grid import cells
+from ..grid.bundles import Bundle, bundles
+from ..grid.facts import Facts
+from ..grid.grid import cells
 from ..ledger.ledger import Ledger
 from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
-from .bundles import Bundle, bundles
 from .columns import COLUMNS
 from .differences import Made, with_differences
 from .flags import twice
 from .grouping import grouped
-from .source import Facts as Facts
 from .source import Source
 from .system_rows import Row, SystemRows, flag_twice
 from .system_rows import run_name as run_name

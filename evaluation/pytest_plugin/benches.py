@@ -13,13 +13,13 @@ import pytest
 
 from ...core.errors import FoolbenchError, OutputError
 from ..engine.exclusive import exclusive
-from ..engine.grid import Cell
 from ..engine.networks import Networks
 from ..engine.run import Engine
+from ..grid.cells import Cell
+from ..grid.planned import Planned, planned
 from ..leaderboard.judged import MadeRow, bounds_of, made_rows
-from ..leaderboard.planned import Planned, planned
+from ..opening.recipes import load_recipe
 from ..recipe.plugins import load_plugins
-from ..recipe.reading import load_recipe
 from ..recipe.recipe import Recipe
 from ..report.execution import joined
 from ..report.results import MANIFEST, Results, choose_device, read_manifest

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ...core.errors import FoolbenchError
+from ..grid.planned import Planned
 from ..leaderboard.judged import MadeRow, Verdict, judged
-from ..leaderboard.planned import Planned
-from ..recipe.reading import recipe_path
+from ..opening.recipes import recipe_path
 from ..report.regression import changes
 from .benches import Bench, Benches
 from .speed import speed_tests

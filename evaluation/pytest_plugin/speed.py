@@ -9,13 +9,14 @@ import torch
 from ...core.attack import Attack
 from ...core.errors import ConfigError, FoolbenchError
 from ...core.seeding import Draws
-from ..engine.grid import NamedDefense, parameters, systems
 from ..engine.networks import Network, Networks
 from ..engine.scoring import Shard
 from ..engine.undoing import undoing
-from ..leaderboard.described import Row, compact
-from ..leaderboard.labels import labels
-from ..leaderboard.planned import name_of, short_names
+from ..grid.defenses import NamedDefense, systems
+from ..grid.described import Row, compact
+from ..grid.labels import labels
+from ..grid.parameters import parameters
+from ..grid.planned import name_of, short_names
 from ..recipe.recipe import Recipe
 from .benches import Bench
 

@@ -17,9 +17,9 @@ from ...datasets import load_dataset
 from ..board.files import publish
 from ..engine.cache.cache import Cache
 from ..engine.executors.machines import Kind, Machines
+from ..opening.recipes import read_document
 from ..recipe.entries import Knowledge
 from ..recipe.plugins import load_plugins
-from ..recipe.reading import read_document
 from ..recipe.recipe import Recipe, Sampling
 from ..report.execution import execute
 from ..report.results import choose_device

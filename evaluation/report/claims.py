@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...core.errors import ConfigError, OutputError
 from ...core.files import is_file, is_folder
-from ..engine.grid import Identities
+from ..grid.identity import Identities
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .fields import wrong_field

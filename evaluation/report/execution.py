@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 from rich.console import Console
 
-from ..engine import grid
+from ...core.repeatable import repeatable
 from ..engine.cache.cache import Cache
 from ..engine.exclusive import exclusive
 from ..engine.executors.in_process import InProcess
@@ -17,12 +17,12 @@ from ..engine.forecast.foreseen import Foreseen
 from ..engine.networks import Networks
 from ..engine.prepare import prepare
 from ..engine.progress import Progress
-from ..engine.repeatable import repeatable
 from ..engine.run import Engine, run
 from ..engine.setup import Setup
-from ..engine.sources import typed_code_at_rest
+from ..grid import grid
+from ..grid.planned import planned
+from ..grid.sources import typed_code_at_rest
 from ..leaderboard.judged import Verdict, verdicts
-from ..leaderboard.planned import planned
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .results import LEDGER, Results, write_manifest

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.attack import UniversalAttack
-from ..engine.grid import TRAINING, Cell, Identities, Job, cells
+from ..grid.cells import Cell, Job
+from ..grid.grid import cells
+from ..grid.identity import TRAINING, Identities
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .claims import Claims

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from ...core.registry import NOTHING
-from ..leaderboard.bundles import is_of_one_seed
+from ..grid.bundles import is_of_one_seed
+from ..grid.labels import labels
 from ..leaderboard.grouping import grouped
-from ..leaderboard.labels import labels
 from ..leaderboard.units import shown_decimals
 
 SETTING = "setting"

@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..leaderboard.bundles import is_of_one_seed
+from ..grid.bundles import is_of_one_seed
 from ..leaderboard.grouping import grouped
 from ..leaderboard.units import is_error
-from ..recipe.consistency import check_methods
-from ..recipe.reading import RECIPES, read_document
+from ..opening.consistency import check_methods
+from ..opening.recipes import RECIPES, read_document
 from ..recipe.recipe import Recipe
 from .pivot import Row, records
 

@@ -21,16 +21,19 @@ from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
 from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
-from ..engine.grid import digest, identity, parameters
 from ..engine.versions import versions
+from ..grid.digest import digest
+from ..grid.facts import Facts
+from ..grid.identity import identity
+from ..grid.parameters import parameters
 from ..leaderboard.curve import Curve
 from ..leaderboard.curves import curves
 from ..leaderboard.layers import Moved, moved_layers
-from ..leaderboard.table import Facts, leaderboard, run_name
+from ..leaderboard.table import leaderboard, run_name
 from ..ledger.ledger import Ledger
 from ..ledger.restoring import restore
-from ..recipe.consistency import check_methods
-from ..recipe.reading import read_document
+from ..opening.consistency import check_methods
+from ..opening.recipes import read_document
 from ..recipe.recipe import Recipe
 from .lock import lock
 from .tables import markdown

@@ -13,7 +13,7 @@ from ..engine.cache.cache import Cache
 from ..leaderboard.grouping import grouped
 from ..leaderboard.part import TextRow, crafting, part_of, together
 from ..ledger.ledger import Ledger
-from ..recipe.consistency import check_consistency
+from ..opening.consistency import check_consistency
 from ..recipe.recipe import Recipe
 from .agreement import Difference, differences
 from .claims import NAMED_BY, Claims, read_rows

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from foolbench.evaluation.engine.grid import identity, jobs
-from foolbench.evaluation.leaderboard.table import Facts, leaderboard
+from foolbench.evaluation.grid.facts import Facts
+from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.leaderboard.table import leaderboard
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.record import Outcomes
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.tasks import Recognition
 from torch import nn
 

@@ -9,15 +9,15 @@ from foolbench.core.registry import defenses
 from foolbench.defenses.compose import Compose
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.grid import cells
-from foolbench.evaluation.engine.lessons import learning_parts
 from foolbench.evaluation.engine.networks import batches
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.grid.grid import cells
+from foolbench.evaluation.grid.lessons import learning_parts
 from foolbench.evaluation.ledger.ledger import Ledger
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from rich.console import Console
 
 RECIPE = """

@@ -4,8 +4,8 @@ import warnings
 
 import pytest
 import torch
+from foolbench.core.repeatable import repeatable
 from foolbench.evaluation.conformance.checks import on
-from foolbench.evaluation.engine.repeatable import repeatable
 from foolbench.models import ENTRIES
 from torch.nn import functional as F
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from foolbench.attacks import FGSM
 from foolbench.core import Draws, InputTransform, defenses
+from foolbench.core.repeatable import repeatable
 from foolbench.defenses import adaptive
 from foolbench.evaluation.conformance import model, prepared, streams
 from foolbench.evaluation.conformance.checks import images
-from foolbench.evaluation.engine.lessons import learning_parts
-from foolbench.evaluation.engine.repeatable import repeatable
+from foolbench.evaluation.grid.lessons import learning_parts
 
 NAMES = sorted(defenses)
 QUICK = {

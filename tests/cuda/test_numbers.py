@@ -4,8 +4,8 @@ import pytest
 import torch
 from foolbench.core import Draws, InputError, Model
 from foolbench.core.behaviour import Behaviour
+from foolbench.core.repeatable import repeatable
 from foolbench.core.winners import winners
-from foolbench.evaluation.engine.repeatable import repeatable
 from foolbench.tasks import Recognition
 from torch import nn
 

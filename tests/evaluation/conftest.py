@@ -14,8 +14,8 @@ from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.recipe.plugins import REGISTRIES
-from foolbench.evaluation.recipe.reading import load_recipe
 from foolbench.evaluation.report.execution import HERE
 from foolbench.evaluation.report.results import Results
 from rich.console import Console

@@ -15,12 +15,14 @@ from ....core.attack import UniversalAttack
 from ....core.ensemble import attack_survivors
 from ....datasets.substitutes import substitute_images
 from ....defenses.gradients import adaptive
-from ...recipe.opening import make_dataset
+from ...grid.cells import LABEL, Job
+from ...grid.digest import digest
+from ...grid.identity import Identities
+from ...grid.sources import source_hash
+from ...opening.data import make_dataset
 from ..glimpse import glimpse
-from ..grid import LABEL, Identities, Job, digest
 from ..networks import Network
 from ..one_at_a_time import itself
-from ..sources import source_hash
 from ..storage import Storage
 from ..versions import libraries
 

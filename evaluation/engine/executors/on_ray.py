@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from ....core.errors import ConfigError, FoolbenchError, one_line
 from ..networks import Networks
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds that workers have to remove what they leave behind."""
 FAILED_STARTS = 3
-"""So many workers in a row end before they can begin: then all would."""
+"""So often in a row may all workers end before they can begin: then all would. One machine may take many with it."""
 
 
 class OnRay:
@@ -54,6 +54,7 @@ class OnRay:
         self._actors: dict[int, Any] = {}
         self._starting: dict[Any, int] = {}
         self._busy: dict[Any, int] = {}
+        self._nodes: dict[int, str] = {}
         self._failed_starts = 0
         self._bars = [progress.place(f"worker {place + 1}: waits for a machine") for place in range(self.places)]
         for place in range(self.places):
@@ -110,13 +111,13 @@ class OnRay:
         """Raises ConfigError where workers cannot begin."""
         place = self._starting.pop(begun)
         try:
-            ray.get(begun)
+            self._nodes[place] = ray.get(begun)
             self._failed_starts = 0
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
             self._failed_starts += 1
-            if self._failed_starts == FAILED_STARTS:
+            if self._failed_starts == FAILED_STARTS * self.places:
                 raise ConfigError(f"Ray's workers end before they begin: the last one {_epitaph(error)}.") from None
             self._start(place)
 
@@ -130,7 +131,8 @@ class OnRay:
         except RayError as error:
             del self._busy[results]
             self._start(place)
-            return Lost(_epitaph(error))
+            away = isinstance(error, ActorUnavailableError) or self._nodes[place] in _dead_nodes()
+            return Lost(_epitaph(error), suspect=not away)
         if isinstance(event, BaseException):
             raise event
         if isinstance(event, Ended):
@@ -149,8 +151,11 @@ class OnRay:
 class _Actor:
     """One worker. Its units are carried out in a thread, so that it can tell how far they are."""
 
-    def begin(self, setup: Setup, beside: Path) -> None:
-        """Relative paths in the recipe are meant as where the run was begun, if that is here, too."""
+    def begin(self, setup: Setup, beside: Path) -> str:
+        """Relative paths in the recipe are meant as where the run was begun, if that is here, too.
+
+        Returns the name of the machine.
+        """
         if beside.is_dir():
             os.chdir(beside)
         self._scratch = Scratch.begin(Path(tempfile.gettempdir()))
@@ -159,6 +164,7 @@ class _Actor:
         setup.begin()
         steps = Telling(self._events.put)
         self._worker = Worker(setup, Networks(setup, Loader(setup), steps), steps)
+        return ray.get_runtime_context().get_node_id()
 
     def carry_out(self, unit: Unit, following: Step | None, files: Mapping[str, Any]) -> Iterator[Any]:
         """What is told and what comes of it, what was made before that; then that it has ended."""
@@ -206,6 +212,10 @@ def _connect(address: str | None) -> bool:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
     return True
+
+
+def _dead_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
 
 
 def _epitaph(error: RayError) -> str:

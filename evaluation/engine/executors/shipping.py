@@ -11,13 +11,14 @@ from filelock import FileLock, Timeout
 from ....core.attack import UniversalAttack
 from ....core.errors import OutputError
 from ....core.files import write_whole, writing
+from ...grid.cells import Job
+from ...grid.defenses import NamedDefense
+from ...grid.lessons import learning_parts
 from ..adversarial import name_of_images
 from ..cache.shelf import SUFFIX, Shelf
 from ..example import FOLDER as EXAMPLES
 from ..exclusive import acquired
-from ..grid import Job, NamedDefense
 from ..learning import LEARNED, School
-from ..lessons import learning_parts
 from ..names import Names
 from ..prepare import Prepared
 from ..progress import Steps

@@ -11,9 +11,10 @@ from ....core.attack import UniversalAttack
 from ....core.errors import FOREIGN
 from ....core.model import Model
 from ....core.perturbation import Perturbation
+from ...grid.cells import Cell, Job
+from ...grid.grid import jobs
 from ...ledger.ledger import Costs
 from ..example import FOLDER as EXAMPLES
-from ..grid import Cell, Job, jobs
 from ..networks import Networks
 from ..prepare import Prepared
 from ..progress import Steps

@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...grid.grid import jobs
 from ...ledger.ledger import Costs
-from ..grid import jobs
 from ..networks import batches
 from ..planning import Pending, Plan
 from ..prepare import Prepared

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from ...grid.cells import Cell, Job
+from ...grid.digest import digest
+from ...grid.identity import Identities
 from ..cache.cache import Cache
 from ..cache.naming import environment
-from ..grid import Cell, Identities, Job, digest
 from ..planning import Plan
 from ..units import Look, Score, Search
 from .calibration import Calibration

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, datasets
-from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.evaluation.opening.data import open_dataset
 from PIL import Image
 from torchvision.datasets import CIFAR10, CIFAR100
 

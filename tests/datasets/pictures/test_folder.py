@@ -11,7 +11,7 @@ from foolbench.core.fitting import fit
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets.pictures import contents as contents_module
 from foolbench.evaluation.engine.ahead import Ahead
-from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.evaluation.opening.data import open_dataset
 from foolbench.models.addresses import imagenet_classes
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2

@@ -4,7 +4,7 @@ from collections import Counter
 
 import torch
 from foolbench.datasets.pictures.photographs import PhotographCrops
-from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.evaluation.opening.data import open_dataset
 
 
 def test_crops_are_different_and_clustered(network):

@@ -6,7 +6,7 @@ import torch
 from foolbench.core import ConfigError, InputError, datasets
 from foolbench.datasets import load_dataset
 from foolbench.datasets.pictures.arrays import as_image
-from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.evaluation.opening.data import open_dataset
 from PIL import Image
 from torchvision.datasets import ImageFolder
 

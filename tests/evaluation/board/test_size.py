@@ -11,7 +11,7 @@ from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.page import page
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.engine.example import Answer, Example
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from skimage import data
 
 DEFENSES = Path(__file__).parents[3] / "leaderboards" / "results" / "defenses.csv"

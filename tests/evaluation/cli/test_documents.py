@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import typer
 from foolbench.evaluation.cli.main import app
-from foolbench.evaluation.recipe.reading import load_recipe, shipped_recipes
+from foolbench.evaluation.opening.recipes import load_recipe, shipped_recipes
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]

@@ -15,8 +15,8 @@ import torch
 from foolbench.core import Attack, register_attack
 from foolbench.core.errors import OutputError
 from foolbench.datasets.scenes import splits
-from foolbench.evaluation.engine.grid import digest
 from foolbench.evaluation.engine.setup import Plugin
+from foolbench.evaluation.grid.digest import digest
 from foolbench.evaluation.report import results
 from foolbench.evaluation.report.lock import lock
 from foolbench.models import ENTRIES

@@ -164,7 +164,7 @@ def test_an_edited_plugin_is_told_whether_or_not_it_matters(
 
 def test_edited_code_of_a_defense_is_told_at_its_rows_only(execute, verify, monkeypatch):
     execute("out", *FAST)
-    monkeypatch.setattr("foolbench.evaluation.engine.grid._sources", lambda defense: ["edited"])
+    monkeypatch.setattr("foolbench.evaluation.grid.defenses._sources", lambda defense: ["edited"])
     code, out = verify("--all")
     assert code == 0
     assert out.count("is another now") == 1

@@ -45,6 +45,38 @@ class Deadly(Brighten):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@register_attack("ill-fated")
+@dataclass(frozen=True, kw_only=True)
+class IllFated(Attack):
+    """The shard that comes first kills who has it. Who has it next names its Ray node and waits for its end."""
+
+    mark: str
+
+    access = "none"
+
+    def perturb(self, model, x, y, *, rng):
+        shard, machine = str(x.mean().item()), Path(f"{self.mark}.machine")
+        if is_first(Path(self.mark), shard):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if Path(self.mark).read_text() == shard and is_first(machine, node()):
+            time.sleep(600)
+        return x + self.eps * rng.uniform(x.shape[1:])
+
+
+def node():
+    import ray
+
+    return ray.get_runtime_context().get_node_id()
+
+
+def is_first(path, text):
+    try:
+        with path.open("x") as file:
+            return file.write(text)
+    except FileExistsError:
+        return False
+
+
 @register_attack("unlucky")
 @dataclass(frozen=True, kw_only=True)
 class Unlucky(Brighten):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from foolbench.core import ConfigError
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from PIL import Image
 from sklearn.datasets import load_digits
 

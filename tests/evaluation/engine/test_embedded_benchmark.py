@@ -8,7 +8,7 @@ from foolbench.attacks import GDUAP, PGD, RandomSign, UniformNoise
 from foolbench.core import CraftingData
 from foolbench.datasets import Scenes
 from foolbench.datasets.substitutes import substitute_images
-from foolbench.evaluation.recipe.reading import shipped_recipes
+from foolbench.evaluation.opening.recipes import shipped_recipes
 from foolbench.models import ENTRIES, load_model
 from scipy.stats import spearmanr
 

@@ -248,7 +248,7 @@ def test_nothing_is_called_none(register):
 def test_a_report_does_not_lose_what_an_edit_has_outdated(execute, foolbench, tmp_path, monkeypatch):
     execute("out", "attacks=[{name='fgsm'}]")
     before = (tmp_path / "out" / "leaderboard.csv").read_text()
-    monkeypatch.setattr("foolbench.evaluation.engine.grid.source_hash", lambda cls: "edited")
+    monkeypatch.setattr("foolbench.evaluation.grid.cells.source_hash", lambda cls: "edited")
     code, _, err = foolbench("report", tmp_path / "out")
     assert code == 2
     assert "has 3 finished rows, of which the ledger has 0" in " ".join(err.split())

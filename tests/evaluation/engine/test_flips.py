@@ -13,7 +13,7 @@ from foolbench.evaluation.engine.kept import keep, recall
 from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.restoring import restore
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import read_manifest
 
 FLIPS = 1000

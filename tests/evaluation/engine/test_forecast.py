@@ -14,13 +14,13 @@ from foolbench.evaluation.engine.forecast.foreseen import Foreseen
 from foolbench.evaluation.engine.forecast.impatience import Enough, Impatience, Watch
 from foolbench.evaluation.engine.forecast.rates import Call, Rate
 from foolbench.evaluation.engine.forecast.remaining import Remaining
-from foolbench.evaluation.engine.grid import jobs
 from foolbench.evaluation.engine.networks import batches
 from foolbench.evaluation.engine.planning import Pending, Plan
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.grid.grid import jobs
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 
 
 @pytest.mark.parametrize(("once", "call", "each"), [(0, 0, 3), (5, 0, 1), (5, 2, 1), (0, 2, 4)])

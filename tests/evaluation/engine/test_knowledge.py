@@ -9,8 +9,8 @@ from foolbench.core import Defense, Model, register_defense
 from foolbench.datasets import Digits
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
-from foolbench.evaluation.engine.grid import jobs
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from torch import nn
 

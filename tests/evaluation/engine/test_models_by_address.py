@@ -6,7 +6,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError
 from foolbench.core.python_objects import load_file
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.recipe.recipe import Recipe
 
 NET = """

@@ -9,7 +9,7 @@ from foolbench.evaluation.engine.executors.in_process import InProcess
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.engine.setup import Setup
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results
 from foolbench.tasks import Recognition
 from torch import nn

@@ -19,10 +19,10 @@ NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """Two machines, for all that Ray knows: one with this process, and one that may go."""
+    """The head, which only knows of the others, and two machines that may go."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    cluster.other = cluster.add_node(**NODE)
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+    cluster.others = [cluster.add_node(**NODE) for _ in range(2)]
     cluster.wait_for_nodes()
     yield cluster
     ray.shutdown()
@@ -33,31 +33,30 @@ def images(folder):
     return len(list(folder.glob("adversarial/*/*.safetensors")))
 
 
-@pytest.mark.slow
-def test_the_same_table_though_a_machine_and_a_worker_are_lost(
-    execute, assert_same, deadly_plugin, every_kind, cluster, tmp_path
+@pytest.mark.parametrize("graceful", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_same_table_though_a_worker_and_then_a_machine_are_lost_over_one_unit(
+    execute, assert_same, deadly_plugin, every_kind, cluster, tmp_path, graceful
 ):
-    mark, out = tmp_path / "mark", tmp_path / "out"
+    mark, machine = tmp_path / "mark", tmp_path / "mark.machine"
     attacks = (
-        f"attacks=[{{name='deadly-once', mark='{mark}'}}, {{name='unlucky'}}, {{name='slow', seconds=0.5}}, "
+        f"attacks=[{{name='ill-fated', mark='{mark}'}}, {{name='unlucky'}}, {{name='slow', seconds=0.5}}, "
         "{name='autoattack', steps=2, queries=2}]"
     )
-    mark.touch()
+    mark.write_text("of no shard")
     alone = execute("alone", *every_kind, attacks)
     mark.unlink()
-    gone = []
 
-    def lose_a_machine():
-        while images(out) < 4:
+    def lose_the_machine():
+        while not (machine.exists() and machine.read_text()):
             time.sleep(0.05)
-        cluster.remove_node(cluster.other)
-        gone.append(images(out))
+        there = next(node for node in cluster.others if node.node_id == machine.read_text())
+        cluster.remove_node(there, allow_graceful=graceful)
 
-    Thread(target=lose_a_machine, daemon=True).start()
+    Thread(target=lose_the_machine, daemon=True).start()
     table = execute("out", *every_kind, attacks, machines=Machines(executor="ray", address=cluster.address))
-    assert mark.exists()
-    assert gone[0] < images(out) == images(tmp_path / "alone")
+    assert len(cluster.worker_nodes) == 1
     assert_same(table, alone)
+    assert images(tmp_path / "out") == images(tmp_path / "alone")
     assert set(table.error[table.attack == "unlucky"]) == {"RuntimeError: no luck today"}
     assert set(table.status[table.attack != "unlucky"]) == {"ok"}
 

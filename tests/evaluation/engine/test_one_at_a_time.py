@@ -11,8 +11,8 @@ from foolbench.evaluation.engine.cache.shelf import Shelf
 from foolbench.evaluation.engine.elsewhere import original, training_elsewhere
 from foolbench.evaluation.engine.glimpse import glimpse
 from foolbench.evaluation.engine.networks import Networks
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.recipe.entries import Addressed
-from foolbench.evaluation.recipe.reading import load_recipe
 
 SAMPLES = (3, 1, 2)
 

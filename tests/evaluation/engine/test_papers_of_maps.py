@@ -7,7 +7,7 @@ from foolbench.core import Model
 from foolbench.core.registry import models
 from foolbench.datasets import SceneDepths, SceneMaps, Scenes
 from foolbench.evaluation.engine import worker
-from foolbench.evaluation.recipe.reading import recipe_path
+from foolbench.evaluation.opening.recipes import recipe_path
 from foolbench.evaluation.report.published import beside
 from torch import nn
 

@@ -9,7 +9,7 @@ from foolbench.core import ConfigError, attacks, defenses
 from foolbench.evaluation.engine.names import Names
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.setup import Loader, Setup
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results
 
 

@@ -13,13 +13,14 @@ from foolbench.attacks.universal.gd_uap import GDUAP
 from foolbench.core.behaviour import Behaviour
 from foolbench.defenses import PCA
 from foolbench.defenses.regroup import REGroup
-from foolbench.evaluation.engine import grid, learning
+from foolbench.evaluation.engine import learning
 from foolbench.evaluation.engine.adversarial import Crafter
 from foolbench.evaluation.engine.cache import cache, shelf
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.kept import recall as recalled
 from foolbench.evaluation.engine.networks import Network
 from foolbench.evaluation.engine.scoring import System
+from foolbench.evaluation.grid import cells
 
 ATTACKS = (
     "attacks=[{name='uniform-noise'}, {name='pgd', steps=3},"
@@ -171,8 +172,8 @@ def test_so_are_networks_by_their_last_bit_and_threads(execute, crafted, monkeyp
 def test_and_code(execute, crafted, monkeypatch):
     execute("first", *ONE, crafted_anew=False)
     crafted.clear()
-    original = grid.source_hash
-    monkeypatch.setattr(grid, "source_hash", lambda cls: original(cls) + ("edited" if cls is PGD else ""))
+    original = cells.source_hash
+    monkeypatch.setattr(cells, "source_hash", lambda cls: original(cls) + ("edited" if cls is PGD else ""))
     execute("again", *ONE, crafted_anew=False)
     assert crafted == ["PGD"]
 

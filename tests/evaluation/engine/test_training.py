@@ -10,13 +10,15 @@ import torch
 from foolbench.core import ConfigError, UniversalAttack, datasets, register_attack, register_dataset
 from foolbench.datasets.digits import Digits
 from foolbench.evaluation.engine.elsewhere import training_elsewhere
-from foolbench.evaluation.engine.grid import digest, jobs, parameters
 from foolbench.evaluation.engine.resizing import Resized
+from foolbench.evaluation.grid.digest import digest
+from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.parameters import parameters
 from foolbench.evaluation.leaderboard.part import part_of
+from foolbench.evaluation.opening.consistency import check_methods
+from foolbench.evaluation.opening.recipes import read_document
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.recipe.consistency import check_methods
 from foolbench.evaluation.recipe.entries import Addressed
-from foolbench.evaluation.recipe.reading import read_document
 from PIL import Image
 
 OTHER = {"name": "toy-negatives", "channels": 3}

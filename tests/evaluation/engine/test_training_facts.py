@@ -7,11 +7,12 @@ import pytest
 from foolbench.core import datasets
 from foolbench.core.python_objects import load_file
 from foolbench.datasets.digits import Digits
-from foolbench.evaluation.engine.grid import cells, identity
 from foolbench.evaluation.engine.resizing import Resized
 from foolbench.evaluation.engine.training_facts import training_facts
-from foolbench.evaluation.recipe.consistency import check_methods
-from foolbench.evaluation.recipe.reading import read_document
+from foolbench.evaluation.grid.grid import cells
+from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.opening.consistency import check_methods
+from foolbench.evaluation.opening.recipes import read_document
 from foolbench.tasks import Recognition
 from PIL import Image
 from torch import nn

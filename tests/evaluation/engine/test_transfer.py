@@ -10,11 +10,11 @@ from foolbench.core import Attack, ConfigError, Model, Perturbation, Preprocess,
 from foolbench.datasets import Digits, load_dataset
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
-from foolbench.evaluation.engine.grid import jobs
 from foolbench.evaluation.engine.placing import placed
 from foolbench.evaluation.engine.resizing import resized
-from foolbench.evaluation.recipe.opening import open_dataset
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.opening.data import open_dataset
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.tables import markdown, pivot
 from foolbench.tasks import Recognition
 from PIL import Image

@@ -186,7 +186,7 @@ def test_other_data_and_another_version_are_refused(tmp_path, monkeypatch):
     one, two = evaluate("one", x, y), evaluate("two", 1 - x, y)
     with pytest.raises(InputError, match="hash of the images"):
         foolbench.compare(one, two)
-    monkeypatch.setattr("foolbench.evaluation.engine.grid.version", lambda name: "99.0")
+    monkeypatch.setattr("foolbench.evaluation.grid.identity.version", lambda name: "99.0")
     with pytest.raises(InputError, match=r"version of foolbench \([^,]+, 99\.0\)"):
         foolbench.compare(one, evaluate("three", x, y))
 

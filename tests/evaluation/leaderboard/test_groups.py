@@ -11,7 +11,7 @@ from foolbench.core import Attack, ConfigError, InputTransform, Model, register_
 from foolbench.core.ensemble import Ensemble
 from foolbench.datasets import Digits
 from foolbench.evaluation.leaderboard.united import worst_case
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 

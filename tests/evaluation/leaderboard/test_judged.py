@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from foolbench.core import ConfigError
+from foolbench.evaluation.grid.planned import planned
 from foolbench.evaluation.leaderboard.judged import images_to_decide
-from foolbench.evaluation.leaderboard.planned import planned
 from foolbench.evaluation.leaderboard.stats import Estimate, estimate
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 
 
 def of(successes, count):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from foolbench.core import ConfigError
-from foolbench.evaluation.engine import grid
+from foolbench.evaluation.grid.facts import Facts
+from foolbench.evaluation.grid.identity import identity
 from foolbench.evaluation.leaderboard.part import crafting, part_of, together
-from foolbench.evaluation.leaderboard.table import Facts, leaderboard
+from foolbench.evaluation.leaderboard.table import leaderboard
 from foolbench.evaluation.ledger.ledger import Ledger
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.claims import NAMED_BY, read_rows
 from foolbench.evaluation.report.text import for_csv
 from foolbench.tasks import Recognition
@@ -32,7 +33,7 @@ def rows_of(tmp_path):
     """`rows_of(recipe)` is its table as a file has it, before anything is run."""
 
     def rows_of(recipe):
-        names = {name: grid.identity(recipe, "data", None) for name in recipe.networks}
+        names = {name: identity(recipe, "data", None) for name in recipe.networks}
         facts = Facts(task=Recognition(classes=10), samples=tuple(range(recipe.samples)), identities=names)
         with closing(Ledger(tmp_path / "empty.sqlite")) as ledger:
             for_csv(leaderboard(recipe, facts, ledger)).to_csv(tmp_path / "table.csv", index=False)
@@ -43,7 +44,7 @@ def rows_of(tmp_path):
 
 @pytest.fixture
 def recipe(recipe_file, monkeypatch):
-    monkeypatch.setattr("foolbench.evaluation.recipe.consistency.models.bind", lambda name, parameters: None)
+    monkeypatch.setattr("foolbench.evaluation.opening.consistency.models.bind", lambda name, parameters: None)
     return load_recipe(str(recipe_file), OVERRIDES)
 
 

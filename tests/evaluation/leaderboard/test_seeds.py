@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from foolbench.core import ConfigError
 from foolbench.evaluation.leaderboard.united import mean_over_seeds
-from foolbench.evaluation.recipe.consistency import check_consistency
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.consistency import check_consistency
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.pivot import pivot
 
 NOISE = "attacks=[{name='random-sign', seeds=3}, {name='random-sign', seeds=2, eps=0.3}, {name='fgsm'}]"

@@ -7,15 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from foolbench.evaluation.engine import grid
-from foolbench.evaluation.engine.grid import jobs
+from foolbench.evaluation.grid.facts import Facts
+from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.identity import identity
 from foolbench.evaluation.leaderboard.abstaining import RATES
 from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.stats import estimate
-from foolbench.evaluation.leaderboard.table import Facts, leaderboard
+from foolbench.evaluation.leaderboard.table import leaderboard
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from foolbench.tasks import Recognition
 from torch import nn
@@ -52,10 +53,10 @@ def make(recipe_file, tmp_path):
     def make(content, *overrides, job_costs=None, clusters=None):
         recipe = load_recipe(str(recipe_file), [*OVERRIDES, *overrides])
         sha = "0123456789abcdef"
-        identity = grid.identity(
+        known = identity(
             recipe, "data", SimpleNamespace(sha=sha, feature_names=(), task=Recognition(classes=10), net=nn.Identity())
         )
-        samples, identities = tuple(range(recipe.samples)), {"digits:convnet": identity}
+        samples, identities = tuple(range(recipe.samples)), {"digits:convnet": known}
         facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities, clusters=clusters)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             for job, row in jobs(recipe, "digits:convnet"):

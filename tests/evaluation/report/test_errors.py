@@ -10,8 +10,8 @@ import pytest
 import torch
 from foolbench.core import ConfigError, InputError, Metric, Model, Task, UnknownNameError, register_task
 from foolbench.evaluation.cli import compare
+from foolbench.evaluation.grid.planned import planned
 from foolbench.evaluation.leaderboard.judged import verdicts
-from foolbench.evaluation.leaderboard.planned import planned
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.evaluation.recipe.gates import Gate

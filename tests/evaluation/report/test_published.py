@@ -9,9 +9,9 @@ import pytest
 from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.page import page
 from foolbench.evaluation.board.runs import Run
+from foolbench.evaluation.grid.planned import planned
 from foolbench.evaluation.leaderboard.columns import COLUMNS
-from foolbench.evaluation.leaderboard.planned import planned
-from foolbench.evaluation.recipe.reading import read_document, recipe_path
+from foolbench.evaluation.opening.recipes import read_document, recipe_path
 from foolbench.evaluation.report.published import PUBLISHED, beside, published
 from foolbench.evaluation.report.tables import markdown
 from foolbench.models import DENSE

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 from foolbench.core import ConfigError, OutputError
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results, choose_device, read_manifest
 
 FASTEST = ("attacks=[{name='fgsm'}]", "defenses=[{name='median'}]")

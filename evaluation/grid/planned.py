@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..engine.grid import Cell, jobs
 from ..recipe.recipe import Recipe
 from .bundles import Bundle, bundles
+from .cells import Cell
 from .described import Row, described, described_bundle
+from .grid import jobs
 from .labels import labels
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from ...core.attack import Access
-from ..engine.grid import Cell
 from .bundles import MEAN, Bundle
+from .cells import Cell
 
 Row = dict[str, Any]
 

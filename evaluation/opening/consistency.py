@@ -10,9 +10,9 @@ from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import attacks, models
 from ...core.threat import Threat
-from ..leaderboard.planned import planned
-from .opening import make_dataset
-from .recipe import Recipe
+from ..grid.planned import planned
+from ..recipe.recipe import Recipe
+from .data import make_dataset
 
 
 def check_consistency(recipe: Recipe) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from foolbench.core import OutputError
 from foolbench.datasets import Digits, digits
-from foolbench.evaluation.engine.sampling import sample
 from foolbench.evaluation.engine.scoring import System
+from foolbench.evaluation.grid.sampling import sample
 
 
 class Sorted:

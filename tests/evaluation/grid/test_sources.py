@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from foolbench.attacks import FGSM, GDUAP, PGD
 from foolbench.core.python_objects import load_file
-from foolbench.evaluation.engine import sources
-from foolbench.evaluation.engine.sources import net_hash, source_hash
+from foolbench.evaluation.grid import sources
+from foolbench.evaluation.grid.sources import net_hash, source_hash
 from torch import nn
 
 

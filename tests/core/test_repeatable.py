@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from foolbench.evaluation.engine.repeatable import repeatable
+from foolbench.core.repeatable import repeatable
 from torch.backends import cuda, cudnn
 
 NEW = hasattr(cudnn, "conv")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from foolbench.core import ConfigError, UnknownNameError
-from foolbench.evaluation.recipe.reading import load_recipe, shipped_recipes
+from foolbench.evaluation.opening.recipes import load_recipe, shipped_recipes
 from foolbench.evaluation.recipe.recipe import Recipe
 from foolbench.models.scenes.dense import ENTRIES
 from foolbench.models.zoo import register

@@ -8,8 +8,12 @@ import pytest
 from foolbench.attacks import PGD
 from foolbench.core.python_objects import load_file
 from foolbench.core.registry import NOTHING
-from foolbench.evaluation.engine.grid import Cell, NamedDefense, cells, identity, jobs, parameters, systems
-from foolbench.evaluation.recipe.reading import load_recipe
+from foolbench.evaluation.grid.cells import Cell
+from foolbench.evaluation.grid.defenses import NamedDefense, systems
+from foolbench.evaluation.grid.grid import cells, jobs
+from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.grid.parameters import parameters
+from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.tasks import Recognition
 from torch import nn
 

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from ...core.complaint import Complaint, complaint, short
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.files import is_file
+from ..recipe.entries import ThreatDefault
+from ..recipe.gates import Gate
+from ..recipe.recipe import Recipe
 from .consistency import check_consistency
-from .entries import ThreatDefault
-from .gates import Gate
-from .recipe import Recipe
 
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 

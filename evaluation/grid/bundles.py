@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...core.threat import Threat
-from ..engine.grid import Cell
+from .cells import Cell
 
 MEAN = "mean"
 """What the column `seed` says of a mean over seeds."""

@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from foolbench.evaluation.engine.sources import source_hash, typed_code_at_rest
+from foolbench.evaluation.grid.sources import source_hash, typed_code_at_rest
 
 CELL = """
 SCALE = {"one": [0.1, None]}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from foolbench.core import ConfigError, register_dataset
-from foolbench.evaluation.recipe.opening import open_dataset
+from foolbench.evaluation.opening.data import open_dataset
 from foolbench.tasks import Recognition
 
 LABELS = torch.arange(90) % 3

@@ -1,0 +1,124 @@
+"""The points of a grid: jobs that craft, cells that score, each a frozen value whose hash names it."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...core.attack import Attack, UniversalAttack
+from ..recipe.entries import Knowledge, Training
+from .defenses import NamedDefense
+from .digest import digest
+from .identity import OWN, Identities, seen_training, without_training
+from .parameters import parameters
+from .sources import source_hash
+
+LABEL = 60
+"""Letters of a file's name that are for people: with the rest it must fit into what file systems take."""
+_NOT_FOR_SCORING = ("eot_draws", "features")
+_NOT_FOR_CRAFTING = ("draws", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One attack crafted against one network, the `source`.
+
+    `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
+    the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
+    member before it in an ensemble. Of `seeds` jobs that differ by chance only, this is the one of number `seed`.
+    `training` says which training images it sees, if it sees any.
+    """
+
+    source: str
+    attack_name: str
+    attack: Attack | UniversalAttack
+    through: NamedDefense = field(default_factory=NamedDefense)
+    group: str | None = None
+    after: "Job | None" = None
+    seed: int = 0
+    seeds: int = 1
+    training: Training = field(default_factory=Training)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All that tells the attack from its namesakes: its own, and its training images where they are unusual."""
+        return parameters(self.attack) | self.training.told
+
+    @property
+    def stream(self) -> str:
+        """Names the job's random streams. What is left out of it can be compared between runs: storage, versions,
+        weights, and what the attack knows.
+        """
+        numbered = [self.seed] if self.seed else []  # the first is what it would be alone
+        return digest(self.source, self.attack_name, self.parameters, *numbered)
+
+    @property
+    def batch_matters(self) -> bool:
+        """Whether its images depend on how many are crafted at once: also where those do that it goes on from."""
+        own = isinstance(self.attack, Attack) and self.attack.batch_matters
+        return own or (self.after is not None and self.after.batch_matters)
+
+    def key(self, identities: Identities) -> str:
+        not_for_crafting = {*_NOT_FOR_CRAFTING, *(() if self.through.defense else ("eot_draws",))}
+        known = identities[self.source]
+        crafting = {fact: value for fact, value in without_training(known).items() if fact not in not_for_crafting}
+        before = None if self.after is None else self.after.key(identities)
+        seen = seen_training(known, draws_from(self.attack, self.training) + ([OWN] if self.through.learns else []))
+        return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest, *seen)
+
+    def place(self, identities: Identities) -> PurePosixPath:
+        """In a run's folder: where its images lie, or the file with its perturbation, named for people as well."""
+        if not isinstance(self.attack, UniversalAttack):
+            return PurePosixPath("adversarial", self.key(identities))
+        words = [
+            self.source,
+            self.attack_name,
+            self.attack.prior,
+            *([self.through.name] if self.through.defense else []),
+            *([f"seed-{self.seed}"] if self.seeds > 1 else []),
+        ]
+        label = re.sub(r"[^\w.+-]", "-", "-".join(words))[:LABEL]
+        return PurePosixPath("perturbations", f"{label}-{self.key(identities)}.safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One point of the grid: a job, scored on one model through one defense."""
+
+    job: Job
+    model: str
+    defense: NamedDefense
+
+    @property
+    def knowledge(self) -> Knowledge:
+        return "oblivious" if self.job.through.defense is None else "adaptive"
+
+    @property
+    def transfers(self) -> bool:
+        """Whether it is scored on another network than the one it is crafted on."""
+        return self.job.source != self.model
+
+    @property
+    def direct(self) -> bool:
+        """Whether it is scored on the very system that it is crafted on."""
+        return not self.transfers and self.job.through == self.defense
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        source = f"{self.job.source} > " if self.transfers else ""
+        seed = f" (seed {self.job.seed})" if self.job.seeds > 1 else ""
+        return f"{source}{self.model} x {self.job.attack_name}{seed} x {self.defense.name}, {self.knowledge}"
+
+    def key(self, identities: Identities) -> str:
+        known = identities[self.model]
+        scoring = {fact: value for fact, value in without_training(known).items() if fact not in _NOT_FOR_SCORING}
+        seen = seen_training(known, [OWN] if self.defense.learns else [])
+        return digest(self.job.key(identities), self.model, scoring, self.defense.digest, self.knowledge, *seen)
+
+
+def draws_from(attack: Attack | UniversalAttack, training: Training) -> list[str]:
+    """The label of the data whose training images an attack sees, if it sees any."""
+    if not isinstance(attack, UniversalAttack) or not attack.sees_training_images:
+        return []
+    return [OWN if training.data is None else training.data.label]

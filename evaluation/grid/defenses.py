@@ -1,0 +1,54 @@
+"""The defenses of a recipe, each named by its content and code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.defense import Defense
+from ...core.registry import NOTHING
+from ..recipe.recipe import Recipe
+from .digest import digest
+from .identity import OWN, Identity, seen_training, without_training
+from .lessons import learns
+from .parameters import parameters
+from .sources import source_hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedDefense:
+    """A defense of a recipe; the bare model is one without a `defense`."""
+
+    name: str = NOTHING
+    defense: Defense | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {} if self.defense is None else parameters(self.defense)
+
+    @property
+    def digest(self) -> str:
+        """Names the defense by its content and code."""
+        return digest(self.name, self.parameters, [] if self.defense is None else _sources(self.defense))
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has to."""
+        return learns(self.defense)
+
+    def before(self, identity: Identity) -> str:
+        """Names the system of the defense and the network behind it."""
+        return digest(without_training(identity), self.digest, *seen_training(identity, [OWN] if self.learns else []))
+
+
+def systems(recipe: Recipe) -> list[NamedDefense]:
+    """The defenses of a recipe by name; the bare model comes first, for every other is compared with it."""
+    named = zip(recipe.defenses, recipe.build_defenses(), strict=True)
+    return [NamedDefense(), *(NamedDefense(name=entry.name, defense=defense) for entry, defense in named)]
+
+
+def _sources(defense: Defense) -> list[str]:
+    """Hashes of its code, and of the code of the defenses in its fields."""
+    found = [source_hash(type(defense))]
+    for value in parameters(defense).values():
+        for part in value if isinstance(value, tuple) else (value,):
+            found += _sources(part) if isinstance(part, Defense) else []
+    return found

@@ -1,0 +1,62 @@
+"""The grid that a recipe spans."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...core.attack import Attack, UniversalAttack
+from ...core.ensemble import Ensemble
+from ..recipe.entries import NamedAttack
+from ..recipe.recipe import Recipe
+from .cells import Cell, Job
+from .defenses import NamedDefense, systems
+
+
+def jobs(recipe: Recipe, source: str) -> Iterator[tuple[Job, list[Cell]]]:
+    """Each job of one network with the cells that score it, model by model.
+
+    What is crafted on the bare network is scored on bare models and, as oblivious, through every defense; what is
+    crafted through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing
+    one.
+    """
+    bare, *defended = systems(recipe)
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        knowledge = entry.knowledge or recipe.knowledge
+        oblivious = [bare, *defended] if "oblivious" in knowledge else [bare]
+        adaptive = defended if "adaptive" in knowledge and attack.access != "none" else []
+        models = _models(recipe, source, attack)
+        for through, scored in ((bare, oblivious), *((system, [system]) for system in adaptive)):
+            for job in _jobs(source, entry, attack, through) if models else ():
+                yield job, [Cell(job=job, model=model, defense=system) for model in models for system in scored]
+
+
+def cells(recipe: Recipe, model: str) -> list[Cell]:
+    """Those that score one model, whatever they are crafted on."""
+    rows = (row for source in recipe.networks for _, row in jobs(recipe, source))
+    return [cell for row in rows for cell in row if cell.model == model]
+
+
+def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> list[str]:
+    """Those on which the attack is scored when it is crafted on `source`; each its own where nothing else is said.
+
+    So it is for attacks that ask no network anything, which have no source.
+    """
+    if not recipe.source_models or attack.access == "none":
+        return [model for model in recipe.model_labels if model == source]
+    return recipe.model_labels if source in recipe.source_labels else []
+
+
+def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
+    """One attack of a recipe, once a seed; an ensemble is the group of its members, each after the one before unless it
+    does not need that.
+    """
+    if not isinstance(attack, Ensemble):
+        alone = Job(source=source, attack_name=entry.name, attack=attack, through=through, training=entry.training)
+        alone = replace(alone, group=entry.group, seeds=entry.seeds)
+        yield from (replace(alone, seed=seed) for seed in range(entry.seeds))
+        return
+    before = None
+    for name, member in attack.members.items():
+        whole = f"{entry.name}/{name}"
+        job = Job(source=source, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
+        yield job
+        before = None if attack.independent else job
