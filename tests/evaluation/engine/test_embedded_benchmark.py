@@ -13,9 +13,7 @@ from foolbench.models import ENTRIES, load_model
 from scipy.stats import spearmanr
 
 EPS = 10 / 255
-NOISE = {"scenes:vgg16": 0.4, "scenes:vgg19": 0.35}
-"""What noise changes at most, where that is more than elsewhere."""
-LEFT = {"scenes:googlenet-linf1": 0.2, "scenes:resnet-linf1": 0.35}
+LEFT = {"scenes:googlenet-linf1": 0.35, "scenes:resnet-linf1": 0.4}
 """Of the robust networks: what is right at least, still under attack."""
 USUAL = [name for name in ENTRIES if name.startswith("scenes:") and name not in LEFT]
 RESULTS = sorted((Path(__file__).parents[3] / "leaderboards" / "results").glob("*.csv"))
@@ -31,7 +29,7 @@ def test_pgd_fools_nearly_all_and_noise_few(name):
     model = ENTRIES[name].load()
     x, _ = Scenes().load(range(40))
     assert fooled(model, x, PGD(eps=8 / 255, steps=20, early_stop=True)(model, x, rng=0)) > 0.97
-    assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < NOISE.get(name, 0.25)
+    assert fooled(model, x, UniformNoise(eps=EPS)(model, x, rng=0)) < 0.2
 
 
 @pytest.mark.parametrize("name", LEFT)
