@@ -20,6 +20,13 @@ def heading(page, name):
     return page.locator(f"#table th[data-name={name}]")
 
 
+def expect_count(page, selector, count):
+    """Waits for it. What waits for a function of the page asks for `eval`, which the page forbids."""
+    from playwright.sync_api import expect  # where there is a page there is playwright
+
+    expect(page.locator(selector)).to_have_count(count)
+
+
 def quiet(page):
     """Everything but pictures that the page has in itself."""
     return [said for said in page.heard if not said.startswith("data:")]
@@ -70,7 +77,7 @@ def test_filters_together_leave_what_fits_all_of_them(opened, hostile_names):
     shown = page.locator(ROWS).count()
     assert page.locator("#count").text_content().startswith(f"{shown} of ")
     page.get_by_role("button", name="All rows", exact=True).click()
-    page.wait_for_function("document.querySelectorAll('#table tbody tr[hidden]').length === 0")
+    expect_count(page, "#table tbody tr[hidden]", 0)
     assert page.locator(ROWS).count() > shown
 
 
@@ -102,8 +109,8 @@ def test_a_row_opens_by_keyboard_and_gives_the_focus_back(opened, hostile_board)
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert page.evaluate("document.activeElement.getAttribute('href')") == f"#r{row.number}"
-    back = "count => document.querySelectorAll('.panel > .body').length === count"
-    page.wait_for_function(back, arg=len(hostile_board.rows))  # told of its end, the dialog gives back what it showed
+    # told of its end, the dialog gives back what it showed
+    expect_count(page, ".panel > .body", len(hostile_board.rows))
     assert quiet(page) == []
 
 

@@ -258,7 +258,7 @@ def test_a_full_disk_is_not_taken_for_standard_output(monkeypatch, tmp_path):
     monkeypatch.setattr("os.fsync", full)
     monkeypatch.setattr(splits, "render_shard", lambda *arguments: SimpleNamespace(_asdict=dict))
     with pytest.raises(OutputError, match=r"weights\.safetensors cannot be written: No space left"):
-        replace(ENTRIES["digits:linear"], net="weights", folder=tmp_path).save(nn.Linear(1, 1), "train", 0.5)
+        replace(ENTRIES["digits:linear"], net="weights", folder=tmp_path).save(nn.Linear(1, 1), "train", 0.5, "cpu")
     with pytest.raises(OutputError, match=r"checkpoint\.pt cannot be written: No space left"):
         fit(
             nn.Sequential(nn.Flatten(), nn.Linear(4, 2)),
