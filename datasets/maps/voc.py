@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -81,8 +80,10 @@ def _palette(path: Path) -> NDArray[np.uint8]:
 
 def _matlab(path: Path) -> NDArray[np.uint8]:
     """A map of SBD, which has no border."""
+    from scipy.io import loadmat  # here: it takes a quarter of a second, which whoever has no such map need not wait
+
     try:
-        found: Any = scipy.io.loadmat(path, variable_names=["GTcls"])["GTcls"]
+        found: Any = loadmat(path, variable_names=["GTcls"])["GTcls"]
         values = np.asarray(found[0]["Segmentation"][0], dtype=np.uint8)
     except Exception as error:  # noqa: BLE001 (whatever damaged bytes lead to)
         raise InputError(f"Expected GTcls.Segmentation of SBD in {path}, but: {one_line(error)}") from None

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .imports import undisturbed
+
 
 def named_folder(text: str) -> Path:
     """An empty name is a variable that a script has forgotten to set, and not the current folder."""
@@ -126,6 +128,7 @@ ReportFolder = Annotated[
 
 def load_plugins(files: list[Path] | None) -> None:
     """What registers names: installed plugins and these files. Imported here, for it takes seconds."""
-    from ..recipe.plugins import load_plugins
+    with undisturbed():
+        from ..recipe.plugins import load_plugins
 
-    load_plugins(files or [])
+        load_plugins(files or [])

@@ -11,6 +11,7 @@ from ...core.model import Model
 from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked
 from ..demo.sheet import AMPLIFIED, sheet
 from ..demo.subject import image
+from ..engine.heap import keep_freed_memory
 from .console import console, say
 
 
@@ -18,6 +19,7 @@ def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: 
     """Raises ConfigError or InputError for what makes no sense, OutputError where the picture cannot be written."""
     if out.suffix.lower() != ".png":
         raise ConfigError(f"Expected --out to name a PNG file, as demo.png, got {out}.")
+    keep_freed_memory()
     x, name = image(picture, model)
     images = attacked(model, x, target, eps)
     found = list(answers(model, images))

@@ -4,6 +4,7 @@ Here are the commands. What they do is in the files beside this one, each import
 and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
 """
 
+import gc
 import signal
 import sys
 from importlib.metadata import version
@@ -35,6 +36,7 @@ from .arguments import (
     load_plugins,
     named_folder,
 )
+from .imports import undisturbed
 from .storage import app as cache_app
 from .workshop import catalogue, check_promises, train
 
@@ -49,6 +51,7 @@ def main() -> None:
             app()
         finally:  # it leaves by SystemExit, and what is printed at the interpreter's end can no longer be told about
             sys.stdout.flush()
+            gc.freeze()  # all ends here: a last search for rubbish among what torch has made takes most of a second
     except OSError as error:
         from .console import lost_output
 
@@ -229,7 +232,9 @@ def demo(
     from ..opening.recipes import parse_overrides
     from .demo import demo
 
-    demo(picture, network(model, parse_overrides(overrides or [])), target, eps, out)
+    with undisturbed():
+        subject = network(model, parse_overrides(overrides or []))
+    demo(picture, subject, target, eps, out)
 
 
 @app.command("list")

@@ -72,9 +72,9 @@ def answers(model: Model, images: Attacked) -> Iterator[Answers]:
 
 
 def _answers(system: Model, images: Attacked) -> tuple[Answer, ...]:
-    """Where a system is random, it draws the same for all three."""
+    """One image at a time: there may be thirty views of each. Where a system is random, it draws the same for all."""
     with torch.no_grad():
-        outputs = system(torch.cat(images[:3]), rng=Draws.of(0, "demo", samples=[0, 0, 0]))
+        outputs = torch.cat([system(x, rng=Draws.of(0, "demo", samples=[0])) for x in images[:3]])
     confidences, labels = outputs.softmax(dim=1).max(dim=1)
     found = list(zip(labels.tolist(), confidences.tolist(), strict=True))
     return tuple(Answer(system.class_name(label), sure, label != found[0][0]) for label, sure in found)
