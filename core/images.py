@@ -29,10 +29,10 @@ def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) 
     if low != low or high != high:
         raise InputError("Expected images in [0, 1], got NaN among the pixels.")
     if low < 0 or high > 1:
-        raise InputError(
-            f"Expected images in [0, 1], got values in [{low:.8g}, {high:.8g}]; "
-            "give raw pixels and declare the normalisation as mean= and std= of the Model."
-        )
+        remedy = "give raw pixels and declare the normalisation as mean= and std= of the Model"
+        if low >= 0 and 2 <= high <= 255:
+            remedy = "divide pixels of 0..255 by 255"
+        raise InputError(f"Expected images in [0, 1], got values in [{low:.8g}, {high:.8g}]; {remedy}.")
 
 
 def checked_shape(shape: Sequence[int | None]) -> tuple[int | None, int | None, int | None]:

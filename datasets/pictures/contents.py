@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 
 from ...core.errors import ConfigError, one_line
 from ...core.files import is_file, write_whole
-from .reading import decode
+from .reading import decode, reason
 
 WORKERS = os.cpu_count() or 1
 
@@ -62,7 +62,7 @@ def _look(path: Path) -> Content:
         digest = hashlib.sha256(data).hexdigest()
         return Content(digest, pixel_hash(decode(data)))
     except Exception as error:  # noqa: BLE001 (the disk's, and each of Pillow's decoders has its own)
-        return Content(digest, problem=one_line(error))
+        return Content(digest, problem=reason(error))
 
 
 def _look_at_bytes(path: Path) -> Content:

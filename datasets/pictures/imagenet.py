@@ -88,7 +88,8 @@ def _beside(folder: Path, devkit: Path | None, name: str) -> Path:
     found = [path for place in places for path in sorted(place.rglob(name))]
     if not found:
         raise ConfigError(
-            f"{folder} is flat, so its labels are in the devkit (ILSVRC2012_devkit_t12), but {name} is not in "
+            f"{folder} has no class folders named by WordNet id, as n01440764; the labels of a flat folder are in "
+            f"the devkit (ILSVRC2012_devkit_t12), but {name} is not in "
             f"{' or '.join(map(str, places))}; unpack it there or say devkit = PATH."
         )
     return found[0]

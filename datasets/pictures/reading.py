@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ...core.errors import InputError, one_line
 
@@ -19,7 +19,12 @@ def read_picture(path: Path) -> Image.Image:
     try:
         return decode(path.read_bytes())
     except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has its own)
-        raise InputError(f"{path} cannot be read as a picture: {one_line(error)}") from None
+        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """Why something cannot be read as a picture: our own words, or a decoder's."""
+    return str(error).rstrip(".") if isinstance(error, InputError) else one_line(error)
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -36,9 +41,12 @@ def decode(content: bytes) -> Image.Image:
     """Turned as its EXIF says, transparency on white, of 16 bits the upper eight, of an animation the first frame."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a large picture, odd EXIF: what cannot be decoded raises
-        picture = Image.open(io.BytesIO(content))
+        try:
+            picture = Image.open(io.BytesIO(content))
+        except UnidentifiedImageError:  # it would name an object in memory
+            raise InputError(f"its {len(content)} bytes are of no kind of picture that Pillow knows") from None
     if picture.width * picture.height > MOST_PIXELS:
-        raise InputError(f"It has {picture.width} x {picture.height} pixels; make it smaller.")
+        raise InputError(f"it has {picture.width} x {picture.height} pixels; make it smaller.")
     picture.load()
     return to_rgb(ImageOps.exif_transpose(picture))
 
@@ -46,11 +54,11 @@ def decode(content: bytes) -> Image.Image:
 def to_rgb(picture: Image.Image) -> Image.Image:
     """Raises InputError for pixels of unknown meaning."""
     if picture.mode == "F":
-        raise InputError("Its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits.")
+        raise InputError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits.")
     if picture.mode.startswith("I"):
         levels = np.asarray(picture).astype(np.int64)
         if levels.min() < 0 or levels.max() > 65535:
-            raise InputError("Its pixels have 32 bits of unknown range; save it with 8 or 16 bits.")
+            raise InputError("its pixels have 32 bits of unknown range; save it with 8 or 16 bits.")
         return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
     if "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info:
         picture = picture.convert("RGBA")

@@ -38,9 +38,15 @@ def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
     except RuntimeError as error:
         first = " ".join(str(error).splitlines()[1].split()).rstrip(".")
         raise WeightsError(
-            f"The weights in {path} are of another network than {type(net).__name__}: {first[:300]}; one of other "
-            "classes is made by classes = N."
+            f"The weights in {path} are of another network than {type(net).__name__}: {_shortened(first)}; one of "
+            "other classes is made by classes = N."
         ) from None
+
+
+def _shortened(complaint: str) -> str:
+    """Of the names that torch lists, the first three."""
+    names = complaint.split('", ')
+    return complaint if len(names) <= 3 else '", '.join(names[:3]) + f'" and {len(names) - 3} more'
 
 
 def _read(path: Path) -> Any:
@@ -66,7 +72,8 @@ def _why_not_read(path: Path, error: Exception) -> str:
             f"{path} holds more than tensors, and reading it would run code of whoever made it: where you trust it, "
             "save its weights alone with torch.save(net.state_dict(), FILE) or as safetensors."
         )
-    reason = "it is no checkpoint of torch" if isinstance(error, pickle.UnpicklingError) else _first_line(error)
+    foreign = isinstance(error, pickle.UnpicklingError | LookupError | EOFError)  # whose words are of single bytes
+    reason = "it is no checkpoint of torch" if foreign else _first_line(error)
     return f"Expected a file of weights at {path}, but it cannot be read: {reason}."
 
 

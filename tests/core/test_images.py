@@ -30,7 +30,7 @@ BAD_VALUES = {
     "-inf": (spoiled(-torch.inf), r"in \[-inf, 0.5\]"),
     "just above": (spoiled(1 + 1e-6), "normalisation"),
     "just below": (spoiled(-1e-6), "normalisation"),
-    "raw bytes": (GOOD * 255, "127.5"),
+    "raw bytes": (GOOD * 255, "127.5.*divide"),
 }
 
 

@@ -66,7 +66,7 @@ def test_an_image_folder_of_wordnet_ids_fits_a_network_of_a_thousand(tmp_path, p
 
 def test_what_is_missing_is_said(flat, tmp_path):
     (tmp_path / "ILSVRC2012_devkit_t12").rename(tmp_path.parent / f"{tmp_path.name}-devkit")
-    with pytest.raises(ConfigError, match=r"labels are in the devkit .* devkit = PATH"):
+    with pytest.raises(ConfigError, match=r"labels of a flat folder are in the devkit .* devkit = PATH"):
         opened(flat)
     elsewhere = tmp_path.parent / f"{tmp_path.name}-devkit"
     assert len(opened(flat, devkit=str(elsewhere))) == 4

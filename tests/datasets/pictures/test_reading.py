@@ -88,18 +88,18 @@ def test_of_an_animation_the_first_frame(picture):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "why"),
     [
-        ("empty.jpg", b""),
-        ("text.png", b"no picture"),
-        ("cut.jpg", encoded(Image.new("RGB", (64, 64), "red"), "JPEG")[:300]),
-        ("floats.tif", encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")),
-        ("wide.tif", encoded(Image.fromarray(np.full((4, 4), 10**6, np.int32)), "TIFF")),
+        ("empty.jpg", b"", "its 0 bytes are of no kind of picture"),
+        ("text.png", b"no picture", "its 10 bytes are of no kind of picture"),
+        ("cut.jpg", encoded(Image.new("RGB", (64, 64), "red"), "JPEG")[:300], "Error: "),
+        ("floats.tif", encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "its pixels are floating-point"),
+        ("wide.tif", encoded(Image.fromarray(np.full((4, 4), 10**6, np.int32)), "TIFF"), "its pixels have 32 bits"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path, name, content):
+def test_what_cannot_be_read_is_named(tmp_path, name, content, why):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=f"{name} cannot be read as a picture"):
+    with pytest.raises(InputError, match=f"{name} cannot be read as a picture: .*{why}"):
         read_picture(tmp_path / name)
 
 
