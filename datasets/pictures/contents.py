@@ -18,7 +18,7 @@ import PIL
 from PIL import Image
 from platformdirs import user_cache_path
 
-from ...core.errors import ConfigError, one_line
+from ...core.errors import one_line
 from ...core.files import is_file, write_whole
 from .reading import decode, reason
 
@@ -73,10 +73,11 @@ def _look_at_bytes(path: Path) -> Content:
 
 
 def _stamp(path: Path) -> str:
+    """Empty for a file that cannot be looked at; nothing is remembered of such."""
     try:
         status = path.stat()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except OSError:
+        return ""
     return f"{status.st_size} {status.st_mtime_ns} Pillow {PIL.__version__}"  # which decodes in its own way
 
 

@@ -71,6 +71,7 @@ def folder_at(text: str, name: str) -> Path:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All below it, sorted; hidden ones are none."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """All below it, sorted; hidden ones are none. A link that leads nowhere is a picture that cannot be read."""
+    named = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path for path in named if path.is_file() or not path.exists())
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))

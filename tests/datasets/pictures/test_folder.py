@@ -98,6 +98,16 @@ def test_what_could_not_be_read_for_a_moment_is_looked_at_again(class_folders, w
     assert len(opened(class_folders)) == 6
 
 
+def test_a_link_that_leads_nowhere_is_a_picture_that_cannot_be_read(class_folders):
+    count = len(opened(class_folders))
+    link = next(path for path in class_folders.iterdir() if path.is_dir() and path.name[0] != ".") / "lost.jpg"
+    link.symlink_to("nowhere.jpg")
+    with pytest.raises(ConfigError, match=r"lost\.jpg cannot be read as a picture: FileNotFoundError"):
+        opened(class_folders)
+    found = opened(class_folders, bad_images="skip")
+    assert (len(found), list(found.skipped)) == (count, [str(link)])
+
+
 def test_another_pillow_looks_at_pictures_for_itself(class_folders, monkeypatch):
     opened(class_folders)
     read, look = [], contents_module._look
