@@ -151,12 +151,12 @@ def _state(task: Task) -> str:
 def _times(task: Task) -> str:
     elapsed = task.elapsed or 0.0
     left = _left(task, elapsed)
-    return f"{_clock(elapsed)} eta {'-:--:--' if left is None else _clock(max(left, 0))}"
+    return f"{_clock(elapsed)} eta {'-:--:--' if left is None else _clock(left)}"
 
 
 def _left(task: Task, elapsed: float) -> float | None:
-    """Seconds, as expected or by what was done in those that have passed; None where nothing is known."""
-    if task.fields["end"] is not None:
+    """Seconds: as expected, and once those are over by what was done in them; None where nothing is known."""
+    if task.fields["end"] is not None and task.fields["end"] > elapsed:
         return task.fields["end"] - elapsed
     here = task.completed - task.fields["earlier"]
     return None if here <= 0 else elapsed * ((task.total or 0) - task.completed) / here
