@@ -41,6 +41,14 @@ class Ensemble(Attack, ABC):
         """The attacks by name, in their order."""
 
     @property
+    def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (what its members are)
+        return any(member.randomized for member in self.members.values())
+
+    @property
+    def batch_matters(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return any(member.batch_matters for member in self.members.values())
+
+    @property
     def stops_at_boundary(self) -> bool:
         return any(member.stops_at_boundary for member in self.members.values())
 
