@@ -23,8 +23,8 @@ FACTS: Mapping[str, str] = {
     DATA: "fingerprint of the images, as the network takes them",
     SETTINGS: "what else of the recipe decides numbers",
 }
-"""What a run's manifest adds to its rows, beside the versions and the hardware that it was made with."""
-_HARDWARE = ("device", "processor", "cores")
+"""What a run's manifest adds to its rows, beside the versions and the hardware that they were made with."""
+_HARDWARE = ("device", "processor", "cores", "threads")
 _CELL = (
     *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "defense"),
     "defense_params",
@@ -159,7 +159,7 @@ def _facts(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
     if recipe is not None:
         draws = f"{recipe.draws} draws, {recipe.eot_draws} EOT draws"
         settings = {SETTINGS: f"seed {recipe.seed}, {recipe.storage}, {draws}"}
-    return {FROM: str(run.path), DATA: run.data.get(values["model"]), **settings, **run.environment}
+    return {FROM: str(run.path), DATA: run.data.get(values["model"]), **settings, **run.makers.of(values)}
 
 
 def _same(values: Mapping[str, Any]) -> str:

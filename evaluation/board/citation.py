@@ -12,7 +12,7 @@ def cited(row: Row) -> str:
     """The row in one line: what anybody needs to find its number again."""
     run = row.run
     told = [
-        f"foolbench {run.environment.get('foolbench', '')}".strip(),
+        f"foolbench {run.makers.last.get('foolbench', '')}".strip(),
         f"recipe {row['recipe']}",
         f"run {row['run']}",
         f"row {row.place}",
@@ -43,7 +43,7 @@ def bibtex(run: Run) -> str:
         "title": f"foolbench board: {row['recipe']}",
         "howpublished": "foolbench, an adversarial robustness benchmark",
         **({"year": year} if year else {}),
-        "note": f"foolbench {run.environment.get('foolbench', '')}, run {row['run']}".replace(" ,", ","),
+        "note": f"foolbench {run.makers.last.get('foolbench', '')}, run {row['run']}".replace(" ,", ","),
     }
     lines = [f"  {name} = {{{_braced(value)}}}," for name, value in fields.items()]
     return "\n".join([f"@misc{{foolbench-{row['run']},", *lines, "}"])

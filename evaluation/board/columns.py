@@ -102,7 +102,7 @@ def shown(value: Any) -> str:
 
 def explained(name: str) -> str:
     """What a column says."""
-    return COLUMNS.get(name) or FACTS.get(name) or f"version or hardware that the run was made with: {name}"
+    return COLUMNS.get(name) or FACTS.get(name) or f"version or hardware that the row was made with: {name}"
 
 
 def _column(rows: Sequence[Row], name: str, *, chosen: bool) -> Column:

@@ -15,16 +15,18 @@ from ..leaderboard.curve import Curve
 from ..leaderboard.layers import Moved
 from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
-from ..report.results import MANIFEST, read_curves, read_environment, read_layers, read_leaderboard, read_manifest
+from ..report.makers import Makers, read_makers
+from ..report.manifest import MANIFEST, read_manifest
+from ..report.results import read_curves, read_layers, read_leaderboard
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """`path` is its folder, or its table where that is all there is.
 
-    `environment` are versions and hardware, `data` the fingerprints of the images for each network, `command` what was
-    typed, `commit` and `written` say when: all of them empty for a table alone, which has no recipe, no `curves`
-    and no `layers`, either.
+    `makers` say with which versions and hardware, `data` are the fingerprints of the images for each network, `command`
+    is what was typed, `commit` and `written` say when: all of them empty for a table alone, which has no recipe, no
+    `curves` and no `layers`, either.
     """
 
     path: Path
@@ -32,7 +34,7 @@ class Run:
     recipe: Recipe | None = None
     curves: Sequence[Curve] = ()
     layers: Sequence[Moved] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    makers: Makers = field(default_factory=Makers)
     data: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
     commit: str = ""
@@ -60,7 +62,7 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
         recipe=recipe,
         curves=read_curves(path, recipe, facts),
         layers=read_layers(path, recipe, facts),
-        environment=read_environment(path),
+        makers=read_makers(path),
         data={name: str(identity["data"]) for name, identity in facts.identities.items()},
         command=[str(word) for word in manifest.get("command", [])],
         commit=str(manifest.get("commit") or ""),

@@ -11,7 +11,7 @@ from ...core.errors import ConfigError
 from ..engine.cache.cache import GIGABYTE, LIMIT, Cache
 from ..engine.cache.kinds import KINDS
 from ..engine.cache.shelf import SUFFIX
-from ..report.results import MANIFEST
+from ..report.manifest import MANIFEST
 from .console import console, say
 
 

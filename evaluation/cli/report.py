@@ -12,7 +12,8 @@ from ..board.board import Board, make_board
 from ..board.files import Format, write_board
 from ..board.runs import read_run
 from ..report.images import image_scores
-from ..report.results import CSV, MANIFEST, MARKDOWN, Results
+from ..report.manifest import MANIFEST
+from ..report.results import CSV, MARKDOWN, Results
 from ..report.tables import terminal
 from ..report.text import for_csv
 from .console import console, say

@@ -26,11 +26,12 @@ from ..engine.cache.shelf import Shelf
 from ..engine.heap import keep_freed_memory
 from ..engine.learning import School
 from ..engine.loading import load
+from ..engine.maker import device_name
 from ..engine.progress import Progress
 from ..opening.data import open_dataset
 from ..opening.recipes import parse_overrides
 from ..recipe.entries import Addressed
-from ..report.results import choose_device, device_name
+from ..report.results import choose_device
 from .console import console, say
 
 CHUNK = 64

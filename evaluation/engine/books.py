@@ -13,12 +13,11 @@ from ..grid.digest import digest
 from ..grid.identity import look
 from ..grid.sources import source_hash
 from ..ledger.ledger import DamagedRecordError, Ledger
-from ..ledger.record import Outcomes
 from .clean import clean_doubts
 from .planning import Pending
 from .prepare import Prepared
 from .progress import Progress
-from .units import Failed, Found, Seen
+from .units import Failed, Found, Scored, Seen
 from .universal import PerturbationFile
 
 
@@ -97,13 +96,14 @@ class Books:
 
     def found(self, job: Job, found: Found) -> None:
         """Costs come before the file: where that is there, its costs are known."""
-        self.ledger.write_costs(job.key(self.prepared.facts.identities), found.costs, found.perturbation.sha)
+        key = job.key(self.prepared.facts.identities)
+        self.ledger.write_costs(key, found.costs, found.perturbation.sha, found.by)
         self._file(job).keep(found.perturbation)
 
-    def scored(self, pending: Pending, outcomes: Outcomes) -> None:
+    def scored(self, pending: Pending, scored: Scored) -> None:
         """A shard of a cell."""
-        self.ledger.write(pending.key, outcomes)
-        missing = pending.samples.intersection(outcomes.samples.tolist())
+        self.ledger.write(pending.key, scored.outcomes, scored.by)
+        missing = pending.samples.intersection(scored.outcomes.samples.tolist())
         self.progress.main.advance(len(missing))
         pending.samples -= missing
         if not pending.samples:

@@ -100,9 +100,9 @@ class Driver:
                 self._books.taught(unit.network, _named(unit, next(iter(cells.values()))), learned)
             case Found():
                 self._books.found(next(iter(cells.values())).cell.job, result)
-            case Scored(key, outcomes):
+            case Scored(key):
                 if cells[key].matters(order) and cells[key].failed is None:
-                    self._books.scored(cells[key], outcomes)
+                    self._books.scored(cells[key], result)
 
     def _conclude(self, network: str) -> None:
         """All of its clean images are seen, or its cells have failed."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ...core.perturbation import Perturbation
-from ..ledger.ledger import Costs
+from ..ledger.ledger import Costs, Maker
 from ..ledger.record import Outcomes
 
 Samples = tuple[int, ...]
@@ -75,17 +75,19 @@ class Taught(NamedTuple):
 
 
 class Found(NamedTuple):
-    """To be kept by who asked for it, costs first."""
+    """To be kept by who asked for it, costs first. `by` says who has searched for it, or has found it in the cache."""
 
     perturbation: Perturbation
     costs: Costs
+    by: Maker
 
 
 class Scored(NamedTuple):
-    """A shard of a cell."""
+    """A shard of a cell, and who has made it."""
 
     cell: str
     outcomes: Outcomes
+    by: Maker
 
 
 class Failed(NamedTuple):

@@ -15,6 +15,7 @@ from ..grid.cells import Job
 from ..grid.defenses import NamedDefense
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
+from ..ledger.ledger import Costs, Maker
 from ..recipe.entries import Training
 from .adversarial import Crafter, name_of_images
 from .ahead import Ahead
@@ -24,6 +25,7 @@ from .clean import look
 from .crafted import Crafted
 from .elsewhere import training_elsewhere
 from .example import keep_example
+from .maker import maker
 from .names import Names
 from .networks import Network, Networks
 from .placing import placed
@@ -66,6 +68,7 @@ class Worker:
         self._shelf = (setup.shared or setup.own) if setup.recipe.keep_images else None
         """Where adversarial images are kept, if they are."""
         self._shared: dict[str, str] = {}
+        self._makers: dict[str, Maker] = {}
 
     def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
         """Results as they come. Raises OutputError where something cannot be kept, which is nobody's fault.
@@ -103,6 +106,9 @@ class Worker:
         source = self._networks.use(job.source)
         if self._file(source, job).kept() is not None:
             return None
+        return Found(*self._searched_or_shared(source, job), self._maker(job.source))
+
+    def _searched_or_shared(self, source: Network, job: Job) -> tuple[Perturbation, Costs]:
         cache = self._setup.shared
         if cache is None:
             return self._searched(source, job)
@@ -111,15 +117,14 @@ class Worker:
             found = recall_found(cache, name, job.attack.threat)
             if found is None:
                 found = self._searched(source, job)
-                keep_found(cache, name, found)
+                keep_found(cache, name, *found)
         return found
 
-    def _searched(self, source: Network, job: Job) -> Found:
+    def _searched(self, source: Network, job: Job) -> tuple[Perturbation, Costs]:
         assert isinstance(job.attack, UniversalAttack)
         crafter = self._crafter(source, job)
         with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
-            perturbation, costs = crafter.craft(self._crafting_data(source, job.attack.prior, job.training, step))
-        return Found(perturbation, costs)
+            return crafter.craft(self._crafting_data(source, job.attack.prior, job.training, step))
 
     def _score(self, unit: Score) -> Iterator[Result]:
         crafted = attempt(self._crafted, unit)
@@ -188,7 +193,14 @@ class Worker:
             outcomes = system.score(shard, crafted, f"adversarial {cell.job.stream}", cell.job.attack.norm)
             if self._setup.samples[0] in shard.samples:
                 keep_example(self._setup.folder, key, systems.bare, system, shard, crafted)
-        return Scored(key, replace(outcomes, flags=outcomes.flags | gradient_flags(crafted.vanishing)))
+        doubtful = replace(outcomes, flags=outcomes.flags | gradient_flags(crafted.vanishing))
+        return Scored(key, doubtful, self._maker(cell.model))
+
+    def _maker(self, network: str) -> Maker:
+        """This process, as it is once the network is there, which may bring libraries of its own."""
+        if network not in self._makers:
+            self._makers[network] = maker(self._setup.recipe, self._setup.device)
+        return self._makers[network]
 
     def _crafter(self, source: Network, job: Job) -> Crafter:
         recipe, place = self._setup.recipe, job.place(self._setup.identities)

@@ -1,5 +1,6 @@
 """The ledger's file while it is open: what is asked of it and written to it."""
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,3 +45,13 @@ class Store:
         except sqlite3.Error as error:
             advice = "; run the same command again, which keeps what can be read of it" if is_damage(error) else ""
             raise OutputError(f"The ledger {self.path} cannot be written: {error}{advice}.") from None
+
+
+def checksum(*parts: str | bytes) -> bytes:
+    """Of what lies there together with the names under which it lies."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8))
+        digest.update(content)
+    return digest.digest()

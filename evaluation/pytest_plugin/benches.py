@@ -22,7 +22,8 @@ from ..opening.recipes import load_recipe
 from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe
 from ..report.execution import joined
-from ..report.results import MANIFEST, Results, choose_device, read_manifest
+from ..report.manifest import MANIFEST, read_manifest
+from ..report.results import Results, choose_device
 from .plugin import BENCHES
 
 

@@ -1,6 +1,5 @@
 """What a leaderboard.csv claims, and what is known of the run that made it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from ..grid.identity import Identities
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .fields import wrong_field
-from .results import CSV, LEDGER, read_environment, read_manifest
+from .makers import Makers, read_makers
+from .manifest import read_manifest
+from .results import CSV, LEDGER
 from .text import from_csv
 
 NAMED_BY = (
@@ -29,14 +30,14 @@ _NEEDED -= {"clusters", "seed"}  # tables of before there were any have no such 
 class Claims:
     """The rows of a table with the recipe that made it.
 
-    Of a run's folder also what its networks and data were, the versions and hardware it ran with, and where its ledger
-    lies; a table alone says none of these.
+    Of a run's folder also what its networks and data were, who made its rows, and where its ledger lies; a table alone
+    says none of these.
     """
 
     recipe: Recipe
     rows: list[TextRow]
     identities: Identities | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    makers: Makers = field(default_factory=Makers)
     ledger: Path | None = None
 
 
@@ -51,7 +52,7 @@ def read_claims(path: Path, recipe: Recipe | None) -> Claims:
             recipe=recipe,
             rows=read_rows(path / CSV),
             identities=facts.identities,
-            environment=read_environment(path),
+            makers=read_makers(path),
             ledger=ledger if is_file(ledger) else None,
         )
     if not is_file(path):

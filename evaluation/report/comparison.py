@@ -16,7 +16,8 @@ from ..leaderboard.scored import Rate, ScoredRow, scored_rows
 from ..leaderboard.units import decimals
 from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
-from .results import LEDGER, read_manifest
+from .manifest import read_manifest
+from .results import LEDGER
 
 _SHARED = (
     *("model", "attack", "attack_params", "source_model", "knowledge", "norm", "eps", "defense", "defense_params"),

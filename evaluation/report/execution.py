@@ -25,7 +25,8 @@ from ..grid.sources import typed_code_at_rest
 from ..leaderboard.judged import Verdict, verdicts
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
-from .results import LEDGER, Results, write_manifest
+from .manifest import write_manifest
+from .results import LEDGER, Results
 
 HERE = Machines()
 
@@ -92,7 +93,7 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
             for model in recipe.model_labels:
                 for cell in grid.cells(recipe, model):
                     ledger.repair(cell.key(prepared.facts.identities))
-            write_manifest(folder, recipe, prepared.facts, device, command)
+            write_manifest(folder, recipe, prepared.facts, ledger, device, command)
             executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device, cache=Cache.default()), progress)
             engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
         stack.enter_context(closing(executor))

@@ -13,7 +13,8 @@ from ..leaderboard.system_rows import Row
 from ..leaderboard.table import leaderboard_rows, sources, system_rows
 from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
-from .results import LEDGER, read_manifest
+from .manifest import read_manifest
+from .results import LEDGER
 
 _ATTACK = ("source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge")
 _NAMES = ("model", *_ATTACK, "defense", "defense_params")

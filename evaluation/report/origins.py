@@ -11,6 +11,7 @@ from ..grid.identity import TRAINING, Identities
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .claims import Claims
+from .makers import Environment
 
 _COLUMNS = ("model_sha", "behaviour")
 """What a row itself says of its network."""
@@ -35,7 +36,7 @@ class Origins:
         claimed: TextRow,
         found: TextRow,
         identities: Identities,
-        environment: Mapping[str, str],
+        environment: Environment,
     ) -> "Origins":
         """Of a claimed row, and the one that was found now by that part of the recipe."""
         wanted = found["cell"].split()
@@ -53,7 +54,7 @@ class Origins:
         return cls(
             others=others,
             changes=[*doubts, *_code(claims, claimed, made_by, identities)],
-            elsewhere=_elsewhere(claims.environment, environment),
+            elsewhere=_elsewhere(claims.makers.of(claimed), environment),
             chance=any(_chance(cell) for cell in made_by),
         )
 
@@ -83,7 +84,7 @@ def _code(claims: Claims, claimed: TextRow, made_by: Sequence[Cell], identities:
         yield f"The {what} behind {claimed['defense']} is another now."
 
 
-def _elsewhere(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def _elsewhere(then: Environment, now: Environment) -> list[str]:
     changed = [name for name in then if then[name] != now.get(name, "none")]
     told = ", ".join(f"{name} {then[name]} (here {now.get(name, 'none')})" for name in changed)
     return [f"It was made elsewhere: {told}."] if told else []

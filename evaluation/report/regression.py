@@ -17,7 +17,8 @@ from ..leaderboard.units import for_the_worse, shown_decimals
 from ..leaderboard.unpaired import unpaired
 from ..ledger.ledger import Ledger
 from .claims import read_rows
-from .results import LEDGER, read_manifest
+from .manifest import read_manifest
+from .results import LEDGER
 
 _SAME = (
     *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),

@@ -1,48 +1,30 @@
 """The folder a run leaves behind: ledger, manifest, leaderboard as CSV and as Markdown, perturbations."""
 
-import json
-import os
-import platform
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
 
 import pandas as pd
 import torch
-from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
-from ...core.complaint import complaint
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
-from ...core.registry import tasks
 from ..engine.exclusive import LOCKS
-from ..engine.versions import versions
-from ..grid.digest import digest
 from ..grid.facts import Facts
-from ..grid.identity import identity
-from ..grid.parameters import parameters
 from ..leaderboard.curve import Curve
 from ..leaderboard.curves import curves
 from ..leaderboard.layers import Moved, moved_layers
-from ..leaderboard.table import leaderboard, run_name
+from ..leaderboard.table import leaderboard
 from ..ledger.ledger import Ledger
 from ..ledger.restoring import restore
-from ..opening.consistency import check_methods
-from ..opening.recipes import read_document
 from ..recipe.recipe import Recipe
 from .lock import lock
+from .manifest import name_makers, write_manifest
 from .tables import markdown
 from .text import for_csv
 
-_EARLIER = {"classes": 2}  # of manifests without the parameters: for metrics, which any number of classes has
-LEDGER, CSV, MARKDOWN, MANIFEST = "ledger.sqlite", "leaderboard.csv", "leaderboard.md", "manifest.json"
-_SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
-_CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
+LEDGER, CSV, MARKDOWN = "ledger.sqlite", "leaderboard.csv", "leaderboard.md"
 
 
 class Results:
@@ -72,12 +54,13 @@ class Results:
         self.close()
 
     def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
-        write_manifest(self.folder, recipe, facts, device, sys.argv)
+        write_manifest(self.folder, recipe, facts, self.ledger, device, sys.argv)
 
     def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
-        """From what the ledger holds."""
+        """From what the ledger holds; the manifest comes to name all by whom it does."""
         table = leaderboard(recipe, facts, self.ledger)
         self._write_table(table)
+        name_makers(self.folder, self.ledger)
         return table
 
     def rewrite_leaderboard(self, table: pd.DataFrame) -> None:
@@ -94,11 +77,6 @@ class Results:
     def _write_table(self, table: pd.DataFrame) -> None:
         _write(self.folder / CSV, for_csv(table).to_csv(index=False))
         _write(self.folder / MARKDOWN, markdown(table))
-
-
-def write_manifest(folder: Path, recipe: Recipe, facts: Facts, device: str, command: Sequence[str]) -> None:
-    """What runs there, with what: enough to make the tables of a run that was broken off."""
-    _write(folder / MANIFEST, json.dumps(_manifest(recipe, facts, device, command), indent=2) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -135,46 +113,6 @@ def _finished_rows(path: Path) -> int:
         return 0
 
 
-def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
-    """What ran in a folder before. Raises OutputError where there is no manifest that can be read."""
-    path = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if manifest.pop("checksum") != digest(manifest):
-            raise ValueError("it is not what a run has written; run the recipe again for a new one")
-        recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
-        facts = Facts(
-            task=tasks.create(manifest["task"], manifest.get("task_parameters", _EARLIER)),
-            samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
-            identities=manifest["identities"],
-            clusters=_CLUSTERS.validate_python(manifest["clusters"]),
-            skipped=manifest["bad_images"],
-        )
-        if len(facts.samples) != recipe.samples:
-            raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
-        if facts.clusters is not None and len(facts.clusters) != len(facts.samples):
-            raise ValueError(f"it lists {len(facts.clusters)} clusters for {len(facts.samples)} samples")
-        expected = set(identity(recipe, "", None))
-        for model in recipe.networks:
-            if not expected <= set(facts.identities[model]):
-                raise ValueError(f"the facts about {model} are incomplete")
-    except ValidationError as error:
-        raise OutputError(f"Expected the manifest of a run at {path}, but: {complaint(error).sentence}") from None
-    except KeyError as error:
-        problem = f"it lacks {error}; run the recipe again"
-        raise OutputError(f"Expected the manifest of a run at {path}, but {problem}.") from None
-    except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
-        raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
-    return recipe, facts
-
-
-def read_environment(folder: Path) -> dict[str, str]:
-    """The versions and the hardware that a folder's manifest, which `read_manifest` can read, was written with."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    found = {**manifest.get("versions", {}), **manifest.get("hardware", {})}
-    return {name: str(value) for name, value in found.items()}
-
-
 def choose_device(device: str) -> str:
     """ "auto" is the GPU where there is one. Raises ConfigError for a device that torch does not have."""
     if device == "auto":
@@ -185,52 +123,3 @@ def choose_device(device: str) -> str:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"Expected --device auto, cpu or a GPU of this machine, got {device!r}: {reason}.") from None
     return device
-
-
-def device_name(device: str) -> str:
-    """A GPU's is that of its kind, not of its place."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def _manifest(recipe: Recipe, facts: Facts, device: str, command: Sequence[str]) -> Mapping[str, Any]:
-    """All of it has a checksum: a changed digit would be another number in the tables."""
-    content = {
-        "run": run_name(recipe, facts),
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
-        "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
-        "recipe_hash": digest(recipe.content),
-        "identities": dict(facts.identities),
-        "versions": versions([recipe.dataset.name, *(entry.name for entry in recipe.networks.values())]),
-        "commit": _commit(),
-        "hardware": {
-            "device": device_name(device),
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-        },
-        "task": tasks.name_of(facts.task),
-        "task_parameters": parameters(facts.task),
-        "bad_images": dict(facts.skipped),
-        "sampling": recipe.sampled,
-        "samples": list(facts.samples),
-        "clusters": None if facts.clusters is None else list(facts.clusters),
-    }
-    return content | {"checksum": digest(content)}
-
-
-def _commit() -> str | None:
-    """Of the checkout this code runs from, where it runs from one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        asked = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return asked.stdout.strip()

@@ -18,8 +18,10 @@ from ..recipe.recipe import Recipe
 from .agreement import Difference, differences
 from .claims import NAMED_BY, Claims, read_rows
 from .execution import execute
+from .makers import read_makers
+from .manifest import read_manifest
 from .origins import Origins
-from .results import CSV, LEDGER, read_environment, read_manifest
+from .results import CSV, LEDGER
 
 
 class Verdict(NamedTuple):
@@ -78,10 +80,10 @@ def _of_part(
     if interrupted:
         raise KeyboardInterrupt
     found, identities = read_rows(folder / CSV), read_manifest(folder)[1].identities
-    environment = read_environment(folder)
+    makers = read_makers(folder)
     for number, row in rows.items():
         nearest = min(found, key=lambda one: len(_misnamed(row, one)))
-        yield _verdict(number, row, nearest, Origins.of(claims, part, row, nearest, identities, environment))
+        yield _verdict(number, row, nearest, Origins.of(claims, part, row, nearest, identities, makers.of(nearest)))
 
 
 def _misnamed(claimed: TextRow, found: TextRow) -> list[str]:

@@ -1,5 +1,6 @@
 """Boards of one run and of several: what is said once, what is a column, what stands in one table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import foolbench
@@ -12,6 +13,7 @@ from foolbench.evaluation.board.columns import columns
 from foolbench.evaluation.board.heat import heatmap, transfers
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.worth import verdict, worths
+from foolbench.evaluation.report.makers import Makers
 from foolbench.evaluation.report.pivot import pivot
 from torch import nn
 
@@ -76,7 +78,7 @@ def test_other_images_stand_in_a_table_of_their_own(tables):
 
 
 def test_another_version_is_a_column_and_another_table(tables):
-    other = tables[1].__class__(**vars(tables[1]) | {"environment": {**tables[1].environment, "torch": "9.9"}})
+    other = replace(tables[1], makers=Makers(last={**tables[1].makers.last, "torch": "9.9"}))
     board = make_board([tables[0], other])
     assert "torch" in board.differing
     assert board.repeated == 0

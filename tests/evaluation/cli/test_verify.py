@@ -5,11 +5,12 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 from foolbench.attacks import FGSM
 from foolbench.datasets import Digits, digits
+from foolbench.evaluation.engine import maker
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.recipe.plugins import REGISTRIES
-from foolbench.evaluation.report import results
 
 FAST = ("samples=12", "attacks=[{name='fgsm'}]", "defenses=[{name='median'}]")
 
@@ -220,13 +221,20 @@ def test_other_data_are_told_whether_they_say_so_or_not(execute, verify, monkeyp
 
 
 def test_other_versions_and_hardware_are_a_reason_where_numbers_differ(execute, verify, falsify, monkeypatch):
+    """Those that made the row, and not those of who went on with the run later."""
     execute("out", *FAST)
-    here = results.versions
-    monkeypatch.setattr(results, "versions", lambda addresses: here(addresses) | {"torch": "9.9"})
+    here, threads = maker.versions, torch.get_num_threads()
+    monkeypatch.setattr(maker, "versions", lambda addresses: here(addresses) | {"torch": "9.9"})
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    table = execute("out", *FAST, "attacks=[{name='fgsm'}, {name='pgd', steps=1}]")
+    later = table.attack.tolist().index("pgd") + 1
     assert "It was made elsewhere" not in verify("--row", 1)[1]
-    falsify(1, gfr="0.0")
+    for row in (1, later):
+        falsify(row, gfr="0.0")
+    then, now = f"threads {threads} (here {threads + 1})", f"torch {here([])['torch']} (here 9.9)"
     out = verify("--row", 1)[1]
-    assert f"It was made elsewhere: torch {here([])['torch']} (here 9.9)." in out
+    assert f"It was made elsewhere: {now}, {then}." in out
+    assert "It was made elsewhere" not in verify("--row", later)[1]
 
 
 def test_a_network_is_known_again_in_spite_of_rounding(execute, verify, monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from foolbench.evaluation.engine.universal import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.restoring import restore
 from foolbench.evaluation.opening.recipes import load_recipe
-from foolbench.evaluation.report.results import read_manifest
+from foolbench.evaluation.report.manifest import read_manifest
 
 FLIPS = 1000
 """For each kind of file."""

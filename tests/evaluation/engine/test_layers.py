@@ -14,7 +14,8 @@ from foolbench.evaluation.engine.layers import changes, shift
 from foolbench.evaluation.grid.layers import named
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.report.results import read_layers, read_manifest
+from foolbench.evaluation.report.manifest import read_manifest
+from foolbench.evaluation.report.results import read_layers
 from foolbench.tasks import Recognition
 from torch import nn
 

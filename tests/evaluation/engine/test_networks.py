@@ -48,6 +48,7 @@ def residents(tmp_path, recipe_file, silent, monkeypatch):
             executor = InProcess(prepared, Setup.of(prepared, results.ledger, results.folder, "cpu:0"), silent)
             with closing(executor):
                 run(prepared, results.ledger, results.folder, executor=executor, progress=silent)
+            results.write_manifest(recipe, prepared.facts, "cpu")
             table = results.write_leaderboard(recipe, prepared.facts)
         assert set(table.status) == {"ok"}
         return counts

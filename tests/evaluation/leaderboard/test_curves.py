@@ -14,7 +14,8 @@ from foolbench.defenses import BitDepth, RandomNoise
 from foolbench.evaluation.leaderboard.curve import STEPS, WORST
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.report.results import read_curves, read_manifest
+from foolbench.evaluation.report.manifest import read_manifest
+from foolbench.evaluation.report.results import read_curves
 from foolbench.tasks import Recognition
 
 TOP1 = Recognition(classes=10).metrics["top1"]

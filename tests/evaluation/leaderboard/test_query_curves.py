@@ -15,7 +15,8 @@ from foolbench.evaluation.leaderboard.curve import STEPS, WORST
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.record import Outcomes, merged
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.report.results import read_curves, read_manifest
+from foolbench.evaluation.report.manifest import read_manifest
+from foolbench.evaluation.report.results import read_curves
 
 SHAPE, COUNT, EPS, QUERIES = (1, 6, 6), 80, 0.02, 40
 FACTS = {"silent": True, "device": "cpu", "samples": COUNT, "draws": 2, "eot_draws": 2}

@@ -8,6 +8,8 @@ import pytest
 from foolbench.core import OutputError
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
 
+ME, YOU = {"versions": {"torch": "me"}}, {"versions": {"torch": "you"}}
+
 
 def frame(ledger, cell="cell"):
     return ledger.outcomes(cell).frame("top1")
@@ -54,6 +56,27 @@ def test_everything_is_there_after_reopening(path, shard, mended):
             assert second.learned("system") == "PCA(…)"
 
 
+def test_makers_come_and_go_with_what_they_made(ledger, shard):
+    for sample, maker in enumerate((ME, YOU, ME)):
+        ledger.write("cell", shard(sample), maker)
+    ledger.write("another", shard(0), YOU)
+    ledger.write("of nobody known", shard(0))
+    ledger.write_costs("job", Costs(10, 5, 1.5), "hash", ME)
+    ledger.write_costs("job", Costs(10, 5, 1.5), "another hash", YOU)
+    assert ledger.makers() == {"cell": [ME, YOU], "another": [YOU], "job": [YOU]}
+    ledger.mend("cell")
+    assert ledger.makers()["cell"] == [ME, YOU]
+    ledger.forget("cell")
+    assert ledger.makers() == {"another": [YOU], "job": [YOU]}
+
+
+def test_a_damaged_maker_is_not_known(ledger, path, shard, change):
+    ledger.write("cell", shard(0), ME)
+    ledger.write("cell", shard(1), YOU)
+    change(path, "UPDATE facts SET value = replace(value, '\"me', '\"no') WHERE kind = 'maker' AND value LIKE '%me%'")
+    assert ledger.makers() == {"cell": [YOU]}
+
+
 def test_an_error_is_forgotten_after_success_in_its_own_cell(ledger, shard):
     ledger.write_error("a", "first")
     ledger.write_error("a", "second")
@@ -74,7 +97,7 @@ def test_costs_come_with_the_hash_of_what_was_found(path):
         ledger.write_costs("job", Costs(10, 5, 1.5), "hash")
         assert ledger.costs("job") == Costs(10, 5, 1.5)
         assert ledger.perturbation("job") == "hash"
-        ledger._write_fact("costs", "earlier", "[10, 5, 1.5]")
+        ledger._write("costs", "earlier", "[10, 5, 1.5]")
         assert ledger.costs("earlier") == Costs(10, 5, 1.5)
         assert ledger.perturbation("earlier") is None
 

@@ -15,8 +15,9 @@ from foolbench.evaluation.leaderboard.judged import verdicts
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.evaluation.recipe.gates import Gate
+from foolbench.evaluation.report.manifest import read_manifest
 from foolbench.evaluation.report.regression import changes
-from foolbench.evaluation.report.results import LEDGER, read_manifest
+from foolbench.evaluation.report.results import LEDGER
 from torch import Tensor, nn
 
 COUNT, MOST = 24, 80_000.0

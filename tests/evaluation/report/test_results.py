@@ -5,9 +5,12 @@ import random
 from contextlib import closing
 
 import pytest
+import torch
 from foolbench.core import ConfigError, OutputError
 from foolbench.evaluation.opening.recipes import load_recipe
-from foolbench.evaluation.report.results import Results, choose_device, read_manifest
+from foolbench.evaluation.report.makers import Makers
+from foolbench.evaluation.report.manifest import read_manifest
+from foolbench.evaluation.report.results import Results, choose_device
 
 FASTEST = ("attacks=[{name='fgsm'}]", "defenses=[{name='median'}]")
 
@@ -46,6 +49,30 @@ def test_the_manifest_says_what_networks_come_from(execute, tmp_path, monkeypatc
     versions = json.loads((tmp_path / "out" / "manifest.json").read_text())["versions"]
     assert versions["mine-of-yours"] == "4.5"
     assert versions["timm"] == timm.__version__
+
+
+def test_the_manifest_names_all_who_have_made_rows(execute, tmp_path, monkeypatch):
+    def made_by():
+        manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+        return [made["hardware"]["threads"] for made in manifest["makers"]], manifest["hardware"]["threads"]
+
+    here = torch.get_num_threads()
+    execute("out", *FASTEST)
+    assert made_by() == ([here], here)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: here + 1)
+    execute("out", *FASTEST)
+    assert made_by() == ([here], here + 1), "whoever finds all done has made nothing"
+    execute("out", *FASTEST, "defenses=[{name='median'}, {name='gaussian'}]")
+    assert made_by() == ([here, here + 1], here + 1)
+
+
+def test_of_a_row_all_are_known_who_have_a_part_in_it():
+    job, ours, theirs = "0123456789abcdef", {"versions": {"torch": "1"}}, {"versions": {"torch": "2", "timm": "3"}}
+    makers = Makers(last={"torch": "4"}, known={"cell": [ours], job: [theirs, ours]})
+    assert makers.of({"cell": "cell", "crafted": "adversarial/another"}) == {"torch": "1"}
+    searched = f"perturbations/net-gd-uap-{job}.safetensors"
+    assert makers.of({"cell": "cell", "crafted": searched}) == {"torch": "1 and 2", "timm": "3"}
+    assert makers.of({"cell": "of before", "crafted": "adversarial/another"}) == {"torch": "4"}
 
 
 def test_recipe_and_facts_are_read_back(execute, tmp_path):

@@ -1,0 +1,49 @@
+"""Who makes rows: the versions, the code and the hardware of this process."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from ..ledger.ledger import Maker
+from ..recipe.recipe import Recipe
+from .versions import versions
+
+
+def maker(recipe: Recipe, device: str) -> Maker:
+    """With the libraries that the recipe's networks and data come from, as far as they are imported by now."""
+    return {
+        "versions": versions([recipe.dataset.name, *(entry.name for entry in recipe.networks.values())]),
+        "commit": _commit(),
+        "hardware": {
+            "device": device_name(device),
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+        },
+    }
+
+
+def device_name(device: str) -> str:
+    """A GPU's is that of its kind, not of its place."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _commit() -> str | None:
+    """Of the checkout this code runs from, where it runs from one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return asked.stdout.strip()

@@ -1,0 +1,122 @@
+"""What ran in a folder: recipe, networks, data, and who has made the rows. All of it in one file with a checksum."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
+
+from ...core.complaint import complaint
+from ...core.errors import FoolbenchError, OutputError
+from ...core.files import write_whole, writing
+from ...core.registry import tasks
+from ..engine.maker import maker
+from ..grid.digest import digest
+from ..grid.facts import Facts
+from ..grid.identity import identity
+from ..grid.parameters import parameters
+from ..leaderboard.table import run_name
+from ..ledger.ledger import Ledger, Maker
+from ..opening.consistency import check_methods
+from ..opening.recipes import read_document
+from ..recipe.recipe import Recipe
+
+MANIFEST = "manifest.json"
+_EARLIER = {"classes": 2}  # of manifests without the parameters: for metrics, which any number of classes has
+_SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
+_CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
+
+
+def write_manifest(
+    folder: Path, recipe: Recipe, facts: Facts, ledger: Ledger, device: str, command: Sequence[str]
+) -> None:
+    """What runs there, with what: enough to make the tables of a run that was broken off.
+
+    Versions and hardware are those of this process; `makers` has those of all by whom the ledger has something.
+    """
+    content = {
+        "run": run_name(recipe, facts),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command),
+        "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
+        "recipe_hash": digest(recipe.content),
+        "identities": dict(facts.identities),
+        **maker(recipe, device),
+        "makers": _distinct(ledger),
+        "task": tasks.name_of(facts.task),
+        "task_parameters": parameters(facts.task),
+        "bad_images": dict(facts.skipped),
+        "sampling": recipe.sampled,
+        "samples": list(facts.samples),
+        "clusters": None if facts.clusters is None else list(facts.clusters),
+    }
+    _write(folder / MANIFEST, content)
+
+
+def name_makers(folder: Path, ledger: Ledger) -> None:
+    """In the manifest that is there: also those who came while the run went on. Raises OutputError as reading does."""
+    path = folder / MANIFEST
+    with _expected(path):
+        content = _read(path)
+    _write(path, content | {"makers": _distinct(ledger)})
+
+
+def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
+    """What ran in a folder before. Raises OutputError where there is no manifest that can be read."""
+    path = folder / MANIFEST
+    with _expected(path):
+        manifest = _read(path)
+        recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
+        facts = Facts(
+            task=tasks.create(manifest["task"], manifest.get("task_parameters", _EARLIER)),
+            samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
+            identities=manifest["identities"],
+            clusters=_CLUSTERS.validate_python(manifest["clusters"]),
+            skipped=manifest["bad_images"],
+        )
+        if len(facts.samples) != recipe.samples:
+            raise ValueError(f"it lists {len(facts.samples)} samples, and the recipe asks for {recipe.samples}")
+        if facts.clusters is not None and len(facts.clusters) != len(facts.samples):
+            raise ValueError(f"it lists {len(facts.clusters)} clusters for {len(facts.samples)} samples")
+        expected = set(identity(recipe, "", None))
+        for model in recipe.networks:
+            if not expected <= set(facts.identities[model]):
+                raise ValueError(f"the facts about {model} are incomplete")
+    return recipe, facts
+
+
+def _distinct(ledger: Ledger) -> list[Maker]:
+    """Each once, who came first before the others."""
+    found: list[Maker] = []
+    for makers in ledger.makers().values():
+        found += [one for one in makers if one not in found]
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """All of it, without the checksum: a changed digit would be another number in the tables."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.pop("checksum") != digest(content):
+        raise ValueError("it is not what a run has written; run the recipe again for a new one")
+    return content
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    with writing(path):
+        write_whole(path, (json.dumps({**content, "checksum": digest(content)}, indent=2) + "\n").encode())
+
+
+@contextmanager
+def _expected(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {complaint(error).sentence}") from None
+    except KeyError as error:
+        problem = f"it lacks {error}; run the recipe again"
+        raise OutputError(f"Expected the manifest of a run at {path}, but {problem}.") from None
+    except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
