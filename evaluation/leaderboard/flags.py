@@ -3,9 +3,8 @@
 What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -70,17 +69,16 @@ def gradient_flags(vanishing: float) -> set[str]:
 
 @dataclass
 class Finding:
-    """One finished row of one model, metric and system; `scores` has a row per image.
+    """One finished row of one model, metric and system; of its `scores`, a row per image, `gfr` and `cluster` count.
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
     defense, and those from another `source`, the network it was crafted on, little can be asked: a single step often
-    transfers better than many. `gfr_high`, in percent, takes time to tell. `after`: the attack that went before it,
-    whose images its row has as well. `training` names its training images, where they are not the usual ones.
+    transfers better than many. `after`: the attack that went before it, whose images its row has as well. `training`
+    names its training images, where they are not the usual ones.
     """
 
     attack: Attack | UniversalAttack
     scores: pd.DataFrame
-    gfr_high: Callable[[], float]
     direct: bool
     source: str = ""
     knowledge: Knowledge = "oblivious"
@@ -100,21 +98,23 @@ Fingerprint = tuple[int, ...]
 Suspicion = Callable[[Finding, Finding], bool]
 
 
-def compare(findings: Sequence[Finding], *, of_error: bool = False) -> None:
-    """Flag what should not be, given how other attacks did on the same system: adds to the findings' flags.
+def compare(one: Finding, other: Finding) -> None:
+    """Flag what should not be of two attacks on the same system: adds to the flags of both.
 
-    One attack beats another where it fools more images than chance explains, by a sign test on the same images, or
-    clusters of them. `of_error`: their metric is one, of which no attack comes near the largest there can be.
+    One beats the other where it fools more images than chance explains, by a sign test on the same images, or clusters
+    of them.
     """
-    for better, worse in permutations(findings, 2):
+    for better, worse in ((one, other), (other, one)):
         found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
         if found and larger(better.scores.gfr, worse.scores.gfr, clusters=better.scores.get("cluster")):
             better.flags |= found
             worse.flags |= found
-    for finding in findings:
-        huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
-        if huge and not of_error and _should_win(finding) and finding.gfr_high() < ALMOST_ALL:
-            finding.flags.add(RESISTS_ANY_EPS)
+
+
+def resistance_flags(finding: Finding, gfr_high: Callable[[], float]) -> set[str]:
+    """What an attack with a huge budget comes to by itself. `gfr_high`, in percent, takes time to tell."""
+    huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
+    return {RESISTS_ANY_EPS} if huge and _should_win(finding) and gfr_high() < ALMOST_ALL else set()
 
 
 def fingerprint(scores: pd.DataFrame) -> Fingerprint | None:

@@ -18,7 +18,7 @@ from ..recipe.gates import Bound
 from ..recipe.recipe import Recipe
 from .flags import twice
 from .grouping import grouped
-from .rates import difference_between, point, shares
+from .rates import difference_between, shares
 from .rates import rate as rate_with_interval
 from .source import MissingScoresError, Source
 from .stats import CONFIDENCE, Estimate
@@ -93,12 +93,12 @@ def _of_source(source: Source, rows: Sequence[Planned]) -> Iterator[Verdict]:
     """That two results are one is known of none of them before all are read."""
     if not any(bound for row in rows for bound in _bounds_on(source, row)):
         return
-    waiting, bare, fingerprints = grouped(rows, _system), _bare(source), {}
+    waiting, bare, fingerprints = grouped(rows, system_of), bare_scores(source), {}
     found: list[tuple[Row, list[Verdict]]] = []
     for system in system_rows(source):
-        fingerprints |= system.fingerprints()
+        fingerprints |= system.findings.fingerprints
         for plan in waiting.get(system.digest, []):
-            made = _made(system, source, plan, bare)
+            made = made_row(system, source, plan, bare)
             found.append((made.row, judged(made)))
     flag_twice([row for row, _ in found], twice(fingerprints))
     for row, of_row in found:
@@ -111,30 +111,16 @@ def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
     return [bound for gate in recipe.gates if gate.matches(row.facts, row.labels) for bound in gate.bounds]
 
 
-def made_rows(recipe: Recipe, facts: Facts, ledger: Ledger, plan: Planned) -> Iterator[MadeRow]:
-    """A planned row for each of its metrics, from what is in the ledger, and with what that says against it so far."""
-    for source in sources(recipe, facts, ledger):
-        if source.model == plan.facts["model"]:
-            bare = _bare(source)
-            known = bare is not None and "clean" in bare
-            undefended = point(source.metric, bare, "clean") if bare is not None and known else None
-            same = [cell for cell in cells(recipe, source.model) if cell.defense.digest == _system(plan)]
-            system = SystemRows(source, same, undefended)
-            made = _made(system, source, plan, bare)
-            flag_twice([made.row], twice(system.fingerprints()))
-            yield made
-
-
-def _made(system: SystemRows, source: Source, plan: Planned, bare: pd.DataFrame | None) -> MadeRow:
+def made_row(system: SystemRows, source: Source, plan: Planned, bare: pd.DataFrame | None) -> MadeRow:
     row, scores = system.scored_plan(plan)
     return MadeRow(plan=plan, source=source, row=row, scores=scores, bare=bare)
 
 
-def _system(plan: Planned) -> str:
+def system_of(plan: Planned) -> str:
     return plan.cells[0].defense.digest
 
 
-def _bare(source: Source) -> pd.DataFrame | None:
+def bare_scores(source: Source) -> pd.DataFrame | None:
     """What is known of the undefended network, whatever it was attacked with."""
     for cell in cells(source.recipe, source.model):
         if cell.defense.defense is None:

@@ -60,7 +60,7 @@ def scored_rows(run: str, recipe: Recipe, facts: Facts, ledger: Ledger, of: Rate
 def _of_source(run: str, source: Source, of: Rate) -> list[ScoredRow]:
     found, fingerprints = [], {}
     for system in system_rows(source):
-        fingerprints |= system.fingerprints()
+        fingerprints |= system.findings.fingerprints
         for row, frame in system.scored():
             if frame is not None and of not in frame:
                 raise InputError(f"The images of {run} have no labels, so that nothing can be right: compare of gfr.")

@@ -53,13 +53,14 @@ class Source:
     def scores(self, cell: Cell) -> Scores:
         """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
         try:
-            found, doubts = self.ledger.outcomes(self.key(cell)), self._doubts(cell)
+            found = self.ledger.outcomes(self.key(cell))
+            wanted = None if found is None else found.only(self.facts.ordered)
+            if wanted is None or len(wanted.samples) != len(self.facts.samples):
+                message = self.ledger.error(self.key(cell))
+                raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
+            doubts = self._doubts(cell)
         except DamagedRecordError as damage:
             raise MissingScoresError("error", str(damage)) from None
-        wanted = None if found is None else found.only(self.facts.ordered)
-        if wanted is None or len(wanted.samples) != len(self.facts.samples):
-            message = self.ledger.error(self.key(cell))
-            raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
         return Scores(frame=self._grouped(self._costed(cell, self._framed(wanted))), flags=wanted.flags | doubts)
 
     def _doubts(self, cell: Cell) -> set[str]:

@@ -1,13 +1,10 @@
 """The rows of all attacks on one defended system."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import stdev
 
 import pandas as pd
 
-from ...core.attack import Attack
-from ...core.task import Metric
 from ..grid.bundles import Bundle, bundles
 from ..grid.cells import Cell
 from ..grid.described import Row, described, described_bundle
@@ -18,9 +15,10 @@ from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .abstaining import rates as abstaining_rates
 from .chance import is_by_chance
-from .distances import AREA, with_areas
-from .flags import BOUNDARY, TWICE, Finding, Fingerprint, compare, fingerprint
-from .queries import QUERY_AREA, with_query_areas
+from .distances import AREA
+from .findings import Findings, scores_of
+from .flags import TWICE
+from .queries import QUERY_AREA
 from .rates import point, rate
 from .source import MissingScoresError, Scores, Source
 from .stats import Estimate
@@ -34,48 +32,38 @@ def run_name(recipe: Recipe, facts: Facts) -> str:
 
 
 class SystemRows:
-    """Made from the scores of all its `cells`, which flag each other. They need memory as long as this lives, and are
-    read once; a row is made when it is asked for, as intervals take time.
+    """Made from the scores of its `cells`, which need memory as long as this lives, and are read once; a row is made
+    when it is asked for, as intervals take time.
 
-    `undefended` is the clean rate of the bare model, in 0..1; None where this is the bare model itself. `cells` are
-    known by their keys, `members` are those of each bundle, and `digest` names the defense.
+    `findings` are what all attacks on the system say about each other: those of the cells are added where they are not
+    among them. `undefended` is the clean rate of the bare model, in 0..1; of the bare model itself it may be left open.
+    `cells` are known by their keys, `members` are those of each bundle, and `digest` names the defense.
     """
 
-    def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None) -> None:
-        self._source, self.digest = source, cells[0].defense.digest
+    def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None, findings: Findings) -> None:
+        self._source, self.digest, self.findings = source, cells[0].defense.digest, findings
         self.cells = {source.key(cell): cell for cell in cells}
-        self._scores: dict[str, Scores | MissingScoresError] = {}
-        for key, cell in self.cells.items():
-            try:
-                scores = with_areas(cell, source.scores(cell))
-                self._scores[key] = with_query_areas(cell, scores, source.metric)
-            except MissingScoresError as missing:
-                self._scores[key] = missing
-        finished = [scores for scores in self._scores.values() if isinstance(scores, Scores)]
-        first = finished[0].frame if finished else None
-        own = point(source.metric, first, "clean") if first is not None and "clean" in first else None
-        self.undefended = own if cells[0].defense.defense is None else undefended
-        self._flags = self._flagged()
+        self._scores = {key: _scores(source, cell) for key, cell in self.cells.items()}
+        finished = {key: scores for key, scores in self._scores.items() if isinstance(scores, Scores)}
+        for key, scores in finished.items():
+            findings.add(key, self.cells[key], scores)
+        first = next(iter(finished.values())).frame if finished else None
+        self.undefended = undefended
+        if undefended is None and cells[0].defense.defense is None and first is not None and "clean" in first:
+            self.undefended = point(source.metric, first, "clean")
         self._of_cells: dict[str, Row] = {}
         self.members: dict[tuple[Bundle, Knowledge], list[Cell]] = {}
         for cell in cells:
             for bundle in bundles(cell):
                 self.members.setdefault((bundle, cell.knowledge), []).append(cell)
 
-    def fingerprints(self) -> Mapping[str, tuple[str, Fingerprint | None]]:
-        """Of its finished cells, by their keys, with the jobs that crafted."""
-        return {
-            key: (cell.job.key(self._source.facts.identities), fingerprint(scores.frame))
-            for key, cell in self.cells.items()
-            if isinstance(scores := self._scores[key], Scores)
-        }
-
     def of_cell(self, key: str) -> Row:
         """Always the same one."""
         if key not in self._of_cells:
             found, facts = self._scores[key], self._facts_of(self.cells[key])
             missing = isinstance(found, MissingScoresError)
-            self._of_cells[key] = facts | (_failure(found) if missing else self._ok(found.frame, self._flags[key]))
+            told = _failure(found) if missing else self._ok(found.frame, self.findings.flags(key))
+            self._of_cells[key] = facts | told
         return self._of_cells[key]
 
     def of_bundle(self, bundle: Bundle, knowledge: Knowledge) -> Row:
@@ -106,26 +94,6 @@ class SystemRows:
 
     def _ok(self, scores: pd.DataFrame, flags: Iterable[str]) -> Row:
         return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
-
-    def _flagged(self) -> Mapping[str, set[str]]:
-        """What the attacks on one system, whatever they know of it, say about each other; by the keys of cells."""
-        findings: dict[str, Finding] = {}
-        for key, cell in self.cells.items():
-            scores, before = self._scores[key], cell.job.after
-            if isinstance(scores, Scores):
-                findings[key] = Finding(
-                    cell.job.attack,
-                    scores.frame,
-                    partial(_gfr_high, self._source.metric, scores.frame),
-                    direct=cell.direct,
-                    source=cell.job.source,
-                    knowledge=cell.knowledge,
-                    after=None if before is None else before.attack,
-                    training=str(cell.job.training.told or ""),
-                    flags=set(scores.flags) | _boundary(cell),
-                )
-        compare(list(findings.values()), of_error=self._source.metric.error)
-        return {key: finding.flags for key, finding in findings.items()}
 
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
         """The row of a bundle's members on this system, with equal knowledge."""
@@ -211,18 +179,15 @@ def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
             row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))
 
 
-def _gfr_high(metric: Metric, scores: pd.DataFrame) -> float:
-    """In percent, as all fooling rates are."""
-    return 100 * rate(metric, scores, "gfr").high
+def _scores(source: Source, cell: Cell) -> Scores | MissingScoresError:
+    try:
+        return scores_of(source, cell)
+    except MissingScoresError as missing:
+        return missing
 
 
 def _failure(missing: MissingScoresError) -> Row:
     return {"status": missing.status, "error": str(missing)}
-
-
-def _boundary(cell: Cell) -> set[str]:
-    attack = cell.job.attack
-    return {BOUNDARY} if not cell.direct and isinstance(attack, Attack) and attack.stops_at_boundary else set()
 
 
 def _with_interval(name: str, rate: Estimate) -> dict[str, float]:

@@ -12,6 +12,7 @@ from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .columns import COLUMNS
 from .differences import Made, with_differences
+from .findings import Findings
 from .flags import twice
 from .grouping import grouped
 from .source import Source
@@ -43,7 +44,7 @@ def system_rows(source: Source) -> Iterator[SystemRows]:
     """
     undefended = None
     for same in grouped(cells(source.recipe, source.model), lambda cell: cell.defense.digest).values():
-        found = SystemRows(source, same, undefended)
+        found = SystemRows(source, same, undefended, Findings(source))
         undefended = found.undefended
         yield found
 
@@ -54,7 +55,7 @@ def _rows(source: Source) -> list[Row]:
     together: dict[tuple[Bundle, str, Knowledge], Made] = {}
     fingerprints = {}
     for found in system_rows(source):
-        fingerprints |= found.fingerprints()
+        fingerprints |= found.findings.fingerprints
         of_cells |= {key: Made(found.of_cell(key), None, [cell]) for key, cell in found.cells.items()}
         for (bundle, knowledge), members in found.members.items():
             row = found.of_bundle(bundle, knowledge)

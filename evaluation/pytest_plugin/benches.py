@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -17,7 +17,8 @@ from ..engine.networks import Networks
 from ..engine.run import Engine
 from ..grid.cells import Cell
 from ..grid.planned import Planned, planned
-from ..leaderboard.judged import MadeRow, bounds_of, made_rows
+from ..leaderboard.growing import GrowingRows
+from ..leaderboard.judged import MadeRow, bounds_of
 from ..opening.recipes import load_recipe
 from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe
@@ -25,6 +26,14 @@ from ..report.execution import joined
 from ..report.manifest import MANIFEST, read_manifest
 from ..report.results import Results, choose_device
 from .plugin import BENCHES
+
+
+class _Begun(NamedTuple):
+    """What a process has of a run in which it takes part."""
+
+    engine: Engine
+    networks: Networks
+    growing: GrowingRows
 
 
 @dataclass(eq=False)
@@ -41,7 +50,7 @@ class Bench:
     table: pd.DataFrame | None = None
     problem: str = ""
     _results: Results | None = None
-    _engine: tuple[Engine, Networks] | FoolbenchError | None = None
+    _engine: "_Begun | FoolbenchError | None" = None
     _part: ExitStack = field(default_factory=ExitStack)
 
     def hold(self) -> None:
@@ -52,12 +61,11 @@ class Bench:
     def made(self, plan: Planned) -> list[MadeRow]:
         """A row for each metric, finished or failed. Raises FoolbenchError where nothing runs."""
         self.finish(plan)
-        books = self._begun()[0].books
-        return list(made_rows(self.recipe, books.prepared.facts, books.ledger, plan))
+        return list(self._begun().growing.made(plan))
 
     def finish(self, plan: Planned) -> None:
         """What a row is made of, and what its gates compare it with."""
-        engine, _ = self._begun()
+        engine = self._begun().engine
         for cell in [*self._compared(plan), *plan.cells]:
             with exclusive(self.folder, cell.key(engine.prepared.facts.identities)):  # another process may be at it
                 engine.finish([(cell.job, [cell])])
@@ -73,14 +81,16 @@ class Bench:
     @property
     def networks(self) -> Networks:
         """Those of the recipe, for what is measured of them. Raises FoolbenchError where they cannot be had."""
-        return self._begun()[1]
+        return self._begun().networks
 
-    def _begun(self) -> tuple[Engine, Networks]:
+    def _begun(self) -> "_Begun":
         """Made once, and an error is the same for all cells."""
         if self._engine is None:
             try:
                 part = joined(self.recipe, self.folder, choose_device("auto"), self.command)
-                self._engine = self._part.enter_context(part)
+                engine, networks = self._part.enter_context(part)
+                growing = GrowingRows(self.recipe, engine.prepared.facts, engine.books.ledger)
+                self._engine = _Begun(engine, networks, growing)
             except FoolbenchError as error:
                 self._engine = error
         if isinstance(self._engine, FoolbenchError):

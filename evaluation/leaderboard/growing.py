@@ -1,0 +1,68 @@
+"""Rows of a run made one by one, while its ledger grows: what they share is read once."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+
+import pandas as pd
+
+from ..grid.cells import Cell
+from ..grid.facts import Facts
+from ..grid.grid import cells
+from ..grid.planned import Planned
+from ..ledger.ledger import Ledger
+from ..recipe.recipe import Recipe
+from .findings import Findings, scores_of
+from .flags import twice
+from .grouping import grouped
+from .judged import MadeRow, bare_scores, made_row, system_of
+from .rates import point
+from .source import MissingScoresError, Source
+from .system_rows import SystemRows, flag_twice
+from .table import sources
+
+
+class GrowingRows:
+    """Of all models and metrics of a run."""
+
+    def __init__(self, recipe: Recipe, facts: Facts, ledger: Ledger) -> None:
+        self._of_sources = [_OfSource(source) for source in sources(recipe, facts, ledger)]
+
+    def made(self, plan: Planned) -> Iterator[MadeRow]:
+        """A planned row for each of its metrics, with what all that is finished by now says against it."""
+        for of_source in self._of_sources:
+            if of_source.model == plan.facts["model"]:
+                yield of_source.made(plan)
+
+
+class _OfSource:
+    def __init__(self, source: Source) -> None:
+        self._source, self.model = source, source.model
+        self._findings: dict[str, Findings] = {}
+        self._bare: pd.DataFrame | None = None
+
+    def made(self, plan: Planned) -> MadeRow:
+        findings = self._findings.setdefault(system_of(plan), Findings(self._source))
+        bare = self._bare_scores()
+        undefended = None if bare is None or "clean" not in bare else point(self._source.metric, bare, "clean")
+        system = SystemRows(self._source, plan.cells, undefended, findings)
+        for key, cell in self._cells[system.digest].items():
+            if key not in findings:
+                with suppress(MissingScoresError):  # not finished yet, or failed
+                    findings.add(key, cell, scores_of(self._source, cell))
+        made = made_row(system, self._source, plan, bare)
+        flag_twice([made.row], twice(findings.fingerprints))
+        return made
+
+    @cached_property
+    def _cells(self) -> dict[str, dict[str, Cell]]:
+        """By system and key."""
+        whole = cells(self._source.recipe, self._source.model)
+        systems = grouped(whole, lambda cell: cell.defense.digest)
+        return {digest: {self._source.key(cell): cell for cell in same} for digest, same in systems.items()}
+
+    def _bare_scores(self) -> pd.DataFrame | None:
+        """Kept once they are there."""
+        if self._bare is None:
+            self._bare = bare_scores(self._source)
+        return self._bare
