@@ -44,9 +44,8 @@ class AdaptiveAscent:
         if gradient is not None:
             self.gradient = gradient
         better = beats(reached, loss, self.reached, self.best_loss)
-        if better.any():
-            _take(self.best, self.point, better)
-            _take(self.best_gradient, self.gradient, better)
+        _take(self.best, self.point, better)
+        _take(self.best_gradient, self.gradient, better)
         self.best_loss = torch.where(better, loss, self.best_loss)
         self.reached = self.reached | reached
         self.improved = self.improved | better
@@ -59,7 +58,7 @@ class AdaptiveAscent:
         Those images go back to their best point.
         """
         halve = (self.rises < enough) | ~(self.improved | self.halved)
-        self.step_size[halve] /= 2
+        self.step_size = torch.where(halve, self.step_size / 2, self.step_size)
         _take(self.point, self.best, halve)
         _take(self.gradient, self.best_gradient, halve)
         self.rises = torch.zeros_like(self.rises)

@@ -19,13 +19,21 @@ def loss_and_gradient(
     evaluations (EOT), a pair of passes each, and the outputs their average. Raises GradientError where a gradient is
     not finite, ConfigError for a defense with none.
     """
+    found, gradient, outputs = unchecked_loss_and_gradient(model, x, y, rng=rng, loss=loss)
+    check_finite(model, gradient)
+    return found, gradient, outputs
+
+
+def unchecked_loss_and_gradient(
+    model: Model, x: Tensor, y: Tensor, *, rng: Draws | None = None, loss: Loss | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same for callers who ask themselves whether the gradient is finite, with what else they ask the device."""
     check_differentiable(model)
     single, x, loss = model.through(model.shells), x.detach().requires_grad_(), loss or model.task.loss
     losses, gradients, outputs = zip(
         *(_of_one_evaluation(single, x, y, streams, loss) for streams in model.evaluations(rng)), strict=True
     )
     gradient = gradient_of_expectation(loss, losses, gradients)
-    check_finite(model, gradient)
     return expectation(loss, losses), gradient, model.average(outputs)
 
 

@@ -1,8 +1,8 @@
 """Auto-PGD (Croce & Hein 2020, https://arxiv.org/abs/2003.01690): gradient ascent that chooses its own step sizes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,13 +10,15 @@ from torch import Tensor
 from ..core.attack import Access, Attack
 from ..core.errors import ConfigError
 from ..core.model import Model
-from ..core.norms import Norm, random_point
+from ..core.norms import Norm, per_row, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
-from ._gradient import loss_and_gradient, loss_and_outputs
+from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
+from ._looks import Parted, asked_of_step
 from ._losses import Loss, Objective, lead, margin, other_classes, rivals
 
+T = TypeVar("T")
 _TINY = 1e-12  # guards divisions where several logits are equal
 
 
@@ -88,9 +90,11 @@ class APGD(Attack):
                 break
             towards = None if rival is None else rival[todo]
             for end in self._search(model, todo, x[todo], y[todo], towards, rng.fork(run)[todo]):
-                better = beats(end.reached, end.best_loss, fooled[end.rows], loss[end.rows])
-                rows = end.rows[better]
-                found[rows], loss[rows], fooled[rows] = end.best[better], end.best_loss[better], end.reached[better]
+                rows = end.rows
+                better = beats(end.reached, end.best_loss, fooled[rows], loss[rows])
+                found[rows] = torch.where(per_row(better, x), end.best, found[rows])
+                loss[rows] = torch.where(better, end.best_loss, loss[rows])
+                fooled[rows] = torch.where(better, end.reached, fooled[rows])
         return found
 
     def _search(
@@ -101,28 +105,31 @@ class APGD(Attack):
         ascent = AdaptiveAscent(start, self.threat.around(x), rows, y, rival, draws)
         due = checkpoints(self.steps)
         for step in range(self.steps):
-            self._look(model, ascent, step)
-            if self.early_stop and ascent.reached.any():
-                yield ascent[ascent.reached]
-                ascent = ascent[~ascent.reached]
+            fooled = self._look(model, ascent, step)
+            if self.early_stop and fooled:
+                going, resting = Parted.by(ascent.reached, fooled)
+                yield ascent[resting]
+                ascent = ascent[going]
                 if not len(ascent.rows):
                     return
             if step in due:
                 ascent.adapt(self.rho * due[step])
             ascent.move(MOMENTUM if step else 0)
-        self._look(model, ascent, self.steps)
+        loss, outputs = self._at_point(model, ascent, self.steps, loss_and_outputs)
+        ascent.note(loss, None, self.reached(model, outputs, ascent.y))
         yield ascent
 
-    def _look(self, model: Model, ascent: AdaptiveAscent, step: int) -> None:
-        """Take in the loss and, unless these are the last, the gradient of the points."""
+    def _look(self, model: Model, ascent: AdaptiveAscent, step: int) -> int:
+        """Take in loss and gradient of the points. Returns how many images have been fooled by now."""
+        loss, gradient, outputs = self._at_point(model, ascent, step, unchecked_loss_and_gradient)
+        reached = model.task.reached(model.task.predict(outputs), ascent.y, targeted=self.targeted)
+        ascent.note(loss, gradient, reached)
+        return asked_of_step(model, gradient, outputs, ascent.reached.sum())[0]
+
+    def _at_point(self, model: Model, ascent: AdaptiveAscent, step: int, evaluate: Callable[..., T]) -> T:
         draws = ascent.draws.fork(step)  # a randomized system is met with new draws at every step
         ascended, y = self._ascended(model, ascent.y, ascent.rival)
-        point, gradient = ascent.point, None
-        if step < self.steps:
-            loss, gradient, outputs = loss_and_gradient(model, point, y, rng=draws, loss=ascended)
-        else:
-            loss, outputs = loss_and_outputs(model, point, y, rng=draws, loss=ascended)
-        ascent.note(loss, gradient, self.reached(model, outputs, ascent.y))
+        return evaluate(model, ascent.point, y, rng=draws, loss=ascended)
 
     def _ascended(self, model: Model, y: Tensor, rival: Tensor | None) -> tuple[Loss, Tensor]:
         """A loss, and what it is of: from `y` to anywhere, from `y` to `rival`, or, targeted, from anywhere to `y`."""

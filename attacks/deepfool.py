@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ..core.attack import Access, MinimalAttack
 from ..core.errors import ConfigError
@@ -13,6 +14,7 @@ from ..core.norms import Norm, dual_size, per_row, steepest
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._gradient import check_differentiable, check_finite, gradient_at, mean
+from ._looks import Parted, asked, asked_of_step
 from ._losses import rivals
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
@@ -55,15 +57,16 @@ class DeepFool(MinimalAttack):
         for index in range(self.steps + 1):
             fresh = rng.fork(index)
             graph = _forward(model, z, y, fresh)
-            left = self.reached(model, graph.judged, y)
-            found[rows[left]] = z[left]
-            if index == self.steps or left.all():
+            left = model.task.reached(model.task.predict(graph.judged), y, targeted=False)
+            (count,) = asked_of_step(model, z, graph.judged, left.sum())
+            found[rows] = torch.where(per_row(left, z), z, found[rows])
+            if index == self.steps or count == len(rows):
                 break
             faces = faces or _Faces.of(model, graph.outputs.detach(), y, self.classes - 1, self.norm)
-            distance, normal = faces.nearest(model, z, fresh, graph, left)
+            distance, normal, ended = faces.nearest(model, z, fresh, graph, left)
             del graph  # or the next forward pass would find it in memory
-            going = distance.isfinite()
-            if not going.all():
+            if ended:
+                going = Parted.by(~distance.isfinite(), ended).others
                 rows, z, y, distance, normal = (part[going] for part in (rows, z, y, distance, normal))
                 faces, rng = faces[going], rng[going]
             if not len(rows):
@@ -110,31 +113,36 @@ class _Faces:
     def __getitem__(self, rows: Tensor) -> "_Faces":
         return _Faces(self.norm, self.y[rows], self.others[rows], self.steepness[rows])
 
-    def nearest(self, model: Model, z: Tensor, rng: Draws, graph: _Graph, left: Tensor) -> tuple[Tensor, Tensor]:
-        """Distance to the nearest face (N,) and its normal (N, C, H, W).
+    def nearest(self, model: Model, z: Tensor, rng: Draws, graph: _Graph, left: Tensor) -> tuple[Tensor, Tensor, int]:
+        """Distance to the nearest face (N,), its normal (N, C, H, W), and how many distances are infinite.
 
-        The distance is infinite where all gradients are zero, and minus infinity for an image that has `left` already.
+        That is where all gradients are zero, and, as minus infinity, for an image that has `left` already.
         """
         gaps = (graph.outputs.gather(1, self.y[:, None]) - graph.outputs.gather(1, self.others)).detach()
         estimates, order = (gaps / self.steepness).sort(dim=1, stable=True)
+        estimates = pad(estimates, (0, 1), value=torch.nan)  # behind the last face none is near
         distance = torch.where(left, -torch.inf, torch.inf).to(gaps)
         normal, held = torch.zeros_like(z), torch.arange(len(z), device=z.device)  # the graph is of `held`
-        for place in range(order.shape[1]):
+        steepness, infinite = torch.zeros_like(distance), 0
+        for place in range(estimates.shape[1]):
             near = estimates[held, place] <= FAR * distance[held]
-            if not near.any():
+            finite, count, infinite = asked(steepness.isfinite().all(), near.sum(), distance.isinf().sum())
+            if not finite:  # NaN or infinity anywhere in the last gradient shows in its norm
+                check_finite(model, steepness[:, None])
+            if not count:
                 break
-            if 2 * near.sum() <= len(held):  # what is saved in backward passes pays for another forward pass
-                held = held[near]
-                near = near[near]
+            if 2 * count <= len(held):  # what is saved in backward passes pays for another forward pass
+                chosen = Parted.by(near, count).chosen
+                held, near = held[chosen], near[chosen]
                 graph = _forward(model, z[held], self.y[held], rng[held])
             face = order[held, place]
             slope, steepness = self._differentiate(model, graph, held, face)
-            check_finite(model, steepness[:, None])  # NaN or infinity anywhere shows in the norm
-            self.steepness[held[near], face[near]] = steepness[near].to(self.steepness)
+            self.steepness[held, face] = torch.where(near, steepness.to(self.steepness), self.steepness[held, face])
             reach = (gaps[held, face].abs() / steepness).to(distance)
             nearer = near & (reach < distance[held])
-            distance[held[nearer]], normal[held[nearer]] = reach[nearer], slope[nearer]
-        return distance, normal
+            distance[held] = torch.where(nearer, reach, distance[held])
+            normal[held] = torch.where(per_row(nearer, slope), slope, normal[held])
+        return distance, normal, infinite
 
     def _differentiate(self, model: Model, graph: _Graph, rows: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient across one face of each image, and its dual norm."""

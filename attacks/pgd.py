@@ -15,7 +15,8 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ..core.task import Task
 from ._adaptive import beats
-from ._gradient import loss_and_gradient, loss_and_outputs
+from ._gradient import check_finite, loss_and_outputs, unchecked_loss_and_gradient
+from ._looks import Parted, asked_of_step
 from ._losses import Loss, Objective
 
 
@@ -131,15 +132,19 @@ class PGD(Attack):
         for index in range(self.steps):
             loss = self.ascended(model, index)
             fresh = draws.fork(index)  # a randomized system is met with new draws at every step
-            _, gradient, outputs = loss_and_gradient(model, z, y, rng=fresh, loss=loss)
+            _, gradient, outputs = unchecked_loss_and_gradient(model, z, y, rng=fresh, loss=loss)
             if self.early_stop:
-                going = ~self.reached(model, outputs, y)
-                if not going.all():
-                    ended[rows[~going]] = z[~going]
+                reached = model.task.reached(model.task.predict(outputs), y, targeted=self.targeted)
+                (resting,) = asked_of_step(model, gradient, outputs, reached.sum())
+                if resting:
+                    going, there = Parted.by(reached, resting)
+                    ended[rows[there]] = z[there]
                     rows, z, y, gradient = (part[going] for part in (rows, z, y, gradient))
                     ball, draws = ball[going], draws[going]
                 if not len(rows):
                     break
+            else:
+                check_finite(model, gradient)
             ball.ascend_(z, gradient, self.length)
         ended[rows] = z
         return ended

@@ -11,7 +11,8 @@ from torch import Tensor
 from ...core.model import Model
 from ...core.norms import per_row
 from ...core.seeding import Draws
-from .._gradient import loss_and_gradient
+from .._gradient import unchecked_loss_and_gradient
+from .._looks import Parted, asked, asked_of_step
 from .goal import Goal
 from .progress import Progress, Rows
 from .search import LARGEST_C
@@ -55,9 +56,13 @@ class Support(Rows):
         self.freeze = torch.where(reached, share, self.freeze)
         self._freeze(reached)
 
+    def halved(self, failed: Tensor) -> Tensor:
+        """How many to freeze where that was too many."""
+        return torch.where(failed, self.freeze // 2, self.freeze)
+
     def widen(self, failed: Tensor) -> None:
         """Freeze half as many."""
-        self.freeze = torch.where(failed, self.freeze // 2, self.freeze)
+        self.freeze = self.halved(failed)
         self._freeze(failed)
 
     def _freeze(self, which: Tensor) -> None:
@@ -106,32 +111,37 @@ def minimize_l0(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: T
     while len(images.rows):
         z = torch.where(images.support.free, images.variable.images(), images.x)
         draws = images.draws.fork(index)
-        margin, gradient, logits = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
+        margin, gradient, logits = unchecked_loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
         reached = goal.reached(logits, images.y)
         delta = z - images.x
-        if reached.any():
-            result[images.rows[reached]] = z[reached]
-            images.support.narrow(reached, (delta * gradient).abs_(), images.variable.w)
         images.progress.add(delta.flatten(1).square().sum(dim=1) + images.c * goal.hinge(margin))
         images.progress.restart(reached)  # the loss of a success is none that fewer values have to beat
+        due = images.progress.due(attack.steps)
+        any_reached, any_due = asked_of_step(model, gradient, logits, reached.any(), due.any())
+        if any_reached:
+            result[images.rows] = torch.where(per_row(reached, z), z, result[images.rows])
+            images.support.narrow(reached, (delta * gradient).abs_(), images.variable.w)
         gradient.neg_().add_(delta.mul_(2).div_(per_row(images.c, z))).mul_(images.support.free)
         images.variable.descend(z, gradient, torch.full_like(images.c, attack.learning_rate))
-        images = _review(images, attack)
+        if any_reached or any_due:
+            images = _review(images, due, attack)
         index += 1
     return result
 
 
-def _review(images: Thinning, attack: CarliniWagner) -> Thinning:
+def _review(images: Thinning, due: Tensor, attack: CarliniWagner) -> Thinning:
     """Where the loss has stalled short of success: c rises, `searches` times at most; after that fewer values are
     frozen; and where the failure was with a single one, or one value is left, the image is finished.
     """
     support = images.support
-    stalled = images.progress.turn(images.progress.due(attack.steps), attack.steps)
+    stalled = images.progress.turn(due, attack.steps)
     last = images.c > 0.99 * min(attack.initial_c * 10.0 ** (attack.searches - 1), LARGEST_C)
     failed = stalled & last
     images.c = torch.where(stalled & ~last, 10 * images.c, images.c)
-    if failed.any():
+    freeze = support.halved(failed)
+    finished = (freeze == 0) & (failed | support.known)
+    any_failed, count = asked(failed.any(), finished.sum())
+    if any_failed:
         support.widen(failed)
         images.variable.w = torch.where(per_row(failed, images.x), support.solution, images.variable.w)
-    going = ~((support.freeze == 0) & (failed | support.known))
-    return images if going.all() else images[going]
+    return images[Parted.by(finished, count).others] if count else images

@@ -13,10 +13,10 @@ _PROGRESS = 0.99  # a window that leaves more than this share of the loss and of
 
 @dataclass
 class Rows:
-    """A record whose fields have an entry for each image; `record[mask]` is that of some of them."""
+    """A record whose fields have an entry for each image; `record[rows]` is that of some of them."""
 
-    def __getitem__(self, mask: Tensor) -> Self:
-        return replace(self, **{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+    def __getitem__(self, rows: Tensor) -> Self:
+        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass

@@ -11,7 +11,8 @@ from torch import Tensor
 from ...core.model import Model
 from ...core.norms import per_row, size
 from ...core.seeding import Draws
-from .._gradient import loss_and_gradient
+from .._gradient import unchecked_loss_and_gradient
+from .._looks import Parted, asked, asked_of_step
 from .goal import Goal
 from .progress import Progress, Rows, fell
 from .variable import TanhVariable
@@ -106,21 +107,24 @@ def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor
     while len(images.rows):
         z = images.variable.images()
         draws = images.draws.fork(index)  # a randomized system is met with new draws at every step
-        margin, gradient, logits = loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
+        margin, gradient, logits = unchecked_loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
         reached = goal.reached(logits, images.y)
         delta = z - images.x
         norm = size(delta, attack.norm)
         closer = reached & (norm < images.norm)
-        if closer.any():
-            result[images.rows[closer]] = z[closer]
-            images.norm = torch.where(closer, norm, images.norm)
         distance, slope = _distance(delta, images.weights.tau, attack)
+        images.progress.add(distance + images.weights.c * goal.hinge(margin))
+        due = images.progress.due(attack.steps)
+        any_closer, any_due = asked_of_step(model, gradient, logits, closer.any(), due.any())
+        if any_closer:
+            result[images.rows] = torch.where(per_row(closer, z), z, result[images.rows])
+            images.norm = torch.where(closer, norm, images.norm)
         gradient.mul_(per_row(-(~reached).float(), z)).add_(slope.div_(per_row(images.weights.c, z)))
         images.variable.descend(z, gradient, _rate(images, attack))
 
         images.success = images.success | reached
-        images.progress.add(distance + images.weights.c * goal.hinge(margin))
-        images = _review(images, attack)
+        if any_due:
+            images = _review(images, due, attack)
         index += 1
     return result
 
@@ -142,15 +146,12 @@ def _rate(images: Nearing, attack: CarliniWagner) -> Tensor:
     return value.clamp_max(attack.learning_rate)
 
 
-def _review(images: Nearing, attack: CarliniWagner) -> Nearing:
-    """At the end of a window: end the searches that have stalled, and drop the images that are finished.
+def _review(images: Nearing, due: Tensor, attack: CarliniWagner) -> Nearing:
+    """Of those whose window ends, the `due`: end the searches that have stalled, and drop the images that are finished.
 
     A search goes on for as long as each window lowers its loss or the image's norm. It then counts as a success if its
     last window had one: those of earlier windows may be the inheritance of a larger c.
     """
-    due = images.progress.due(attack.steps)
-    if not due.any():
-        return images
     weights = images.weights
     ended = images.progress.turn(due, attack.steps, otherwise=fell(images.norm, images.norm_before))
     before = weights.c
@@ -161,5 +162,6 @@ def _review(images: Nearing, attack: CarliniWagner) -> Nearing:
         weights.tau = torch.where(due, ((1 - weights.gap) * images.norm).clamp_max(1), weights.tau)
     images.norm_before = torch.where(due, images.norm, images.norm_before)
     images.success = images.success & ~due
-    going = ~(ended & (settled | (weights.tried == attack.searches)))
-    return images if going.all() else images[going]
+    finished = ended & (settled | (weights.tried == attack.searches))
+    (count,) = asked(finished.sum())
+    return images[Parted.by(finished, count).others] if count else images
