@@ -30,7 +30,6 @@ class AutoAttack(Ensemble):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
-    randomized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

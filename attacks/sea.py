@@ -44,7 +44,6 @@ class SEA(Ensemble):
     steps: int = 300
 
     access: ClassVar[Access] = "gradient"
-    randomized: ClassVar[bool] = True
     independent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -42,7 +42,6 @@ class AdaptiveEnsemble(Ensemble):
 
     access: ClassVar[Access] = "gradient"
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
-    randomized: ClassVar[bool] = True
 
     @property
     def members(self) -> Mapping[str, Attack]:
