@@ -99,7 +99,7 @@ def test_the_walk_sees_every_kind_of_import():
         return {target for _, target in imported(ROOT / name)}
 
     assert "core.errors.ConfigError" in reached("attacks/pgd.py")
-    assert "attacks._gradient.loss_and_gradient" in reached("attacks/pgd.py")
+    assert "attacks._gradient.loss_and_gradient" in reached("attacks/fgsm.py")
     assert "attacks" in reached("evaluation/recipe/plugins.py")
     assert "core.threat.Threat" in reached("core/__init__.py")
 

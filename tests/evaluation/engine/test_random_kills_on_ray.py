@@ -20,15 +20,20 @@ from ray.cluster_utils import Cluster
 
 KILLS = 10
 SAMPLES = 24
+PATIENCE = 1800
+"""Seconds for a run, also on a machine that does other things."""
 SETTINGS = (
     f"samples={SAMPLES}",
     "batch_size=8",
     "knowledge=['oblivious', 'adaptive']",
     "draws=2",
     "eot_draws=2",
-    "attacks=[{name='pgd', steps=20}, {name='gd-uap', prior='none', max_iterations=100, validate_every=20},"
+    "attacks=[{name='pgd', steps=20}, {name='deepfool', norm='l2', eps=1, knowledge=['oblivious']},"
+    "{name='rays', queries=20, knowledge=['oblivious']},"
+    "{name='gd-uap', prior='none', max_iterations=60, validate_every=20},"
     "{name='autoattack', steps=5, queries=20, knowledge=['oblivious']}]",
-    "defenses=[{name='bit-depth'}, {name='random-noise'}, {name='pca', training_images=100, components=9}]",
+    "defenses=[{name='bit-depth'}, {name='random-noise'}, {name='k-wta'},"
+    "{name='compose', steps=[{name='median'}, {name='pca', training_images=100, components=9}]}]",
 )
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
@@ -96,8 +101,9 @@ def table(folder):
 def test_lost_at_random_moments(begin, lose, cluster, tmp_path):
     rng, out = random.Random(time.time_ns()), tmp_path / "out"
     alone = begin(tmp_path / "undisturbed", "--no-cache")
-    assert alone.wait(timeout=500) == 0
+    assert alone.wait(timeout=PATIENCE) == 0
     expected = table(tmp_path / "undisturbed")
+    assert len(expected) >= 30
     assert set(expected.status) == {"ok"}
     options = ("--no-cache", "--executor", "ray", "--address", cluster.address)
     run = begin(out, *options)
@@ -107,9 +113,10 @@ def test_lost_at_random_moments(begin, lose, cluster, tmp_path):
         lose(what, run)
         if run.poll() is not None:
             run = begin(out, *options)
-    run.wait(timeout=500)
-    assert begin(out, *options).wait(timeout=500) == 0  # where one unit had lost two workers, it is tried again
+    run.wait(timeout=PATIENCE)
+    assert begin(out, *options).wait(timeout=PATIENCE) == 0  # where one unit had lost two workers, it is tried again
     pd.testing.assert_frame_equal(table(out), expected)
     with closing(Ledger(out / "ledger.sqlite", read_only=True)) as ledger:
         keys = {key for row in expected.cell for key in row.split()}
         assert all(len(ledger.outcomes(key).samples) == len(ledger.finished(key)) == SAMPLES for key in keys)
+        assert keys <= ledger.makers().keys()
