@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -151,7 +151,7 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
             raise UnknownNameError(f"parameter of {what}:", key, known)
     try:
         text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
-        made = TypeAdapter(cast(type[T], cls)).validate_json(text, strict=True)
+        made = _adapter(cls).validate_json(text, strict=True)
     except ValidationError as error:
         found = complaint(error)
         raise ConfigError(f"{'.'.join([what, *map(str, found.where)])}: {found.sentence}") from None
@@ -168,6 +168,12 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
                 f"got {type(getattr(made, field.name)).__name__}."
             )
     return made
+
+
+@lru_cache(maxsize=256)
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    """Kept, for to make one takes many times as long as to use it."""
+    return TypeAdapter(cls)
 
 
 def _is_plain(value: object) -> bool:

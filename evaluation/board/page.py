@@ -7,11 +7,12 @@ the one that is part of it, whose hash it states.
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ..leaderboard.curve import Axis
@@ -51,10 +52,6 @@ class _Drawn(NamedTuple):
 
 def page(board: Board) -> str:
     """The whole file."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"shown": shown, "explained": explained}
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     album, known = Album(), [(part, worths(part.rows)) for part in board.parts]
     shots, charted = Shots(board, album), of_main_metrics(board.parts)
@@ -75,7 +72,7 @@ def page(board: Board) -> str:
         "failed": [row for row in board.rows if not row.ok],
         "raised": {flag.partition(":")[0] for row in board.rows for flag in row.flags},
     }
-    text = environment.get_template("page.html.j2").render(
+    text = _template().render(
         **found,
         board=board,
         heading=HEADING,
@@ -97,6 +94,15 @@ def page(board: Board) -> str:
     whole = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
     left = MOST - len(whole.encode()) - RULE * len(album)
     return whole.replace(_PICTURES, _rules(album.encoded(left)), 1)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"shown": shown, "explained": explained}
+    return environment.get_template("page.html.j2")
 
 
 def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:

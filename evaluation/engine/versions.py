@@ -34,11 +34,17 @@ def libraries() -> dict[str, str]:
 
 
 def _present(names: Iterable[str]) -> dict[str, str]:
-    found = {}
+    found, places = {}, tuple(sys.path)
     for name in names:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
+            found[name] = _version(name, places)
     return found
+
+
+@cache
+def _version(name: str, path: tuple[str, ...]) -> str:
+    """Of a package on the path. Once: its whole description is read for it."""
+    return version(name)
 
 
 @cache

@@ -14,9 +14,9 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("library", ["foolbox", "numpy", "opencv-python", "pillow", "scikit-image", "scipy"])
 def test_another_version_of_a_library_that_computes_is_another_environment(monkeypatch, library):
-    before, version = environment(CPU), versions.version
+    before, version = environment(CPU), versions._version
     assert environment(CPU) == before
-    monkeypatch.setattr(versions, "version", lambda name: "0.0" if name == library else version(name))
+    monkeypatch.setattr(versions, "_version", lambda name, path: "0.0" if name == library else version(name, path))
     assert environment(CPU) != before
 
 
