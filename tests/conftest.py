@@ -1,5 +1,7 @@
 """Shared fixtures: models whose optima are known in closed form, and a trained one that answers in milliseconds."""
 
+import gc
+
 import pytest
 import torch
 from foolbench.core import Model
@@ -8,6 +10,33 @@ from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 from torch import Tensor, nn
 
+QUICK = {  # parameters that make an attack or a defense cheap, or possible at all, without making it another
+    "adaptive-ensemble": {"steps": 3, "queries": 20},
+    "apgd": {"steps": 10},
+    "autoattack": {"steps": 3, "queries": 20},
+    "autoencoder": {"epochs": 1},
+    "carlini-wagner": {"searches": 2, "steps": 20, "initial_c": 1.0},
+    "compose": {"steps": [{"name": "median"}, {"name": "jpeg"}]},
+    "confident-pgd": {"steps": 10},
+    "cospgd": {"steps": 10},
+    "fab": {"steps": 5},
+    "fff": {"max_iterations": 10},
+    "gd-uap": {"max_iterations": 10},
+    "gd-uap-fff": {"max_iterations": 10},
+    "momentum": {"steps": 10},
+    "odds-are-odd": {"draws": 4},
+    "pgd": {"steps": 10},
+    "prn": {"training_images": 64, "perturbations": 2, "epochs": 1},
+    "quilting": {"patches": 2000},
+    "rays": {"queries": 100},
+    "sea": {"steps": 6},
+    "segpgd": {"steps": 10},
+    "square": {"queries": 40},
+    "trust-region": {"steps": 50},
+    "uap": {"passes": 2},
+    "universal-pgd": {"max_iterations": 10},
+}
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
@@ -15,6 +44,10 @@ def pytest_addoption(parser):
 
 def pytest_configure():
     keep_freed_memory()
+
+
+def pytest_collection_finish():
+    gc.freeze()  # or every collection goes through a million objects of what has been imported
 
 
 def pytest_collection_modifyitems(config, items):
@@ -59,6 +92,12 @@ def linear_model_fixture():  # under --import-mode=importlib tests cannot import
 @pytest.fixture(scope="session", name="mid_images")
 def mid_images_fixture():
     return mid_images
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """`quick(name)` are parameters for the attack or defense of that name."""
+    return lambda name: QUICK.get(name, {})
 
 
 @pytest.fixture(scope="session")

@@ -17,29 +17,24 @@ from torch import Tensor, nn
 
 CASES = [(name, norm) for name in attacks if issubclass(attacks[name], Attack) for norm in attacks[name].norms]
 BUDGET = {"linf": 20 / 255, "l2": 0.6, "l1": 3.0, "l0": 12}
-QUICK = {  # parameters that make an attack cheap without making it another
-    "adaptive-ensemble": {"steps": 5, "queries": 40},
-    "apgd": {"steps": 10},
-    "autoattack": {"steps": 5, "queries": 40},
-    "carlini-wagner": {"searches": 3, "steps": 20, "initial_c": 1.0},
-    "fab": {"steps": 5},
-    "momentum": {"steps": 10},
-    "rays": {"queries": 200},
-    "sea": {"steps": 10},
-    "square": {"queries": 40},
-}
 
 
-@pytest.fixture(params=CASES, ids="-".join)
-def attack(request):
+@pytest.fixture(params=CASES, ids="-".join, scope="session")
+def attack(request, quick):
     name, norm = request.param
-    return attacks.create(name, {"eps": BUDGET[norm], "norm": norm} | QUICK.get(name, {}))
+    return attacks.create(name, {"eps": BUDGET[norm], "norm": norm} | quick(name))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def images():
     x = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     return x.masked_fill(x < 0.2, 0.0).masked_fill(x > 0.8, 1.0)  # like real images, many values at the bounds
+
+
+@pytest.fixture(scope="session")
+def found(attack, digits_model, images):
+    """What the attack makes of the images with seed 0."""
+    return attack(digits_model, images, rng=0)
 
 
 @dataclass(frozen=True, kw_only=True)

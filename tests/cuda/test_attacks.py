@@ -9,25 +9,6 @@ from foolbench.core.attack import NoCheckpoint
 from foolbench.core.norms import size
 
 BUDGET = {"linf": 20 / 255, "l2": 0.6, "l1": 3.0, "l0": 12}
-QUICK = {
-    "adaptive-ensemble": {"steps": 3, "queries": 10},
-    "apgd": {"steps": 10},
-    "autoattack": {"steps": 3, "queries": 10},
-    "carlini-wagner": {"searches": 2, "steps": 10, "initial_c": 1.0},
-    "fab": {"steps": 5},
-    "fff": {"max_iterations": 10},
-    "gd-uap": {"max_iterations": 10},
-    "gd-uap-fff": {"max_iterations": 10},
-    "jsma": {"gamma": 0.1},
-    "momentum": {"steps": 10},
-    "pgd": {"steps": 10},
-    "rays": {"queries": 50},
-    "sea": {"steps": 6},
-    "square": {"queries": 40},
-    "trust-region": {"steps": 20},
-    "uap": {"passes": 1},
-    "universal-pgd": {"max_iterations": 10},
-}
 CASES = [(name, norm) for name in attacks for norm in attacks[name].norms]
 ON_IMAGES = [case for case in CASES if issubclass(attacks[case[0]], Attack)]
 UNIVERSAL = [case for case in CASES if issubclass(attacks[case[0]], UniversalAttack)]
@@ -35,8 +16,10 @@ ROUNDING = 3
 """Of ten images: so many may be fooled here and not there, for what a sign decides rounding may decide."""
 
 
-def made(name, norm, **facts):
-    return attacks.create(name, {"eps": BUDGET[norm], "norm": norm} | QUICK.get(name, {}) | facts)
+@pytest.fixture
+def made(quick):
+    """`made(name, norm, **facts)` is the attack."""
+    return lambda name, norm, **facts: attacks.create(name, {"eps": BUDGET[norm], "norm": norm} | quick(name) | facts)
 
 
 @pytest.fixture
@@ -50,7 +33,7 @@ def fooled(model, adversarial, x) -> int:
 
 
 @pytest.mark.parametrize(("name", "norm"), ON_IMAGES)
-def test_an_attack_on_images(name, norm, digits_model, digits_there, images, on_device):
+def test_an_attack_on_images(name, norm, made, digits_model, digits_there, images, on_device):
     attack, x = made(name, norm), images.to(on_device)
     found = attack(digits_there, x, rng=3)
     assert (found.device, found.dtype, found.shape) == (x.device, torch.float32, x.shape)
@@ -62,7 +45,7 @@ def test_an_attack_on_images(name, norm, digits_model, digits_there, images, on_
 
 
 @pytest.mark.parametrize("name", ["uniform-noise", "random-sign", "fgsm"])
-def test_what_takes_one_step_is_the_same(name, digits_model, digits_there, images, on_device):
+def test_what_takes_one_step_is_the_same(name, made, digits_model, digits_there, images, on_device):
     attack = made(name, "linf")
     there, here = attack(digits_there, images.to(on_device), rng=3).cpu(), attack(digits_model, images, rng=3)
     assert ((there - here).abs() > 1e-5).float().mean() < 0.01
@@ -76,7 +59,7 @@ def test_the_ways_of_pgd(facts, digits_there, images, on_device):
 
 
 @pytest.mark.parametrize(("name", "norm"), UNIVERSAL)
-def test_a_universal_attack(name, norm, digits_there, images, on_device):
+def test_a_universal_attack(name, norm, made, digits_there, images, on_device):
     x = images.to(on_device)
     attack, data = made(name, norm), CraftingData(validation=x, load_training=lambda: x)
     found = attack.craft(digits_there, data, rng=3)
@@ -86,7 +69,7 @@ def test_a_universal_attack(name, norm, digits_there, images, on_device):
     assert torch.equal(attack.craft(digits_there, data, rng=3).delta, found.delta)
 
 
-def test_the_pool_of_a_prior_is_made_there(digits_there, images, on_device):
+def test_the_pool_of_a_prior_is_made_there(made, digits_there, images, on_device):
     x = images.to(on_device)
     data = CraftingData(validation=x, load_training=lambda: x)
     for prior in ("range", "data"):

@@ -3,21 +3,18 @@
 import pytest
 import torch
 from foolbench.attacks import FGSM
-from foolbench.core import Draws, InputTransform, defenses
+from foolbench.core import Draws, InputTransform, LearnedDefense, defenses
 from foolbench.core.repeatable import repeatable
 from foolbench.defenses import adaptive
 from foolbench.evaluation.conformance import model, prepared, streams
 from foolbench.evaluation.conformance.checks import images
-from foolbench.evaluation.grid.lessons import learning_parts
 
 NAMES = sorted(defenses)
-QUICK = {
-    "autoencoder": {"epochs": 1},
+STEADY = {
     "bart": {"groups": ["levels", "jpeg", "noise", "grey", "fft"]},
-    "compose": {"steps": [{"name": "median"}, {"name": "jpeg"}]},
-    "prn": {"perturbations": 2, "epochs": 1},
-    "quilting": {"neighbours": 1, "patches": 2000},  # of several, the order decides which is drawn
+    "quilting": {"neighbours": 1},  # of several, the order decides which is drawn
 }
+"""Parameters without which rounding decides more than the next level."""
 CLOSE = 1e-4
 CHOOSE = {"bart", "bit-depth", "compose", "jpeg", "k-wta", "odds-are-odd", "prn", "quilting", "regroup"}
 """What rounds, ranks or chooses: rounding may bring a value to the next level, of one in a hundred."""
@@ -25,9 +22,19 @@ ON_THE_HOST = {"bart", "compose", "jpeg", "quilting"}
 """Codecs, and what is drawn image by image: a GPU is waited for there."""
 
 
-def fitted(name):
-    """On the processor."""
-    return prepared(defenses.create(name, QUICK.get(name, {})))
+LEARNERS = [name for name in NAMES if issubclass(defenses[name], LearnedDefense)]
+
+
+@pytest.fixture
+def made(quick):
+    """`made(name)` is the defense."""
+    return lambda name: defenses.create(name, quick(name) | STEADY.get(name, {}))
+
+
+@pytest.fixture
+def fitted(made):
+    """`fitted(name)` has learned on the processor, where it learns."""
+    return lambda name: prepared(made(name))
 
 
 def moved(draws, device) -> Draws:
@@ -35,11 +42,11 @@ def moved(draws, device) -> Draws:
 
 
 def test_the_lists_are_of_defenses():
-    assert set(NAMES) >= CHOOSE | ON_THE_HOST | set(QUICK)
+    assert set(NAMES) >= CHOOSE | ON_THE_HOST | set(STEADY)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_does_what_it_does_on_a_processor(name, device):
+def test_it_does_what_it_does_on_a_processor(name, fitted, device):
     defense = fitted(name)
     x, network, here = images(4), model(), streams(4)
     there = moved(here, device)
@@ -55,7 +62,7 @@ def test_it_does_what_it_does_on_a_processor(name, device):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_gradient_of_it_can_be_followed(name, device, request):
+def test_every_gradient_of_it_can_be_followed(name, fitted, device, request):
     defense = fitted(name)
     request.getfixturevalue("on_device")
     system, x = adaptive(defense, model(), draws=2), images(4)
@@ -66,9 +73,9 @@ def test_every_gradient_of_it_can_be_followed(name, device, request):
     assert torch.equal(system(x, rng=streams(4)), system(x, rng=streams(4)))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if learning_parts(defenses.create(name, QUICK.get(name, {})))])
-def test_it_learns_there(name, on_device):
-    defense, x = defenses.create(name, QUICK.get(name, {})), images(64)
+@pytest.mark.parametrize("name", LEARNERS)
+def test_it_learns_there(name, made, on_device):
+    defense, x = made(name), images(64)
     learned = defense.fit(x, torch.arange(64, device=x.device) % 5, model=model())
     outputs = learned.defend(model())(x[:4], rng=streams(4))
     assert outputs.device == x.device
@@ -77,7 +84,7 @@ def test_it_learns_there(name, on_device):
 
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ON_THE_HOST])
-def test_a_transform_does_not_wait_for_the_gpu(name, device):
+def test_a_transform_does_not_wait_for_the_gpu(name, fitted, device):
     defense = fitted(name)
     if not isinstance(defense, InputTransform):
         pytest.skip("it is no transform")

@@ -5,22 +5,17 @@ import functools
 import pytest
 import torch
 from foolbench.attacks import FGSM
-from foolbench.core import ConfigError, Defense, UnknownNameError, defenses
+from foolbench.core import ConfigError, UnknownNameError, defenses
 from foolbench.defenses import adaptive
 from foolbench.evaluation.conformance import check, model, prepared, streams
 
 KEEPS_GREY = ["bilateral", "crop-ensemble", "downsampling", "gaussian", "jpeg", "median", "ten-crop", "tv"]
-QUICK = {"compose": {"steps": [{"name": "median"}, {"name": "jpeg"}]}}
 
 
-def made(name) -> Defense:
-    return defenses.create(name, QUICK.get(name, {}))
-
-
-@functools.cache
-def ready(name) -> Defense:
-    """It has learned, where it learns."""
-    return prepared(made(name))
+@pytest.fixture(scope="session")
+def ready(quick):
+    """`ready(name)` has learned, where it learns."""
+    return functools.cache(lambda name: prepared(defenses.create(name, quick(name))))
 
 
 def stages(defense, x, seed=0):
@@ -28,14 +23,14 @@ def stages(defense, x, seed=0):
 
 
 @pytest.mark.parametrize("name", sorted(defenses))
-def test_memory_may_be_laid_out_otherwise(name, photos):
+def test_memory_may_be_laid_out_otherwise(name, ready, photos):
     defense, x = ready(name), photos(2)
     stored = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
     torch.testing.assert_close(stages(defense, stored), stages(defense, x), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(defenses))
-def test_it_does_something(name, photos):
+def test_it_does_something(name, ready, photos):
     x, system = photos(8), ready(name).defend(model())
     assert not torch.equal(system(x, rng=streams(8)), model()(x))
 
@@ -43,12 +38,12 @@ def test_it_does_something(name, photos):
 @pytest.mark.parametrize("name", KEEPS_GREY)
 @pytest.mark.parametrize("value", [0.0, 51 / 255, 128 / 255, 1.0])
 def test_a_constant_grey_image_stays_as_it_is(name, value):
-    after = stages(made(name), torch.full((1, 3, 24, 16), value))
+    after = stages(defenses.create(name, {}), torch.full((1, 3, 24, 16), value))
     torch.testing.assert_close(after, torch.full_like(after, value), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(defenses))
-def test_a_single_step_finds_its_way_from_black_and_from_white_paper(name):
+def test_a_single_step_finds_its_way_from_black_and_from_white_paper(name, ready):
     """Where a `clamp` would have no gradient."""
     defense, x = ready(name), torch.tensor([0.0, 0, 1, 1]).reshape(4, 1, 1, 1).repeat(1, 3, 32, 40)
     system = adaptive(defense, model(), draws=4)

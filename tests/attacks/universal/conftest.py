@@ -65,9 +65,11 @@ def spy_on_inputs_fixture():
     return spy_on_inputs
 
 
-@pytest.fixture(autouse=True)
-def small_pool(monkeypatch):
-    monkeypatch.setattr(priors, "POOL", 16)
+@pytest.fixture(autouse=True, scope="module")
+def small_pool():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(priors, "POOL", 16)
+        yield
 
 
 @pytest.fixture

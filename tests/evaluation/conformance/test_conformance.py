@@ -17,37 +17,13 @@ from foolbench.evaluation.conformance import (
 from foolbench.evaluation.recipe.plugins import load_plugins
 from PIL import Image
 
-PARAMETERS = {  # what makes them quick, or possible at all
-    "adaptive-ensemble": {"steps": 5, "queries": 40},
-    "apgd": {"steps": 10},
-    "autoattack": {"steps": 5, "queries": 40},
-    "autoencoder": {"epochs": 1},
-    "carlini-wagner": {"searches": 2, "steps": 20},
-    "confident-pgd": {"steps": 10},
-    "compose": {"steps": [{"name": "gaussian"}, {"name": "jpeg"}]},
-    "fab": {"steps": 5},
-    "fff": {"max_iterations": 20},
-    "gd-uap": {"max_iterations": 20},
-    "gd-uap-fff": {"max_iterations": 20},
-    "momentum": {"steps": 10},
-    "odds-are-odd": {"draws": 4},
-    "pgd": {"steps": 10},
-    "prn": {"training_images": 64, "perturbations": 2, "epochs": 1},
-    "quilting": {"patches": 2000},
-    "rays": {"queries": 60},
-    "sea": {"steps": 10},
-    "square": {"queries": 40},
-    "trust-region": {"steps": 30},
-    "uap": {"passes": 2},
-    "universal-pgd": {"max_iterations": 20},
-}
 load_plugins([])  # also what only lies in the folders
 NAMES = [*attacks, *defenses, *models, *datasets]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_built_ins_keep_their_promises(name):
-    subject = named(name, PARAMETERS.get(name, {}))
+def test_built_ins_keep_their_promises(name, quick):
+    subject = named(name, quick(name))
     found = check(subject)
     assert {str(one) for one in checks_of(subject)} <= set(found)
     assert not {promise: seen for promise, seen in found.items() if seen}
