@@ -51,7 +51,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code):
     assert not HEAVY & set(done.stdout.split())
 
 
-def test_lists_need_neither_tables_nor_statistics():
+def test_lists_need_neither_tables_nor_statistics_nor_foolbox():
     code = """
 import sys
 from foolbench.evaluation.cli.main import main
@@ -66,4 +66,4 @@ print(*sys.modules, file=sys.stderr)
     done = python("-c", code)
     assert done.returncode == 0, done.stderr
     assert '"pgd"' in done.stdout
-    assert not {"pandas", "scipy.stats", "sklearn", "torchvision"} & set(done.stderr.split())
+    assert not {"foolbox", "pandas", "scipy.stats", "sklearn", "torchvision"} & set(done.stderr.split())

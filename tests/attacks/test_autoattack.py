@@ -8,7 +8,7 @@ from foolbench.core import ConfigError
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
 
-CHEAP = {"steps": 10, "queries": 100}
+CHEAP = {"steps": 5, "queries": 50}
 
 
 def fooled(model, x_adv, x):

@@ -14,18 +14,15 @@ from torch import nn
 
 SHAPE = (1, 3, 4)
 EPS = {"linf": 0.29, "l2": 1.0, "l1": 3.5, "l0": 12}
-QUICK = {
+MORE = {  # than is quick: so that they all but always succeed on the bare model
     "adaptive-ensemble": {"steps": 10, "queries": 50},
-    "apgd": {"steps": 10},
-    "autoattack": {"steps": 5, "queries": 20},
-    "carlini-wagner": {"searches": 5, "steps": 30, "initial_c": 1.0},
-    "fab": {"steps": 5},
+    "carlini-wagner": {"searches": 5, "steps": 30},
     "jsma": {"gamma": 1.0},
-    "momentum": {"steps": 10},
-    "pgd": {"steps": 10, "early_stop": True},
+    "pgd": {"early_stop": True},
     "rays": {"queries": 200},
     "sea": {"steps": 30},
     "square": {"queries": 100},
+    "trust-region": {"steps": 100},
 }
 CASES = [
     (name, norm)
@@ -54,9 +51,9 @@ def system(setting, flip):
 
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
-def test_no_attack_rests_on_a_lucky_draw(setting, system, name, norm):
+def test_no_attack_rests_on_a_lucky_draw(setting, system, quick, name, norm):
     model, x, y = setting
-    attack = attacks.create(name, {"eps": EPS[norm], "norm": norm} | QUICK.get(name, {}))
+    attack = attacks.create(name, {"eps": EPS[norm], "norm": norm} | quick(name) | MORE.get(name, {}))
     fooled = [(model.predict(attack(crafted_on, x, y, rng=0)) != y).float().mean() for crafted_on in (model, system)]
     assert fooled[0] > 0.9
     assert fooled[1] >= fooled[0] - 0.05

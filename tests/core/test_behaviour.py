@@ -130,14 +130,13 @@ def test_a_shipped_network_is_itself_with_any_number_of_threads(name):
     model, before = ENTRIES[name].load(), torch.get_num_threads()
     found = []
     try:
-        for threads in (1, 2, 3):
+        for threads in (1, 3):
             torch.set_num_threads(threads)
             found.append(Behaviour.of(model, (None, 128, 128)))
     finally:
         torch.set_num_threads(before)
     assert found[0].same(found[1])
     assert found[1].same(found[0])
-    assert found[0].same(found[2])
     assert len({one.id for one in found}) == 1
 
 

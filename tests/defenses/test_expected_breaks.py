@@ -50,6 +50,11 @@ def caffenet() -> Model:
     return ENTRIES["scenes:caffenet"].load()
 
 
+@pytest.fixture(scope="module")
+def scenes() -> torch.Tensor:
+    return Scenes().load(range(16 + 256))[0]
+
+
 def fooled(system: Model, attacked: Model, attack: PGD, x: torch.Tensor) -> float:
     """Percent of the predictions of `system` that change, over three fresh draws."""
     y = system.predict(x, rng=Draws.of("clean", samples=range(len(x))))
@@ -59,11 +64,10 @@ def fooled(system: Model, attacked: Model, attack: PGD, x: torch.Tensor) -> floa
 
 
 @pytest.mark.parametrize("family", BREAKS)
-def test_the_known_attack_breaks_it_and_a_blind_one_does_not(caffenet, family):
+def test_the_known_attack_breaks_it_and_a_blind_one_does_not(caffenet, scenes, family):
     defense, eps, draws, blind, knowing = BREAKS[family]
     count, steps = (8, 5) if isinstance(defense, Quilting) else (16, 7)
-    images, _ = Scenes().load(range(count + 256))
-    fitted, x = defense.fit(images[count:], model=caffenet), images[:count]
+    fitted, x = defense.fit(scenes[count : count + 256], model=caffenet), scenes[:count]
     attack, system = PGD(eps=eps / 255, steps=steps), fitted.defend(caffenet)
     assert fooled(system, adaptive(fitted, caffenet, draws=draws), attack, x) >= knowing
     assert blind is None or fooled(system, caffenet, attack, x) <= blind
