@@ -3,6 +3,12 @@
 import pytest
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A folder for what the tests of a file make once and copy."""
+    return tmp_path_factory.mktemp("shared") / "out"
+
+
 @pytest.fixture
 def verify(foolbench, tmp_path):
     """`verify(*arguments)` of the run in `out`: exit code, and what it says of the rows."""

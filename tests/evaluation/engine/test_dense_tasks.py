@@ -10,6 +10,7 @@ from foolbench.evaluation.board.page import of_main_metrics
 from foolbench.evaluation.board.pictures import Album
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
+from foolbench.evaluation.engine import worker
 from foolbench.evaluation.engine.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
 from torch import nn
@@ -39,9 +40,10 @@ def network(data):
 
 @pytest.fixture(scope="module", autouse=True)
 def without_pages():
-    """They have tests of their own."""
+    """They have tests of their own. Nor are there more substitutes than elsewhere."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(evaluate_module, "publish", lambda folder, table: None)
+        patched.setattr(worker, "SUBSTITUTES", 32)
         yield
 
 
