@@ -13,10 +13,10 @@ import torch
 from foolbench.evaluation.engine.heap import keep_freed_memory
 
 keep_freed_memory()
-for _ in range(20):
+for _ in range(5):
     torch.ones(2**24)  # 64 MiB
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
+for _ in range(5):
     torch.ones(2**24)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -29,7 +29,7 @@ def test_a_large_batch_gets_the_pages_of_the_last_one():
 
 
 def pages(**environment) -> int:
-    """How many the system had to provide for twenty batches."""
+    """How many the system had to provide for five batches."""
     known = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
     done = subprocess.run(
         [sys.executable, "-c", COUNT], env=known | environment, capture_output=True, text=True, check=True

@@ -27,7 +27,7 @@ ATTACKS = (
     "{name='gd-uap', prior='none', max_iterations=5},"
     "{name='autoattack', steps=3, queries=10, knowledge=['oblivious']}]"
 )
-SETTINGS = (ATTACKS, "samples=12", "knowledge=['oblivious', 'adaptive']", "batch_size=8")
+SETTINGS = (ATTACKS, "samples=12", "draws=2", "eot_draws=2", "knowledge=['oblivious', 'adaptive']", "batch_size=8")
 LESS = "defenses=[{name='pca', training_images=20, components=9}]"
 MORE = "defenses=[{name='pca', training_images=20, components=9}, {name='jpeg'}, {name='random-noise'}]"
 

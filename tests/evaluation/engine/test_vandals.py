@@ -48,9 +48,25 @@ VANDALS = {
 }
 
 
+OTHERS = "{name='uniform-noise'}, {name='fgsm'}"
+
+
+@pytest.fixture(scope="module")
+def memory():
+    return {}
+
+
+@pytest.fixture
+def alone(execute, memory):
+    """The table of the other attacks; it is made once."""
+    if "table" not in memory:
+        memory["table"] = execute("alone", f"attacks=[{OTHERS}]")
+    return memory["table"]
+
+
 @pytest.mark.parametrize("fails", [False, True], ids=["and goes on", "and raises"])
 @pytest.mark.parametrize("what", VANDALS)
-def test_an_attack_that_changes_the_model_is_refused_and_harms_no_other(execute, what, fails):
+def test_an_attack_that_changes_the_model_is_refused_and_harms_no_other(execute, alone, what, fails):
     """Nor is another one blamed for it, which uniform noise would be, as the next to be carried out."""
 
     @register_attack("vandal")
@@ -66,9 +82,7 @@ def test_an_attack_that_changes_the_model_is_refused_and_harms_no_other(execute,
                 raise RuntimeError("no more")
             return x
 
-    others = "{name='uniform-noise'}, {name='fgsm'}"
-    alone = execute("alone", f"attacks=[{others}]")
-    table = execute("out", f"attacks=[{{name='vandal'}}, {others}]")
+    table = execute("out", f"attacks=[{{name='vandal'}}, {OTHERS}]")
     spoilt = table.attack == "vandal"
     assert set(table[spoilt].status) == {"error"}
     assert table[spoilt].error.str.contains("has changed digits:convnet").all()
