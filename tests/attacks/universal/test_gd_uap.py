@@ -138,7 +138,7 @@ def test_a_model_without_feature_layers(wrap, crafting):
 def test_validation_images_that_the_model_refuses(wrap, uniform, crafting):
     with pytest.raises(InputError, match=r"\(N, 2, 5, 5\)"):
         GDUAP(eps=0.1).craft(wrap(shape=(2, 5, 5)), crafting())
-    with pytest.raises(InputError, match="normalisation"):
+    with pytest.raises(InputError, match="by 255"):
         GDUAP(eps=0.1).craft(wrap(), CraftingData(validation=uniform(2, scale=255), load_training=list))
 
 

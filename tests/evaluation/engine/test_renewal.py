@@ -19,9 +19,9 @@ def written(monkeypatch):
     """The cells of which scores are written."""
     cells, write = [], Ledger.write
 
-    def noted(ledger, cell, outcomes):
+    def noted(ledger, cell, outcomes, by):
         cells.append(cell)
-        write(ledger, cell, outcomes)
+        write(ledger, cell, outcomes, by)
 
     monkeypatch.setattr(Ledger, "write", noted)
     return cells
