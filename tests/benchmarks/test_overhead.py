@@ -23,7 +23,7 @@ from rich.console import Console
 RECIPE = """
 name = "overhead"
 dataset = "scenes"
-samples = 480
+samples = 192
 models = ["scenes:resnet"]
 attacks = [{name = "fgsm"}, {name = "pgd", steps = 10}]
 defenses = [DEFENSES]
