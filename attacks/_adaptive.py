@@ -44,8 +44,8 @@ class AdaptiveAscent:
         if gradient is not None:
             self.gradient = gradient
         better = beats(reached, loss, self.reached, self.best_loss)
-        _take(self.best, self.point, better)
-        _take(self.best_gradient, self.gradient, better)
+        take(self.best, self.point, better)
+        take(self.best_gradient, self.gradient, better)
         self.best_loss = torch.where(better, loss, self.best_loss)
         self.reached = self.reached | reached
         self.improved = self.improved | better
@@ -59,8 +59,8 @@ class AdaptiveAscent:
         """
         halve = (self.rises < enough) | ~(self.improved | self.halved)
         self.step_size = torch.where(halve, self.step_size / 2, self.step_size)
-        _take(self.point, self.best, halve)
-        _take(self.gradient, self.best_gradient, halve)
+        take(self.point, self.best, halve)
+        take(self.gradient, self.best_gradient, halve)
         self.rises = torch.zeros_like(self.rises)
         self.improved, self.halved = torch.zeros_like(halve), halve
 
@@ -90,8 +90,8 @@ def checkpoints(steps: int) -> dict[int, int]:
     return periods
 
 
-def _take(into: Tensor, values: Tensor, rows: Tensor) -> None:
-    """`into[rows] = values[rows]` for finite tensors, in a sixth of the time."""
+def take(into: Tensor, values: Tensor, rows: Tensor) -> None:
+    """`into[rows] = values[rows]` for finite tensors and a mask, in a sixth of the time and without a look at it."""
     into.lerp_(values, per_row(rows, into).to(into))
 
 

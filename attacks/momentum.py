@@ -15,8 +15,9 @@ from ..core.norms import Norm, per_row, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ..core.strength import strength
-from ._adaptive import beats
-from ._gradient import loss_and_gradient, loss_and_outputs
+from ._adaptive import beats, take
+from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
+from ._looks import asked_of_step
 from ._losses import Loss, Objective, gain, lead, rivals
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
@@ -91,7 +92,8 @@ class Momentum(Attack):
             end = self._climb(system, x, y, start, ahead, rng.fork(run))
             found = strength(system, end, y, targeted=False, rng=judges)
             better = found.beats(known)
-            best[better], known = end[better], known.improved(found)
+            take(best, end, better)
+            known = known.improved(found)
         return best
 
     def _rivals(self, model: Model, start: Tensor, y: Tensor, rng: Draws) -> tuple[Tensor, ...]:
@@ -105,8 +107,9 @@ class Momentum(Attack):
         z, direction = ball.project_(start.clone()), torch.zeros_like(x)
         path = _Path(z)
         for step in range(self.steps):
-            value, gradient, outputs = loss_and_gradient(model, z, y, rng=draws.fork(step), loss=loss)
-            path.note(z, value, self.reached(model, outputs, y))
+            value, gradient, outputs = unchecked_loss_and_gradient(model, z, y, rng=draws.fork(step), loss=loss)
+            asked_of_step(model, gradient, outputs)
+            path.note(z, value, model.task.reached(model.task.predict(outputs), y, targeted=self.targeted))
             direction = self.decay * direction + gradient / per_row(_mean_size(gradient), gradient)
             z = ball.ascend_(z, direction.clone(), self._length(step))
         if model.randomized:
@@ -133,4 +136,6 @@ class _Path:
 
     def note(self, z: Tensor, loss: Tensor, reached: Tensor) -> None:
         better = beats(reached, loss, self._reached, self._loss)
-        self.best[better], self._loss[better], self._reached[better] = z[better], loss[better], reached[better]
+        take(self.best, z, better)
+        self._loss = torch.where(better, loss, self._loss)
+        self._reached = self._reached | reached

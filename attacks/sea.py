@@ -18,8 +18,9 @@ from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ..core.task import Places, Task
-from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, checkpoints
-from ._gradient import loss_and_gradient, loss_and_outputs
+from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, checkpoints, take
+from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
+from ._looks import asked_of_step
 from ._losses import Loss, WeighedObjective
 
 PlaceLoss = Literal["balanced", "masked", "divergence"]
@@ -90,9 +91,11 @@ class ShrinkingAscent(Attack):
         for step in range(begin, end + 1):
             draws, point, gradient = ascent.draws.fork(step), ascent.point, None
             if step < end:
-                loss, gradient, outputs = loss_and_gradient(model, point, ascent.y, rng=draws, loss=ascended)
+                loss, gradient, outputs = unchecked_loss_and_gradient(model, point, ascent.y, rng=draws, loss=ascended)
+                asked_of_step(model, gradient, outputs)
             else:
                 loss, outputs = loss_and_outputs(model, point, ascent.y, rng=draws, loss=ascended)
+                model.task.check_outputs(outputs, len(point))
             fewest.note(point, outputs, loss)
             ascent.note(loss, gradient, nothing)
             if step - begin in due:
@@ -111,10 +114,11 @@ class _Fewest:
         self._task, self._y = model.task, y
 
     def note(self, point: Tensor, outputs: Tensor, loss: Tensor) -> None:
-        self._task.check_outputs(outputs, len(point))
         right = self._task.agreement(self._task.predict(outputs), self._y).to(self._right)
         better = (right < self._right) | ((right == self._right) & (loss > self._loss))
-        self.points[better], self._right[better], self._loss[better] = point[better], right[better], loss[better]
+        take(self.points, point, better)
+        self._right = torch.where(better, right, self._right)
+        self._loss = torch.where(better, loss, self._loss)
 
 
 def loss_of(task: Task, loss: PlaceLoss) -> Loss:

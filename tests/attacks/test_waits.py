@@ -6,7 +6,7 @@ chooses.
 
 import pytest
 import torch
-from foolbench.attacks import APGD, PGD, CarliniWagner, DeepFool, deepfool
+from foolbench.attacks import APGD, PGD, CarliniWagner, DeepFool, Momentum, deepfool
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -63,6 +63,7 @@ def images():
         (APGD(eps=0.05, steps=2), APGD(eps=0.05, steps=8)),
         (APGD(eps=0.1, norm="l2", steps=2, early_stop=False), APGD(eps=0.1, norm="l2", steps=8, early_stop=False)),
         (CarliniWagner(steps=2, searches=1), CarliniWagner(steps=8, searches=1)),
+        (Momentum(eps=0.1, steps=2), Momentum(eps=0.1, steps=8)),
     ],
     ids=repr,
 )
