@@ -4,32 +4,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-import torch
-
-from ...attacks.universal.priors import with_less_background
-from ...core.attack import CraftingData, Prior, UniversalAttack
+from ...core.attack import UniversalAttack
 from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ...core.perturbation import Perturbation
-from ...datasets.substitutes import photographs_shown_by, substitute_images
 from ..grid.cells import Job
 from ..grid.defenses import NamedDefense
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..ledger.ledger import Costs, Maker
-from ..recipe.entries import Training
+from . import crafting_data
 from .adversarial import Crafter, name_of_images
 from .ahead import Ahead
 from .cache.naming import name_of
 from .cache.perturbations import keep_found, recall_found
 from .clean import look
 from .crafted import Crafted
-from .elsewhere import training_elsewhere
 from .example import keep_example
 from .maker import maker
 from .names import Names
 from .networks import Network, Networks
 from .placing import placed
-from .progress import Bar, Steps
+from .progress import Steps
 from .resizing import carried_over
 from .schedule import Step
 from .scoring import Shard
@@ -37,11 +32,6 @@ from .setup import Setup
 from .undoing import undoing
 from .units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
 from .universal import PerturbationFile
-
-SUBSTITUTES = 512
-"""How many images, none of them of the task, a universal attack validates on."""
-TRAINING_IMAGES = 512
-"""How many training images a data prior draws from."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,7 +114,8 @@ class Worker:
         assert isinstance(job.attack, UniversalAttack)
         crafter = self._crafter(source, job)
         with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
-            return crafter.craft(self._crafting_data(source, job.attack.prior, job.training, step))
+            seed, prior = self._setup.recipe.seed, job.attack.prior
+            return crafter.craft(crafting_data.of(source, prior, job.training, seed, self._steps, step))
 
     def _score(self, unit: Score) -> Iterator[Result]:
         crafted = attempt(self._crafted, unit)
@@ -236,7 +227,7 @@ class Worker:
         """In the cache."""
         key = self._key(job)
         if key not in self._shared:
-            self._shared[key] = name_of(job, self._setup.identities, source, SUBSTITUTES)
+            self._shared[key] = name_of(job, self._setup.identities, source, crafting_data.SUBSTITUTES)
         return self._shared[key]
 
     def _key(self, job: Job) -> str:
@@ -253,22 +244,3 @@ class Worker:
         if found is None:
             raise ConfigError(f"The perturbation {job.place(self._setup.identities)} is gone; run the recipe again.")
         return found
-
-    def _crafting_data(self, source: Network, prior: Prior, given: Training, step: Bar) -> CraftingData:
-        def show(done: int, limit: int, best: float) -> None:
-            step.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
-
-        def training() -> torch.Tensor:
-            count = given.images or TRAINING_IMAGES
-            with self._steps.step("  training images", count, "images") as images_step:
-                if given.data is None:
-                    images, targets = source.dataset.training(count, images_step.advance)
-                else:
-                    images, targets = training_elsewhere(given.data, count, source.dataset, images_step.advance), None
-            if prior == "less-background":
-                images = with_less_background(images, targets, source.model.task.background)
-            return (images.float() / 255).to(source.model.device)
-
-        shown, seed = photographs_shown_by(source.dataset), self._setup.recipe.seed
-        substitutes = substitute_images(SUBSTITUTES, source.dataset.shape, seed=seed, without=shown)
-        return CraftingData(validation=substitutes.to(source.model.device), load_training=training, progress=show)

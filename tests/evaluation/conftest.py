@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
-from foolbench.evaluation.engine import worker
+from foolbench.evaluation.engine import crafting_data
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
@@ -35,7 +35,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def few_substitutes(monkeypatch):
     """Cropping the photographs is most of the time that a run on the digits takes."""
-    monkeypatch.setattr(worker, "SUBSTITUTES", 32)
+    monkeypatch.setattr(crafting_data, "SUBSTITUTES", 32)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from foolbench.evaluation.board.page import of_main_metrics
 from foolbench.evaluation.board.pictures import Album
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
-from foolbench.evaluation.engine import worker
+from foolbench.evaluation.engine import crafting_data
 from foolbench.evaluation.engine.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
 from torch import nn
@@ -43,7 +43,7 @@ def without_pages():
     """They have tests of their own. Nor are there more substitutes than elsewhere."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(evaluate_module, "publish", lambda folder, table: None)
-        patched.setattr(worker, "SUBSTITUTES", 32)
+        patched.setattr(crafting_data, "SUBSTITUTES", 32)
         yield
 
 

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from foolbench.core import LearnedTransform, UniversalAttack, register_attack, register_defense
-from foolbench.evaluation.engine import worker
+from foolbench.evaluation.engine import crafting_data
 
-worker.SUBSTITUTES = 32  # cropping the photographs is most of the time
+crafting_data.SUBSTITUTES = 32  # cropping the photographs is most of the time
 
 def told(what):
     with open("log.txt", "a") as file:

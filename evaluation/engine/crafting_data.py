@@ -1,0 +1,41 @@
+"""What a universal attack crafts with: images to validate on, and those that its prior draws from."""
+
+import torch
+
+from ...attacks.universal.priors import with_less_background
+from ...core.attack import CraftingData, Prior
+from ...datasets.substitutes import photographs_shown_by, substitute_images
+from ..recipe.entries import Training
+from .elsewhere import training_elsewhere
+from .networks import Network
+from .progress import Bar, Steps
+
+SUBSTITUTES = 512
+"""How many images, none of them of the task, a universal attack validates on."""
+TRAINING_IMAGES = 512
+"""How many training images a data prior draws from."""
+
+
+def of(source: Network, prior: Prior, given: Training, seed: int, steps: Steps, search: Bar) -> CraftingData:
+    """On the device of the network that is attacked; training images are loaded when they are asked for.
+
+    The `search` shows how far it is, the `steps` what is loaded meanwhile.
+    """
+    model, dataset = source.model, source.dataset
+
+    def training() -> torch.Tensor:
+        count = given.images or TRAINING_IMAGES
+        with steps.step("  training images", count, "images") as step:
+            if given.data is None:
+                images, targets = dataset.training(count, step.advance)
+            else:
+                images, targets = training_elsewhere(given.data, count, dataset, step.advance), None
+        if prior == "less-background":
+            images = with_less_background(images, targets, model.task.background)
+        return (images.float() / 255).to(model.device)
+
+    def show(done: int, limit: int, best: float) -> None:
+        search.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
+
+    substitutes = substitute_images(SUBSTITUTES, dataset.shape, seed=seed, without=photographs_shown_by(dataset))
+    return CraftingData(validation=substitutes.to(model.device), load_training=training, progress=show)
