@@ -21,6 +21,7 @@ SHAPE = (2, 3, 4)
 NORMS = ["l2", "linf", "l0"]
 DUAL = {"l2": 2, "linf": 1}
 QUICK = {"steps": 20, "searches": 9}
+MINUTES = (pytest.mark.slow, pytest.mark.minutes)
 
 
 def margins(model, x, y):
@@ -229,7 +230,7 @@ def _foolbox(net, x, y, attack):
     [
         ("digits:convnet", 6, 30),
         pytest.param("digits:convnet", 128, 200, marks=pytest.mark.slow),
-        pytest.param("scenes:googlenet", 64, 200, marks=pytest.mark.slow),
+        pytest.param("scenes:googlenet", 64, 200, marks=MINUTES),
     ],
 )
 def test_is_no_worse_than_foolbox(as_module, name, count, steps):
@@ -245,7 +246,7 @@ def test_is_no_worse_than_foolbox(as_module, name, count, steps):
     assert mean <= 1.01 * distances.mean()
 
 
-@pytest.mark.parametrize("name", ["digits:convnet", pytest.param("scenes:googlenet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["digits:convnet", pytest.param("scenes:googlenet", marks=MINUTES)])
 def test_is_nearer_than_deepfool(as_module, name):
     model = ENTRIES[name].load()
     x, _ = (Digits() if name.startswith("digits") else Scenes()).load(range(64))

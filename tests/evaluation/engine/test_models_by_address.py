@@ -152,6 +152,7 @@ class Noise:
 
 
 @pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.parametrize(
     "address",
     [

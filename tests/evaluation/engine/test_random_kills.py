@@ -53,6 +53,7 @@ def table(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.parametrize("options", [(), ("--no-cache",), ("--workers", "2")], ids=" ".join)
 def test_killed_at_random_moments(recipe_file, tmp_path, options):
     rng, out, cache = random.Random(time.time_ns()), tmp_path / "out", tmp_path / "cache"

@@ -97,6 +97,7 @@ def table(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's list of processes")
 def test_lost_at_random_moments(begin, lose, cluster, tmp_path):
     rng, out = random.Random(time.time_ns()), tmp_path / "out"
