@@ -28,7 +28,7 @@ QUICK = {  # parameters that make an attack or a defense cheap, or possible at a
     "pgd": {"steps": 10},
     "prn": {"training_images": 64, "perturbations": 2, "epochs": 1},
     "quilting": {"patches": 2000},
-    "rays": {"queries": 100},
+    "rays": {"queries": 50},
     "sea": {"steps": 6},
     "segpgd": {"steps": 10},
     "square": {"queries": 40},

@@ -29,14 +29,12 @@ def test_images_that_require_a_gradient_get_none(attack, digits_model, images, f
 
 
 def test_works_where_gradients_are_switched_off(attack, digits_model, images, found):
-    for off in (torch.no_grad, torch.inference_mode):
-        with off():
-            assert torch.equal(attack(digits_model, images.clone(), rng=0), found), off
+    with torch.inference_mode():  # which is torch.no_grad, and more
+        assert torch.equal(attack(digits_model, images.clone(), rng=0), found)
 
 
-def test_no_graph_is_left_behind(attack, digits_model, images):
-    adversarial = attack(digits_model, images, rng=0)
-    assert adversarial.grad_fn is None
+def test_no_graph_is_left_behind(found):
+    assert found.grad_fn is None
     gc.collect()
     assert not [t for t in gc.get_objects() if issubclass(type(t), torch.Tensor) and t.grad_fn is not None]
 
@@ -68,19 +66,18 @@ class Kept:
         self.tensor = tensor
 
 
-EARLY, LATE = 12, 40
-LONG = {  # so that each of them asks more than 40 times
-    "apgd": {"steps": 50},
-    "bim": {"steps": 50},
-    "carlini-wagner": {"steps": 50},
-    "confident-pgd": {"steps": 50},
-    "cospgd": {"steps": 50},
-    "fab": {"steps": 50},
+EARLY, LATE = 8, 24
+LONG = {  # so that each of them asks more than 24 times
+    "apgd": {"steps": 30},
+    "bim": {"steps": 30},
+    "carlini-wagner": {"steps": 30},
+    "confident-pgd": {"steps": 30},
+    "cospgd": {"steps": 30},
+    "fab": {"steps": 30},
     "jsma": {"theta": 0.05, "gamma": 1.0},
-    "momentum": {"steps": 50},
-    "pgd": {"steps": 50},
-    "segpgd": {"steps": 50},
-    "square": {"queries": 50},
+    "momentum": {"steps": 30},
+    "pgd": {"steps": 30},
+    "segpgd": {"steps": 30},
 }
 
 
@@ -92,11 +89,11 @@ def test_memory_does_not_grow_with_the_steps(request, attack, digits_model, imag
     model = Model(net, task=digits_model.task, mean=(0.5,), std=(0.5,))
     net = model.net  # the copy
     with torch.autograd.graph.saved_tensors_hooks(net.pack, lambda kept: kept.tensor):
-        outputs = model.logits(images.clone().requires_grad_())
+        outputs = model.logits(images[:3].clone().requires_grad_())
         one = len(net.saved)
         del outputs
         net.alive.clear()
-        replace(attack, **LONG.get(name, {}))(model, images, rng=0)
+        replace(attack, **LONG.get(name, {}))(model, images[:3], rng=0)
     assert one > 5
     assert len(net.alive) >= LATE
     assert max(net.alive) < 3 * one, "the graphs of three passes and more are in memory"

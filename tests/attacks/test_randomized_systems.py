@@ -16,11 +16,11 @@ SHAPE = (1, 3, 4)
 EPS = {"linf": 0.29, "l2": 1.0, "l1": 3.5, "l0": 12}
 MORE = {  # than is quick: so that they all but always succeed on the bare model
     "adaptive-ensemble": {"steps": 10, "queries": 50},
-    "carlini-wagner": {"searches": 5, "steps": 30},
+    "carlini-wagner": {"steps": 30, "initial_c": 100.0},
     "jsma": {"gamma": 1.0},
     "pgd": {"early_stop": True},
     "rays": {"queries": 200},
-    "sea": {"steps": 30},
+    "sea": {"steps": 15},
     "square": {"queries": 100},
     "trust-region": {"steps": 100},
 }

@@ -123,8 +123,9 @@ def test_so_it_is_where_every_draw_has_a_weight_of_its_own(digits_model, digits,
 @pytest.mark.parametrize("scale", [1, 100, 1e4])
 def test_the_expectation_over_draws_does_not_vanish(digits_model, digits, scaled, scale):
     system = adaptive(RandomNoise(scale=0.01), scaled(digits_model, scale), draws=4)
+    x, y = (part[:32] for part in digits)
     for kind in (PGD, SegPGD, CosPGD):
-        assert fooled_in_noise(kind(eps=0.15, steps=10), system, *digits) > 40
+        assert fooled_in_noise(kind(eps=0.15, steps=10), system, x, y) > 20
 
 
 def fooled_in_noise(attack, system, x, y) -> int:
@@ -178,7 +179,7 @@ def cast(model, dtype):
 
 
 EACH = [FGSM(eps=0.1), PGD(eps=0.1, steps=5), DeepFool(), FAB(steps=5), JSMA(gamma=0.5), TrustRegion(),
-        CarliniWagner(steps=20, initial_c=1.0)]  # fmt: skip
+        CarliniWagner(searches=3, steps=20, initial_c=1.0)]  # fmt: skip
 
 
 @pytest.mark.parametrize("attack", EACH, ids=lambda attack: type(attack).__name__)
