@@ -66,6 +66,13 @@ class OutputError(FoolbenchError):
     """Results that cannot be written or read back."""
 
 
+def why(error: BaseException) -> str:
+    """What it says, after a colon in a sentence that names the file: without the system's number and the path again."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def one_line(error: BaseException) -> str:
     """Type and message of an error for a cell of a table, which no line break may tear."""
     try:

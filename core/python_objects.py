@@ -66,7 +66,7 @@ def imported(what: str, load: Callable[[], T]) -> T:
 
 
 def names_an_object(address: str) -> bool:
-    """Whether this is FILE.py:NAME, or package.module:NAME of a package that can be imported."""
+    """Whether this is FILE.py:NAME, package.module:NAME, or package:NAME of a package that can be imported."""
     module, colon, name = address.rpartition(":")
     if not colon or not name:
         return False
@@ -74,7 +74,7 @@ def names_an_object(address: str) -> bool:
         return True
     if not all(part.isidentifier() for part in module.split(".")):
         return False
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
+    return "." in module or importlib.util.find_spec(module) is not None
 
 
 def find_object(address: str) -> Any:

@@ -154,7 +154,10 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
         made = _adapter(cls).validate_json(text, strict=True)
     except ValidationError as error:
         found = complaint(error)
-        raise ConfigError(f"{'.'.join([what, *map(str, found.where)])}: {found.sentence}") from None
+        where = ".".join(map(str, found.where))
+        if found.kind == "missing":
+            raise ConfigError(f"{what} lacks the parameter {where!r}.") from None
+        raise ConfigError(f"{'.'.join([what, *([where] if where else [])])}: {found.sentence}") from None
     except RecursionError:
         raise ConfigError(f"{what}: Expected fewer lists within lists among its parameters.") from None
     except FOREIGN as error:  # an abstract class, say, or whatever a plugin raises

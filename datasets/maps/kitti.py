@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, InputError, one_line
+from ...core.errors import ConfigError, InputError, one_line, why
 from ...core.registry import Family
 from ...tasks.depth import Depth
 from ..pictures.files import folder_at
@@ -62,7 +62,7 @@ class Kitti(MapPictures):
         try:
             lines = split.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:  # no file, no UTF-8
-            raise ConfigError(f"Expected a split of KITTI at {split}, but: {one_line(error)}.") from None
+            raise ConfigError(f"Expected a split of KITTI at {split}, but: {why(error)}.") from None
         return [self._pair(line, split) for line in lines if line.strip()]
 
     def _pair(self, line: str, split: Path) -> Pair:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, InputError, one_line
+from ...core.errors import ConfigError, InputError, one_line, why
 from ...core.registry import Family
 from ...tasks.segmentation import VOID, Segmentation
 from ..pictures.files import folder_at
@@ -103,7 +103,7 @@ def _listed(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError) as error:  # no file, no UTF-8
-        raise ConfigError(f"Expected the names of a split in {path}, but: {one_line(error)}.") from None
+        raise ConfigError(f"Expected the names of a split in {path}, but: {why(error)}.") from None
     return list(dict.fromkeys(lines))
 
 

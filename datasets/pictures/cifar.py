@@ -17,13 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, one_line
+from ...core.errors import ConfigError, InputError
 from ...core.fitting import fit
 from ...core.preprocess import Preprocess
 from ...core.registry import Family
 from .base import Pictures
 from .contents import pixel_hash
 from .files import folder_at
+from .reading import reason
 
 PLAIN = Preprocess(size=(32, 32))
 FILES = {
@@ -84,10 +85,8 @@ def _batch(folder: Path, kind: str, name: str) -> tuple[np.ndarray, list[int]]:
             try:
                 pixels, labels = read(found[0], kind)
                 images = pixels.reshape(len(labels), 3, 32, 32)
-            except ConfigError:
-                raise
             except Exception as error:  # noqa: BLE001 (whatever damaged bytes lead to)
-                raise ConfigError(f"{found[0]} is no batch of {kind}: {one_line(error)}") from None
+                raise ConfigError(f"{found[0]} is no batch of {kind}: {reason(error)}.") from None
             if len(images) and min(labels) >= 0 and max(labels) < int(kind.removeprefix("cifar")):
                 return images, labels
             raise ConfigError(f"{found[0]} is no batch of {kind}: it has no images, or labels of another.")
@@ -96,7 +95,10 @@ def _batch(folder: Path, kind: str, name: str) -> tuple[np.ndarray, list[int]]:
 
 def _binary(path: Path, kind: str) -> tuple[np.ndarray, list[int]]:
     row = LABEL_BYTES[kind] + 3072
-    rows = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, row).copy()
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    if len(content) % row:
+        raise InputError(f"expected rows of {row} bytes, got {len(content)} bytes; unpack the archive again")
+    rows = content.reshape(-1, row).copy()
     return rows[:, -3072:], rows[:, LABEL_BYTES[kind] - 1].tolist()
 
 
@@ -105,7 +107,7 @@ def _pickled(path: Path, kind: str) -> tuple[np.ndarray, list[int]]:
     named = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
     pixels = np.asarray(named["data"])
     if pixels.dtype != np.uint8:
-        raise ConfigError(f"Expected uint8 pixels in {path}, got {pixels.dtype}.")
+        raise InputError(f"expected pixels in uint8, got {pixels.dtype}")
     return pixels, [int(label) for label in named[LABEL_KEYS[kind]]]
 
 
@@ -130,7 +132,7 @@ class _PlainUnpickler(pickle.Unpickler):
             return _ARRAYS[name]
         if (module, name) == ("_codecs", "encode"):
             return codecs.encode
-        raise ConfigError(f"The pickle asks for {module}.{name}, which no batch of CIFAR needs; it was not executed.")
+        raise InputError(f"it asks for {module}.{name}, which no batch needs, and which was not executed")
 
 
 def _loader(address: str) -> Callable[..., Dataset]:

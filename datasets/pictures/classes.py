@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, why
+from ...core.words import counted
 
 WORDNET = re.compile(r"n\d{8}")
 UNNAMED = "none"
@@ -28,7 +29,7 @@ def mapping(
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     theirs = f" ({', '.join(class_names[:4])}, ...)" if class_names else ""
     raise ConfigError(
-        f"{data} has {len(names)} classes ({shown}) and {network} {classes} outputs{theirs}: "
+        f"{data} has {counted(len(names), 'class')} ({shown}) and {network} {counted(classes, 'output')}{theirs}: "
         f"{remedy.format(count=len(names))}."
     )
 
@@ -55,7 +56,7 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"Expected classes = a text file with a name a line, but {path}: {error}.") from None
+        raise ConfigError(f"Expected classes = a text file with a name a line, but {path}: {why(error)}.") from None
     missing = sorted(set(names) - set(lines))
     if missing:
         raise ConfigError(f"{path} does not name {len(missing)} of the classes, {missing[0]} the first of them.")

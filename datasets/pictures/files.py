@@ -66,7 +66,7 @@ def folder_at(text: str, name: str) -> Path:
     """Raises ConfigError where there is none."""
     folder = Path(text).expanduser()
     if not text or not is_folder(folder):
-        raise ConfigError(f"Expected {name} to name a folder of pictures, found none at {str(folder)!r}.")
+        raise ConfigError(f"Expected {name} to name a folder of pictures, found none at {text!r}.")
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.dataset import Dataset
-from ...core.errors import ConfigError, one_line
+from ...core.errors import ConfigError, one_line, why
 from ...core.registry import Family
 from .classes import WORDNET, wordnet_ids
 from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
@@ -76,7 +76,7 @@ def _ground_truth(path: Path, labels: dict[int, int]) -> list[int]:
     try:
         ids = [int(line) for line in path.read_text(encoding="utf-8").split()]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"Expected a class of ImageNet on each line of {path}, but: {one_line(error)}.") from None
+        raise ConfigError(f"Expected a class of ImageNet on each line of {path}, but: {why(error)}.") from None
     foreign = next((number for number in ids if number not in labels), None)
     if foreign is not None:
         raise ConfigError(f"{path} has the class {foreign}, which is none of the thousand of {META}.")

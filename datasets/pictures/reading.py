@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ...core.errors import InputError, one_line
+from ...core.words import counted
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"])
 MOST_PIXELS = 2**28
@@ -19,7 +20,7 @@ def read_picture(path: Path) -> Image.Image:
     try:
         return decode(path.read_bytes())
     except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has its own)
-        raise InputError(f"{path} cannot be read as a picture: {reason(error)}") from None
+        raise InputError(f"{path} cannot be read as a picture: {reason(error)}.") from None
 
 
 def reason(error: Exception) -> str:
@@ -44,7 +45,7 @@ def decode(content: bytes) -> Image.Image:
         try:
             picture = Image.open(io.BytesIO(content))
         except UnidentifiedImageError:  # it would name an object in memory
-            raise InputError(f"its {len(content)} bytes are of no kind of picture that Pillow knows") from None
+            raise InputError(f"a file of {counted(len(content), 'byte')}, of no kind that Pillow knows") from None
     if picture.width * picture.height > MOST_PIXELS:
         raise InputError(f"it has {picture.width} x {picture.height} pixels; make it smaller.")
     picture.load()

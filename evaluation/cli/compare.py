@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from ...core.errors import OutputError
+from ...core.errors import OutputError, why
 from ...core.files import write_whole
 from ..leaderboard.units import shown_decimals
 from ..report.text import for_csv
@@ -29,7 +29,7 @@ def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
         try:
             write_whole(csv, for_csv(table).to_csv(index=False).encode("utf-8", "replace"))
         except OSError as error:
-            raise OutputError(f"Expected --csv to name a file that can be written, got {csv}: {error}.") from None
+            raise OutputError(f"Expected --csv to name a file that can be written, got {csv}: {why(error)}.") from None
     if as_json:
         print(json.dumps(_as_json(table), indent=2, allow_nan=False))
         return

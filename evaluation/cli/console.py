@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-console = Console()
+console = Console(emoji=False)
 if not console.is_terminal and "COLUMNS" not in os.environ:
     console.width = 200  # a file or a pipe has no edge at which a table must be cut
 
@@ -21,7 +21,7 @@ def say(text: str, style: str | None = None) -> None:
 def complain(text: str) -> None:
     """To standard error, as one sentence."""
     sentence = f"foolbench: {' '.join(printable(text).split())}"
-    Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True, emoji=False).print(sentence, style="red", markup=False, highlight=False)
 
 
 def lost_output(error: OSError) -> bool:

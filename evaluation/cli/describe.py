@@ -12,6 +12,7 @@ from ...core.attack import Attack, UniversalAttack
 from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import models
+from ...core.words import counted
 from ..conformance import find
 from ..conformance.subjects import made
 from ..opening.recipes import load_recipe, parse_overrides, shipped_recipes
@@ -117,7 +118,7 @@ def _dataset(data: Any) -> Iterable[str]:
 
 def _recipe(name: str, recipe: Recipe) -> str:
     facts = {
-        "Data": f"{recipe.dataset.label}, {recipe.samples} images",
+        "Data": f"{recipe.dataset.label}, {counted(recipe.samples, 'image')}",
         "Threat": f"{recipe.threat.norm}, eps = {recipe.threat.eps:.4g}",
         "Models": ", ".join(recipe.model_labels),
         "Attacks": ", ".join(dict.fromkeys(attack.name for attack in recipe.attacks)),

@@ -11,6 +11,7 @@ import torch
 from rich.filesize import decimal
 
 from ...core.repeatable import repeatable
+from ...core.words import counted
 from ..engine.cache.cache import Cache
 from ..engine.forecast.calibration import Calibrator
 from ..engine.forecast.forecast import Forecast, forecast
@@ -39,7 +40,7 @@ def plan(name: str, overrides: list[str], device: str, workers: int, *, only_lis
             training = "".join(f", {key} {value}" for key, value in job.training.told.items())
             say(f"{source}{scored} x {knowledge}{job.attack}{training} x [{defenses}]")
     images = scored_images(recipe)
-    console.print(f"{images // recipe.samples} cells, {images} scored images", style="bold")
+    console.print(f"{counted(images // recipe.samples, 'cell')}, {counted(images, 'scored image')}", style="bold")
     if not only_list:
         _forecast(recipe, choose_device(device), workers)
 

@@ -30,7 +30,7 @@ def show(claims: Claims, numbers: Sequence[int], device: str) -> None:
     """A line a row. Raises typer.Exit where one does not hold, or where somebody breaks it off."""
     holding, device = 0, choose_device(device)
     try:
-        for done, verdict in enumerate(verify(claims, numbers, device, Console(stderr=True)), start=1):
+        for done, verdict in enumerate(verify(claims, numbers, device, Console(stderr=True, emoji=False)), start=1):
             _show(verdict)
             holding += verdict.holds
             if done == len(numbers):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import FOREIGN, ConfigError
+from ...core.errors import FOREIGN, ConfigError, InputError
 from ...core.guard import Guard, equal
 from ...core.model import Model
 from ...core.network import tensors_in
@@ -33,9 +33,12 @@ def check_steady(model: Model, x: Tensor) -> None:
 
     Raises InputError for outputs that the task does not know, as NaN.
     """
-    check_unchanged(model, x)
-    check_repeated(model, x)
-    check_alone(model, x)
+    try:
+        check_unchanged(model, x)
+        check_repeated(model, x)
+        check_alone(model, x)
+    except InputError as error:
+        raise InputError(f"{model.name} cannot be judged: {error}") from None
 
 
 def check_unchanged(model: Model, x: Tensor) -> None:

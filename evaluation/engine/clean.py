@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.model import Model
+from ...core.words import counted
 from ..leaderboard.flags import LABEL_ORDER, NO_BETTER_THAN_CHANCE, ONE_CLASS
 from ..leaderboard.rates import rate_of
 from .scoring import Shard, System
@@ -49,8 +50,9 @@ def clean_doubts(
     if expected is not None and not 100 * rate.low - TOLERANCE <= expected <= 100 * rate.high + TOLERANCE:
         raise ConfigError(
             f"Expected {model.name} to have a clean {name} of {expected:.4g}% (expect_clean), got "
-            f"{100 * rate.mean:.4g}% of {len(whole)} images (99.9%: {100 * rate.low:.4g}-{100 * rate.high:.4g}, and "
-            f"{TOLERANCE:g} point beyond is allowed); look at its normalisation, image size and order of labels."
+            f"{100 * rate.mean:.4g}% of {counted(len(whole), 'image')} (99.9%: {100 * rate.low:.4g}-"
+            f"{100 * rate.high:.4g}, and {TOLERANCE:g} point beyond is allowed); look at its normalisation, image size "
+            "and order of labels."
         )
     return flags | _untaught(model, looks, rate.low) if len(whole) >= FEW else flags
 

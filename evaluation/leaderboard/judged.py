@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from ...core.words import counted
 from ..grid.described import Row
 from ..grid.facts import Facts
 from ..grid.grid import cells
@@ -74,7 +75,7 @@ class Verdict(NamedTuple):
             return f"{bound} cannot be judged: {self.remark}"
         interval = f"{self.rate.mean:.1f} [{self.rate.low:.1f}, {self.rate.high:.1f}]"
         undecided = "no number of images decides" if self.needed is None else f"about {self.needed} images would decide"
-        more = f" with {self.n} images, {undecided}" if self.outcome == "undecided" else ""
+        more = f" with {counted(self.n, 'image')}, {undecided}" if self.outcome == "undecided" else ""
         doubts = f" (flagged: {self.remark})" if self.remark else ""
         return f"{bound} {self.outcome}{more}: {self.bound.quantity} is {interval}{doubts}"
 

@@ -10,6 +10,7 @@ from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import attacks, models
 from ...core.threat import Threat
+from ...core.words import counted
 from ..grid.planned import planned
 from ..recipe.recipe import Recipe
 from .data import make_dataset
@@ -45,10 +46,12 @@ def check_methods(recipe: Recipe) -> None:
 
 
 def _check_samples(recipe: Recipe, dataset: Dataset) -> None:
-    if recipe.samples > len(dataset):
+    there = len(dataset)
+    if recipe.samples > there:
+        fewer = " or fewer" if there > 1 else ""
         raise ConfigError(
-            f"{recipe.dataset.label} has {len(dataset)} evaluation images, the recipe asks for {recipe.samples}: set "
-            f"samples = {len(dataset)} or fewer."
+            f"{recipe.dataset.label} has {counted(there, 'evaluation image')}, the recipe asks for {recipe.samples}: "
+            f"set samples = {there}{fewer}."
         )
 
 

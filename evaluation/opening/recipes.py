@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...core.complaint import Complaint, complaint, short
-from ...core.errors import ConfigError, UnknownNameError
-from ...core.files import is_file
+from ...core.errors import ConfigError, UnknownNameError, why
+from ...core.files import is_file, is_folder
 from ..recipe.entries import ThreatDefault
 from ..recipe.gates import Gate
 from ..recipe.recipe import Recipe
@@ -58,13 +58,18 @@ def summary(name: str) -> str:
 
 
 def recipe_path(source: str) -> Path:
-    """The file of a recipe: itself, or of the name of a shipped one. Raises UnknownNameError for another name."""
-    path = Path(source)
-    if path.suffix != ".toml":
-        path = RECIPES / f"{source}.toml"
-        if not is_file(path):
-            raise UnknownNameError("recipe", source, shipped_recipes())
-    return path
+    """The file of a recipe: itself, or of the name of a shipped one.
+
+    Raises UnknownNameError for another name, ConfigError for the path of something else.
+    """
+    path, shipped = Path(source), RECIPES / f"{source}.toml"
+    if path.suffix == ".toml":
+        return path
+    if is_file(shipped):
+        return shipped
+    if path.name != source or is_file(path) or is_folder(path):
+        raise ConfigError(f"Expected a TOML file, or a name that `foolbench list recipes` shows, got {short(source)}.")
+    raise UnknownNameError("recipe", source, shipped_recipes())
 
 
 def _read(source: str) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def _parsed(path: Path, what: str) -> dict[str, Any]:
             f"Expected a TOML {what} at {path}, got lists or tables within each other without end."
         ) from None
     except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
-        raise ConfigError(f"Expected a TOML {what} at {path}, but: {error}.") from None
+        raise ConfigError(f"Expected a TOML {what} at {path}, but: {why(error)}.") from None
 
 
 def _override(document: dict[str, Any], override: str) -> None:

@@ -28,7 +28,7 @@ def write_summary(reporter: Any, benches: Iterable[Bench], lines: Sequence[str])
 def _drawn(table: pd.DataFrame, reporter: Any) -> str:
     """Without the rows that were not asked for."""
     text = StringIO()
-    console = Console(file=text, width=reporter._tw.fullwidth, color_system=None, force_terminal=False)
+    console = Console(file=text, width=reporter._tw.fullwidth, color_system=None, force_terminal=False, emoji=False)
     console.print(terminal(table.query("status != 'pending'"), console.width))
     return text.getvalue().rstrip()
 

@@ -116,7 +116,7 @@ def evaluate(
 def _run(
     recipe: Recipe, out: str | Path | None, device: str, silent: bool, machines: Machines, cache: Cache | None
 ) -> pd.DataFrame:
-    console = Console(stderr=True, quiet=silent)
+    console = Console(stderr=True, quiet=silent, emoji=False)
     if out is not None and not (isinstance(out, str | Path) and str(out).strip()):
         raise ConfigError(f"Expected out= to name a folder, got {out!r}.")
     if out is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...core.errors import ConfigError, OutputError
+from ...core.errors import ConfigError, OutputError, why
 from ...core.files import is_file, is_folder
 from ..grid.identity import Identities
 from ..leaderboard.part import TextRow
@@ -67,7 +67,7 @@ def read_rows(path: Path) -> list[TextRow]:
     try:
         table = from_csv(pd.read_csv(path, dtype=str, keep_default_na=False).fillna(""))
     except (OSError, ValueError, MemoryError) as error:  # pandas' errors are ValueErrors, and so is what is no UTF-8
-        raise OutputError(f"Expected a leaderboard.csv at {path}, but: {error}.") from None
+        raise OutputError(f"Expected a leaderboard.csv at {path}, but: {why(error)}.") from None
     missing = sorted(_NEEDED - set(table.columns))
     if missing:
         raise OutputError(f"Expected a leaderboard.csv at {path}, but it lacks the column {missing[0]!r}.")

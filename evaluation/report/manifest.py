@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from ...core.complaint import complaint
-from ...core.errors import FoolbenchError, OutputError
+from ...core.errors import FoolbenchError, OutputError, why
 from ...core.files import write_whole, writing
 from ...core.registry import tasks
 from ..engine.maker import maker
@@ -119,4 +119,4 @@ def _expected(path: Path) -> Iterator[None]:
         problem = f"it lacks {error}; run the recipe again"
         raise OutputError(f"Expected the manifest of a run at {path}, but {problem}.") from None
     except (OSError, TypeError, AttributeError, ValueError, RecursionError, FoolbenchError) as error:
-        raise OutputError(f"Expected the manifest of a run at {path}, but: {error}.") from None
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {why(error)}.") from None

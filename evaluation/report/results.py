@@ -117,9 +117,14 @@ def choose_device(device: str) -> str:
     """ "auto" is the GPU where there is one. Raises ConfigError for a device that torch does not have."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    expected = f"Expected --device auto, cpu or a GPU of this machine, got {device!r}"
+    try:
+        torch.device(device)
+    except RuntimeError:  # which would list every kind of device that there is
+        raise ConfigError(f"{expected}.") from None
     try:
         torch.zeros(1, device=device).item()
     except Exception as error:  # noqa: BLE001 (every kind of device that torch lacks has an exception of its own)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"Expected --device auto, cpu or a GPU of this machine, got {device!r}: {reason}.") from None
+        raise ConfigError(f"{expected}: {reason}.") from None
     return device

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ...core.words import counted
 from .pivot import pivot, records, transfers
 from .published import HEADING as PUBLISHED
 from .published import beside
@@ -117,7 +118,7 @@ def _failures(table: pd.DataFrame) -> list[str]:
     for model, rows in table.groupby("model", sort=False):
         errors = rows.query("status == 'error'")
         if len(errors) == len(rows) and errors.error.nunique() == 1:
-            failed.setdefault(errors.error.iloc[0], []).append(f"{model}, all {len(rows)} cells")
+            failed.setdefault(errors.error.iloc[0], []).append(f"{model}, all {counted(len(rows), 'cell')}")
             continue
         for row in records(errors):
             failed.setdefault(row["error"], []).append(_cell(row))

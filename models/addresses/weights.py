@@ -73,12 +73,12 @@ def _why_not_read(path: Path, error: Exception) -> str:
             "save its weights alone with torch.save(net.state_dict(), FILE) or as safetensors."
         )
     foreign = isinstance(error, pickle.UnpicklingError | LookupError | EOFError)  # whose words are of single bytes
-    reason = "it is no checkpoint of torch" if foreign else _first_line(error)
+    reason = "it is no checkpoint of torch" if foreign else _first_sentence(error)
     return f"Expected a file of weights at {path}, but it cannot be read: {reason}."
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+def _first_sentence(error: Exception) -> str:
+    return str(error).splitlines()[0].partition(". ")[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def _state_dicts(document: Any) -> Iterator[dict[str, Tensor]]:

@@ -72,6 +72,12 @@ def test_bad_parameters(things, parameters, complaint):
     assert "\n" not in str(caught.value)
 
 
+def test_a_parameter_without_a_default_is_asked_for(things):
+    things.register("sized")(lambda *, size: size)
+    with pytest.raises(ConfigError, match="thing sized lacks the parameter 'size'"):
+        things.bind("sized", {})
+
+
 def test_every_shipped_class_is_registered():
     assert {"fgsm", "pgd", "uniform-noise", "random-sign", "gd-uap"} <= set(attacks)
     assert {"jpeg", "bit-depth", "gaussian", "median"} <= set(defenses)

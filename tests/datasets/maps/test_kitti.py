@@ -195,5 +195,5 @@ def test_a_map_of_eight_bits_is_no_improved_one(kitti, network):
 
 def test_a_split_that_is_no_text_is_one_sentence(kitti, network):
     (kitti / "test.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match=r"Expected a split of KITTI at .*test\.txt, but: UnicodeDecodeError"):
+    with pytest.raises(ConfigError, match=r"Expected a split of KITTI at .*test\.txt, but: it is no text"):
         opened(kitti, network)

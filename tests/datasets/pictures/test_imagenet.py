@@ -78,8 +78,8 @@ def test_what_is_missing_is_said(flat, tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"7\nseven\n1\n512\n", r"Expected a class of ImageNet on each line of .*ground_truth\.txt, but: ValueError"),
-        (b"7\n\xff\n", r"Expected a class of ImageNet on each line of .*ground_truth\.txt, but: UnicodeDecodeError"),
+        (b"7\nseven\n1\n512\n", r"Expected a class of ImageNet on each line of .*ground_truth\.txt, but: .*seven"),
+        (b"7\n\xff\n", r"Expected a class of ImageNet on each line of .*ground_truth\.txt, but: it is no text"),
         (b"7\n1001\n1\n512\n", r"ground_truth\.txt has the class 1001, which is none of the thousand of meta\.mat"),
     ],
 )

@@ -90,8 +90,8 @@ def test_of_an_animation_the_first_frame(picture):
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("empty.jpg", b"", "its 0 bytes are of no kind of picture"),
-        ("text.png", b"no picture", "its 10 bytes are of no kind of picture"),
+        ("empty.jpg", b"", "a file of 0 bytes, of no kind"),
+        ("text.png", b"no picture", "a file of 10 bytes, of no kind"),
         ("cut.jpg", encoded(Image.new("RGB", (64, 64), "red"), "JPEG")[:300], "Error: "),
         ("floats.tif", encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "its pixels are floating-point"),
         ("wide.tif", encoded(Image.fromarray(np.full((4, 4), 10**6, np.int32)), "TIFF"), "its pixels have 32 bits"),

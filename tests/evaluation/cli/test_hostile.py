@@ -53,7 +53,7 @@ def test_any_folder_can_be_written_to(foolbench, recipe_file, tmp_path, name):
     assert foolbench("report", tmp_path / name)[0] == 0
 
 
-@pytest.mark.parametrize("name", ["[/nope]", "=cmd|' /C calc'!A0", "<script>", "a|b", "@x", "../../x"])
+@pytest.mark.parametrize("name", ["[/nope]", "=cmd|' /C calc'!A0", "<script>", "a|b", "@:x:", "../../x"])
 def test_any_name_is_only_a_name(foolbench, recipe_file, tmp_path, name):
     @register_attack(name)
     @dataclass(frozen=True, kw_only=True)

@@ -146,7 +146,7 @@ class Broken(nn.Module):
             "when it is asked again; this begins in layer 3 (Drops)",
         ),
         (around(nn.Identity(), Alone()), "mine takes 4 images, but not one alone: Expected logits of shape (1, 10)"),
-        (around(nn.Identity(), Broken()), "Expected finite logits"),
+        (around(nn.Identity(), Broken()), "mine cannot be judged: Expected finite logits"),
     ],
     ids=["counter", "forgetful", "training", "batch statistics", "dropout", "squeeze", "NaN"],
 )

@@ -145,6 +145,12 @@ def test_a_missing_file_and_a_folder_are_refused_with_their_path(tmp_path):
     assert "folder.toml" in complaint(tmp_path / "folder.toml")
 
 
+def test_a_path_of_something_else_is_told_from_a_misspelt_name(tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8")
+    for path in (tmp_path / "cat.jpg", tmp_path, tmp_path / "missing"):
+        assert "Expected a TOML file, or a name that `foolbench list recipes` shows" in complaint(path)
+
+
 @pytest.mark.parametrize(
     ("override", "read", "value"),
     [

@@ -140,7 +140,7 @@ def test_a_size_makes_a_network_of_one_size_work(file):
     [
         ("nowhere.py:Net", "Expected a Python file, found none at nowhere.py"),
         ("json.nothing:Net", "module json.nothing cannot be imported"),
-        ("nowhere.module:Net", "Unknown model 'nowhere.module:Net'"),
+        ("nowhere.module:Net", "module nowhere.module cannot be imported: ModuleNotFoundError"),
         ("scenes:vgg61", "did you mean 'scenes:vgg19'"),
         ("json", "Unknown model 'json'"),
         ("json:", "Unknown model 'json:'"),
