@@ -210,8 +210,8 @@ class CraftingData:
 
     `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
     the task's own training images, as the attack's prior wants them; it is called where that is "data" or
-    "less-background". `progress` is told (iterations done, limit, best validation fooling rate). A search tells
-    `checkpoint` its state after every validation, and goes on from there.
+    "less-background". `progress` is told (iterations done, limit, best validation fooling rate, -1 before the first). A
+    search tells `checkpoint` its state after every validation, and goes on from there.
     """
 
     validation: Tensor
@@ -232,6 +232,13 @@ class UniversalAttack(_Budgeted, ABC):
         super().__post_init__()
         if self.prior not in self.priors:
             raise ConfigError(f"Expected prior to be one of {', '.join(self.priors)}, got {self.prior!r}.")
+
+    @property
+    def validations(self) -> int:
+        """How many validations a whole search makes, at least, where it says 0 iterations before those of the clean
+        images, which cost as much, and then says each iteration; 0 where what it says are all that it does.
+        """
+        return 0
 
     @property
     def sees_training_images(self) -> bool:

@@ -7,6 +7,8 @@ from ...core.model import Model
 from ...core.seeding import Draws
 
 CHUNK = 128
+UNJUDGED = -1.0
+"""In place of a fooling rate, before the first validation."""
 
 
 def predictions(model: Model, images: Tensor, delta: Tensor | float = 0.0) -> Tensor:
@@ -21,12 +23,12 @@ class BestSoFar:
 
     Of maps, that is how much of them changes.
     With `target`, a class index, an image counts as fooled where that is its prediction. `rate` is that of `delta`, in
-    0..1 (-1 before the first offer); `failures` counts the offers since then.
+    0..1, or UNJUDGED before the first offer; `failures` counts the offers since then.
     """
 
     def __init__(self, model: Model, images: Tensor, target: int | None = None) -> None:
         self.delta = torch.zeros_like(images[0])
-        self.rate = -1.0
+        self.rate = UNJUDGED
         self.failures = 0
         self._model, self._images, self._target = model, images, target
         self._clean = predictions(model, images)

@@ -19,7 +19,7 @@ from ...core.registry import register_attack
 from ...core.seeding import Draws
 from .._gradient import check_differentiable, loss_and_gradient
 from .._losses import Objective, class_count
-from ._validation import BestSoFar, predictions
+from ._validation import UNJUDGED, BestSoFar, predictions
 from .priors import images_to_fool
 
 
@@ -67,10 +67,15 @@ class UniversalPGD(UniversalAttack):
     def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
         return self.target is not None
 
+    @property
+    def validations(self) -> int:
+        return math.ceil(self.max_iterations / self.validate_every)
+
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         check_differentiable(model)
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))
         labels = self._labels(model, images)
+        data.progress(0, self.max_iterations, UNJUDGED)
         best = BestSoFar(model, data.validation, self.target)
         length, rows = self.step_size or self.eps / 5, rng.fork("batches")
         delta, done = torch.zeros_like(images[:1]), 0
@@ -82,11 +87,13 @@ class UniversalPGD(UniversalAttack):
             draws = rows.fork(f"draws {iteration}").split(len(batch))
             gradient = self._gradient(model, delta, images[batch], labels[batch], draws)
             delta = project(delta + length * steepest(gradient, self.norm), self.norm, self.eps)
-            if iteration % self.validate_every == 0 or iteration == self.max_iterations:
+            due = iteration % self.validate_every == 0 or iteration == self.max_iterations
+            if due:
                 best.offer(delta[0])
-                data.progress(iteration, self.max_iterations, best.rate)
-                if best.failures == self.patience:
-                    break
+            data.progress(iteration, self.max_iterations, best.rate)
+            if best.failures == self.patience:
+                break
+            if due:
                 data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(iteration)})
         return best.delta
 

@@ -4,6 +4,7 @@ Follows the released code (https://github.com/val-iisc/fast-feature-fool) in wha
 perturbation is halved, and when it is judged.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from ._features import FeatureAscent, mean_magnitude
-from ._validation import BestSoFar
+from ._validation import UNJUDGED, BestSoFar
 from .priors import crafting_pool
 
 
@@ -49,6 +50,10 @@ class FFF(UniversalAttack):
             given = f"{self.validate_after} and {self.halve_every}"
             raise ConfigError(f"Expected validate_after <= halve_every, got {given}.")
 
+    @property
+    def validations(self) -> int:
+        return math.ceil(self.max_iterations / self.halve_every)
+
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         pool = crafting_pool(self.prior, model, data, rng.fork("pool"))
         ascent = FeatureAscent(
@@ -59,6 +64,7 @@ class FFF(UniversalAttack):
             learning_rate=self.learning_rate,
             energy=mean_magnitude,
         )
+        data.progress(0, self.max_iterations, UNJUDGED)
         best, done = BestSoFar(model, data.validation), 0
         if state := data.checkpoint.load():
             ascent.restore(state)
@@ -69,9 +75,9 @@ class FFF(UniversalAttack):
             due = iteration % self.halve_every == self.validate_after % self.halve_every
             if due or iteration == self.max_iterations:
                 best.offer(ascent.delta)
-                data.progress(iteration, self.max_iterations, best.rate)
-                if best.failures == self.patience:
-                    break
+            data.progress(iteration, self.max_iterations, best.rate)
+            if best.failures == self.patience:
+                break
             if iteration % self.halve_every == 0:  # after the validation, which judges the perturbation at full size
                 ascent.halve()
             if due:

@@ -5,6 +5,7 @@ norms of a layer are pooled over the batch before the logarithm, and the search 
 validations without a new best (the box, read literally, stops at the first improvement).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +19,7 @@ from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from ._features import Energy, FeatureAscent, half_squared_norm
-from ._validation import BestSoFar
+from ._validation import UNJUDGED, BestSoFar
 from .priors import crafting_pool
 
 
@@ -64,6 +65,10 @@ class GDUAP(UniversalAttack):
             given = f"{self.settle}, {self.saturation} and {self.saturation_change}"
             raise ConfigError(f"Expected settle >= 0, saturation in [0, 1] and saturation_change >= 0, got {given}.")
 
+    @property
+    def validations(self) -> int:
+        return math.ceil(self.max_iterations / self.validate_every)
+
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         pool = crafting_pool(self.prior, model, data, rng.fork("pool"))
         ascent = FeatureAscent(
@@ -75,6 +80,7 @@ class GDUAP(UniversalAttack):
             batch_size=self.batch_size,
             energy=self.energy,
         )
+        data.progress(0, self.max_iterations, UNJUDGED)
         best = BestSoFar(model, data.validation)
         still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may yet change at rest
         last_validation, saturated = 0, 0
@@ -91,9 +97,9 @@ class GDUAP(UniversalAttack):
             if (rescale and since > self.settle) or since >= self.validate_every or iteration == self.max_iterations:
                 last_validation = iteration
                 best.offer(ascent.delta)
-                data.progress(iteration, self.max_iterations, best.rate)
-                if best.failures == self.patience:
-                    break
+            data.progress(iteration, self.max_iterations, best.rate)
+            if best.failures == self.patience:
+                break
             if rescale:  # after the validation, which judges the perturbation at full size
                 saturated = 0
                 ascent.halve()

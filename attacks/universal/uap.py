@@ -13,7 +13,7 @@ from ...core.norms import Norm, project
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from ..deepfool import DeepFool
-from ._validation import BestSoFar, predictions
+from ._validation import UNJUDGED, BestSoFar, predictions
 from .priors import images_to_fool
 
 
@@ -64,6 +64,7 @@ class UAP(UniversalAttack):
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))
         labels = predictions(model, images)
+        data.progress(0, self.passes, UNJUDGED)
         best = BestSoFar(model, data.validation)
         delta, done = torch.zeros_like(images[0]), 0
         if state := data.checkpoint.load():

@@ -65,8 +65,6 @@ def _forecast(recipe: Recipe, device: str, workers: int) -> None:
     for message in dict.fromkeys(found.failed.values()):
         say(f"Some of it fails: {message}", style="red")
     _show(forecast(prepared, found, workers), loading, workers)
-    if found.learning > 1:
-        say(f"Defenses have learned for {_clock(found.learning)} just now, which is kept.")
     say(f"Calibrated in {_clock(time.perf_counter() - start)}.", style="dim")
 
 
@@ -78,6 +76,9 @@ def _show(found: Forecast, loading: float, workers: int) -> None:
         f"{found.backwards:,.0f} gradients back, {memory}, {decimal(int(found.disk))} of disk; "
         "less where the cache holds some of it."
     )
+    once = {"learned by defenses": found.learning, "searched for universal perturbations": found.searching}
+    if told := [f"for {_clock(seconds)} is {what}" for what, seconds in once.items() if seconds >= 1]:
+        say(f"Of that, {' and '.join(told)}, once: other runs find it in the cache.")
 
 
 def _clock(seconds: float) -> str:

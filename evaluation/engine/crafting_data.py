@@ -35,7 +35,7 @@ def of(source: Network, prior: Prior, given: Training, seed: int, steps: Steps, 
         return (images.float() / 255).to(model.device)
 
     def show(done: int, limit: int, best: float) -> None:
-        search.at(done, limit, f"iterations, {100 * best:.0f}% fooled")
+        search.at(done, limit, "iterations" if best < 0 else f"iterations, {100 * best:.0f}% fooled")
 
     substitutes = substitute_images(SUBSTITUTES, dataset.shape, seed=seed, without=photographs_shown_by(dataset))
     return CraftingData(validation=substitutes.to(model.device), load_training=training, progress=show)

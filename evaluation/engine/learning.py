@@ -1,6 +1,6 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -57,17 +57,29 @@ class School:
         part that changes the model.
         """
         self.shelf.ready()  # asked now, not after minutes of learning
+        return self.kept(part, self.taught(part, self.data(part)))
+
+    def data(self, part: LearnedDefense) -> LearningData:
+        """What there is to learn from."""
         with self.progress.step("  training images", part.training_images, "images") as step:
             images, labels = self.dataset.training(part.training_images, step.advance)
-        with self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step:
-            data = LearningData(
-                images=(images.float() / 255).to(self.model.device),
-                labels=None if labels is None else labels.to(self.model.device),
-                model=self.model,
-                progress=lambda done, total: step.at(done, total, "steps"),
-            )
-            with undoing(Guard(self.model).undo, lambda: self._refused(part)):
-                found = part.taught(data, self.seed)
+        return LearningData(
+            images=(images.float() / 255).to(self.model.device),
+            labels=None if labels is None else labels.to(self.model.device),
+            model=self.model,
+        )
+
+    def taught(self, part: LearnedDefense, data: LearningData) -> Learned:
+        """What it learns from that. Raises ConfigError for a part that changes the model."""
+        with (
+            self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step,
+            undoing(Guard(self.model).undo, lambda: self._refused(part)),
+        ):
+            told = replace(data, progress=lambda done, total: step.at(done, total, "steps"))
+            return part.taught(told, self.seed)
+
+    def kept(self, part: LearnedDefense, found: Learned) -> Learned:
+        """The same, on the shelf. Raises OutputError where the run's own folder cannot be written."""
         self.shelf.keep(self.name(part), dict(found) | self._about(part))
         return found
 

@@ -44,10 +44,16 @@ class Network:
 
 
 class Networks:
-    """Those of a run by name, as `load` gives them, with the images for each."""
+    """Those of a run by name, as `load` gives them, with the images and a school for each."""
 
-    def __init__(self, setup: Setup, load: Callable[[str], tuple[Model, Dataset]], steps: Steps) -> None:
-        self._setup, self._load, self._steps = setup, load, steps
+    def __init__(
+        self,
+        setup: Setup,
+        load: Callable[[str], tuple[Model, Dataset]],
+        steps: Steps,
+        school: Callable[..., School] = School,
+    ) -> None:
+        self._setup, self._load, self._steps, self._school = setup, load, steps, school
         self._known: dict[str, Network] = {}
         self._there: dict[str, Guard] = {}
         self._room, self._coming = Room(), Ahead()
@@ -106,7 +112,7 @@ class Networks:
             recipe=setup.recipe,
             dataset=dataset,
             model=model,
-            school=School(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own),
+            school=self._school(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own),
             undo=undo,
             first=lambda: self._known[name].shard(next(self.batches())),
             room=self._room,

@@ -143,7 +143,8 @@ def test_progress(model):
     PRN(**TINY | {"epochs": 1}).learn(data, rng=stream())
     crafting = crafting_steps(40, 2, 32)
     assert crafting == 2 * 4  # a half of the images is one batch
-    assert told == [(step, crafting + 2) for step in range(1, crafting + 3)]
+    assert sorted(set(told)) == told[:1] + [(step, crafting + 2) for step in range(1, crafting + 3)]
+    assert told == sorted(told)
 
 
 def test_perturbations_of_a_linear_model_saturate(linear_model, mid_images):
@@ -151,7 +152,7 @@ def test_perturbations_of_a_linear_model_saturate(linear_model, mid_images):
     images = images[model.predict(images) == 0][:40]  # of one class: the steepest ascent is the same everywhere
     told = []
     made = crafted(model, images, count=2, eps=0.1, batch_size=4, rng=stream(), progress=told.append)
-    assert told == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert told == [*range(21), *range(20, 41)]
     weight = model.net.weight
     expected = 0.1 * (weight[1] - weight[0]).sign().reshape(1, 1, 3, 4)
     torch.testing.assert_close(made, expected.expand(2, -1, -1, -1))

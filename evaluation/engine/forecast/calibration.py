@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -24,6 +25,7 @@ from ..universal import PerturbationFile
 from ..worker import Worker
 from .impatience import Enough, Impatience, Watch
 from .rates import Call, Rate
+from .trial import Lesson, Trial
 
 SIZES = (2, 4, 12)
 """Images of the calls; the first of them also pays for what is done once."""
@@ -35,17 +37,17 @@ PATIENCE = 3.0
 class Calibration:
     """Rates by what is done: a network's name for its clean images, the key of a job for crafting and scoring it.
 
-    `searches` are whole. `failed` says of jobs why they fail. `learning` are the seconds that defenses have learned
-    meanwhile, which is kept. `image` are the bytes of one, by job, `example` those of a cell's; `peak` the bytes of
+    `searches` are whole, and so are the `lessons`, by network and defense, that are left to the run. `failed` says of
+    jobs why they fail. `image` are the bytes of one, by job, `example` those of a cell's; `peak` the bytes of
     memory at most, 0 where the system does not tell.
     """
 
     looks: dict[str, Rate] = field(default_factory=dict)
     scores: dict[str, Rate] = field(default_factory=dict)
     searches: dict[str, Costs] = field(default_factory=dict)
+    lessons: dict[tuple[str, str], Costs] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     image: dict[str, float] = field(default_factory=dict)
-    learning: float = 0.0
     example: float = 0.0
     peak: int = 0
 
@@ -56,7 +58,9 @@ class Calibrator:
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._setup, self._steps = prepared, setup, steps
         self._impatience = Impatience(steps)
-        self._networks = Networks(setup, prepared.network, self._impatience)
+        self._lessons: dict[str, Lesson] = {}
+        school = partial(Trial, lessons=self._lessons)
+        self._networks = Networks(setup, prepared.network, self._impatience, school)
         self._worker = Worker(setup, self._networks, self._impatience)
         self._shards = list(_shards(setup.samples, setup.recipe.shard))
         self._found = Calibration()
@@ -87,28 +91,30 @@ class Calibrator:
                 self._found.looks[name] = self._rate(looks, [name], f"clean {name}")
 
     def _teach(self, job: Job, row: Sequence[Cell]) -> None:
-        """All of it: it is kept for the run."""
+        """As far as it takes to know the rest; what takes seconds in whole, which is kept for the run."""
         taught = {(job.source, job.through.digest): job.through}
         taught |= {(cell.model, cell.defense.digest): cell.defense for cell in row}
-        start = time.perf_counter()
         for (network, digest), defense in taught.items():
             if defense.learns:
+                known = set(self._lessons)
                 self._carry_out(Teach(network=network, title="", defense=digest))
-        self._found.learning += time.perf_counter() - start
+                new = [lesson.costs for name, lesson in self._lessons.items() if name not in known]
+                if new:
+                    self._found.lessons[network, digest] = Costs(*map(sum, zip(*new, strict=True)))
 
     def _search(self, job: Job) -> None:
         """As far as it takes to know the rest. What changes nothing is scored in the place of what it would find."""
         if not isinstance(job.attack, UniversalAttack):
             return
-        key, share, source = job.key(self._setup.identities), 1.0, self._networks.use(job.source)
-        watch = Watch(source.model.passes)
+        key, source = job.key(self._setup.identities), self._networks.use(job.source)
+        watch = Watch(source.model.passes, job.attack.validations, PATIENCE)
         try:
-            with self._impatience.after(PATIENCE):
+            with self._impatience.watched(watch):
                 results = self._carry_out(Search(network=job.source, title="", job=key))
             self._note_failure(key, results)
+            self._found.searches[key] = watch.spent
         except Enough as enough:
-            share = enough.share
-        self._found.searches[key] = watch.whole(share)
+            self._found.searches[key] = enough.whole
         delta = torch.zeros(source.dataset.shape)
         file = PerturbationFile(
             place=self._setup.folder / job.place(self._setup.identities),

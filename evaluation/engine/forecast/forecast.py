@@ -10,7 +10,7 @@ from ..networks import batches
 from ..planning import Pending, Plan
 from ..prepare import Prepared
 from ..schedule import Schedule, Step
-from ..units import Look, Score, Search
+from ..units import Look, Score, Search, Teach
 from .calibration import Calibration
 
 OUTCOME = 40
@@ -20,7 +20,8 @@ OUTCOME = 40
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Of a whole run, of which nothing is in the cache: images forward, gradients back, seconds, bytes of memory of one
-    process, bytes of disk.
+    process, bytes of disk. Of the seconds, all processes together spend some on what defenses learn (`learning`) and on
+    universal perturbations (`searching`).
 
     Searches may end before their last iteration, and images take less room in the cache: so it is at most that.
     """
@@ -29,6 +30,8 @@ class Forecast:
     forwards: float
     backwards: float
     seconds: float
+    learning: float
+    searching: float
     memory: int
     disk: float
 
@@ -49,6 +52,8 @@ def forecast(prepared: Prepared, found: Calibration, places: int = 1) -> Forecas
         forwards=spent.forwards,
         backwards=spent.backwards,
         seconds=seconds,
+        learning=sum(costs.seconds for costs in found.lessons.values()),
+        searching=sum(costs.seconds for costs in found.searches.values()),
         memory=found.peak,
         disk=images + cells * (samples * OUTCOME + found.example),
     )
@@ -83,6 +88,8 @@ def _costs(step: Step, found: Calibration, place: int, begun: set[tuple[int, str
     match step:
         case Search():
             return found.searches[step.job]
+        case Teach():
+            return found.lessons.get((step.network, step.defense), Costs())
         case Look():
             what, rate = step.network, found.looks[step.network]
         case Score():

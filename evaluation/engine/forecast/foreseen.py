@@ -11,7 +11,7 @@ from ...grid.identity import Identities
 from ..cache.cache import Cache
 from ..cache.naming import environment
 from ..planning import Plan
-from ..units import Look, Score, Search
+from ..units import Score
 from .calibration import Calibration
 from .rates import Rate
 from .remaining import Kind, kind_of, size_of
@@ -29,32 +29,34 @@ class Foreseen:
     def keep(self, found: Calibration, rows: Sequence[tuple[Job, Sequence[Cell]]]) -> None:
         """Of the networks and jobs of a recipe."""
         for network, rate in found.looks.items():
-            self._write(rate, "look", network)
+            self._write(rate, ("look", network))
+        for (network, defense), costs in found.lessons.items():
+            self._write(Rate.of_one(costs), ("teach", network, defense))
         for job, row in rows:
             key = job.key(self._identities)
             if key in found.searches:
-                self._write(Rate.of_one(found.searches[key]), "search", key)
+                self._write(Rate.of_one(found.searches[key]), ("search", key))
             if key in found.scores:
-                self._write(found.scores[key], "score", key, [cell.key(self._identities) for cell in row])
+                self._write(found.scores[key], ("score", key), [cell.key(self._identities) for cell in row])
 
     def seconds(self, plan: Plan) -> Mapping[Kind, float]:
         """For an image of the steps of a plan, as far as that is known."""
         sizes: dict[Kind, list[int]] = defaultdict(list)
         names: dict[Kind, str] = {}
         for step, cells in plan.cells.items():
-            if not isinstance(step, Look | Search | Score):
+            if isinstance(step, str):
                 continue
             sizes[kind_of(step)].append(size_of(step))
-            names[kind_of(step)] = self._name(*kind_of(step), *([list(cells)] if isinstance(step, Score) else []))
+            names[kind_of(step)] = self._name(kind_of(step), list(cells) if isinstance(step, Score) else [])
         found = {kind: self._read(name) for kind, name in names.items()}
         return {kind: _each(rate, sizes[kind]) for kind, rate in found.items() if rate is not None}
 
-    def _name(self, what: str, of: str, cells: Sequence[str] = ()) -> str:
-        known = self._identities[of] if what == "look" else of
-        return f"rates/{digest(what, known, sorted(cells), self._environment)}"
+    def _name(self, kind: Kind, cells: Sequence[str] = ()) -> str:
+        what, of, *more = kind
+        return f"rates/{digest(what, self._identities.get(of, of), more, sorted(cells), self._environment)}"
 
-    def _write(self, rate: Rate, what: str, of: str, cells: Sequence[str] = ()) -> None:
-        self._cache.keep(self._name(what, of, cells), {_RATE: torch.tensor(rate.columns, dtype=torch.float64)})
+    def _write(self, rate: Rate, kind: Kind, cells: Sequence[str] = ()) -> None:
+        self._cache.keep(self._name(kind, cells), {_RATE: torch.tensor(rate.columns, dtype=torch.float64)})
 
     def _read(self, name: str) -> Rate | None:
         tensors = self._cache.recall(name, {_RATE})

@@ -106,7 +106,7 @@ def test_without_a_perturbation_nothing_is_fooled(attack, digits_model, data, im
     nothing = replace(attack, eps=1e-9)
     data = replace(data, progress=lambda done, limit, best: told.append(best))
     found = nothing.craft(digits_model, data, rng=0)
-    assert set(told) == {0.0}
+    assert set(told) == {-1.0, 0.0}
     assert torch.equal(digits_model.predict(found.apply(images)), digits_model.predict(images))
 
 

@@ -54,7 +54,8 @@ def test_validates_between_the_halvings_and_returns_the_best(scripted, wrap, cra
     judged, told = scripted([0.2, 0.9, 0.1, 0.3]), []
     data = crafting(progress=lambda *report: told.append(report))
     found = FFF(eps=0.1, max_iterations=50, halve_every=15, validate_after=10).craft(wrap(), data, rng=0)
-    assert told == [(10, 50, 0.2), (25, 50, 0.9), (40, 50, 0.9), (50, 50, 0.9)]
+    assert told == [(done, 50, -1 if done < 10 else 0.2 if done < 25 else 0.9) for done in range(51)]
+    assert len(judged) == 4
     assert torch.equal(found.delta, judged[1])
 
 

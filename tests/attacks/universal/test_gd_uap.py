@@ -1,5 +1,7 @@
 """GD-UAP's search: its bound at every step, its bookkeeping, and what it may look at."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from foolbench.attacks import FFF, GDUAP
@@ -35,12 +37,13 @@ def test_without_saturation_nothing_is_halved(wrap, crafting, spy_on_inputs):
 
 
 def test_validates_however_often_it_halves(wrap, crafting, spy_on_inputs):
-    told, model = [], wrap()
+    validated, model = [], wrap()
     visited = spy_on_inputs(model)
-    data = crafting(progress=lambda done, limit, best: told.append(done))
+    keeper = SimpleNamespace(load=dict, save=lambda state: validated.append(int(state["iteration"])))
+    data = crafting(checkpoint=keeper)
     GDUAP(eps=0.1, learning_rate=0.5, max_iterations=90, validate_every=20, settle=1000).craft(model, data, rng=0)
     assert sum(delta.abs().max() <= 0.0501 for delta in visited) > 5, "too few halvings to starve the validation"
-    assert told == [20, 40, 60, 80, 90]
+    assert validated == [20, 40, 60, 80, 90]
 
 
 def test_returns_the_best_so_far(scripted, wrap, crafting):
@@ -51,7 +54,7 @@ def test_returns_the_best_so_far(scripted, wrap, crafting):
     assert len(judged) == 5
     assert torch.equal(crafted.delta, judged[1])
     assert not torch.equal(judged[1], judged[3])
-    assert told == [(5, 25, 0.2), (10, 25, 0.9), (15, 25, 0.9), (20, 25, 0.9), (25, 25, 0.9)]
+    assert told == [(done, 25, -1 if done < 5 else 0.2 if done < 10 else 0.9) for done in range(26)]
 
 
 @pytest.mark.parametrize(

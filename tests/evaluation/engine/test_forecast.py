@@ -1,13 +1,14 @@
 """What a run will cost is what it then costs, as far as counts go; seconds are a matter of the machine."""
 
-import time
 from contextlib import closing
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
-from foolbench.core import Perturbation
+from foolbench.core import LearnedTransform, Perturbation, register_defense
 from foolbench.core.passes import Passes
 from foolbench.evaluation.engine.cache.cache import Cache
-from foolbench.evaluation.engine.forecast import calibration
+from foolbench.evaluation.engine.forecast import calibration, trial
 from foolbench.evaluation.engine.forecast.calibration import Calibration, Calibrator
 from foolbench.evaluation.engine.forecast.forecast import forecast
 from foolbench.evaluation.engine.forecast.foreseen import Foreseen
@@ -45,31 +46,55 @@ def test_fewer_calls_tell_what_they_can(calls, each):
     assert Rate.of(calls).each.forwards == each
 
 
-def test_of_a_search_that_is_broken_off_the_iterations_are_extrapolated_and_the_beginning_is_not():
+def watch(validations, reports, total=40, patience=0.0):
+    """What a watch takes a search for whose reports are (iterations done, forwards by then)."""
     passes = Passes()
-    watch = Watch(passes)
-    passes.forwards += 100
-    time.sleep(0.05)
-    passes.backwards += 1
-    while watch._iterates is None:
-        time.sleep(0.001)
-    passes.forwards += 10
-    passes.backwards += 10
-    found = watch.whole(0.25)
-    assert found.forwards == 100 + 4 * 10
-    assert found.backwards == pytest.approx(1 + 4 * 10)
+    found = Watch(passes, validations, patience)
+    for done, forwards in reports:
+        passes.forwards = forwards
+        found.look(done, total)
 
 
-def test_patience_ends_with_the_first_word_after_its_time(silent):
+@pytest.mark.parametrize(
+    ("validations", "reports", "whole"),
+    [
+        (0, [(10, 120), (20, 220)], 120 + 30 * 10),
+        (0, [(0, 100), (1, 130), (4, 200)], 100 + 40 * 30),
+        (4, [(0, 100), (1, 155), (2, 160)], 100 + 50 + 40 * 5 + 4 * 50),
+        (4, [(0, 100), (1, 155), (1, 155), (5, 175)], 100 + 50 + 40 * 5 + 4 * 50),
+    ],
+)
+def test_of_a_search_that_is_broken_off_iterations_and_validations_are_extrapolated(validations, reports, whole):
+    with pytest.raises(Enough) as caught:
+        watch(validations, reports)
+    assert caught.value.whole.forwards == pytest.approx(whole)
+
+
+def test_validations_among_the_iterations_that_were_seen_are_not_counted_twice(monkeypatch):
+    """With patience for thirty iterations, three of whose validations are seen."""
+    reports = [(done, 100 + (done > 0) * 50 + 5 * done + done // 10 * 50) for done in range(31)]
+    clock = iter(range(1000))
+    monkeypatch.setattr("foolbench.evaluation.engine.forecast.impatience.time.perf_counter", lambda: next(clock))
+    with pytest.raises(Enough) as caught:
+        watch(4, reports, patience=30.0)
+    assert caught.value.whole.forwards == pytest.approx(100 + 50 + 40 * 5 + 4 * 50)
+
+
+def test_a_search_that_is_over_is_not_broken_off():
+    watch(0, [(0, 0), (40, 100)])
+    watch(4, [(0, 0), (1, 10), (40, 100)])
+    watch(0, [(0, 0), (1, 10)], patience=100.0)
+
+
+def test_only_a_watched_step_is_broken_off(silent):
     impatience = Impatience(silent)
     with impatience.step("", 1, "") as bar:
+        bar.at(0, 4, "")
         bar.at(1, 4, "")
-    with impatience.after(0.0), impatience.step("", 1, "") as bar:
-        bar.at(4, 4, "")  # it is over anyway
+    with impatience.watched(Watch(Passes(), 0, 0.0)), impatience.step("", 1, "") as bar:
+        bar.at(0, 4, "")
         with pytest.raises(Enough):
             bar.at(1, 4, "")
-    with impatience.after(100.0), impatience.step("", 1, "") as bar:
-        bar.at(1, 4, "")
 
 
 @pytest.fixture
@@ -129,6 +154,54 @@ def test_the_passes_of_a_run_are_foreseen(spent, calibrate, monkeypatch, patienc
     assert foreseen.disk > 40 * 64 * 4 * 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class Diligent(LearnedTransform):
+    """Asks the network about each training image twice, and needs a few of them."""
+
+    training_images: int = 100
+    differentiable = True
+    randomized = False
+    needs_model = True
+    least: ClassVar[int] = 2
+    lessons: ClassVar[list[int]] = []
+
+    def learn(self, data, *, rng):
+        self.lessons.append(len(data.images))
+        if len(data.images) < self.least:
+            raise ValueError("too few")
+        for _ in range(2):
+            data.model.predict(data.images)
+        return {"mean": data.images.mean(dim=0)}
+
+    def transform(self, x, learned, *, rng):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("long", "quick", "least", "lessons", "left"),
+    [
+        (0.0, 0.0, 2, [8], 200),
+        (0.0, 1000.0, 2, [8, 32], 200),
+        (1000.0, 0.0, 2, [8, 100], 0),
+        (0.0, 0.0, 50, [8, 100], 0),
+    ],
+    ids=["long", "two trials", "short", "needs more"],
+)
+def test_what_a_defense_learns_is_foreseen_or_kept(calibrate, monkeypatch, tmp_path, long, quick, least, lessons, left):
+    register_defense("diligent")(Diligent)
+    Diligent.lessons.clear()
+    monkeypatch.setattr(Diligent, "least", least)
+    monkeypatch.setattr(trial, "LONG", long)
+    monkeypatch.setattr(trial, "QUICK", quick)
+    settings = "attacks=[{name='fgsm'}, {name='pgd', steps=1}]", "defenses=[{name='diligent'}]"
+    prepared, found = calibrate(*settings)
+    assert found.failed == {}
+    assert Diligent.lessons == lessons
+    assert sum(costs.forwards for costs in found.lessons.values()) == pytest.approx(left)
+    assert len(list((tmp_path / "pilot" / "learned").glob("*"))) == (not left)
+    assert (forecast(prepared, found).learning > 0) == bool(left)
+
+
 def test_what_fails_is_said_and_costs_nothing(calibrate, broken_attack):
     prepared, found = calibrate("attacks=[{name='toy-broken'}, {name='fgsm'}]")
     assert set(found.failed.values()) == {"RuntimeError: no luck today"}
@@ -150,9 +223,11 @@ def test_a_stand_in_is_no_perturbation_of_the_run(calibrate, tmp_path):
     assert not Perturbation.load(kept).delta.any()
 
 
-def test_what_was_foreseen_lies_in_the_cache_for_the_run(calibrate, tmp_path):
+def test_what_was_foreseen_lies_in_the_cache_for_the_run(calibrate, tmp_path, monkeypatch):
     settings = "attacks=[{name='fgsm'}, {name='gd-uap', prior='none', max_iterations=5, validate_every=5}]"
-    prepared, found = calibrate(settings, "batch_size=16")
+    register_defense("diligent")(Diligent)
+    monkeypatch.setattr(trial, "LONG", 0.0)
+    prepared, found = calibrate(settings, "batch_size=16", "defenses=[{name='diligent'}]")
     cache, facts = Cache(tmp_path / "cache"), prepared.facts
     rows = [pair for source in prepared.models for pair in jobs(prepared.recipe, source)]
     Foreseen(cache, facts.identities, "cpu").keep(found, rows)

@@ -1,0 +1,76 @@
+"""A school that teaches what takes seconds, and of what takes longer finds out how long."""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from ....core.defense import LearningData
+from ....core.errors import FOREIGN
+from ....core.learned import Learned
+from ....core.learned_defense import LearnedDefense
+from ...ledger.ledger import Costs
+from ..learning import School
+from .rates import Call, Rate
+
+FEW, MORE = 8, 32
+"""Images of a trial lesson, and of another one where the first is over quickly."""
+QUICK = 3.0
+"""Seconds of a lesson that is."""
+LONG = 10.0
+"""Seconds of a whole lesson that is left to the run."""
+
+
+class Lesson(NamedTuple):
+    """What the whole of it costs, and what was learned from a few images, of which scoring takes as long."""
+
+    costs: Costs
+    learned: Learned
+
+
+@dataclass(frozen=True)
+class Trial(School):
+    """`lessons` that are left to the run, by their name on the shelf."""
+
+    lessons: dict[str, Lesson] = field(kw_only=True)
+
+    def teach(self, part: LearnedDefense) -> Learned:
+        """In whole where that does not take long."""
+        name = self.name(part)
+        if name not in self.lessons:
+            start = self._now()
+            data = self.data(part)
+            loading = self._since(start)
+            lesson = self._tried(part, data)
+            if lesson is None or lesson.costs.seconds <= LONG:
+                return self.kept(part, self.taught(part, data))
+            whole = Costs(*(one + other for one, other in zip(loading, lesson.costs, strict=True)))
+            self.lessons[name] = lesson._replace(costs=whole)
+        return self.lessons[name].learned
+
+    def _tried(self, part: LearnedDefense, data: LearningData) -> Lesson | None:
+        """None where there are not more images than in a trial, or these are too few for it."""
+        calls, count = [], len(data.images)
+        if count <= FEW:
+            return None
+        try:
+            learned, first = self._timed(part, data, FEW)
+            calls = [Call(FEW, first)]
+            if first.seconds < QUICK and count > MORE:
+                learned, second = self._timed(part, data, MORE)
+                calls += [calls[0], Call(MORE, second)]
+        except FOREIGN:
+            return None
+        return Lesson(Rate.of(calls).costs(count, first=True), learned)
+
+    def _timed(self, part: LearnedDefense, data: LearningData, count: int) -> tuple[Learned, Costs]:
+        labels = None if data.labels is None else data.labels[:count]
+        start = self._now()
+        learned = self.taught(part, replace(data, images=data.images[:count], labels=labels))
+        return learned, self._since(start)
+
+    def _now(self) -> Costs:
+        passes = self.model.passes
+        return Costs(passes.forwards, passes.backwards, time.perf_counter())
+
+    def _since(self, start: Costs) -> Costs:
+        return Costs(*(now - then for now, then in zip(self._now(), start, strict=True)))
