@@ -87,7 +87,7 @@ class Calibrator:
     def _look(self, names: Sequence[str]) -> None:
         for name in names:
             if name not in self._found.looks:
-                looks = [Look(network=name, title="", samples=shard) for shard in self._shards]
+                looks = [Look(network=name, title=f"  {name}  clean images", samples=shard) for shard in self._shards]
                 self._found.looks[name] = self._rate(looks, [name], f"clean {name}")
 
     def _teach(self, job: Job, row: Sequence[Cell]) -> None:
@@ -126,7 +126,8 @@ class Calibrator:
     def _score(self, job: Job, row: Sequence[Cell], names: Sequence[str]) -> None:
         identities = self._setup.identities
         key, cells = job.key(identities), tuple(cell.key(identities) for cell in row)
-        scores = [Score(network=job.source, title="", job=key, samples=shard, cells=cells) for shard in self._shards]
+        title = f"  {job.source}  {job.attack_name}"
+        scores = [Score(network=job.source, title=title, job=key, samples=shard, cells=cells) for shard in self._shards]
         self._found.scores[key] = self._rate(scores, names, key)
         kept = list((self._setup.folder / job.place(identities)).glob("*.safetensors"))
         images = sum(len(shard) for shard in self._shards[: len(kept)])
@@ -135,13 +136,15 @@ class Calibrator:
     def _rate(self, units: Sequence[Look | Score], networks: Sequence[str], what: str) -> Rate:
         """From as many of the units as patience allows."""
         calls: list[Call] = []
-        for unit in units:
-            before = self._spent(networks)
-            self._note_failure(what, self._carry_out(unit))
-            costs = Costs(*(now - then for now, then in zip(self._spent(networks), before, strict=True)))
-            calls.append(Call(len(unit.samples), costs))
-            if len(calls) > 1 and costs.seconds > PATIENCE:
-                break
+        with self._steps.step(units[0].title, sum(len(unit.samples) for unit in units), "images") as step:
+            for unit in units:
+                before = self._spent(networks)
+                self._note_failure(what, self._carry_out(unit))
+                costs = Costs(*(now - then for now, then in zip(self._spent(networks), before, strict=True)))
+                calls.append(Call(len(unit.samples), costs))
+                step.advance(len(unit.samples))
+                if len(calls) > 1 and costs.seconds > PATIENCE:
+                    break
         return Rate.of(calls)
 
     def _carry_out(self, unit: Unit) -> list[Result]:
