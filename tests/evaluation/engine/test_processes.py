@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def begin(recipe_file, plugin, folder):
     """A run with two workers, of 12 shards that take a third of a second each, when it has kept three of them."""
     command = [Path(sys.executable).with_name("foolbench"), "run", recipe_file, "--out", folder, "--workers", "2"]
     command += ["--plugin", plugin, *(part for setting in SLOW for part in ("--set", setting))]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where tests in the background do not
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heeds)
     kept = folder.parent / "cache" / "adversarial"
     while run.poll() is None and len(list(kept.glob("*/*.safetensors"))) < 3:
         time.sleep(0.01)
