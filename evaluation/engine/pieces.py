@@ -18,7 +18,7 @@ from ..recipe.recipe import Recipe
 
 T = TypeVar("T")
 ON_PROCESSOR = 64
-"""Images at once; more are no faster there."""
+"""Images that a network is given at once; more are no faster there, and nobody says when memory runs out."""
 _SAID = (
     *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
     *("bad_alloc", "alloc_failed"),  # the latter of cuBLAS and cuDNN
@@ -38,10 +38,12 @@ class Pieces:
     """Whether memory has run out."""
 
     @classmethod
-    def of(cls, recipe: Recipe, model: Model) -> "Pieces":
-        """To begin with what the recipe says, or what the network's device is fastest with."""
+    def of(cls, recipe: Recipe, model: Model, views: Callable[[], int] = lambda: 1) -> "Pieces":
+        """To begin with what the recipe says, or what the network's device is fastest with, which is given so many
+        `views` of each image.
+        """
         automatic = recipe.batch_size == "auto" and model.device.type == "cpu"
-        return cls(ON_PROCESSOR if automatic else recipe.shard, model.passes)
+        return cls(max(1, ON_PROCESSOR // views()) if automatic else recipe.shard, model.passes)
 
     def each(self, count: int, work: Callable[[slice], T]) -> list[T]:
         """What comes of all pieces of so many images, in turn. Raises what `work` raises, also where one image is too

@@ -9,6 +9,7 @@ from ...core.dataset import Dataset
 from ...core.defense import Defense
 from ...core.errors import FOREIGN, ConfigError, one_line
 from ...core.model import Model
+from ...core.seeding import Draws
 from ...defenses.gradients import adaptive
 from ..grid.defenses import NamedDefense
 from ..recipe.recipe import Recipe
@@ -38,16 +39,7 @@ class Systems:
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
     _vanishing: dict[str, float] = field(default_factory=dict)
-
-    @cached_property
-    def scoring(self) -> Pieces:
-        """How many images are scored at once, which takes less memory than crafting."""
-        return Pieces.of(self.recipe, self.model)
-
-    @cached_property
-    def crafting(self) -> Pieces:
-        """How many images are crafted at once."""
-        return Pieces.of(self.recipe, self.model)
+    _crafting: dict[str, Pieces] = field(default_factory=dict)
 
     @cached_property
     def bare(self) -> System:
@@ -68,8 +60,31 @@ class Systems:
         return self._scored[named.digest]
 
     def _system(self, model: Model) -> System:
-        recipe, kept = self.recipe, {"room": self.room, "pieces": self.scoring}
+        recipe, kept = self.recipe, {"room": self.room, "pieces": self._pieces(model)}
         return System(model, recipe.seed, recipe.draws, layers=recipe.layers, **kept)
+
+    def crafting(self, named: NamedDefense) -> Pieces:
+        """How many images are crafted at once through it, which takes more memory than scoring."""
+        if named.digest not in self._crafting:
+            attacked = self.attacked(named)
+            with self.checked(named):
+                self._crafting[named.digest] = self._pieces(attacked)
+        return self._crafting[named.digest]
+
+    def _pieces(self, model: Model) -> Pieces:
+        return Pieces.of(self.recipe, model, lambda: self._views(model))
+
+    def _views(self, model: Model) -> int:
+        """How many images the network is given for one."""
+        if not model.shells:
+            return 1
+        rng = Draws.of(self.recipe.seed, model.sha, "views", samples=self._one.samples, device=model.device)
+        return len(model.seen(self._one.x.to(model.device), rng=rng))
+
+    @cached_property
+    def _one(self) -> Shard:
+        """The first image of the run."""
+        return self.first().part(slice(1))
 
     def attacked(self, named: NamedDefense) -> Model:
         defense = self.fitted(named)
@@ -96,7 +111,7 @@ class Systems:
         if named.digest not in self._vanishing:
             attacked, seed = self.attacked(named), self.recipe.seed
             judged = judged_for_gradients(self.dataset, seed)
-            share = vanishing_share(attacked, self.dataset.load(judged)[0], judged, seed, self.crafting.each)
+            share = vanishing_share(attacked, self.dataset.load(judged)[0], judged, seed, self.crafting(named).each)
             self._vanishing[named.digest] = share
         return self._vanishing[named.digest]
 

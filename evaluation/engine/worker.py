@@ -207,7 +207,7 @@ class Worker:
             partial=(self._setup.folder / place).with_suffix(".partial"),
             seed=recipe.seed,
             storage=recipe.storage,
-            pieces=source.systems.crafting,
+            pieces=source.systems.crafting(job.through),
             vanishing=lambda: source.systems.vanishing(job.through) if job.attack.access == "gradient" else 0.0,
             undoing=lambda: undoing(source.systems.undo, refused),
             ahead=self._reading,

@@ -48,7 +48,7 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
     else:  # each shard is known by its clean images
         decides += [source_hash(Storage), source_hash(attack_survivors)]
         if job.batch_matters:
-            decides.append(source.systems.crafting.most)
+            decides.append(source.systems.crafting(job.through).most)
     kind = "perturbations" if isinstance(job.attack, UniversalAttack) else "adversarial"
     label = re.sub(r"[^\w.+-]", "-", f"{job.source}-{job.attack_name}")[:LABEL]
     return f"{kind}/{label}-{digest(*decides)}"

@@ -166,7 +166,7 @@ class Calibrator:
         """After a whole batch went through each network and back."""
         for name in names:
             network = self._networks.use(name)
-            x = network.shard(self._setup.samples[: network.systems.crafting.most]).x
+            x = network.shard(self._setup.samples[: network.systems.bare.pieces.most]).x
             try:
                 with torch.enable_grad():
                     network.model.logits(x.clone().requires_grad_()).sum().backward()

@@ -127,3 +127,19 @@ def test_memory_that_runs_out_in_the_middle(execute, assert_same, whole, small_m
 
 def test_automatic_batches_change_nothing(execute, assert_same, whole):
     assert_same(execute("auto", *SETTINGS, "batch_size=auto"), whole(), loose=["l2_mean"])
+
+
+def test_of_a_defense_that_shows_views_no_more_images_come_to_the_network(execute, monkeypatch):
+    """Neither to be scored nor to be crafted: on a processor nobody says when memory runs out."""
+    seen, network = [], Model._network
+
+    def noted(self, x):
+        seen.append(len(x))
+        return network(self, x)
+
+    monkeypatch.setattr(Model, "_network", noted)
+    defense = "{name='crop-ensemble', crops=5}"
+    settings = ("attacks=[{name='pgd', steps=1}]", f"defenses=[{defense}]", "knowledge=['oblivious', 'adaptive']")
+    table = execute("views", *settings, "samples=70", "batch_size='auto'", "draws=2", "eot_draws=2")
+    assert set(table.status) == {"ok"}
+    assert max(seen) == 64
