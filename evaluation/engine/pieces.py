@@ -18,7 +18,7 @@ from ..recipe.recipe import Recipe
 
 T = TypeVar("T")
 ON_PROCESSOR = 64
-"""Images that a network is given at once; more are no faster there, and nobody says when memory runs out."""
+"""Images at once; more are no faster there."""
 _SAID = (
     *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
     *("bad_alloc", "alloc_failed"),  # the latter of cuBLAS and cuDNN
@@ -39,11 +39,15 @@ class Pieces:
 
     @classmethod
     def of(cls, recipe: Recipe, model: Model, views: Callable[[], int] = lambda: 1) -> "Pieces":
-        """To begin with what the recipe says, or what the network's device is fastest with, which is given so many
-        `views` of each image.
+        """To begin with what the recipe says, or what the network's device is fastest with.
+
+        On a processor, where nobody says that memory runs out, `views` count, of which the network is given so many for
+        each image.
         """
-        automatic = recipe.batch_size == "auto" and model.device.type == "cpu"
-        return cls(max(1, ON_PROCESSOR // views()) if automatic else recipe.shard, model.passes)
+        if model.device.type != "cpu":
+            return cls(recipe.shard, model.passes)
+        together = ON_PROCESSOR if recipe.batch_size == "auto" else recipe.shard
+        return cls(max(1, together // views()), model.passes)
 
     def each(self, count: int, work: Callable[[slice], T]) -> list[T]:
         """What comes of all pieces of so many images, in turn. Raises what `work` raises, also where one image is too

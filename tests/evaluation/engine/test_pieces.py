@@ -129,7 +129,8 @@ def test_automatic_batches_change_nothing(execute, assert_same, whole):
     assert_same(execute("auto", *SETTINGS, "batch_size=auto"), whole(), loose=["l2_mean"])
 
 
-def test_of_a_defense_that_shows_views_no_more_images_come_to_the_network(execute, monkeypatch):
+@pytest.mark.parametrize(("batch_size", "most"), [("'auto'", 64), (20, 20)])
+def test_of_a_defense_that_shows_views_no_more_images_come_to_the_network(execute, monkeypatch, batch_size, most):
     """Neither to be scored nor to be crafted: on a processor nobody says when memory runs out."""
     seen, network = [], Model._network
 
@@ -140,6 +141,6 @@ def test_of_a_defense_that_shows_views_no_more_images_come_to_the_network(execut
     monkeypatch.setattr(Model, "_network", noted)
     defense = "{name='crop-ensemble', crops=5}"
     settings = ("attacks=[{name='pgd', steps=1}]", f"defenses=[{defense}]", "knowledge=['oblivious', 'adaptive']")
-    table = execute("views", *settings, "samples=70", "batch_size='auto'", "draws=2", "eot_draws=2")
+    table = execute("views", *settings, "samples=70", f"batch_size={batch_size}", "draws=2", "eot_draws=2")
     assert set(table.status) == {"ok"}
-    assert max(seen) == 64
+    assert max(seen) == most
