@@ -163,16 +163,9 @@ def _functions(module: nn.Module) -> dict[str, Any]:
 
 
 def _marks(module: nn.Module) -> dict[str, Any]:
-    """All of its facts, by identity: a tensor in the place of another has no one answer to whether it is equal.
-
-    One look at each attribute: this is asked of every module after every shard.
-    """
-    found: dict[str, Any] = {"": module.training}
-    scripted = isinstance(module, torch.jit.ScriptModule)
+    """All of its facts, by identity: a tensor in the place of another has no one answer to whether it is equal."""
+    found: dict[str, Any] = {name: id(function) for name, function in _functions(module).items()}
     for name, value in vars(module).items():
-        if isinstance(value, dict | set):
-            if value and _is_held(name, value):
-                found[name] = set(value) if isinstance(value, set) else [(key, id(held)) for key, held in value.items()]
-        elif callable(value) and not scripted:
-            found[name] = id(value)
-    return found
+        if _is_held(name, value) and value:
+            found[name] = set(value) if isinstance(value, set) else [(key, id(held)) for key, held in value.items()]
+    return found | {"": module.training}

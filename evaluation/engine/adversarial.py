@@ -192,8 +192,7 @@ class _Meter:
         self.costs = self.so_far()
 
     def so_far(self) -> Costs:
-        spent = zip(self._now(), self._start, self._before, strict=True)
-        return Costs(*(now - start + before for now, start, before in spent))
+        return self._now().since(self._start).plus(self._before)
 
     def go_on_from(self, costs: Costs) -> None:
         """What was spent until now, an earlier run had spent too, and counted."""

@@ -38,16 +38,12 @@ class Pieces:
     """Whether memory has run out."""
 
     @classmethod
-    def of(cls, recipe: Recipe, model: Model, views: Callable[[], int] = lambda: 1) -> "Pieces":
-        """To begin with what the recipe says, or what the network's device is fastest with.
-
-        On a processor, where nobody says that memory runs out, `views` count, of which the network is given so many for
-        each image.
+    def of(cls, recipe: Recipe, model: Model, views: int) -> "Pieces":
+        """To begin with what the recipe says, or what the network's device is fastest with, which is given so many
+        `views` of each image.
         """
-        if model.device.type != "cpu":
-            return cls(recipe.shard, model.passes)
-        together = ON_PROCESSOR if recipe.batch_size == "auto" else recipe.shard
-        return cls(max(1, together // views()), model.passes)
+        automatic = recipe.batch_size == "auto" and model.device.type == "cpu"
+        return cls(max(1, (ON_PROCESSOR if automatic else recipe.shard) // views), model.passes)
 
     def each(self, count: int, work: Callable[[slice], T]) -> list[T]:
         """What comes of all pieces of so many images, in turn. Raises what `work` raises, also where one image is too

@@ -39,7 +39,9 @@ class Systems:
     _defenses: dict[str, Defense | ConfigError] = field(default_factory=dict)
     _scored: dict[str, System] = field(default_factory=dict)
     _vanishing: dict[str, float] = field(default_factory=dict)
-    _crafting: dict[str, Pieces] = field(default_factory=dict)
+    _scoring: dict[int, Pieces] = field(default_factory=dict)
+    _crafting: dict[int, Pieces] = field(default_factory=dict)
+    _seen: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def bare(self) -> System:
@@ -60,26 +62,28 @@ class Systems:
         return self._scored[named.digest]
 
     def _system(self, model: Model) -> System:
-        recipe, kept = self.recipe, {"room": self.room, "pieces": self._pieces(model)}
+        recipe, kept = self.recipe, {"room": self.room, "pieces": self._pieces(self._scoring, model)}
         return System(model, recipe.seed, recipe.draws, layers=recipe.layers, **kept)
 
     def crafting(self, named: NamedDefense) -> Pieces:
         """How many images are crafted at once through it, which takes more memory than scoring."""
-        if named.digest not in self._crafting:
-            attacked = self.attacked(named)
-            with self.checked(named):
-                self._crafting[named.digest] = self._pieces(attacked)
-        return self._crafting[named.digest]
+        attacked = self.attacked(named)
+        with self.checked(named):
+            return self._pieces(self._crafting, attacked)
 
-    def _pieces(self, model: Model) -> Pieces:
-        return Pieces.of(self.recipe, model, lambda: self._views(model))
+    def _pieces(self, known: dict[int, Pieces], model: Model) -> Pieces:
+        """Those of all systems that show the network as many views: who runs out of memory, does so for the others."""
+        views = self._views(model)
+        return known.setdefault(views, Pieces.of(self.recipe, self.model, views))
 
     def _views(self, model: Model) -> int:
-        """How many images the network is given for one."""
-        if not model.shells:
+        """How many images the network is given for one, where nobody says that memory runs out: on a processor."""
+        if not model.shells or model.device.type != "cpu":
             return 1
-        rng = Draws.of(self.recipe.seed, model.sha, "views", samples=self._one.samples, device=model.device)
-        return len(model.seen(self._one.x.to(model.device), rng=rng))
+        if model.sha not in self._seen:
+            rng = Draws.of(self.recipe.seed, model.sha, "views", samples=self._one.samples, device=model.device)
+            self._seen[model.sha] = len(model.seen(self._one.x.to(model.device), rng=rng))
+        return self._seen[model.sha]
 
     @cached_property
     def _one(self) -> Shard:

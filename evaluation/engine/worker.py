@@ -113,8 +113,8 @@ class Worker:
     def _searched(self, source: Network, job: Job) -> tuple[Perturbation, Costs]:
         assert isinstance(job.attack, UniversalAttack)
         crafter = self._crafter(source, job)
-        with self._steps.step(f"  {job.attack_name}, prior {job.attack.prior}", 1, "iterations") as step:
-            seed, prior = self._setup.recipe.seed, job.attack.prior
+        seed, prior = self._setup.recipe.seed, job.attack.prior
+        with self._steps.step(f"  {job.attack_name}, prior {prior}", 1, "iterations") as step:
             return crafter.craft(crafting_data.of(source, prior, job.training, seed, self._steps, step))
 
     def _score(self, unit: Score) -> Iterator[Result]:

@@ -31,6 +31,12 @@ class Costs(NamedTuple):
     backwards: float = 0.0
     seconds: float = 0.0
 
+    def plus(self, other: "Costs") -> "Costs":
+        return Costs(*(one + more for one, more in zip(self, other, strict=True)))
+
+    def since(self, before: "Costs") -> "Costs":
+        return Costs(*(now - then for now, then in zip(self, before, strict=True)))
+
 
 class Ledger:
     """Opens or creates the file; `read_only` opens what is there. Raises OutputError where it is no ledger."""

@@ -31,7 +31,7 @@ def answering(digits_model, change):
 
 
 def test_any_logits(attack, digits_model, images):
-    x = torch.cat([images, images.flip(3)])
+    x = torch.cat([images, images.flip(2), images.flip(3), images.transpose(2, 3)])
     y, fooled = digits_model.predict(x), {}
     for kind, change in CHANGES.items():
         model = answering(digits_model, change)
@@ -39,8 +39,8 @@ def test_any_logits(attack, digits_model, images):
         assert torch.isfinite(adversarial).all(), kind
         fooled[kind] = int((model.predict(adversarial) != y).sum())
     if attack.access in ("gradient", "score"):
-        assert fooled["usual"] > (12 if attack.leaves else 7)
-        assert min(fooled.values()) >= fooled["usual"] - 2, fooled  # of 20: probabilities have other gradients
+        assert fooled["usual"] > (25 if attack.leaves else 15)
+        assert min(fooled.values()) >= fooled["usual"] - 2, fooled  # of 40: probabilities have other gradients
 
 
 def test_logits_that_say_nothing(attack, digits_model, images):

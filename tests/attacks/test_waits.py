@@ -7,7 +7,10 @@ chooses.
 import pytest
 import torch
 from foolbench.attacks import APGD, PGD, CarliniWagner, DeepFool, Momentum, deepfool
-from torch import Tensor
+from foolbench.attacks.sea import ShrinkingAscent
+from foolbench.core import Model
+from foolbench.tasks import Segmentation
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -82,3 +85,12 @@ def test_deepfool_waits_once_a_pass_and_a_step(digits_model, images, monkeypatch
     )
     found = waits(DeepFool(steps=4), digits_model, images, y)
     assert found <= len(passes) + 4 + BEFORE
+
+
+@pytest.mark.parametrize("loss", ["masked", "divergence"])
+def test_on_maps_the_loss_of_the_task_waits_too(loss, images):
+    """Whether logits are large; the ascents of SEA themselves wait once."""
+    torch.manual_seed(0)
+    model = Model(nn.Conv2d(1, 3, 3, padding=1), task=Segmentation(classes=3), shape=(1, 8, 8), mean=0.5, std=0.5)
+    y, (short, long) = model.predict(images), (ShrinkingAscent(eps=0.1, steps=steps, loss=loss) for steps in (20, 40))
+    assert waits(long, model, images, y) - waits(short, model, images, y) <= 2 * (long.steps - short.steps)

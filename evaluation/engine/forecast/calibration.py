@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 
 import torch
 
@@ -100,7 +100,7 @@ class Calibrator:
                 self._carry_out(Teach(network=network, title="", defense=digest))
                 new = [lesson.costs for name, lesson in self._lessons.items() if name not in known]
                 if new:
-                    self._found.lessons[network, digest] = Costs(*map(sum, zip(*new, strict=True)))
+                    self._found.lessons[network, digest] = reduce(Costs.plus, new)
 
     def _search(self, job: Job) -> None:
         """As far as it takes to know the rest. What changes nothing is scored in the place of what it would find."""
@@ -140,7 +140,7 @@ class Calibrator:
             for unit in units:
                 before = self._spent(networks)
                 self._note_failure(what, self._carry_out(unit))
-                costs = Costs(*(now - then for now, then in zip(self._spent(networks), before, strict=True)))
+                costs = self._spent(networks).since(before)
                 calls.append(Call(len(unit.samples), costs))
                 step.advance(len(unit.samples))
                 if len(calls) > 1 and costs.seconds > PATIENCE:

@@ -73,7 +73,7 @@ def _simulated(plan: Plan, found: Calibration, places: int) -> tuple[Costs, floa
                 waiting.append(place)
                 continue
             costs = _costs(step, found, place, begun)
-            spent = Costs(*(one + other for one, other in zip(spent, costs, strict=True)))
+            spent = spent.plus(costs)
             heapq.heappush(busy, (now + costs.seconds, place, step))
         if not busy:
             break

@@ -39,12 +39,11 @@ class Trial(School):
         if name not in self.lessons:
             start = self._now()
             data = self.data(part)
-            loading = self._since(start)
+            loading = self._now().since(start)
             lesson = self._tried(part, data)
             if lesson is None or lesson.costs.seconds <= LONG:
                 return self.kept(part, self.taught(part, data))
-            whole = Costs(*(one + other for one, other in zip(loading, lesson.costs, strict=True)))
-            self.lessons[name] = lesson._replace(costs=whole)
+            self.lessons[name] = lesson._replace(costs=lesson.costs.plus(loading))
         return self.lessons[name].learned
 
     def _tried(self, part: LearnedDefense, data: LearningData) -> Lesson | None:
@@ -66,11 +65,8 @@ class Trial(School):
         labels = None if data.labels is None else data.labels[:count]
         start = self._now()
         learned = self.taught(part, replace(data, images=data.images[:count], labels=labels))
-        return learned, self._since(start)
+        return learned, self._now().since(start)
 
     def _now(self) -> Costs:
         passes = self.model.passes
         return Costs(passes.forwards, passes.backwards, time.perf_counter())
-
-    def _since(self, start: Costs) -> Costs:
-        return Costs(*(now - then for now, then in zip(self._now(), start, strict=True)))
