@@ -1,6 +1,6 @@
 """REGroup: rank aggregating ensemble of generative classifiers (Shukla et al. 2020, https://arxiv.org/abs/2006.10679)."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,20 +24,25 @@ from ._modules import modules_of
 _BATCH = 64
 _TINY = 1e-20  # added to every channel, as in the authors' code
 
+_Lesson = tuple[Tensor, Tensor, list[Tensor]]
+"""Of a batch the network's outputs, the classes that count as true, and the distributions in all layers."""
+
 
 @register_defense("regroup")
 @dataclass(frozen=True, kw_only=True)
 class REGroup(LearnedNetworkDefense):
     """Let all layers vote on the class, by which channels are active before the activations.
 
-    Of each of the `layers` (none named: all convolutions and linear layers), the positive and the negative outputs,
-    summed over space, are two distributions over its channels. They are compared with those of each class: the mean
-    over the training images that the network classifies correctly, weighted by its confidence. Each distribution ranks
-    the classes by their KL divergence from it. The outputs are the Borda counts, as mean points of a ranking in
-    1..classes; the class with the most is the answer. Training images without labels count by what the network says of
-    them; a class without an image is taken to use all channels alike.
+    Of each layer the positive and the negative outputs, summed over space, are two distributions over its channels.
+    They are compared with those of each class: the mean over the training images that the network classifies correctly,
+    weighted by its confidence. Each distribution ranks the classes by their KL divergence from it. The outputs are the
+    Borda counts, as mean points of a ranking in 1..classes; the class with the most is the answer. Training images
+    without labels count by what the network says of them; a class without an image is taken to use all channels alike.
 
-    The first layers of a small network know little of the class, and cost clean accuracy: there, name the later ones.
+    The first layers of a small network know little of the class. So of all convolutions and linear layers as many of
+    the last ones vote as leave the clean accuracy at most `max_clean_drop` points below the network's, and where even
+    the best choice costs more, those. Every second training image counts, by what was learned from the others. With 100
+    all layers vote, as in the paper; `layers` are those that do, by name.
 
     Ranks have no gradient. An adaptive attack follows "soft-ranks", smooth in the divergences, or "similarities", the
     sum of the logarithms of exp(-KL), normalised over the classes.
@@ -46,6 +51,7 @@ class REGroup(LearnedNetworkDefense):
     """
 
     training_images: int = 2048
+    max_clean_drop: float = 5.0
     layers: tuple[str, ...] = ()
 
     differentiable: ClassVar[bool] = False
@@ -53,22 +59,37 @@ class REGroup(LearnedNetworkDefense):
     needs_model: ClassVar[bool] = True
     needs_class_scores: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.max_clean_drop <= 100:
+            raise ConfigError(f"Expected max_clean_drop in 0..100, in points of accuracy, got {self.max_clean_drop}.")
+
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """Prototypes (2, classes, C), positive and negative, of each layer, by its place."""
-        classes, sums = _classes(data.model.task), dict[int, Tensor]()
-        for start in range(0, len(data.images), _BATCH):
-            x = data.images[start : start + _BATCH]
-            with torch.no_grad(), channel_sums(data.model.net, self._layers(data.model.net)) as found:
-                outputs = data.model.logits(x, rng=rng.fork(start).split(len(x)))
-            labels = None if data.labels is None else data.labels[start : start + _BATCH]
-            weights = _weights(outputs.double(), labels, classes)
-            for place, distribution in enumerate(_distributions(found, len(x))):
-                sums[place] = sums.get(place, 0) + torch.einsum("nk,nsc->skc", weights, distribution)
-            data.progress(min(start + _BATCH, len(data.images)), len(data.images))
-        return {str(place): _normalised(total) for place, total in sums.items()}
+        """Prototypes (2, classes, C), positive and negative, of each layer that votes, by its place."""
+        _classes(data.model.task)
+        count = len(data.images)
+        mixed = rng.fork("order").bits((count,))[0].argsort()
+        known, fresh = mixed[count // 2 :], mixed[: count // 2]
+        lessons = _Lessons(
+            data, self._layers(data.model.net), rng, to_show=count if self.layers else count + len(fresh)
+        )
+        one, other = _weighed(lessons.of(known)), _weighed(lessons.of(fresh))
+        masses = [a + b for a, b in zip(one, other, strict=True)] if other else one
+        mute = 0 if self.layers else self._mute(lessons.of(fresh), [_normalised(mass) for mass in one])
+        return {str(place): _normalised(masses[place]) for place in range(mute, len(masses))}
+
+    def _mute(self, fresh: Iterable[_Lesson], prototypes: list[Tensor]) -> int:
+        """How many of the first layers had better not vote, by images that `prototypes` are not from."""
+        right, least = torch.zeros(len(prototypes), dtype=torch.int64), 0.0
+        for outputs, targets, layers in fresh:
+            points = borda(_preferences(prototypes, layers)).unflatten(1, (-1, 2)).sum(dim=2)
+            together = points.flip(1).cumsum(dim=1).flip(1)  # (N, layers, classes): of each and all after it
+            right += (together.argmax(dim=2) == targets[:, None]).sum(dim=0).cpu()
+            least += float((outputs.argmax(dim=1) == targets).sum()) - self.max_clean_drop / 100 * len(targets)
+        return int((right >= min(least, int(right.max()))).nonzero()[0])
 
     def answer(self, inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        return borda(self._preferences(inside, x, learned)).mean(dim=1).float()
+        return borda(self._ballots(inside, x, learned)).mean(dim=1).float()
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
@@ -82,30 +103,25 @@ class REGroup(LearnedNetworkDefense):
         """As `answer`, with the gradient of soft points."""
 
         def answer(inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-            preferences = self._preferences(inside, x, learned)
-            points = borda(preferences.detach()).mean(dim=1).float()
-            return with_gradient_of(soft(preferences).mean(dim=1).float(), points)
+            ballots = self._ballots(inside, x, learned)
+            points = borda(ballots.detach()).mean(dim=1).float()
+            return with_gradient_of(soft(ballots).mean(dim=1).float(), points)
 
         return answer
 
-    def _preferences(self, inside: Inside, x: Tensor, learned: Learned) -> Tensor:
-        """Minus the divergences, (N, rankings, classes)."""
+    def _ballots(self, inside: Inside, x: Tensor, learned: Learned) -> Tensor:
+        """How much each ranking prefers each class, (N, rankings, classes)."""
         classes = _classes(inside.task)
         with channel_sums(inside.net, self._layers(inside.net)) as sums:
             inside(x)
-        prototypes = [learned[str(place)] for place in range(len(learned))]
-        found = list(_distributions(sums, len(x)))
-        known, now = ([part.shape[-1] for part in parts] for parts in (prototypes, found))
-        if known != now or any(part.shape[1] != classes for part in prototypes):
+        voting = sorted(int(place) for place in learned)
+        prototypes = [learned[str(place)] for place in voting]
+        found = list(_distributions(sums, len(x)))[voting[0] :]
+        if [prototype.shape[1:] for prototype in prototypes] != [(classes, layer.shape[-1]) for layer in found]:
             raise ConfigError(
                 f"{self!r} has learned from another network than {type(inside.net).__name__}; fit it anew."
             )
-        ballots = [
-            -divergences(prototype, distribution)
-            for pair, layer in zip(prototypes, found, strict=True)
-            for prototype, distribution in zip(pair, layer.unbind(dim=1), strict=True)
-        ]
-        return torch.stack(ballots, dim=1)
+        return _preferences(prototypes, found)
 
     def _layers(self, net: nn.Module) -> list[nn.Module]:
         if not self.layers:
@@ -115,6 +131,29 @@ class REGroup(LearnedNetworkDefense):
             if name not in modules:
                 raise UnknownNameError(f"layer of {type(net).__name__}:", name, [known for known in modules if known])
         return [modules[name] for name in self.layers]
+
+
+@dataclass
+class _Lessons:
+    """Training images as the network sees them; tells how many of all that will be shown have been."""
+
+    data: LearningData
+    layers: list[nn.Module]
+    rng: Draws
+    to_show: int
+    shown: int = 0
+
+    def of(self, rows: Tensor) -> Iterator[_Lesson]:
+        model, labels = self.data.model, self.data.labels
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            x = self.data.images[batch]
+            with torch.no_grad(), channel_sums(model.net, self.layers) as found:
+                outputs = model.logits(x, rng=self.rng.fork(self.shown).split(len(x))).double()
+            targets = outputs.argmax(dim=1) if labels is None else labels[batch]
+            yield outputs, targets, list(_distributions(found, len(x)))
+            self.shown += len(x)
+            self.data.progress(self.shown, self.to_show)
 
 
 def _classes(task: Task) -> int:
@@ -130,11 +169,28 @@ def _distributions(sums: Iterable[Tensor], count: int) -> Iterable[Tensor]:
         yield views / views.sum(dim=2, keepdim=True)
 
 
-def _weights(outputs: Tensor, labels: Tensor | None, classes: int) -> Tensor:
-    """(N, classes): the confidence at the class that is predicted, where that is right; 0 elsewhere."""
-    confidence, predicted = outputs.softmax(dim=1).max(dim=1)
-    counted = confidence if labels is None else confidence * (predicted == labels)
-    return outputs.new_zeros(len(outputs), classes).scatter_(1, predicted[:, None], counted[:, None])
+def _preferences(prototypes: Iterable[Tensor], layers: Iterable[Tensor]) -> Tensor:
+    """Minus the divergences, (N, rankings, classes): of each layer by its positive, then by its negative outputs."""
+    return torch.stack(
+        [
+            -divergences(prototype, distribution)
+            for pair, layer in zip(prototypes, layers, strict=True)
+            for prototype, distribution in zip(pair, layer.unbind(dim=1), strict=True)
+        ],
+        dim=1,
+    )
+
+
+def _weighed(lessons: Iterable[_Lesson]) -> list[Tensor]:
+    """Sums (2, classes, C) of the distributions in every layer, where the network is right, each as sure as it is."""
+    sums: list[Tensor] = []
+    for outputs, targets, layers in lessons:
+        confidence, predicted = outputs.softmax(dim=1).max(dim=1)
+        counted = confidence * (predicted == targets)
+        weights = torch.zeros_like(outputs).scatter_(1, predicted[:, None], counted[:, None])
+        parts = [torch.einsum("nk,nsc->skc", weights, layer) for layer in layers]
+        sums = [total + part for total, part in zip(sums, parts, strict=True)] if sums else parts
+    return sums
 
 
 def _normalised(total: Tensor) -> Tensor:

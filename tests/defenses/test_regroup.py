@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import ConfigError, Model, Task, UnknownNameError
+from foolbench.core.seeding import Draws
 from foolbench.datasets import Digits
 from foolbench.defenses import KWTA, REGroup, adaptive
 from foolbench.defenses._borda import borda, divergences, soft_borda
@@ -17,7 +18,7 @@ from torch import nn
 def digits(digits_model):
     images, labels = Digits().training(600)
     x, y = Digits().load(range(64))
-    return REGroup().fit(images.float() / 255, labels, model=digits_model), x, y
+    return REGroup(max_clean_drop=100).fit(images.float() / 255, labels, model=digits_model), x, y
 
 
 def pre_activations(net, x):
@@ -83,7 +84,8 @@ def test_an_image_like_its_class_everywhere_gets_it(digits_model):
     images, labels = Digits().training(200)
     rows = torch.tensor([int((labels == label).nonzero()[0]) for label in range(10)])
     x = images[rows].float() / 255
-    system = REGroup().fit(x, digits_model.predict(x), model=digits_model).defend(digits_model)
+    every = REGroup(max_clean_drop=100)
+    system = every.fit(x, digits_model.predict(x), model=digits_model).defend(digits_model)
     assert torch.equal(system.predict(x), digits_model.predict(x))
     assert (system(x).amax(dim=1) == 10).all()  # first on every ballot
 
@@ -118,6 +120,37 @@ def test_a_single_layer_may_decide_and_other_defenses_lie_within(digits_model):
     assert not torch.equal(points, last.defend(digits_model)(x[:20]))
 
 
+def test_as_many_of_the_last_layers_vote_as_the_clean_accuracy_allows(digits_model):
+    """Counted with one defense for each number of them, taught by the same half of the images."""
+    images, labels = Digits().training(600)
+    x, layers = images.float() / 255, ("conv1", "conv2", "conv3", "fc")
+    mixed = Draws.of(0, "learning", samples=[0]).fork("order").bits((600,))[0].argsort()
+    known, fresh = mixed[300:], mixed[:300]
+
+    def right(first):
+        fitted = REGroup(layers=layers[first:]).fit(x[known], labels[known], model=digits_model)
+        return (fitted.defend(digits_model).predict(x[fresh]) == labels[fresh]).sum().item()
+
+    by_first = [right(first) for first in range(4)]
+    network = (digits_model.predict(x[fresh]) == labels[fresh]).sum().item()
+    assert by_first[0] < max(by_first)
+    for drop in (0.0, 9.0, 15.0, 40.0):
+        least = min(network - drop * 3, max(by_first))
+        voting = REGroup(max_clean_drop=drop).fit(x, labels, model=digits_model).learned
+        assert len(voting) == 4 - next(first for first in range(4) if by_first[first] >= least)
+
+
+def test_training_images_in_any_order_and_number(digits_model):
+    """Sorted by class, or with the classes in turns, both halves have all of them: else all layers would vote."""
+    images, labels = Digits().training(600)
+    x, y = Digits().load(range(512))
+    in_turns = labels.argsort(stable=True).unflatten(0, (10, 60)).T.flatten()
+    for order in (labels.argsort(stable=True), in_turns):
+        system = REGroup().fit(images[order].float() / 255, labels[order], model=digits_model).defend(digits_model)
+        assert (system.predict(x) == y).float().mean() > 0.81
+    assert REGroup().fit(images[:1].float() / 255, labels[:1], model=digits_model).learned
+
+
 def test_refuses_other_networks_and_layers(digits_model, digits, linear_model):
     fitted, x, _ = digits
     one = Model(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), task=digits_model.task)
@@ -125,6 +158,8 @@ def test_refuses_other_networks_and_layers(digits_model, digits, linear_model):
         fitted.defend(one)(x)
     with pytest.raises(UnknownNameError, match="conv4"):
         REGroup(layers=("conv4",)).fit(x, model=digits_model)
+    with pytest.raises(ConfigError, match=r"max_clean_drop in 0\.\.100, in points of accuracy, got -1"):
+        REGroup(max_clean_drop=-1)
     with pytest.raises(ConfigError, match="training_images"):
         REGroup(training_images=0)
 
