@@ -46,7 +46,7 @@ class Scenes:
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
         rows, every = list(samples), self.scenes
         chosen = Shard(every.images[rows], every.segmentations[rows], every.depths[rows], every.labels[rows])
-        return _channels_first(chosen.images).float() / 255, self.targets(chosen)
+        return _channels_first(chosen.images).float().div_(255), self.targets(chosen)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor]:
         shard = rendered("train", count, advance=advance)

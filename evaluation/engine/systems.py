@@ -41,6 +41,7 @@ class Systems:
     _vanishing: dict[str, float] = field(default_factory=dict)
     _scoring: dict[int, Pieces] = field(default_factory=dict)
     _crafting: dict[int, Pieces] = field(default_factory=dict)
+    _crafted: dict[str, Pieces] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -66,10 +67,15 @@ class Systems:
         return System(model, recipe.seed, recipe.draws, layers=recipe.layers, **kept)
 
     def crafting(self, named: NamedDefense) -> Pieces:
-        """How many images are crafted at once through it, which takes more memory than scoring."""
-        attacked = self.attacked(named)
-        with self.checked(named):
-            return self._pieces(self._crafting, attacked)
+        """How many images are crafted at once through it, which takes more memory than scoring.
+
+        Kept, for it is asked of every shard, and looking whether the network has changed takes as long as an image.
+        """
+        if named.digest not in self._crafted:
+            attacked = self.attacked(named)
+            with self.checked(named):
+                self._crafted[named.digest] = self._pieces(self._crafting, attacked)
+        return self._crafted[named.digest]
 
     def _pieces(self, known: dict[int, Pieces], model: Model) -> Pieces:
         """Those of all systems that show the network as many views: who runs out of memory, does so for the others."""

@@ -23,8 +23,8 @@ from rich.console import Console
 RECIPE = """
 name = "overhead"
 dataset = "scenes"
-samples = 192
-models = ["scenes:resnet"]
+samples = SAMPLES
+models = ["MODEL"]
 attacks = [{name = "fgsm"}, {name = "pgd", steps = 10}]
 defenses = [DEFENSES]
 [threat]
@@ -43,11 +43,12 @@ def deterministic():
 
 @pytest.fixture
 def prepared(tmp_path):
-    """`prepared(*defenses)`: the recipe with these, ready to run."""
+    """`prepared(model, samples, *defenses)`: the recipe with these, ready to run."""
     path = tmp_path / "recipe.toml"
 
-    def prepared(*names):
-        path.write_text(RECIPE.replace("DEFENSES", ", ".join(f'{{name = "{name}"}}' for name in names)))
+    def prepared(model, samples, *names):
+        listed = ", ".join(f'{{name = "{name}"}}' for name in names)
+        path.write_text(RECIPE.replace("MODEL", model).replace("SAMPLES", str(samples)).replace("DEFENSES", listed))
         with closing(Ledger(tmp_path / "scratch.sqlite")) as ledger:
             return prepare(load_recipe(str(path)), ledger)
 
@@ -80,7 +81,7 @@ def bare(prepared, systems):
 
 
 def test_two_attacks_and_all_deterministic_defenses(ratio, prepared, execute, tmp_path):
-    whole, count = prepared(*deterministic()), itertools.count()
+    whole, count = prepared("scenes:resnet", 192, *deterministic()), itertools.count()
 
     def ours():
         name = f"run {next(count)}"
@@ -91,9 +92,12 @@ def test_two_attacks_and_all_deterministic_defenses(ratio, prepared, execute, tm
 
 
 def test_one_more_defense_in_a_finished_run(ratio, prepared, execute, tmp_path):
-    finished, more, count = prepared("jpeg"), prepared("jpeg", "median"), itertools.count()
-    defended = defenses.create("median", {}).defend(more.network("scenes:resnet")[0])
-    shards = [more.network("scenes:resnet")[1].load(batch)[0] for batch in batches(more.facts.samples, 64)]
+    """Of many images, for half a second is the same however few there are."""
+    name, count = "scenes:vgg16", itertools.count()
+    finished, more = prepared(name, 510, "jpeg"), prepared(name, 510, "jpeg", "median")
+    model, dataset = more.network(name)
+    defended = defenses.create("median", {}).defend(model)
+    shards = [dataset.load(batch)[0] for batch in batches(more.facts.samples, 64)]
     execute(finished, tmp_path / "finished")
     folders = [tmp_path / f"finished {place}" for place in range(3)]
     for folder in folders:
@@ -106,6 +110,6 @@ def test_one_more_defense_in_a_finished_run(ratio, prepared, execute, tmp_path):
 
     ratio(lambda: execute(more, folders[next(count)]), own_passes, limit=1.2, rounds=2)
     with closing(Ledger(folders[-1] / "ledger.sqlite")) as ledger:
-        finished = [ledger.finished(cell.key(more.facts.identities)) for cell in cells(more.recipe, "scenes:resnet")]
+        finished = [ledger.finished(cell.key(more.facts.identities)) for cell in cells(more.recipe, name)]
     assert len(finished) == 6
     assert all(len(samples) == more.recipe.samples for samples in finished)

@@ -6,6 +6,7 @@ there.
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import zstandard
@@ -78,6 +79,6 @@ def _planes(numbers: NDArray[np.int32]) -> NDArray[np.uint8]:
 def _numbers(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
     """A row of them for every four planes."""
     together = np.empty((len(planes) // 4, planes.shape[1], 4), dtype=np.uint8)
-    for place, plane in enumerate(planes):  # NumPy's own transposition takes five times as long
-        together[place // 4, :, place % 4] = plane
+    for number, its in zip(together, planes.reshape(-1, 4, 1, planes.shape[1]), strict=True):
+        cv2.merge(list(its), number[None])  # NumPy takes seven times as long for that, or more
     return together.view(np.int32)[..., 0]
