@@ -10,7 +10,7 @@ import pandas as pd
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
 from ..grid.bundles import is_of_one_seed
-from ..grid.labels import labels
+from ..grid.labels import labels, throughs
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
 from ..leaderboard.units import shown_decimals
@@ -26,8 +26,8 @@ FACTS: Mapping[str, str] = {
 """What a run's manifest adds to its rows, beside the versions and the hardware that they were made with."""
 _HARDWARE = ("device", "processor", "cores", "threads")
 _CELL = (
-    *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "defense"),
-    "defense_params",
+    *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "source_defense"),
+    *("source_defense_params", "defense", "defense_params"),
 )
 _APART = {"dataset", "n", "clusters", "sampling", "task", "model_sha", "behaviour", "metric"}
 _TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
@@ -38,7 +38,8 @@ _TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
 class Row:
     """`values` are by column; `number` counts the rows of the board, `place` those of the run's own table, from 1 on.
 
-    `attack` and `defense` are what the row calls them, with the parameters that tell them from their namesakes.
+    `attack` and `defense` are what the row calls them, with the parameters that tell them from their namesakes; so is
+    `through`, the system that the attack was crafted through.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Row:
     values: Mapping[str, Any]
     attack: str
     defense: str
+    through: str
 
     def __getitem__(self, column: str) -> Any:
         """None where there is nothing."""
@@ -68,8 +70,8 @@ class Row:
 
     @property
     def transfers(self) -> bool:
-        """Whether it was crafted on another network than the one that it is scored on."""
-        return self["source_model"] != self["model"]
+        """Whether it was crafted on another network than the one that it is scored on, or through another defense."""
+        return self["source_model"] != self["model"] or self["knowledge"] == "crossed"
 
     @property
     def knows(self) -> bool:
@@ -136,10 +138,11 @@ def make_board(runs: Sequence[Run]) -> Board:
         first.setdefault(_same(values), (run, place, values))
     kept = list(first.values())
     all_values = [values for _, _, values in kept]
-    named = zip(kept, labels(all_values, "attack"), labels(all_values, "defense"), strict=True)
+    attacks, defenses = labels(all_values, "attack"), labels(all_values, "defense")
+    named = zip(kept, attacks, defenses, throughs(all_values), strict=True)
     rows = [
-        Row(number=number, place=place, run=run, values=values, attack=attack, defense=defense)
-        for number, ((run, place, values), attack, defense) in enumerate(named, start=1)
+        Row(number=number, place=place, run=run, values=values, attack=attack, defense=defense, through=through)
+        for number, ((run, place, values), attack, defense, through) in enumerate(named, start=1)
     ]
     columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row.values)]))
     found = {name: {row[name] for row in rows} for name in columns}

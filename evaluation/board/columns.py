@@ -10,6 +10,7 @@ from .board import DATA, FACTS, SETTINGS, Board, Row
 
 _HEADINGS = {
     "source_model": "crafted on",
+    "source_defense": "crafted through",
     "clean_drop": "drop",
     "gfr": "fooled",
     "gfr_area": "area",
@@ -25,6 +26,7 @@ _SHOWN = (
     "source_model",
     "attack",
     "knowledge",
+    "source_defense",
     "defense",
     "clean",
     "clean_drop",
@@ -37,7 +39,8 @@ _SHOWN_AFTER = ("floor", "robust", *ABSTAINING, "flagged", "status")
 """In their order, where they differ. Fooling and clean rates and flags stand there in any case."""
 _OF_NETWORK = ("run", "model_sha", "behaviour")
 _ALWAYS = ("attack", "defense", "gfr")
-_ELSEWHERE = ("cell", "crafted", "attack_params", "defense_params", "error", SETTINGS, DATA, *_OF_NETWORK)
+_PARAMETERS = ("attack_params", "source_defense_params", "defense_params")
+_ELSEWHERE = ("cell", "crafted", *_PARAMETERS, "error", SETTINGS, DATA, *_OF_NETWORK)
 """Too long for a table: what is told of each row, or of each network, alone."""
 _POINTS = ("clean_drop", "clean_drop_rel", "gfr_area", "gfr_area_queries", "gfr_gap", "gfr_over_pgd10", "floor")
 
@@ -67,7 +70,7 @@ def columns(board: Board) -> list[Column]:
     ends = {f"{rate}_{end}" for rate in _RATES for end in ("low", "high")}
     rest = [name for name in board.differing if name not in {*_SHOWN, *_SHOWN_AFTER, *_ELSEWHERE, *ends}]
     seen = [name for name in (*_SHOWN, *_SHOWN_AFTER) if name in board.differing or name in _ALWAYS]
-    if not any(row.transfers for row in board.rows):
+    if all(row["source_model"] == row["model"] for row in board.rows):
         seen = [name for name in seen if name != "source_model"]
     named = [(name, True) for name in seen] + [(name, False) for name in rest]
     return [_column(board.rows, name, chosen=chosen) for name, chosen in named]
@@ -75,7 +78,8 @@ def columns(board: Board) -> list[Column]:
 
 def facts(board: Board, row: Row) -> Mapping[str, str]:
     """What there is to say of a row beside its rates and what its title says: parameters, costs, and what differs."""
-    parameters = {kind: _listed(row[f"{kind}_params"]) for kind in ("attack", "defense")}
+    kinds = {"attack": "attack", "crafted through": "source_defense", "defense": "defense"}
+    parameters = {told: _listed(row[f"{kind}_params"]) for told, kind in kinds.items()}
     rest = [column.name for column in columns(board) if not column.chosen] + ["gfr_gap", "clean_drop"]
     told = {name: shown(row[name]) for name in rest if row[name] is not None}
     return {kind: text for kind, text in parameters.items() if text} | told
@@ -107,7 +111,9 @@ def explained(name: str) -> str:
 
 def _column(rows: Sequence[Row], name: str, *, chosen: bool) -> Column:
     numeric = all(isinstance(row[name], int | float) for row in rows if row[name] is not None)
-    cell = {"attack": _attack, "defense": _defense}.get(name) or (_rate(name) if name in _RATES else _plain(name))
+    cell = {"attack": _attack, "defense": _defense, "source_defense": _through}.get(name) or (
+        _rate(name) if name in _RATES else _plain(name)
+    )
     heading = _HEADINGS.get(name, name.replace("_", " "))
     return Column(name, heading, explained(name), numeric, chosen, cell)
 
@@ -118,6 +124,10 @@ def _attack(row: Row) -> Cell:
 
 def _defense(row: Row) -> Cell:
     return Cell(row.defense)
+
+
+def _through(row: Row) -> Cell:
+    return Cell("" if row["source_defense"] is None else row.through)
 
 
 def _rate(name: str) -> Callable[[Row], Cell]:

@@ -13,7 +13,10 @@ from .board import Board, Part, Row
 from .charts import LINE, WIDTH, Chart
 from .drawing import PAPER, Palette, canvas, name_beside, styled
 
-COLUMNS = ("model", "attack", "attack_params", "seed", "knowledge", "norm", "defense", "defense_params", "metric")
+COLUMNS = (
+    *("model", "attack", "attack_params", "seed", "knowledge", "source_defense", "source_defense_params", "norm"),
+    *("defense", "defense_params", "metric"),
+)
 """Of curves.csv, as in leaderboard.csv; then `eps`, the budget, and `queries`, with the rates there, and the `cell`.
 
 Of a curve over budgets `queries` is empty; of one over queries, `eps` is the same in all lines.
@@ -53,7 +56,7 @@ def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[C
     """In each norm, or over queries under each threat: the strongest on each system, where there are several of these;
     then each system with all its attacks.
     """
-    shown = [shown for shown in _shown(part) if shown.curve.over == over]
+    shown = [shown for shown in _shown(part) if shown.curve.over == over and shown.row["knowledge"] != "crossed"]
     for under, same in grouped(shown, _under).items():
         axis = f"budget, {under}" if over == "eps" else "queries for each image"
         by_system = grouped(same, lambda shown: shown.row.defense)

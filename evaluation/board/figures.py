@@ -10,7 +10,7 @@ from .board import Board
 from .charts import Chart, heat_chart, slopes, tradeoff
 from .curves import curve_charts
 from .drawing import styled
-from .heat import heatmap, transfers
+from .heat import crossings, heatmap, transfers
 from .layers import layer_charts
 from .sweeps import sweep_charts
 
@@ -49,4 +49,5 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
         yield from (("queries", chart) for chart in curve_charts(part, "queries"))
         if heat := heatmap(part):
             yield "heatmap", heat_chart(heat)
+        yield from (("crossing", heat_chart(heat)) for heat in crossings(part))
     yield from (("transfer", heat_chart(heat)) for heat in transfers(board.parts))

@@ -1,4 +1,5 @@
-"""Fooling rates as matrices: defenses by attacks; networks that attacks are crafted on by those they are scored on.
+"""Fooling rates as matrices: defenses by attacks; networks that attacks are crafted on by those they are scored on;
+defenses that they are crafted through by those that they are scored through.
 
 An attack of several seeds is there by their mean.
 """
@@ -45,7 +46,7 @@ def heatmap(part: Part) -> Heat | None:
 def transfers(parts: Sequence[Part]) -> list[Heat]:
     """One a setting: an attack, what it knew, the defense that it is scored through. None where nothing transfers."""
     rows = [(part.setting, row) for part in parts for row in part.rows if not row.of_one_seed]
-    sourced = [(setting, row) for setting, row in rows if row["access"] != "none"]
+    sourced = [(setting, row) for setting, row in rows if row["access"] != "none" and row["knowledge"] != "crossed"]
     settings = grouped(sourced, lambda known: (_setting(known[1]), known[0], known[1]["metric"]))
     return [
         _heat(
@@ -57,6 +58,16 @@ def transfers(parts: Sequence[Part]) -> list[Heat]:
         )
         for (what, setting, _), same in settings.items()
         if any(row.transfers for _, row in same)
+    ]
+
+
+def crossings(part: Part) -> list[Heat]:
+    """One an attack that was crafted through defenses and scored through others, all on one network; or none."""
+    rows = [row for row in part.rows if row["source_model"] == row["model"] and not row.of_one_seed]
+    return [
+        _heat(f"{part.title}: {attack}", "crafted through", same, lambda row: row.through, lambda row: [row.defense])
+        for attack, same in grouped(rows, lambda row: row.attack).items()
+        if any(row["knowledge"] == "crossed" for row in same)
     ]
 
 

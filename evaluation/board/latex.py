@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from ..report.pivot import pivot
+from ..report.pivot import NAMES, pivot
 from ..report.text import for_latex
 
 _RATE = re.compile(r"^(?P<rate>[\d.]+)(?P<flag>\*?) \[(?P<low>\d+)-(?P<high>\d+)\](?: \((?P<gap>[-+][\d.]+)\))?$")
@@ -22,7 +22,7 @@ def latex(table: pd.DataFrame) -> str:
 
 def _table(title: str, lines: list[dict[str, str]]) -> str:
     shown = pd.DataFrame([{for_latex(name): _cell(value) for name, value in line.items()} for line in lines])
-    names = sum(name in ("defense", "knowledge", "source") for name in lines[0])
+    names = sum(name in NAMES for name in lines[0])
     return shown.to_latex(
         index=False,
         escape=False,  # pandas' own would escape the commands of `_cell`, too

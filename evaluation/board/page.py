@@ -25,7 +25,7 @@ from .columns import Column, columns, explained, facts, network, shown
 from .command import commands, told
 from .curves import curve_charts
 from .drawing import PAGE, harmless, svg
-from .heat import heatmap, transfers
+from .heat import crossings, heatmap, transfers
 from .layers import layer_charts
 from .pictures import Album, Encoded
 from .shots import Shots
@@ -67,6 +67,7 @@ def page(board: Board) -> str:
         "layers": list(_drawn("l", islice((c for part in board.parts for c in layer_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),
+        "crossings": [heat for part in board.parts for heat in crossings(part)],
         "published": beside(board.frame()),
         "panels": [(row, shots.of(row)) for row in board.rows],
         "failed": [row for row in board.rows if not row.ok],

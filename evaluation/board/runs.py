@@ -75,5 +75,6 @@ def _numbered(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     numbers = [name for name in COLUMNS if name not in TEXTS]
     table[numbers] = table[numbers].apply(pd.to_numeric)
-    table[list(TEXTS)] = table[list(TEXTS)].fillna("").astype(object)
+    texts = table[list(TEXTS)].astype(object)
+    table[list(TEXTS)] = texts.where(texts.notna(), "")
     return table.astype({"n": int})

@@ -33,7 +33,8 @@ def plan(name: str, overrides: list[str], device: str, workers: int, *, only_lis
     recipe = load_recipe(name, overrides)
     for source in recipe.networks:
         for job, row in grid.jobs(recipe, source):
-            knowledge = f"{row[0].knowledge}: " if len(recipe.knowledge) > 1 else ""
+            known = "oblivious" if job.through.defense is None else f"through {job.through.defense}"
+            knowledge = f"{known}: " if len(recipe.knowledge) > 1 else ""
             models = ", ".join(dict.fromkeys(cell.model for cell in row))
             scored = f" > [{models}]" if models != source else ""
             defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from ...core.errors import ConfigError
+from ..grid.labels import knowledges
 from ..opening.recipes import load_recipe
 from ..report.agreement import Difference
 from ..report.claims import Claims, read_claims
@@ -65,7 +66,7 @@ def chosen(
 def _show(verdict: Verdict) -> None:
     row = verdict.row
     crafted = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
-    cell = f"{crafted}{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}"
+    cell = f"{crafted}{row['model']} x {row['attack']} x {row['defense']}, {knowledges([row])[0]}"
     word = "holds" if verdict.holds else "DOES NOT HOLD"
     say(f"row {verdict.number} {word}: {cell}{_numbers(verdict)}", style=None if verdict.holds else "red")
     for difference in verdict.differences:

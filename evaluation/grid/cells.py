@@ -91,7 +91,9 @@ class Cell:
 
     @property
     def knowledge(self) -> Knowledge:
-        return "oblivious" if self.job.through.defense is None else "adaptive"
+        if self.job.through.defense is None:
+            return "oblivious"
+        return "adaptive" if self.job.through == self.defense else "crossed"
 
     @property
     def transfers(self) -> bool:
@@ -108,7 +110,8 @@ class Cell:
         """What people call it."""
         source = f"{self.job.source} > " if self.transfers else ""
         seed = f" (seed {self.job.seed})" if self.job.seeds > 1 else ""
-        return f"{source}{self.model} x {self.job.attack_name}{seed} x {self.defense.name}, {self.knowledge}"
+        known = f"crossed from {self.job.through.name}" if self.knowledge == "crossed" else self.knowledge
+        return f"{source}{self.model} x {self.job.attack_name}{seed} x {self.defense.name}, {known}"
 
     def key(self, identities: Identities) -> str:
         known = identities[self.model]

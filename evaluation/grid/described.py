@@ -13,7 +13,8 @@ Row = dict[str, Any]
 
 def described(cell: Cell) -> Row:
     """By the columns of the leaderboard."""
-    attack = cell.job.attack
+    attack, through = cell.job.attack, cell.job.through
+    crossed = cell.knowledge == "crossed"
     return {
         "model": cell.model,
         "attack": cell.job.attack_name,
@@ -22,6 +23,8 @@ def described(cell: Cell) -> Row:
         "access": attack.access,
         "source_model": cell.job.source,
         "knowledge": cell.knowledge,
+        "source_defense": through.name if crossed else None,
+        "source_defense_params": compact(through.parameters) if crossed else None,
         "norm": attack.norm,
         "eps": round(attack.eps, 6),
         "defense": cell.defense.name,

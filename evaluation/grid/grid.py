@@ -1,11 +1,11 @@
 """The grid that a recipe spans."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.ensemble import Ensemble
-from ..recipe.entries import NamedAttack
+from ..recipe.entries import Knowledge, NamedAttack
 from ..recipe.recipe import Recipe
 from .cells import Cell, Job
 from .defenses import NamedDefense, systems
@@ -15,18 +15,24 @@ def jobs(recipe: Recipe, source: str) -> Iterator[tuple[Job, list[Cell]]]:
     """Each job of one network with the cells that score it, model by model.
 
     What is crafted on the bare network is scored on bare models and, as oblivious, through every defense; what is
-    crafted through a defense is scored through that. An attack that asks the model nothing gains nothing from knowing
-    one.
+    crafted through a defense is scored through that, and crossed on all other systems. An attack that asks the model
+    nothing gains nothing from knowing one.
     """
-    bare, *defended = systems(recipe)
+    every = systems(recipe)
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         knowledge = entry.knowledge or recipe.knowledge
-        oblivious = [bare, *defended] if "oblivious" in knowledge else [bare]
-        adaptive = defended if "adaptive" in knowledge and attack.access != "none" else []
         models = _models(recipe, source, attack)
-        for through, scored in ((bare, oblivious), *((system, [system]) for system in adaptive)):
-            for job in _jobs(source, entry, attack, through) if models else ():
+        for through in every[:1] if attack.access == "none" else every:
+            scored = [system for system in every if _is_scored(through, system, knowledge)]
+            for job in _jobs(source, entry, attack, through) if models and scored else ():
                 yield job, [Cell(job=job, model=model, defense=system) for model in models for system in scored]
+
+
+def _is_scored(through: NamedDefense, system: NamedDefense, knowledge: Collection[Knowledge]) -> bool:
+    """Whether what is crafted through a system is scored on another, or on itself: the bare one always is on itself."""
+    if through == system:
+        return through.defense is None or "adaptive" in knowledge
+    return ("oblivious" if through.defense is None else "crossed") in knowledge
 
 
 def cells(recipe: Recipe, model: str) -> list[Cell]:

@@ -1,8 +1,10 @@
-"""What rows call their attacks and defenses, where several share a name."""
+"""What rows call their attacks and defenses, where several share a name, and what an attack knew."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from ...core.registry import NOTHING
 
 
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
@@ -19,6 +21,30 @@ def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]
         shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
         found.append(f"{name} {shown}".strip())
     return found
+
+
+def throughs(part: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the system is called, as a defense, that each row's attack was crafted through."""
+    return labels([*part, *map(_through, part)], "defense")[len(part) :]
+
+
+def _through(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """That system, as if the row were scored on it."""
+    match row["knowledge"]:
+        case "adaptive":
+            return row
+        case "crossed":
+            return {"defense": row["source_defense"], "defense_params": row["source_defense_params"]}
+        case _:
+            return {"defense": NOTHING, "defense_params": "{}"}
+
+
+def knowledges(part: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each row's attack knew, in a few words."""
+    return [
+        f"crossed from {through}" if row["knowledge"] == "crossed" else row["knowledge"]
+        for row, through in zip(part, throughs(part), strict=True)
+    ]
 
 
 def _empty(value: Any) -> bool:

@@ -72,7 +72,7 @@ def _names(recipe: Recipe, rows: Sequence[Row], attacks: Sequence[str], defenses
     found = []
     for row, attack, defense in zip(rows, attacks, defenses, strict=True):
         source = [models[row["source_model"]], "to"] if row["source_model"] != row["model"] else []
-        knowing = ["adaptive"] if row["knowledge"] == "adaptive" else []
+        knowing = {"adaptive": ["adaptive"], "crossed": ["from", str(row["source_defense"])]}.get(row["knowledge"], [])
         words = [*source, models[row["model"]], defense, attack, *knowing]
         found.append(name_of(*words))
     return _told_apart(found)

@@ -20,7 +20,10 @@ COLUMNS: Mapping[str, str] = {
     "seed": "which of several seeds it was crafted with, from 0 on, or mean, which is over them; else empty",
     "access": "what it needs of a model: none, decision, score, features or gradient",
     "source_model": "the network on which it is crafted; where that is not `model`, it is a transfer attack",
-    "knowledge": "what it is crafted through: oblivious, the bare network; adaptive, the defense as well",
+    "knowledge": "what it is crafted through: oblivious, the bare network; adaptive, the defense as well; crossed, "
+    "another defense",
+    "source_defense": "which other one; else empty",
+    "source_defense_params": "its parameters, as JSON",
     "norm": "of the budget: linf, l2, l1 or l0",
     "eps": "the budget, for pixels in 0..1",
     "defense": 'the defense; "none" is the bare network',
@@ -69,7 +72,7 @@ COLUMNS: Mapping[str, str] = {
 
 TEXTS = (
     *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
-    *("seed", "access", "source_model", "knowledge", "norm", "defense", "defense_params", "metric", "unit", "flagged"),
-    *("status", "error", "cell", "crafted"),
+    *("seed", "access", "source_model", "knowledge", "source_defense", "source_defense_params", "norm", "defense"),
+    *("defense_params", "metric", "unit", "flagged", "status", "error", "cell", "crafted"),
 )
 """Those that are no numbers."""

@@ -47,8 +47,9 @@ def with_differences(made: Sequence[Made]) -> list[Row]:
 
 
 def _threat(one: Made) -> Hashable:
-    """Of an attack on a system, and what it knows of it."""
-    return one.system, one.row["knowledge"], one.cells[0].job.attack.threat
+    """Of an attack on a system, and what it is crafted through."""
+    job = one.cells[0].job
+    return one.system, job.through.digest, job.attack.threat
 
 
 def _is_pgd10(one: Made) -> bool:

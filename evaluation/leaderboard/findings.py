@@ -41,7 +41,7 @@ class Findings:
             scores.frame.filter(["gfr", "cluster"]).copy(),  # not as a view, by which all would be kept
             direct=cell.direct,
             source=cell.job.source,
-            knowledge=cell.knowledge,
+            through=cell.job.through.digest,
             after=None if before is None else before.attack,
             training=str(cell.job.training.told or ""),
             flags=set(scores.flags) | _boundary(cell),

@@ -11,7 +11,6 @@ import pandas as pd
 
 from ...attacks.adaptive import MoreDraws
 from ...core.attack import Attack, UniversalAttack
-from ..recipe.entries import Knowledge
 from .stats import larger
 
 PROBABILITIES = "probabilities"
@@ -72,16 +71,16 @@ class Finding:
     """One finished row of one model, metric and system; of its `scores`, a row per image, `gfr` and `cluster` count.
 
     `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
-    defense, and those from another `source`, the network it was crafted on, little can be asked: a single step often
-    transfers better than many. `after`: the attack that went before it, whose images its row has as well. `training`
-    names its training images, where they are not the usual ones.
+    defense, and those from another `source`, the network it was crafted on, or `through` another defense, little can be
+    asked: a single step often transfers better than many. `after`: the attack that went before it, whose images its row
+    has as well. `training` names its training images, where they are not the usual ones.
     """
 
     attack: Attack | UniversalAttack
     scores: pd.DataFrame
     direct: bool
     source: str = ""
-    knowledge: Knowledge = "oblivious"
+    through: str = ""
     after: Attack | UniversalAttack | None = None
     training: str = ""
     flags: set[str] = field(default_factory=set)
@@ -91,7 +90,7 @@ class Finding:
         """Only what is crafted on one system, from the same images, can be compared by how long it ran and by its
         budget.
         """
-        return self.direct, self.source, self.knowledge, self.training
+        return self.direct, self.source, self.through, self.training
 
 
 Fingerprint = tuple[int, ...]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.registry import NOTHING
-from ..grid.labels import labels
+from ..grid.labels import knowledges, labels
 from .grouping import grouped
 from .scored import ScoredRow
 
@@ -19,7 +19,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "attack": ("attack", "attack_params", "seed"),
     "defense": ("defense", "defense_params"),
-    "knowledge": ("knowledge",),
+    "knowledge": ("knowledge", "source_defense", "source_defense_params"),
 }
 _ALWAYS_EQUAL = ("norm", "eps", "metric")
 _DECISIVE = ("version of foolbench", "hash of the images")
@@ -52,7 +52,7 @@ class _Named(NamedTuple):
         row = self.scored.row
         whole = " x ".join(self.names[thing] for thing in ("model", "attack", "defense") if thing != by)
         source = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
-        knowing = row["knowledge"] if by != "knowledge" else ""
+        knowing = self.names["knowledge"] if by != "knowledge" else ""
         return ", ".join(filter(None, [f"{source}{whole}", knowing, self.names["metric"]]))
 
 
@@ -106,22 +106,29 @@ def pairs_between(
 def _named(rows: Sequence[ScoredRow]) -> list[_Named]:
     """The metric has a name where there are several."""
     facts = [scored.row for scored in rows]
-    same = ["model", "knowledge", *(["metric"] if len({row["metric"] for row in facts}) > 1 else [])]
+    same = ["model", *(["metric"] if len({row["metric"] for row in facts}) > 1 else [])]
+    called = zip(labels(facts, "attack"), labels(facts, "defense"), knowledges(facts), strict=True)
     return [
-        _Named(scored, {"metric": "", "attack": attack, "defense": defense} | {name: row[name] for name in same})
-        for scored, row, attack, defense in zip(
-            rows, facts, labels(facts, "attack"), labels(facts, "defense"), strict=True
+        _Named(
+            scored,
+            {"metric": "", "attack": attack, "defense": defense, "knowledge": knowledge}
+            | {name: scored.row[name] for name in same},
         )
+        for scored, (attack, defense, knowledge) in zip(rows, called, strict=True)
     ]
 
 
 def _with_bare_for_all(named: list[_Named], by: By | None) -> list[_Named]:
-    """Of the bare network an attack knows all: it is what defenses are compared with, whatever is known of these."""
+    """An attack on the bare network knows all of it: with that defenses are compared, whatever is known of these."""
     if by != "defense":
         return named
-    bare = [one for one in named if one.scored.row["defense"] == NOTHING]
+    bare = [one for one in named if _is_on_bare(one.scored.row)]
     known = [one._replace(scored=replace(one.scored, row=one.scored.row | {"knowledge": "adaptive"})) for one in bare]
-    return [*bare, *known, *(one for one in named if one.scored.row["defense"] != NOTHING)]
+    return [*bare, *known, *(one for one in named if not _is_on_bare(one.scored.row))]
+
+
+def _is_on_bare(row: dict[str, Any]) -> bool:
+    return row["defense"] == NOTHING and row["knowledge"] != "crossed"
 
 
 def _share_cells(first: _Named, second: _Named) -> bool:

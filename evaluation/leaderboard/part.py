@@ -86,11 +86,12 @@ def _is_of(entry: NamedAttack, attack: Attack | UniversalAttack, row: TextRow) -
 
 
 def _defenses(recipe: Recipe, row: TextRow) -> list[Named]:
-    bare, *defended = systems(recipe)
-    told = row["defense"], row["defense_params"]
-    if told == (bare.name, compact(bare.parameters)):
-        return []
-    for entry, system in zip(recipe.defenses, defended, strict=True):
-        if told == (system.name, compact(system.parameters)):
-            return [entry]
-    raise ConfigError(f"{recipe.label} has no defense {' '.join(told)}.")
+    """The one that the row is scored through, and the other one that its attack is crafted through, if it is."""
+    told = [(row["defense"], row["defense_params"])]
+    if row["knowledge"] == "crossed":
+        told.append((row["source_defense"], row["source_defense_params"]))
+    bare, *defended = [(system.name, compact(system.parameters)) for system in systems(recipe)]
+    for one in told:
+        if one not in (bare, *defended):
+            raise ConfigError(f"{recipe.label} has no defense {' '.join(one)}.")
+    return [entry for entry, known in zip(recipe.defenses, defended, strict=True) if known in told]

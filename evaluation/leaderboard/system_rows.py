@@ -11,7 +11,6 @@ from ..grid.described import Row, described, described_bundle
 from ..grid.digest import digest
 from ..grid.facts import Facts
 from ..grid.planned import Planned
-from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .abstaining import rates as abstaining_rates
 from .chance import is_by_chance
@@ -37,7 +36,8 @@ class SystemRows:
 
     `findings` are what all attacks on the system say about each other: those of the cells are added where they are not
     among them. `undefended` is the clean rate of the bare model, in 0..1; of the bare model itself it may be left open.
-    `cells` are known by their keys, `members` are those of each bundle, and `digest` names the defense.
+    `cells` are known by their keys, `members` are those of each bundle, crafted through the defense of a digest, and
+    `digest` names the defense that they are scored through.
     """
 
     def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None, findings: Findings) -> None:
@@ -52,10 +52,10 @@ class SystemRows:
         if undefended is None and cells[0].defense.defense is None and first is not None and "clean" in first:
             self.undefended = point(source.metric, first, "clean")
         self._of_cells: dict[str, Row] = {}
-        self.members: dict[tuple[Bundle, Knowledge], list[Cell]] = {}
+        self.members: dict[tuple[Bundle, str], list[Cell]] = {}
         for cell in cells:
             for bundle in bundles(cell):
-                self.members.setdefault((bundle, cell.knowledge), []).append(cell)
+                self.members.setdefault((bundle, cell.job.through.digest), []).append(cell)
 
     def of_cell(self, key: str) -> Row:
         """Always the same one."""
@@ -66,37 +66,37 @@ class SystemRows:
             self._of_cells[key] = facts | told
         return self._of_cells[key]
 
-    def of_bundle(self, bundle: Bundle, knowledge: Knowledge) -> Row:
+    def of_bundle(self, bundle: Bundle, through: str) -> Row:
         """All of its members must be among the cells."""
-        return self._together(bundle, self.members[bundle, knowledge])
+        return self._together(bundle, self.members[bundle, through])
 
     def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
         """Every row, with a row per image of what it is made from where it is finished; those of bundles come last."""
         for key in self.cells:
             yield self.scored_cell(key)
-        for bundle, knowledge in self.members:
-            yield self.scored_bundle(bundle, knowledge)
+        for bundle, through in self.members:
+            yield self.scored_bundle(bundle, through)
 
     def scored_plan(self, plan: Planned) -> tuple[Row, pd.DataFrame | None]:
         """Of one that is planned for this system."""
         first = plan.cells[0]
         if plan.bundle is None:
             return self.scored_cell(self._source.key(first))
-        return self.scored_bundle(plan.bundle, first.knowledge)
+        return self.scored_bundle(plan.bundle, first.job.through.digest)
 
     def scored_cell(self, key: str) -> tuple[Row, pd.DataFrame | None]:
         found = self._scores[key]
         return self.of_cell(key), found.frame if isinstance(found, Scores) else None
 
-    def scored_bundle(self, bundle: Bundle, knowledge: Knowledge) -> tuple[Row, pd.DataFrame | None]:
-        row = self.of_bundle(bundle, knowledge)
-        return row, self._united(bundle, self.members[bundle, knowledge]) if row["status"] == "ok" else None
+    def scored_bundle(self, bundle: Bundle, through: str) -> tuple[Row, pd.DataFrame | None]:
+        row = self.of_bundle(bundle, through)
+        return row, self._united(bundle, self.members[bundle, through]) if row["status"] == "ok" else None
 
     def _ok(self, scores: pd.DataFrame, flags: Iterable[str]) -> Row:
         return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
 
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
-        """The row of a bundle's members on this system, with equal knowledge."""
+        """The row of a bundle's members on this system, crafted through the same one."""
         rows = [self.of_cell(self._source.key(cell)) for cell in members]
         together = {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
         named = rows[0] | described_bundle(bundle, members) | together

@@ -8,7 +8,6 @@ from ..grid.bundles import Bundle, bundles
 from ..grid.facts import Facts
 from ..grid.grid import cells
 from ..ledger.ledger import Ledger
-from ..recipe.entries import Knowledge
 from ..recipe.recipe import Recipe
 from .columns import COLUMNS
 from .differences import Made, with_differences
@@ -52,14 +51,14 @@ def system_rows(source: Source) -> Iterator[SystemRows]:
 def _rows(source: Source) -> list[Row]:
     """A row a cell, and after the last of a bundle one row a system for all of it."""
     of_cells: dict[str, Made] = {}
-    together: dict[tuple[Bundle, str, Knowledge], Made] = {}
+    together: dict[tuple[Bundle, str, str], Made] = {}
     fingerprints = {}
     for found in system_rows(source):
         fingerprints |= found.findings.fingerprints
         of_cells |= {key: Made(found.of_cell(key), None, [cell]) for key, cell in found.cells.items()}
-        for (bundle, knowledge), members in found.members.items():
-            row = found.of_bundle(bundle, knowledge)
-            together[bundle, found.digest, knowledge] = Made(row, bundle, members)
+        for (bundle, through), members in found.members.items():
+            row = found.of_bundle(bundle, through)
+            together[bundle, found.digest, through] = Made(row, bundle, members)
     flag_twice([made.row for made in (*of_cells.values(), *together.values())], twice(fingerprints))
     whole = {source.key(cell): cell for cell in cells(source.recipe, source.model)}
     last = {bundle: key for key, cell in whole.items() for bundle in bundles(cell)}

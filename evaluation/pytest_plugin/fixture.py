@@ -64,11 +64,12 @@ class Foolbench:
         several = [name for name in ("attacks", "defenses", "source_models") if name in options]
         if several:
             raise ConfigError(f"Expected one attack= and one defense=, got {several[0]}=; see foolbench.evaluate.")
-        if not isinstance(options.get("knowledge", ""), str):
-            raise ConfigError('Expected knowledge="oblivious" or knowledge="adaptive", got several.')
+        knowledge = options.setdefault("knowledge", "oblivious")
+        if knowledge not in ("oblivious", "adaptive"):
+            raise ConfigError(f'Expected knowledge="oblivious" or knowledge="adaptive", got {knowledge!r}.')
         options.setdefault("silent", True)
         table = evaluate(model, data, attacks=[attack], defenses=() if defense is None else [defense], **options)
-        row = _chosen(table, defended=defense is not None, knowledge=options.get("knowledge", "oblivious"))
+        row = _chosen(table, defended=defense is not None, knowledge=knowledge)
         if row["status"] != "ok":
             pytest.fail(f"{row['attack']} on {row['model']} behind {row['defense']}: {row['error']}", pytrace=False)
         line = f"{row['model']} x {row['attack']} x {row['defense']}, {row['knowledge']}: {line_of(row)}"

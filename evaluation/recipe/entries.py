@@ -10,8 +10,8 @@ from ...core.errors import ConfigError
 from ...core.norms import NORMS, Norm
 from ...core.threat import Eps
 
-Knowledge = Literal["oblivious", "adaptive"]
-"""What an attack knew: nothing of the defense, or all of it."""
+Knowledge = Literal["oblivious", "adaptive", "crossed"]
+"""What an attack knew: nothing of the defense, all of it, or all of another one."""
 
 
 class Named(BaseModel):

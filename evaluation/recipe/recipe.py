@@ -64,7 +64,8 @@ class Recipe(BaseModel):
     knowledge: list[Knowledge] = Field(
         default=["oblivious"],
         min_length=1,
-        description="oblivious: attacks are crafted on the bare network; adaptive: through each defense",
+        description="oblivious: attacks are crafted on the bare network; adaptive: through each defense; crossed: what "
+        "is crafted through a defense is scored on the bare network and through every other defense",
     )
     draws: int = Field(default=10, gt=0, description="evaluations per image that score a randomized system")
     eot_draws: int = Field(

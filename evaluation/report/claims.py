@@ -18,12 +18,18 @@ from .text import from_csv
 
 NAMED_BY = (
     *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "seed"),
-    *("access", "knowledge", "norm", "eps", "defense", "defense_params", "metric", "unit"),
+    *("access", "knowledge", "source_defense", "source_defense_params", "norm", "eps", "defense", "defense_params"),
+    *("metric", "unit"),
 )
 """The columns that say what a row is about."""
 _RATES = (f"{rate}{end}" for rate in ("clean", "gfr", "robust") for end in ("", "_low", "_high"))
 _NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "crafted"}
-_NEEDED -= {"clusters", "seed"}  # tables of before there were any have no such columns
+_NEEDED -= {
+    "clusters",
+    "seed",
+    "source_defense",
+    "source_defense_params",
+}  # tables of before there were any have no such columns
 
 
 @dataclass(frozen=True, kw_only=True)

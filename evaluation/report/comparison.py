@@ -21,7 +21,7 @@ from .results import LEDGER
 
 _SHARED = (
     *("model", "attack", "attack_params", "source_model", "knowledge", "norm", "eps", "defense", "defense_params"),
-    *("metric", "unit", "dataset", "n", "clusters"),
+    *("source_defense", "source_defense_params", "metric", "unit", "dataset", "n", "clusters"),
 )
 COLUMNS: Mapping[str, str] = {
     "setting": "what the two have in common, in words",

@@ -16,7 +16,10 @@ from ..recipe.plugins import load_plugins
 from .manifest import read_manifest
 from .results import LEDGER
 
-_ATTACK = ("source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge")
+_ATTACK = (
+    *("source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge"),
+    *("source_defense", "source_defense_params"),
+)
 _NAMES = ("model", *_ATTACK, "defense", "defense_params")
 COLUMNS = {
     "row": "number of the row in leaderboard.csv, the first being 1",

@@ -78,7 +78,8 @@ def _code(claims: Claims, claimed: TextRow, made_by: Sequence[Cell], identities:
     else:
         identities, what = claims.identities, "code"
     if {str(cell.job.place(identities)) for cell in made_by} != set(claimed["crafted"].split()):
-        through = f" or {claimed['defense']}" if claimed["knowledge"] == "adaptive" else ""
+        known = {"adaptive": claimed["defense"], "crossed": claimed.get("source_defense")}.get(claimed["knowledge"])
+        through = f" or {known}" if known else ""
         yield f"The {what} behind {claimed['attack']}{through} is another now."
     elif {cell.key(identities) for cell in made_by} != set(claimed["cell"].split()):
         yield f"The {what} behind {claimed['defense']} is another now."

@@ -8,13 +8,16 @@ import pandas as pd
 
 from ...core.registry import NOTHING
 from ..grid.bundles import is_of_one_seed
-from ..grid.labels import labels
+from ..grid.labels import labels, throughs
 from ..leaderboard.grouping import grouped
 from ..leaderboard.units import shown_decimals
 
 SETTING = "setting"
 """A column that merged tables have beside a leaderboard's: what tells rows apart that cannot stand in one table."""
 
+THROUGH = "crafted through"
+NAMES = ("defense", "knowledge", "source", THROUGH)
+"""The columns that say what a line is."""
 Row = dict[str, Any]
 Part = tuple[str, list[dict[str, str]]]
 """A title, and lines."""
@@ -23,14 +26,18 @@ Part = tuple[str, list[dict[str, str]]]
 def pivot(table: pd.DataFrame) -> list[Part]:
     """For each model and metric defense, clean, drop, floor, then GFR and interval per attack.
 
-    Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead.
+    Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead. What
+    was crafted through other defenses has matrices of its own.
     """
     rows = [row for row in records(table) if not is_of_one_seed(row.get("seed"))]
     told = [name for name in (SETTING,) if name in table]
+    crossed = [part for _, same in _by(rows, "model", "metric", *told) for part in _crossings(same)]
+    rows = [row for row in rows if row["knowledge"] != "crossed"]
     if transfers(table):
-        return [part for _, same in _by(rows, "metric", *told) for part in _matrices(same)]
+        return [part for _, same in _by(rows, "metric", *told) for part in _matrices(same)] + crossed
     parts = [part for _, part in _by(rows, "model", "metric", *told)]
-    return [made for part in parts for made in ((_title(part[0]["model"], part), _lines(part)), *_rejections(part))]
+    made = [made for part in parts for made in ((_title(part[0]["model"], part), _lines(part)), *_rejections(part))]
+    return made + crossed
 
 
 def transfers(table: pd.DataFrame) -> bool:
@@ -52,11 +59,26 @@ def _matrices(rows: list[Row]) -> list[Part]:
     for (attack, defense, knowledge), same in _by(whole, "attack", "defense", "knowledge"):
         told = [attack, *([f"through {defense}"] if defense != NOTHING else [])]
         told += ["knowing it"] if knowledge == "adaptive" else []
-        lines = [_line(source, models, own) for (source,), own in _by([_sourced(row) for row in same], "source_model")]
+        sourced = _by([_sourced(row) for row in same], "source_model")
+        lines = [_line("source", source, "model", models, own) for (source,), own in sourced]
         clean = {row["model"]: _number(row, "clean") for row in same if pd.notna(row["clean"])}
         lines.append({"source": "(clean)"} | {model: clean.get(model, "-") for model in models})
         parts.append((_title(" ".join(told), same), lines))
     return parts
+
+
+def _crossings(part: list[Row]) -> list[Part]:
+    """Of each attack that was crafted through other defenses: a line one of these, a column what it is scored on."""
+    own = [row for row in part if row["source_model"] == row["model"]]
+    labelled = zip(own, labels(own, "attack"), labels(own, "defense"), throughs(own), strict=True)
+    whole = [
+        row | {"attack": attack, "defense": defense, THROUGH: through} for row, attack, defense, through in labelled
+    ]
+    return [
+        (_title(f"{same[0]['model']}, {attack}", same), _matrix(same, THROUGH, "defense"))
+        for (attack,), same in _by(whole, "attack")
+        if any(row["knowledge"] == "crossed" for row in same)
+    ]
 
 
 def _sourced(row: Row) -> Row:
@@ -64,9 +86,15 @@ def _sourced(row: Row) -> Row:
     return row | ({"source_model": "(any)"} if row["access"] == "none" else {})
 
 
-def _line(source: str, models: Iterable[str], rows: list[Row]) -> dict[str, str]:
-    rates = {row["model"]: _rate(row) if row["status"] == "ok" else row["status"] for row in rows}
-    return {"source": source} | {model: rates.get(model, "-") for model in models}
+def _matrix(rows: list[Row], line: str, column: str) -> list[dict[str, str]]:
+    """A line for each value that the rows have there, a column for each of the other."""
+    names = dict.fromkeys(row[column] for row in rows)
+    return [_line(line, name, column, names, own) for (name,), own in _by(rows, line)]
+
+
+def _line(of: str, name: str, column: str, names: Iterable[str], rows: list[Row]) -> dict[str, str]:
+    rates = {row[column]: _rate(row) if row["status"] == "ok" else row["status"] for row in rows}
+    return {of: name} | {name: rates.get(name, "-") for name in names}
 
 
 def _title(what: str, part: list[Row]) -> str:

@@ -4,7 +4,8 @@ A file begins with what the paper measured on and with: lines `# what: text`. Th
 stands in the paper's table, the `rate` that it is, and the row of a leaderboard that is the same here. Networks are
 meant whose name is one of those with spaces between, whatever their address; parameters are those that must be among
 the row's; the empty text stands for anything or, as `source_model`, for the network itself. Where a task has several
-metrics, a column `metric` says which one a number is of.
+metrics, a column `metric` says which one a number is of; where images were made against a defense and shown to another,
+`source_defense` says against which.
 
 The budgets are those of the recipe that ships under that name; rows of other budgets, of another version or of a recipe
 that was changed stand beside the paper, too, and a remark says so.
@@ -51,6 +52,7 @@ class Number:
     defense_params: str
     note: str
     metric: str = ""
+    source_defense: str = ""
 
     @property
     def printed(self) -> int:
@@ -117,8 +119,12 @@ def _beside(shipped: Recipe, found: Table, rows: Sequence[Row]) -> Beside | None
 
 
 def _is_of(number: Number, row: Row) -> bool:
-    """Whether the row is finished and the paper's, crafted on the bare network; of several seeds it is their mean."""
-    if row["status"] != "ok" or row["knowledge"] != "oblivious" or is_of_one_seed(row.get("seed")):
+    """Whether the row is finished and the paper's, crafted on the bare network where nothing else is said; of several
+    seeds it is their mean.
+    """
+    crossed = (row["knowledge"], row.get("source_defense")) == ("crossed", number.source_defense)
+    known = crossed if number.source_defense else row["knowledge"] == "oblivious"
+    if row["status"] != "ok" or not known or is_of_one_seed(row.get("seed")):
         return False
     source = number.source_model or _short(row["model"])
     return (

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...core.errors import InputError, OutputError
 from ...core.files import is_file, is_folder
+from ..grid.labels import knowledges
 from ..leaderboard.paired import LEVEL, holm
 from ..leaderboard.pairing import Pair, pairs_between
 from ..leaderboard.part import TextRow
@@ -22,7 +23,7 @@ from .results import LEDGER
 
 _SAME = (
     *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),
-    *("defense_params", "metric", "unit", "dataset"),
+    *("defense_params", "source_defense", "source_defense_params", "metric", "unit", "dataset"),
 )
 """The columns in which a row is the same as one of an earlier table."""
 
@@ -115,7 +116,7 @@ def _by_intervals(run: Path, table: Path) -> Changes:
 
 
 def _same(row: TextRow | Row) -> tuple[str, ...]:
-    values = (row.get(name) for name in _SAME)  # tables of before there were seeds have no such column
+    values = (row.get(name) for name in _SAME)  # older tables have not all of these columns
     return tuple("" if value is None else str(value) for value in values)
 
 
@@ -125,6 +126,6 @@ def _change(first: TextRow, second: Row, rate: Rate, *, several: bool) -> Change
         Estimate(*(float(row[name]) for name in (rate, f"{rate}_low", f"{rate}_high"))) for row in (first, second)
     )
     seen = unpaired(before, now)
-    setting = f"{second['model']} x {second['attack']} x {second['defense']}, {second['knowledge']}"
+    setting = f"{second['model']} x {second['attack']} x {second['defense']}, {knowledges([second])[0]}"
     setting += f", {second['metric']}" if several else ""
     return Change(setting, second["unit"], rate, before.mean, now.mean, seen.low, seen.high, seen.p)

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...core.words import counted
-from .pivot import pivot, records, transfers
+from ..grid.labels import knowledges
+from .pivot import NAMES, THROUGH, pivot, records, transfers
 from .published import HEADING as PUBLISHED
 from .published import beside
 from .text import for_markdown
@@ -19,13 +20,12 @@ HEADING = "Generalized fooling rate per attack in percent with its 95% interval"
 COSTS = "clean accuracy, and the points it drops."
 GAPS = "Adaptive attacks know the defense; in brackets, how many points more they fool than oblivious ones."
 
+CROSSED = f"Where a line says {THROUGH}, it is of one defense's adversarial images, and the columns are other defenses."
 TRANSFER = (
     "A line says on which network an attack was crafted, a column on which it was scored: white-box where they are the "
     "same, transfer elsewhere. The last line is clean accuracy."
 )
 
-NAMES = ("defense", "knowledge", "source")
-"""The columns that say what a line is."""
 FRAME = 3
 """Columns of a terminal beside those of a cell's text: a space on each side, and a line."""
 
@@ -100,15 +100,17 @@ def _widths(columns: list[str], lines: list[dict[str, str]], *, least: bool) -> 
 
 def _heading(table: pd.DataFrame) -> str:
     shown = f"{HEADING}. {TRANSFER}" if transfers(table) else f"{HEADING}; {COSTS}"
-    return f"{shown} {GAPS}" if (table.knowledge == "adaptive").any() else shown
+    told = {"adaptive": GAPS, "crossed": CROSSED}
+    return " ".join([shown, *(told[one] for one in told if one in set(table.knowledge))])
 
 
 def _flags(table: pd.DataFrame) -> list[str]:
     """One line for each flag, with the numbers that it makes doubtful."""
     flagged: dict[str, list[str]] = {}
-    for row in records(table.query("status == 'ok'")):
+    rows = records(table.query("status == 'ok'"))
+    for row, knowledge in zip(rows, knowledges(rows), strict=True):
         for flag in row["flagged"].split():
-            flagged.setdefault(flag, []).append(f"{_cell(row)}, {row['knowledge']}")
+            flagged.setdefault(flag, []).append(f"{_cell(row)}, {knowledge}")
     return [f"{flag}: {'; '.join(dict.fromkeys(cells))}" for flag, cells in flagged.items()]
 
 

@@ -222,7 +222,7 @@ def test_attacks_that_saw_other_training_images_are_not_compared(strong, weak):
 
 def test_attacks_that_saw_other_training_images_are_no_twins():
     attack = GDUAP(eps=EPS, prior="data")
-    twins = [finding(attack, 0.6, direct=False), finding(attack, 0.4, knowledge="adaptive")]
+    twins = [finding(attack, 0.6, direct=False), finding(attack, 0.4, through="the defense")]
     assert flags(*twins) == [{"oblivious-beats-adaptive"}] * 2
-    others = [finding(attack, 0.6, direct=False, training="photographs"), finding(attack, 0.4, knowledge="adaptive")]
+    others = [finding(attack, 0.6, direct=False, training="photographs"), finding(attack, 0.4, through="the defense")]
     assert flags(*others) == [set()] * 2

@@ -24,11 +24,11 @@ from torch import nn
 CONTRACT = (
     """
 recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, attack, attack_params, seed, access,
-source_model, knowledge, norm, eps, defense, defense_params, metric, unit, clean, clean_low, clean_high, clean_drop,
-clean_drop_rel, gfr, gfr_low, gfr_high, gfr_area, gfr_area_queries, gfr_seeds_sd, gfr_gap, gfr_over_pgd10, floor,
-robust, robust_low, robust_high, rejected_clean, rejected_clean_low, rejected_clean_high, detected, detected_low,
-detected_high, corrected, corrected_low, corrected_high, layer_shift, linf_max, l2_mean, rounding_undone, forwards_mean,
-backwards_mean, seconds, flagged, status, error, cell, crafted
+source_model, knowledge, source_defense, source_defense_params, norm, eps, defense, defense_params, metric, unit, clean,
+clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high, gfr_area, gfr_area_queries, gfr_seeds_sd,
+gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, rejected_clean, rejected_clean_low,
+rejected_clean_high, detected, detected_low, detected_high, corrected, corrected_low, corrected_high, layer_shift,
+linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")

@@ -80,7 +80,7 @@ def test_an_error_of_two_digits_is_no_percent(unit, title, clean):
 def board_row(tmp_path):
     def board_row(**given):
         run = Run(path=tmp_path, table=pd.DataFrame([given]))
-        return Row(number=1, place=1, run=run, values=given, attack="pgd", defense=given["defense"])
+        return Row(number=1, place=1, run=run, values=given, attack="pgd", defense=given["defense"], through="none")
 
     return board_row
 

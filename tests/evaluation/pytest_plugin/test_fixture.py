@@ -45,7 +45,8 @@ def test_without_a_defense_it_is_the_bare_network_and_of_an_ensemble_the_worst_c
     ("options", "message"),
     [
         ({"attacks": ["pgd"]}, "Expected one attack="),
-        ({"knowledge": ["oblivious", "adaptive"]}, "got several"),
+        ({"knowledge": ["oblivious", "adaptive"]}, r"got \['oblivious', 'adaptive'\]"),
+        ({"knowledge": "crossed"}, "got 'crossed'"),
         ({"attack": "uniform-noise", "defense": "median", "knowledge": "adaptive"}, "it cannot be adaptive"),
         ({"eps": None}, "Expected eps="),
     ],

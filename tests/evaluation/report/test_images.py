@@ -46,8 +46,9 @@ def test_the_command_writes_them(run, foolbench):
     folder, _ = run
     assert foolbench("report", folder, "--images")[0] == 0
     written, found = pd.read_csv(folder / "images.csv"), package.image_scores(folder)
-    assert written.pop("seed").isna().all()
-    assert found.pop("seed").isna().all()
+    for empty in ("seed", "source_defense", "source_defense_params"):
+        assert written.pop(empty).isna().all()
+        assert found.pop(empty).isna().all()
     pd.testing.assert_frame_equal(written, found, check_dtype=False)
 
 
