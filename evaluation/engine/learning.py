@@ -72,7 +72,7 @@ class School:
     def taught(self, part: LearnedDefense, data: LearningData) -> Learned:
         """What it learns from that. Raises ConfigError for a part that changes the model."""
         with (
-            self.progress.step(f"  {type(part).__name__} learns", 1, "steps") as step,
+            self.progress.step(f"  {type(part).__name__} learns", 1, "lessons") as step,
             undoing(Guard(self.model).undo, lambda: self._refused(part)),
         ):
             told = replace(data, progress=lambda done, total: step.at(done, total, "steps"))

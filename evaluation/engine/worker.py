@@ -114,7 +114,7 @@ class Worker:
         assert isinstance(job.attack, UniversalAttack)
         crafter = self._crafter(source, job)
         seed, prior = self._setup.recipe.seed, job.attack.prior
-        with self._steps.step(f"  {job.attack_name}, prior {prior}", 1, "iterations") as step:
+        with self._steps.step(f"  {job.attack_name}, prior {prior}", 1, "searches") as step:
             return crafter.craft(crafting_data.of(source, prior, job.training, seed, self._steps, step))
 
     def _score(self, unit: Score) -> Iterator[Result]:

@@ -1,7 +1,7 @@
 """What rows call their attacks and defenses, where several share a name, and what an attack knew."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from ...core.registry import NOTHING
@@ -10,17 +10,24 @@ from ...core.registry import NOTHING
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
     """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
     told = ("norm", "eps", "seed") if kind == "attack" else ()
-    chosen = [
-        (row[kind], json.loads(row[f"{kind}_params"]) | {key: row[key] for key in told if not _empty(row.get(key))})
+    keys = [
+        (row[kind], row[f"{kind}_params"], *(None if _empty(row.get(key)) else row[key] for key in told))
         for row in part
     ]
-    found = []
-    for name, parameters in chosen:
-        namesakes = [other for same, other in chosen if same == name]
-        telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
-        shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
-        found.append(f"{name} {shown}".strip())
-    return found
+    chosen = {key: (key[0], _parameters(key[1], dict(zip(told, key[2:], strict=True)))) for key in dict.fromkeys(keys)}
+    called = {key: _called(*own, chosen.values()) for key, own in chosen.items()}
+    return [called[key] for key in keys]
+
+
+def _parameters(listed: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(listed) | {name: value for name, value in more.items() if value is not None}
+
+
+def _called(name: str, parameters: Mapping[str, Any], every: Collection[tuple[str, Mapping[str, Any]]]) -> str:
+    namesakes = [other for same, other in every if same == name]
+    telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
+    shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
+    return f"{name} {shown}".strip()
 
 
 def throughs(part: Sequence[Mapping[str, Any]]) -> list[str]:
