@@ -150,8 +150,9 @@ def confusions(predictions: Tensor, reference: Tensor, *, classes: int) -> Tenso
 
     (N, 3 * classes), int64; pixels where the reference is void count nowhere.
     """
-    image = torch.arange(len(reference), device=reference.device)[:, None, None] * (classes + 1)
-    cell = (image + reference.masked_fill(reference == VOID, classes)) * classes + predictions
+    image = torch.arange(len(reference), dtype=torch.int32, device=reference.device)[:, None, None]
+    truth = reference.to(torch.int32, copy=True).clamp_(max=classes)  # void is one class more
+    cell = truth.add_(image, alpha=classes + 1).mul_(classes).add_(predictions.to(torch.int32))
     pairs = torch.bincount(cell.flatten(), minlength=len(reference) * (classes + 1) * classes)
     matrix = pairs.reshape(-1, classes + 1, classes)[:, :classes]  # truth by prediction; the last row is void
     right = matrix.diagonal(dim1=1, dim2=2)
