@@ -40,9 +40,9 @@ class REGroup(LearnedNetworkDefense):
     without labels count by what the network says of them; a class without an image is taken to use all channels alike.
 
     The first layers of a small network know little of the class. So of all convolutions and linear layers as many of
-    the last ones vote as leave the clean accuracy at most `max_clean_drop` points below the network's, and where even
-    the best choice costs more, those. Every second training image counts, by what was learned from the others. With 100
-    all layers vote, as in the paper; `layers` are those that do, by name.
+    the last ones vote as leave the clean accuracy at most `max_clean_drop` points below the network's, or, where any
+    number costs more, that which costs least; it is counted on half of the training images, by what was learned from
+    the others. With 100 all layers vote, as in the paper. `layers` names those that vote.
 
     Ranks have no gradient. An adaptive attack follows "soft-ranks", smooth in the divergences, or "similarities", the
     sum of the logarithms of exp(-KL), normalised over the classes.
