@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from foolbench.evaluation.recipe.plugins import REGISTRIES
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,13 @@ def name_of(path):
 @functools.cache
 def parsed(path):
     return ast.parse(path.read_text())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_what_was_parsed():
+    """Or every later search for rubbish in this process goes through a million nodes."""
+    yield
+    parsed.cache_clear()
 
 
 def imported(path):
