@@ -62,11 +62,17 @@ def transfers(parts: Sequence[Part]) -> list[Heat]:
 
 
 def crossings(part: Part) -> list[Heat]:
-    """One an attack that was crafted through defenses and scored through others, all on one network; or none."""
-    rows = [row for row in part.rows if row["source_model"] == row["model"] and not row.of_one_seed]
+    """One a source and attack that was crafted through defenses and scored through others; or none."""
+    rows = [row for row in part.rows if not row.of_one_seed]
     return [
-        _heat(f"{part.title}: {attack}", "crafted through", same, lambda row: row.through, lambda row: [row.defense])
-        for attack, same in grouped(rows, lambda row: row.attack).items()
+        _heat(
+            f"{part.title}: {attack}{'' if source == part.model else f' from {source}'}",
+            "crafted through",
+            same,
+            lambda row: row.through,
+            lambda row: [row.defense],
+        )
+        for (source, attack), same in grouped(rows, lambda row: (row["source_model"], row.attack)).items()
         if any(row["knowledge"] == "crossed" for row in same)
     ]
 

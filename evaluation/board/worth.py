@@ -30,8 +30,8 @@ class Worth:
 def worths(rows: Sequence[Row]) -> list[Worth]:
     """Of a part of a board, the best first: those that an attack knew, by how often the strongest fools them.
 
-    Behind them those that no attack has known, of which nobody can say how they stand; attacks from other networks
-    count for what they are, oblivious ones.
+    Behind them those that no attack has known, of which nobody can say how they stand; attacks from other networks, or
+    through other defenses, count for what they are: they do not know the system.
     """
     found = [_worth(name, same) for name, same in grouped(rows, lambda row: row.defense).items()]
     return sorted(found, key=lambda worth: (worth.knowing is None, _rate(worth.strongest)))

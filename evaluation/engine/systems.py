@@ -42,7 +42,6 @@ class Systems:
     _scoring: dict[int, Pieces] = field(default_factory=dict)
     _crafting: dict[int, Pieces] = field(default_factory=dict)
     _crafted: dict[str, Pieces] = field(default_factory=dict)
-    _seen: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def bare(self) -> System:
@@ -86,10 +85,8 @@ class Systems:
         """How many images the network is given for one, where nobody says that memory runs out: on a processor."""
         if not model.shells or model.device.type != "cpu":
             return 1
-        if model.sha not in self._seen:
-            rng = Draws.of(self.recipe.seed, model.sha, "views", samples=self._one.samples, device=model.device)
-            self._seen[model.sha] = len(model.seen(self._one.x.to(model.device), rng=rng))
-        return self._seen[model.sha]
+        rng = Draws.of(self.recipe.seed, model.sha, "views", samples=self._one.samples, device=model.device)
+        return len(model.seen(self._one.x.to(model.device), rng=rng))
 
     @cached_property
     def _one(self) -> Shard:

@@ -69,16 +69,20 @@ def _matrices(rows: list[Row]) -> list[Part]:
 
 def _crossings(part: list[Row]) -> list[Part]:
     """Of each attack that was crafted through other defenses: a line one of these, a column what it is scored on."""
-    own = [row for row in part if row["source_model"] == row["model"]]
-    labelled = zip(own, labels(own, "attack"), labels(own, "defense"), throughs(own), strict=True)
+    labelled = zip(part, labels(part, "attack"), labels(part, "defense"), throughs(part), strict=True)
     whole = [
         row | {"attack": attack, "defense": defense, THROUGH: through} for row, attack, defense, through in labelled
     ]
     return [
-        (_title(f"{same[0]['model']}, {attack}", same), _matrix(same, THROUGH, "defense"))
-        for (attack,), same in _by(whole, "attack")
+        (_title(f"{_path(source, same[0]['model'])}, {attack}", same), _matrix(same, THROUGH, "defense"))
+        for (source, attack), same in _by(whole, "source_model", "attack")
         if any(row["knowledge"] == "crossed" for row in same)
     ]
+
+
+def _path(source: str, model: str) -> str:
+    """From the network that an attack was crafted on to the one that it is scored on."""
+    return model if source == model else f"{source} > {model}"
 
 
 def _sourced(row: Row) -> Row:

@@ -92,7 +92,7 @@ def test_two_attacks_and_all_deterministic_defenses(ratio, prepared, execute, tm
 
 
 def test_one_more_defense_in_a_finished_run(ratio, prepared, execute, tmp_path):
-    """Of many images, for half a second is the same however few there are."""
+    """Of many images, for a part of it is the same however few there are."""
     name, count = "scenes:vgg16", itertools.count()
     finished, more = prepared(name, 510, "jpeg"), prepared(name, 510, "jpeg", "median")
     model, dataset = more.network(name)

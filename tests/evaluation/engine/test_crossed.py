@@ -145,6 +145,22 @@ def test_the_page_has_the_matrix_and_counts_them_as_not_knowing(foolbench, table
     assert "crossed from jpeg quality 30" in page
 
 
+def test_from_another_network_they_have_matrices_of_their_own(execute, tmp_path):
+    networks = ("models=['digits:convnet', 'digits:resnet']", "source_models=['digits:convnet']")
+    table = execute("out", CROSSED, *networks, ATTACKS, "defenses=[{name='gaussian'}, {name='median'}]")
+    titles = [title for title, _ in pivot(table)]
+    for title, source in (
+        ("digits:convnet, fgsm", ""),
+        ("digits:convnet > digits:resnet, fgsm", " from digits:convnet"),
+    ):
+        assert sum(found.startswith(f"{title}:") for found in titles) == 1
+        board = make_board([read_run(tmp_path / "out")])
+        (part,) = (part for part in board.parts if title.rpartition(",")[0].endswith(part.model))
+        (heat,) = crossings(part)
+        assert heat.title == f"{part.title}: fgsm{source}"
+        assert len(heat.cells) == 9
+
+
 def test_the_worst_case_is_over_attacks_through_one_defense(execute):
     attacks = "attacks=[{name='fgsm', group='all'}, {name='pgd', steps=2, group='all'}]"
     table = execute("out", CROSSED, attacks, "defenses=[{name='gaussian'}, {name='median'}]").fillna(
