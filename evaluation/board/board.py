@@ -8,13 +8,10 @@ from typing import Any
 import pandas as pd
 
 from ...core.errors import ConfigError
-from ...core.registry import NOTHING
-from ..grid.bundles import is_of_one_seed
-from ..grid.labels import labels, throughs
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.grouping import grouped
-from ..leaderboard.units import shown_decimals
-from ..report.pivot import SETTING, records
+from ..report.pivot import SETTING
+from ..report.rows import NamedRow, named, records
 from .runs import Run
 
 FROM, DATA, SETTINGS = "from", "data", "settings"
@@ -35,52 +32,12 @@ _TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """`values` are by column; `number` counts the rows of the board, `place` those of the run's own table, from 1 on.
-
-    `attack` and `defense` are what the row calls them, with the parameters that tell them from their namesakes; so is
-    `through`, the system that the attack was crafted through.
-    """
+class Row(NamedRow):
+    """`number` counts the rows of the board, `place` those of the run's own table, from 1 on."""
 
     number: int
     place: int
     run: Run
-    values: Mapping[str, Any]
-    attack: str
-    defense: str
-    through: str
-
-    def __getitem__(self, column: str) -> Any:
-        """None where there is nothing."""
-        found = self.values.get(column)
-        return None if found is None or found == "" or pd.isna(found) else found
-
-    def digits(self, column: str) -> tuple[int, int]:
-        """After the point, of a rate and of the ends of its interval: errors in their own unit need more."""
-        return shown_decimals(self["unit"], column)
-
-    @property
-    def ok(self) -> bool:
-        return self["status"] == "ok"
-
-    @property
-    def of_one_seed(self) -> bool:
-        """Whether it stands behind the mean over several."""
-        return is_of_one_seed(self["seed"])
-
-    @property
-    def transfers(self) -> bool:
-        """Whether it was crafted on another network than the one that it is scored on, or through another defense."""
-        return self["source_model"] != self["model"] or self["knowledge"] == "crossed"
-
-    @property
-    def knows(self) -> bool:
-        """Whether the attack knew all of the system that it is scored on."""
-        return not self.transfers and (self["knowledge"] == "adaptive" or self["defense"] == NOTHING)
-
-    @property
-    def flags(self) -> list[str]:
-        return str(self["flagged"] or "").split()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +54,10 @@ class Part:
     @property
     def title(self) -> str:
         return ", ".join(filter(None, [self.model, self.setting]))
+
+    def system(self, row: Row) -> str:
+        """The title, with the defense that one of its rows is scored through."""
+        return self.title if row.bare else f"{self.title} behind {row.defense}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +98,9 @@ def make_board(runs: Sequence[Run]) -> Board:
     for run, place, values in listed:
         first.setdefault(_same(values), (run, place, values))
     kept = list(first.values())
-    all_values = [values for _, _, values in kept]
-    attacks, defenses = labels(all_values, "attack"), labels(all_values, "defense")
-    named = zip(kept, attacks, defenses, throughs(all_values), strict=True)
     rows = [
-        Row(number=number, place=place, run=run, values=values, attack=attack, defense=defense, through=through)
-        for number, ((run, place, values), attack, defense, through) in enumerate(named, start=1)
+        Row(**vars(row), number=number, place=place, run=run)
+        for number, ((run, place, _), row) in enumerate(zip(kept, named([own for *_, own in kept]), strict=True), 1)
     ]
     columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row.values)]))
     found = {name: {row[name] for row in rows} for name in columns}

@@ -10,9 +10,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ..leaderboard.grouping import grouped
+from ..report.matrices import Matrix
 from .board import Part, Row
 from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
-from .heat import Heat
 from .worth import Worth, worths
 
 WIDTH, LINE = 5.2, 0.21
@@ -66,7 +66,7 @@ def slopes(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
             yield _slope(f"{part.title}: {attack}", pairs, palette)
 
 
-def heat_chart(heat: Heat, palette: Palette = PAPER) -> Chart:
+def heat_chart(heat: Matrix[Row], palette: Palette = PAPER) -> Chart:
     """The matrix with its numbers, darker where more is fooled."""
     names = max(len(name) for name in heat.columns)
     with styled():

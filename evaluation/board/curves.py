@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ...core.registry import NOTHING
 from ..leaderboard.curve import WORST, Axis, Curve
 from ..leaderboard.grouping import grouped
 from .board import Board, Part, Row
@@ -56,16 +55,16 @@ def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[C
     """In each norm, or over queries under each threat: the strongest on each system, where there are several of these;
     then each system with all its attacks.
     """
-    shown = [shown for shown in _shown(part) if shown.curve.over == over and shown.row["knowledge"] != "crossed"]
+    shown = [shown for shown in _shown(part) if shown.curve.over == over and not shown.row.crossed]
     for under, same in grouped(shown, _under).items():
         axis = f"budget, {under}" if over == "eps" else "queries for each image"
         by_system = grouped(same, lambda shown: shown.row.defense)
         if len(by_system) > 1:
             strongest = [_strongest(defense, found) for defense, found in by_system.items()]
             yield _chart(f"{part.title}: strongest on each system, {under}", axis, strongest, palette)
-        for defense, found in by_system.items():
-            system = part.title if found[0].row["defense"] == NOTHING else f"{part.title} behind {defense}"
-            yield _chart(f"{system}, {under}", axis, [(shown.attack, shown) for shown in found], palette)
+        for found in by_system.values():
+            title = f"{part.system(found[0].row)}, {under}"
+            yield _chart(title, axis, [(shown.attack, shown) for shown in found], palette)
 
 
 def _strongest(defense: str, found: Sequence[_Shown]) -> tuple[str, _Shown]:

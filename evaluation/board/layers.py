@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from ..leaderboard.layers import Moved
 from .board import Board, Part, Row
@@ -48,8 +47,8 @@ def layer_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
     Runs that look at other layers have charts of their own.
     """
     systems = grouped(_shown(part), lambda shown: (shown.row.defense, tuple(shown.moved.layers)))
-    for (defense, _), same in systems.items():
-        title = part.title if same[0].row["defense"] == NOTHING else f"{part.title} behind {defense}"
+    for same in systems.values():
+        title = part.system(same[0].row)
         if len(same[0].moved.layers) > 1:
             yield _by_layer(f"{title}: how far layers move", same, palette)
         if len(same) >= ENOUGH and all(shown.moved.alone for shown in same):

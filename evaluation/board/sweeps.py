@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from .board import Part, Row
 from .charts import LINE, WIDTH, Chart, beyond
@@ -33,12 +32,11 @@ def sweep_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
     """Of each attack that is there with values of one parameter; other attacks on the system as level lines."""
     finished = [row for row in part.rows if row.ok and not row.transfers and not row.of_one_seed]
     systems = grouped(finished, lambda row: (row.defense, row["knowledge"], row["metric"], row["norm"], row["eps"]))
-    for (defense, *_), same in systems.items():
+    for same in systems.values():
         for name, own in grouped(same, lambda row: row["attack"]).items():
             sweep = _sweep(own, [row for row in same if row["attack"] != name])
             if sweep is not None:
-                behind = "" if own[0]["defense"] == NOTHING else f" behind {defense}"
-                yield _chart(f"{part.title}{behind}: {name} by {sweep.parameter}", str(name), sweep, palette)
+                yield _chart(f"{part.system(own[0])}: {name} by {sweep.parameter}", str(name), sweep, palette)
 
 
 def _sweep(own: Sequence[Row], others: Sequence[Row]) -> _Sweep | None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...core.registry import NOTHING
 from ..leaderboard.grouping import grouped
 from .board import Row
 
@@ -63,7 +62,7 @@ def _worth(name: str, rows: Sequence[Row]) -> Worth:
     attacks = [row for row in finished if not row.of_one_seed]  # the best of several is luck, which a mean has not
     return Worth(
         defense=name,
-        bare=rows[0]["defense"] == NOTHING,
+        bare=rows[0].bare,
         knowing=_strongest([row for row in attacks if row.knows]),
         oblivious=_strongest([row for row in attacks if not row.knows]),
         clean=next((row for row in finished if row["clean"] is not None), None),

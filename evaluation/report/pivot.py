@@ -1,25 +1,24 @@
 """From rows of a leaderboard to small tables: a line a defense and a column an attack, or one network by another."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
 
 import pandas as pd
 
-from ...core.registry import NOTHING
 from ..grid.bundles import is_of_one_seed
-from ..grid.labels import labels, throughs
 from ..leaderboard.grouping import grouped
-from ..leaderboard.units import shown_decimals
+from . import matrices
+from .matrices import ON, THROUGH, Matrix
+from .rows import NamedRow, named, records
 
 SETTING = "setting"
 """A column that merged tables have beside a leaderboard's: what tells rows apart that cannot stand in one table."""
 
-THROUGH = "crafted through"
-NAMES = ("defense", "knowledge", "source", THROUGH)
+NAMES = ("defense", "knowledge", ON, THROUGH)
 """The columns that say what a line is."""
-Row = dict[str, Any]
-Part = tuple[str, list[dict[str, str]]]
+_CLEAN = "(clean)"
+Line = dict[str, str]
+Part = tuple[str, list[Line]]
 """A title, and lines."""
 
 
@@ -29,15 +28,11 @@ def pivot(table: pd.DataFrame) -> list[Part]:
     Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead. What
     was crafted through other defenses has matrices of its own.
     """
-    rows = [row for row in records(table) if not is_of_one_seed(row.get("seed"))]
-    told = [name for name in (SETTING,) if name in table]
-    crossed = [part for _, same in _by(rows, "model", "metric", *told) for part in _crossings(same)]
-    rows = [row for row in rows if row["knowledge"] != "crossed"]
-    if transfers(table):
-        return [part for _, same in _by(rows, "metric", *told) for part in _matrices(same)] + crossed
-    parts = [part for _, part in _by(rows, "model", "metric", *told)]
-    made = [made for part in parts for made in ((_title(part[0]["model"], part), _lines(part)), *_rejections(part))]
-    return made + crossed
+    parts = [part for rows in _by(table, "metric") for part in _transfers(rows)] if transfers(table) else []
+    by_model = list(_by(table, "model", "metric"))
+    if not parts:
+        parts = [part for rows in by_model for part in _usual([row for row in rows if not row.crossed])]
+    return parts + [part for rows in by_model for part in _crossings(rows)]
 
 
 def transfers(table: pd.DataFrame) -> bool:
@@ -45,121 +40,92 @@ def transfers(table: pd.DataFrame) -> bool:
     return bool((table.source_model != table.model).any())
 
 
-def _by(rows: list[Row], *keys: str) -> list[tuple[tuple[str, ...], list[Row]]]:
-    """Rows together that agree in these columns."""
-    return list(grouped(rows, lambda row: tuple(row[key] for key in keys)).items())
+def _by(table: pd.DataFrame, *columns: str) -> Iterator[list[NamedRow]]:
+    """Rows together that agree in these columns, and in their setting; of several seeds their mean alone."""
+    shown = [row for row in records(table) if not is_of_one_seed(row.get("seed"))]
+    for same in grouped(shown, lambda row: tuple(row.get(column) for column in (*columns, SETTING))).values():
+        yield named(same)
 
 
-def _matrices(rows: list[Row]) -> list[Part]:
-    """Like Table 1 of GD-UAP: a line a network that the attack was crafted on, a column one that it is scored on."""
-    labelled = zip(rows, labels(rows, "attack"), labels(rows, "defense"), strict=True)
-    whole = [row | {"attack": attack, "defense": defense} for row, attack, defense in labelled]
-    models = dict.fromkeys(row["model"] for row in rows)
-    parts = []
-    for (attack, defense, knowledge), same in _by(whole, "attack", "defense", "knowledge"):
-        told = [attack, *([f"through {defense}"] if defense != NOTHING else [])]
-        told += ["knowing it"] if knowledge == "adaptive" else []
-        sourced = _by([_sourced(row) for row in same], "source_model")
-        lines = [_line("source", source, "model", models, own) for (source,), own in sourced]
-        clean = {row["model"]: _number(row, "clean") for row in same if pd.notna(row["clean"])}
-        lines.append({"source": "(clean)"} | {model: clean.get(model, "-") for model in models})
-        parts.append((_title(" ".join(told), same), lines))
-    return parts
+def _usual(rows: Sequence[NamedRow]) -> list[Part]:
+    return [_defenses(rows), *_rejections(rows)] if rows else []
 
 
-def _crossings(part: list[Row]) -> list[Part]:
-    """Of each attack that was crafted through other defenses: a line one of these, a column what it is scored on."""
-    labelled = zip(part, labels(part, "attack"), labels(part, "defense"), throughs(part), strict=True)
-    whole = [
-        row | {"attack": attack, "defense": defense, THROUGH: through} for row, attack, defense, through in labelled
-    ]
-    return [
-        (_title(f"{_path(source, same[0]['model'])}, {attack}", same), _matrix(same, THROUGH, "defense"))
-        for (source, attack), same in _by(whole, "source_model", "attack")
-        if any(row["knowledge"] == "crossed" for row in same)
-    ]
-
-
-def _path(source: str, model: str) -> str:
-    """From the network that an attack was crafted on to the one that it is scored on."""
-    return model if source == model else f"{source} > {model}"
-
-
-def _sourced(row: Row) -> Row:
-    """An attack that asks no network anything has no source."""
-    return row | ({"source_model": "(any)"} if row["access"] == "none" else {})
-
-
-def _matrix(rows: list[Row], line: str, column: str) -> list[dict[str, str]]:
-    """A line for each value that the rows have there, a column for each of the other."""
-    names = dict.fromkeys(row[column] for row in rows)
-    return [_line(line, name, column, names, own) for (name,), own in _by(rows, line)]
-
-
-def _line(of: str, name: str, column: str, names: Iterable[str], rows: list[Row]) -> dict[str, str]:
-    rates = {row[column]: _rate(row) if row["status"] == "ok" else row["status"] for row in rows}
-    return {of: name} | {name: rates.get(name, "-") for name in names}
-
-
-def _title(what: str, part: list[Row]) -> str:
-    setting = f", {part[0][SETTING]}" if part[0].get(SETTING) else ""
-    unit = ", an error in its own unit" if part[0]["unit"] == "error" else " in percent"
-    return f"{what}: {part[0]['metric']}{unit}, n = {_count(part[0])}, {_setting(part)}{setting}"
-
-
-def _count(row: Row) -> str:
-    clusters = row.get("clusters")  # tables of before there were any have no such column
-    alone = clusters is None or pd.isna(clusters)
-    return f"{row['n']}" if alone else f"{row['n']} in {clusters:.0f} clusters, which intervals are over"
-
-
-def _setting(part: list[Row]) -> str:
-    """The data, and the threat where there is one for all."""
-    threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in part}
-    return ", ".join([part[0]["dataset"], *(threats if len(threats) == 1 else [])])
-
-
-def records(table: pd.DataFrame) -> list[Row]:
-    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
-    return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
-
-
-def _lines(part: list[Row]) -> list[dict[str, str]]:
-    attacks, defenses = labels(part, "attack"), labels(part, "defense")
-    adaptive = any(row["knowledge"] == "adaptive" for row in part)
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for defense, knowledge in product(dict.fromkeys(defenses), ("oblivious", "adaptive")):
-        named = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
-        lines[defense, knowledge] = named | dict.fromkeys(("clean", "drop", "floor", *dict.fromkeys(attacks)), "-")
-    for row, attack, defense in zip(part, attacks, defenses, strict=True):
-        line = lines[defense, row["knowledge"]]
-        line[attack] = _rate(row) if row["status"] == "ok" else row["status"]
+def _defenses(rows: Sequence[NamedRow]) -> Part:
+    """A line a defense and what attacks know of it."""
+    adaptive = any(row.adaptive for row in rows)
+    attacks, defenses = (dict.fromkeys(row.attack for row in rows), dict.fromkeys(row.defense for row in rows))
+    reached = {(row.defense, row["knowledge"]) for row in rows}
+    lines: dict[tuple[str, str], Line] = {}
+    for defense, knowledge in product(defenses, ("oblivious", "adaptive")):
+        if (defense, knowledge) in reached:
+            told = {"defense": defense} | ({"knowledge": knowledge} if adaptive else {})
+            lines[defense, knowledge] = told | dict.fromkeys(("clean", "drop", "floor", *attacks), "-")
+    for row in rows:
         shown = {"clean": "clean", "drop": "clean_drop", "floor": "floor"}
-        line |= {key: _number(row, column) for key, column in shown.items() if pd.notna(row[column])}
-    reached = {(defense, row["knowledge"]) for row, defense in zip(part, defenses, strict=True)}
-    return [line for key, line in lines.items() if key in reached]
+        known = {name: _number(row, column) for name, column in shown.items() if row[column] is not None}
+        lines[row.defense, row["knowledge"]] |= known | {row.attack: _rate(row)}
+    return _title(rows[0]["model"], rows), list(lines.values())
 
 
-def _rejections(part: list[Row]) -> list[Part]:
+def _rejections(rows: Sequence[NamedRow]) -> list[Part]:
     """Of the systems that may reject an image, how often they do, if there are any."""
-    labelled = zip(part, labels(part, "attack"), labels(part, "defense"), strict=True)
-    abstaining = [found for found in labelled if bool(pd.notna(found[0].get("rejected_clean")))]
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for row, attack, defense in abstaining:
-        named = {"defense": f"{defense}, {row['knowledge']}", "rejected clean": f"{row['rejected_clean']:.1f}"}
-        right = f" + {row['corrected']:.1f}" if pd.notna(row["corrected"]) else ""
-        lines.setdefault((defense, row["knowledge"]), named)[attack] = f"{row['detected']:.1f}{right}"
-    attacks = dict.fromkeys(attack for _, attack, _ in abstaining)
-    whole = [dict.fromkeys(("defense", "rejected clean", *attacks), "-") | line for line in lines.values()]
-    title = f"{part[0]['model']}: percent of clean images rejected, and of attacked ones detected + corrected"
-    return [(title, whole)] if whole else []
+    abstaining = [row for row in rows if row["rejected_clean"] is not None]
+    attacks = dict.fromkeys(row.attack for row in abstaining)
+    lines: dict[tuple[str, str], Line] = {}
+    for row in abstaining:
+        told = {"defense": f"{row.defense}, {row['knowledge']}", "rejected clean": f"{row['rejected_clean']:.1f}"}
+        line = lines.setdefault((row.defense, row["knowledge"]), told | dict.fromkeys(attacks, "-"))
+        right = "" if row["corrected"] is None else f" + {row['corrected']:.1f}"
+        line[row.attack] = f"{row['detected']:.1f}{right}"
+    title = f"{rows[0]['model']}: percent of clean images rejected, and of attacked ones detected + corrected"
+    return [(title, list(lines.values()))] if lines else []
 
 
-def _number(row: Row, column: str) -> str:
-    return f"{row[column]:.{shown_decimals(row['unit'], column)[0]}f}"
+def _transfers(rows: Sequence[NamedRow]) -> Iterator[Part]:
+    """Like Table 1 of GD-UAP: a line a network that the attack was crafted on, a column one that it is scored on."""
+    models = dict.fromkeys(row["model"] for row in rows)
+    for found in matrices.transfers(rows):
+        clean = {row["model"]: _number(row, "clean") for row in found.rows if row["clean"] is not None}
+        last = {ON: _CLEAN} | {model: clean.get(model, "-") for model in models}
+        yield _title(found.title, found.rows), [*_lines(found, list(models)), last]
 
 
-def _rate(row: Row) -> str:
-    gap = "" if pd.isna(row["gfr_gap"]) else f" ({row['gfr_gap']:+.1f})"
-    flagged = "*" if row["flagged"] else ""
-    return f"{row['gfr']:.1f}{flagged} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"
+def _crossings(rows: Sequence[NamedRow]) -> Iterator[Part]:
+    """Of each attack that was crafted through other defenses: a line one of these, a column what it is scored on."""
+    for found in matrices.crossings(rows):
+        yield _title(f"{rows[0]['model']}, {found.title}", found.rows), _lines(found, found.columns)
+
+
+def _lines(found: Matrix[NamedRow], columns: Sequence[str]) -> list[Line]:
+    rates = {place: _rate(row) for place, row in found.cells.items()}
+    return [
+        {found.corner: line} | {column: rates.get((line, column), "-") for column in columns} for line in found.lines
+    ]
+
+
+def _title(what: str, rows: Sequence[NamedRow]) -> str:
+    first = rows[0]
+    unit = ", an error in its own unit" if first["unit"] == "error" else " in percent"
+    clusters = first["clusters"]
+    count = f"{first['n']}{'' if clusters is None else f' in {clusters:.0f} clusters, which intervals are over'}"
+    told = [f"{first['metric']}{unit}", f"n = {count}", first["dataset"], _threat(rows), first[SETTING]]
+    return f"{what}: {', '.join(filter(None, told))}"
+
+
+def _threat(rows: Sequence[NamedRow]) -> str:
+    """Where there is one for all."""
+    threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in rows}
+    return threats.pop() if len(threats) == 1 else ""
+
+
+def _number(row: NamedRow, column: str) -> str:
+    return f"{row[column]:.{row.digits(column)[0]}f}"
+
+
+def _rate(row: NamedRow) -> str:
+    """The fooling rate with its interval; of a row that failed what became of it."""
+    if not row.ok:
+        return row["status"]
+    gap = "" if row["gfr_gap"] is None else f" ({row['gfr_gap']:+.1f})"
+    return f"{row['gfr']:.1f}{'*' if row.flags else ''} [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]{gap}"

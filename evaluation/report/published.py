@@ -26,7 +26,7 @@ from ..leaderboard.units import is_error
 from ..opening.consistency import check_methods
 from ..opening.recipes import RECIPES, read_document
 from ..recipe.recipe import Recipe
-from .pivot import Row, records
+from .rows import Record, records
 
 _Budget = tuple[str, float]
 """Norm and eps, as a row has them."""
@@ -98,7 +98,7 @@ def _shipped(name: str) -> Recipe:
     return read_document(tomllib.loads((RECIPES / f"{name}.toml").read_text(encoding="utf-8")), name, check_methods)
 
 
-def _beside(shipped: Recipe, found: Table, rows: Sequence[Row]) -> Beside | None:
+def _beside(shipped: Recipe, found: Table, rows: Sequence[Record]) -> Beside | None:
     usual = {(attack.norm, round(attack.eps, 6)) for attack in shipped.build_attacks()}
     fitting = {
         number: sorted((row for row in rows if _is_of(number, row)), key=lambda row: _budget(row) not in usual)
@@ -118,7 +118,7 @@ def _beside(shipped: Recipe, found: Table, rows: Sequence[Row]) -> Beside | None
     return Beside(f"Beside {about['source']}", remarks, list(lines.values()))
 
 
-def _is_of(number: Number, row: Row) -> bool:
+def _is_of(number: Number, row: Record) -> bool:
     """Whether the row is finished and the paper's, crafted on the bare network where nothing else is said; of several
     seeds it is their mean.
     """
@@ -150,7 +150,7 @@ def _among(some: str, given: str) -> bool:
     return all(known.get(name) == value for name, value in json.loads(some or "{}").items())
 
 
-def _shown(number: Number, row: Row | None) -> str:
+def _shown(number: Number, row: Record | None) -> str:
     if row is None:
         return "-"
     low, high = (row.get(f"{number.rate}_{end}") for end in ("low", "high"))
@@ -162,7 +162,7 @@ def _shown(number: Number, row: Row | None) -> str:
     return f"{row[number.rate]:.{digits}f}{'*' if row['flagged'] else ''}{interval}"
 
 
-def _remarks(found: Table, used: Sequence[Row]) -> list[str]:
+def _remarks(found: Table, used: Sequence[Record]) -> list[str]:
     """What the paper had and what is had here; then what is to be said of single numbers."""
     here = {
         "data": _listed(f"{row['n']} images of {row['dataset']}" for row in used),
@@ -180,7 +180,7 @@ def _remarks(found: Table, used: Sequence[Row]) -> list[str]:
     ]
 
 
-def _otherwise(shipped: Recipe, ours: Mapping[Number, Row | None], usual: Collection[_Budget]) -> Iterator[str]:
+def _otherwise(shipped: Recipe, ours: Mapping[Number, Record | None], usual: Collection[_Budget]) -> Iterator[str]:
     """What was run that is not the recipe as it ships."""
     labels = dict.fromkeys(str(row["recipe"]) for row in ours.values() if row is not None)
     others = [label for label in labels if label != shipped.label]
@@ -192,7 +192,7 @@ def _otherwise(shipped: Recipe, ours: Mapping[Number, Row | None], usual: Collec
         yield f"budget: {_told(usual)} in the recipe; here {_told(budgets)}"
 
 
-def _choices(fitting: Mapping[Number, Sequence[Row]]) -> Iterator[str]:
+def _choices(fitting: Mapping[Number, Sequence[Record]]) -> Iterator[str]:
     """Where rows with other numbers might stand there as well."""
     for number, rows in fitting.items():
         others = [row for row in rows if _shown(number, row) != _shown(number, rows[0])]
@@ -201,7 +201,7 @@ def _choices(fitting: Mapping[Number, Sequence[Row]]) -> Iterator[str]:
             yield f"{number.line} / {number.column}: the first of {1 + len(others)} rows that fit, of {of}"
 
 
-def _budget(row: Row) -> _Budget:
+def _budget(row: Record) -> _Budget:
     return str(row["norm"]), round(float(row["eps"]), 6)
 
 
@@ -209,7 +209,7 @@ def _told(budgets: Iterable[_Budget]) -> str:
     return ", ".join(f"{norm}, eps = {eps:.4g}" for norm, eps in budgets)
 
 
-def _iterations(row: Row) -> int | None:
+def _iterations(row: Record) -> int | None:
     return json.loads(row["attack_params"]).get("max_iterations")
 
 

@@ -1,7 +1,6 @@
 """A leaderboard for people, as Markdown and in a terminal: like Tables 10 and 11 of GD-UAP, or like its Table 1."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 from rich.cells import cell_len
@@ -11,9 +10,11 @@ from rich.text import Text
 
 from ...core.words import counted
 from ..grid.labels import knowledges
-from .pivot import NAMES, THROUGH, pivot, records, transfers
+from .matrices import THROUGH
+from .pivot import NAMES, pivot, transfers
 from .published import HEADING as PUBLISHED
 from .published import beside
+from .rows import Record, records
 from .text import for_markdown
 
 HEADING = "Generalized fooling rate per attack in percent with its 95% interval"
@@ -127,7 +128,7 @@ def _failures(table: pd.DataFrame) -> list[str]:
     return [f"{', '.join(dict.fromkeys(cells))}: {error}" for error, cells in failed.items()]
 
 
-def _cell(row: dict[str, Any]) -> str:
+def _cell(row: Record) -> str:
     source = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
     return f"{source}{row['model']} x {row['attack']} x {row['defense']}"
 

@@ -274,10 +274,10 @@ def test_tables_show_sources_by_models(execute):
     table = execute("out", *BOTH, "attacks=[{name='fgsm'}, {name='uniform-noise'}]", "defenses=[]")
     parts = {title.partition(":")[0]: lines for title, lines in pivot(table)}
     assert list(parts) == ["fgsm", "uniform-noise"]
-    assert [line["source"] for line in parts["fgsm"]] == [CONVNET, TEMPLATES, "(clean)"]
-    assert [line["source"] for line in parts["uniform-noise"]] == ["(any)", "(clean)"]
+    assert [line["crafted on"] for line in parts["fgsm"]] == [CONVNET, TEMPLATES, "(clean)"]
+    assert [line["crafted on"] for line in parts["uniform-noise"]] == ["(any)", "(clean)"]
     for (source, model), rate in rates(table[table.attack == "fgsm"]).items():
-        (line,) = (line for line in parts["fgsm"] if line["source"] == source)
+        (line,) = (line for line in parts["fgsm"] if line["crafted on"] == source)
         assert line[model].startswith(f"{rate:.1f}")
     assert "on which network an attack was crafted" in markdown(table)
 

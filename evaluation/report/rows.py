@@ -1,0 +1,92 @@
+"""Rows of a leaderboard for people, who know an attack and a defense by a name that tells it from others in sight."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ...core.registry import NOTHING
+from ..grid.bundles import is_of_one_seed
+from ..grid.labels import labels, throughs
+from ..leaderboard.units import shown_decimals
+
+Record = dict[str, Any]
+"""A row by its columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedRow:
+    """`values` are by column.
+
+    `attack` and `defense` are what the row calls them, with the parameters that tell them from their namesakes; so is
+    `through`, the system that the attack was crafted through.
+    """
+
+    values: Mapping[str, Any]
+    attack: str
+    defense: str
+    through: str
+
+    def __getitem__(self, column: str) -> Any:
+        """None where there is nothing."""
+        found = self.values.get(column)
+        return None if found is None or found == "" or pd.isna(found) else found
+
+    def digits(self, column: str) -> tuple[int, int]:
+        """After the point, of a rate and of the ends of its interval: errors in their own unit need more."""
+        return shown_decimals(self["unit"], column)
+
+    @property
+    def ok(self) -> bool:
+        return self["status"] == "ok"
+
+    @property
+    def of_one_seed(self) -> bool:
+        """Whether it stands behind the mean over several."""
+        return is_of_one_seed(self["seed"])
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is of the network alone."""
+        return self["defense"] == NOTHING
+
+    @property
+    def sourceless(self) -> bool:
+        """Whether its attack asked no network anything."""
+        return self["access"] == "none"
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether it was crafted through the defense that it is scored on."""
+        return self["knowledge"] == "adaptive"
+
+    @property
+    def crossed(self) -> bool:
+        """Whether it was crafted through another defense than the one that it is scored on."""
+        return self["knowledge"] == "crossed"
+
+    @property
+    def transfers(self) -> bool:
+        """Whether it was crafted on another network than the one that it is scored on, or through another defense."""
+        return self["source_model"] != self["model"] or self.crossed
+
+    @property
+    def knows(self) -> bool:
+        """Whether the attack knew all of the system that it is scored on."""
+        return not self.transfers and (self.adaptive or self.bare)
+
+    @property
+    def flags(self) -> list[str]:
+        return str(self["flagged"] or "").split()
+
+
+def records(table: pd.DataFrame) -> list[Record]:
+    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
+    return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
+
+
+def named(values: Sequence[Record]) -> list[NamedRow]:
+    """With what their attacks and defenses are called among each other."""
+    told = zip(values, labels(values, "attack"), labels(values, "defense"), throughs(values), strict=True)
+    return [NamedRow(values=own, attack=attack, defense=other, through=through) for own, attack, other, through in told]
