@@ -1,7 +1,7 @@
 """Names for classes: what recipes, the command line and plugins use to reach attacks, defenses, models and datasets."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
@@ -46,11 +46,11 @@ class Registry(Generic[T]):
     """Name -> class of one kind ("attack", "defense"), or function that makes one ("model"); a name is given once.
 
     Iteration gives the names of classes that are there, `families` those that are made on demand, `objects` what lies
-    in Python code of the user, as FILE.py:NAME or package.module:NAME.
+    in Python code of the user, as FILE.py:NAME or package.module:NAME. No parameter may have a `reserved` name.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, reserved: Collection[str] = ()) -> None:
+        self.kind, self._reserved = kind, reserved
         self.families: dict[str, Family[T]] = {}
         self.objects: Family[T] | None = None
         self._classes: dict[str, Callable[..., T]] = {}
@@ -58,12 +58,13 @@ class Registry(Generic[T]):
         self._held = ContextVar(f"{kind}s in memory", default=MappingProxyType({}))
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Class decorator. Raises ConfigError where the name is taken by another class."""
+        """Class decorator. Raises ConfigError where the name is taken, or where a parameter has a reserved one."""
 
         if name == NOTHING:
             raise ConfigError(f"The {self.kind} name {name!r} stands for none of them in tables; choose another.")
 
         def decorate(cls: C) -> C:
+            self._check_parameters(name, cls)
             taken = self._classes.get(name, cls)
             if taken is not cls and not _typed_again(taken, cls):
                 raise ConfigError(f"The {self.kind} name {name!r} belongs to {taken}; choose another for {cls}.")
@@ -71,6 +72,14 @@ class Registry(Generic[T]):
             return cls
 
         return decorate
+
+    def _check_parameters(self, name: str, made: Callable[..., Any]) -> None:
+        for field in fields(made) if is_dataclass(made) else ():
+            if field.name in self._reserved:
+                raise ConfigError(
+                    f"The {self.kind} {name} has a parameter {field.name!r}, which recipes understand otherwise; give "
+                    "it another name."
+                )
 
     @contextmanager
     def holding(self, makers: Mapping[str, Callable[..., T]]) -> Iterator[None]:
@@ -180,18 +189,21 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
 
 
 def _is_plain(value: object) -> bool:
-    """Numbers, text, and what is made of them: equal exactly where it prints alike."""
+    """Numbers, text, and what is made of them: equal exactly where it prints alike, as sets do not in every process."""
     if isinstance(value, Mapping):
         return all(_is_plain(part) for pair in value.items() for part in pair)
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if is_dataclass(value) and not isinstance(value, type):
         return all(_is_plain(getattr(value, field.name)) for field in fields(value))
     return value is None or isinstance(value, bool | int | float | str | PurePath | Enum)
 
 
-attacks: Registry[Attack | UniversalAttack] = Registry("attack")
-defenses: Registry[Defense] = Registry("defense")
+BESIDE_AN_ATTACK = ("name", "group", "seeds", "knowledge", "training_images", "training_data")
+"""What a recipe says of an attack beside its own parameters."""
+
+attacks: Registry[Attack | UniversalAttack] = Registry("attack", reserved=BESIDE_AN_ATTACK)
+defenses: Registry[Defense] = Registry("defense", reserved=("name",))
 models: Registry[Model] = Registry("model")
 datasets: Registry[Dataset] = Registry("dataset")
 tasks: Registry[Task] = Registry("task")

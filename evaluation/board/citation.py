@@ -26,7 +26,8 @@ def sources(row: Row) -> list[str]:
     """The papers of its attacks and its defense, as their files name them."""
     attack = str(row["attack"]).partition("/")[0]
     listed = json.loads(row["attack_params"] or "{}").get("worst_of", [])
-    named = [("attacks", name) for name in dict.fromkeys([attack, *(one.partition("/")[0] for one in listed)])]
+    members = [one if isinstance(one, str) else next(iter(one)) for one in listed]  # those of a group with parameters
+    named = [("attacks", name) for name in dict.fromkeys([attack, *(one.partition("/")[0] for one in members)])]
     found = []
     for kind, name in (*named, ("defenses", str(row["defense"]))):
         registry = REGISTRIES[kind]

@@ -111,13 +111,20 @@ class Crafter:
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor | Searched:
         """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
         assert isinstance(self.attack, Attack)
-        rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
+        rng = self._draws(shard)
+        own = self._own(shard, rng)
         if isinstance(self.attack, QueryAttack) and x_adv is None:
-            return self.attack.counted(self.model, shard.x, rng=rng)
+            return self.attack.counted(self.model, shard.x, own, rng=rng)
         if x_adv is None:
-            return self.attack(self.model, shard.x, rng=rng)
-        own = self.model.judge(shard.x, rng=rng.fork("reference"))
+            return self.attack(self.model, shard.x, own, rng=rng)
         return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
+
+    def _draws(self, shard: Shard) -> Draws:
+        return Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
+
+    def _own(self, shard: Shard, rng: Draws) -> Tensor:
+        """The model's own predictions, as an attack takes them; void where targets are: there nothing counts."""
+        return self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
 
     def _stored(self, x_adv: Tensor, shard: Shard) -> Crafted:
         """The images as they are, or as an attacker could have saved them in a file of 8 bits."""
@@ -125,8 +132,8 @@ class Crafter:
         x_adv = threat.enforce(x_adv, shard.x)
         if self.storage == "float32":
             return Crafted(stored=x_adv, undone=torch.zeros(len(x_adv), dtype=torch.bool), costs=Costs())
-        rng = Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
-        own = self.model.judge(shard.x, rng=rng.fork("reference"))
+        rng = self._draws(shard)
+        own = self._own(shard, rng)
 
         def fools(images: Tensor, rows: Tensor) -> Tensor:
             found = self.model.judge(images, rng=rng.fork("storage")[rows])

@@ -12,7 +12,7 @@ from ..grid.defenses import NamedDefense
 from ..grid.digest import digest
 from ..grid.identity import look
 from ..grid.sources import source_hash
-from ..ledger.ledger import DamagedRecordError, Ledger
+from ..ledger.ledger import DamagedRecordError, Doubts, Ledger
 from .clean import clean_doubts
 from .planning import Pending
 from .prepare import Prepared
@@ -37,14 +37,21 @@ class Books:
         keys = [cell.key(identities) for cell in row]
         for key in keys:
             self.ledger.mend(key)
-        if self._are_of_another(job, [wanted - self.ledger.finished(key) for key in keys]):
-            for key in keys:
+        lost = self._has_lost(job, [wanted - self.ledger.finished(key) for key in keys])
+        for key in keys:
+            if lost or self._is_of_another(job, key):
                 self.ledger.forget(key)
         found = [Pending(cell, key, wanted - self.ledger.finished(key)) for cell, key in zip(row, keys, strict=True)]
         self.progress.main.skip(sum(len(wanted) - len(pending.samples) for pending in found))
         return [pending for pending in found if pending.samples]
 
-    def _are_of_another(self, job: Job, lacking: Sequence[set[int]]) -> bool:
+    def _is_of_another(self, job: Job, key: str) -> bool:
+        """Whether a cell was scored with a perturbation in whose place there is another one now."""
+        if not isinstance(job.attack, UniversalAttack):
+            return False
+        return self.ledger.is_of_another(key, job.key(self.prepared.facts.identities))
+
+    def _has_lost(self, job: Job, lacking: Sequence[set[int]]) -> bool:
         """Whether scores must go, as the perturbation that they are of is not there for those that are `lacking`.
 
         A search that is done again may find another one. Without its costs all is lacking.
@@ -69,18 +76,23 @@ class Books:
         """All of a network. Raises ConfigError where its rate is not the expected one."""
         model, _ = self.prepared.network(name)
         found = clean_doubts(model, looks, self._expected(name), self.prepared.facts.clusters)
-        self.ledger.write_doubts(self._look(name), found, self._judged(name))
+        self.ledger.write_doubts(self._look(name), Doubts(frozenset(found)), self._judged(name))
         self.doubts[name] = found
 
+    def refused(self, name: str, message: str) -> None:
+        """A network is not to be used, whatever is finished of it; the next run looks again."""
+        self.ledger.write_doubts(self._look(name), Doubts(refusal=message), self._judged(name))
+        self.doubts[name] = Failed(message)
+
     def recall_looks(self) -> None:
-        """Networks at which an earlier run has looked need not be looked at again."""
+        """Networks that an earlier run has looked at, and found usable, need not be looked at again."""
         for name, found in self.prepared.models.items():
             if isinstance(found, BaseException):
                 continue
             with suppress(DamagedRecordError):
                 known = self.ledger.doubts(self._look(name), self._judged(name))
-                if known is not None:
-                    self.doubts[name] = known
+                if known is not None and known.refusal is None:
+                    self.doubts[name] = set(known.flags)
 
     def taught(self, network: str, named: NamedDefense, learned: str) -> None:
         """Raises ConfigError where the ledger's scores are of what it had learned otherwise."""
@@ -102,7 +114,10 @@ class Books:
 
     def scored(self, pending: Pending, scored: Scored) -> None:
         """A shard of a cell."""
-        self.ledger.write(pending.key, scored.outcomes, scored.by)
+        job = pending.cell.job
+        universal = isinstance(job.attack, UniversalAttack)
+        found = self.ledger.perturbation(job.key(self.prepared.facts.identities)) if universal else None
+        self.ledger.write(pending.key, scored.outcomes, scored.by, found)
         missing = pending.samples.intersection(scored.outcomes.samples.tolist())
         self.progress.main.advance(len(missing))
         pending.samples -= missing

@@ -113,7 +113,7 @@ class Driver:
             self._books.seen(network, [looks[order] for order in sorted(looks)])
         except FOREIGN as error:  # also of a metric of somebody else's
             self._fail(network, one_line(error))
-            self._books.doubts[network] = Failed(one_line(error))
+            self._books.refused(network, one_line(error))
 
     def _lost(self, place: int, unit: Unit, lost: Lost) -> None:
         self._losses[unit] += 1
@@ -130,7 +130,7 @@ class Driver:
         """The cell, or all that need the step."""
         cells = self._plan.cells[step]
         if isinstance(step, Look):
-            self._books.doubts.setdefault(step.network, Failed(message))
+            self._books.refused(step.network, message)
         self._books.failed(cells.values() if cell is None else [cells[cell]], message, self._schedule.order(step))
 
 

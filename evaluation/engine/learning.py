@@ -16,12 +16,14 @@ from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.training_images import training_fingerprint_of
 from ..grid.digest import digest
+from ..grid.named_files import named_files
 from ..grid.sources import source_hash
 from .cache.shelf import Shelf
 from .glimpse import glimpse
 from .one_at_a_time import itself
 from .progress import Steps
 from .undoing import undoing
+from .versions import libraries
 
 LEARNED = "learned"
 """The folder below a shelf's."""
@@ -111,7 +113,11 @@ class School:
         return (*known, lessons) if lessons else known
 
     def name(self, part: LearnedDefense) -> str:
-        """On the shelf."""
+        """On the shelf: by all that decides it but device and threads, whose rounding it keeps as trained weights do.
+
+        So all processes of a run have the same, and whoever goes on with it elsewhere.
+        """
         model = (self.model.sha, self._behaviour.id, self.model.feature_names) if part.needs_model else None
-        key = digest(repr(part), source_hash(type(part)), self._data, self.seed, model)
+        code = source_hash(type(part)), libraries(), named_files(part)
+        key = digest(repr(part), *code, self._data, self.seed, model)
         return f"{LEARNED}/{type(part).__name__}-{key}"

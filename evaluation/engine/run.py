@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...core.errors import ConfigError, one_line
+from ...core.errors import one_line
+from ...core.model import Model
 from ..grid.cells import Cell, Job
 from ..grid.grid import jobs
 from ..ledger.ledger import Ledger
@@ -34,14 +35,10 @@ def run(
 
     What is `foreseen` of a run tells those who watch its `progress` how long it will take.
 
-    Raises OutputError where the ledger's scores are of other data, ConfigError where nothing is left to run, but a
-    clean rate is not the expected one.
+    Raises OutputError where the ledger's scores are of other data.
     """
     engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
-    used = engine.finish(pair for source in prepared.models for pair in jobs(prepared.recipe, source))
-    for name in prepared.models:
-        if name not in used and prepared.recipe.expected_clean(name) is not None:
-            engine.examine(name)
+    engine.finish(pair for source in prepared.models for pair in jobs(prepared.recipe, source))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +73,12 @@ class Engine:
         books.recall_looks()
         return cls(prepared=prepared, books=books, executor=executor, foreseen=foreseen)
 
-    def finish(self, rows: Iterable[tuple[Job, Sequence[Cell]]]) -> set[str]:
+    def finish(self, rows: Iterable[tuple[Job, Sequence[Cell]]]) -> None:
         """Craft jobs, each once for some of the cells that score it, as far as the ledger lacks them.
 
-        Returns the networks on which there was something to craft, or to score.
+        Networks are looked at where that was not done with these very images, also where their cells are finished.
         """
+        rows = list(rows)
         waiting = [(job, pending) for job, row in rows if (pending := self.books.pending(job, row))]
         usable = [(job, left) for job, pending in waiting if (left := self._usable(job, pending))]
         plan = self._plan(
@@ -88,20 +86,10 @@ class Engine:
         )
         for job, pending in usable:
             plan.add(job, pending)
+        for name in dict.fromkeys(name for job, row in rows for name in (job.source, *(cell.model for cell in row))):
+            if isinstance(self.prepared.models[name], Model):
+                plan.look(name)
         self._drive(plan)
-        return {name for job, pending in waiting for name in (job.source, *(one.cell.model for one in pending))}
-
-    def examine(self, name: str) -> None:
-        """Raises ConfigError with what is against attacking or scoring a network."""
-        found = self.prepared.models[name]
-        if isinstance(found, BaseException):
-            raise ConfigError(one_line(found).removeprefix("ConfigError: "))
-        plan = self._plan(set())
-        plan.look(name)
-        self._drive(plan)
-        doubts = self.books.doubts.get(name)
-        if isinstance(doubts, Failed):
-            raise ConfigError(doubts.message.removeprefix("ConfigError: "))
 
     def _usable(self, job: Job, row: Sequence[Pending]) -> list[Pending]:
         """Without the cells of networks of which it is known that they cannot be used, which fail."""

@@ -6,10 +6,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ...core.attack import Attack, UniversalAttack
+from ...core.ensemble import Ensemble
 from ..recipe.entries import Knowledge, Training
 from .defenses import NamedDefense
 from .digest import digest
 from .identity import OWN, Identities, seen_training, without_training
+from .named_files import named_files
 from .parameters import parameters
 from .sources import source_hash
 
@@ -24,9 +26,9 @@ class Job:
     """One attack crafted against one network, the `source`.
 
     `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
-    the attacks of whose best the table has a row, too. `after` is the job whose failures alone this one attacks: the
-    member before it in an ensemble. Of `seeds` jobs that differ by chance only, this is the one of number `seed`.
-    `training` says which training images it sees, if it sees any.
+    the attacks of whose best the table has a row, too, as of the members of an `ensemble`. `after` is the job whose
+    failures alone this one attacks: the member before it. Of `seeds` jobs that differ by chance only, this is that of
+    number `seed`. `training` says which training images it sees, if it sees any.
     """
 
     source: str
@@ -34,6 +36,7 @@ class Job:
     attack: Attack | UniversalAttack
     through: NamedDefense = field(default_factory=NamedDefense)
     group: str | None = None
+    ensemble: Ensemble | None = None
     after: "Job | None" = None
     seed: int = 0
     seeds: int = 1
@@ -64,7 +67,8 @@ class Job:
         crafting = {fact: value for fact, value in without_training(known).items() if fact not in not_for_crafting}
         before = None if self.after is None else self.after.key(identities)
         seen = seen_training(known, draws_from(self.attack, self.training) + ([OWN] if self.through.learns else []))
-        return digest(crafting, self.stream, source_hash(type(self.attack)), before, self.through.digest, *seen)
+        made_of = [source_hash(type(self.attack)), before, self.through.digest, *seen, *named_files(self.attack)]
+        return digest(crafting, self.stream, *made_of)
 
     def place(self, identities: Identities) -> PurePosixPath:
         """In a run's folder: where its images lie, or the file with its perturbation, named for people as well."""

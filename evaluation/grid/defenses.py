@@ -9,6 +9,7 @@ from ..recipe.recipe import Recipe
 from .digest import digest
 from .identity import OWN, Identity, seen_training, without_training
 from .lessons import learns
+from .named_files import named_files
 from .parameters import parameters
 from .sources import source_hash
 
@@ -26,8 +27,9 @@ class NamedDefense:
 
     @property
     def digest(self) -> str:
-        """Names the defense by its content and code."""
-        return digest(self.name, self.parameters, [] if self.defense is None else _sources(self.defense))
+        """Names the defense by its content, its code, and the files that it names."""
+        made_of = [] if self.defense is None else [*_sources(self.defense), *named_files(self.defense)]
+        return digest(self.name, self.parameters, made_of)
 
     @property
     def learns(self) -> bool:

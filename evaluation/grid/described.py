@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from ...core.attack import Access
 from .bundles import MEAN, Bundle
-from .cells import Cell
+from .cells import Cell, Job
+from .parameters import parameters
 
 Row = dict[str, Any]
 
@@ -18,7 +19,7 @@ def described(cell: Cell) -> Row:
     return {
         "model": cell.model,
         "attack": cell.job.attack_name,
-        "attack_params": compact(cell.job.parameters, leave_out=("norm", "eps")),
+        "attack_params": compact(beside_threat(cell.job.parameters)),
         "seed": str(cell.job.seed) if cell.job.seeds > 1 else None,
         "access": attack.access,
         "source_model": cell.job.source,
@@ -39,13 +40,30 @@ def described_bundle(bundle: Bundle, members: Sequence[Cell]) -> Row:
     accesses = [cell.job.attack.access for cell in members]
     return described(members[0]) | {
         "attack": bundle.name,
-        "attack_params": compact({"worst_of": list(dict.fromkeys(cell.job.attack_name for cell in members))}),
+        "attack_params": compact(_worst_of(members)),
         "access": max(accesses, key=get_args(Access).index),
         "seed": None,
     }
 
 
-def compact(parameters: Mapping[str, Any], leave_out: tuple[str, ...] = ()) -> str:
+def _worst_of(members: Sequence[Cell]) -> Mapping[str, Any]:
+    """Names, which with the parameters of an ensemble say all; else each member with its own."""
+    jobs = [cell.job for cell in members]
+    if (ensemble := jobs[0].ensemble) is not None:
+        return {"worst_of": [job.attack_name for job in jobs], **beside_threat(parameters(ensemble))}
+    return {"worst_of": [{job.attack_name: beside_threat(job.parameters | _seed(job))} for job in jobs]}
+
+
+def _seed(job: Job) -> dict[str, Any]:
+    """Where there are several."""
+    return {"seed": job.seed} if job.seeds > 1 else {}
+
+
+def beside_threat(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without norm and budget, which have columns of their own."""
+    return {key: value for key, value in parameters.items() if key not in ("norm", "eps")}
+
+
+def compact(parameters: Mapping[str, Any]) -> str:
     """What a table says of parameters, as JSON."""
-    kept = {key: value for key, value in parameters.items() if key not in leave_out}
-    return json.dumps(kept, separators=(",", ":"), sort_keys=True, default=str)
+    return json.dumps(parameters, separators=(",", ":"), sort_keys=True, default=str)

@@ -63,6 +63,7 @@ def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, thr
     before = None
     for name, member in attack.members.items():
         whole = f"{entry.name}/{name}"
-        job = Job(source=source, attack_name=whole, attack=member, through=through, group=entry.name, after=before)
+        job = Job(source=source, attack_name=whole, attack=member, through=through, ensemble=attack, after=before)
+        job = replace(job, group=entry.name)
         yield job
         before = None if attack.independent else job

@@ -38,8 +38,8 @@ FLAGS: Mapping[str, str] = {
     ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",
     NO_BETTER_THAN_CHANCE: "the bare network, or its source model, knows the clean images no better than one that "
     "guesses",
-    ONE_CLASS: "... says one class for every image",
-    LABEL_ORDER: "... and yet tells them apart: its classes may be in another order than the labels",
+    ONE_CLASS: "the bare network, or the one that the attack was crafted on, predicts one class for every image",
+    LABEL_ORDER: "a network that is rarely right tells classes apart: they may be in another order than the labels",
     BOUNDARY: "the attack stops just beyond the boundary of the system it was crafted on: on another its budget could "
     "do more",
     ONE_STEP_WINS: "a single step fools more images than an iterated attack with the same budget",

@@ -8,7 +8,7 @@ from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
 from ..grid.defenses import systems
-from ..grid.described import compact
+from ..grid.described import beside_threat, compact
 from ..grid.parameters import parameters
 from ..recipe.entries import Addressed, Knowledge, Named, NamedAttack
 from ..recipe.recipe import Recipe
@@ -81,7 +81,7 @@ def _is_of(entry: NamedAttack, attack: Attack | UniversalAttack, row: TextRow) -
         return False
     if isinstance(attack, Ensemble):
         return row["attack"] in {entry.name, *(f"{entry.name}/{member}" for member in attack.members)}
-    own = compact(parameters(attack) | entry.training.told, leave_out=("norm", "eps")) == row["attack_params"]
+    own = compact(beside_threat(parameters(attack) | entry.training.told)) == row["attack_params"]
     return row["attack"] == entry.group or (row["attack"] == entry.name and own)
 
 

@@ -25,7 +25,7 @@ Rate = Literal["gfr", "robust"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Outcomes:
+class RowScores:
     """Of each of `samples`, in their order, what a `rate` of a metric is made of."""
 
     samples: NDArray[np.int64]
@@ -33,7 +33,7 @@ class Outcomes:
     metric: Metric
     rate: Rate
 
-    def against(self, other: "Outcomes") -> Difference:
+    def against(self, other: "RowScores") -> Difference:
         """The other minus this one, in the unit of a leaderboard. Both are of the same images and metric."""
         found = difference_between(self.metric, self.scores, other.scores, self.rate)
         return difference_in_unit(self.metric, self.rate, found)
@@ -49,7 +49,7 @@ class ScoredRow:
     run: str
     row: Row
     identity: dict[str, Any]
-    outcomes: Outcomes | None
+    outcomes: RowScores | None
 
 
 def scored_rows(run: str, recipe: Recipe, facts: Facts, ledger: Ledger, of: Rate) -> list[ScoredRow]:
@@ -66,7 +66,7 @@ def _of_source(run: str, source: Source, of: Rate) -> list[ScoredRow]:
                 raise InputError(f"The images of {run} have no labels, so that nothing can be right: compare of gfr.")
             outcomes = None
             if frame is not None:
-                outcomes = Outcomes(samples=frame["sample"].to_numpy(), scores=frame, metric=source.metric, rate=of)
+                outcomes = RowScores(samples=frame["sample"].to_numpy(), scores=frame, metric=source.metric, rate=of)
             found.append(ScoredRow(run=run, row=row, identity=source.identity, outcomes=outcomes))
     flag_twice([one.row for one in found], twice(fingerprints))
     return found

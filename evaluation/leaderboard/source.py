@@ -64,10 +64,18 @@ class Source:
         return Scores(frame=self._grouped(self._costed(cell, self._framed(wanted))), flags=wanted.flags | doubts)
 
     def _doubts(self, cell: Cell) -> set[str]:
-        """Those about both networks with the images of this table: what was scored among fewer may have had others."""
+        """Those about both networks with the images of this table: what was scored among fewer may have had others.
+
+        Raises MissingScoresError where nobody has looked, and where what was seen forbids to use a network.
+        """
         found = set[str]()
-        for name in {cell.job.source, cell.model}:
-            found |= self.ledger.doubts(look(name, self.facts.identities, self.facts.samples)) or set()
+        for name in dict.fromkeys([cell.job.source, cell.model]):
+            known = self.ledger.doubts(look(name, self.facts.identities, self.facts.samples))
+            if known is None:
+                raise MissingScoresError("pending", f"{name} was not looked at with these images; run the recipe again")
+            if known.refusal is not None:
+                raise MissingScoresError("error", known.refusal)
+            found |= known.flags
         return found
 
     def _framed(self, outcomes: Outcomes) -> pd.DataFrame:
@@ -84,6 +92,8 @@ class Source:
             return frame
         if costs is None:
             raise MissingScoresError("error", "The ledger has lost what crafting cost; run the recipe again.")
+        if self.ledger.is_of_another(self.key(cell), cell.job.key(self.facts.identities)):
+            raise MissingScoresError("pending", "scored with an earlier perturbation; run the recipe again")
         return frame.assign(**{name: frame[name] + costs._asdict()[name] / len(frame) for name in Costs._fields})
 
     def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:

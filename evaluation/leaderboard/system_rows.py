@@ -122,7 +122,7 @@ class SystemRows:
         if bundle.kind == "mean":
             return mean_over_seeds(frames)
         chance = any(map(is_by_chance, members, finished))
-        return worst_case(frames, self._source.metric, chance=chance, last=members[-1].job.after is not None)
+        return worst_case(frames, self._source.metric, chance=chance, last=_goes_on(members))
 
     def _facts_of(self, cell: Cell) -> Row:
         source = self._source
@@ -170,6 +170,11 @@ class SystemRows:
             "backwards_mean": round(float(scores.backwards.mean()), 2),
             "seconds": round(float(scores.seconds.sum()), 2),
         }
+
+
+def _goes_on(members: Sequence[Cell]) -> bool:
+    """Whether the last of them was handed the strongest points of all, as they are on this very system."""
+    return members[-1].job.after is not None and all(cell.direct for cell in members)
 
 
 def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:

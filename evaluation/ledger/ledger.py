@@ -9,7 +9,7 @@ damaged one another before that.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from .record import Outcomes, merged
 from .store import DamagedRecordError, Store, checksum
 
 _ERROR, _COSTS, _LEARNED, _GLIMPSE, _BEHAVIOUR = "error", "costs", "learned", "glimpse", "behaviour"
-_DOUBTS, _MAKER, _MADE = "doubts", "maker", "made"
+_DOUBTS, _MAKER, _MADE, _SCORED = "doubts", "maker", "made", "scored"
 
 Maker = Mapping[str, Any]
 """The versions and the hardware of a process that has made something."""
@@ -38,6 +38,13 @@ class Costs(NamedTuple):
         return Costs(*(now - then for now, then in zip(self, before, strict=True)))
 
 
+class Doubts(NamedTuple):
+    """What the clean images say against a network: flags, or in a sentence why it is not to be attacked or scored."""
+
+    flags: frozenset[str] = frozenset()
+    refusal: str | None = None
+
+
 class Ledger:
     """Opens or creates the file; `read_only` opens what is there. Raises OutputError where it is no ledger."""
 
@@ -48,11 +55,16 @@ class Ledger:
     def close(self) -> None:
         self._store.close()
 
-    def write(self, cell: str, outcomes: Outcomes, by: Maker | None = None) -> None:
-        """Add a shard, with who has made it, and forget an error that an earlier run met in this cell."""
+    def write(self, cell: str, outcomes: Outcomes, by: Maker | None = None, perturbation: str | None = None) -> None:
+        """Add a shard, with who has made it and the hash of the `perturbation` it is of, if it is of a universal one.
+
+        An error that an earlier run met in this cell is forgotten.
+        """
         with self._store.transaction() as transaction:
             self._insert(transaction, cell, outcomes)
             self._sign(transaction, cell, by)
+            if perturbation is not None:
+                self._notes.write(transaction, _SCORED, cell, perturbation)
             self._notes.forget(transaction, _ERROR, cell)
 
     def mend(self, cell: str) -> None:
@@ -79,6 +91,7 @@ class Ledger:
         """Drop all outcomes of a cell."""
         with self._store.transaction() as transaction:
             transaction.execute("DELETE FROM records WHERE cell = ?", (cell,))
+            self._notes.forget(transaction, _SCORED, cell)
             self._unsign(transaction, cell)
 
     def write_error(self, cell: str, message: str) -> None:
@@ -111,9 +124,10 @@ class Ledger:
     def forget_glimpse(self, data: str) -> None:
         self._forget(_GLIMPSE, data)
 
-    def write_doubts(self, look: str, flags: Iterable[str], judged: str) -> None:
+    def write_doubts(self, look: str, doubts: Doubts, judged: str) -> None:
         """`judged` names how they were found."""
-        self._write(_DOUBTS, look, json.dumps([judged, *sorted(flags)]))
+        told = {"judged": judged, "flags": sorted(doubts.flags), "refusal": doubts.refusal}
+        self._write(_DOUBTS, look, json.dumps(told))
 
     def write_behaviour(self, model: str, name: str, answers: bytes) -> None:
         self._write(_BEHAVIOUR, f"{model} {name}", answers.hex())
@@ -152,6 +166,17 @@ class Ledger:
             return None
         return found[3] if len(found) > 3 else None  # earlier versions kept the costs alone
 
+    def is_of_another(self, cell: str, job: str) -> bool:
+        """Whether a cell was scored with another perturbation than the one that its job has found since.
+
+        What earlier versions have scored does not say with which.
+        """
+        try:
+            scored, found = self._notes.find(_SCORED, cell), self.perturbation(job)
+        except DamagedRecordError:
+            return True
+        return None not in (scored, found) and scored != found
+
     def error(self, cell: str) -> str | None:
         try:
             return self._notes.find(_ERROR, cell)
@@ -172,16 +197,17 @@ class Ledger:
         """
         return self._notes.find(_GLIMPSE, data)
 
-    def doubts(self, look: str, judged: str | None = None) -> set[str] | None:
-        """The flags that came of looking at a network; None where nobody did, or where they were `judged` otherwise.
+    def doubts(self, look: str, judged: str | None = None) -> Doubts | None:
+        """What came of looking at a network; None where nobody did, or where it was `judged` otherwise.
 
         Raises DamagedRecordError where that cannot be known any more.
         """
-        found = self._notes.find(_DOUBTS, look)
-        if found is None:
+        told = json.loads(self._notes.find(_DOUBTS, look) or "null")
+        if isinstance(told, list):  # of an earlier version
+            told = {"judged": told[0], "flags": told[1:], "refusal": None}
+        if told is None or judged not in (None, told["judged"]):
             return None
-        by, *flags = json.loads(found)
-        return None if judged not in (None, by) else set(flags)
+        return Doubts(frozenset(told["flags"]), told["refusal"])
 
     def behaviours(self, model: str) -> dict[str, bytes]:
         """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""

@@ -42,6 +42,7 @@ def check_methods(recipe: Recipe) -> None:
     _check_seeds(recipe)
     _check_training(recipe)
     _check_none_is_listed_twice(recipe)
+    _check_ensembles(recipe)
     _check_gates(recipe)
 
 
@@ -69,6 +70,17 @@ def _check_groups(recipe: Recipe) -> None:
         first = threats.setdefault(entry.group, attack.threat)
         if attack.threat != first:
             raise ConfigError(f"Expected one threat in group {entry.group!r}, got {first} and {attack.threat}.")
+
+
+def _check_ensembles(recipe: Recipe) -> None:
+    """Members of two ensembles of one name could not be told apart."""
+    known: set[tuple[str, Threat]] = set()
+    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
+        if not isinstance(attack, Ensemble):
+            continue
+        if (entry.name, attack.threat) in known:
+            raise ConfigError(f"{entry.name} is listed twice under {attack.threat}: give each a recipe of its own.")
+        known.add((entry.name, attack.threat))
 
 
 def _check_seeds(recipe: Recipe) -> None:

@@ -13,7 +13,7 @@ from ..engine.networks import Network, Networks
 from ..engine.scoring import Shard
 from ..engine.undoing import undoing
 from ..grid.defenses import NamedDefense, systems
-from ..grid.described import Row, compact
+from ..grid.described import Row, beside_threat, compact
 from ..grid.labels import labels
 from ..grid.parameters import parameters
 from ..grid.planned import name_of, short_names
@@ -51,7 +51,7 @@ def _attacks(recipe: Recipe) -> list[tuple[Row, Measured]]:
     found: list[tuple[Row, Measured]] = []
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         if isinstance(attack, Attack):
-            params = compact(parameters(attack), leave_out=("norm", "eps"))
+            params = compact(beside_threat(parameters(attack)))
             facts = {"attack": entry.name, "attack_params": params, "norm": attack.norm, "eps": round(attack.eps, 6)}
             found.append((facts, _attacking(attack)))
     return found

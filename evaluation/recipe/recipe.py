@@ -50,6 +50,11 @@ class Recipe(BaseModel):
     )
     version: int = Field(default=1, description="higher for every change that changes numbers")
     description: str = Field(default="", description="a sentence for `foolbench list recipes`")
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="that a run of it has taken, about, on one core of an AMD EPYC: for `foolbench list recipes`",
+    )
     overrides: list[str] = Field(default=[], description="what `--set` has changed; it writes this down by itself")
     dataset: Addressed = Field(
         description="a name or an address of `foolbench list datasets`, or a table: `name` and its parameters; those "
@@ -60,7 +65,7 @@ class Recipe(BaseModel):
         default="balanced",
         description="which: balanced, at random, the classes in turn; random, whatever their class; first, as they lie",
     )
-    seed: int = Field(default=0, description="of all that is random")
+    seed: int = Field(default=0, ge=0, description="of all that is random")
     knowledge: list[Knowledge] = Field(
         default=["oblivious"],
         min_length=1,
@@ -105,14 +110,13 @@ class Recipe(BaseModel):
         description="entries as in `models`: attacks are crafted on each of them and scored on every model, a model "
         "that is its own source too (white-box); without any each model is its own",
     )
-    threat: ThreatDefault = Field(description="table: `norm` and `eps` of every attack that does not state its own")
+    threat: ThreatDefault = Field(
+        description="[table](#keys-of-threat): norm and budget of every attack that states none"
+    )
     attacks: list[NamedAttack] = Field(
         min_length=1,
-        description="tables: `name`, any parameter of [the attack](../../attacks/README.md), and `group`: "
-        "attacks of one group have a row together, the worst case; `knowledge`, where it is not the recipe's; `seeds`, "
-        "how often it is crafted, each time with other random draws: a row for each, and one for their mean; "
-        "`training_images`, how many (512) a universal attack with a data prior draws from, and `training_data`, an "
-        "entry as `dataset`, from whose training images instead of the network's own",
+        description="[tables](#keys-of-an-attack): `name`, any parameter of [the attack](../../attacks/README.md), and "
+        "`eps` and `norm` where they are not those of `threat`",
     )
     defenses: list[Named] = Field(
         default=[], description="tables: `name` and any parameter of [the defense](../../defenses/README.md)"
@@ -133,7 +137,7 @@ class Recipe(BaseModel):
     @property
     def content(self) -> dict[str, Any]:
         """What decides the numbers, however it was written."""
-        return self.model_dump(exclude={"overrides", "keep_images", "expect_clean", "gates"})
+        return self.model_dump(exclude={"description", "minutes", "overrides", "keep_images", "expect_clean", "gates"})
 
     @property
     def shard(self) -> int:

@@ -78,6 +78,28 @@ def test_a_parameter_without_a_default_is_asked_for(things):
         things.bind("sized", {})
 
 
+def test_sets_are_no_plain_values(things):
+    """They print otherwise in every process, and so would what is named by them."""
+
+    @things.register("thing-of-kinds")
+    @dataclass(frozen=True, kw_only=True)
+    class OfKinds:
+        kinds: frozenset[str] = frozenset({"a", "b"})
+
+    with pytest.raises(ConfigError, match=r"thing-of-kinds\.kinds: Expected a plain value.*got frozenset"):
+        things.create("thing-of-kinds", {})
+
+
+def test_a_parameter_that_recipes_understand_otherwise_is_refused():
+    @dataclass(frozen=True, kw_only=True)
+    class ManyStarts(PGD):
+        seeds: int = 3
+
+    with pytest.raises(ConfigError, match="attack many-starts has a parameter 'seeds'"):
+        attacks.register("many-starts")(ManyStarts)
+    assert "many-starts" not in attacks
+
+
 def test_every_shipped_class_is_registered():
     assert {"fgsm", "pgd", "uniform-noise", "random-sign", "gd-uap"} <= set(attacks)
     assert {"jpeg", "bit-depth", "gaussian", "median"} <= set(defenses)

@@ -1,9 +1,11 @@
 """Segmentation and depth of the scenes through a whole run: rows, worst cases, images, comparisons."""
 
+from dataclasses import dataclass
+
 import foolbench
 import pytest
 import torch
-from foolbench.core import ConfigError, Model
+from foolbench.core import Attack, ConfigError, Model, register_attack
 from foolbench.datasets import SceneDepths, SceneMaps
 from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.page import of_main_metrics
@@ -13,7 +15,9 @@ from foolbench.evaluation.board.shots import Shots
 from foolbench.evaluation.engine import crafting_data
 from foolbench.evaluation.engine.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
+from foolbench.tasks.segmentation import VOID
 from torch import nn
+from torch.utils.data import TensorDataset
 
 ATTACKS = [
     {"name": "random-sign", "eps": "8/255"},
@@ -130,3 +134,27 @@ def test_what_needs_classes_is_refused_and_networks_of_another_task_too(tmp_path
         foolbench.evaluate(model, "scenes-segmentation", attacks="deepfool", eps=0.1, samples=2, silent=True)
     with pytest.raises(ConfigError, match="does segmentation, the images are for depth"):
         foolbench.evaluate(model, "scenes-depth", attacks="fgsm", eps=0.1, samples=2, silent=True)
+
+
+def test_void_pixels_are_none_that_an_attack_has_to_change():
+    """Their truth is unknown, so nothing that is said of them counts."""
+    targets = []
+
+    @register_attack("toy-told")
+    @dataclass(frozen=True, kw_only=True)
+    class Told(Attack):
+        access = "none"
+
+        def perturb(self, model, x, y, *, rng):
+            targets.append(y)
+            return x
+
+    data = SceneMaps()
+    images, maps = data.load(range(3))
+    maps[:, :, :40] = VOID
+    half = TensorDataset(images, maps)
+    table = foolbench.evaluate(network(data), half, attacks=[Told(eps=0.1)], samples=3, sampling="first", silent=True)
+    assert set(table.status) == {"ok"}
+    told = torch.cat(targets)
+    assert (told[:, :, :40] == VOID).all()
+    assert (told[:, :, 40:] != VOID).all()

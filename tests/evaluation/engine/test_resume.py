@@ -1,17 +1,21 @@
 """A run that is killed at any moment is completed by the same command, with the table of an undisturbed run."""
 
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from foolbench.attacks import PGD
-from foolbench.core import Model, Perturbation, register_model
+from foolbench.core import Model, Perturbation, UniversalAttack, register_attack, register_model
 from foolbench.evaluation.engine import adversarial, worker
 from foolbench.evaluation.engine.cache import shelf
 from foolbench.evaluation.engine.universal import PerturbationFile
@@ -190,3 +194,51 @@ def test_no_row_is_made_of_two_perturbations(execute, tmp_path):
     found = execute("out", universal, "samples=32")
     assert found[["clean", "gfr"]].equals(whole[["clean", "gfr"]])
     assert Perturbation.load(place).sha == kept.sha
+
+
+def test_no_table_is_made_of_two_perturbations(execute, tmp_path, monkeypatch):
+    """A search that another recipe has done again may have ended elsewhere, as on other hardware."""
+
+    @register_attack("toy-elsewhere")
+    @dataclass(frozen=True, kw_only=True)
+    class Elsewhere(UniversalAttack):
+        access = "gradient"
+
+        def search(self, model, data, *, rng):
+            return torch.full(data.validation.shape[1:], share * self.eps)
+
+    attack, share = "attacks=[{name='toy-elsewhere'}]", 1.0
+    whole = execute("out", attack, "defenses=[{name='bit-depth', bits=7}]")
+    shutil.rmtree(tmp_path / "out" / "perturbations")
+    share = 0.0
+    execute("out", attack, "defenses=[{name='bit-depth', bits=6}]")
+    again = execute("out", attack, "defenses=[{name='bit-depth', bits=7}]")
+    assert (whole.gfr > 0).all()
+    assert (again.linf_max == 0).all()
+
+
+def test_networks_are_looked_at_with_the_very_images_of_a_table(execute, foolbench, digits_model, tmp_path):
+    """Also where nothing else is left to do, and where what was seen is lost."""
+    shuffled = Model(Shuffled(digits_model.net), task=digits_model.task, shape=digits_model.shape, name="toy:shuffled")
+    register_model("toy:shuffled")(lambda: shuffled)
+    settings = ("models=['toy:shuffled']", "attacks=[{name='fgsm'}]", "defenses=[]")
+    assert execute("out", *settings, "samples=64").flagged.str.contains("label-order").all()
+    assert execute("out", *settings, "samples=40").flagged.str.contains("label-order").all()
+    for change in ("name = 'x' || name", "value = 'nothing'"):
+        with closing(sqlite3.connect(tmp_path / "out" / "ledger.sqlite")) as connection, connection:
+            assert connection.execute(f"UPDATE facts SET {change} WHERE kind = 'doubts'").rowcount
+        code, _, err = foolbench("report", tmp_path / "out")
+        assert code == 2, "unknown is not unflagged"
+        assert "Run the recipe again" in err
+        assert execute("out", *settings, "samples=40").flagged.str.contains("label-order").all()
+
+
+class Shuffled(nn.Module):
+    """Its classes in another order."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x).roll(1, dims=1)

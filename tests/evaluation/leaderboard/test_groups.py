@@ -1,5 +1,6 @@
 """Groups of attacks: the worst case over their members, and ensembles whose members go on where others failed."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from foolbench.core.ensemble import Ensemble
 from foolbench.datasets import Digits
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.opening.recipes import load_recipe
+from foolbench.evaluation.report.comparison import compare
 from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 
@@ -84,6 +86,7 @@ def test_a_failed_member_fails_its_group(execute):
         ("{name='fgsm', group='g'}, {name='pgd', norm='l2', eps=1.0, group='g'}", "one threat in group 'g'"),
         ("{name='fgsm', group='pgd'}, {name='pgd', group='pgd'}", "name of an attack"),
         ("{name='toy-pair', group='g'}", "a group of its own"),
+        ("{name='autoattack', steps=1}, {name='autoattack', steps=2}", "autoattack is listed twice under"),
     ],
 )
 def test_groups_that_make_no_sense(recipe_file, pair, attacks, message):
@@ -198,6 +201,31 @@ def test_chance_makes_no_worst_case(execute):
     assert behind.floor["all"] > 5
     assert behind.gfr["all"] == behind.gfr.drop("all").max()
     assert behind.forwards_mean["all"] == pytest.approx(behind.forwards_mean.drop("all").sum(), abs=0.02)
+
+
+def test_of_an_ensemble_that_did_not_meet_a_random_system_its_strongest_member_counts(execute, pair):
+    """There its last member was handed nothing: it went on from points that are strong on the bare network."""
+    noise = "defenses=[{name='random-noise', scale=0.4}]"
+    table = execute("out", "attacks=[{name='toy-pair'}]", noise, "draws=3", "samples=200", "threat.eps='10/255'")
+    behind = table[table.defense == "random-noise"].set_index("attack")
+    assert behind.gfr["toy-pair"] == behind.gfr.drop("toy-pair").max()
+
+
+def test_rows_say_what_their_worst_case_is_over(execute, tmp_path):
+    """So that nobody takes one of other members, or of a shorter search, for it."""
+    attacks = (
+        "{name='fgsm', group='g'}, {name='pgd', steps=2, group='g'}, {name='adaptive-ensemble', steps=STEPS, queries=1}"
+    )
+    for steps in (1, 2):
+        listed = f"attacks=[{attacks.replace('STEPS', str(steps))}]"
+        table = execute(f"steps {steps}", listed, "defenses=[]", "samples=8").set_index("attack")
+        told = {name: json.loads(table.attack_params[name]) for name in ("g", "adaptive-ensemble")}
+        assert [list(one) for one in told["g"]["worst_of"]] == [["fgsm"], ["pgd"]]
+        assert told["g"]["worst_of"][1]["pgd"]["steps"] == 2
+        assert told["adaptive-ensemble"]["steps"] == steps
+    compared = set(compare(tmp_path / "steps 1", tmp_path / "steps 2").setting)
+    assert any(" g " in f"{setting} " for setting in compared)
+    assert not any("adaptive-ensemble x" in setting for setting in compared)
 
 
 def test_a_gap_is_between_equal_attacks_not_between_groups_of_one_name(execute):

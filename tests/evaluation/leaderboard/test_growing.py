@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from foolbench.evaluation.grid.facts import Facts
-from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.grid.identity import identity, look
 from foolbench.evaluation.grid.planned import planned
 from foolbench.evaluation.leaderboard.findings import Findings
 from foolbench.evaluation.leaderboard.growing import GrowingRows
 from foolbench.evaluation.leaderboard.table import leaderboard_rows, sources
-from foolbench.evaluation.ledger.ledger import Ledger
+from foolbench.evaluation.ledger.ledger import Doubts, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.tasks import Recognition
@@ -35,6 +35,7 @@ def begun(recipe_file, tmp_path):
         identities={MODEL: identity(recipe, "data", network)},
     )
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.write_doubts(look(MODEL, facts.identities, facts.samples), Doubts(), "judged")
         yield recipe, facts, ledger
 
 

@@ -1,5 +1,6 @@
 """An attack crafted with several seeds: a row for each, and one for their mean."""
 
+import json
 import statistics
 
 import pandas as pd
@@ -54,6 +55,8 @@ def test_a_group_is_over_all_seeds(execute):
     assert table.attack.tolist() == ["random-sign"] * 4 + ["best"]
     assert table.seed.isna().tolist() == [False] * 4 + [True]
     assert table.gfr.iloc[-1] >= table.gfr.iloc[:3].max()
+    told = json.loads(table.attack_params.iloc[-1])["worst_of"]
+    assert [one["random-sign"]["seed"] for one in told] == [0, 1, 2]
 
 
 def test_mean_by_hand():

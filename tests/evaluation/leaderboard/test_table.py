@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from foolbench.evaluation.grid.facts import Facts
 from foolbench.evaluation.grid.grid import jobs
-from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.grid.identity import identity, look
 from foolbench.evaluation.leaderboard.abstaining import RATES
 from foolbench.evaluation.leaderboard.columns import COLUMNS
 from foolbench.evaluation.leaderboard.stats import estimate
 from foolbench.evaluation.leaderboard.table import leaderboard
-from foolbench.evaluation.ledger.ledger import Costs, Ledger
+from foolbench.evaluation.ledger.ledger import Costs, Doubts, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.tables import markdown
@@ -59,6 +59,7 @@ def make(recipe_file, tmp_path):
         samples, identities = tuple(range(recipe.samples)), {"digits:convnet": known}
         facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities, clusters=clusters)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+            ledger.write_doubts(look("digits:convnet", identities, samples), Doubts(), "judged")
             for job, row in jobs(recipe, "digits:convnet"):
                 if job_costs:
                     ledger.write_costs(job.key(identities), job_costs, "hash")
