@@ -1,13 +1,12 @@
 """Projected ascent whose step size each image adapts for itself: the inner loop of Auto-PGD."""
 
-import copy
-
 import torch
 from torch import Tensor
 
 from ..core.ball import Ball
 from ..core.norms import per_row, steepest
 from ..core.seeding import Draws
+from ._rows import Rows
 
 MOMENTUM = 0.25
 """How much of its last move an image makes again."""
@@ -15,8 +14,8 @@ RHO = 0.75
 """The share of steps that have to raise the loss; a smaller one halves the step size."""
 
 
-class AdaptiveAscent:
-    """Where the ascent of each image stands. Every attribute has one entry an image; `ascent[rows]` is some of them.
+class AdaptiveAscent(Rows):
+    """Where the ascent of each image stands.
 
     `rows`, `y`, `rival` and `draws` are the caller's, who brings losses and gradients; here they are only kept in step.
     """
@@ -33,11 +32,6 @@ class AdaptiveAscent:
         self.improved = self.reached  # since the last checkpoint, as the next one
         self.rises = torch.zeros_like(rows)
         self.halved = ~self.reached  # at the last checkpoint
-
-    def __getitem__(self, rows: Tensor) -> "AdaptiveAscent":
-        chosen = copy.copy(self)
-        vars(chosen).update({name: part if part is None else part[rows] for name, part in vars(self).items()})
-        return chosen
 
     def note(self, loss: Tensor, gradient: Tensor | None, reached: Tensor) -> None:
         """What the points have come to; the last ones, from which nothing goes on, need no gradient."""

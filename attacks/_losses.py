@@ -104,6 +104,12 @@ def rivals(model: Model, outputs: Tensor, y: Tensor, most: int) -> Tensor:
     return other_classes(model.task.to_leave(outputs, y), y).topk(min(most, reachable), dim=1).indices
 
 
+def check_target_classes(count: int, *, targeted: bool) -> None:
+    """Raises ConfigError for what is no number of classes to reach one by one; a targeted attack has one already."""
+    if count < 0 or (targeted and count):
+        raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {count}.")
+
+
 def _at(logits: Tensor, y: Tensor) -> Tensor:
     return logits.gather(1, y[:, None])[:, 0]
 

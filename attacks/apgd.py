@@ -1,6 +1,6 @@
 """Auto-PGD (Croce & Hein 2020, https://arxiv.org/abs/2003.01690): gradient ascent that chooses its own step sizes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
@@ -13,10 +13,11 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
+from ..core.strength import strength
+from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints, take
 from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
 from ._looks import Parted, asked_of_step
-from ._losses import Loss, Objective, lead, margin, other_classes, rivals
+from ._losses import Loss, Objective, check_target_classes, lead, margin, other_classes, rivals
 
 T = TypeVar("T")
 _TINY = 1e-12  # guards divisions where several logits are equal
@@ -38,7 +39,8 @@ class APGD(Attack):
 
     With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), if need be as it
     came. It then lies just beyond this model's boundary: do not score it through another system. Without, every image
-    spends all steps on making its loss larger.
+    spends all steps on making its loss larger. Behind a randomized system none rests, and the last points count, as
+    other draws judge them: the best ones would be the luckiest.
 
     Raises ConfigError for "dlr" or `target_classes` where the model's outputs are no class scores.
     """
@@ -62,8 +64,7 @@ class APGD(Attack):
             raise ConfigError(f"Expected loss to be ce or dlr, got {self.loss!r}.")
         if not 0 < self.rho < 1:
             raise ConfigError(f"Expected 0 < rho < 1, got {self.rho}.")
-        if self.target_classes < 0 or (self.targeted and self.target_classes):
-            raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
+        check_target_classes(self.target_classes, targeted=self.targeted)
 
     @property
     def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
@@ -74,6 +75,8 @@ class APGD(Attack):
         return self.early_stop
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
+        if model.randomized:
+            return self._behind_chance(model, x, y, rng)
         found, loss = x.clone(), x.new_full((len(x),), -torch.inf)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         aims: tuple[Tensor | None, ...] = (None,)
@@ -82,14 +85,15 @@ class APGD(Attack):
             fooled = self.reached(model, outputs, y)
             if self.target_classes:
                 aims = rivals(model, outputs, y, self.target_classes).unbind(dim=1)
-        for run, rival in enumerate(aim for aim in aims for _ in range(self.restarts)):
+        for run, rival in self._runs(aims):
             todo = torch.arange(len(x), device=x.device)
             if self.early_stop:
                 todo = todo[~fooled]
             if not len(todo):
                 break
             towards = None if rival is None else rival[todo]
-            for end in self._search(model, todo, x[todo], y[todo], towards, rng.fork(run)[todo]):
+            chances = rng.fork(run)[todo]
+            for end in self._search(model, todo, x[todo], y[todo], towards, chances, rests=self.early_stop):
                 rows = end.rows
                 better = beats(end.reached, end.best_loss, fooled[rows], loss[rows])
                 found[rows] = torch.where(per_row(better, x), end.best, found[rows])
@@ -97,8 +101,26 @@ class APGD(Attack):
                 fooled[rows] = torch.where(better, end.reached, fooled[rows])
         return found
 
+    def _behind_chance(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
+        """Of each image the strongest of all ends, as fresh draws judge them."""
+        aims: tuple[Tensor | None, ...] = (None,)
+        if self.target_classes:
+            aims = rivals(model, model.averaged(x, rng=rng.fork("clean")), y, self.target_classes).unbind(dim=1)
+        best, judges, rows = x.clone(), rng.fork("judges"), torch.arange(len(x), device=x.device)
+        known = strength(model, best, y, targeted=self.targeted, rng=judges)
+        for run, rival in self._runs(aims):
+            (end,) = self._search(model, rows, x, y, rival, rng.fork(run), rests=False)
+            found = strength(model, end.point, y, targeted=self.targeted, rng=judges)
+            better = found.beats(known)
+            take(best, end.point, better)
+            known = known.improved(found)
+        return best
+
+    def _runs(self, aims: Sequence[Tensor | None]) -> Iterator[tuple[int, Tensor | None]]:
+        return enumerate(aim for aim in aims for _ in range(self.restarts))
+
     def _search(
-        self, model: Model, rows: Tensor, x: Tensor, y: Tensor, rival: Tensor | None, draws: Draws
+        self, model: Model, rows: Tensor, x: Tensor, y: Tensor, rival: Tensor | None, draws: Draws, *, rests: bool
     ) -> Iterator[AdaptiveAscent]:
         """One search from a random start for each image; they are handed over as they end, known by their `rows`."""
         start = x + random_point(draws, tuple(x.shape[1:]), self.norm, self.eps)
@@ -106,7 +128,7 @@ class APGD(Attack):
         due = checkpoints(self.steps)
         for step in range(self.steps):
             fooled = self._look(model, ascent, step)
-            if self.early_stop and fooled:
+            if rests and fooled:
                 going, resting = Parted.by(ascent.reached, fooled)
                 yield ascent[resting]
                 ascent = ascent[going]

@@ -1,4 +1,4 @@
-"""Basic iterative method (BIM; Kurakin et al. 2017, https://arxiv.org/abs/1607.02533)."""
+"""Basic iterative method, BIM (Kurakin et al. 2017, https://arxiv.org/abs/1607.02533)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,6 @@
-"""PGD that a network must believe, towards a class drawn at random or any (https://arxiv.org/abs/2006.10679)."""
+"""PGD that a network must believe, towards a class drawn at random or any, as REGroup was attacked
+(Shukla et al. 2020, https://arxiv.org/abs/2006.10679).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args

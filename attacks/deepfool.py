@@ -16,6 +16,7 @@ from ..core.seeding import Draws
 from ._gradient import check_differentiable, check_finite, gradient_at, mean
 from ._looks import Parted, asked, asked_of_step
 from ._losses import rivals
+from ._rows import Rows
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
 FAR = 2.0  # times the nearest distance
@@ -94,11 +95,8 @@ def _forward(model: Model, z: Tensor, y: Tensor, rng: Draws) -> _Graph:
 
 
 @dataclass
-class _Faces:
-    """Between the class `y` (N,) and the `others` (N, D); `steepness` (N, D) is the dual norm their gradients had last.
-
-    `faces[rows]` are those of some of the images.
-    """
+class _Faces(Rows):
+    """Between the class `y` (N,) and the `others` (N, D), with the dual norm (N, D) that their gradients had last."""
 
     norm: Norm
     y: Tensor
@@ -109,9 +107,6 @@ class _Faces:
     def of(cls, model: Model, outputs: Tensor, y: Tensor, most: int, norm: Norm) -> "_Faces":
         others = rivals(model, outputs, y, most)
         return cls(norm, y, others, torch.full_like(others, torch.inf, dtype=outputs.dtype))  # all may be near
-
-    def __getitem__(self, rows: Tensor) -> "_Faces":
-        return _Faces(self.norm, self.y[rows], self.others[rows], self.steepness[rows])
 
     def nearest(self, model: Model, z: Tensor, rng: Draws, graph: _Graph, left: Tensor) -> tuple[Tensor, Tensor, int]:
         """Distance to the nearest face (N,), its normal (N, C, H, W), and how many distances are infinite.

@@ -15,7 +15,7 @@ from ..core.seeding import Draws
 from ._boundary import nearest_boundary
 from ._gradient import loss_and_gradient
 from ._hyperplane import move_onto
-from ._losses import class_count, gain, margin, rivals
+from ._losses import check_target_classes, class_count, gain, margin, rivals
 
 _REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
 _FINAL_STEPS = 3
@@ -53,8 +53,7 @@ class FAB(MinimalAttack):
         super().__post_init__()
         if self.steps < 1 or self.restarts < 1:
             raise ConfigError(f"Expected steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}.")
-        if self.target_classes < 0 or (self.targeted and self.target_classes):
-            raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
+        check_target_classes(self.target_classes, targeted=self.targeted)
         if not (0 <= self.alpha_max <= 1 and 0 < self.beta < 1 and self.eta >= 1):
             raise ConfigError(
                 "Expected 0 <= alpha_max <= 1, 0 < beta < 1 and eta >= 1, "

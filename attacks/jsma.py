@@ -1,4 +1,4 @@
-"""Jacobian-based saliency map attack (JSMA; Papernot et al. 2016, https://arxiv.org/abs/1511.07528)."""
+"""Jacobian-based saliency map attack, JSMA (Papernot et al. 2016, https://arxiv.org/abs/1511.07528)."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -18,7 +18,7 @@ from ..core.strength import strength
 from ._adaptive import beats, take
 from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
 from ._looks import asked_of_step
-from ._losses import Loss, Objective, gain, lead, rivals
+from ._losses import Loss, Objective, check_target_classes, gain, lead, rivals
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
 
@@ -60,8 +60,7 @@ class Momentum(Attack):
             raise ConfigError(f"Expected begin to be image, random or strongest, got {self.begin!r}.")
         if self.draws < 0:
             raise ConfigError(f"Expected draws >= 0, got {self.draws}.")
-        if self.target_classes < 0 or (self.targeted and self.target_classes):
-            raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {self.target_classes}.")
+        check_target_classes(self.target_classes, targeted=self.targeted)
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
@@ -73,8 +72,8 @@ class Momentum(Attack):
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.begin == "random":
-            start = x + random_point(rng.fork("start"), tuple(x.shape[1:]), self.norm, self.eps)
-            return self._from(model, x, y, start, rng)
+            point = x + random_point(rng.fork("start"), tuple(x.shape[1:]), self.norm, self.eps)
+            return self._from(model, x, y, self.threat.around(x).project_(point), rng)
         return self._from(model, x, y, x, rng)
 
     def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from .model import Model
 from .seeding import Draws
 
-JUDGES = 5
+JUDGES = 20
 """Evaluations of a randomized system that judge a point: by one, or by those it was found with, luck would decide."""
 
 

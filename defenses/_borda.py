@@ -15,9 +15,13 @@ def borda(preferences: Tensor) -> Tensor:
 
 
 def soft_borda(preferences: Tensor) -> Tensor:
-    """The points, as far as preferences are normally distributed over the candidates; differentiable."""
+    """The points, as far as preferences are normally distributed over the candidates; differentiable.
+
+    The deviation is taken as a constant: with it, the points of two candidates would not depend on how far apart they
+    are, and no gradient would be left.
+    """
     centred = preferences - preferences.mean(dim=-1, keepdim=True)
-    deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
+    deviation = centred.detach().square().mean(dim=-1, keepdim=True).sqrt()
     ranked = torch.special.ndtr(centred / deviation.clamp_min(torch.finfo(preferences.dtype).tiny))
     return 0.5 + preferences.shape[-1] * ranked
 

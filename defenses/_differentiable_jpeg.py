@@ -26,17 +26,20 @@ CHROMA = (
 """The quantization tables of the standard (ITU-T T.81, annex K), row by row."""
 
 
-def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
-    """Images (N, 1 or 3, H, W) in [0, 1], as a JPEG file of `quality` 1..100 would give them back, very nearly."""
+def differentiable_jpeg(x: Tensor, quality: int, leak: float = 0.0) -> Tensor:
+    """Images (N, 1 or 3, H, W) in [0, 1], as a JPEG file of `quality` 1..100 would give them back, very nearly.
+
+    `leak` is added to the slope of the cubic, which is 0 at whole numbers.
+    """
     height, width = x.shape[2:]
     block = 8 if x.shape[1] == 1 else 16  # halved chroma planes need whole blocks, too
     pixels = F.pad(255 * x, (0, -width % block, 0, -height % block), mode="replicate")
     if x.shape[1] == 1:
-        decoded = _quantized(pixels, scaled(LUMA, quality))
+        decoded = _quantized(pixels, scaled(LUMA, quality), leak)
     else:
         luma, chroma = _to_ycc(pixels).split((1, 2), dim=1)
-        luma = _quantized(luma, scaled(LUMA, quality))
-        chroma = _quantized(F.avg_pool2d(chroma, 2), scaled(CHROMA, quality))
+        luma = _quantized(luma, scaled(LUMA, quality), leak)
+        chroma = _quantized(F.avg_pool2d(chroma, 2), scaled(CHROMA, quality), leak)
         decoded = _to_rgb(torch.cat([luma, F.interpolate(chroma, scale_factor=2, mode="bilinear")], dim=1))
     return clamped(decoded[:, :, :height, :width] / 255)
 
@@ -47,20 +50,20 @@ def scaled(table: tuple[int, ...], quality: int) -> tuple[int, ...]:
     return tuple(min(max((entry * percent + 50) // 100, 1), 255) for entry in table)
 
 
-def _quantized(planes: Tensor, table: tuple[int, ...]) -> Tensor:
+def _quantized(planes: Tensor, table: tuple[int, ...], leak: float) -> Tensor:
     """Each block of 8 x 8 pixels to multiples of the table's steps in frequency, and back."""
     count, channels, height, width = planes.shape
     blocks = (planes - 128).unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (N, C, rows, columns, 8, 8)
     basis, steps = _constants(table, planes.dtype, planes.device)
-    frequencies = _soft_round(blocks.flatten(4) @ basis.T / steps) * steps
+    frequencies = _soft_round(blocks.flatten(4) @ basis.T / steps, leak) * steps
     restored = (frequencies @ basis).unflatten(4, (8, 8)).transpose(3, 4)
     return restored.reshape(count, channels, height, width) + 128
 
 
-def _soft_round(x: Tensor) -> Tensor:
-    """Rounding, plus the cube of what it takes away: a slope of 0 at whole numbers and of 3/4 between them."""
+def _soft_round(x: Tensor, leak: float) -> Tensor:
+    """Rounding, plus the cube of what it takes away, and a share of that: a slope from `leak` to 3/4 more."""
     whole = x.detach().round()
-    return whole + (x - whole) ** 3
+    return whole + (x - whole) ** 3 + leak * (x - whole)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Downsampling (Liang et al. 2017)."""
+"""Downsampling (Liang, Hayes and Althoff 2017)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ..core.straight_through import clamped
+from ..core.task import Task
 from ._opencv import filter_planes, suits, with_gradient
 
 LARGE = 128  # pixels a side: from here on, the products of matrices take longer than OpenCV
@@ -46,6 +47,11 @@ class Downsampling(InputTransform):
         if self.interpolation not in get_args(Interpolation):
             known = ", ".join(get_args(Interpolation))
             raise ConfigError(f"Expected interpolation to be one of {known}, got {self.interpolation!r}.")
+
+    def check_task(self, task: Task) -> None:
+        super().check_task(task)
+        if not self.restore and task.class_scores is None:
+            raise ConfigError(f"{self!r} leaves maps of another size than their images: expected restore = true.")
 
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
         if self.interpolation == "area" and max(x.shape[2:]) >= LARGE and suits(x):

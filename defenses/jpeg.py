@@ -1,5 +1,6 @@
 """JPEG compression as a defense (Guo et al. 2018, https://arxiv.org/abs/1711.00117; GD-UAP, Table 10)."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,14 +15,16 @@ from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ._differentiable_jpeg import differentiable_jpeg
 
+_LEAK = 0.1  # slope of rounding at whole numbers, where that of the cubic is 0
+
 
 @register_defense("jpeg")
 @dataclass(frozen=True, kw_only=True)
 class JPEG(InputTransform):
     """Encode every image as a baseline JPEG file of `quality` 1..100 (4:2:0 chroma) and decode it: the real codec.
 
-    The surrogate is a differentiable JPEG. Takes images of one (grey) or three channels (RGB); raises InputError for
-    others.
+    The surrogates are differentiable JPEGs: one whose rounding is a cubic, and one that has a slope at whole numbers
+    as well. Takes images of one (grey) or three channels (RGB); raises InputError for others.
 
     Broken by PGD through a differentiable JPEG (Shin and Song 2017) or the identity (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).
@@ -46,6 +49,14 @@ class JPEG(InputTransform):
     def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
         self._check(x)
         return differentiable_jpeg(x, self.quality)
+
+    @property
+    def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
+        return {"cubic": self.surrogate, "leaky": self._leaky}
+
+    def _leaky(self, x: Tensor, *, rng: Draws) -> Tensor:
+        self._check(x)
+        return differentiable_jpeg(x, self.quality, leak=_LEAK)
 
     def _check(self, x: Tensor) -> None:
         if x.shape[1] not in (1, 3):

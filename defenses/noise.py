@@ -1,4 +1,4 @@
-"""Random noise before the network (Liang et al. 2017; Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
+"""Random noise before the network (Liang, Hayes and Althoff 2017; Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
 
 import math
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -21,6 +22,17 @@ from ._surrogates import identity, smooth
 
 _MIXED = 10  # patches at least: a single one would leave no gradient
 _SOFTNESS = 0.5  # of the mixtures of patches, in units of the mean squared distance of those that are mixed
+
+
+class _Found(NamedTuple):
+    """The `rows` of a bank (Q, count) that are nearest to the queries (Q, D)."""
+
+    queries: Tensor
+    wanted: int
+    rows: Tensor
+
+
+_LAST: WeakKeyDictionary[Learned, _Found] = WeakKeyDictionary()
 
 
 @register_defense("quilting")
@@ -79,7 +91,7 @@ class Quilting(LearnedTransform):
         windows, rows, columns = self._cover(x)
         queries, bank = windows.flatten(3).flatten(0, 2), learned["patches"].flatten(1)
         if self.neighbours < _MIXED:
-            found = nearest(queries.detach(), learned, min(_MIXED, len(bank)))
+            found = _nearest(queries.detach(), learned, min(_MIXED, len(bank)))
         mixed = _mixed(queries, bank[found])
         soft = averaged(mixed.reshape(windows.shape).movedim(3, 1), rows, columns, (x.shape[2], x.shape[3]))
         return with_gradient_of(soft, quilt)
@@ -97,7 +109,7 @@ class Quilting(LearnedTransform):
         bank = learned["patches"]
         check_learned(x, (bank.shape[1], None, None))
         windows, rows, columns = self._cover(x)
-        found = nearest(windows.flatten(3).flatten(0, 2), learned, min(self.neighbours, len(bank)))
+        found = _nearest(windows.flatten(3).flatten(0, 2), learned, min(self.neighbours, len(bank)))
         drawn = rng.integers(found.shape[1], (len(rows) * len(columns),)).reshape(-1, 1)
         chosen = bank[found.gather(1, drawn)].reshape(windows.shape).movedim(3, 1)
         return stitched(chosen, rows, columns, (x.shape[2], x.shape[3])), found
@@ -118,6 +130,18 @@ class Quilting(LearnedTransform):
         """First pixels of the windows along a side."""
         step, last = self.size - self.overlap, side - self.size
         return [*range(0, last, step), last]
+
+
+def _nearest(queries: Tensor, learned: Learned, count: int) -> Tensor:
+    """The last search in each bank is remembered: several draws of one image (EOT) look for the same patches."""
+    found = _LAST.get(learned)
+    if found is None or found.wanted != count or not _same(found.queries, queries):
+        found = _LAST[learned] = _Found(queries, count, nearest(queries, learned, count))
+    return found.rows
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.device == other.device and torch.equal(one, other)
 
 
 def _mixed(queries: Tensor, near: Tensor) -> Tensor:

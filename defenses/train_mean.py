@@ -1,5 +1,5 @@
-"""The answer of one who sees no image: the mean of the training set, as depth is compared with since Eigen et al. 2014
-(https://arxiv.org/abs/1406.2283).
+"""The answer of one who sees no image: the mean of the training set, as depth is compared with since it is learned
+(Eigen, Puhrsch and Fergus 2014, https://arxiv.org/abs/1406.2283).
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""One attack for whatever stands around a network, after Tramèr et al. 2020, https://arxiv.org/abs/2002.08347."""
+"""One attack for whatever stands around a network (after Tramèr et al. 2020, https://arxiv.org/abs/2002.08347)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -17,7 +17,8 @@ class Transfer(Attack):
     """Momentum ascent from a random start on the network without what is around it.
 
     What a defense passes on is fooled by it, however little gradient comes back through the defense. An image that the
-    system rejects as it is has no class there to leave, and stays.
+    system rejects as it is has no class there to leave, and stays; so do all where the network takes images of another
+    size than the system.
     """
 
     steps: int = 20
@@ -32,6 +33,8 @@ class Transfer(Attack):
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         bare, rejected = model.through(()), model.task.rejected
+        if any(taken not in (None, given) for taken, given in zip(bare.shape, x.shape[1:], strict=True)):
+            return x
         if rejected is None:
             return self._ascent().perturb(bare, x, y, rng=rng)
         rows, found = (y != rejected).nonzero()[:, 0], x.clone()

@@ -1,22 +1,14 @@
 """When to leave off: what C&W's searches in all norms know of how far each image's descent has come."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from .._rows import Rows
+
 _PROGRESS = 0.99  # a window that leaves more than this share of the loss and of the norm was in vain
-
-
-@dataclass
-class Rows:
-    """A record whose fields have an entry for each image; `record[rows]` is that of some of them."""
-
-    def __getitem__(self, rows: Tensor) -> Self:
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass

@@ -13,8 +13,9 @@ from ...core.norms import per_row, size
 from ...core.seeding import Draws
 from .._gradient import unchecked_loss_and_gradient
 from .._looks import Parted, asked, asked_of_step
+from .._rows import Rows
 from .goal import Goal
-from .progress import Progress, Rows, fell
+from .progress import Progress, fell
 from .variable import TanhVariable
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...core.norms import per_row
+from .._rows import Rows
 
 _INSIDE = 1 - 1e-6  # as in the authors' code: black and white are inverted just inside (0, 1)
 _LIMIT = 7.25  # atanh(_INSIDE): further out float32 rounds the image to black or white, and its slope to nothing
@@ -13,22 +14,16 @@ _DECAY = 0.9, 0.999
 _EPSILON = 1e-16  # only against 0 / 0: the slopes at black and white are a millionth of the others
 
 
-class TanhVariable:
+class TanhVariable(Rows):
     """Unbounded w with z = (tanh(w) + 1) / 2, so that images never leave (0, 1), and one Adam run an image.
 
-    All images start at once and none pauses, so they share the count of steps. `variable[rows]` are some of them.
+    All images start at once and none pauses, so they share the count of steps.
     """
 
     def __init__(self, x: Tensor) -> None:
         self.w = (2 * x - 1).mul_(_INSIDE).atanh_()
         self._first, self._second = torch.zeros_like(x), torch.zeros_like(x)
         self._steps = 0
-
-    def __getitem__(self, rows: Tensor) -> "TanhVariable":
-        chosen = object.__new__(TanhVariable)
-        chosen.w, chosen._first, chosen._second = self.w[rows], self._first[rows], self._second[rows]
-        chosen._steps = self._steps
-        return chosen
 
     def images(self) -> Tensor:
         return self.w.tanh().add_(1).div_(2)

@@ -2,7 +2,9 @@
 
 Range and data prior share the random augmentation of GD-UAP's released code (https://github.com/val-iisc/GD-UAP):
 scale, mirror, rotation, blur and crop. The released code augments anew in every iteration; here a pool of augmented
-images is made once and sampled from, which keeps the iteration free of image processing.
+images is made once and sampled from, which keeps the iteration free of image processing. And here shrinking averages,
+and no view is enlarged and cut once more at the end, so that the range prior is weaker noise: at 224 x 224 a standard
+deviation of 17 levels of 255, and of 8 behind the smallest blur, where the released code has 22 to 27 and 11 to 13.
 """
 
 import math

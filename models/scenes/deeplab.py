@@ -15,6 +15,9 @@ from .trunk import Trunk
 
 FEATURES_VGG = vgg.FEATURES_16
 FEATURES_RESNET = resnet.FEATURES
+"""What GD-UAP disturbs. Its code has the enlarged log-probabilities in the place of VGG's relu7, and of ResNet every
+ReLU at each scale, where these are its first convolution and its blocks.
+"""
 SCALES = (1.0, 0.75, 0.5)
 HOLES = (1, 2, 4, 6)
 

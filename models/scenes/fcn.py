@@ -16,7 +16,9 @@ from .trunk import Trunk
 
 FEATURES_ALEX = (*caffenet.FEATURES, "relu6", "relu7")
 FEATURES_8S = vgg.FEATURES_16
-"""All convolutions after ReLU: those that GD-UAP's code attacks of FCNs."""
+"""What GD-UAP disturbs: all convolutions after ReLU, hidden layers of the classifier among them. Its code has the
+enlarged scores in the place of relu7 of FCN-AlexNet, and in that of both hidden layers of FCN-8s.
+"""
 
 
 def head(inputs: int, *, dilation: int = 1) -> "OrderedDict[str, nn.Module]":

@@ -28,7 +28,9 @@ VGG_TAPS = tuple(f"relu{stage}_{count}" for stage, count in enumerate(vgg.DEPTHS
 RESNET_TAPS = ("relu1", "stage1", "stage2", "stage3", "stage4")
 FEATURES_VGG = (*vgg.CONVOLUTIONS_16, *_decoder_features(STAGES))
 FEATURES_RESNET = (*resnet.FEATURES, *_decoder_features(STAGES))
-"""Every nonlinearity of encoder and decoder, as GD-UAP's code has it; not the answer itself."""
+"""What GD-UAP disturbs: of the encoder its convolutions after ReLU, or its blocks, and every nonlinearity of the
+decoder; not the answer itself. Its code has every nonlinearity of ResNet's encoder, too.
+"""
 
 
 class Monodepth(Trunk):

@@ -11,7 +11,7 @@ from foolbench.core import Attack, ConfigError, Draws, InputTransform
 from foolbench.core.ensemble import attack_survivors
 from foolbench.core.strength import JUDGES, strength
 from foolbench.datasets import Digits
-from foolbench.defenses import JPEG, RandomNoise, adaptive
+from foolbench.defenses import JPEG, Downsampling, RandomNoise, adaptive
 
 SHAPE = (2, 3, 4)
 EPS = 0.1
@@ -109,6 +109,14 @@ def test_transfer_is_crafted_on_the_bare_network(digits):
     rng, y = Draws.of(0, samples=range(len(x))), system.predict(x)
     bare = Momentum(eps=EPS, steps=7, begin="random")(system.through(()), x, y, rng=rng)
     assert torch.equal(Transfer(eps=EPS, steps=7)(system, x, y, rng=rng), bare)
+
+
+def test_what_the_bare_network_does_not_take_is_no_start_for_it(linear_model, mid_images):
+    model, x = linear_model(3, (1, 4, 4)), mid_images(6, (1, 8, 8))
+    system = adaptive(Downsampling(keep=50, restore=False), model)
+    assert torch.equal(Transfer(eps=EPS)(system, x, rng=0), x)
+    x_adv = AdaptiveEnsemble(eps=0.3, **QUICK)(system, x, rng=0)
+    assert fooled(system, x_adv, x).any()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,23 @@ def test_where_it_begins(linear_model, mid_images):
     assert torch.equal(found("random", start=start), found("random"))
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_only_images_are_judged(norm):
+    """A random start beyond black and white would count as another point than the one that is handed back."""
+    judged = []
+
+    class Seen(nn.Linear):
+        def forward(self, x):
+            judged.append(torch.stack(torch.aminmax(x.detach())))
+            return super().forward(x)
+
+    model = Model(nn.Sequential(nn.Flatten(), Seen(24, 3)), task=Recognition(classes=3))
+    x = torch.tensor([0.0, 1.0]).repeat(4, 12).view(4, *SHAPE)
+    Momentum(eps=0.5, norm=norm, begin="random", target_classes=2, steps=2)(model, x, rng=0)
+    assert torch.stack(judged).min() >= 0
+    assert torch.stack(judged).max() <= 1
+
+
 def test_no_point_is_weaker_than_where_it_began(digits_model):
     x, _ = Digits().load(range(64))
     y, rng = digits_model.predict(x), Draws.of(0, samples=range(64))

@@ -9,7 +9,7 @@ from foolbench.attacks import RayS, Square
 from foolbench.core import BudgetError, ConfigError, QueryAttack, Searched
 from foolbench.datasets.digits import Digits
 
-LOOKS = {Square: 1, RayS: 0}
+LOOKS = {Square: 1, RayS: 1}
 """Evaluations of the image as it comes, which are no queries."""
 
 

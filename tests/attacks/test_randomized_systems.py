@@ -93,6 +93,13 @@ class Dimmed(InputTransform):
         return x * rng.uniform((1, 1, 1))
 
 
+def test_behind_a_randomized_system_apgd_spends_the_budget(setting, system):
+    """It does not rest at what some draws take for fooled, just beyond the boundary."""
+    _, x, y = setting
+    x_adv = APGD(eps=0.29, steps=10)(system, x, y, rng=0)
+    assert ((x_adv - x).abs() > 0.28).float().mean() > 0.95
+
+
 @pytest.fixture
 def dimmed(digits_model):
     """A system, its images, its streams, and what single evaluations are asked with."""

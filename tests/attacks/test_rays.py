@@ -4,7 +4,7 @@ import pytest
 import torch
 from foolbench.attacks import RayS
 from foolbench.attacks.rays import _blocks
-from foolbench.core import ConfigError, Draws
+from foolbench.core import ConfigError, Draws, Model
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
 
@@ -43,7 +43,27 @@ def test_it_asks_as_often_as_it_says(digits_model, queries):
         before = digits_model.passes.forwards
         found = RayS(eps=1e-4, queries=queries)(digits_model, x[row : row + 1], y[row : row + 1], rng=0)
         assert (digits_model.predict(found) == y[row]).all()
-        assert digits_model.passes.forwards - 1 - before == queries
+        assert digits_model.passes.forwards - 2 - before == queries, "and the image as it is, for the attack and here"
+
+
+def test_images_that_are_fooled_as_they_come_stay_without_a_query(digits_model):
+    x, _ = Digits().load(range(16))
+    y = digits_model.predict(x)
+    y[::2] = (y[::2] + 1) % 10
+    found = RayS(eps=1e-4, queries=5).counted(digits_model, x, y, rng=0)
+    assert torch.equal(found.x_adv[::2], x[::2])
+    assert found.queries.tolist() == [0, 5] * 8
+
+
+def test_all_images_are_asked_about_together(digits_model, monkeypatch):
+    """Also where some of them halve the way to their boundary while others turn their rays."""
+    x, _ = Digits().load(range(32))
+    calls, averaged = [], Model.averaged
+    monkeypatch.setattr(Model, "averaged", lambda self, z, **more: calls.append(len(z)) or averaged(self, z, **more))
+    found = RayS(eps=0.1, queries=60).counted(digits_model, x, rng=0)
+    assert (found.queries < 60).any()
+    assert len(calls) == 2 + 60  # also what they are called, and the image as it is
+    assert calls == sorted(calls, reverse=True)
 
 
 def test_it_sees_decisions_only(digits_model, scaled):
@@ -56,10 +76,10 @@ def test_it_sees_decisions_only(digits_model, scaled):
 
 def test_blocks_are_halved_down_to_single_values_and_then_begin_again():
     blocks = _blocks(5)
-    found = [(block.start, min(block.stop, 5)) for block in (next(blocks) for _ in range(12))]
+    found = [(start, min(end, 5)) for start, end in (next(blocks) for _ in range(12))]
     halves, quarters = [(0, 3), (3, 5)], [(0, 2), (2, 4), (4, 5)]
     assert found == [(0, 0), (0, 5), *halves, *quarters, *((place, place + 1) for place in range(5))]
-    assert next(blocks) == slice(0, 5)
+    assert next(blocks) == (0, 5)
 
 
 def test_it_needs_a_query():

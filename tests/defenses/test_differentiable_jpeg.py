@@ -34,6 +34,18 @@ def test_gradient():
     assert torch.autograd.gradcheck(lambda x: JPEG(quality=90).surrogate(x, rng=None), x)
 
 
+def test_where_the_cubic_is_flat_a_leaky_one_is_not():
+    """On a grey image every frequency but the mean is 0, a whole number."""
+    x = torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64, requires_grad=True)
+    waves = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(4).expand(8, 8)
+    slopes = {}
+    for name, surrogate in JPEG().surrogates.items():
+        (gradient,) = torch.autograd.grad((waves * surrogate(x, rng=None)).sum(), x)
+        slopes[name] = float((waves * gradient).sum()) / 64
+    assert slopes["cubic"] == pytest.approx(0, abs=1e-9)
+    assert slopes["leaky"] == pytest.approx(0.1, abs=1e-6)
+
+
 def test_a_gradient_comes_through_the_defended_model(photos, linear_model):
     x = photos(2, 3, 8, 8).requires_grad_()
     outputs = adaptive(JPEG(), linear_model(5, (3, 8, 8))).logits(x)

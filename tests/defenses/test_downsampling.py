@@ -6,6 +6,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError
 from foolbench.defenses import Downsampling
+from foolbench.tasks import Recognition, Segmentation
 from PIL import Image
 
 PILLOW = {
@@ -84,3 +85,11 @@ def test_gradient(interpolation):
 def test_bad_parameters(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         Downsampling(**bad)
+
+
+def test_maps_of_another_size_than_their_images_are_refused():
+    shrunk = Downsampling(restore=False)
+    shrunk.check_task(Recognition(classes=10))
+    with pytest.raises(ConfigError, match="expected restore = true"):
+        shrunk.check_task(Segmentation(classes=3))
+    Downsampling().check_task(Segmentation(classes=3))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from foolbench.core import ConfigError, Draws, FittedTransform, InputError, Learned, LearningData, Model
-from foolbench.defenses import Quilting
-from foolbench.defenses._patch_search import indexed
+from foolbench.defenses import Quilting, quilting
+from foolbench.defenses._patch_search import indexed, nearest
 from foolbench.defenses.quilting import _mixed
 from foolbench.tasks import Recognition
 
@@ -128,3 +128,18 @@ def test_a_patch_that_the_bank_has_many_times_leaves_the_gradient_finite():
 def test_bad_parameters(key, value):
     with pytest.raises(ConfigError, match=f"Expected {key}"):
         Quilting(**{key: value})
+
+
+def test_several_draws_of_an_image_look_for_its_patches_once(photos, monkeypatch):
+    """Which are the same for all of them."""
+    defense, x = fitted(Quilting(patches=500), photos(4)), photos(2, seed=9)
+    expected = [defense(x, rng=seed) for seed in range(3)]
+    searched = []
+    monkeypatch.setattr(quilting, "nearest", lambda *given: searched.append(given) or nearest(*given))
+    defense(photos(2, seed=10), rng=0)
+    found = [defense(x, rng=seed) for seed in range(3)]
+    assert all(map(torch.equal, found, expected))
+    assert not torch.equal(found[0], found[1])
+    assert len(searched) == 2
+    defense(x[:1], rng=0)
+    assert len(searched) == 3

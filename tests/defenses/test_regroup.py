@@ -190,6 +190,14 @@ def test_soft_points_are_near_to_the_points_and_rise_with_the_preference():
     assert (torch.autograd.grad(soft[:, 3].sum(), preferences)[0][:, 3] > 0).all()
 
 
+def test_between_two_candidates_points_have_a_slope():
+    """They are as far from their mean as deviate from it: with a slope through both, none would be left."""
+    preferences = torch.tensor([[0.2, -0.3], [4.0, 4.5]], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(soft_borda(preferences)[:, 0].sum(), preferences)
+    assert (slope[:, 0] > 0.1).all()
+    assert (slope[:, 1] < -0.1).all()
+
+
 def test_divergences_are_those_of_scipy_and_0_where_nothing_differs():
     found = torch.rand(5, 6, generator=torch.Generator().manual_seed(0)).double().softmax(dim=1)
     prototypes = torch.cat([found[:2], found[2:].flip(1)])
