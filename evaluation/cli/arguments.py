@@ -27,9 +27,6 @@ Out = Annotated[
         parser=named_folder, metavar="DIR", help="Result folder; runs/RECIPE if not given. Resumes what lies there."
     ),
 ]
-EarlierRun = Annotated[
-    Path | None, typer.Argument(parser=named_folder, metavar="DIR", help="The folder of an earlier run.")
-]
 Speeds = Annotated[
     Path | None, typer.Option(metavar="F.json", help="Instead: print the speeds that pytest-benchmark wrote, as CSV.")
 ]

@@ -18,7 +18,7 @@ from ..report.papers import papers
 
 _LINK = re.compile(r"(.+), (https?://[^\s,]+)")
 _BROKEN = re.compile(r"^Broken by (.+?)\.?$(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
-_LINK_IN_BRACKETS = re.compile(r"\(([^()]+), (https?://[^\s,()]+)")
+_CITED = re.compile(r"([(;] ?)([^();]+), (https?://[^\s,();]+)")
 
 _ATTACKS = """\
 # Attacks
@@ -160,7 +160,7 @@ def _gradient(defense: Any) -> str:
 def _broken_by(cls: type) -> str:
     """What the paragraph of its docstring says that begins so."""
     found = _BROKEN.search(inspect.getdoc(cls) or "")
-    return _LINK_IN_BRACKETS.sub(r"([\1](\2)", " ".join(found[1].split())) if found else ""
+    return _CITED.sub(r"\1[\2](\3)", " ".join(found[1].split())) if found else ""
 
 
 def _paper(cls: type) -> str:

@@ -177,7 +177,7 @@ def verify(
     everything: Annotated[bool, typer.Option("--all", help="Every row.")] = False,
     sample: Annotated[int | None, typer.Option(min=1, help="So many rows, by chance; 3 if nothing says which.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of that choice; a new one, which nobody knows, if not given.")
+        int | None, typer.Option(help="Seed of --sample; a new one, which is printed, if not given.")
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(metavar="RECIPE", help="For a table without its folder: what it was made by.")
@@ -186,7 +186,7 @@ def verify(
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Compute rows of a finished run anew, and say of each whether it holds, and why not if not. Exit code 1 then."""
+    """Compute rows of a finished run anew. Exit code 1 if one does not hold, with the reason."""
     load_plugins(plugin)
     from .verify import chosen, claimed, show
 
@@ -241,7 +241,7 @@ def demo(
 def list_names(
     kind: Kind, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, plugin: Plugins = None
 ) -> None:
-    """List what has a name."""
+    """List all attacks, defenses, models, datasets or recipes."""
     load_plugins(plugin)
     from .names import show
 
@@ -261,7 +261,7 @@ def describe(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Say what it is or does, and what its parameters are; of a model, what it takes and its feature layers."""
+    """Show what a name stands for and its parameters; of a model, its input and its feature layers."""
     load_plugins(plugin)
     from .console import say
     from .describe import description

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Iterable
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from tabulate import tabulate
 
 from ..leaderboard.columns import COLUMNS
 from ..leaderboard.flags import FLAGS
 from ..opening.recipes import shipped_recipes, summary
-from ..recipe.plugins import REGISTRIES
+from ..recipe.entries import NamedAttack, ThreatDefault
+from ..recipe.gates import Gate
 from ..recipe.recipe import Recipe
-from .arguments import Catalogued
-from .catalogue import attack_page, defense_page
 
 _PAGE = """\
 # Recipes
@@ -24,11 +24,26 @@ Made by `foolbench catalogue recipes > leaderboards/recipes/README.md`; a test c
 ## Keys
 
 A recipe is a TOML file. `--set KEY=VALUE` changes a key for one run, `--set threat.eps=8/255` one of a table; the value
-is TOML, a bare word is text. Rows made with `--set` say so in the column `recipe`.
+is TOML, a bare word is text. Rows made with `--set` say so in the column `recipe`. How to write one:
+[your recipe](../../docs/recipes.md).
 
 {keys}
 
-A budget `eps` is for pixels in 0..1: a number or, as text, a fraction such as `"8/255"`.
+### Keys of `threat`
+
+{threat}
+
+### Keys of an attack
+
+Beside `name` and the attack's own parameters:
+
+{attack}
+
+### Keys of a gate
+
+Which rows it is about, and what their rates may be:
+
+{gate}
 
 ## Columns of leaderboard.csv
 
@@ -48,26 +63,27 @@ its members.
 def recipe_page() -> str:
     """Markdown: the recipes that ship, the keys of a recipe, the columns and the flags of its leaderboard."""
     described = ((f"[{name}]({name}.toml)", summary(name)) for name in shipped_recipes())
-    keys = ((f"`{key}`", _default(field), field.description or "") for key, field in Recipe.model_fields.items())
     return _PAGE.format(
         recipes=_table(("recipe", "what it runs"), described),
-        keys=_table(("key", "default", "what it is"), keys),
+        keys=_keys(Recipe),
+        threat=_keys(ThreatDefault),
+        attack=_keys(NamedAttack),
+        gate=_keys(Gate),
         columns=_table(("column", "what it says"), ((f"`{name}`", text) for name, text in COLUMNS.items())),
         flags=_table(("flag", "what it says"), ((f"`{name}`", text) for name, text in FLAGS.items())),
     )
 
 
+def _keys(table: type[BaseModel]) -> str:
+    """Those that are described."""
+    described = {key: field for key, field in table.model_fields.items() if field.description}
+    rows = ((f"`{key}`", _default(field), str(field.description)) for key, field in described.items())
+    return _table(("key", "default", "what it is"), rows)
+
+
 def _default(field: FieldInfo) -> str:
-    return "" if field.is_required() else f"`{json.dumps(field.default)}`"
+    return "" if field.is_required() or field.default is None else f"`{json.dumps(field.default)}`"
 
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return tabulate(rows, headers=headers, tablefmt="github")
-
-
-def page(kind: Catalogued) -> str:
-    """Markdown, of all that there is of a kind."""
-    if kind is Catalogued.recipes:
-        return recipe_page()
-    make = attack_page if kind is Catalogued.attacks else defense_page
-    return make(REGISTRIES[kind.value])

@@ -1,4 +1,4 @@
-"""Run a recipe, show what it would run, or what it has found."""
+"""Run a recipe and show what it has found."""
 
 from pathlib import Path
 

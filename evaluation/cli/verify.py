@@ -10,10 +10,10 @@ from rich.console import Console
 from ...core.errors import ConfigError
 from ..grid.labels import knowledges
 from ..opening.recipes import load_recipe
-from ..report.agreement import Difference
+from ..report.agreement import Deviation
 from ..report.claims import Claims, read_claims
 from ..report.results import choose_device
-from ..report.verify import Verdict, verify
+from ..report.verify import Verification, verify
 from .console import say
 
 USUAL = 3
@@ -63,23 +63,23 @@ def chosen(
     return sorted(random.Random(seed).sample(there, count))
 
 
-def _show(verdict: Verdict) -> None:
+def _show(verdict: Verification) -> None:
     row = verdict.row
     crafted = f"{row['source_model']} > " if row["source_model"] != row["model"] else ""
     cell = f"{crafted}{row['model']} x {row['attack']} x {row['defense']}, {knowledges([row])[0]}"
     word = "holds" if verdict.holds else "DOES NOT HOLD"
     say(f"row {verdict.number} {word}: {cell}{_numbers(verdict)}", style=None if verdict.holds else "red")
-    for difference in verdict.differences:
-        say(f"    {_told(difference)}")
+    for deviation in verdict.deviations:
+        say(f"    {_told(deviation)}")
     for reason in verdict.reasons:
         say(f"    {reason}")
 
 
-def _numbers(verdict: Verdict) -> str:
-    agree = verdict.holds and not verdict.differences and verdict.row["status"] == "ok"
+def _numbers(verdict: Verification) -> str:
+    agree = verdict.holds and not verdict.deviations and verdict.row["status"] == "ok"
     return f": gfr {verdict.row['gfr']}, every rate to the digit" if agree else ""
 
 
-def _told(difference: Difference) -> str:
-    explained = f": within {difference.explained}" if difference.explained else ", which nothing explains"
-    return f"{difference.column} is {difference.found or 'none'}, not {difference.claimed or 'none'}{explained}"
+def _told(deviation: Deviation) -> str:
+    explained = f": within {deviation.explained}" if deviation.explained else ", which nothing explains"
+    return f"{deviation.column} is {deviation.found or 'none'}, not {deviation.claimed or 'none'}{explained}"

@@ -34,7 +34,7 @@ def check_promises(
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Check what it promises, and say which promise is not kept, what was seen, what to do."""
+    """Check that an attack, defense, model or data set keeps its contract: what is broken, and what to do about it."""
     load_plugins(plugin)
     from ..opening.recipes import parse_overrides
     from ..report.results import choose_device
@@ -62,7 +62,7 @@ def train(
         str | None, typer.Option(help="For a defense: the network it is to defend; scenes:caffenet if not given.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="For a defense: that of the recipes which will use it; 0 if not given.")
+        int | None, typer.Option(help="For a defense: the seed of the recipe that will use it; 0 if not given.")
     ] = None,
     device: Device = "auto",
     plugin: Plugins = None,

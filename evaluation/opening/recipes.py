@@ -10,11 +10,14 @@ from pydantic import ValidationError
 from ...core.complaint import Complaint, complaint, short
 from ...core.errors import ConfigError, UnknownNameError, why
 from ...core.files import is_file, is_folder
+from ...core.words import counted
 from ..recipe.entries import ThreatDefault
 from ..recipe.gates import Gate
 from ..recipe.recipe import Recipe
 from .consistency import check_consistency
 
+_LONG = 100
+"""Minutes that are rather told in hours."""
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 
 
@@ -53,8 +56,12 @@ def shipped_recipes() -> list[str]:
 
 
 def summary(name: str) -> str:
-    """What a shipped recipe says of itself. Nothing that it names is loaded."""
-    return str(_read(name).get("description", ""))
+    """What a shipped recipe says of itself, and how long it takes. Nothing that it names is loaded."""
+    document = _read(name)
+    if (minutes := document.get("minutes")) is None:
+        return str(document["description"])
+    long = f"{minutes / 60:.2g} hours" if minutes > _LONG else counted(round(minutes), "minute")
+    return f"{document['description']} About {long} on one core."
 
 
 def recipe_path(source: str) -> Path:

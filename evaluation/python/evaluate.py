@@ -23,7 +23,7 @@ from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe, Sampling
 from ..report.execution import execute
 from ..report.results import choose_device
-from .networks import Network, Networks, is_table
+from .networks import GivenNetworks, Network, is_table
 from .tables import Given, tables
 
 
@@ -82,7 +82,7 @@ def evaluate(
     load_plugins([])
     device = choose_device(device)
     images, entry, held = _data(data)
-    found = Networks({"classes": classes, "mean": mean, "std": std, "size": size}, images.shape[1:])
+    found = GivenNetworks({"classes": classes, "mean": mean, "std": std, "size": size}, images.shape[1:])
     entries, sources = found.entries(model), found.entries(source_models)
     found.check_options()
     if not machines.are_here and (found.held or held):
@@ -161,7 +161,7 @@ def _threat(listed: Sequence[Mapping[str, Any]], norm: Norm, eps: float | str | 
 
 
 @contextmanager
-def _in_memory(found: Networks, held: Mapping[str, Callable[[], Dataset]]) -> Iterator[None]:
+def _in_memory(found: GivenNetworks, held: Mapping[str, Callable[[], Dataset]]) -> Iterator[None]:
     """While their names stand for them; networks go back to where they were.
 
     What has an address is opened by it: it may be named again with other options, as data to train on.

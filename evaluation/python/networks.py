@@ -15,7 +15,7 @@ Network = Model | nn.Module | str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Networks:
+class GivenNetworks:
     """Those of a run, however they are given. `options` are what `load_model` needs of a bare network, whose `size` is
     that of the images if none is given; `held` are those that exist in memory, by name, and `given` the objects that
     they were made of.

@@ -71,18 +71,28 @@ class Training(BaseModel):
 
 
 class NamedAttack(Named):
-    """An attack of a recipe. Those of one `group` get a row together: an image counts where one of them fools it.
+    """An attack of a recipe, with what is said of it beside its own parameters."""
 
-    `knowledge` is the recipe's where an attack does not state its own. With several `seeds` it is crafted so often,
-    with other random draws each time; there is a row for each and one for their mean. `training_images` and
-    `training_data` say from what a universal attack with a data prior draws, where that is not the usual.
-    """
-
-    group: Annotated[str, AfterValidator(_unpadded)] | None = None
-    seeds: int = Field(default=1, ge=1, strict=True)
-    knowledge: list[Knowledge] | None = Field(default=None, min_length=1)
-    training_images: int | None = Field(default=None, ge=1, strict=True)
-    training_data: Addressed | None = None
+    group: Annotated[str, AfterValidator(_unpadded)] | None = Field(
+        default=None,
+        description="attacks of one group have a row together, the worst case: an image counts where one of them fools",
+    )
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        strict=True,
+        description="how often it is crafted, each time with other random draws: a row each, and one for their mean",
+    )
+    knowledge: list[Knowledge] | None = Field(
+        default=None, min_length=1, description="what it knows, where that is not the recipe's `knowledge`"
+    )
+    training_images: int | None = Field(
+        default=None, ge=1, strict=True, description="how many a universal attack with a data prior draws from, not 512"
+    )
+    training_data: Addressed | None = Field(
+        default=None,
+        description="an entry as `dataset`, whose training images it draws from in the place of the network's own",
+    )
 
     @property
     def training(self) -> Training:
@@ -94,8 +104,8 @@ class ThreatDefault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    norm: Norm = "linf"
-    eps: Eps
+    norm: Norm = Field(default="linf", description="linf, l2, l1 or l0: what the budget bounds")
+    eps: Eps = Field(description='the budget, for pixels in 0..1: a number or, as text, a fraction such as `"8/255"`')
 
     def fill(self, attack: NamedAttack) -> dict[str, Any]:
         """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""

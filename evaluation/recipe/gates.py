@@ -41,16 +41,16 @@ class Gate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    model: str | None = None
-    source_model: str | None = None
-    attack: str | None = None
-    defense: str | None = None
-    knowledge: Knowledge | None = None
-    metric: str | None = None
-    gfr_max: Percent | None = None
-    drop_max: Percent | None = None
-    clean_min: Percent | None = None
-    robust_min: Percent | None = None
+    model: str | None = Field(default=None, description="rows of this model; of any, here and below, if left out")
+    source_model: str | None = Field(default=None, description="rows of attacks that were crafted on this model")
+    attack: str | None = Field(default=None, description="rows of this attack, named as in the recipe or in a table")
+    defense: str | None = Field(default=None, description="rows of this defense, named likewise")
+    knowledge: Knowledge | None = Field(default=None, description="rows of attacks that know so much")
+    metric: str | None = Field(default=None, description="of this metric, in percent; the task's first if left out")
+    gfr_max: Percent | None = Field(default=None, description="highest generalized fooling rate, in percent")
+    drop_max: Percent | None = Field(default=None, description="most points of the clean rate that a defense may cost")
+    clean_min: Percent | None = Field(default=None, description="lowest clean rate, in percent")
+    robust_min: Percent | None = Field(default=None, description="lowest robust rate, in percent")
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Gate":
@@ -95,9 +95,7 @@ class Gate(BaseModel):
 Gates = Annotated[
     list[Gate],
     Field(
-        description="tables: bounds in percent, `gfr_max`, `drop_max`, `clean_min`, `robust_min`, for the rows of an "
-        "`attack`, `defense`, `model`, `source_model` and `knowledge` (of any, where it is left out), of a "
-        "`metric` in percent (the task's first, where it is left out); may stand in `NAME.gates.toml` beside "
-        "`NAME.toml` as well: see [pytest](../../docs/pytest.md#gates)"
+        description="[tables](#keys-of-a-gate): what rates may be, in this file or in `NAME.gates.toml` beside "
+        "`NAME.toml`: see [pytest](../../docs/pytest.md#gates)"
     ),
 ]

@@ -25,7 +25,7 @@ _RESIZED, _LEAST = 0.1, 1.1e-4
 """By so much of itself a size may come out otherwise, where a search ends elsewhere; and by so much in any case."""
 
 
-class Difference(NamedTuple):
+class Deviation(NamedTuple):
     """A number that came out otherwise; `explained` says by what, and is empty where nothing explains it."""
 
     column: str
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
     explained: str
 
 
-def differences(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Difference]:
+def deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Deviation]:
     """Of all rates, their intervals, the drop, the floor and measured sizes. `chance`: it has a part in crafting or
     scoring. What a table leaves empty, or has no column for, it does not claim, and that is no difference; but every
     finished row claims a fooling rate.
@@ -45,10 +45,10 @@ def differences(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Diffe
     lies in that of now, but for rounding. The ends of an interval may be off by twice as much as its rate is, beside
     rounding. A size may be off by a tenth of itself.
     """
-    return list(_differences(claimed, found, chance=chance))
+    return list(_deviations(claimed, found, chance=chance))
 
 
-def _differences(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[Difference]:
+def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[Deviation]:
     for column in ("clean", "gfr", "robust"):
         by_chance = chance and column != "clean" and _near(column, claimed, found)
         yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
@@ -91,12 +91,12 @@ def _digits(column: str, found: TextRow) -> float:
 
 def _difference(
     column: str, claimed: TextRow, found: TextRow, rounding: float, *, chance: bool = False
-) -> Iterator[Difference]:
+) -> Iterator[Deviation]:
     """None where the texts or the numbers are equal, or nothing is claimed."""
     then, now, off = claimed.get(column, ""), found.get(column, ""), _off(column, claimed, found)
     if (then or column == "gfr") and then != now and off != 0:
         explained = "rounding" if off <= rounding else "its interval" if chance else ""
-        yield Difference(column, then, now, explained)
+        yield Deviation(column, then, now, explained)
 
 
 def _off(column: str, claimed: TextRow, found: TextRow) -> float:

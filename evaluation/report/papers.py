@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-_SOURCES = re.compile(r"\(([^()]*\bhttps?://[^()]*)\)")  # what stands in brackets and has a link
+_SOURCES = re.compile(r"\(([^()]*\b(?:https?://|(?:19|20)\d\d)[^()]*)\)")  # in brackets, with a link or a year
 
 
 def papers(cls: Callable[..., Any]) -> list[str]:
-    """Authors and year, a comma, a link; none where the docstring names none."""
+    """Authors and year, and after a comma a link where there is one; none where the docstring names none."""
     found = _SOURCES.search(sys.modules[cls.__module__].__doc__ or "")
     return found[1].split("; ") if found else []

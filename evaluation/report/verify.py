@@ -15,7 +15,7 @@ from ..leaderboard.part import TextRow, crafting, part_of, together
 from ..ledger.ledger import Ledger
 from ..opening.consistency import check_consistency
 from ..recipe.recipe import Recipe
-from .agreement import Difference, differences
+from .agreement import Deviation, deviations
 from .claims import NAMED_BY, Claims, read_rows
 from .execution import execute
 from .makers import read_makers
@@ -24,20 +24,20 @@ from .origins import Origins
 from .results import CSV, LEDGER
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """Of one row, by its number in the table, the first being 1.
 
-    `differences` are the numbers that came out otherwise, `reasons` what was found that may be why.
+    `deviations` are the numbers that came out otherwise, `reasons` what was found that may be why.
     """
 
     number: int
     row: TextRow
     holds: bool
-    differences: Sequence[Difference] = ()
+    deviations: Sequence[Deviation] = ()
     reasons: Sequence[str] = ()
 
 
-def verify(claims: Claims, numbers: Sequence[int], device: str, console: Console) -> Iterator[Verdict]:
+def verify(claims: Claims, numbers: Sequence[int], device: str, console: Console) -> Iterator[Verification]:
     """A verdict for each of the rows; those that are crafted together come together.
 
     Whatever can be wrong with a row is its verdict. Raises KeyboardInterrupt where somebody breaks it off.
@@ -48,7 +48,7 @@ def verify(claims: Claims, numbers: Sequence[int], device: str, console: Console
         try:
             parts[number] = part_of(claims.recipe, row)
         except ConfigError as error:
-            yield Verdict(number, row, holds=False, reasons=[str(error)])
+            yield Verification(number, row, holds=False, reasons=[str(error)])
     with TemporaryDirectory(prefix="foolbench-") as name:
         folder = Path(name)
         _remember(claims, folder)
@@ -69,13 +69,13 @@ def _remember(claims: Claims, folder: Path) -> None:
 
 def _of_part(
     claims: Claims, part: Recipe, rows: Mapping[int, TextRow], folder: Path, device: str, console: Console
-) -> Iterator[Verdict]:
+) -> Iterator[Verification]:
     try:
         check_consistency(part)
         interrupted = execute(part, folder, device, console, cache=Cache.default(), crafted_anew=True).interrupted
     except FoolbenchError as error:
         for number, row in rows.items():
-            yield Verdict(number, row, holds=False, reasons=[f"It cannot be computed here: {error}"])
+            yield Verification(number, row, holds=False, reasons=[f"It cannot be computed here: {error}"])
         return
     if interrupted:
         raise KeyboardInterrupt
@@ -91,29 +91,33 @@ def _misnamed(claimed: TextRow, found: TextRow) -> list[str]:
     return [column for column in NAMED_BY if claimed.get(column, "") != found.get(column, "")]
 
 
-def _verdict(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verdict:
+def _verdict(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verification:
     misnamed = [
         f"{column} is {found.get(column, '')!r}, not {claimed.get(column, '')!r}."
         for column in _misnamed(claimed, found)
     ]
     if misnamed:
-        return Verdict(number, claimed, holds=False, reasons=misnamed)
+        return Verification(number, claimed, holds=False, reasons=misnamed)
     if claimed["status"] != "ok" or found["status"] != "ok":
         return _unfinished(number, claimed, found, origins)
-    off = differences(claimed, found, chance=origins.chance)
+    off = deviations(claimed, found, chance=origins.chance)
     holds = all(one.explained for one in off) and not origins.others
     reasons = [*origins.others, *origins.changes, *(origins.elsewhere if off else ())]
     if not reasons and not holds:
         reasons = ["All that is known of what decides it is as it was: the table does not say what was found."]
-    return Verdict(number, claimed, holds, off, reasons)
+    return Verification(number, claimed, holds, off, reasons)
 
 
-def _unfinished(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verdict:
+def _unfinished(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verification:
     """An error is as good a claim as a number."""
     if claimed["status"] not in ("ok", "error"):
-        return Verdict(number, claimed, holds=False, reasons=[f"It claims nothing: its status is {claimed['status']}."])
+        return Verification(
+            number, claimed, holds=False, reasons=[f"It claims nothing: its status is {claimed['status']}."]
+        )
     failed = found["status"] != "ok"
     if failed and claimed["status"] == "error":
-        return Verdict(number, claimed, holds=True, reasons=[f"It fails here, too: {found['error']}"])
+        return Verification(number, claimed, holds=True, reasons=[f"It fails here, too: {found['error']}"])
     seen = f"It fails here: {found['error']}" if failed else "It failed then, and does not fail here."
-    return Verdict(number, claimed, holds=False, reasons=[seen, *origins.others, *origins.changes, *origins.elsewhere])
+    return Verification(
+        number, claimed, holds=False, reasons=[seen, *origins.others, *origins.changes, *origins.elsewhere]
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from foolbench.evaluation.leaderboard.columns import COLUMNS, TEXTS
 from foolbench.evaluation.leaderboard.stats import estimate
-from foolbench.evaluation.report.agreement import differences
+from foolbench.evaluation.report.agreement import deviations
 
 
 def row(n=256, gfr=128, clean=250, robust=100, floor=0.0, **changed):
@@ -19,7 +19,7 @@ def row(n=256, gfr=128, clean=250, robust=100, floor=0.0, **changed):
 
 
 def explained(claimed, found, *, chance=False):
-    return {one.column: one.explained for one in differences(claimed, found, chance=chance)}
+    return {one.column: one.explained for one in deviations(claimed, found, chance=chance)}
 
 
 NOT_COMPARED = {"clean_drop_rel", "gfr_gap", "gfr_over_pgd10", "forwards_mean", "backwards_mean", "seconds"}
