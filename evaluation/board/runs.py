@@ -15,9 +15,9 @@ from ..leaderboard.curve import Curve
 from ..leaderboard.layers import Moved
 from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
+from ..report.finished import finished_run
 from ..report.makers import Makers, read_makers
-from ..report.manifest import MANIFEST, read_manifest
-from ..report.results import read_curves, read_layers, read_leaderboard
+from ..report.manifest import MANIFEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +54,20 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
         return Run(path=path, table=_numbered(read_rows(path)))
     if not is_folder(path):
         raise ConfigError(f"Expected the folder of a run, or a leaderboard.csv, found none at {path}.")
-    recipe, facts = read_manifest(path)
-    manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    return Run(
-        path=path,
-        table=read_leaderboard(path, recipe, facts) if table is None else table,
-        recipe=recipe,
-        curves=read_curves(path, recipe, facts),
-        layers=read_layers(path, recipe, facts),
-        makers=read_makers(path),
-        data={name: str(identity["data"]) for name, identity in facts.identities.items()},
-        command=[str(word) for word in manifest.get("command", [])],
-        commit=str(manifest.get("commit") or ""),
-        written=str(manifest.get("written", "")),
-    )
+    with finished_run(path) as found:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        return Run(
+            path=path,
+            table=found.leaderboard() if table is None else table,
+            recipe=found.recipe,
+            curves=found.curves(),
+            layers=found.layers(),
+            makers=read_makers(path),
+            data={name: str(identity["data"]) for name, identity in found.facts.identities.items()},
+            command=[str(word) for word in manifest.get("command", [])],
+            commit=str(manifest.get("commit") or ""),
+            written=str(manifest.get("written", "")),
+        )
 
 
 def _numbered(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """`foolbench.compare`: rows of one run, or of two, as a table of differences."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,12 +11,10 @@ from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS as LEADERBOARD
 from ..leaderboard.paired import holm
 from ..leaderboard.pairing import By, Pair, pairs_between, pairs_within
-from ..leaderboard.scored import Rate, ScoredRow, scored_rows
+from ..leaderboard.scored import Rate, ScoredRow
 from ..leaderboard.units import decimals
-from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
-from .manifest import read_manifest
-from .results import LEDGER
+from .finished import finished_run
 
 _SHARED = (
     *("model", "attack", "attack_params", "source_model", "knowledge", "norm", "eps", "defense", "defense_params"),
@@ -87,9 +84,8 @@ def compare(
 
 
 def _rows(folder: str | Path, of: Rate) -> list[ScoredRow]:
-    recipe, facts = read_manifest(Path(folder))
-    with closing(Ledger(Path(folder) / LEDGER, read_only=True)) as ledger:
-        return scored_rows(str(folder), recipe, facts, ledger, of)
+    with finished_run(Path(folder)) as run:
+        return run.scored(of)
 
 
 def _table(pairs: Sequence[Pair], by: By | None, of: Rate) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """`foolbench.image_scores`: what the rows of a run came to on every image."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +10,8 @@ from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.source import Source
 from ..leaderboard.system_rows import Row
 from ..leaderboard.table import leaderboard_rows, sources, system_rows
-from ..ledger.ledger import Ledger
 from ..recipe.plugins import load_plugins
-from .manifest import read_manifest
-from .results import LEDGER
+from .finished import finished_run
 
 _ATTACK = (
     *("source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge"),
@@ -54,8 +51,8 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     """
     load_plugins([])
     folder = Path(run)
-    recipe, facts = read_manifest(folder)
-    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
+    with finished_run(folder) as finished:
+        recipe, facts, ledger = finished.recipe, finished.facts, finished.ledger
         rows = leaderboard_rows(recipe, facts, ledger)
         numbers = {_key(line): number for number, line in enumerate(rows, start=1)}
         if row is not None and row not in numbers.values():

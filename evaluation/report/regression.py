@@ -1,7 +1,6 @@
 """Whether a run is worse than an earlier one, by the test of `foolbench compare`, corrected for all of its rows."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,15 +10,13 @@ from ..grid.labels import knowledges
 from ..leaderboard.paired import LEVEL, holm
 from ..leaderboard.pairing import Pair, pairs_between
 from ..leaderboard.part import TextRow
-from ..leaderboard.scored import Rate, ScoredRow, scored_rows
+from ..leaderboard.scored import Rate, ScoredRow
 from ..leaderboard.stats import Estimate
 from ..leaderboard.system_rows import Row
 from ..leaderboard.units import for_the_worse, shown_decimals
 from ..leaderboard.unpaired import unpaired
-from ..ledger.ledger import Ledger
 from .claims import read_rows
-from .manifest import read_manifest
-from .results import LEDGER
+from .finished import finished_run
 
 _SAME = (
     *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),
@@ -99,9 +96,8 @@ def _rates(run: Path) -> Sequence[Rate]:
 
 
 def _rows(run: Path, rate: Rate) -> list[ScoredRow]:
-    recipe, facts = read_manifest(run)
-    with closing(Ledger(run / LEDGER, read_only=True)) as ledger:
-        return scored_rows(str(run), recipe, facts, ledger, rate)
+    with finished_run(run) as found:
+        return found.scored(rate)
 
 
 def _by_intervals(run: Path, table: Path) -> Changes:

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +11,6 @@ from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
 from ..engine.exclusive import LOCKS
 from ..grid.facts import Facts
-from ..leaderboard.curve import Curve
-from ..leaderboard.curves import curves
-from ..leaderboard.layers import Moved, moved_layers
 from ..leaderboard.table import leaderboard
 from ..ledger.ledger import Ledger
 from ..ledger.restoring import restore
@@ -84,24 +80,6 @@ def _write(path: Path, text: str) -> None:
         write_whole(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}; the ledger keeps all scores.") from None
-
-
-def read_leaderboard(folder: Path, recipe: Recipe, facts: Facts) -> pd.DataFrame:
-    """The table of a run, from its ledger, which may lie where nothing can be written."""
-    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
-        return leaderboard(recipe, facts, ledger)
-
-
-def read_curves(folder: Path, recipe: Recipe, facts: Facts) -> list[Curve]:
-    """Those of a run, from its ledger, as `read_leaderboard` reads it."""
-    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
-        return curves(recipe, facts, ledger)
-
-
-def read_layers(folder: Path, recipe: Recipe, facts: Facts) -> list[Moved]:
-    """How far layers moved, from the ledger of a run, as `read_leaderboard` reads it."""
-    with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
-        return moved_layers(recipe, facts, ledger)
 
 
 def _finished_rows(path: Path) -> int:

@@ -31,8 +31,6 @@ SIZES = (2, 4, 12)
 """Images of the calls; the first of them also pays for what is done once."""
 PATIENCE = 3.0
 """Seconds after which a search is broken off when it tells how far it is, and a few images of an attack are enough."""
-LONG = 10.0
-"""Seconds after which the first two are."""
 
 
 @dataclass(kw_only=True)
@@ -145,7 +143,7 @@ class Calibrator:
                 costs = self._spent(networks).since(before)
                 calls.append(Call(len(unit.samples), costs))
                 step.advance(len(unit.samples))
-                if costs.seconds > (PATIENCE if len(calls) > 1 else LONG):
+                if len(calls) > 1 and costs.seconds > PATIENCE:
                     break
         return Rate.of(calls)
 

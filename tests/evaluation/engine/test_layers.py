@@ -14,8 +14,7 @@ from foolbench.evaluation.engine.layers import changes, shift
 from foolbench.evaluation.grid.layers import named
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.report.manifest import read_manifest
-from foolbench.evaluation.report.results import read_layers
+from foolbench.evaluation.report.finished import finished_run
 from foolbench.tasks import Recognition
 from torch import nn
 
@@ -107,7 +106,8 @@ def ran(pair, tmp_path, monkeypatch):
         attacks = [FGSM(eps=0.05), UniformNoise(eps=0.05)]
         facts = {"layers": layers, "samples": samples, "batch_size": 5, "device": "cpu", "silent": True}
         table = foolbench.evaluate(model(), data, attacks=attacks, out=tmp_path, **facts)
-        return table, read_layers(tmp_path, *read_manifest(tmp_path))
+        with finished_run(tmp_path) as finished:
+            return table, finished.layers()
 
     return ran
 

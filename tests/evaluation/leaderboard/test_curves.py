@@ -14,8 +14,7 @@ from foolbench.defenses import BitDepth, RandomNoise
 from foolbench.evaluation.leaderboard.curve import STEPS, WORST
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.report.manifest import read_manifest
-from foolbench.evaluation.report.results import read_curves
+from foolbench.evaluation.report.finished import finished_run
 from foolbench.tasks import Recognition
 
 TOP1 = Recognition(classes=10).metrics["top1"]
@@ -83,7 +82,8 @@ def found(model, images, tmp_path):
 
     def found(attacks, **more):
         table = foolbench.evaluate(model, images, attacks=attacks, out=tmp_path, **FACTS | more)
-        return table, read_curves(tmp_path, *read_manifest(tmp_path))
+        with finished_run(tmp_path) as finished:
+            return table, finished.curves()
 
     return found
 

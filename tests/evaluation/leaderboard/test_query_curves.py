@@ -15,8 +15,7 @@ from foolbench.evaluation.leaderboard.curve import STEPS, WORST
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.record import Outcomes, merged
 from foolbench.evaluation.python import evaluate
-from foolbench.evaluation.report.manifest import read_manifest
-from foolbench.evaluation.report.results import read_curves
+from foolbench.evaluation.report.finished import finished_run
 
 SHAPE, COUNT, EPS, QUERIES = (1, 6, 6), 80, 0.02, 40
 FACTS = {"silent": True, "device": "cpu", "samples": COUNT, "draws": 2, "eot_draws": 2}
@@ -76,7 +75,8 @@ def found(model, images, tmp_path):
 
     def found(attacks, **more):
         table = foolbench.evaluate(model, images, attacks=attacks, out=tmp_path, **FACTS | more)
-        return table, read_curves(tmp_path, *read_manifest(tmp_path))
+        with finished_run(tmp_path) as finished:
+            return table, finished.curves()
 
     return found
 
@@ -152,7 +152,8 @@ def test_a_ledger_of_before_queries_were_counted_has_all_but_the_curve(found, tm
         ledger.forget(key)
         old = Outcomes(samples=known.samples, images=earlier, metrics=known.metrics)
         ledger.write(key, old)
-    assert read_curves(tmp_path, *read_manifest(tmp_path)) == []
+    with finished_run(tmp_path) as finished:
+        assert finished.curves() == []
     for parts in ([old, known], [known, old]):
         assert "queries" not in merged(parts).images
 
