@@ -26,13 +26,12 @@ class Brighten(Attack):
 @register_attack("deadly-once")
 @dataclass(frozen=True, kw_only=True)
 class DeadlyOnce(Brighten):
-    """The first process that comes here leaves a mark, and dies."""
+    """The first process that comes here leaves a mark in the folder, and dies."""
 
-    mark: str
+    folder: str  # not the file itself, whose content would be a part of what the attack is
 
     def act(self):
-        if not Path(self.mark).exists():
-            Path(self.mark).touch()
+        if is_first(Path(self.folder) / "mark", "dead"):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -50,15 +49,15 @@ class Deadly(Brighten):
 class IllFated(Attack):
     """The shard that comes first kills who has it. Who has it next names its Ray node and waits for its end."""
 
-    mark: str
+    folder: str
 
     access = "none"
 
     def perturb(self, model, x, y, *, rng):
-        shard, machine = str(x.mean().item()), Path(f"{self.mark}.machine")
-        if is_first(Path(self.mark), shard):
+        shard, mark, machine = str(x.mean().item()), Path(self.folder) / "mark", Path(self.folder) / "machine"
+        if is_first(mark, shard):
             os.kill(os.getpid(), signal.SIGKILL)
-        if Path(self.mark).read_text() == shard and is_first(machine, node()):
+        if mark.read_text() == shard and is_first(machine, node()):
             time.sleep(600)
         return x + self.eps * rng.uniform(x.shape[1:])
 

@@ -37,9 +37,9 @@ def images(folder):
 def test_the_same_table_though_a_worker_and_then_a_machine_are_lost_over_one_unit(
     execute, assert_same, deadly_plugin, every_kind, cluster, tmp_path, graceful
 ):
-    mark, machine = tmp_path / "mark", tmp_path / "mark.machine"
+    mark, machine = tmp_path / "mark", tmp_path / "machine"
     attacks = (
-        f"attacks=[{{name='ill-fated', mark='{mark}'}}, {{name='unlucky'}}, {{name='slow', seconds=0.5}}, "
+        f"attacks=[{{name='ill-fated', folder='{tmp_path}'}}, {{name='unlucky'}}, {{name='slow', seconds=0.5}}, "
         "{name='autoattack', steps=2, queries=2}]"
     )
     mark.write_text("of no shard")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from foolbench.datasets import Digits
+from foolbench.defenses import PCA
 from foolbench.evaluation.engine.cache.shelf import Shelf
 from foolbench.evaluation.engine.elsewhere import original, training_elsewhere
 from foolbench.evaluation.engine.glimpse import glimpse
@@ -51,7 +52,7 @@ READERS = {
         Addressed(name="digits"), 5, network.dataset, lambda images: None
     ),
     "a defense that learns": lambda network: network.systems.school.dataset.training(5),
-    "the name of what is learned": lambda network: network.systems.school.name(SimpleNamespace(needs_model=False)),
+    "the name of what is learned": lambda network: network.systems.school.name(PCA()),
     "a look at gradients": lambda network: network.systems.dataset.load([7]),
     "another shard": lambda network: network.shard([7]),
 }

@@ -19,7 +19,7 @@ def test_the_same_table_though_a_worker_is_lost_and_an_attack_fails(
     execute, assert_same, deadly_plugin, every_kind, tmp_path
 ):
     mark = tmp_path / "mark"
-    attacks = f"attacks=[{{name='pgd', steps=3}}, {{name='deadly-once', mark='{mark}'}}, {{name='unlucky'}}]"
+    attacks = f"attacks=[{{name='pgd', steps=3}}, {{name='deadly-once', folder='{tmp_path}'}}, {{name='unlucky'}}]"
     mark.touch()
     alone = execute("alone", *every_kind, attacks)
     mark.unlink()

@@ -19,9 +19,9 @@ def written(monkeypatch):
     """The cells of which scores are written."""
     cells, write = [], Ledger.write
 
-    def noted(ledger, cell, outcomes, by):
+    def noted(ledger, cell, *content):
         cells.append(cell)
-        write(ledger, cell, outcomes, by)
+        write(ledger, cell, *content)
 
     monkeypatch.setattr(Ledger, "write", noted)
     return cells
