@@ -39,7 +39,7 @@ def transfers(parts: Sequence[Part]) -> list[Matrix[Row]]:
         replace(found, title=", ".join(filter(None, [found.title, setting])))
         for (setting, _), same in grouped(rows, lambda known: (known[0], known[1]["metric"])).items()
         for found in matrices.transfers([row for _, row in same])
-        if any(row.transfers for row in found.rows)
+        if any(row.foreign for row in found.rows)
     ]
 
 

@@ -28,11 +28,14 @@ def pivot(table: pd.DataFrame) -> list[Part]:
     Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead. What
     was crafted through other defenses has matrices of its own.
     """
-    parts = [part for rows in _by(table, "metric") for part in _transfers(rows)] if transfers(table) else []
-    by_model = list(_by(table, "model", "metric"))
-    if not parts:
-        parts = [part for rows in by_model for part in _usual([row for row in rows if not row.crossed])]
-    return parts + [part for rows in by_model for part in _crossings(rows)]
+    by_metric, by_model = list(_by(table, "metric")), list(_by(table, "model", "metric"))
+    foreign = {rows[0][SETTING] for rows in by_metric if any(row.foreign for row in rows)}
+    usual = [[row for row in rows if not row.crossed] for rows in by_model if rows[0][SETTING] not in foreign]
+    return [
+        *(part for rows in by_metric if rows[0][SETTING] in foreign for part in _transfers(rows)),
+        *(part for rows in usual if rows for part in (_defenses(rows), *_rejections(rows))),
+        *(part for rows in by_model for part in _crossings(rows)),
+    ]
 
 
 def transfers(table: pd.DataFrame) -> bool:
@@ -45,10 +48,6 @@ def _by(table: pd.DataFrame, *columns: str) -> Iterator[list[NamedRow]]:
     shown = [row for row in records(table) if not is_of_one_seed(row.get("seed"))]
     for same in grouped(shown, lambda row: tuple(row.get(column) for column in (*columns, SETTING))).values():
         yield named(same)
-
-
-def _usual(rows: Sequence[NamedRow]) -> list[Part]:
-    return [_defenses(rows), *_rejections(rows)] if rows else []
 
 
 def _defenses(rows: Sequence[NamedRow]) -> Part:

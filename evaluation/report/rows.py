@@ -67,9 +67,14 @@ class NamedRow:
         return self["knowledge"] == "crossed"
 
     @property
+    def foreign(self) -> bool:
+        """Whether it was crafted on another network than the one that it is scored on."""
+        return self["source_model"] != self["model"]
+
+    @property
     def transfers(self) -> bool:
-        """Whether it was crafted on another network than the one that it is scored on, or through another defense."""
-        return self["source_model"] != self["model"] or self.crossed
+        """Whether it was crafted on another network, or through another defense."""
+        return self.foreign or self.crossed
 
     @property
     def knows(self) -> bool:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from foolbench.evaluation.board.board import make_board
+from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.report.tables import pivot, terminal
 from rich.console import Console
 
@@ -49,3 +51,12 @@ def test_errors_stand_in_their_own_unit_with_the_digits_they_need():
         clean = own[own.metric == "abs-rel"].clean.iloc[0]
         assert parts[errors][0]["clean"] == f"{clean:.3f}"
         assert len(parts[shares][0]["clean"]) == len("94.7")
+
+
+def test_only_where_attacks_transfer_are_networks_by_networks():
+    """Also on a board that has such a run beside another one."""
+    runs = [read_run(RESULTS / f"{name}.csv") for name in ("liang-table1", "gduap-table1")]
+    parts = pivot(make_board(runs).frame())
+    corners = [next(iter(lines[0])) for _, lines in parts]
+    assert corners == ["crafted on", "crafted on", "defense"]
+    assert parts[-1][0].startswith("scenes:googlenet: top1")
