@@ -42,7 +42,7 @@ def test_the_row_of_an_attack_says_what_the_class_says():
 def test_the_row_of_a_defense_says_what_the_class_says():
     found = rows(defense_page(defenses))
     assert found["jpeg"] == [
-        "surrogate", "no", "no",
+        "cubic, leaky", "no", "no",
         "PGD through a differentiable JPEG (Shin and Song 2017) or the identity "
         "([Athalye, Carlini and Wagner 2018](https://arxiv.org/abs/1802.00420))",
         "[Guo et al. 2018](https://arxiv.org/abs/1711.00117); GD-UAP, Table 10",
