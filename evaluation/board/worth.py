@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..leaderboard.grouping import grouped
 from .board import Row
@@ -59,7 +60,10 @@ def verdict(found: Sequence[Worth]) -> str:
 
 def _worth(name: str, rows: Sequence[Row]) -> Worth:
     finished = [row for row in rows if row.ok]
-    attacks = [row for row in finished if not row.of_one_seed]  # the best of several is luck, which a mean has not
+    whole = {_attacker(row, row["attack"]) for row in finished}
+    attacks = [  # behind a random defense the best of several seeds, or members, is luck, which what is for all has not
+        row for row in finished if not (row.of_one_seed or _attacker(row, row.ensemble) in whole)
+    ]
     return Worth(
         defense=name,
         bare=rows[0].bare,
@@ -67,6 +71,11 @@ def _worth(name: str, rows: Sequence[Row]) -> Worth:
         oblivious=_strongest([row for row in attacks if not row.knows]),
         clean=next((row for row in finished if row["clean"] is not None), None),
     )
+
+
+def _attacker(row: Row, name: str | None) -> tuple[Any, ...]:
+    """An attack of that name with what else the row's has."""
+    return name, *(row[column] for column in ("source_model", "knowledge", "source_defense", "norm", "eps", "metric"))
 
 
 def _strongest(rows: Sequence[Row]) -> Row | None:

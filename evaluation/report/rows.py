@@ -47,6 +47,12 @@ class NamedRow:
         return is_of_one_seed(self["seed"])
 
     @property
+    def ensemble(self) -> str | None:
+        """The ensemble that its attack is a member of."""
+        whole, slash, _ = str(self["attack"]).partition("/")
+        return whole if slash else None
+
+    @property
     def bare(self) -> bool:
         """Whether it is of the network alone."""
         return self["defense"] == NOTHING

@@ -136,6 +136,14 @@ def test_matrices_hold_every_row_at_its_place(hostile_board, hostile_names):
     assert transfers([part]) == []
 
 
+def test_of_an_ensemble_its_own_row_counts_and_not_its_luckiest_member():
+    (part,) = make_board([read_run(RESULTS / "defenses.csv")]).parts
+    found = {worth.defense: worth.knowing for worth in worths(part.rows)}
+    members = [row["gfr"] for row in part.rows if row.defense == "resize-pad" and row.ensemble]
+    assert found["resize-pad"].attack == "adaptive-ensemble"
+    assert found["resize-pad"]["gfr"] < max(members)
+
+
 def test_matrices_and_the_strongest_are_of_means_over_seeds():
     board = make_board([read_run(RESULTS / "priors.csv")])
     single = {row.attack for row in board.rows if str(row["seed"]).isdigit()}
