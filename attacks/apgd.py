@@ -13,11 +13,11 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ..core.strength import strength
-from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints, take
+from ._adaptive import MOMENTUM, RHO, AdaptiveAscent, beats, checkpoints
 from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
 from ._looks import Parted, asked_of_step
 from ._losses import Loss, Objective, check_target_classes, lead, margin, other_classes, rivals
+from ._strongest import Strongest
 
 T = TypeVar("T")
 _TINY = 1e-12  # guards divisions where several logits are equal
@@ -79,13 +79,10 @@ class APGD(Attack):
             return self._behind_chance(model, x, y, rng)
         found, loss = x.clone(), x.new_full((len(x),), -torch.inf)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        aims: tuple[Tensor | None, ...] = (None,)
-        if self.early_stop or self.target_classes:
-            outputs = model.averaged(x, rng=rng.fork("clean"))
+        outputs = model.averaged(x, rng=rng.fork("clean")) if self.early_stop or self.target_classes else None
+        if outputs is not None:
             fooled = self.reached(model, outputs, y)
-            if self.target_classes:
-                aims = rivals(model, outputs, y, self.target_classes).unbind(dim=1)
-        for run, rival in self._runs(aims):
+        for run, rival in self._runs(model, outputs, y):
             todo = torch.arange(len(x), device=x.device)
             if self.early_stop:
                 todo = todo[~fooled]
@@ -103,20 +100,19 @@ class APGD(Attack):
 
     def _behind_chance(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
         """Of each image the strongest of all ends, as fresh draws judge them."""
-        aims: tuple[Tensor | None, ...] = (None,)
-        if self.target_classes:
-            aims = rivals(model, model.averaged(x, rng=rng.fork("clean")), y, self.target_classes).unbind(dim=1)
-        best, judges, rows = x.clone(), rng.fork("judges"), torch.arange(len(x), device=x.device)
-        known = strength(model, best, y, targeted=self.targeted, rng=judges)
-        for run, rival in self._runs(aims):
+        best = Strongest(model, x, y, targeted=self.targeted, judges=rng.fork("judges"))
+        outputs = model.averaged(x, rng=rng.fork("clean")) if self.target_classes else None
+        rows = torch.arange(len(x), device=x.device)
+        for run, rival in self._runs(model, outputs, y):
             (end,) = self._search(model, rows, x, y, rival, rng.fork(run), rests=False)
-            found = strength(model, end.point, y, targeted=self.targeted, rng=judges)
-            better = found.beats(known)
-            take(best, end.point, better)
-            known = known.improved(found)
-        return best
+            best.offer(end.point)
+        return best.points
 
-    def _runs(self, aims: Sequence[Tensor | None]) -> Iterator[tuple[int, Tensor | None]]:
+    def _runs(self, model: Model, outputs: Tensor | None, y: Tensor) -> Iterator[tuple[int, Tensor | None]]:
+        """Their numbers, with the classes (N,) that each goes towards, by the `outputs` for the images, if it does."""
+        aims: Sequence[Tensor | None] = (None,)
+        if self.target_classes and outputs is not None:
+            aims = rivals(model, outputs, y, self.target_classes).unbind(dim=1)
         return enumerate(aim for aim in aims for _ in range(self.restarts))
 
     def _search(

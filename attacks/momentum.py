@@ -14,11 +14,11 @@ from ..core.model import Model
 from ..core.norms import Norm, per_row, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
-from ..core.strength import strength
 from ._adaptive import beats, take
 from ._gradient import loss_and_outputs, unchecked_loss_and_gradient
 from ._looks import asked_of_step
 from ._losses import Loss, Objective, check_target_classes, gain, lead, rivals
+from ._strongest import Strongest
 
 _TINY = 1e-30  # guards the division by a gradient that is zero
 
@@ -84,16 +84,11 @@ class Momentum(Attack):
         system = model.through(model.shells, draws=self.draws or model.draws)
         if not self.target_classes:
             return self._climb(system, x, y, start, Objective(system.task, targeted=self.targeted), rng.fork(0))
-        best, judges = start.clone(), rng.fork("judges")
-        known = strength(system, best, y, targeted=False, rng=judges)
+        best = Strongest(system, start, y, targeted=False, judges=rng.fork("judges"))
         for run, rival in enumerate(self._rivals(system, start, y, rng)):
             ahead = gain(partial(lead, rival=rival), system.task, targeted=False)
-            end = self._climb(system, x, y, start, ahead, rng.fork(run))
-            found = strength(system, end, y, targeted=False, rng=judges)
-            better = found.beats(known)
-            take(best, end, better)
-            known = known.improved(found)
-        return best
+            best.offer(self._climb(system, x, y, start, ahead, rng.fork(run)))
+        return best.points
 
     def _rivals(self, model: Model, start: Tensor, y: Tensor, rng: Draws) -> tuple[Tensor, ...]:
         """The classes (N,) to ascend towards, one after the other."""

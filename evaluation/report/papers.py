@@ -11,4 +11,4 @@ _SOURCES = re.compile(r"\(([^()]*\b(?:https?://|(?:19|20)\d\d)[^()]*)\)")  # in 
 def papers(cls: Callable[..., Any]) -> list[str]:
     """Authors and year, and after a comma a link where there is one; none where the docstring names none."""
     found = _SOURCES.search(sys.modules[cls.__module__].__doc__ or "")
-    return found[1].split("; ") if found else []
+    return " ".join(found[1].split()).split("; ") if found else []

@@ -9,6 +9,8 @@ import pytest
 from foolbench.attacks import PGD
 from foolbench.core import ConfigError, Registry, UnknownNameError, attacks, defenses
 from foolbench.core.errors import FoolbenchError
+from foolbench.core.registry import BESIDE_AN_ATTACK
+from foolbench.evaluation.recipe.entries import NamedAttack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ def test_a_parameter_that_recipes_understand_otherwise_is_refused():
     with pytest.raises(ConfigError, match="attack many-starts has a parameter 'seeds'"):
         attacks.register("many-starts")(ManyStarts)
     assert "many-starts" not in attacks
+    assert set(BESIDE_AN_ATTACK) == set(NamedAttack.model_fields)
 
 
 def test_every_shipped_class_is_registered():

@@ -54,6 +54,7 @@ def test_the_row_of_a_defense_says_what_the_class_says():
     assert found["tv"][0] == "exact, filled, smooth"
     assert all(row[3] for row in found.values())
     assert found["pca"][:3] == ["exact", "no", "yes"]
+    assert found["pca"][4].endswith("Liang, Hayes and Althoff 2017"), "in one line, also where its docstring breaks it"
     assert found["compose"][:3] == ["as its steps"] * 3
 
 
