@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-import pandas as pd
-
+from .scores import Scores
 from .stats import Estimate, estimate
 
 RATES: Mapping[str, str] = {
@@ -15,11 +14,10 @@ RATES: Mapping[str, str] = {
 """Of a system that may reject an image, each with what it says; of other systems there are none."""
 
 
-def rates(scores: pd.DataFrame) -> dict[str, Estimate]:
+def rates(scores: Scores) -> dict[str, Estimate]:
     """Those that the scores of a cell have, in 0..1."""
-    clusters = scores.get("cluster")
     return {
-        name: estimate(scores[name].to_numpy(float), proportion=True, clusters=clusters)
+        name: estimate(scores.numbers(name), proportion=True, clusters=scores.clusters)
         for name in RATES
         if name in scores
     }

@@ -24,7 +24,8 @@ from .curve import STEPS, WORST, Curve, Taken, traced
 from .distances import Distances, distances, is_minimal
 from .grouping import grouped
 from .queries import counts_queries, queries
-from .source import MissingScoresError, Scores, Source
+from .scores import Scores
+from .source import MissingScoresError, Source
 from .table import sources
 
 
@@ -56,7 +57,7 @@ def _over_budgets(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
 
     def curve(facts: Row, members: Sequence[Cell], scores: Scores, measured: Numbers, reach: float) -> Iterator[Curve]:
         taken = [Taken(values=measured, fooled=np.isfinite(measured).astype(float))]
-        points, clusters = np.linspace(0, reach, STEPS + 1), scores.frame.get("cluster")
+        points, clusters = np.linspace(0, reach, STEPS + 1), scores.clusters
         yield from traced(source, facts, members, taken, over="eps", points=points, clusters=clusters)
 
     for cell, found, measured in minimal:
@@ -73,14 +74,14 @@ def _over_queries(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
     known: list[tuple[Cell, Scores, Taken]] = []
     for cell in attacks:
         found = _finished(source, cell)
-        taken = None if found is None else queries(cell, found, source.metric)
+        taken = None if found is None else queries(cell, found)
         if found is not None and taken is not None:
             known.append((cell, found, taken))
 
     def curve(facts: Row, members: Sequence[tuple[Cell, Scores, Taken]]) -> Iterator[Curve]:
         together, scores, taken = zip(*members, strict=True)
         most = max(cell.job.attack.queries for cell in together)
-        points, clusters = np.unique(np.linspace(0, most, STEPS + 1).round()), scores[0].frame.get("cluster")
+        points, clusters = np.unique(np.linspace(0, most, STEPS + 1).round()), scores[0].clusters
         yield from traced(source, facts, together, taken, over="queries", points=points, clusters=clusters)
 
     for member in known:

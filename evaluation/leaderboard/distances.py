@@ -4,16 +4,16 @@ An attack that looks for the smallest change says with one distance an image wha
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from ...core.attack import MinimalAttack
 from ..grid.cells import Cell
 from .bootstrap import Numbers
 from .chance import is_by_chance
-from .source import Scores
+from .scores import Scores
 
 AREA = "area"
 """The column of scores that says at what share of all budgets up to eps an image is fooled."""
@@ -42,11 +42,11 @@ def distances(cell: Cell, scores: Scores) -> Distances | None:
     None where images are not either fooled or not: a randomized system is fooled at a rate, by some draws and not by
     others, at every distance, so that none is the distance of an image. None also where the size was not recorded.
     """
-    attack, frame = cell.job.attack, scores.frame
-    if is_by_chance(cell, scores) or attack.norm not in frame or not frame.gfr.isin((0, 1)).all():
+    attack, gfr = cell.job.attack, scores.numbers("gfr")
+    if is_by_chance(cell, scores) or attack.norm not in scores or not np.isin(gfr, (0, 1)).all():
         return None
-    size = frame[attack.norm].to_numpy(float).clip(max=attack.eps)  # which rounding may have gone beyond
-    return Distances(np.where(frame.gfr == 1, size, np.inf), attack.eps)
+    size = scores.numbers(attack.norm).clip(max=attack.eps)  # which rounding may have gone beyond
+    return Distances(np.where(gfr == 1, size, np.inf), attack.eps)
 
 
 def with_areas(cell: Cell, scores: Scores) -> Scores:
@@ -54,14 +54,14 @@ def with_areas(cell: Cell, scores: Scores) -> Scores:
     found = distances(cell, scores) if is_minimal(cell) and np.isfinite(cell.job.attack.eps) else None
     if found is None:
         return scores
-    return Scores(frame=scores.frame.assign(**{AREA: _area(found)}), flags=scores.flags)
+    return scores.with_columns(**{AREA: _area(found)})
 
 
-def largest_area(members: Sequence[pd.DataFrame], by_image: pd.DataFrame) -> pd.DataFrame:
-    """`by_image`, indexed by sample, with the area under the best of several attacks, where all have one."""
+def with_largest_area(scores: Scores, members: Sequence[Scores]) -> Scores:
+    """Of several attacks together: with the area under the best of them, where all have one."""
     if not all(AREA in member for member in members):
-        return by_image.drop(columns=AREA, errors="ignore")
-    return by_image.assign(**{AREA: pd.concat(members).groupby("sample")[AREA].max()})
+        return replace(scores, images=scores.images.drop(columns=AREA, errors="ignore"))
+    return scores.with_columns(**{AREA: np.max([member.numbers(AREA) for member in members], axis=0)})
 
 
 def _area(found: Distances) -> Numbers:

@@ -2,21 +2,19 @@
 
 from functools import partial
 
-import pandas as pd
-
 from ...core.attack import Attack
-from ...core.task import Metric
 from ..grid.cells import Cell
 from .distances import with_areas
 from .flags import BOUNDARY, Finding, Fingerprint, compare, fingerprint, resistance_flags
 from .queries import with_query_areas
 from .rates import rate
-from .source import Scores, Source
+from .scores import Scores
+from .source import Source
 
 
 def scores_of(source: Source, cell: Cell) -> Scores:
     """Of a finished cell, with the columns that only some attacks have. Raises MissingScoresError."""
-    return with_query_areas(cell, with_areas(cell, source.scores(cell)), source.metric)
+    return with_query_areas(cell, with_areas(cell, source.scores(cell)))
 
 
 class Findings:
@@ -38,7 +36,7 @@ class Findings:
         before = cell.job.after
         finding = Finding(
             cell.job.attack,
-            scores.frame.filter(["gfr", "cluster"]).copy(),  # not as a view, by which all would be kept
+            scores.images.filter(["gfr", "cluster"]).copy(),  # not as a view, by which all would be kept
             direct=cell.direct,
             source=cell.job.source,
             through=cell.job.through.digest,
@@ -47,20 +45,20 @@ class Findings:
             flags=set(scores.flags) | _boundary(cell),
         )
         if not self._source.metric.error:  # of which no attack comes near the largest there can be
-            finding.flags |= resistance_flags(finding, partial(_gfr_high, self._source.metric, scores.frame))
+            finding.flags |= resistance_flags(finding, partial(_gfr_high, scores))
         for other in self._found.values():
             compare(finding, other)
         self._found[key] = finding
-        self.fingerprints[key] = cell.job.key(self._source.facts.identities), fingerprint(scores.frame)
+        self.fingerprints[key] = cell.job.key(self._source.facts.identities), fingerprint(scores.images)
 
     def flags(self, key: str) -> set[str]:
         """What is against a cell, as far as others are known."""
         return self._found[key].flags
 
 
-def _gfr_high(metric: Metric, scores: pd.DataFrame) -> float:
+def _gfr_high(scores: Scores) -> float:
     """In percent, as all fooling rates are."""
-    return 100 * rate(metric, scores, "gfr").high
+    return 100 * rate(scores, "gfr").high
 
 
 def _boundary(cell: Cell) -> set[str]:

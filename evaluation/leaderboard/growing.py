@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 
-import pandas as pd
-
 from ..grid.cells import Cell
 from ..grid.facts import Facts
 from ..grid.grid import cells
@@ -17,6 +15,7 @@ from .flags import twice
 from .grouping import grouped
 from .judged import MadeRow, bare_scores, made_row, system_of
 from .rates import point
+from .scores import Scores
 from .source import MissingScoresError, Source
 from .system_rows import SystemRows, flag_twice
 from .table import sources
@@ -39,12 +38,12 @@ class _OfSource:
     def __init__(self, source: Source) -> None:
         self._source, self.model = source, source.model
         self._findings: dict[str, Findings] = {}
-        self._bare: pd.DataFrame | None = None
+        self._bare: Scores | None = None
 
     def made(self, plan: Planned) -> MadeRow:
         findings = self._findings.setdefault(system_of(plan), Findings(self._source))
         bare = self._bare_scores()
-        undefended = None if bare is None or "clean" not in bare else point(self._source.metric, bare, "clean")
+        undefended = None if bare is None or "clean" not in bare else point(bare, "clean")
         system = SystemRows(self._source, plan.cells, undefended, findings)
         for key, cell in self._cells[system.digest].items():
             if key not in findings:
@@ -61,7 +60,7 @@ class _OfSource:
         systems = grouped(whole, lambda cell: cell.defense.digest)
         return {digest: {self._source.key(cell): cell for cell in same} for digest, same in systems.items()}
 
-    def _bare_scores(self) -> pd.DataFrame | None:
+    def _bare_scores(self) -> Scores | None:
         """Kept once they are there."""
         if self._bare is None:
             self._bare = bare_scores(self._source)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.stats import norm
 
 from ...core.words import counted
@@ -21,6 +20,7 @@ from .flags import twice
 from .grouping import grouped
 from .rates import difference_between, shares
 from .rates import rate as rate_with_interval
+from .scores import Scores
 from .source import MissingScoresError, Source
 from .stats import CONFIDENCE, Estimate
 from .system_rows import SystemRows, flag_twice
@@ -40,8 +40,8 @@ class MadeRow:
     plan: Planned
     source: Source
     row: Row
-    scores: pd.DataFrame | None
-    bare: pd.DataFrame | None
+    scores: Scores | None
+    bare: Scores | None
 
     @property
     def is_bare(self) -> bool:
@@ -112,7 +112,7 @@ def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
     return [bound for gate in recipe.gates if gate.matches(row.facts, row.labels) for bound in gate.bounds]
 
 
-def made_row(system: SystemRows, source: Source, plan: Planned, bare: pd.DataFrame | None) -> MadeRow:
+def made_row(system: SystemRows, source: Source, plan: Planned, bare: Scores | None) -> MadeRow:
     row, scores = system.scored_plan(plan)
     return MadeRow(plan=plan, source=source, row=row, scores=scores, bare=bare)
 
@@ -121,12 +121,12 @@ def system_of(plan: Planned) -> str:
     return plan.cells[0].defense.digest
 
 
-def bare_scores(source: Source) -> pd.DataFrame | None:
+def bare_scores(source: Source) -> Scores | None:
     """What is known of the undefended network, whatever it was attacked with."""
     for cell in cells(source.recipe, source.model):
         if cell.defense.defense is None:
             try:
-                return source.scores(cell).frame
+                return source.scores(cell)
             except MissingScoresError:
                 continue
     return None
@@ -156,22 +156,22 @@ def _verdict(made: MadeRow, bound: Bound) -> Verdict:
     if bound.quantity == "drop":
         if made.bare is None:
             return Verdict(name, bound, "unknown", remark="no attack on the bare network is finished")
-        rate, values = _drop(made, scores, made.bare), None
+        rate, values = _drop(scores, made.bare, is_bare=made.is_bare), None
     else:
-        values, rate = shares(metric, scores, bound.quantity), rate_with_interval(metric, scores, bound.quantity)
+        values, rate = shares(scores, bound.quantity), rate_with_interval(scores, bound.quantity)
     binary = values is not None and metric.proportion and bool(np.isin(values, (0, 1)).all())
-    exact = binary and "cluster" not in scores
+    exact = binary and scores.clusters is None
     outcome = _outcome(bound, rate)
     needed = images_to_decide(rate, bound.limit / 100, len(scores), wilson=exact) if outcome == "undecided" else None
     percent = Estimate(*(100 * value + 0.0 for value in rate))
     return Verdict(name, bound, outcome, percent, len(scores), needed, made.row["flagged"])
 
 
-def _drop(made: MadeRow, scores: pd.DataFrame, bare: pd.DataFrame) -> Estimate:
+def _drop(scores: Scores, bare: Scores, *, is_bare: bool) -> Estimate:
     """What a defense costs, image by image: in one and the same network nothing."""
-    if made.is_bare:
+    if is_bare:
         return Estimate(0.0, 0.0, 0.0)
-    found = difference_between(made.source.metric, scores, bare, "clean")
+    found = difference_between(scores, bare, "clean")
     return Estimate(found.difference, found.low, found.high)
 
 

@@ -9,14 +9,15 @@ An attack that does not end its search at the first success, as one that looks f
 number; nor has one that goes on where others have failed, or that asked another system than the one that is scored.
 """
 
+from dataclasses import replace
+
 from ...core.query_attack import QueryAttack
-from ...core.task import Metric
 from ..grid.cells import Cell
 from .curve import Taken
-from .source import Scores
+from .scores import Scores
 
 QUERIES = "queries"
-"""The column of scores; missing where an earlier version of foolbench wrote them."""
+"""The column of scores."""
 QUERY_AREA = "area_queries"
 """The column that says at what share of all numbers of queries an image is fooled."""
 
@@ -25,18 +26,23 @@ def counts_queries(cell: Cell) -> bool:
     return isinstance(cell.job.attack, QueryAttack) and cell.direct and cell.job.after is None
 
 
-def queries(cell: Cell, scores: Scores, metric: Metric) -> Taken | None:
+def queries(cell: Cell, scores: Scores) -> Taken | None:
     """None where they were not counted, and where a metric is no matter of single images."""
-    if not counts_queries(cell) or QUERIES not in scores.frame or not metric.is_mean:
+    if not counts_queries(cell) or QUERIES not in scores or not scores.metric.is_mean:
         return None
-    return Taken(values=scores.frame[QUERIES].to_numpy(float), fooled=scores.frame.gfr.to_numpy(float))
+    return Taken(values=scores.numbers(QUERIES), fooled=scores.numbers("gfr"))
 
 
-def with_query_areas(cell: Cell, scores: Scores, metric: Metric) -> Scores:
+def with_query_areas(cell: Cell, scores: Scores) -> Scores:
     """With the column `QUERY_AREA` where there are queries."""
-    found = queries(cell, scores, metric)
+    found = queries(cell, scores)
     if found is None:
         return scores
     assert isinstance(cell.job.attack, QueryAttack)
     area = found.fooled * (1 - found.values / cell.job.attack.queries)
-    return Scores(frame=scores.frame.assign(**{QUERY_AREA: area}), flags=scores.flags)
+    return scores.with_columns(**{QUERY_AREA: area})
+
+
+def without_query_areas(scores: Scores) -> Scores:
+    """Of several attacks together, none of which has asked alone."""
+    return replace(scores, images=scores.images.drop(columns=QUERY_AREA, errors="ignore"))

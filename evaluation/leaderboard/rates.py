@@ -1,40 +1,37 @@
 """The rates of a row, with their intervals, and the difference of two rows, whatever the metric is made of."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from ...core.task import Metric, Numbers
 from ..ledger.record import SHARES
-from .frames import seeds_of, statistics
 from .paired import Difference, difference, difference_of_values
+from .scores import Scores
 from .stats import CONFIDENCE, Estimate, estimate, estimate_of_value
 
 
-def rate(metric: Metric, scores: pd.DataFrame, column: str) -> Estimate:
+def rate(scores: Scores, column: str) -> Estimate:
     """Of `gfr` and `floor` the share that has changed, of `clean` and `robust` the share of the best; in 0..1."""
-    clusters = scores.get("cluster")
+    metric = scores.metric
     if metric.is_mean:
-        return estimate(shares(metric, scores, column), proportion=metric.proportion, clusters=clusters)
-    told = _Told.of(metric, column, seeds_of(scores))
-    return estimate_of_value(told.behind(scores), told, clusters=clusters)
+        return estimate(shares(scores, column), proportion=metric.proportion, clusters=scores.clusters)
+    told = _Told(metric, column, scores.seeds)
+    return estimate_of_value(told.behind(scores), told, clusters=scores.clusters)
 
 
-def point(metric: Metric, scores: pd.DataFrame, column: str) -> float:
+def point(scores: Scores, column: str) -> float:
     """The same without its interval."""
-    if metric.is_mean:
-        return float(shares(metric, scores, column).mean())
-    told = _Told.of(metric, column, seeds_of(scores))
+    if scores.metric.is_mean:
+        return float(shares(scores, column).mean())
+    told = _Told(scores.metric, column, scores.seeds)
     return float(told(told.behind(scores).sum(axis=0)))
 
 
-def shares(metric: Metric, scores: pd.DataFrame, column: str) -> Numbers:
+def shares(scores: Scores, column: str) -> Numbers:
     """The same image by image."""
-    values = scores[column].to_numpy(float)
-    return values if column in SHARES else metric.share(values)
+    values = scores.numbers(column)
+    return values if column in SHARES else scores.metric.share(values)
 
 
 def rate_of(
@@ -48,37 +45,33 @@ def rate_of(
     return estimate_of_value(found, lambda sums: metric.share(value(sums)), confidence=confidence, clusters=clusters)
 
 
-def difference_between(metric: Metric, first: pd.DataFrame, second: pd.DataFrame, column: str) -> Difference:
+def difference_between(first: Scores, second: Scores, column: str) -> Difference:
     """The second minus the first, on the same images."""
-    clusters = first.get("cluster")
+    metric, clusters = first.metric, first.clusters
     if metric.is_mean:
-        both = (shares(metric, scores, column) for scores in (first, second))
+        both = (shares(scores, column) for scores in (first, second))
         return difference(*both, proportion=metric.proportion, clusters=clusters)
-    told = _Told.of(metric, column, max(seeds_of(first), seeds_of(second)))
+    told = _Told(metric, column, max(first.seeds, second.seeds))
     return difference_of_values(told.behind(first), told.behind(second), told, clusters=clusters)
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What sums of statistics say of a column, in 0..1: the mean over seeds of what each says by itself."""
+    """What sums of statistics say of a column, in 0..1: the mean over seeds of what each says by itself.
+
+    Of a metric that is no mean.
+    """
 
     metric: Metric
     column: str
     seeds: int
-    value: Callable[[Numbers], Numbers]
 
-    @classmethod
-    def of(cls, metric: Metric, column: str, seeds: int) -> "_Told":
-        """Of a metric that has a `value`."""
-        assert metric.value is not None
-        return cls(metric, column, seeds, metric.value)
-
-    def behind(self, scores: pd.DataFrame) -> Numbers:
-        """(N, seeds * S), of all seeds; a frame of a single one says the same for each."""
-        known = seeds_of(scores)
-        return np.concatenate([statistics(scores, self.column, seed % known) for seed in range(self.seeds)], axis=1)
+    def behind(self, scores: Scores) -> Numbers:
+        """(N, seeds * S), of all seeds; scores of a single one say the same for each."""
+        return scores.statistics(self.column, self.seeds).reshape(len(scores), -1)
 
     def __call__(self, sums: Numbers) -> Numbers:
-        parts = np.split(sums, self.seeds, axis=-1)
-        found = np.mean([self.metric.share(self.value(part)) for part in parts], axis=0)
+        assert self.metric.value is not None
+        of_seeds = self.metric.value(sums.reshape(*sums.shape[:-1], self.seeds, -1))
+        found = self.metric.share(of_seeds).mean(axis=-1)
         return 1 - found if self.column in SHARES else found

@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ...core.errors import InputError
-from ...core.task import Metric
 from ..grid.facts import Facts
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .flags import twice
 from .paired import Difference
 from .rates import difference_between
+from .scores import Scores
 from .source import Source
 from .system_rows import Row, flag_twice
 from .table import sources, system_rows
@@ -26,17 +25,19 @@ Rate = Literal["gfr", "robust"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowScores:
-    """Of each of `samples`, in their order, what a `rate` of a metric is made of."""
+    """The `scores` of a row, of which a `rate` is compared."""
 
-    samples: NDArray[np.int64]
-    scores: pd.DataFrame
-    metric: Metric
+    scores: Scores
     rate: Rate
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        return self.scores.images["sample"].to_numpy()
 
     def against(self, other: "RowScores") -> Difference:
         """The other minus this one, in the unit of a leaderboard. Both are of the same images and metric."""
-        found = difference_between(self.metric, self.scores, other.scores, self.rate)
-        return difference_in_unit(self.metric, self.rate, found)
+        found = difference_between(self.scores, other.scores, self.rate)
+        return difference_in_unit(self.scores.metric, self.rate, found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,12 +62,10 @@ def _of_source(run: str, source: Source, of: Rate) -> list[ScoredRow]:
     found, fingerprints = [], {}
     for system in system_rows(source):
         fingerprints |= system.findings.fingerprints
-        for row, frame in system.scored():
-            if frame is not None and of not in frame:
+        for row, scores in system.scored():
+            if scores is not None and of not in scores:
                 raise InputError(f"The images of {run} have no labels, so that nothing can be right: compare of gfr.")
-            outcomes = None
-            if frame is not None:
-                outcomes = RowScores(samples=frame["sample"].to_numpy(), scores=frame, metric=source.metric, rate=of)
+            outcomes = None if scores is None else RowScores(scores=scores, rate=of)
             found.append(ScoredRow(run=run, row=row, identity=source.identity, outcomes=outcomes))
     flag_twice([one.row for one in found], twice(fingerprints))
     return found

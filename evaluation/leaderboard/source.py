@@ -1,8 +1,6 @@
 """What the rows of one model and metric are made from, and the scores of its cells in the ledger."""
 
-from dataclasses import dataclass
-
-import pandas as pd
+from dataclasses import dataclass, replace
 
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
@@ -10,10 +8,10 @@ from ...core.task import Metric
 from ..grid.cells import Cell
 from ..grid.facts import Facts
 from ..grid.identity import Identity, look
-from ..ledger.ledger import Costs, DamagedRecordError, Ledger
+from ..ledger.ledger import DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
 from ..recipe.recipe import Recipe
-from .frames import frame_of
+from .scores import Scores
 
 
 class MissingScoresError(FoolbenchError):
@@ -22,14 +20,6 @@ class MissingScoresError(FoolbenchError):
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Of a finished cell: a row per image, and what makes them doubtful."""
-
-    frame: pd.DataFrame
-    flags: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +51,8 @@ class Source:
             doubts = self._doubts(cell)
         except DamagedRecordError as damage:
             raise MissingScoresError("error", str(damage)) from None
-        return Scores(frame=self._grouped(self._costed(cell, self._framed(wanted))), flags=wanted.flags | doubts)
+        scores = self._grouped(self._costed(cell, self._scored(wanted)))
+        return replace(scores, flags=scores.flags | doubts)
 
     def _doubts(self, cell: Cell) -> set[str]:
         """Those about both networks with the images of this table: what was scored among fewer may have had others.
@@ -78,24 +69,25 @@ class Source:
             found |= known.flags
         return found
 
-    def _framed(self, outcomes: Outcomes) -> pd.DataFrame:
+    def _scored(self, outcomes: Outcomes) -> Scores:
         try:
-            return frame_of(outcomes, self.name, self.metric)
+            return Scores.of(outcomes, self.name, self.metric)
         except (KeyError, ValueError):
             raise MissingScoresError(
                 "error", f"The ledger has scores that are no {self.name}; choose another --out."
             ) from None
 
-    def _costed(self, cell: Cell, frame: pd.DataFrame) -> pd.DataFrame:
+    def _costed(self, cell: Cell, scores: Scores) -> Scores:
         costs = self.ledger.costs(cell.job.key(self.facts.identities))
         if costs is None and not isinstance(cell.job.attack, UniversalAttack):
-            return frame
+            return scores
         if costs is None:
             raise MissingScoresError("error", "The ledger has lost what crafting cost; run the recipe again.")
         if self.ledger.is_of_another(self.key(cell), cell.job.key(self.facts.identities)):
             raise MissingScoresError("pending", "scored with an earlier perturbation; run the recipe again")
-        return frame.assign(**{name: frame[name] + costs._asdict()[name] / len(frame) for name in Costs._fields})
+        shared = {name: scores.numbers(name) + cost / len(scores) for name, cost in costs._asdict().items()}
+        return scores.with_columns(**shared)
 
-    def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _grouped(self, scores: Scores) -> Scores:
         """With a column `cluster` where images depend on each other."""
-        return frame if self.facts.groups is None else frame.assign(cluster=self.facts.groups)
+        return scores if self.facts.groups is None else scores.with_columns(cluster=self.facts.groups.astype(float))

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import stdev
 
-import pandas as pd
-
 from ..grid.bundles import Bundle, bundles
 from ..grid.cells import Cell
 from ..grid.described import Row, described, described_bundle
@@ -19,7 +17,8 @@ from .findings import Findings, scores_of
 from .flags import TWICE
 from .queries import QUERY_AREA
 from .rates import point, rate
-from .source import MissingScoresError, Scores, Source
+from .scores import Scores
+from .source import MissingScoresError, Source
 from .stats import Estimate
 from .united import mean_over_seeds, worst_case
 from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of
@@ -47,10 +46,10 @@ class SystemRows:
         finished = {key: scores for key, scores in self._scores.items() if isinstance(scores, Scores)}
         for key, scores in finished.items():
             findings.add(key, self.cells[key], scores)
-        first = next(iter(finished.values())).frame if finished else None
         self.undefended = undefended
-        if undefended is None and cells[0].defense.defense is None and first is not None and "clean" in first:
-            self.undefended = point(source.metric, first, "clean")
+        if undefended is None and cells[0].defense.defense is None:
+            labelled = (scores for scores in finished.values() if "clean" in scores)
+            self.undefended = next((point(scores, "clean") for scores in labelled), None)
         self._of_cells: dict[str, Row] = {}
         self.members: dict[tuple[Bundle, str], list[Cell]] = {}
         for cell in cells:
@@ -62,7 +61,7 @@ class SystemRows:
         if key not in self._of_cells:
             found, facts = self._scores[key], self._facts_of(self.cells[key])
             missing = isinstance(found, MissingScoresError)
-            told = _failure(found) if missing else self._ok(found.frame, self.findings.flags(key))
+            told = _failure(found) if missing else self._ok(found, self.findings.flags(key))
             self._of_cells[key] = facts | told
         return self._of_cells[key]
 
@@ -70,29 +69,29 @@ class SystemRows:
         """All of its members must be among the cells."""
         return self._together(bundle, self.members[bundle, through])
 
-    def scored(self) -> Iterator[tuple[Row, pd.DataFrame | None]]:
-        """Every row, with a row per image of what it is made from where it is finished; those of bundles come last."""
+    def scored(self) -> Iterator[tuple[Row, Scores | None]]:
+        """Every row, with what it is made from where it is finished; those of bundles come last."""
         for key in self.cells:
             yield self.scored_cell(key)
         for bundle, through in self.members:
             yield self.scored_bundle(bundle, through)
 
-    def scored_plan(self, plan: Planned) -> tuple[Row, pd.DataFrame | None]:
+    def scored_plan(self, plan: Planned) -> tuple[Row, Scores | None]:
         """Of one that is planned for this system."""
         first = plan.cells[0]
         if plan.bundle is None:
             return self.scored_cell(self._source.key(first))
         return self.scored_bundle(plan.bundle, first.job.through.digest)
 
-    def scored_cell(self, key: str) -> tuple[Row, pd.DataFrame | None]:
+    def scored_cell(self, key: str) -> tuple[Row, Scores | None]:
         found = self._scores[key]
-        return self.of_cell(key), found.frame if isinstance(found, Scores) else None
+        return self.of_cell(key), found if isinstance(found, Scores) else None
 
-    def scored_bundle(self, bundle: Bundle, through: str) -> tuple[Row, pd.DataFrame | None]:
+    def scored_bundle(self, bundle: Bundle, through: str) -> tuple[Row, Scores | None]:
         row = self.of_bundle(bundle, through)
         return row, self._united(bundle, self.members[bundle, through]) if row["status"] == "ok" else None
 
-    def _ok(self, scores: pd.DataFrame, flags: Iterable[str]) -> Row:
+    def _ok(self, scores: Scores, flags: Iterable[str]) -> Row:
         return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
 
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
@@ -110,7 +109,7 @@ class SystemRows:
             facts["gfr_seeds_sd"] = round(stdev(row["gfr"] for row in rows), 2)
         return facts | self._ok(united, flags)
 
-    def _united(self, bundle: Bundle, members: list[Cell]) -> pd.DataFrame:
+    def _united(self, bundle: Bundle, members: list[Cell]) -> Scores:
         """The scores of a bundle. Raises MissingScoresError for the first member without any."""
         finished: list[Scores] = []
         for cell in members:
@@ -118,11 +117,10 @@ class SystemRows:
             if isinstance(found, MissingScoresError):
                 raise MissingScoresError(found.status, f"{cell.job.attack_name}: {found}")
             finished.append(found)
-        frames = [scores.frame for scores in finished]
         if bundle.kind == "mean":
-            return mean_over_seeds(frames)
+            return mean_over_seeds(finished)
         chance = any(map(is_by_chance, members, finished))
-        return worst_case(frames, self._source.metric, chance=chance, last=_goes_on(members))
+        return worst_case(finished, chance=chance, last=_goes_on(members))
 
     def _facts_of(self, cell: Cell) -> Row:
         source = self._source
@@ -143,14 +141,14 @@ class SystemRows:
             "crafted": str(cell.job.place(source.facts.identities)),
         }
 
-    def _numbers(self, scores: pd.DataFrame) -> Row:
-        metric, numbers = self._source.metric, {"floor": 100 * point(self._source.metric, scores, "floor")}
+    def _numbers(self, scores: Scores) -> Row:
+        metric, numbers = scores.metric, {"floor": 100 * point(scores, "floor")}
         for name in ("gfr", "clean", "robust"):
             if name in scores:  # the last two where there are labels
-                numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(metric, scores, name)))
+                numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(scores, name)))
         for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
             if area in scores:
-                numbers[name] = 100 * float(scores[area].to_numpy(float).mean())
+                numbers[name] = 100 * float(scores.numbers(area).mean())
         for name, found in abstaining_rates(scores).items():
             numbers |= _with_interval(name, estimate_in_unit(metric, name, found))
         unit = unit_of(metric)
@@ -161,14 +159,14 @@ class SystemRows:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare
         rounded = {key: round(value, decimals(unit, key)) + 0.0 for key, value in numbers.items()}  # no minus zero
         if "layer_shift" in scores:
-            rounded["layer_shift"] = round(float(scores["layer_shift"].to_numpy(float).mean()), 4)
+            rounded["layer_shift"] = round(float(scores.numbers("layer_shift").mean()), 4)
         return rounded | {
-            "linf_max": round(float(scores.linf.max()), 6),
-            "l2_mean": round(float(scores.l2.mean()), 6),
-            "rounding_undone": round(100 * float(scores.undone.mean()), 2),
-            "forwards_mean": round(float(scores.forwards.mean()), 2),
-            "backwards_mean": round(float(scores.backwards.mean()), 2),
-            "seconds": round(float(scores.seconds.sum()), 2),
+            "linf_max": round(float(scores.numbers("linf").max()), 6),
+            "l2_mean": round(float(scores.numbers("l2").mean()), 6),
+            "rounding_undone": round(100 * float(scores.numbers("undone").mean()), 2),
+            "forwards_mean": round(float(scores.numbers("forwards").mean()), 2),
+            "backwards_mean": round(float(scores.numbers("backwards").mean()), 2),
+            "seconds": round(float(scores.numbers("seconds").sum()), 2),
         }
 
 

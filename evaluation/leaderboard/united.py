@@ -1,18 +1,19 @@
 """The scores of several cells as those of one: their worst case, or their mean."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
-from ...core.task import Metric
 from ..ledger.ledger import Costs
-from .distances import largest_area
-from .frames import side_by_side, taken, worst
-from .queries import QUERY_AREA
+from .distances import with_largest_area
+from .queries import without_query_areas
 from .rates import point
+from .scores import Scores, chosen, worst
 
 
-def worst_case(members: Sequence[pd.DataFrame], metric: Metric, *, chance: bool, last: bool = False) -> pd.DataFrame:
+def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -> Scores:
     """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
 
     Of a metric that is no matter of single images, as mIoU of a set, it is the worst choice of attacks that is found:
@@ -22,29 +23,30 @@ def worst_case(members: Sequence[pd.DataFrame], metric: Metric, *, chance: bool,
     several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last` member has the
     strongest points of all, chosen by other draws than these, it is that one.
     """
-    by_sample = pd.concat(members).groupby("sample")
-    ordered = [member.set_index("sample").sort_index() for member in members]
     if chance:
-        found = ordered[-1] if last else max(ordered, key=lambda member: point(metric, member, "gfr"))
-        found = found.copy()
+        found = members[-1] if last else max(members, key=lambda member: point(member, "gfr"))
     else:
-        found = taken(ordered, worst(metric, ordered, "gfr"))
-        if "robust" in found:
-            robust = [name for name in found if str(name).partition(":")[0] == "robust"]
-            found[robust] = taken(ordered, worst(metric, ordered, "robust"))[robust]
-    for cost in Costs._fields:
-        found[cost] = by_sample[cost].sum()
-    areas = largest_area(members, found).drop(columns=QUERY_AREA, errors="ignore")  # they have asked together
-    return areas.reset_index()
+        found = _most_fooled(members)
+    costs = {cost: np.sum([member.numbers(cost) for member in members], axis=0) for cost in Costs._fields}
+    return without_query_areas(with_largest_area(found.with_columns(**costs), members))  # they have asked together
 
 
-def mean_over_seeds(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def mean_over_seeds(members: Sequence[Scores]) -> Scores:
     """Per image the mean of the scores of one attack that was crafted several times, and what it costs once.
 
     The statistics behind scores stay those of each seed: a rate of the whole is the mean of the seeds' own.
     """
-    by_sample = pd.concat(members).groupby("sample")
-    found = pd.DataFrame(by_sample.mean())
-    found["linf"] = by_sample.linf.max()
-    behind = side_by_side([member.set_index("sample").sort_index() for member in members])
-    return found.drop(columns=[name for name in found if ":" in str(name)]).join(behind).reset_index()
+    means = pd.DataFrame(pd.concat([one.images for one in members]).groupby("sample", as_index=False).mean())
+    images = means.assign(linf=np.max([member.numbers("linf") for member in members], axis=0))
+    behind = {name: np.concatenate([member.behind[name] for member in members], axis=1) for name in members[0].behind}
+    return Scores(metric=members[0].metric, images=images, behind=behind)
+
+
+def _most_fooled(members: Sequence[Scores]) -> Scores:
+    """Of what is robust the least, whichever attack it is at."""
+    found = chosen(members, worst(members, "gfr"))
+    if "robust" not in found:
+        return found
+    robust = chosen(members, worst(members, "robust"))
+    behind = {name: (robust if name == "robust" else found).behind[name] for name in found.behind}
+    return replace(found.with_columns(robust=robust.numbers("robust")), behind=behind)

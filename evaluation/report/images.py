@@ -7,6 +7,7 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ..leaderboard.abstaining import RATES as ABSTAINING
+from ..leaderboard.scores import Scores
 from ..leaderboard.source import Source
 from ..leaderboard.system_rows import Row
 from ..leaderboard.table import leaderboard_rows, sources, system_rows
@@ -58,10 +59,10 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
         if row is not None and row not in numbers.values():
             raise ConfigError(f"Expected a row from 1 to {len(rows)}, got {row}.")
         scored = (found for source in sources(recipe, facts, ledger) for found in _scored(source))
-        named = ((numbers[_key(line)], line, frame) for line, frame in scored)
+        named = ((numbers[_key(line)], line, scores) for line, scores in scored)
         frames = {
-            number: frame.assign(row=number, **{name: line[name] for name in (*_NAMES, "metric")})
-            for number, line, frame in named
+            number: scores.images.assign(row=number, **{name: line[name] for name in (*_NAMES, "metric")})
+            for number, line, scores in named
             if row in (None, number)
         }
     if not frames:
@@ -71,12 +72,12 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     return whole.reindex(columns=[name for name in COLUMNS if name in whole])
 
 
-def _scored(source: Source) -> Iterator[tuple[Row, pd.DataFrame]]:
+def _scored(source: Source) -> Iterator[tuple[Row, Scores]]:
     """The finished rows of one model and metric."""
     for system in system_rows(source):
-        for row, frame in system.scored():
-            if frame is not None:
-                yield row, frame
+        for row, scores in system.scored():
+            if scores is not None:
+                yield row, scores
 
 
 def _key(row: Row) -> tuple[object, ...]:

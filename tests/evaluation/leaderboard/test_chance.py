@@ -7,7 +7,10 @@ import pytest
 from foolbench.defenses import JPEG, RandomNoise
 from foolbench.evaluation.leaderboard.chance import is_by_chance
 from foolbench.evaluation.leaderboard.flags import SINGLE_DRAW
-from foolbench.evaluation.leaderboard.source import Scores
+from foolbench.evaluation.leaderboard.scores import Scores
+from foolbench.tasks import Recognition
+
+TOP1 = Recognition(classes=10).metrics["top1"]
 
 
 @pytest.mark.parametrize(
@@ -22,5 +25,5 @@ from foolbench.evaluation.leaderboard.source import Scores
 )
 def test_a_randomized_defense_a_floor_or_a_single_draw(defense, floor, flags, expected):
     cell = SimpleNamespace(defense=SimpleNamespace(defense=defense))
-    scores = Scores(frame=pd.DataFrame({"floor": [0.0, floor]}), flags=frozenset(flags))
+    scores = Scores(metric=TOP1, images=pd.DataFrame({"floor": [0.0, floor]}), flags=frozenset(flags))
     assert is_by_chance(cell, scores) is expected

@@ -12,6 +12,7 @@ from foolbench.attacks import FAB, FGSM, PGD, CarliniWagner, DeepFool
 from foolbench.core import Draws, InputTransform, MinimalAttack, register_attack, register_defense
 from foolbench.defenses import BitDepth, RandomNoise
 from foolbench.evaluation.leaderboard.curve import STEPS, WORST
+from foolbench.evaluation.leaderboard.scores import Scores
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.finished import finished_run
@@ -185,11 +186,11 @@ def test_images_that_were_not_fooled_do_not_count_however_near_they_were_looked_
 def test_the_area_of_a_group_is_that_of_the_nearest_points_where_all_have_one():
     def scores(**columns):
         whole = {"gfr": [1.0, 0.0], "linf": [0.1, 0.1], "forwards": 1.0, "backwards": 1.0, "seconds": 1.0}
-        return pd.DataFrame({"sample": [0, 1]} | whole | columns)
+        return Scores(metric=TOP1, images=pd.DataFrame({"sample": [0, 1]} | whole | columns))
 
-    both = worst_case([scores(area=[0.2, 0.0]), scores(area=[0.1, 0.4])], TOP1, chance=False)
-    assert both.area.tolist() == [0.2, 0.4]
-    assert "area" not in worst_case([scores(area=[0.2, 0.0]), scores()], TOP1, chance=False)
+    both = worst_case([scores(area=[0.2, 0.0]), scores(area=[0.1, 0.4])], chance=False)
+    assert both.images.area.tolist() == [0.2, 0.4]
+    assert "area" not in worst_case([scores(area=[0.2, 0.0]), scores()], chance=False)
 
 
 def test_a_system_that_might_have_drawn_otherwise_has_no_curve(found):

@@ -11,6 +11,7 @@ from foolbench.attacks import FGSM, PGD
 from foolbench.core import Attack, ConfigError, InputTransform, Model, register_attack, register_defense, register_model
 from foolbench.core.ensemble import Ensemble
 from foolbench.datasets import Digits
+from foolbench.evaluation.leaderboard.scores import Scores
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.comparison import compare
@@ -45,12 +46,12 @@ def pair():
 def scores(gfr, robust, sample=(0, 1, 2), linf=0.1):
     costs = {"forwards": 2.0, "backwards": 1.0, "seconds": 0.5}
     columns = {"sample": sample, "clean": 1.0, "gfr": gfr, "floor": 0.0, "robust": robust, "linf": linf, "l2": 1.0}
-    return pd.DataFrame(columns | costs)
+    return Scores(metric=TOP1, images=pd.DataFrame(columns | costs))
 
 
 def test_worst_case_by_hand():
     members = [scores([1, 0, 0], [0, 1, 1], linf=0.1), scores([0, 0, 1], [1, 1, 0], linf=0.2)]
-    found = worst_case(members, TOP1, chance=False)
+    found = worst_case(members, chance=False).images
     assert found["sample"].tolist() == [0, 1, 2]
     assert found.gfr.tolist() == [1, 0, 1]
     assert found.robust.tolist() == [0, 1, 0]
@@ -152,7 +153,7 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
 
 def test_of_chance_the_strongest_member_counts():
     weak, strong = scores([0.5, 0, 0], [0.5, 1, 1]), scores([0, 0.5, 0.5], [1, 0.5, 0.5])
-    found = worst_case([weak, strong], TOP1, chance=True)  # its floor is 0, by chance as well
+    found = worst_case([weak, strong], chance=True).images  # its floor is 0, by chance as well
     assert found.gfr.tolist() == [0, 0.5, 0.5]
     assert found.robust.tolist() == [1, 0.5, 0.5]
 
@@ -160,8 +161,8 @@ def test_of_chance_the_strongest_member_counts():
 def test_of_chance_the_last_member_of_an_ensemble_counts():
     """Its points were chosen by other draws; the luckiest of all members would be chosen by these."""
     lucky, last = scores([1, 1, 0.5], [0, 0, 0.5]), scores([0.5, 1, 0.5], [0.5, 0, 0.5])
-    assert worst_case([lucky, last], TOP1, chance=True, last=True).gfr.tolist() == [0.5, 1, 0.5]
-    assert worst_case([lucky, last], TOP1, chance=False, last=True).gfr.tolist() == [1, 1, 0.5]
+    assert worst_case([lucky, last], chance=True, last=True).images.gfr.tolist() == [0.5, 1, 0.5]
+    assert worst_case([lucky, last], chance=False, last=True).images.gfr.tolist() == [1, 1, 0.5]
 
 
 def test_what_a_group_fools_beyond_ten_steps_of_pgd(execute, pair):
@@ -255,10 +256,10 @@ def test_where_no_attack_fools_the_order_of_attacks_says_nothing(order):
     """Of equal ones the image counts that is right least, then the one that is not corrected, then not detected."""
     gfr = [0, 0, 0, 1]
     members = [
-        scores(gfr, [1, 1, 0, 0], range(4)).assign(corrected=[1.0, 1, 0, 0], detected=[0.0, 0, 1, 0]),
-        scores(gfr, [0, 1, 0, 0], range(4)).assign(corrected=[1.0, 0, 0, 0], detected=[0.0, 1, 0, 0]),
+        scores(gfr, [1, 1, 0, 0], range(4)).with_columns(corrected=[1.0, 1, 0, 0], detected=[0.0, 0, 1, 0]),
+        scores(gfr, [0, 1, 0, 0], range(4)).with_columns(corrected=[1.0, 0, 0, 0], detected=[0.0, 1, 0, 0]),
     ]
-    found = worst_case(members[::order], TOP1, chance=False)
+    found = worst_case(members[::order], chance=False).images
     assert found.robust.tolist() == [0, 1, 0, 0]
     assert found.corrected.tolist() == [1, 0, 0, 0]
     assert found.detected.tolist() == [0, 1, 0, 0]

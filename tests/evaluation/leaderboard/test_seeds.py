@@ -6,10 +6,14 @@ import statistics
 import pandas as pd
 import pytest
 from foolbench.core import ConfigError
+from foolbench.evaluation.leaderboard.scores import Scores
 from foolbench.evaluation.leaderboard.united import mean_over_seeds
 from foolbench.evaluation.opening.consistency import check_consistency
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.pivot import pivot
+from foolbench.tasks import Recognition
+
+TOP1 = Recognition(classes=10).metrics["top1"]
 
 NOISE = "attacks=[{name='random-sign', seeds=3}, {name='random-sign', seeds=2, eps=0.3}, {name='fgsm'}]"
 
@@ -60,11 +64,11 @@ def test_a_group_is_over_all_seeds(execute):
 
 
 def test_mean_by_hand():
-    members = [
-        pd.DataFrame({"sample": [4, 9], "gfr": [1.0, 0.0], "linf": [0.1, 0.2], "seconds": 3.0}),
-        pd.DataFrame({"sample": [4, 9], "gfr": [1.0, 1.0], "linf": [0.3, 0.1], "seconds": 1.0}),
+    columns = [
+        {"sample": [4, 9], "gfr": [1.0, 0.0], "linf": [0.1, 0.2], "seconds": 3.0},
+        {"sample": [4, 9], "gfr": [1.0, 1.0], "linf": [0.3, 0.1], "seconds": 1.0},
     ]
-    found = mean_over_seeds(members)
+    found = mean_over_seeds([Scores(metric=TOP1, images=pd.DataFrame(each)) for each in columns]).images
     assert found["sample"].tolist() == [4, 9]
     assert found.gfr.tolist() == [1.0, 0.5]
     assert found.linf.tolist() == [0.3, 0.2]

@@ -3,13 +3,12 @@
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
 from foolbench.core import InputError, Metric
-from foolbench.evaluation.leaderboard.frames import frame_of, statistics
 from foolbench.evaluation.leaderboard.lowest import lowest
 from foolbench.evaluation.leaderboard.paired import difference, difference_of_values
 from foolbench.evaluation.leaderboard.rates import difference_between, point, rate
+from foolbench.evaluation.leaderboard.scores import Scores
 from foolbench.evaluation.leaderboard.stats import estimate, estimate_of_value
 from foolbench.evaluation.leaderboard.united import mean_over_seeds, worst_case
 from foolbench.evaluation.ledger.record import Outcomes
@@ -35,7 +34,7 @@ def scores(seed=0, images=40, **quality):
     columns = {name: counts(rng, images, quality.get(name, 0.9)) for name in ("clean", "attacked", "gfr", "floor")}
     spent = dict.fromkeys(("forwards", "backwards", "seconds", "linf"), np.ones(images))
     outcomes = Outcomes(samples=np.arange(images), images=spent, metrics={"confusions": columns})
-    return frame_of(Outcomes.decode(outcomes.encode()), "miou", MIOU), columns
+    return Scores.of(Outcomes.decode(outcomes.encode()), "miou", MIOU), columns
 
 
 def mean_of_ones(sums):
@@ -61,17 +60,17 @@ def test_of_a_mean_interval_and_test_are_those_of_means(clusters):
     assert here.needed == pytest.approx(there.needed, rel=0.05)
 
 
-def test_a_frame_has_the_value_of_each_image_and_of_all():
-    frame, columns = scores(attacked=0.4, gfr=0.4)
+def test_scores_have_the_value_of_each_image_and_of_all():
+    found, columns = scores(attacked=0.4, gfr=0.4)
     alone = [float(MIOU.value(row)) for row in columns["attacked"]]
-    assert frame.attacked.tolist() == pytest.approx(alone)
-    assert frame.gfr.tolist() == pytest.approx([1 - float(MIOU.value(row)) for row in columns["gfr"]])
-    assert point(MIOU, frame, "clean") == pytest.approx(float(MIOU.value(columns["clean"].sum(axis=0))))
-    assert point(MIOU, frame, "gfr") == pytest.approx(1 - float(MIOU.value(columns["gfr"].sum(axis=0))))
+    assert found.numbers("attacked").tolist() == pytest.approx(alone)
+    assert found.numbers("gfr").tolist() == pytest.approx([1 - float(MIOU.value(row)) for row in columns["gfr"]])
+    assert point(found, "clean") == pytest.approx(float(MIOU.value(columns["clean"].sum(axis=0))))
+    assert point(found, "gfr") == pytest.approx(1 - float(MIOU.value(columns["gfr"].sum(axis=0))))
     for name in ("clean", "robust", "gfr"):
-        found = rate(MIOU, frame, name)
-        assert found.low < found.mean < found.high
-        assert found.mean == pytest.approx(point(MIOU, frame, name))
+        low_to_high = rate(found, name)
+        assert low_to_high.low < low_to_high.mean < low_to_high.high
+        assert low_to_high.mean == pytest.approx(point(found, name))
 
 
 def test_the_interval_holds_the_value_of_all_images_as_often_as_it_says():
@@ -107,11 +106,9 @@ def test_where_nothing_differs_those_not_seen_may():
 
 
 def test_robust_is_no_higher_than_clean_or_attacked():
-    frame, columns = scores(clean=0.6, attacked=0.6)
-    assert point(MIOU, frame, "robust") < min(
-        float(MIOU.value(columns[name].sum(axis=0))) for name in ("clean", "attacked")
-    )
-    behind = statistics(frame, "robust")
+    found, columns = scores(clean=0.6, attacked=0.6)
+    assert point(found, "robust") < min(float(MIOU.value(columns[name].sum(axis=0))) for name in ("clean", "attacked"))
+    behind = found.behind["robust"][:, 0]
     either = (behind == columns["clean"]).all(axis=1) | (behind == columns["attacked"]).all(axis=1)
     assert either.all()
 
@@ -132,35 +129,35 @@ def test_the_worst_case_against_all_choices_there_are():
 
 def test_a_worst_case_is_never_above_the_lowest_of_its_members():
     members = [scores(seed, attacked=0.5, gfr=0.5)[0] for seed in range(3)]
-    together = worst_case(members, MIOU, chance=False)
-    assert point(MIOU, together, "robust") <= min(point(MIOU, member, "robust") for member in members)
-    assert point(MIOU, together, "gfr") >= max(point(MIOU, member, "gfr") for member in members)
-    assert (together.seconds == 3).all()
+    together = worst_case(members, chance=False)
+    assert point(together, "robust") <= min(point(member, "robust") for member in members)
+    assert point(together, "gfr") >= max(point(member, "gfr") for member in members)
+    assert (together.images.seconds == 3).all()
 
 
 def test_the_worst_case_of_pixel_accuracy_is_that_of_every_image():
     rng = np.random.default_rng(0)
     parts = [counts(rng, 20, 0.5) for _ in range(2)]
-    frames = []
+    members = []
     for part in parts:
         columns = dict.fromkeys(("clean", "attacked", "gfr", "floor"), part)
         spent = dict.fromkeys(("forwards", "backwards", "seconds"), np.ones(20))
         outcomes = Outcomes(samples=np.arange(20), images=spent, metrics={"confusions": columns})
-        frames.append(frame_of(outcomes, "pixel-accuracy", ACCURACY))
-    found = worst_case(frames, ACCURACY, chance=False)
+        members.append(Scores.of(outcomes, "pixel-accuracy", ACCURACY))
+    found = worst_case(members, chance=False)
     each = [part[:, :CLASSES].sum(axis=1) for part in parts]
-    assert point(ACCURACY, found, "robust") == pytest.approx(np.minimum(*each).sum() / (20 * 30))
+    assert point(found, "robust") == pytest.approx(np.minimum(*each).sum() / (20 * 30))
 
 
 def test_the_mean_over_seeds_is_that_of_what_each_comes_to():
-    frames, columns = zip(*(scores(seed, attacked=0.3 * seed + 0.2) for seed in range(3)), strict=True)
-    together = mean_over_seeds(frames)
+    members, columns = zip(*(scores(seed, attacked=0.3 * seed + 0.2) for seed in range(3)), strict=True)
+    together = mean_over_seeds(members)
     each = [float(MIOU.value(column["attacked"].sum(axis=0))) for column in columns]
-    assert point(MIOU, together, "attacked") == pytest.approx(np.mean(each))
-    assert rate(MIOU, together, "attacked").mean == pytest.approx(np.mean(each))
+    assert point(together, "attacked") == pytest.approx(np.mean(each))
+    assert rate(together, "attacked").mean == pytest.approx(np.mean(each))
     for column in ("gfr", "floor", "clean", "robust"):
-        assert point(MIOU, together, column) == pytest.approx(np.mean([point(MIOU, one, column) for one in frames]))
-    gap = difference_between(MIOU, frames[0], together, "attacked")
+        assert point(together, column) == pytest.approx(np.mean([point(one, column) for one in members]))
+    gap = difference_between(members[0], together, "attacked")
     assert gap.difference == pytest.approx(np.mean(each) - each[0])
     assert gap.low < gap.difference < gap.high
 
@@ -168,15 +165,14 @@ def test_the_mean_over_seeds_is_that_of_what_each_comes_to():
 def test_the_mean_of_all_and_nothing_is_a_half():
     """Not 68.6, as one mIoU of both would be."""
     whole, broken = np.tile([4.0, 4, 0, 0, 0, 0], (5, 1)), np.tile([0.0, 0, 4, 4, 4, 4], (5, 1))
-    frames = []
+    members = []
     for counted in (whole, broken):
         columns = dict.fromkeys(("clean", "attacked", "gfr", "floor"), counted)
         images = {"linf": np.zeros(5)}
         outcomes = Outcomes(samples=np.arange(5), images=images, metrics={"confusions": columns})
-        frames.append(frame_of(outcomes, "miou", Segmentation(classes=2).metrics["miou"]))
-    metric = Segmentation(classes=2).metrics["miou"]
-    assert [point(metric, frame, "gfr") for frame in frames] == [0, 1]
-    assert point(metric, mean_over_seeds(frames), "gfr") == 0.5
+        members.append(Scores.of(outcomes, "miou", Segmentation(classes=2).metrics["miou"]))
+    assert [point(member, "gfr") for member in members] == [0, 1]
+    assert point(mean_over_seeds(members), "gfr") == 0.5
 
 
 def test_errors_are_worse_where_they_are_larger():
@@ -188,15 +184,15 @@ def test_errors_are_worse_where_they_are_larger():
         "gfr": np.zeros(3),
         "floor": np.zeros(3),
     }
-    frame = frame_of(Outcomes(samples=np.arange(3), images=images, metrics={"error": columns}), "error", error)
-    assert frame.robust.tolist() == [3, 2, 0]
-    assert point(error, frame, "robust") == pytest.approx(1 - 5 / 3 / 4)
+    found = Scores.of(Outcomes(samples=np.arange(3), images=images, metrics={"error": columns}), "error", error)
+    assert found.images.robust.tolist() == [3, 2, 0]
+    assert point(found, "robust") == pytest.approx(1 - 5 / 3 / 4)
 
 
 def test_what_are_no_scores_of_the_metric():
     for columns in ({}, {"confusions": {"clean": np.ones((2, 7)), "gfr": np.ones((2, 7)), "floor": np.ones((2, 7))}}):
         with pytest.raises((KeyError, ValueError)):
-            frame_of(Outcomes(samples=np.arange(2), images={}, metrics=columns), "miou", MIOU)
+            Scores.of(Outcomes(samples=np.arange(2), images={}, metrics=columns), "miou", MIOU)
 
 
 @pytest.mark.parametrize("images", [0, 1])
@@ -210,11 +206,11 @@ def test_too_few_images(images):
         difference_of_values(np.ones((0, 2)), np.ones((0, 2)), mean_of_ones)
 
 
-def test_a_frame_of_means_is_what_the_ledger_has():
+def test_scores_of_means_are_what_the_ledger_has():
     mean = Metric(statistics=lambda p, r: p)
     columns = {name: np.array([0.0, 1.0]) for name in ("clean", "attacked", "gfr", "floor")}
-    found = frame_of(
+    found = Scores.of(
         Outcomes(samples=np.arange(2), images={"linf": np.zeros(2)}, metrics={"top1": columns}), "top1", mean
     )
-    assert isinstance(found, pd.DataFrame)
-    assert sorted(found) == ["attacked", "clean", "floor", "gfr", "linf", "robust", "sample"]
+    assert sorted(found.images) == ["attacked", "clean", "floor", "gfr", "linf", "robust", "sample"]
+    assert not found.behind
