@@ -67,7 +67,7 @@ class Books:
         if kept is None:
             return False
         key = job.key(self.prepared.facts.identities)
-        known = self.ledger.costs(key) is not None and self.ledger.perturbation(key) in (None, kept.sha)
+        known = self.ledger.costs(key) is not None and self.ledger.perturbation(key) == kept.sha
         if not known:
             self._file(job).remove()
         return known

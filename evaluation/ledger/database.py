@@ -9,7 +9,7 @@ from pathlib import Path
 from ...core.errors import OutputError
 
 APPLICATION = int.from_bytes(b"fool")
-VERSION = 3
+VERSION = 4
 """Of the tables and records; a file of another one is refused."""
 PATIENCE = 60.0
 """Seconds to wait for another process of the same run that is writing a record."""

@@ -161,21 +161,17 @@ class Ledger:
     def perturbation(self, job: str) -> str | None:
         """The hash of what a universal attack found, where it is known."""
         try:
-            found = json.loads(self._notes.find(_COSTS, job) or "[]")
+            found = self._notes.find(_COSTS, job)
         except DamagedRecordError:
             return None
-        return found[3] if len(found) > 3 else None  # earlier versions kept the costs alone
+        return None if found is None else json.loads(found)[3]
 
     def is_of_another(self, cell: str, job: str) -> bool:
-        """Whether a cell was scored with another perturbation than the one that its job has found since.
-
-        What earlier versions have scored does not say with which.
-        """
+        """Whether a cell was not scored with the perturbation that its job has found, as far as anybody knows."""
         try:
-            scored, found = self._notes.find(_SCORED, cell), self.perturbation(job)
+            return self._notes.find(_SCORED, cell) != self.perturbation(job)
         except DamagedRecordError:
             return True
-        return None not in (scored, found) and scored != found
 
     def error(self, cell: str) -> str | None:
         try:
@@ -203,8 +199,6 @@ class Ledger:
         Raises DamagedRecordError where that cannot be known any more.
         """
         told = json.loads(self._notes.find(_DOUBTS, look) or "null")
-        if isinstance(told, list):  # of an earlier version
-            told = {"judged": told[0], "flags": told[1:], "refusal": None}
         if told is None or judged not in (None, told["judged"]):
             return None
         return Doubts(frozenset(told["flags"]), told["refusal"])

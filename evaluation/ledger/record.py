@@ -107,10 +107,7 @@ class Outcomes:
 
 
 def merged(parts: Sequence[Outcomes]) -> Outcomes:
-    """All of them as one, ordered by sample; of an image that several have, the last.
-
-    A column that one of them lacks, as `queries` does where an earlier version of foolbench began the run, is left out.
-    """
+    """All of them as one, ordered by sample; of an image that several have, the last. All have the same columns."""
     samples = np.concatenate([part.samples for part in parts])
     known, from_behind = np.unique(samples[::-1], return_index=True)
     rows = len(samples) - 1 - from_behind
@@ -121,11 +118,7 @@ def merged(parts: Sequence[Outcomes]) -> Outcomes:
 
     return Outcomes(
         samples=known,
-        images={
-            name: column([part.images for part in parts], name)
-            for name in first.images
-            if all(name in part.images for part in parts)
-        },
+        images={name: column([part.images for part in parts], name) for name in first.images},
         metrics={
             metric: {name: column([part.metrics[metric] for part in parts], name) for name in columns}
             for metric, columns in first.metrics.items()

@@ -23,9 +23,7 @@ NAMED_BY = (
 )
 """The columns that say what a row is about."""
 _RATES = (f"{rate}{end}" for rate in ("clean", "gfr", "robust") for end in ("", "_low", "_high"))
-_LATER = {"clusters", "seed", "source_defense", "source_defense_params"}
-"""Tables of before there were any have no such columns."""
-_NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "crafted"} - _LATER
+_NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "crafted"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ class Makers:
     known: Mapping[str, Sequence[Maker]] = field(default_factory=dict)
 
     def of(self, row: Mapping[str, Any]) -> Environment:
-        """Of a row of the leaderboard; the last where nothing is known of its own, as of runs of earlier versions."""
+        """Of a row of the leaderboard; the last where nothing is known of its own."""
         made = [maker for name in _names(row) for maker in self.known.get(name, ())]
         return _together(made) if made else self.last
 

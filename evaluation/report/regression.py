@@ -112,7 +112,7 @@ def _by_intervals(run: Path, table: Path) -> Changes:
 
 
 def _same(row: TextRow | Row) -> tuple[str, ...]:
-    values = (row.get(name) for name in _SAME)  # older tables have not all of these columns
+    values = (row[name] for name in _SAME)
     return tuple("" if value is None else str(value) for value in values)
 
 

@@ -97,9 +97,6 @@ def test_costs_come_with_the_hash_of_what_was_found(path):
         ledger.write_costs("job", Costs(10, 5, 1.5), "hash")
         assert ledger.costs("job") == Costs(10, 5, 1.5)
         assert ledger.perturbation("job") == "hash"
-        ledger._write("costs", "earlier", "[10, 5, 1.5]")
-        assert ledger.costs("earlier") == Costs(10, 5, 1.5)
-        assert ledger.perturbation("earlier") is None
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"name,gfr\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 4096])
