@@ -5,7 +5,7 @@ import gc
 import pytest
 import torch
 from foolbench.core import Model
-from foolbench.evaluation.engine.heap import keep_freed_memory
+from foolbench.evaluation.engine.memory.heap import keep_freed_memory
 from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 from torch import Tensor, nn

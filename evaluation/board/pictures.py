@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..engine.example import Picture
+from ..engine.scoring.example import Picture
 
 _PROBED = 24
 """Of so many the size is tried before all are encoded."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..engine.example import Answer, Example, read_example
+from ..engine.scoring.example import Answer, Example, read_example
 from .board import Board, Row
 from .pictures import Album
 

@@ -11,7 +11,7 @@ from ...core.model import Model
 from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked
 from ..demo.sheet import AMPLIFIED, sheet
 from ..demo.subject import image
-from ..engine.heap import keep_freed_memory
+from ..engine.memory.heap import keep_freed_memory
 from .console import console, say
 
 

@@ -23,11 +23,11 @@ from ...models.training import Training, fit
 from ...models.zoo import Entry
 from ..engine.cache.cache import Cache
 from ..engine.cache.shelf import Shelf
-from ..engine.heap import keep_freed_memory
 from ..engine.learning import School
 from ..engine.loading import load
-from ..engine.maker import device_name
+from ..engine.memory.heap import keep_freed_memory
 from ..engine.progress import Progress
+from ..engine.provenance.maker import device_name
 from ..opening.data import open_dataset
 from ..opening.recipes import parse_overrides
 from ..recipe.entries import Addressed

@@ -13,12 +13,12 @@ from ..grid.digest import digest
 from ..grid.identity import look
 from ..grid.sources import source_hash
 from ..ledger.ledger import DamagedRecordError, Doubts, Ledger
-from .clean import clean_doubts
+from .crafting.perturbation_file import PerturbationFile
 from .planning import Pending
 from .prepare import Prepared
 from .progress import Progress
+from .scoring.clean import clean_doubts
 from .units import Failed, Found, Scored, Seen
-from .universal import PerturbationFile
 
 
 @dataclass(frozen=True, kw_only=True)

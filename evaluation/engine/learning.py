@@ -19,11 +19,11 @@ from ..grid.digest import digest
 from ..grid.named_files import named_files
 from ..grid.sources import source_hash
 from .cache.shelf import Shelf
-from .glimpse import glimpse
-from .one_at_a_time import itself
+from .memory.one_at_a_time import itself
 from .progress import Steps
+from .provenance.glimpse import glimpse
+from .provenance.versions import libraries
 from .undoing import undoing
-from .versions import libraries
 
 LEARNED = "learned"
 """The folder below a shelf's."""

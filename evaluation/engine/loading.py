@@ -8,7 +8,7 @@ from ...core.model import Model
 from ...datasets.pictures import Pictures
 from ...models import load_model
 from ..recipe.entries import Addressed
-from .resizing import Resized
+from .crafting.resizing import Resized
 
 
 def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:

@@ -9,15 +9,15 @@ from ...core.behaviour import Behaviour
 from ...core.dataset import Dataset
 from ...core.guard import Guard
 from ...core.model import Model
-from .ahead import Ahead
 from .learning import School
-from .one_at_a_time import itself, one_at_a_time
-from .pieces import is_out_of_memory
+from .memory.one_at_a_time import itself, one_at_a_time
+from .memory.pieces import is_out_of_memory
+from .memory.prefetch import Prefetcher
+from .memory.remembered import Room
 from .progress import Steps
-from .remembered import Room
-from .scoring import Shard
+from .scoring.system import Shard
+from .scoring.systems import Systems
 from .setup import Setup
-from .systems import Systems
 
 MOST = 2
 """For so many the device has room: one that is attacked, one that is scored."""
@@ -56,7 +56,7 @@ class Networks:
         self._setup, self._load, self._steps, self._school = setup, load, steps, school
         self._known: dict[str, Network] = {}
         self._there: dict[str, Guard] = {}
-        self._room, self._coming = Room(), Ahead()
+        self._room, self._coming = Room(), Prefetcher()
 
     def use(self, name: str, beside: str | None = None) -> Network:
         """On the device, for which the one that was not used for longest makes room, but not `beside`.

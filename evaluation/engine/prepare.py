@@ -19,9 +19,9 @@ from ..grid.sampling import sample
 from ..ledger.ledger import Ledger
 from ..opening.data import open_dataset
 from ..recipe.recipe import Recipe
-from .heap import keep_freed_memory
 from .loading import load
-from .training_facts import training_facts
+from .memory.heap import keep_freed_memory
+from .provenance.training_facts import training_facts
 
 EXAMINED = 4
 """On how many images a network shows that it keeps still."""

@@ -13,11 +13,11 @@ from .books import Books
 from .driver import Driver
 from .executors.executor import Executor
 from .forecast.foreseen import Foreseen
-from .glimpse import check_glimpse
 from .networks import batches
 from .planning import Pending, Plan
 from .prepare import Prepared
 from .progress import Progress
+from .provenance.glimpse import check_glimpse
 from .renewal import renew
 from .units import Failed
 

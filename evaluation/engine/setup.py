@@ -21,10 +21,10 @@ from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe
 from .cache.cache import Cache
 from .cache.shelf import Shelf
-from .heap import keep_freed_memory
 from .loading import load
+from .memory.heap import keep_freed_memory
 from .prepare import Prepared
-from .training_facts import training_facts
+from .provenance.training_facts import training_facts
 
 
 @dataclass(frozen=True)

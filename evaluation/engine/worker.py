@@ -12,26 +12,26 @@ from ..grid.defenses import NamedDefense
 from ..leaderboard.flags import gradient_flags
 from ..leaderboard.grouping import grouped
 from ..ledger.ledger import Costs, Maker
-from . import crafting_data
-from .adversarial import Crafter, name_of_images
-from .ahead import Ahead
 from .cache.naming import name_of
 from .cache.perturbations import keep_found, recall_found
-from .clean import look
-from .crafted import Crafted
-from .example import keep_example
-from .maker import maker
+from .crafting import data as crafting_data
+from .crafting.crafted import Crafted
+from .crafting.crafter import Crafter, name_of_images
+from .crafting.perturbation_file import PerturbationFile
+from .crafting.placing import placed
+from .crafting.resizing import carried_over
+from .memory.prefetch import Prefetcher
 from .names import Names
 from .networks import Network, Networks
-from .placing import placed
 from .progress import Steps
-from .resizing import carried_over
+from .provenance.maker import maker
 from .schedule import Step
-from .scoring import Shard
+from .scoring.clean import look
+from .scoring.example import keep_example
+from .scoring.system import Shard
 from .setup import Setup
 from .undoing import undoing
 from .units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
-from .universal import PerturbationFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Worker:
         self._setup, self._networks, self._steps = setup, networks, steps
         self._names = Names(setup.recipe, setup.identities)
         self._following: Step | None = None
-        self._reading = Ahead()
+        self._reading = Prefetcher()
         self._shelf = (setup.shared or setup.own) if setup.recipe.keep_images else None
         """Where adversarial images are kept, if they are."""
         self._shared: dict[str, str] = {}
@@ -210,7 +210,7 @@ class Worker:
             pieces=source.systems.crafting(job.through),
             vanishing=lambda: source.systems.vanishing(job.through) if job.attack.access == "gradient" else 0.0,
             undoing=lambda: undoing(source.systems.undo, refused),
-            ahead=self._reading,
+            prefetcher=self._reading,
             shelf=self._shelf,
             batch_matters=job.batch_matters,
             before=None if job.after is None else self._crafter(source, job.after),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ...core.errors import FoolbenchError, OutputError
-from ..engine.exclusive import exclusive
+from ..engine.cache.exclusive import exclusive
 from ..engine.networks import Networks
 from ..engine.run import Engine
 from ..grid.cells import Cell

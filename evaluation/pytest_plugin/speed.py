@@ -10,7 +10,7 @@ from ...core.attack import Attack
 from ...core.errors import ConfigError, FoolbenchError
 from ...core.seeding import Draws
 from ..engine.networks import Network, Networks
-from ..engine.scoring import Shard
+from ..engine.scoring.system import Shard
 from ..engine.undoing import undoing
 from ..grid.defenses import NamedDefense, systems
 from ..grid.described import Row, beside_threat, compact

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ...core.repeatable import repeatable
 from ..engine.cache.cache import Cache
-from ..engine.exclusive import exclusive
+from ..engine.cache.exclusive import exclusive
 from ..engine.executors.in_process import InProcess
 from ..engine.executors.machines import Machines
 from ..engine.forecast.foreseen import Foreseen

@@ -5,7 +5,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ...core.errors import OutputError
-from ..engine.exclusive import acquired
+from ..engine.cache.exclusive import acquired
 
 NAME = ".lock"
 

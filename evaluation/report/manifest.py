@@ -13,7 +13,7 @@ from ...core.complaint import complaint
 from ...core.errors import FoolbenchError, OutputError, why
 from ...core.files import write_whole, writing
 from ...core.registry import tasks
-from ..engine.maker import maker
+from ..engine.provenance.maker import maker
 from ..grid.digest import digest
 from ..grid.facts import Facts
 from ..grid.identity import identity

@@ -9,7 +9,7 @@ import torch
 
 from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
-from ..engine.exclusive import LOCKS
+from ..engine.cache.exclusive import LOCKS
 from ..grid.facts import Facts
 from ..leaderboard.table import leaderboard
 from ..ledger.ledger import Ledger

@@ -5,7 +5,7 @@ import platform
 
 import pytest
 import torch
-from foolbench.evaluation.engine.heap import keep_freed_memory
+from foolbench.evaluation.engine.memory.heap import keep_freed_memory
 from torchvision.models import resnet18
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import Preprocess, datasets
-from foolbench.evaluation.engine.ahead import Ahead
+from foolbench.evaluation.engine.memory.prefetch import Prefetcher
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder as TorchvisionFolder
@@ -35,7 +35,7 @@ def streamed(jpegs):
     batches = [range(start, start + BATCH) for start in range(0, COUNT, BATCH)]
 
     def streamed():
-        coming, load = Ahead(), folder.load
+        coming, load = Prefetcher(), folder.load
         for batch, following in zip(batches, [*batches[1:], None], strict=True):
             x, _ = coming.result(load, batch)
             if following is not None:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.core import Model
-from foolbench.evaluation.engine import crafting_data
-from foolbench.evaluation.engine.pieces import Pieces
+from foolbench.evaluation.engine.crafting import data as crafting_data
+from foolbench.evaluation.engine.memory.pieces import Pieces
 from foolbench.tasks import Recognition
 from torch import nn
 

@@ -7,7 +7,7 @@ from foolbench.datasets import Digits, substitutes
 from foolbench.datasets.pictures.photographs import PhotographCrops
 from foolbench.datasets.scenes.textures import PHOTOGRAPHS, photograph
 from foolbench.datasets.substitutes import substitute_images
-from foolbench.evaluation.engine.resizing import Resized
+from foolbench.evaluation.engine.crafting.resizing import Resized
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 64, 64), (3, 32, 48), (3, 224, 224)])

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
-from foolbench.evaluation.engine import crafting_data
 from foolbench.evaluation.engine.cache.cache import Cache
+from foolbench.evaluation.engine.crafting import data as crafting_data
 from foolbench.evaluation.engine.prepare import prepare
 from foolbench.evaluation.engine.progress import Progress
 from foolbench.evaluation.engine.run import run

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ....core.errors import ConfigError, OutputError
 from ....core.files import write_whole
-from ..exclusive import LOCKS, acquired
-from ..kept import added, keep, recall
+from .exclusive import LOCKS, acquired
+from .kept import added, keep, recall
 from .kinds import KINDS
 from .packing import Packed, decompressed, packed, unpacked
 from .shelf import SUFFIX, Shelf

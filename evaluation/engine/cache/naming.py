@@ -20,11 +20,11 @@ from ...grid.digest import digest
 from ...grid.identity import Identities
 from ...grid.sources import source_hash
 from ...opening.data import make_dataset
-from ..glimpse import glimpse
+from ..crafting.storage import Storage
+from ..memory.one_at_a_time import itself
 from ..networks import Network
-from ..one_at_a_time import itself
-from ..storage import Storage
-from ..versions import libraries
+from ..provenance.glimpse import glimpse
+from ..provenance.versions import libraries
 
 
 def name_of(job: Job, identities: Identities, source: Network, substitutes: int) -> str:

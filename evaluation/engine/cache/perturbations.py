@@ -6,7 +6,7 @@ from ....core.errors import BudgetError, InputError
 from ....core.perturbation import Perturbation
 from ....core.threat import Threat
 from ...ledger.ledger import Costs
-from ..adversarial import tensor_of
+from ..crafting.crafter import tensor_of
 from .cache import Cache
 
 

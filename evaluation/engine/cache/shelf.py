@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ....core.files import writable_folder, write_whole, writing
-from ..exclusive import exclusive
-from ..kept import keep, recall
+from .exclusive import exclusive
+from .kept import keep, recall
 
 SUFFIX = ".safetensors"
 

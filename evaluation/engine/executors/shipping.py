@@ -14,14 +14,14 @@ from ....core.files import write_whole, writing
 from ...grid.cells import Job
 from ...grid.defenses import NamedDefense
 from ...grid.lessons import learning_parts
-from ..adversarial import name_of_images
+from ..cache.exclusive import acquired
 from ..cache.shelf import SUFFIX, Shelf
-from ..example import FOLDER as EXAMPLES
-from ..exclusive import acquired
+from ..crafting.crafter import name_of_images
 from ..learning import LEARNED, School
 from ..names import Names
 from ..prepare import Prepared
 from ..progress import Steps
+from ..scoring.example import FOLDER as EXAMPLES
 from ..setup import Setup
 from ..units import Look, Samples, Score, Search, Teach, Unit
 

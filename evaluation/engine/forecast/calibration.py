@@ -15,13 +15,13 @@ from ....core.perturbation import Perturbation
 from ...grid.cells import Cell, Job
 from ...grid.grid import jobs
 from ...ledger.ledger import Costs
-from ..example import FOLDER as EXAMPLES
+from ..crafting.perturbation_file import PerturbationFile
 from ..networks import Networks
 from ..prepare import Prepared
 from ..progress import Steps
+from ..scoring.example import FOLDER as EXAMPLES
 from ..setup import Setup
 from ..units import Failed, Look, Result, Samples, Score, Search, Teach, Unit
-from ..universal import PerturbationFile
 from ..worker import Worker
 from .impatience import Enough, Impatience, Watch
 from .rates import Call, Rate

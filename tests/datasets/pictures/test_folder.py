@@ -9,7 +9,7 @@ import torch
 from foolbench.core import ConfigError, datasets
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets.pictures import contents as contents_module
-from foolbench.evaluation.engine.ahead import Ahead
+from foolbench.evaluation.engine.memory.prefetch import Prefetcher
 from foolbench.evaluation.opening.data import open_dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -131,7 +131,7 @@ def test_pictures_that_were_seen_are_let_go(tmp_path, picture):
     for k in range(1, 1500):
         (tmp_path / f"{k:04d}.jpg").hardlink_to(tmp_path / "0000.jpg")
     peaks = []
-    load, coming = opened(tmp_path).load, Ahead()
+    load, coming = opened(tmp_path).load, Prefetcher()
     for start in range(0, 1500, 50):
         samples = range(start, start + 50)
         x, _ = coming.result(load, samples)

@@ -13,13 +13,13 @@ SCRIPT = f"""
 import resource, sys
 import foolbench.datasets
 from foolbench.core import Preprocess, datasets
-from foolbench.evaluation.engine.ahead import Ahead
+from foolbench.evaluation.engine.memory.prefetch import Prefetcher
 
 folder, peaks = datasets.bind("image-folder:" + sys.argv[1], {{}})(), []
 folder.preprocess = Preprocess(size=(224, 224), resize=224)
 batches = [range(start, start + {BATCH}) for start in range(0, {PICTURES}, {BATCH})]
 for _ in range(2):
-    coming = Ahead()
+    coming = Prefetcher()
     for batch, following in zip(batches, [*batches[1:], batches[0]]):
         images, _ = coming.result(folder.load, batch)
         coming.begin(folder.load, following)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from foolbench.datasets import Digits
 from foolbench.defenses import BitDepth
-from foolbench.evaluation.engine.example import FOLDER, read_example
+from foolbench.evaluation.engine.scoring.example import FOLDER, read_example
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.page import page
 from foolbench.evaluation.board.runs import read_run
-from foolbench.evaluation.engine.example import Answer, Example
+from foolbench.evaluation.engine.scoring.example import Answer, Example
 from foolbench.evaluation.opening.recipes import load_recipe
 from skimage import data
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from foolbench.attacks import FGSM
 from foolbench.datasets import Digits, digits
-from foolbench.evaluation.engine import maker
+from foolbench.evaluation.engine.provenance import maker
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.recipe.plugins import REGISTRIES
 

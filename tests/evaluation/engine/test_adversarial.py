@@ -4,7 +4,7 @@ import pytest
 import torch
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
-from foolbench.evaluation.engine.scoring import System
+from foolbench.evaluation.engine.scoring.system import System
 from safetensors.torch import load_file
 
 ATTACKS = "attacks=[{name='uniform-noise'}, {name='fgsm'}, {name='gd-uap', prior='none', max_iterations=5}]"

@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 from foolbench.evaluation.engine.cache.cache import Cache
-from foolbench.evaluation.engine.kept import keep, recall
+from foolbench.evaluation.engine.cache.kept import keep, recall
 
 NAMES = {"x_adv", "undone"}
 

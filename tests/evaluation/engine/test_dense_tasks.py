@@ -12,8 +12,8 @@ from foolbench.evaluation.board.page import of_main_metrics
 from foolbench.evaluation.board.pictures import Album
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
-from foolbench.evaluation.engine import crafting_data
-from foolbench.evaluation.engine.example import read_example
+from foolbench.evaluation.engine.crafting import data as crafting_data
+from foolbench.evaluation.engine.scoring.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.tasks.segmentation import VOID
 from torch import nn

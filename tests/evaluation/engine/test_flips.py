@@ -8,9 +8,9 @@ import torch
 from foolbench.core import Threat
 from foolbench.core.errors import OutputError
 from foolbench.evaluation.engine.cache.cache import Cache
+from foolbench.evaluation.engine.cache.kept import keep, recall
 from foolbench.evaluation.engine.cache.kinds import KINDS
-from foolbench.evaluation.engine.kept import keep, recall
-from foolbench.evaluation.engine.universal import PerturbationFile
+from foolbench.evaluation.engine.crafting.perturbation_file import PerturbationFile
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.restoring import restore
 from foolbench.evaluation.opening.recipes import load_recipe

@@ -9,7 +9,7 @@ import pytest
 
 COUNT = """
 import resource
-from foolbench.evaluation.engine.heap import keep_freed_memory
+from foolbench.evaluation.engine.memory.heap import keep_freed_memory
 
 keep_freed_memory()
 for _ in range(5):

@@ -10,7 +10,7 @@ import torch
 from foolbench.attacks import FGSM, UniformNoise
 from foolbench.core import ConfigError, Draws, Model, UnknownNameError
 from foolbench.defenses import BitDepth
-from foolbench.evaluation.engine.layers import changes, shift
+from foolbench.evaluation.engine.scoring.layers import changes, shift
 from foolbench.evaluation.grid.layers import named
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate

@@ -6,8 +6,9 @@ from typing import ClassVar
 import pytest
 import torch
 from foolbench.core import Attack, Ensemble, register_attack
-from foolbench.evaluation.engine import pieces, versions
 from foolbench.evaluation.engine.cache.naming import environment
+from foolbench.evaluation.engine.memory import pieces
+from foolbench.evaluation.engine.provenance import versions
 
 CPU = torch.device("cpu")
 

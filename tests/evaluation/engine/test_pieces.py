@@ -5,7 +5,7 @@ import pytest
 import torch
 from foolbench.core import Model
 from foolbench.core.passes import Passes
-from foolbench.evaluation.engine.pieces import Pieces, is_out_of_memory
+from foolbench.evaluation.engine.memory.pieces import Pieces, is_out_of_memory
 
 FULL = "[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"
 

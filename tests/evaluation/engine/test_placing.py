@@ -5,7 +5,7 @@ import pytest
 import torch
 from foolbench.core import Model, Preprocess
 from foolbench.datasets import Digits, load_dataset
-from foolbench.evaluation.engine.placing import placed
+from foolbench.evaluation.engine.crafting.placing import placed
 from foolbench.tasks import Recognition
 from PIL import Image
 from torch import nn

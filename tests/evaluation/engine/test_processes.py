@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from foolbench.core import ConfigError
-from foolbench.evaluation.engine import crafting_data
+from foolbench.evaluation.engine.crafting import data as crafting_data
 from foolbench.evaluation.engine.executors.machines import Machines
 
 TWO = Machines(workers=2)

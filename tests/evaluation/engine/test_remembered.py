@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from foolbench.evaluation.engine.remembered import Remembered, Room
+from foolbench.evaluation.engine.memory.remembered import Remembered, Room
 
 CPU = torch.device("cpu")
 ANSWERS = {

@@ -5,8 +5,8 @@ import torch
 from foolbench.core import ConfigError
 from foolbench.core.threat import Threat
 from foolbench.datasets import Digits
-from foolbench.evaluation.engine.crafted import Crafted
-from foolbench.evaluation.engine.resizing import Resized, carried_over
+from foolbench.evaluation.engine.crafting.crafted import Crafted
+from foolbench.evaluation.engine.crafting.resizing import Resized, carried_over
 from foolbench.evaluation.ledger.ledger import Costs
 
 

@@ -8,7 +8,7 @@ import torch
 from foolbench.attacks import GDUAP, PGD, UniformNoise
 from foolbench.core import InputTransform, Model, register_defense, register_model
 from foolbench.datasets import Digits
-from foolbench.evaluation.engine.scoring import System
+from foolbench.evaluation.engine.scoring.system import System
 from foolbench.models import ENTRIES
 
 NOISY = '[[defenses]]\nname = "toy-noise"\n'

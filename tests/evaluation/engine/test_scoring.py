@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.core import Draws, InputTransform, Model
-from foolbench.evaluation.engine.crafted import Crafted
-from foolbench.evaluation.engine.remembered import Room
-from foolbench.evaluation.engine.scoring import INSPECTED, Shard, System
+from foolbench.evaluation.engine.crafting.crafted import Crafted
+from foolbench.evaluation.engine.memory.remembered import Room
+from foolbench.evaluation.engine.scoring.system import INSPECTED, Shard, System
 from foolbench.evaluation.ledger.ledger import Costs
 from foolbench.evaluation.ledger.record import merged
 from foolbench.tasks import Recognition

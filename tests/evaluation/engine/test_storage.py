@@ -4,7 +4,7 @@ import pytest
 import torch
 from foolbench.core.norms import size
 from foolbench.core.threat import Threat
-from foolbench.evaluation.engine.storage import Storage
+from foolbench.evaluation.engine.crafting.storage import Storage
 
 SHAPE = (1, 4, 4)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from foolbench.core import ConfigError, UniversalAttack, datasets, register_attack, register_dataset
 from foolbench.datasets.digits import Digits
-from foolbench.evaluation.engine.elsewhere import training_elsewhere
-from foolbench.evaluation.engine.resizing import Resized
+from foolbench.evaluation.engine.crafting.elsewhere import training_elsewhere
+from foolbench.evaluation.engine.crafting.resizing import Resized
 from foolbench.evaluation.grid.digest import digest
 from foolbench.evaluation.grid.grid import jobs
 from foolbench.evaluation.grid.parameters import parameters

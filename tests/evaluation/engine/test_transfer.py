@@ -10,8 +10,8 @@ from foolbench.core import Attack, ConfigError, Model, Perturbation, Preprocess,
 from foolbench.datasets import Digits, load_dataset
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
-from foolbench.evaluation.engine.placing import placed
-from foolbench.evaluation.engine.resizing import resized
+from foolbench.evaluation.engine.crafting.placing import placed
+from foolbench.evaluation.engine.crafting.resizing import resized
 from foolbench.evaluation.grid.grid import jobs
 from foolbench.evaluation.opening.data import open_dataset
 from foolbench.evaluation.opening.recipes import load_recipe

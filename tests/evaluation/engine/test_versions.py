@@ -1,7 +1,7 @@
 from importlib.metadata import PackageNotFoundError
 
 import pytest
-from foolbench.evaluation.engine import versions
+from foolbench.evaluation.engine.provenance import versions
 
 
 @pytest.mark.parametrize("name", ["opencv-python", "opencv-python-headless"])

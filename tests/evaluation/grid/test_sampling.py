@@ -7,7 +7,7 @@ import pytest
 import torch
 from foolbench.core import OutputError
 from foolbench.datasets import Digits, digits
-from foolbench.evaluation.engine.scoring import System
+from foolbench.evaluation.engine.scoring.system import System
 from foolbench.evaluation.grid.sampling import sample
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from ..ledger.ledger import Maker
-from ..recipe.recipe import Recipe
+from ...ledger.ledger import Maker
+from ...recipe.recipe import Recipe
 from .versions import versions
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from ...core.dataset import Dataset
-from ...core.errors import OutputError
-from ..grid.sampling import looked_at
-from ..ledger.ledger import Ledger
+from ....core.dataset import Dataset
+from ....core.errors import OutputError
+from ...grid.sampling import looked_at
+from ...ledger.ledger import Ledger
 
 SIDE = 4  # pixels of a thumbnail
 TOLERANCE = 2  # levels of 255: another decoder rounds otherwise

@@ -3,16 +3,16 @@
 A data set of somebody's own that does not say them is known by its code. Those of foolbench are by its version.
 """
 
-from ...core.dataset import Dataset
-from ...core.errors import FOREIGN
-from ...core.training_images import training_fingerprint_of
-from ..grid.cells import draws_from
-from ..grid.defenses import systems
-from ..grid.identity import OWN
-from ..grid.sources import source_hash
-from ..recipe.entries import Addressed
-from ..recipe.recipe import Recipe
-from .elsewhere import elsewhere, original
+from ....core.dataset import Dataset
+from ....core.errors import FOREIGN
+from ....core.training_images import training_fingerprint_of
+from ...grid.cells import draws_from
+from ...grid.defenses import systems
+from ...grid.identity import OWN
+from ...grid.sources import source_hash
+from ...recipe.entries import Addressed
+from ...recipe.recipe import Recipe
+from ..crafting.elsewhere import elsewhere, original
 
 
 def training_facts(recipe: Recipe, dataset: Dataset) -> dict[str, str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...core.norms import size
-from ...core.threat import Threat
+from ....core.norms import size
+from ....core.threat import Threat
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 """Whether images (M, C, H, W) for the given rows (M,) of the shard fool."""

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...core.errors import ConfigError, UnknownNameError
-from ...core.model import Model
-from ...core.recording import record
-from ...core.seeding import Draws
+from ....core.errors import ConfigError, UnknownNameError
+from ....core.model import Model
+from ....core.recording import record
+from ....core.seeding import Draws
 
 
 def changes(

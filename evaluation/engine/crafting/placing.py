@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core.dataset import Dataset
-from ...datasets.pictures import Pictures
-from .one_at_a_time import itself
+from ....core.dataset import Dataset
+from ....datasets.pictures import Pictures
+from ..memory.one_at_a_time import itself
 from .resizing import resized
 
 

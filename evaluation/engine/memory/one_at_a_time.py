@@ -5,14 +5,14 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from ...core.dataset import Advance, Dataset
-from .ahead import Ahead
+from ....core.dataset import Advance, Dataset
+from .prefetch import Prefetcher
 
 
 class OneAtATime:
     """As the data set, but its images are loaded by `coming`, and training images once nothing is done there."""
 
-    def __init__(self, dataset: Dataset, coming: Ahead) -> None:
+    def __init__(self, dataset: Dataset, coming: Prefetcher) -> None:
         self._dataset, self._coming = dataset, coming
 
     def __getattr__(self, name: str) -> Any:
@@ -30,7 +30,7 @@ class OneAtATime:
         return self._dataset.training(count, advance)
 
 
-def one_at_a_time(dataset: Dataset, coming: Ahead) -> Dataset:
+def one_at_a_time(dataset: Dataset, coming: Prefetcher) -> Dataset:
     return cast(Dataset, OneAtATime(dataset, coming))
 
 

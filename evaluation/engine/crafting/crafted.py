@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..ledger.ledger import Costs
+from ...ledger.ledger import Costs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...core.errors import ConfigError
-from ...core.model import Model
-from ...core.norms import Norm, size
-from ...core.seeding import Draws
-from ...core.task import Metric
-from ..conformance.steady import batch_tolerance
-from ..grid.layers import named
-from ..leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW
-from ..ledger.record import Outcomes
-from .crafted import Crafted
+from ....core.errors import ConfigError
+from ....core.model import Model
+from ....core.norms import Norm, size
+from ....core.seeding import Draws
+from ....core.task import Metric
+from ...conformance.steady import batch_tolerance
+from ...grid.layers import named
+from ...leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW
+from ...ledger.record import Outcomes
+from ..crafting.crafted import Crafted
+from ..memory.pieces import Pieces
+from ..memory.remembered import Remembered, Room
 from .layers import changes, shift
-from .pieces import Pieces
-from .remembered import Remembered, Room
 
 INSPECTED = 8
 """How many images show whether a system keeps its promises, the first of a run."""

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from foolbench.evaluation.engine.ahead import Ahead
+from foolbench.evaluation.engine.memory.prefetch import Prefetcher
 
 
 def test_what_was_not_begun_waits_for_what_was():
@@ -18,7 +18,7 @@ def test_what_was_not_begun_waits_for_what_was():
         busy.release()
         return 2 * item
 
-    coming = Ahead()
+    coming = Prefetcher()
     coming.begin(work, 1)
     assert [coming.result(work, item) for item in (2, 1, 3)] == [4, 2, 6]
     assert len(threads) == 1
@@ -29,4 +29,4 @@ def test_what_fails_says_so_to_whoever_asked():
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="7"):
-        Ahead().result(work, 7)
+        Prefetcher().result(work, 7)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Ahead:
+class Prefetcher:
     """One call at most is done ahead, so memory stays flat."""
 
     def __init__(self) -> None:

@@ -10,22 +10,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...core.attack import Attack, CraftingData, UniversalAttack
-from ...core.ensemble import attack_survivors
-from ...core.errors import BudgetError
-from ...core.files import writing
-from ...core.model import Model
-from ...core.perturbation import Perturbation
-from ...core.query_attack import QueryAttack, Searched
-from ...core.seeding import Draws
-from ..grid.digest import digest
-from ..ledger.ledger import Costs
-from .ahead import Ahead
-from .cache.shelf import Shelf
+from ....core.attack import Attack, CraftingData, UniversalAttack
+from ....core.ensemble import attack_survivors
+from ....core.errors import BudgetError
+from ....core.files import writing
+from ....core.model import Model
+from ....core.perturbation import Perturbation
+from ....core.query_attack import QueryAttack, Searched
+from ....core.seeding import Draws
+from ...grid.digest import digest
+from ...ledger.ledger import Costs
+from ..cache.kept import keep, recall
+from ..cache.shelf import Shelf
+from ..memory.pieces import Pieces
+from ..memory.prefetch import Prefetcher
+from ..scoring.system import Shard
 from .crafted import Crafted
-from .kept import keep, recall
-from .pieces import Pieces
-from .scoring import Shard
 from .storage import Storage
 
 _CHECKPOINT_COSTS, _QUERIES, _VANISHING = "costs", "queries", "vanishing"
@@ -40,7 +40,7 @@ class Crafter:
     file `partial`. With `before`, the attack goes on where that one failed. Where `batch_matters`, nothing is kept that
     was crafted in smaller pieces than it is named for. `vanishing` says of the attacked system what `Crafted` does; it
     takes passes, so it is kept with the images. `undoing` is entered around an attack and raises ConfigError where it
-    has changed the model: nothing of such an attack is kept. `ahead` reads images before they are asked for.
+    has changed the model: nothing of such an attack is kept. `prefetcher` reads images before they are asked for.
     """
 
     model: Model
@@ -53,7 +53,7 @@ class Crafter:
     pieces: Pieces
     vanishing: Callable[[], float]
     undoing: Callable[[], AbstractContextManager[None]]
-    ahead: Ahead
+    prefetcher: Prefetcher
     shelf: Shelf | None = None
     batch_matters: bool = False
     before: "Crafter | None" = None
@@ -147,7 +147,7 @@ class Crafter:
     def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
         names = {"x_adv", "undone", "costs", _VANISHING} | ({_QUERIES} if self._counts else set())
-        tensors = shelf.opened(self.ahead.result(shelf.read, name), names, shard.x)
+        tensors = shelf.opened(self.prefetcher.result(shelf.read, name), names, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
         crafted = Crafted(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 
-from ...core.errors import WeightsError
-from ...core.files import write_whole, writing
-from ...core.perturbation import Perturbation
-from ...core.threat import Threat
+from ....core.errors import WeightsError
+from ....core.files import write_whole, writing
+from ....core.perturbation import Perturbation
+from ....core.threat import Threat
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,20 +5,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ...core.dataset import Dataset
-from ...core.defense import Defense
-from ...core.errors import FOREIGN, ConfigError, one_line
-from ...core.model import Model
-from ...core.seeding import Draws
-from ...defenses.gradients import adaptive
-from ..grid.defenses import NamedDefense
-from ..recipe.recipe import Recipe
-from .gradients import judged_for_gradients, vanishing_share
-from .learning import School
-from .pieces import Pieces
-from .remembered import Room
-from .scoring import Shard, System
-from .undoing import undoing
+from ....core.dataset import Dataset
+from ....core.defense import Defense
+from ....core.errors import FOREIGN, ConfigError, one_line
+from ....core.model import Model
+from ....core.seeding import Draws
+from ....defenses.gradients import adaptive
+from ...grid.defenses import NamedDefense
+from ...recipe.recipe import Recipe
+from ..crafting.gradients import judged_for_gradients, vanishing_share
+from ..learning import School
+from ..memory.pieces import Pieces
+from ..memory.remembered import Room
+from ..undoing import undoing
+from .system import Shard, System
 
 
 @dataclass(kw_only=True)

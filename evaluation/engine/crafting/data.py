@@ -2,13 +2,13 @@
 
 import torch
 
-from ...attacks.universal.priors import with_less_background
-from ...core.attack import CraftingData, Prior
-from ...datasets.substitutes import photographs_shown_by, substitute_images
-from ..recipe.entries import Training
+from ....attacks.universal.priors import with_less_background
+from ....core.attack import CraftingData, Prior
+from ....datasets.substitutes import photographs_shown_by, substitute_images
+from ...recipe.entries import Training
+from ..networks import Network
+from ..progress import Bar, Steps
 from .elsewhere import training_elsewhere
-from .networks import Network
-from .progress import Bar, Steps
 
 SUBSTITUTES = 512
 """How many images, none of them of the task, a universal attack validates on."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...attacks import Objective
-from ...core.dataset import Dataset
-from ...core.model import Model
-from ...core.seeding import Draws
-from ..grid.sampling import sample
+from ....attacks import Objective
+from ....core.dataset import Dataset
+from ....core.model import Model
+from ....core.seeding import Draws
+from ...grid.sampling import sample
 
 VANISHING = 1e-30
 """The largest entry of a gradient that counts as zero: float32 is about to lose it. A healthy network that is sure of

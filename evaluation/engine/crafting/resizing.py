@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core.dataset import Advance, Dataset
-from ...core.errors import ConfigError
-from ...core.task import Task
-from ...core.threat import Threat
-from ...core.training_images import training_fingerprint_of
-from ...datasets.substitutes import photographs_shown_by
+from ....core.dataset import Advance, Dataset
+from ....core.errors import ConfigError
+from ....core.task import Task
+from ....core.threat import Threat
+from ....core.training_images import training_fingerprint_of
+from ....datasets.substitutes import photographs_shown_by
 from .crafted import Crafted
 from .storage import Storage
 

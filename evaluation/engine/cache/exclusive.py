@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...core.errors import OutputError
+from ....core.errors import OutputError
 
 LOCKS = ".locks"
 """The folder of the empty files that are locked. A lock ends with its process, in whatever way that ends."""

@@ -12,9 +12,9 @@ from typing import TypeVar
 import cv2
 import torch
 
-from ...core.model import Model
-from ...core.passes import Passes
-from ..recipe.recipe import Recipe
+from ....core.model import Model
+from ....core.passes import Passes
+from ...recipe.recipe import Recipe
 
 T = TypeVar("T")
 ON_PROCESSOR = 64

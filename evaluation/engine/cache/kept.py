@@ -9,7 +9,7 @@ import xxhash
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ...core.tensor_files import read_tensors, write_tensors
+from ....core.tensor_files import read_tensors, write_tensors
 
 _CHECKSUM = "xxh3"
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...core.errors import FOREIGN
-from ...core.files import writing
-from ...core.model import Model
-from ...core.seeding import Draws
-from .crafted import Crafted
-from .kept import keep, recall
-from .scoring import Shard, System
+from ....core.errors import FOREIGN
+from ....core.files import writing
+from ....core.model import Model
+from ....core.seeding import Draws
+from ..cache.kept import keep, recall
+from ..crafting.crafted import Crafted
+from .system import Shard, System
 
 FOLDER = "examples"
 CANDIDATES = 16

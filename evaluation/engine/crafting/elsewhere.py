@@ -5,12 +5,12 @@ import hashlib
 import torch
 from torch import Tensor
 
-from ...core.dataset import Advance, Dataset
-from ...core.errors import ConfigError
-from ...datasets.pictures import Pictures
-from ..opening.data import make_dataset
-from ..recipe.entries import Addressed
-from .one_at_a_time import itself
+from ....core.dataset import Advance, Dataset
+from ....core.errors import ConfigError
+from ....datasets.pictures import Pictures
+from ...opening.data import make_dataset
+from ...recipe.entries import Addressed
+from ..memory.one_at_a_time import itself
 from .resizing import Resized, resized
 
 _TOGETHER = 64

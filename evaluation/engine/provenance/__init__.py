@@ -1,0 +1,1 @@
+"""What made a run's numbers: versions, hardware, images."""
