@@ -13,12 +13,12 @@ from ..recipe.recipe import Recipe
 from .findings import Findings, scores_of
 from .flags import twice
 from .grouping import grouped
-from .judged import MadeRow, bare_scores, made_row, system_of
 from .rates import point
 from .scores import Scores
 from .source import MissingScoresError, Source
 from .system_rows import SystemRows, flag_twice
 from .table import sources
+from .verdicts import MadeRow, bare_scores, made_row, system_of
 
 
 class GrowingRows:

@@ -11,10 +11,15 @@ from ...core.errors import InputError, UnknownNameError
 from ...core.registry import NOTHING
 from ..grid.labels import knowledges, labels
 from .grouping import grouped
-from .scored import ScoredRow
+from .paired import Difference
+from .rates import difference_between
+from .scored_rows import ScoredRow
+from .units import difference_in_unit
 
 By = Literal["defense", "attack", "model", "knowledge"]
 """What two rows differ in."""
+Rate = Literal["gfr", "robust"]
+"""What is compared: how often attacks change an answer, or how often it stays right."""
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "attack": ("attack", "attack_params", "seed"),
@@ -33,6 +38,25 @@ class Pair(NamedTuple):
     first_name: str
     second_name: str
     setting: str
+
+    @property
+    def is_finished(self) -> bool:
+        return self.first.scores is not None and self.second.scores is not None
+
+    def difference(self, of: Rate) -> Difference | None:
+        """The second minus the first, in the unit of a leaderboard; None where one of them has failed.
+
+        Raises InputError where nothing is `robust`, for want of labels.
+        """
+        first, second = self.first.scores, self.second.scores
+        if first is None or second is None:
+            return None
+        for scored, scores in ((self.first, first), (self.second, second)):
+            if of not in scores:
+                raise InputError(
+                    f"The images of {scored.run} have no labels, so that nothing can be right: compare of gfr."
+                )
+        return difference_in_unit(first.metric, of, difference_between(first, second, of))
 
 
 class _Named(NamedTuple):
@@ -156,11 +180,12 @@ def _check_finished(pairs: Sequence[Pair]) -> None:
 
 
 def _check_same_images(pair: Pair) -> None:
-    first, second = pair.first.outcomes, pair.second.outcomes
+    first, second = pair.first.scores, pair.second.scores
     if first is None or second is None:
         return
     ours, theirs = _facts_of_images(pair.first), _facts_of_images(pair.second)
-    if np.array_equal(first.samples, second.samples) and all(ours[fact] == theirs[fact] for fact in _DECISIVE):
+    same_images = np.array_equal(first.numbers("sample"), second.numbers("sample"))
+    if same_images and all(ours[fact] == theirs[fact] for fact in _DECISIVE):
         return
     told = [f"{fact} ({ours[fact]}, {theirs[fact]})" for fact in ours if ours[fact] != theirs[fact]]
     raise InputError(

@@ -18,7 +18,7 @@ from ..engine.run import Engine
 from ..grid.cells import Cell
 from ..grid.planned import Planned, planned
 from ..leaderboard.growing import GrowingRows
-from ..leaderboard.judged import MadeRow, bounds_of
+from ..leaderboard.verdicts import MadeRow, bounds_of
 from ..opening.recipes import load_recipe
 from ..recipe.plugins import load_plugins
 from ..recipe.recipe import Recipe

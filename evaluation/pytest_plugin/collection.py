@@ -10,7 +10,7 @@ import pytest
 
 from ...core.errors import FoolbenchError
 from ..grid.planned import Planned
-from ..leaderboard.judged import MadeRow, Verdict, judged
+from ..leaderboard.verdicts import MadeRow, Verdict, judged
 from ..opening.recipes import recipe_path
 from ..report.regression import changes
 from .benches import Bench, Benches

@@ -10,8 +10,8 @@ from ...core.errors import ConfigError
 from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS as LEADERBOARD
 from ..leaderboard.paired import holm
-from ..leaderboard.pairing import By, Pair, pairs_between, pairs_within
-from ..leaderboard.scored import Rate, ScoredRow
+from ..leaderboard.pairing import By, Pair, Rate, pairs_between, pairs_within
+from ..leaderboard.scored_rows import ScoredRow
 from ..leaderboard.units import decimals
 from ..recipe.plugins import load_plugins
 from .finished import finished_run
@@ -75,21 +75,21 @@ def compare(
     if baseline is not None and (all_pairs or (other is not None and by is None)):
         raise ConfigError("Expected a baseline where rows differ by something and not all pairs are asked for.")
     if other is not None:
-        pairs = pairs_between(_rows(run, of), _rows(other, of), by, baseline)
+        pairs = pairs_between(_rows(run), _rows(other), by, baseline)
     else:
         by = by or "defense"
         usual = NOTHING if by == "defense" and not all_pairs else None
-        pairs = pairs_within(_rows(run, of), by, baseline or usual)
+        pairs = pairs_within(_rows(run), by, baseline or usual)
     return _table(pairs, by, of)
 
 
-def _rows(folder: str | Path, of: Rate) -> list[ScoredRow]:
+def _rows(folder: str | Path) -> list[ScoredRow]:
     with finished_run(Path(folder)) as run:
-        return run.scored(of)
+        return run.scored_rows()
 
 
 def _table(pairs: Sequence[Pair], by: By | None, of: Rate) -> pd.DataFrame:
-    rows = [_told(pair) | {"by": by, "rate": of} | _numbers(pair) for pair in pairs]
+    rows = [_told(pair) | {"by": by, "rate": of} | _numbers(pair, of) for pair in pairs]
     finished = [row for row in rows if row["status"] == "ok"]
     for row, corrected in zip(finished, holm([row["p"] for row in finished]), strict=True):
         row["p_holm"] = corrected
@@ -112,13 +112,12 @@ def _told(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _numbers(pair: Pair) -> dict[str, Any]:
-    first, second = pair.first.outcomes, pair.second.outcomes
-    if first is None or second is None:
+def _numbers(pair: Pair, of: Rate) -> dict[str, Any]:
+    found, digits = pair.difference(of), decimals(pair.first.row["unit"], of)
+    if found is None:
         named = ((pair.first_name, pair.first), (pair.second_name, pair.second))
-        errors = [f"{name}: {scored.row['error']}" for name, scored in named if scored.outcomes is None]
+        errors = [f"{name}: {scored.row['error']}" for name, scored in named if scored.scores is None]
         return {"status": "error", "error": "; ".join(errors)}
-    found, digits = first.against(second), decimals(pair.first.row["unit"], first.rate)
     points = {
         "rate_first": found.first,
         "rate_second": found.second,

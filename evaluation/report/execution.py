@@ -22,7 +22,7 @@ from ..engine.setup import Setup
 from ..grid import grid
 from ..grid.planned import planned
 from ..grid.sources import typed_code_at_rest
-from ..leaderboard.judged import Verdict, verdicts
+from ..leaderboard.verdicts import Verdict, verdicts
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
 from .manifest import write_manifest

@@ -11,7 +11,7 @@ from ..grid.facts import Facts
 from ..leaderboard.curve import Curve
 from ..leaderboard.curves import curves
 from ..leaderboard.layers import Moved, moved_layers
-from ..leaderboard.scored import Rate, ScoredRow, scored_rows
+from ..leaderboard.scored_rows import ScoredRow, scored_rows
 from ..leaderboard.table import leaderboard
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
@@ -38,9 +38,8 @@ class FinishedRun:
         """How far they moved."""
         return moved_layers(self.recipe, self.facts, self.ledger)
 
-    def scored(self, of: Rate) -> list[ScoredRow]:
-        """All rows with what a rate of them is made of. Raises InputError for `robust` without labels."""
-        return scored_rows(str(self.folder), self.recipe, self.facts, self.ledger, of)
+    def scored_rows(self) -> list[ScoredRow]:
+        return scored_rows(str(self.folder), self.recipe, self.facts, self.ledger)
 
 
 @contextmanager

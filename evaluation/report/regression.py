@@ -8,9 +8,9 @@ from ...core.errors import InputError, OutputError
 from ...core.files import is_file, is_folder
 from ..grid.labels import knowledges
 from ..leaderboard.paired import LEVEL, holm
-from ..leaderboard.pairing import Pair, pairs_between
+from ..leaderboard.pairing import Rate, pairs_between
 from ..leaderboard.part import TextRow
-from ..leaderboard.scored import Rate, ScoredRow
+from ..leaderboard.scored_rows import ScoredRow
 from ..leaderboard.stats import Estimate
 from ..leaderboard.system_rows import Row
 from ..leaderboard.units import for_the_worse, shown_decimals
@@ -77,36 +77,35 @@ def changes(run: Path, baseline: Path) -> Changes:
 
 
 def _image_by_image(run: Path, baseline: Path) -> Changes:
-    found: list[Change] = []
-    pairs: list[Pair] = []
-    for rate in _rates(run):
-        pairs = pairs_between(_rows(baseline, rate), _rows(run, rate), None, None)  # the same ones of every rate
+    rows, found = _rows(run), list[Change]()
+    pairs = pairs_between(_rows(baseline), rows, None, None)
+    for rate in _rates(rows):
         for pair in pairs:
-            first, second = pair.first.outcomes, pair.second.outcomes
-            if first is not None and second is not None:
-                seen, unit = first.against(second), pair.second.row["unit"]
+            seen, unit = pair.difference(rate), pair.second.row["unit"]
+            if seen is not None:
                 found.append(Change(pair.setting, unit, rate, seen.first, seen.second, seen.low, seen.high, seen.p))
-    return Changes(found, sum(pair.first.outcomes is None or pair.second.outcomes is None for pair in pairs))
+    return Changes(found, sum(not pair.is_finished for pair in pairs))
 
 
-def _rates(run: Path) -> Sequence[Rate]:
+def _rates(rows: Sequence[ScoredRow]) -> Sequence[Rate]:
     """Without labels nothing is right."""
-    labelled = all("robust" in scored.row for scored in _rows(run, "gfr") if scored.outcomes is not None)
+    labelled = all("robust" in scored.row for scored in rows if scored.scores is not None)
     return ("gfr", "robust") if labelled else ("gfr",)
 
 
-def _rows(run: Path, rate: Rate) -> list[ScoredRow]:
+def _rows(run: Path) -> list[ScoredRow]:
     with finished_run(run) as found:
-        return found.scored(rate)
+        return found.scored_rows()
 
 
 def _by_intervals(run: Path, table: Path) -> Changes:
     before = {_same(row): row for row in read_rows(table)}
-    now = [scored.row for scored in _rows(run, "gfr")]
+    rows = _rows(run)
+    now = [scored.row for scored in rows]
     several = len({row["metric"] for row in now}) > 1
     pairs = [(before[_same(row)], row) for row in now if _same(row) in before]
     finished = [pair for pair in pairs if all(row["status"] == "ok" for row in pair)]
-    rates = _rates(run)
+    rates = _rates(rows)
     found = [_change(*pair, rate, several=several) for pair in finished for rate in rates if pair[0].get(rate)]
     return Changes(found, len(pairs) - len(finished))
 

@@ -2,7 +2,9 @@
 
 import pandas as pd
 import pytest
-from foolbench.evaluation.leaderboard import judged, scored, table
+from foolbench.evaluation.leaderboard import scored_rows as scored
+from foolbench.evaluation.leaderboard import table
+from foolbench.evaluation.leaderboard import verdicts as judged
 
 NOISE = '[[gates]]\nattack = "uniform-noise"\ndefense = "none"\n'
 LITTLE = ("--set", "attacks=[{name='uniform-noise'}]", "--set", "defenses=[]", "--device", "cpu")

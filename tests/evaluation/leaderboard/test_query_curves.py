@@ -1,6 +1,5 @@
 """Curves over queries of a linear network: along the best direction the query that fools an image is known."""
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,8 +11,6 @@ from foolbench.attacks import PGD
 from foolbench.core import QueryAttack, Searched, register_attack
 from foolbench.defenses import BitDepth, RandomNoise
 from foolbench.evaluation.leaderboard.curve import STEPS, WORST
-from foolbench.evaluation.ledger.ledger import Ledger
-from foolbench.evaluation.ledger.record import Outcomes, merged
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.finished import finished_run
 
@@ -140,22 +137,6 @@ def test_a_randomized_system_counts_as_often_as_it_is_fooled(found):
     for curve, gfr in zip(noisy, table[table.defense == "random-noise"].gfr, strict=True):
         assert 100 * means(curve)[-1] == pytest.approx(gfr, abs=0.006)
         assert (np.diff(means(curve)) >= 0).all()
-
-
-def test_a_ledger_of_before_queries_were_counted_has_all_but_the_curve(found, tmp_path):
-    table, _ = found([Walk(eps=EPS)])
-    key = table.cell[0]
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        known = ledger.outcomes(key)
-        earlier = {name: column for name, column in known.images.items() if name != "queries"}
-        assert len(earlier) == len(known.images) - 1
-        ledger.forget(key)
-        old = Outcomes(samples=known.samples, images=earlier, metrics=known.metrics)
-        ledger.write(key, old)
-    with finished_run(tmp_path) as finished:
-        assert finished.curves() == []
-    for parts in ([old, known], [known, old]):
-        assert "queries" not in merged(parts).images
 
 
 def test_scores_by_image_have_the_queries(found, exact, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from foolbench.core import ConfigError, InputError, Metric, Model, Task, UnknownNameError, register_task
 from foolbench.evaluation.cli import compare
 from foolbench.evaluation.grid.planned import planned
-from foolbench.evaluation.leaderboard.judged import verdicts
+from foolbench.evaluation.leaderboard.verdicts import verdicts
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.evaluation.recipe.gates import Gate

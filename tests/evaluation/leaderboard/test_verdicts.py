@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from foolbench.core import ConfigError
 from foolbench.evaluation.grid.planned import planned
-from foolbench.evaluation.leaderboard.judged import images_to_decide
 from foolbench.evaluation.leaderboard.stats import Estimate, estimate
+from foolbench.evaluation.leaderboard.verdicts import images_to_decide
 from foolbench.evaluation.opening.recipes import load_recipe
 
 
