@@ -41,7 +41,9 @@ def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]
     """How much of a picture of this (height, width) an image shows around its middle, in shorter sides of it."""
     shorter = min(size)
     if preprocess.crop == "squash":
-        return size[0] / shorter, size[1] / shorter
+        shares = (cut / whole for cut, whole in zip(preprocess.size, preprocess.squashed, strict=True))
+        height, width = (share * side / shorter for share, side in zip(shares, size, strict=True))
+        return height, width
     scale = shorter if preprocess.resize is None else max(preprocess.resize, shorter * _covering(size, preprocess))
     return preprocess.size[0] / scale, preprocess.size[1] / scale
 
@@ -67,7 +69,7 @@ def _placed(picture: Image.Image, preprocess: Preprocess, interpolation: str) ->
 
     mode = InterpolationMode(interpolation)
     if preprocess.crop == "squash":
-        picture = resize(picture, list(preprocess.size), mode)  # pyright: ignore[reportArgumentType,reportAssignmentType]
+        picture = resize(picture, list(preprocess.squashed), mode)  # pyright: ignore[reportArgumentType,reportAssignmentType]
     elif preprocess.resize is not None:
         picture = _middle(picture)
         picture = resize(picture, _resized_to((picture.height, picture.width), preprocess), mode)  # pyright: ignore

@@ -21,9 +21,13 @@ _PREFIX = "foolbench_plugin_"
 class _AsItIsNow(SourceFileLoader):
     """Compiles the text of a file at every import: bytecode that Python keeps knows it by its size and second only."""
 
+    imported: bytes | None = None
+    """The text that was compiled."""
+
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        self.imported = self.get_data(path)
+        return self.source_to_code(self.imported, path)
 
 
 def load_file(file: Path) -> ModuleType:
@@ -37,6 +41,7 @@ def load_file(file: Path) -> ModuleType:
         raise ConfigError(f"Expected a Python file, *.py, got {file}.")
     known = _module_of(file)
     if known is not None:
+        _check_unchanged(known, file)
         return known
     name = f"{_PREFIX}{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     loader = _AsItIsNow(name, str(file))
@@ -91,6 +96,13 @@ def find_object(address: str) -> Any:
             raise UnknownNameError(f"name in {where}:", name, own)
         found = getattr(found, part)
     return found
+
+
+def _check_unchanged(module: ModuleType, file: Path) -> None:
+    """Raises ConfigError where a file that was imported here has been edited since: its names would be the old ones."""
+    loader = getattr(module, "__loader__", None)
+    if isinstance(loader, _AsItIsNow) and loader.imported not in (None, file.read_bytes()):
+        raise ConfigError(f"{file} has been edited since this process imported it; start Python anew.")
 
 
 def _module_of(file: Path) -> ModuleType | None:

@@ -3,6 +3,7 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,13 +39,7 @@ class MapPictures(Pictures):
         if not pairs:
             raise ConfigError(f"Expected pictures with maps in {name}, got none.")
         self._pairs, self._folder = pairs, root
-        pictures = contents(root, [pair.picture for pair in pairs])
-        for pair, content in zip(pairs, pictures, strict=True):
-            if content.problem:
-                raise ConfigError(f"{pair.picture} cannot be read as a picture: {content.problem}; mend it.")
-        both = zip(pictures, self._truths(pairs), strict=True)
-        keys = [hashlib.sha256((content.sha256 + truth).encode()).hexdigest() for content, truth in both]
-        super().__init__(name, keys, [content.pixels for content in pictures], None, None)
+        super().__init__(name, *self._hashes(pairs), None, None)
         self.task = task
 
     void = 0
@@ -86,6 +81,17 @@ class MapPictures(Pictures):
         advance(len(images))
         return images, torch.stack([self.truth(pair) for pair in pairs])
 
+    def for_others(self) -> Pictures:
+        """Its training pictures: those that it is evaluated on stay out of every training."""
+        found = copy(self)
+        found._pairs = self.training_pairs()
+        found._keys, found._pixels = self._hashes(found._pairs)
+        found._places = list(range(len(found._pairs)))
+        return found
+
+    def suits(self, task: Task) -> bool:
+        return type(self.task) is type(task) and getattr(self.task, "classes", None) == getattr(task, "classes", None)
+
     def training_fingerprint(self) -> str:
         try:
             pairs = sorted(self._left())
@@ -97,9 +103,8 @@ class MapPictures(Pictures):
 
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of other classes."""
-        mine, theirs = self.task, model.task
-        if type(mine) is not type(theirs) or getattr(mine, "classes", None) != getattr(theirs, "classes", None):
-            raise ConfigError(f"{model.name} does {theirs}, the images of {self.name} are for {mine}.")
+        if not self.suits(model.task):
+            raise ConfigError(f"{model.name} does {model.task}, the images of {self.name} are for {self.task}.")
         return super().for_model(model)
 
     def _left(self) -> list[Pair]:
@@ -110,6 +115,16 @@ class MapPictures(Pictures):
         if not left:
             raise ConfigError(f"All training images of {self.name} are among the evaluation images; name others.")
         return left
+
+    def _hashes(self, pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
+        """Of each pair, and of the pixels of each picture. Raises ConfigError for a file that cannot be read."""
+        pictures = contents(self._folder, [pair.picture for pair in pairs])
+        for pair, content in zip(pairs, pictures, strict=True):
+            if content.problem:
+                raise ConfigError(f"{pair.picture} cannot be read as a picture: {content.problem}; mend it.")
+        both = zip(pictures, self._truths(pairs), strict=True)
+        keys = [hashlib.sha256((content.sha256 + truth).encode()).hexdigest() for content, truth in both]
+        return keys, [content.pixels for content in pictures]
 
     def _truths(self, pairs: Sequence[Pair]) -> list[str]:
         """Hashes of all that their maps are made from. Raises ConfigError for a file that cannot be read."""

@@ -83,7 +83,8 @@ class Kitti(MapPictures):
         found = [picture for picture in pictures if picture.is_file()]
         missing = truth if found else pictures[0]
         if not found or not truth.is_file():
-            raise ConfigError(f"{split} names {drive} {index}, but there is no {missing}; unpack the raw data there.")
+            remedy = "leave out lines without an improved map" if missing == improved else "unpack the raw data there"
+            raise ConfigError(f"{split} names {drive} {index}, but there is no {missing}; {remedy}.")
         return Pair(f"{drive} {index} {camera}", found[0], truth)
 
 
@@ -101,7 +102,9 @@ def _improved(path: Path) -> NDArray[np.float32]:
 def _loader(address: str) -> Callable[..., Dataset]:
     def load(*, split: str, train_split: str | None = None, truth: Truth = "velodyne") -> Kitti:
         root = folder_at(address.partition(":")[2], address)
-        return Kitti(address, root, Path(split), None if train_split is None else Path(train_split), truth)
+        return Kitti(
+            address, root, Path(split).expanduser(), Path(train_split).expanduser() if train_split else None, truth
+        )
 
     load.__doc__ = SUMMARY
     return load

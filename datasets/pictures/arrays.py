@@ -4,25 +4,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ...core.errors import InputError
 from ...core.fitting import fit
 from ...core.images import check_images
 from ...core.preprocess import Preprocess
-from .reading import to_rgb
+from .reading import opaque, to_rgb
 
 
 def as_image(given: Any) -> Tensor:
-    """(C, H, W), uint8 or float32 in [0, 1]. Raises InputError for what is neither."""
+    """(C, H, W), uint8 or float32 in [0, 1]; a PIL picture upright. Raises InputError for what is neither."""
     if isinstance(given, Image.Image):
-        return (
-            torch.from_numpy(np.array(given if given.mode == "L" else to_rgb(given)))
-            .reshape(given.height, given.width, -1)
-            .permute(2, 0, 1)
-            .contiguous()
-        )
+        upright = ImageOps.exif_transpose(given)
+        levels = np.array(upright if upright.mode == "L" else to_rgb(upright))
+        return torch.from_numpy(levels).reshape(*levels.shape[:2], -1).permute(2, 0, 1).contiguous()
     image = _tensor(given) if isinstance(given, np.ndarray) else given
     if not isinstance(image, Tensor) or image.ndim not in (2, 3):
         raise InputError(f"Expected an image as PIL, array or tensor of 2 or 3 dimensions, got {_what(given)}.")
@@ -39,6 +36,11 @@ def as_image(given: Any) -> Tensor:
         raise InputError(f"Expected uint8 pixels or floats in [0, 1], got {image.dtype}.")
     check_images(image.float()[None])
     return image.float()
+
+
+def as_known(given: Any, image: Tensor) -> Image.Image:
+    """What an image that came as `given` is known by in other data sets: as a file is that holds it."""
+    return opaque(ImageOps.exif_transpose(given)) if isinstance(given, Image.Image) else as_picture(image)
 
 
 def resized(image: Tensor, preprocess: Preprocess) -> Tensor:

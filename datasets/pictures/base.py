@@ -80,6 +80,7 @@ class Pictures(ABC):
         self._order: Tensor | None = None  # of the network's classes
         self._model: Model | None = None  # the network, where there is one
         self._barred: Set[str] = frozenset()  # from training, by their pixels
+        self._is_blind = False  # targets mean nothing to the network
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
 
@@ -117,7 +118,7 @@ class Pictures(ABC):
             source, places = self._training_source()
         except ConfigError:  # which `training` tells those who ask for them
             return ""
-        labels = source._labels_of(places)
+        labels = None if source._is_blind else source._labels_of(places)
         targets = [0] * len(places) if labels is None else labels.tolist()
         known = sorted(zip((source._keys[place] for place in places), targets, strict=True))
         return short_hash((self.channels, self.preprocess, self.task, known, labels is None))
@@ -136,13 +137,17 @@ class Pictures(ABC):
         places = [self._places[sample] for sample in samples]
         return as_floats(self._images(places)), self._targets_of(places)
 
+    def suits(self, task: Task) -> bool:
+        """Whether its targets, if it has any, are what networks of a task answer."""
+        return isinstance(task, Recognition)
+
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         """Raises ConfigError where there are none."""
         source, places = self._training_source()
         places = sorted(places, key=lambda place: derive_key("training", source._keys[place]))[:count]
         images = as_levels(source._images(places))
         advance(len(images))
-        return images, source._targets_of(places)
+        return images, None if source._is_blind else source._targets_of(places)
 
     @property
     def evaluated(self) -> Set[str]:
@@ -208,8 +213,11 @@ class Pictures(ABC):
         named: Any = datasets.bind(address, {})()
         if not isinstance(named, Pictures):
             raise ConfigError(f"Expected train = the address of pictures, as image-folder:PATH, got {address!r}.")
-        other = self._for_the_same_network(named.for_others())
-        if other.classes is not None:
+        others = named.for_others()
+        blind = not others.suits(self.task)
+        other = self._for_the_same_network(others)
+        other._is_blind = blind
+        if other.classes is not None and not blind:
             self._order_classes_of(other, other.classes)
         return other
 

@@ -54,7 +54,7 @@ def _places(names: Sequence[str]) -> dict[str, list[int]]:
 def read_classes(path: Path, names: Sequence[str]) -> list[str]:
     """The names of all outputs, a line each. Raises ConfigError where a class of the data is not among them."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
         raise ConfigError(f"Expected classes = a text file with a name a line, but {path}: {why(error)}.") from None
     missing = sorted(set(names) - set(lines))

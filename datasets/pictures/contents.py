@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 
 from ...core.errors import one_line
 from ...core.files import is_file, write_whole
-from .reading import decode, reason
+from .reading import opaque, reason, upright
 
 WORKERS = os.cpu_count() or 1
 
@@ -60,7 +60,7 @@ def _look(path: Path) -> Content:
     try:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        return Content(digest, pixel_hash(decode(data)))
+        return Content(digest, pixel_hash(opaque(upright(data))))
     except Exception as error:  # noqa: BLE001 (the disk's, and each of Pillow's decoders has its own)
         return Content(digest, problem=reason(error))
 
@@ -78,7 +78,7 @@ def _stamp(path: Path) -> str:
         status = path.stat()
     except OSError:
         return ""
-    return f"{status.st_size} {status.st_mtime_ns} Pillow {PIL.__version__}"  # which decodes in its own way
+    return f"{status.st_size} {status.st_mtime_ns} Pillow {PIL.__version__}, opaque"  # which decodes in its own way
 
 
 def _memory(root: Path) -> Path:

@@ -1,5 +1,6 @@
 """Data sets whose pictures are files in a folder."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -71,7 +72,17 @@ def folder_at(text: str, name: str) -> Path:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All below it, sorted; hidden ones are none. A link that leads nowhere is a picture that cannot be read."""
-    named = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    found = (path for path in named if path.is_file() or not path.exists())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """All below it and behind its links, sorted; hidden ones are none. A link to nowhere is one that cannot be read."""
+    return [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Of any kind, otherwise the same."""
+    found, seen = list[Path](), set[str]()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(root))
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and os.path.realpath(Path(root, name)) not in seen
+        ]
+        found += [Path(root, name) for name in names if not name.startswith(".")]
+    return sorted(found)

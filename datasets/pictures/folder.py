@@ -7,7 +7,8 @@ from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.registry import Family
 from .classes import UNNAMED, read_classes
-from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
+from .files import BadImages, PictureFile, PictureFiles, files_in, folder_at, pictures_in
+from .reading import SUFFIXES
 
 PREFIX = "image-folder"
 SUMMARY = "Pictures in class folders, or in one flat folder without labels."
@@ -31,11 +32,11 @@ def _loader(address: str) -> Callable[..., Dataset]:
         train_share: float = 0.0,
     ) -> ClassFolders:
         folder = folder_at(address.removeprefix(f"{PREFIX}:"), address)
-        files, names = _listed(folder)
+        files, names = _listed(folder, skip=bad_images == "skip")
         if classes == UNNAMED:
             files, names = [PictureFile(file.path, None) for file in files], None
         elif classes is not None:
-            files, names = _in_order_of(Path(classes), files, names, address)
+            files, names = _in_order_of(Path(classes).expanduser(), files, names, address)
         return ClassFolders(
             address,
             folder,
@@ -51,13 +52,21 @@ def _loader(address: str) -> Callable[..., Dataset]:
     return load
 
 
-def _listed(folder: Path) -> tuple[list[PictureFile], list[str] | None]:
-    """Raises ConfigError for a mixture, whose flat pictures have no class."""
+def _listed(folder: Path, *, skip: bool) -> tuple[list[PictureFile], list[str] | None]:
+    """Raises ConfigError for a mixture, whose flat pictures have no class, and for a class folder whose files are no
+    pictures, unless these may be skipped.
+    """
     children = sorted(filter(_is_class, folder.iterdir()))
     if all(child.name.isdecimal() for child in children):
         children.sort(key=lambda child: int(child.name))  # 10 after 9
     inside = {child.name: pictures_in(child) for child in children}
+    odd = next((child for child in children if not inside[child.name] and files_in(child)), None)
     inside = {name: paths for name, paths in inside.items() if paths}
+    if odd is not None and inside and not skip:
+        raise ConfigError(
+            f"{odd} has files, but no pictures ({' '.join(sorted(SUFFIXES))}): take it out of {folder}, or say "
+            'bad_images = "skip".'
+        )
     flat = [path for path in pictures_in(folder) if path.parent == folder]
     if not inside:
         return [PictureFile(path, None) for path in flat], None

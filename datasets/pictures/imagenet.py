@@ -4,6 +4,7 @@ The devkit counts classes from 1 in an order of its own, which data/meta.mat tra
 them from 0 in the order of the ids.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
 PREFIX = "imagenet"
 SUMMARY = "ImageNet's validation images, in WordNet class folders or flat with the devkit beside them."
 GROUND_TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
+_VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})")
 
 
 def _loader(address: str) -> Callable[..., Dataset]:
@@ -29,7 +31,7 @@ def _loader(address: str) -> Callable[..., Dataset]:
         train_share: float = 0.0,
     ) -> PictureFiles:
         folder = folder_at(address.removeprefix(f"{PREFIX}:"), address)
-        files = _in_class_folders(folder) or _flat(folder, Path(devkit) if devkit else None)
+        files = _in_class_folders(folder) or _flat(folder, Path(devkit).expanduser() if devkit else None)
         return PictureFiles(
             address,
             folder,
@@ -59,15 +61,16 @@ def _in_class_folders(folder: Path) -> list[PictureFile]:
 
 
 def _flat(folder: Path, devkit: Path | None) -> list[PictureFile]:
-    """ILSVRC2012_val_00000001.JPEG has the first line of the ground truth."""
-    paths = pictures_in(folder)
+    """ILSVRC2012_val_00000001.JPEG, in the folder or in `val` of it, has the first line of the ground truth."""
+    flat = ([path for path in pictures_in(root) if path.parent == root] for root in (folder, folder / "val"))
+    paths = next(filter(None, flat), [])
     truth = _ground_truth(_beside(folder, devkit, GROUND_TRUTH), _labels_of_devkit(_beside(folder, devkit, META)))
     files = []
     for path in paths:
-        number = path.stem.rpartition("_")[2]
-        if not number.isdigit() or not 1 <= int(number) <= len(truth):
-            raise ConfigError(f"Expected names as ILSVRC2012_val_00000001.JPEG in {folder}, got {path.name}.")
-        files.append(PictureFile(path, truth[int(number) - 1]))
+        named = _VALIDATION.fullmatch(path.stem)
+        if named is None or not 1 <= int(named[1]) <= len(truth):
+            raise ConfigError(f"Expected names as ILSVRC2012_val_00000001.JPEG in {path.parent}, got {path.name}.")
+        files.append(PictureFile(path, truth[int(named[1]) - 1]))
     return files
 
 

@@ -10,7 +10,12 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ...core.errors import InputError, one_line
 from ...core.words import counted
 
-SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"])
+SUFFIXES = frozenset(
+    [
+        *(".jpeg", ".jpg", ".jpe", ".jfif", ".jp2", ".png", ".gif", ".webp", ".avif"),
+        *(".bmp", ".ppm", ".pgm", ".tif", ".tiff"),
+    ]
+)
 MOST_PIXELS = 2**28
 """Of one picture: decoding it takes a gigabyte."""
 
@@ -30,26 +35,29 @@ def reason(error: Exception) -> str:
 
 def size_of(path: Path) -> tuple[int, int]:
     """(height, width), as `read_picture` gives it, of a picture that can be read. Its pixels are not looked at."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path) as picture:
-            width, height = picture.size
-            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    _ignore_warnings()
+    with Image.open(path) as picture:
+        width, height = picture.size
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     return (width, height) if turned else (height, width)
 
 
 def decode(content: bytes) -> Image.Image:
     """Turned as its EXIF says, transparency on white, of 16 bits the upper eight, of an animation the first frame."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a large picture, odd EXIF: what cannot be decoded raises
-        try:
-            picture = Image.open(io.BytesIO(content))
-        except UnidentifiedImageError:  # it would name an object in memory
-            raise InputError(f"a file of {counted(len(content), 'byte')}, of no kind that Pillow knows") from None
+    return to_rgb(upright(content))
+
+
+def upright(content: bytes) -> Image.Image:
+    """Of any mode, turned as its EXIF says; of an animation the first frame."""
+    _ignore_warnings()
+    try:
+        picture = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:  # it would name an object in memory
+        raise InputError(f"a file of {counted(len(content), 'byte')}, of no kind that Pillow knows") from None
     if picture.width * picture.height > MOST_PIXELS:
         raise InputError(f"it has {picture.width} x {picture.height} pixels; make it smaller.")
     picture.load()
-    return to_rgb(ImageOps.exif_transpose(picture))
+    return ImageOps.exif_transpose(picture)
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -61,8 +69,25 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         if levels.min() < 0 or levels.max() > 65535:
             raise InputError("its pixels have 32 bits of unknown range; save it with 8 or 16 bits.")
         return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
-    if "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info:
+    if _has_alpha(picture):
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def opaque(picture: Image.Image) -> Image.Image:
+    """RGB without its transparency, as most programs read it: by that a picture is known wherever it lies."""
+    return picture.convert("RGBA").convert("RGB") if _has_alpha(picture) else to_rgb(picture)
+
+
+def _has_alpha(picture: Image.Image) -> bool:
+    return "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info
+
+
+def _ignore_warnings() -> None:
+    """Of Pillow, about large pictures and odd EXIF: what cannot be decoded raises.
+
+    For good, and for Pillow alone: `catch_warnings` is not for several threads, and each decodes.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -4,8 +4,8 @@ What gives images only has no labels.
 """
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -15,9 +15,11 @@ from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.preprocess import Preprocess
 from ...tasks.recognition import Recognition
-from .arrays import as_image, as_picture, resized
+from .arrays import as_image, as_known, resized
 from .base import Pictures
 from .contents import pixel_hash
+
+T = TypeVar("T")
 
 MOST_CLASSES = 1_000_000
 """A target beyond is a hash, a time or an id, for which no network has an output."""
@@ -43,8 +45,10 @@ class TorchImages(Pictures):
             raise ConfigError(f"Expected images in {name}, got a data set of length 0.")
         self.channels, *size = self._item(0)[0].shape
         keys, pixels, labels = [], [], []
-        for image, target in map(self._item, range(count)):
-            pixels.append(pixel_hash(as_picture(image)))
+        for place in range(count):
+            given, target = self._given(place)
+            image = self._image_of(given, place)
+            pixels.append(pixel_hash(as_known(given, image)))
             keys.append(hashlib.sha256(image.numpy().tobytes() + repr(image.shape).encode()).hexdigest())
             labels.append(target)
         unlabelled = all(label is None for label in labels)
@@ -89,14 +93,27 @@ class TorchImages(Pictures):
 
     def _item(self, place: int) -> tuple[Tensor, int | None]:
         """Raises ConfigError, with the number of the item, for what is no image or no class."""
-        what = f"Item {place} of {self.name}"
+        given, target = self._given(place)
+        return self._image_of(given, place), target
+
+    def _given(self, place: int) -> tuple[Any, int | None]:
+        """The image in whatever form it comes."""
+        with foreign(self._called(place)):
+            found = self._items[place]
+        given, target = found[:2] if isinstance(found, tuple | list) else (found, None)
+        return given, self._checked(_as_class, target, place)
+
+    def _image_of(self, given: Any, place: int) -> Tensor:
+        return self._checked(as_image, given, place)
+
+    def _checked(self, check: Callable[[Any], T], given: Any, place: int) -> T:
         try:
-            with foreign(what):
-                found = self._items[place]
-            image, target = found[:2] if isinstance(found, tuple | list) else (found, None)
-            return as_image(image), _as_class(target)
+            return check(given)
         except InputError as error:
-            raise ConfigError(f"{what}: {error}") from None
+            raise ConfigError(f"{self._called(place)}: {error}") from None
+
+    def _called(self, place: int) -> str:
+        return f"Item {place} of {self.name}"
 
 
 def _as_class(target: Any) -> int | None:

@@ -65,20 +65,27 @@ class TorchMaps(Pictures):
 
     def for_model(self, model: Model) -> Pictures:
         """Raises ConfigError for a network of another task, or of fewer classes than the maps have."""
-        mine, theirs = self.task, model.task
-        lacking = isinstance(mine, Segmentation) and isinstance(theirs, Segmentation) and mine.classes > theirs.classes
-        if type(mine) is not type(theirs) or lacking:
-            raise ConfigError(f"{model.name} does {theirs}, the maps of {self.name} are for {mine}.")
+        if not self.suits(model.task):
+            raise ConfigError(f"{model.name} does {model.task}, the maps of {self.name} are for {self.task}.")
         return super().for_model(model)
+
+    def suits(self, task: Task) -> bool:
+        mine = self.task
+        lacking = isinstance(mine, Segmentation) and isinstance(task, Segmentation) and mine.classes > task.classes
+        return type(mine) is type(task) and not lacking
 
     def _targets_of(self, places: Sequence[int]) -> Tensor:
         return torch.stack([self._map(place) for place in places])
 
     def _map(self, place: int) -> Tensor:
+        """Fitted as its image is: what has that size already is taken as it is."""
         _, values = self._item(place)
+        height, width = values.shape
+        fits = (height, width) == self.preprocess.size
+        preprocess = Preprocess(size=(height, width)) if fits else self.preprocess
         if self._kind != np.uint8:
-            return fit_map(values, self.preprocess)
-        return fit_map(values, self.preprocess, void=VOID).long()
+            return fit_map(values, preprocess)
+        return fit_map(values, preprocess, void=VOID).long()
 
     def _item(self, place: int) -> tuple[Tensor, np.ndarray]:
         """Raises ConfigError, with the number of the item, for what is no image or no map of its size."""

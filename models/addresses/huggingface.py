@@ -33,7 +33,7 @@ _SQUARED_FROM = 384
 
 def _check(name: str) -> None:
     package("transformers", f"hf:{name}", INSTALL)
-    if not is_file(Path(name) / "config.json"):
+    if not is_file(Path(name).expanduser() / "config.json"):
         raise ConfigError(
             f"Expected a directory that Transformers has saved, found no config.json in {name}; make one with "
             "AutoModelForImageClassification.from_pretrained(NAME).save_pretrained(DIRECTORY), and the same of "
@@ -42,6 +42,7 @@ def _check(name: str) -> None:
 
 
 def _build(name: str, options: Options) -> Network:
+    name = str(Path(name).expanduser())
     transformers = package("transformers", f"hf:{name}", INSTALL)
     processor = _processor(transformers, name, options)
     known: dict[str, Any] = {} if processor is None else processor.to_dict()
@@ -92,7 +93,7 @@ def _processor(transformers: Any, name: str, options: Options) -> Any:
 def _check_processor(name: str, processor: Any, found: Network) -> None:
     """Raises ConfigError where it makes another image of a picture than the network would get.
 
-    Where it cuts may differ by a pixel, by which the picture changes little; all else that it does changes it by more.
+    Where it cuts may differ by half a pixel, by which the picture changes little; all else changes it by more.
     """
     picture = _picture()
     theirs: Tensor = processor(images=[picture], return_tensors="pt")["pixel_values"][0].float()
@@ -100,7 +101,7 @@ def _check_processor(name: str, processor: Any, found: Network) -> None:
     normalise = Normalization(found.mean, found.std, None)
     ours = normalise(fit(picture, found.preprocess or as_it_is)[None].float() / 255)[0]
     same = theirs.shape == ours.shape
-    if not same or float(((theirs - ours) * normalise.std[0]).abs().mean()) > max(_NOISE, 1 / min(ours.shape[1:])):
+    if not same or float(((theirs - ours) * normalise.std[0]).abs().mean()) > max(_NOISE, 0.5 / min(ours.shape[1:])):
         raise ConfigError(
             f"The image processor {type(processor).__name__} of hf:{name} does something else to pictures than to "
             "resize, cut and normalise them; load the network by a function of yours, FILE.py:NAME, that does it."
@@ -133,7 +134,7 @@ def _preprocess(known: dict[str, Any]) -> Preprocess | None:
         height, width = size["height"], size["width"]
         if crop is None:
             return Preprocess(size=(height, width), interpolation=interpolation, crop="squash")
-        return Preprocess(size=_pair(crop), resize=min(height, width), interpolation=interpolation)
+        return Preprocess(size=_pair(crop), resize=min(height, width), interpolation=interpolation, crop="squash")
     edge = size["shortest_edge"]
     if crop is not None:
         return Preprocess(size=_pair(crop), resize=edge, interpolation=interpolation)

@@ -44,6 +44,8 @@ def loader(address: str) -> Callable[..., Model]:
             options |= {"weights": RANDOM} if weights == RANDOM else {}
         with seeded():
             net = _made(address, found, given) if makes else found
+        if isinstance(net, nn.Module) and _is_size(given.get("size")):
+            options["size"] = tuple(given["size"])  # that it was made for
         return as_model(address, net, options)
 
     load.__doc__ = SUMMARY
@@ -54,6 +56,10 @@ def loader(address: str) -> Callable[..., Model]:
 def _is_option(parameter: Parameter) -> bool:
     """Rather than the function's own, which may call something else `weights`."""
     return parameter.name in _OPTIONS and parameter.default is not Parameter.empty
+
+
+def _is_size(given: Any) -> bool:
+    return isinstance(given, list | tuple) and len(given) == 2 and all(isinstance(side, int) for side in given)
 
 
 def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:

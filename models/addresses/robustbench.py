@@ -17,6 +17,7 @@ from ...core.preprocess import Preprocess
 from .imagenet_classes import imagenet_classes
 from .packages import package
 from .source import Network, Options, Source, fetched
+from .timm import preprocess_of as timm_preprocess
 
 INSTALL = "robustbench"
 _GEOMETRY = re.compile(r"(?P<bicubic>Bicubic)?(Res(?P<resize>\d+))?(Crop(?P<crop>\d+))?$")
@@ -57,9 +58,10 @@ def _build(name: str, options: Options) -> Network:
             return load(model, model_dir=folder, dataset=dataset, threat_model=threat)
 
     on_imagenet = dataset == "imagenet"
+    net = fetched(address, fetch, f"without a connection put the file at {folder / name}.pt")
     return Network(
-        net=fetched(address, fetch, f"without a connection put the file at {folder / name}.pt"),
-        preprocess=_preprocess(entry) if on_imagenet else Preprocess(size=(32, 32), resize=32),
+        net=net,
+        preprocess=_preprocess(address, entry, net) if on_imagenet else Preprocess(size=(32, 32), resize=32),
         class_names=imagenet_classes() if on_imagenet else (),
     )
 
@@ -78,8 +80,17 @@ def _tensors_only() -> Iterator[None]:
             os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = before
 
 
-def _preprocess(entry: Mapping[str, Any]) -> Preprocess:
-    stated = _GEOMETRY.match(str(entry.get("preprocessing") or "Res256Crop224"))
+def _preprocess(address: str, entry: Mapping[str, Any], net: nn.Module) -> Preprocess:
+    """As the zoo says it, or timm, whose networks some are. Raises ConfigError where nobody says it."""
+    if "preprocessing" not in entry:
+        of_timm = next((part for part in net.modules() if hasattr(part, "default_cfg")), None)
+        if of_timm is None:
+            raise ConfigError(
+                f"Neither RobustBench nor timm says how images for {address} are made; load it by a "
+                "function of yours, FILE.py:NAME, that gives a Model with its preprocess."
+            )
+        return timm_preprocess(package("timm", address, INSTALL), of_timm)
+    stated = _GEOMETRY.match(str(entry["preprocessing"] or "Res256Crop224"))
     geometry = stated.groupdict() if stated else {}
     crop, resize = geometry.get("crop"), geometry.get("resize")
     size = int(crop or resize or 224)

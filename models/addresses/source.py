@@ -31,7 +31,7 @@ T = TypeVar("T")
 RANDOM = "none"
 """As weights: those that the network is made with."""
 OTHERWISE = f'without a connection give weights = a file, or "{RANDOM}" for random ones'
-SIZES = (224, 64, 32, 28, 8)
+SIZES = (224, 128, 64, 32, 28, 8)
 """What a network that does not say its size is tried on."""
 LARGEST, MOST_CLASSES = 4096, 1_000_000
 """Of an image's side and of a network's outputs: what is more is a slip, and would fill the memory."""
@@ -62,7 +62,7 @@ class Options:
     @property
     def file(self) -> Path | None:
         """Of the weights, where they are one."""
-        return Path(self.weights) if self.weights and is_weights_file(self.weights) else None
+        return Path(self.weights).expanduser() if self.weights and is_weights_file(self.weights) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,9 @@ def to_model(address: str, network: Network, options: Options) -> Model:
         mean=network.mean if options.mean is None else options.mean,
         std=network.std if options.std is None else options.std,
     )
-    x = _accepted_images(address, network)
+    x = _accepted_images(address, network, options.size)
+    if preprocess is None and tuple(x.shape[2:]) != (SIZES[0], SIZES[0]):
+        preprocess = Preprocess(size=(x.shape[2], x.shape[3]), resize=min(x.shape[2:]))  # it does not take all sizes
     task = _task(address, network.net, x, options.classes)
     return Model(
         network.net,
@@ -171,12 +173,12 @@ def _resized(preprocess: Preprocess | None, size: tuple[int, int] | None) -> Pre
     return replace(preprocess, size=size, resize=resize)
 
 
-def _accepted_images(address: str, network: Network) -> Tensor:
+def _accepted_images(address: str, network: Network, size: tuple[int, int] | None) -> Tensor:
     """A batch of images, normalised, that the network takes."""
     sizes = [network.preprocess.size] if network.preprocess else [(size, size) for size in SIZES]
     problem = None
-    for channels, size in product(_channels(network), sizes):
-        x = _images(network, channels, size)
+    for channels, tried in product(_channels(network), sizes):
+        x = _images(network, channels, tried)
         try:
             with torch.no_grad():
                 network.net(x)
@@ -184,11 +186,12 @@ def _accepted_images(address: str, network: Network) -> Tensor:
             problem = problem or error
         else:
             return x
-    tried = " or ".join(f"{height} x {width}" for height, width in sizes)
+    pixels = " or ".join(f"{height} x {width}" for height, width in sizes)
     why = one_line(problem or Exception())[:300]
+    remedy = "set size = [height, width]" if size is None else "set another size or none"
     raise ConfigError(
-        f"{address} cannot be run on {tried} pixels ({why}); set size = [height, width], and mean = [a value for each "
-        "channel] where they are neither of one channel nor of three."
+        f"{address} cannot be run on {pixels} pixels ({why}); {remedy}, and mean = [a value for each channel] where "
+        "they are neither of one channel nor of three."
     )
 
 
@@ -221,6 +224,11 @@ def _task(address: str, net: nn.Module, x: Tensor, classes: int | None) -> Task:
         raise ConfigError(
             f"Expected class scores (N, classes), or maps of the images' size (N, classes, H, W) or (N, 1, H, W), from "
             f"{address}, got a tensor of shape {tuple(outputs.shape)}; wrap the network in a module that gives them."
+        )
+    if shape[0] < 2:
+        raise ConfigError(
+            f"Expected scores of at least 2 classes from {address}, got {shape[0]}; let a detector of one thing give "
+            "its scores of both answers."
         )
     if classes not in (None, shape[0]):
         raise ConfigError(f"Expected {classes} classes from {address}, got {shape[0]}.")

@@ -38,25 +38,41 @@ def _build(name: str, options: Options) -> Network:
         return timm.create_model(name, pretrained=pretrained, **arguments)
 
     net = fetched(address, lambda: from_hub(create, address, INSTALL)) if pretrained else create()
+    if options.classes is None and _gives_embeddings(name, net):
+        raise ConfigError(
+            f"{address} gives no class scores but an embedding: say classes = N and weights = a file of a network that "
+            "was trained to classify."
+        )
     return described(timm, net)
+
+
+def _gives_embeddings(name: str, net: Any) -> bool:
+    """Whether it has no classifier, as the image towers of CLIP and others that nobody has tuned to classes since."""
+    architecture, _, tag = name.partition(".")
+    return net.num_classes == 0 or ("_clip_" in architecture and tag != "" and "_ft_" not in tag)
 
 
 def described(timm: Any, net: Any) -> Network:
     """A network of timm with what timm knows of it."""
     known = timm.data.resolve_model_data_config(net)
-    size = tuple(known["input_size"][1:])
-    squash = known["crop_mode"] == "squash"
     return Network(
         net=net,
-        preprocess=Preprocess(
-            size=size,
-            resize=None if squash else math.floor(min(size) / known["crop_pct"]),
-            interpolation=known["interpolation"],
-            crop="squash" if squash else "center",
-        ),
+        preprocess=preprocess_of(timm, net),
         mean=tuple(known["mean"]),
         std=tuple(known["std"]),
         class_names=imagenet_classes() if timm.data.infer_imagenet_subset(net) == "imagenet-1k" else (),
+    )
+
+
+def preprocess_of(timm: Any, net: Any) -> Preprocess:
+    """How timm makes images for a network of its own."""
+    known = timm.data.resolve_model_data_config(net)
+    size = tuple(known["input_size"][1:])
+    return Preprocess(
+        size=size,
+        resize=math.floor(min(size) / known["crop_pct"]),
+        interpolation=known["interpolation"],
+        crop="squash" if known["crop_mode"] == "squash" else "center",
     )
 
 

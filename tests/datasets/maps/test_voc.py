@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 import torch
 from foolbench.core import ConfigError, InputError, datasets
-from foolbench.tasks import Depth, Segmentation
+from foolbench.tasks import Depth, Recognition, Segmentation
 from PIL import Image
 
 NAMES = ["2007_000032", "2007_000033", "2011_003276"]
@@ -178,3 +178,15 @@ def test_a_split_that_is_no_text_is_one_sentence(voc, network):
     (voc / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"Expected the names of a split in .*val\.txt, but: it is no text"):
         opened(voc, network)
+
+
+def test_to_train_others_it_has_its_training_images(voc, network, picture, tmp_path):
+    """Without its maps where the others are no such maps; what it is evaluated on stays out."""
+    folder = tmp_path / "evaluated"
+    folder.mkdir()
+    picture(50).save(folder / "x.png")
+    labels = datasets.bind(f"image-folder:{folder}", {"train": f"voc:{voc}"})()
+    images, targets = labels.for_model(network(Recognition(classes=21), (30, 40))).training(10)
+    assert (len(images), targets) == (1, None)
+    expected = opened(voc, network).training(10)[0]
+    assert torch.equal(images, expected if expected.dtype == images.dtype else (expected * 255).round().byte())

@@ -77,3 +77,21 @@ def test_folders_of_other_classes_are_of_use_without_labels(class_folders, netwo
     expected = opened(flat).for_model(network(5))
     assert found.labels is expected.labels is None
     assert torch.equal(found.load(range(6))[0], expected.load(range(6))[0])
+
+
+def test_a_class_folder_whose_files_are_no_pictures_is_named(class_folders):
+    (class_folders / "fox").mkdir()
+    assert opened(class_folders).classes == ["cat", "dog", "emu"]  # empty, it is no class
+    (class_folders / "fox" / "0.heic").write_bytes(b"a picture of a phone")
+    with pytest.raises(ConfigError, match="fox has files, but no pictures"):
+        opened(class_folders)
+    assert opened(class_folders, bad_images="skip").classes == ["cat", "dog", "emu"]
+
+
+def test_pictures_behind_linked_folders_and_of_odd_suffixes_count(class_folders, tmp_path, picture):
+    (tmp_path / "more").mkdir()
+    picture(70).save(tmp_path / "more" / "a.jfif", "JPEG")
+    (class_folders / "cat" / "linked").symlink_to(tmp_path / "more")
+    (tmp_path / "more" / "back").symlink_to(class_folders / "cat")  # which leads in a circle
+    found = opened(class_folders)
+    assert found.labels.tolist().count(0) == 3

@@ -100,3 +100,14 @@ def test_a_damaged_devkit_is_one_sentence(flat, tmp_path):
     savemat(meta, {"others": 1})
     with pytest.raises(ConfigError, match="but: KeyError: 'synsets'"):
         opened(flat)
+
+
+def test_only_validation_images_have_labels_of_the_devkit(flat, picture):
+    """The tree as Kaggle has it: `val` lies beside pictures whose names end in numbers, too."""
+    root, devkit = flat.parent, str(flat.parent / "ILSVRC2012_devkit_t12")
+    for folder, name in (("test", "ILSVRC2012_test_00000003"), ("train/n01440764", "n01440764_2")):
+        (root / folder).mkdir(parents=True)
+        picture(9).save(root / folder / f"{name}.JPEG", "JPEG")
+    assert opened(root, devkit=devkit).labels.tolist() == opened(flat).labels.tolist()
+    with pytest.raises(ConfigError, match=r"Expected names as ILSVRC2012_val_00000001.*got ILSVRC2012_test_00000003"):
+        opened(root / "test", devkit=devkit)

@@ -194,3 +194,35 @@ def test_arrays_of_another_byte_order_are_images():
 def test_what_is_no_image_is_refused(given):
     with pytest.raises(InputError, match="Expected"):
         as_image(given)
+
+
+class Opened:
+    """What torchvision's ImageFolder gives of files: as they are stored, in RGB."""
+
+    def __init__(self, folder):
+        self.files = sorted(folder.iterdir())
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, place):
+        return Image.open(self.files[place]).convert("RGB"), 0
+
+
+@pytest.mark.parametrize("kind", ["turned", "transparent"])
+def test_a_picture_is_known_whether_a_program_turns_it_or_not(tmp_path, picture, kind):
+    for k in range(3):
+        if kind == "turned":
+            exif = Image.Exif()
+            exif[0x0112] = 6
+            picture(k).save(tmp_path / f"{k}.jpg", exif=exif)
+        else:
+            alpha = Image.fromarray(np.random.default_rng(k).integers(0, 256, (30, 40), np.uint8))
+            given = picture(k)
+            given.putalpha(alpha)
+            given.save(tmp_path / f"{k}.png")
+    data = load_dataset(Opened(tmp_path), train=f"image-folder:{tmp_path}")
+    if kind == "turned":
+        assert data.load([0])[0].shape == (1, 3, 40, 30)  # upright
+    with pytest.raises(ConfigError, match="are among the evaluation images"):
+        data.training(3)

@@ -1,6 +1,9 @@
 """Every odd picture comes out right, or is named with the reason."""
 
 import io
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -130,3 +133,26 @@ def test_an_image_of_any_shape_is_covered_by_the_picture(size, picture):
     assert height <= picture[1] / min(picture) + 1e-9
     assert width <= picture[0] / min(picture) + 1e-9
     assert height / width == pytest.approx(size[0] / size[1])
+
+
+def test_threads_that_decode_leave_the_warnings_of_others_alone(tmp_path, picture):
+    for k in range(40):
+        picture(k).save(tmp_path / f"{k}.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0odd")
+    before, switching = [entry for entry in warnings.filters if "PIL" not in str(entry[3])], sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(read_picture, 5 * sorted(tmp_path.iterdir())))
+    finally:
+        sys.setswitchinterval(switching)
+    assert [entry for entry in warnings.filters if "PIL" not in str(entry[3])] == before
+
+
+@pytest.mark.parametrize("resize", [None, 16, 18])
+def test_squashed_pictures_are_those_of_torchvision(picture, resize):
+    given, preprocess = picture(3, 60, 25), Preprocess(size=(16, 32), resize=resize, crop="squash")
+    whole = [16 * (resize or 16) // 16, 32 * (resize or 16) // 16]
+    expected = v2.functional.center_crop(v2.functional.resize(given, whole), [16, 32])
+    assert np.array_equal(fit(given, preprocess).permute(1, 2, 0), np.asarray(expected))
+    shown = window((25, 60), preprocess)
+    assert shown == pytest.approx((16 / whole[0], 60 / 25 * 32 / whole[1]))

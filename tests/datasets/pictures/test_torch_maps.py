@@ -127,3 +127,25 @@ def test_what_is_no_map_is_told(make, sentence):
 def test_a_network_for_something_else_is_refused(task):
     with pytest.raises(ConfigError, match=r"net does .* the maps of Items are for"):
         load_dataset(Items(class_map)).for_model(network(task))
+
+
+def test_training_maps_of_another_task_are_none(tmp_path):
+    (tmp_path / "maps.py").write_text(
+        "import numpy as np\n"
+        "grey = [np.full((10, 12, 3), 30 * k, np.uint8) for k in range(4)]\n"
+        "depths = [(image, np.ones((10, 12), np.float32)) for image in grey]\n"
+        "classes = [(image, np.full((10, 12), 8, np.uint8)) for image in grey]\n"
+    )
+    for other in ("depths", "classes"):  # nine classes, where the network knows three
+        data = load_dataset(Items(class_map), train=f"{tmp_path}/maps.py:{other}")
+        images, targets = data.for_model(network(Segmentation(classes=3))).training(10)
+        assert (len(images), targets) == (4, None)
+
+
+def test_what_has_the_size_already_keeps_its_map():
+    """Whatever its network does to larger pictures."""
+    net = nn.Conv2d(3, 3, 1)
+    zooming = Preprocess(size=(HEIGHT, WIDTH), resize=2 * HEIGHT)
+    model = Model(net, task=Segmentation(classes=3), shape=(3, HEIGHT, WIDTH), name="net", preprocess=zooming)
+    _, maps = load_dataset(Items(class_map)).for_model(model).load([2])
+    assert np.array_equal(maps[0], class_map(2))

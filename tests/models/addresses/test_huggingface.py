@@ -100,6 +100,20 @@ def test_what_an_image_processor_does_to_a_picture_is_done_here(saved, arguments
     assert model.preprocess.interpolation == ("lanczos" if "resample" in arguments else "bilinear")
 
 
+@pytest.mark.parametrize("whole", [36, 48])
+def test_pictures_that_are_squashed_and_then_cut(saved, whole):
+    """As of DeiT."""
+    transformers = pytest.importorskip("transformers")
+    processor = transformers.DeiTImageProcessor(
+        size={"height": whole, "width": whole}, crop_size={"height": 32, "width": 32}, do_center_crop=True
+    )
+    model = load_model(saved(processor))
+    picture = Image.fromarray(data.coffee())
+    theirs = processor(images=[picture], return_tensors="pt")["pixel_values"].float()
+    ours = model.parts[1](fit(picture, model.preprocess)[None].float() / 255)
+    assert float(((theirs - ours) * model.parts[1].std).abs().mean()) < 0.005
+
+
 def test_a_head_that_was_not_saved_is_not_drawn_at_random(saved):
     address = saved(pytest.importorskip("transformers").ViTImageProcessor(**SIDES), "ViTModel")
     with pytest.raises(WeightsError, match=r"saved without 2 of the weights of ViTFor.*, classifier\.bias the first"):

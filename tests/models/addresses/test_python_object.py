@@ -166,3 +166,36 @@ def test_a_registered_model_takes_parameters(monkeypatch, file):
     models.register("not")(lambda: "a model")
     with pytest.raises(ConfigError, match=r"Expected model not to be a .*Model, got str"):
         load_model("not")
+
+
+NETWORKS = """
+from torch import nn
+
+def sized(size=(64, 64)):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * size[0] * size[1], 4))
+
+def one(size=(64, 64)):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * size[0] * size[1], 1))
+"""
+
+
+def test_the_size_that_a_function_makes_a_network_for_is_that_of_its_images(tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    made = load_model(f"{tmp_path}/nets.py:sized", size=[20, 30])
+    assert (made.shape, made.preprocess.size) == ((3, 20, 30), (20, 30))
+    found = load_model(f"{tmp_path}/nets.py:sized")  # on what it was tried, it could be run at this size alone
+    assert (found.shape, found.preprocess.size) == ((3, 64, 64), (64, 64))
+
+
+def test_a_network_of_one_score_is_named(tmp_path):
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    with pytest.raises(ConfigError, match=r"at least 2 classes from .*nets\.py:one, got 1"):
+        load_model(f"{tmp_path}/nets.py:one")
+
+
+def test_a_file_that_was_edited_since_it_was_imported_is_refused(tmp_path):
+    (file := tmp_path / "nets.py").write_text(NETWORKS)
+    load_model(f"{file}:sized")
+    file.write_text(NETWORKS.replace(", 4)", ", 5)"))
+    with pytest.raises(ConfigError, match=r"nets\.py has been edited since this process .*; start Python anew"):
+        load_model(f"{file}:sized")

@@ -5,14 +5,17 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torchvision.models
+import torchvision.transforms
 from foolbench.core import ConfigError, Preprocess, UnknownNameError, WeightsError
 from foolbench.core.fitting import fit, window
 from foolbench.models import load_model
 from foolbench.models.addresses import imagenet_classes
 from foolbench.models.addresses.robustbench import _preprocess as robustbench_preprocess
+from foolbench.models.addresses.timm import preprocess_of as timm_preprocess
 from foolbench.tasks import Segmentation
 from PIL import Image
 from safetensors.torch import save_file
@@ -142,8 +145,35 @@ def test_timm_and_its_own_answers(tmp_path):
     ],
 )
 def test_geometry_of_robustbench(stated, expected):
-    found = robustbench_preprocess({"preprocessing": stated})
+    found = robustbench_preprocess("robustbench:x", {"preprocessing": stated}, torch.nn.Identity())
     assert (found.size[0], found.resize, found.interpolation, found.crop) == expected
+
+
+def test_where_robustbench_does_not_say_the_geometry_timm_does():
+    timm = pytest.importorskip("timm")
+    net = torch.nn.Sequential(torch.nn.Identity(), timm.create_model("xcit_nano_12_p16_224", pretrained=False))
+    found = robustbench_preprocess("robustbench:x", {}, net)
+    assert (found.size, found.resize, found.interpolation) == ((224, 224), 224, "bicubic")
+    with pytest.raises(ConfigError, match="Neither RobustBench nor timm says how images for robustbench:x are made"):
+        robustbench_preprocess("robustbench:x", {}, torch.nn.Identity())
+
+
+@pytest.mark.parametrize("crop_pct", [0.9, 1.0])
+def test_timms_squash_resizes_by_its_share_and_cuts(crop_pct):
+    timm = pytest.importorskip("timm")
+    told = {"input_size": (3, 64, 64), "crop_pct": crop_pct, "crop_mode": "squash", "interpolation": "bicubic"}
+    net = SimpleNamespace(pretrained_cfg=told | {"mean": (0.0,) * 3, "std": (1.0,) * 3})
+    config = timm.data.resolve_model_data_config(net)
+    theirs = torchvision.transforms.Compose(timm.data.create_transform(**config).transforms[:2])
+    picture = Image.fromarray(data.coffee())
+    ours = fit(picture, timm_preprocess(timm, net))
+    assert np.array_equal(ours.permute(1, 2, 0), np.asarray(theirs(picture)))
+
+
+def test_a_network_of_timm_without_a_classifier_is_refused(monkeypatch):
+    pytest.importorskip("timm")
+    with pytest.raises(ConfigError, match=r"timm:vit_small_patch14_dinov2 gives no class scores but an embedding"):
+        load_model("timm:vit_small_patch14_dinov2", weights="none")
 
 
 def test_robustbenchs_networks_for_cifar_see_whole_pictures(monkeypatch):
