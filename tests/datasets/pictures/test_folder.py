@@ -84,7 +84,7 @@ def test_a_second_look_reads_only_what_has_changed(class_folders, picture, monke
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError()])
-@pytest.mark.parametrize("where", ["pathlib.Path.read_bytes", "foolbench.datasets.pictures.contents.decode"])
+@pytest.mark.parametrize("where", ["pathlib.Path.read_bytes", "foolbench.datasets.pictures.contents.upright"])
 def test_what_could_not_be_read_for_a_moment_is_looked_at_again(class_folders, where, error, monkeypatch):
     def fails(*arguments):
         raise error
