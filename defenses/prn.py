@@ -25,7 +25,8 @@ from ._shape import check_learned
 from ._training import convolution, train
 from ._universal import combined, crafted, crafting_steps
 
-_BATCH = 32
+_BATCH, _PIXELS = 32, 32 * 128 * 128
+"""Images at a time at most, and so many of their pixels: what a gradient needs takes memory."""
 _COMBINATIONS = 3  # for each perturbation
 _FLOOR = 1e-4  # added to the spectrum, whose values may be 0
 _SVM_C = 1e-3  # on standardised features
@@ -72,16 +73,16 @@ class PRN(LearnedTransform):
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """The weights and biases of the convolutions, by their place, and of the detector."""
-        images = data.images
+        images, batch_size = data.images, _fitting(data.images)
         labels = _answers(data.model, images, rng.fork("labels"))
-        crafting = crafting_steps(len(images), self.perturbations, _BATCH)
-        total = crafting + self.epochs * math.ceil(len(images) / _BATCH)
+        crafting = crafting_steps(len(images), self.perturbations, batch_size)
+        total = crafting + self.epochs * math.ceil(len(images) / batch_size)
         real = crafted(
             data.model,
             images,
             count=self.perturbations,
             eps=self.eps,
-            batch_size=_BATCH,
+            batch_size=batch_size,
             rng=rng.fork("perturbations"),
             progress=lambda done: data.progress(done, total),
         )
@@ -92,7 +93,7 @@ class PRN(LearnedTransform):
             self._loss(data.model, images, labels, pool),
             len(images),
             epochs=self.epochs,
-            batch_size=_BATCH,
+            batch_size=batch_size,
             learning_rate=self.learning_rate,
             rng=rng.fork("training"),
             progress=lambda done, _: data.progress(crafting + done, total),
@@ -145,7 +146,7 @@ class PRN(LearnedTransform):
         from sklearn.svm import LinearSVC  # here: importing it takes a second, which only those who train it need spend
 
         with torch.no_grad():
-            batches = torch.cat([clean, perturbed]).split(_BATCH)
+            batches = torch.cat([clean, perturbed]).split(_fitting(clean))
             spectra = torch.cat([_spectra(x, self.rectified(x, network)) for x in batches]).cpu().double()
         mean, spread = spectra.mean(dim=0), spectra.std(dim=0).clamp_min(_FLOOR)
         features = ((spectra - mean) / spread).flatten(1).numpy()
@@ -157,9 +158,15 @@ class PRN(LearnedTransform):
         return {"detector.weight": weight.to(clean), "detector.bias": bias.to(clean)}
 
 
+def _fitting(images: Tensor) -> int:
+    """How many are taken at a time."""
+    height, width = images.shape[2:]
+    return max(1, min(_BATCH, _PIXELS // (height * width)))
+
+
 def _answers(model: Model, images: Tensor, rng: Draws) -> Tensor:
     streams, rows = rng.split(len(images)), torch.arange(len(images), device=images.device)
-    return torch.cat([model.predict(images[some], rng=streams[some]) for some in rows.split(_BATCH)])
+    return torch.cat([model.predict(images[some], rng=streams[some]) for some in rows.split(_fitting(images))])
 
 
 def _perturbed(x: Tensor, pool: Tensor, rng: Draws) -> Tensor:
