@@ -45,8 +45,10 @@ class UnknownNameError(ConfigError, LookupError):
             hint = f"did you mean {' or '.join(map(repr, near))}?"
         elif len(known) > MOST_SHOWN:
             hint = f"none of the {len(known)} known ones is like it."
-        else:
+        elif known:
             hint = f"choose from {', '.join(known)}."
+        else:
+            hint = "there are none."
         super().__init__(f"Unknown {kind} {name!r}: {hint}")
 
 

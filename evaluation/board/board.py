@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -54,6 +54,17 @@ class Part:
     @property
     def title(self) -> str:
         return ", ".join(filter(None, [self.model, self.setting]))
+
+    def by_budget(self) -> "list[Part]":
+        """A part for each norm and budget, where there are several: what a defense is worth is so under one of them."""
+        threats = grouped(self.rows, lambda row: (row["norm"], row["eps"]))
+        if len(threats) == 1 or all(row.bare for row in self.rows):
+            return [self]
+        named = {f"{norm}, eps {eps:.4g}": rows for (norm, eps), rows in threats.items()}
+        return [
+            replace(self, setting=", ".join(filter(None, [self.setting, name])), rows=rows)
+            for name, rows in named.items()
+        ]
 
     def system(self, row: Row) -> str:
         """The title, with the defense that one of its rows is scored through."""

@@ -4,6 +4,7 @@ import json
 
 from ..recipe.plugins import REGISTRIES
 from ..report.papers import papers
+from ..report.text import for_latex
 from .board import Row
 from .runs import Run
 
@@ -46,10 +47,5 @@ def bibtex(run: Run) -> str:
         **({"year": year} if year else {}),
         "note": f"foolbench {run.makers.last.get('foolbench', '')}, run {row['run']}".replace(" ,", ","),
     }
-    lines = [f"  {name} = {{{_braced(value)}}}," for name, value in fields.items()]
+    lines = [f"  {name} = {{{for_latex(value)}}}," for name, value in fields.items()]
     return "\n".join([f"@misc{{foolbench-{row['run']},", *lines, "}"])
-
-
-def _braced(text: str) -> str:
-    """Braces in a name would end the field early."""
-    return text.replace("\\", r"\textbackslash ").replace("{", r"\{").replace("}", r"\}")

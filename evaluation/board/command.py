@@ -82,10 +82,20 @@ def text_row(row: Row) -> TextRow:
     return {name: "" if row[name] is None else str(row[name]) for name in row.values}
 
 
+def _plugins(command: Sequence[str]) -> list[str]:
+    """The options that brought them in, of whatever command."""
+    pairs = zip(command, [*command[1:], ""], strict=True)
+    return [word for name, value in pairs if name.partition("=")[0] == "--plugin" for word in _option(name, value)]
+
+
+def _option(name: str, value: str) -> list[str]:
+    return [name] if "=" in name else [name, value]
+
+
 def _verified(row: Row) -> list[str] | None:
     run: Run = row.run
     if run.has_folder:
-        return [str(run.path)]
+        return [str(run.path), *_plugins(run.command)]
     recipe = str(row["recipe"] or "")
     name = recipe.rpartition("-v")[0] if "(" not in recipe else ""
     return [str(run.path), "--recipe", name] if name in shipped_recipes() else None

@@ -40,8 +40,7 @@ _METADATA = {"png": {"Software": None}, "svg": {"Date": None}}
 
 def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
     for part in board.parts:
-        if chart := tradeoff(part):
-            yield "tradeoff", chart
+        yield from (("tradeoff", chart) for under in part.by_budget() if (chart := tradeoff(under)))
         yield from (("knowing", chart) for chart in slopes(part))
         yield from (("budgets", chart) for chart in curve_charts(part, "eps"))
         yield from (("sweep", chart) for chart in sweep_charts(part))

@@ -10,7 +10,7 @@
   const text = (row, at) => row.cells[at].textContent.trim();
   const value = (row, at) => {
     const cell = row.cells[at];
-    if (cell.dataset.v !== undefined && heads[at].dataset.numeric !== undefined) return Number(cell.dataset.v);
+    if (cell.dataset.v !== undefined && heads[at].dataset.numeric !== undefined) return Number(cell.dataset.v.replace("inf", "Infinity"));
     return text(row, at) || null;
   };
 

@@ -53,13 +53,14 @@ class _Drawn(NamedTuple):
 def page(board: Board) -> str:
     """The whole file."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    album, known = Album(), [(part, worths(part.rows)) for part in board.parts]
+    album, budgets = Album(), [part for whole in board.parts for part in whole.by_budget()]
+    known = [(part, worths(part.rows)) for part in budgets]
     shots, charted = Shots(board, album), of_main_metrics(board.parts)
     found: dict[str, Any] = {
         "title": " + ".join(dict.fromkeys(str(row["recipe"]).partition(" (")[0] for row in board.rows)),
         "described": [text for text in dict.fromkeys(_described(board)) if text],
         "worth": [(part, found, verdict(found)) for part, found in known],
-        "tradeoffs": list(_drawn("t", (chart for part in charted if (chart := tradeoff(part, PAGE))))),
+        "tradeoffs": list(_drawn("t", _tradeoffs(charted))),
         "slopes": list(_drawn("s", islice((chart for part in charted for chart in slopes(part, PAGE)), SLOPES))),
         "curves": list(_drawn("c", _curves(board, "eps"))),
         "queries": list(_drawn("q", _curves(board, "queries"))),
@@ -104,6 +105,11 @@ def _template() -> Template:
     )
     environment.filters |= {"shown": shown, "explained": explained}
     return environment.get_template("page.html.j2")
+
+
+def _tradeoffs(parts: Sequence[Part]) -> Iterator[Chart]:
+    for whole in parts:
+        yield from (chart for part in whole.by_budget() if (chart := tradeoff(part, PAGE)))
 
 
 def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.words import counted
+from ..leaderboard.flags import leads_astray
 from ..leaderboard.grouping import grouped
 from .board import Row
 
@@ -12,7 +14,7 @@ from .board import Row
 class Worth:
     """Of one system. `knowing` and `oblivious` are the rows of the strongest attack that knew it, and of the strongest
     that did not: of the bare network, which every attack knows, there is only the former. `clean` is a row that has the
-    clean rate, if any has.
+    clean rate, if any has. `masked` are flags by which an attack that knew it was led astray.
     """
 
     defense: str
@@ -20,21 +22,23 @@ class Worth:
     knowing: Row | None
     oblivious: Row | None
     clean: Row | None
+    masked: Sequence[str]
 
     @property
     def strongest(self) -> Row | None:
-        """Of an attacker who knows the defense, as far as one has been tried."""
-        return self.knowing or self.oblivious
+        """Of all attacks: whoever knows the defense can also do what those do that don't."""
+        return _strongest([row for row in (self.knowing, self.oblivious) if row is not None])
 
 
 def worths(rows: Sequence[Row]) -> list[Worth]:
     """Of a part of a board, the best first: those that an attack knew, by how often the strongest fools them.
 
-    Behind them those that no attack has known, of which nobody can say how they stand; attacks from other networks, or
-    through other defenses, count for what they are: they do not know the system.
+    Behind them those at which such an attack was led astray, and those that none has known, of which nobody can say how
+    they stand; attacks from other networks, or through other defenses, count for what they are: they do not know the
+    system.
     """
     found = [_worth(name, same) for name, same in grouped(rows, lambda row: row.defense).items()]
-    return sorted(found, key=lambda worth: (worth.knowing is None, _rate(worth.strongest)))
+    return sorted(found, key=lambda worth: (worth.knowing is None, bool(worth.masked), _rate(worth.strongest)))
 
 
 def verdict(found: Sequence[Worth]) -> str:
@@ -47,13 +51,18 @@ def verdict(found: Sequence[Worth]) -> str:
         warning = "No attack here knows the defenses: what they are worth against one that does, nobody has tried."
         return warning if tried else ""
     best = known[0]
-    assert best.knowing is not None
-    sentence = (
-        f"Against an attacker who knows it, {best.defense} holds best: the strongest attack fools {_told(best.knowing)}"
-    )
+    if best.masked:
+        told = f"the row bears {counted(len(best.masked), 'flag')} ({', '.join(best.masked)})"
+        return f"What {best.defense} is worth nobody knows: the attack that knew it was led astray, {told}."
+    row = best.strongest
+    assert row is not None
+    sentence = f"Against an attacker who knows it, {best.defense} holds best: the strongest attack fools {_told(row)}"
     if bare is None or bare.knowing is None:
         return f"{sentence}{_cost(best)}."
-    clear = best.knowing["gfr_high"] < bare.knowing["gfr_low"]
+    if row["gfr_low"] > bare.knowing["gfr_high"]:
+        alone = f"the network alone is fooled at {_told(bare.knowing)}"
+        return f"No defense holds: {alone}, behind {best.defense}, the best of them, at {_told(row)}{_cost(best)}."
+    clear = row["gfr_high"] < bare.knowing["gfr_low"]
     gain = "" if clear else " That is no clear gain: the two intervals overlap."
     return f"{sentence} (without a defense {_told(bare.knowing)}){_cost(best)}.{gain}"
 
@@ -70,7 +79,14 @@ def _worth(name: str, rows: Sequence[Row]) -> Worth:
         knowing=_strongest([row for row in attacks if row.knows]),
         oblivious=_strongest([row for row in attacks if not row.knows]),
         clean=next((row for row in finished if row["clean"] is not None), None),
+        masked=_masked([row for row in attacks if row.knows]),
     )
+
+
+def _masked(knowing: Sequence[Row]) -> list[str]:
+    """Flags of the strongest of those that knew: whatever else was tried found no more than it."""
+    row = _strongest(knowing)
+    return [] if row is None else list(filter(leads_astray, row.flags))
 
 
 def _attacker(row: Row, name: str | None) -> tuple[Any, ...]:

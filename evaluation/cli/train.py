@@ -71,7 +71,7 @@ def train_network(name: str, progress: Progress, device: str = "cpu", out: Path 
     """
     known = _trainable()
     if name not in known:
-        raise UnknownNameError("trainable model", name, known)
+        raise UnknownNameError("network or defense to train:", name, [*known, *defenses])
     entry = replace(known[name], folder=out or known[name].folder)
     writable_folder(entry.folder)  # asked now, not after an hour of training
     dataset = datasets[entry.learns_from or entry.dataset]()
@@ -142,6 +142,8 @@ def train_defense(
 
     Returns where it is kept. Raises ConfigError for a defense that learns nothing.
     """
+    if seed < 0:
+        raise ConfigError(f"Expected --seed of 0 or more, as recipes have it, got {seed}.")
     defense, found, shelf = defenses.create(name, parameters), [], Shelf(Cache.default().folder)
     network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run has them
     school = School(images, network.to(device), seed, progress, shelf)

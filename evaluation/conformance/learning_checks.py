@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ...core.defense import Defense, LearningData
-from ...core.errors import one_line
+from ...core.errors import InputError, one_line
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.seeding import Draws
@@ -60,6 +61,17 @@ def learning_leaves_images_and_model_alone(defense: Defense) -> None:
         hold(same and not data.model.net.training, "The model has changed; learn beside it, or on a copy of its net.")
 
 
+def without_labels_it_learns_or_says_that_it_cannot(defense: Defense) -> None:
+    """Where nobody knows the labels of the training images it does without, or raises InputError."""
+    for part in learning_parts(defense):
+        try:
+            _learn(part, replace(_data(), labels=None))
+        except InputError:
+            continue
+        except Exception as error:  # noqa: BLE001 (whatever it raises is what was seen)
+            hold(False, f"Without labels {type(part).__name__}.learn raised {one_line(error)}; raise InputError there.")
+
+
 LEARNING_CHECKS = [
     Check(it_learns),
     *(
@@ -68,13 +80,15 @@ LEARNING_CHECKS = [
             learning_is_repeatable,
             learning_leaves_global_random_state_alone,
             learning_leaves_images_and_model_alone,
+            without_labels_it_learns_or_says_that_it_cannot,
         )
     ),
 ]
 
 
 def _data() -> LearningData:
-    return LearningData(images=images(IMAGES), model=model())
+    network, x = model(), images(IMAGES)
+    return LearningData(images=x, model=network, labels=network.predict(x))
 
 
 def _learn(part: LearnedDefense, data: LearningData | None = None) -> dict[str, Tensor]:

@@ -133,7 +133,10 @@ def kind_of(subject: Subject) -> str:
 
 def prepared(subject: Subject) -> Subject:
     """The subject itself; a defense that learns is fitted to a few images first."""
-    return subject.fit(images(64), model=model()) if isinstance(subject, Defense) else subject
+    if not isinstance(subject, Defense):
+        return subject
+    network, x = model(), images(64)
+    return subject.fit(x, network.predict(x), model=network)
 
 
 def _budget(cls: Any) -> dict[str, Any]:

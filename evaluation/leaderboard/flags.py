@@ -55,6 +55,8 @@ FLAGS: Mapping[str, str] = {
 }
 """What each says, of the rows that bear it; of two that contradict each other both do."""
 
+MOST_DEAD = 50.0
+"""Percent of images without a gradient, from which on an attack that follows it says nothing of the system."""
 ANY_EPS = 0.5
 ALMOST_ALL = 95.0
 LENGTHS = {"steps", "restarts", "queries", "searches", "max_iterations"}
@@ -64,6 +66,12 @@ LENGTHS = {"steps", "restarts", "queries", "searches", "max_iterations"}
 def gradient_flags(vanishing: float) -> set[str]:
     """What an attack found that followed a gradient, and found none at such a share of images."""
     return {f"{ZERO_GRADIENTS}:{100 * vanishing:.0f}%"} if vanishing > 0 else set()
+
+
+def leads_astray(flag: str) -> bool:
+    """Whether it says that what an attack knew of a system, or its gradient, has misled it."""
+    name, _, share = flag.partition(":")
+    return name == OBLIVIOUS_WINS or (name == ZERO_GRADIENTS and float(share.rstrip("%")) >= MOST_DEAD)
 
 
 @dataclass

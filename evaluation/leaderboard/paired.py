@@ -192,7 +192,7 @@ def images_needed(changes: ArrayLike, sizes: ArrayLike | None = None) -> int | N
     totals = np.asarray(changes, dtype=float)
     size = 1.0 if sizes is None else float(np.asarray(sizes, dtype=float).mean())
     mean, square = float(totals.mean()) / size, float((totals**2).mean()) / size**2
-    if not mean:
+    if abs(mean) < 1e-9:  # what is left of rounding
         return None
     half = mean / 2
     root = _z(1 - LEVEL / 2) * math.sqrt(square) + _z(POWER) * math.sqrt(square - half**2)

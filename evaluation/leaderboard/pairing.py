@@ -205,9 +205,17 @@ def _facts_of_images(scored: ScoredRow) -> dict[str, Any]:
     }
 
 
+def _threat(row: dict[str, Any]) -> str:
+    return f"{row['norm']} eps {row['eps']:.4g}"
+
+
 def _nothing_in_common(first: Sequence[_Named], second: Sequence[_Named], by: By | None) -> str:
     """In which thing no row of the one is like any of the other, where there is such a thing."""
     runs = f"{first[0].scored.run} and {second[0].scored.run}"
+    threats, theirs = ({_threat(one.scored.row) for one in named} for named in (first, second))
+    if threats.isdisjoint(theirs):
+        named = f"({', '.join(sorted(threats))}; {', '.join(sorted(theirs))})"
+        return f"{runs} have no rows to compare: no budget is in both {named}."
     for thing in _COLUMNS:
         ours, theirs = (dict.fromkeys(one.names[thing] for one in named) for named in (first, second))
         if thing != by and ours.keys().isdisjoint(theirs):

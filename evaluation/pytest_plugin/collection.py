@@ -12,7 +12,7 @@ from ...core.errors import FoolbenchError
 from ..grid.planned import Planned
 from ..leaderboard.verdicts import MadeRow, Verdict, judged
 from ..opening.recipes import recipe_path
-from ..report.regression import changes
+from ..report.regression import changes, check_baseline
 from .benches import Bench, Benches
 from .speed import speed_tests
 from .summary import line_of
@@ -52,6 +52,10 @@ class RecipeFile(pytest.File):
         baseline = self.config.getoption("foolbench_baseline")
         if baseline is not None:
             path = self.config.invocation_params.dir / baseline
+            try:
+                check_baseline(path if baseline else None)
+            except FoolbenchError as error:
+                raise self.CollectError(str(error)) from None
             yield BaselineItem.from_parent(self, name="baseline", bench=bench, baseline=path)
 
 

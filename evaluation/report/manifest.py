@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from ...core.complaint import complaint
-from ...core.errors import FoolbenchError, OutputError, why
+from ...core.errors import FoolbenchError, OutputError, UnknownNameError, why
 from ...core.files import write_whole, writing
 from ...core.registry import tasks
 from ..engine.provenance.maker import maker
@@ -25,7 +25,6 @@ from ..opening.recipes import read_document
 from ..recipe.recipe import Recipe
 
 MANIFEST = "manifest.json"
-_EARLIER = {"classes": 2}  # of manifests without the parameters: for metrics, which any number of classes has
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 
@@ -71,7 +70,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
         manifest = _read(path)
         recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
         facts = Facts(
-            task=tasks.create(manifest["task"], manifest.get("task_parameters", _EARLIER)),
+            task=tasks.create(manifest["task"], manifest["task_parameters"]),
             samples=tuple(_SAMPLES.validate_python(manifest["samples"])),
             identities=manifest["identities"],
             clusters=_CLUSTERS.validate_python(manifest["clusters"]),
@@ -115,6 +114,9 @@ def _expected(path: Path) -> Iterator[None]:
         yield
     except ValidationError as error:
         raise OutputError(f"Expected the manifest of a run at {path}, but: {complaint(error).sentence}") from None
+    except UnknownNameError as error:
+        problem = f"{why(error)}; where a plugin registers it, name its file by --plugin"
+        raise OutputError(f"Expected the manifest of a run at {path}, but: {problem}.") from None
     except KeyError as error:
         problem = f"it lacks {error}; run the recipe again"
         raise OutputError(f"Expected the manifest of a run at {path}, but {problem}.") from None

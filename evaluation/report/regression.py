@@ -62,18 +62,24 @@ def changes(run: Path, baseline: Path) -> Changes:
     Image by image against the folder of a run, which must be of the same images and version; against a table alone by
     intervals. Raises InputError where no row is finished in both, OutputError for what is neither.
     """
+    check_baseline(baseline)
     if is_folder(baseline):
         if baseline.resolve() == run.resolve():
             raise InputError(f"Expected another run as baseline, got {baseline}, which this run is written to.")
         found = _image_by_image(run, baseline)
-    elif is_file(baseline):
-        found = _by_intervals(run, baseline)
     else:
-        raise OutputError(f"Expected the folder of an earlier run, or its leaderboard.csv, found none at {baseline}.")
+        found = _by_intervals(run, baseline)
     if not found.found:
         raise InputError(f"No row is finished both in {run} and in {baseline}: nothing can be compared.")
     corrected = holm([change.p for change in found.found])
     return found._replace(found=[change._replace(p=p) for change, p in zip(found.found, corrected, strict=True)])
+
+
+def check_baseline(baseline: Path | None) -> None:
+    """Raises OutputError for what is no folder and no file; None where nobody said any."""
+    if baseline is None or not (is_folder(baseline) or is_file(baseline)):
+        at = "an empty text" if baseline is None else f"none at {baseline}"
+        raise OutputError(f"Expected the folder of an earlier run, or its leaderboard.csv, found {at}.")
 
 
 def _image_by_image(run: Path, baseline: Path) -> Changes:
@@ -99,7 +105,12 @@ def _rows(run: Path) -> list[ScoredRow]:
 
 
 def _by_intervals(run: Path, table: Path) -> Changes:
-    before = {_same(row): row for row in read_rows(table)}
+    before: dict[tuple[str, ...], TextRow] = {}
+    for number, row in enumerate(read_rows(table), start=1):
+        if before.setdefault(_same(row), row) is not row:
+            raise OutputError(
+                f"Row {number} of {table} is of the same cell as an earlier one: give the table of one run."
+            )
     rows = _rows(run)
     now = [scored.row for scored in rows]
     several = len({row["metric"] for row in now}) > 1

@@ -98,6 +98,14 @@ def records(table: pd.DataFrame) -> list[Record]:
 
 
 def named(values: Sequence[Record]) -> list[NamedRow]:
-    """With what their attacks and defenses are called among each other."""
-    told = zip(values, labels(values, "attack"), labels(values, "defense"), throughs(values), strict=True)
+    """With what their attacks and defenses are called among each other; where budgets differ, with the attack's."""
+    attacks = labels(values, "attack")
+    if len({(own["norm"], own["eps"]) for own in values}) > 1:
+        attacks = [_with_budget(attack, own) for attack, own in zip(attacks, values, strict=True)]
+    told = zip(values, attacks, labels(values, "defense"), throughs(values), strict=True)
     return [NamedRow(values=own, attack=attack, defense=other, through=through) for own, attack, other, through in told]
+
+
+def _with_budget(attack: str, row: Record) -> str:
+    """Unless its name tells it already."""
+    return attack if " eps " in attack else f"{attack}, {row['norm']} {float(row['eps']):.4g}"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import foolbench
+import pandas as pd
 import pytest
 import torch
 from foolbench.core import ConfigError, Model
@@ -166,3 +167,65 @@ def test_a_table_alone_keeps_its_seeds(tmp_path):
     columns = {column for _, lines in pivot(make_board([run]).frame()) for line in lines for column in line}
     assert not [name for name in columns if "seed" in name]
     assert any(name.startswith("gd-uap") for name in columns)
+
+
+def row(defense, knowledge, gfr, flagged="", **more):
+    """Of a table of one network and one attack."""
+    told = {"model": "net", "attack": "pgd", "defense": defense, "knowledge": knowledge, "gfr": gfr, "flagged": flagged}
+    return told | {"source_model": "net", "gfr_low": max(0.0, gfr - 5), "gfr_high": min(100.0, gfr + 5)} | more
+
+
+@pytest.fixture
+def parts_of(tmp_path):
+    """`parts_of(rows)`: those of a board, all else of the rows being as in a shipped table."""
+
+    def parts_of(rows):
+        shipped = pd.read_csv(RESULTS / "k-wta.csv").iloc[0]
+        usual = shipped.to_dict() | {"clean_drop": 0.0}
+        table = pd.DataFrame([usual | {"cell": f"{at:016x}"} | one for at, one in enumerate(rows)])
+        table.to_csv(tmp_path / "table.csv", index=False)
+        return make_board([read_run(tmp_path / "table.csv")]).parts
+
+    return parts_of
+
+
+def test_no_defense_is_praised_that_is_worse_than_none(parts_of):
+    (part,) = parts_of([row("none", "oblivious", 50.0), row("jpeg", "oblivious", 20.0), row("jpeg", "adaptive", 80.0)])
+    assert verdict(worths(part.rows)) == (
+        "No defense holds: the network alone is fooled at 50.0% [45-55], behind jpeg, the best of them, at 80.0% "
+        "[75-85], at no loss of clean accuracy."
+    )
+
+
+def test_who_knows_a_defense_can_do_what_those_do_who_do_not(parts_of):
+    (part,) = parts_of([row("none", "oblivious", 90.0), row("jpeg", "oblivious", 60.0), row("jpeg", "adaptive", 55.0)])
+    (jpeg,) = [worth for worth in worths(part.rows) if not worth.bare]
+    assert jpeg.strongest["gfr"] == 60
+    assert "jpeg holds best: the strongest attack fools 60.0%" in verdict(worths(part.rows))
+
+
+@pytest.mark.parametrize("flag", ["zero-gradients:100%", "oblivious-beats-adaptive"])
+def test_what_led_its_attack_astray_wins_nothing(parts_of, flag):
+    rows = [row("none", "oblivious", 90.0), row("mask", "adaptive", 2.0, flag), row("jpeg", "adaptive", 60.0)]
+    (part,) = parts_of(rows)
+    assert "jpeg holds best" in verdict(worths(part.rows))
+    (part,) = parts_of(rows[:2])
+    assert (
+        f"What mask is worth nobody knows: the attack that knew it was led astray, the row bears 1 flag ({flag})"
+        in (verdict(worths(part.rows)))
+    )
+
+
+def test_worth_is_told_for_each_budget(parts_of):
+    small, large = {"norm": "linf", "eps": 0.01}, {"norm": "l2", "eps": 3.0}
+    rows = [row("none", "oblivious", 10.0, **small), row("jpeg", "adaptive", 9.0, **small)]
+    (part,) = parts_of([*rows, row("none", "oblivious", 99.0, **large), row("bit-depth", "adaptive", 90.0, **large)])
+    assert [under.title for under in part.by_budget()] == ["net, linf, eps 0.01", "net, l2, eps 3"]
+    assert [len(worths(under.rows)) for under in part.by_budget()] == [2, 2]
+    assert {one.attack for one in part.rows} == {"pgd norm linf, eps 0.01", "pgd norm l2, eps 3.0"}
+
+
+def test_attacks_of_several_budgets_say_theirs(parts_of):
+    deepfool = row("none", "oblivious", 9.0, attack="deepfool", norm="l2", eps=2.0)
+    (part,) = parts_of([row("none", "oblivious", 10.0), deepfool])
+    assert [one.attack for one in part.rows] == ["pgd, linf 0.1", "deepfool, l2 2"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from foolbench.core import LearnedTransform
+from foolbench.core import InputError, LearnedTransform
 from foolbench.evaluation.conformance import NOT_CHECKED, check
 
 
@@ -58,6 +58,22 @@ class Listing(Learner):
         return {"mean": [0.5]}
 
 
+class Labelled(Learner):
+    """Needs labels, and says so."""
+
+    def learn(self, data, *, rng):
+        if data.labels is None:
+            raise InputError("Expected training images with labels, got none.")
+        return {"mean": data.labels.float().mean()[None]}
+
+
+class Needy(Labelled):
+    """Needs labels."""
+
+    def learn(self, data, *, rng):
+        return {"mean": data.labels.float().mean()[None]}
+
+
 class Spoiler(Learner):
     """Changes what it learns from."""
 
@@ -73,6 +89,7 @@ class Spoiler(Learner):
         (Raising(), "it_learns", "Raising.learn raised RuntimeError: out of luck"),
         (Tensorial(), "it_learns", "returned a Tensor; return a dictionary"),
         (Listing(), "it_learns", r"returned \[0.5\] as 'mean'"),
+        (Needy(), "without_labels_it_learns_or_says_that_it_cannot", "raise InputError there"),
         (Spoiler(), "learning_leaves_images_and_model_alone", r"images.clone\(\)"),
     ],
     ids=lambda case: case if isinstance(case, str) and "_" in case else None,
@@ -87,3 +104,4 @@ def test_a_learner_that_breaks_a_promise_is_told(defense, promise, sentence):
 
 def test_a_good_learner_is_told_nothing():
     assert set(check(Learner()).values()) == {None}
+    assert set(check(Labelled()).values()) == {None}

@@ -214,3 +214,7 @@ def test_holm_by_testing_every_set_of_hypotheses():
 def test_what_cannot_be_compared(first, second):
     with pytest.raises(InputError, match="Expected outcomes"):
         difference(first, second, proportion=False)
+
+
+def test_what_rounding_leaves_of_no_difference_needs_no_number_of_images():
+    assert images_needed([0.1, 0.2, -0.3]) is None

@@ -51,17 +51,34 @@ def test_only_what_is_significantly_worse_fails(pytester, run, train):
 @pytest.mark.parametrize(
     ("baseline", "sentence"),
     [
-        ("gone", "found none at"),
         ("out", "Expected another run as baseline"),
         ("tiny.toml", "Expected a leaderboard.csv"),
     ],
 )
-def test_what_is_no_baseline_is_a_sentence(recipe, run, baseline, sentence):
+def test_what_is_no_baseline_is_a_sentence(pytester, recipe, run, baseline, sentence):
     recipe()
+    pytester.mkdir("out")
     result = run("tiny.toml", "-k", "baseline", "--foolbench-out", "out", "--foolbench-baseline", baseline)
     result.assert_outcomes(failed=1, deselected=4)
     assert sentence in result.stdout.str()
     assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(("baseline", "sentence"), [("gone", "found none at"), ("", "found an empty text")])
+def test_a_baseline_that_is_not_there_is_said_before_anything_runs(recipe, run, baseline, sentence):
+    recipe()
+    result = run("tiny.toml", "-k", "noise", "--foolbench-out", "out", "--foolbench-baseline", baseline)
+    result.assert_outcomes(errors=1)
+    assert sentence in result.stdout.str()
+
+
+def test_a_table_with_a_cell_twice_is_no_baseline(pytester, recipe, run):
+    recipe()
+    run("tiny.toml", "-k", "noise", "--foolbench-out", "before")
+    table = pd.read_csv(pytester.path / "before" / "leaderboard.csv")
+    pd.concat([table, table]).to_csv(pytester.path / "table.csv", index=False)
+    result = run("tiny.toml", "-k", "baseline", "--foolbench-baseline", "table.csv")
+    assert "is of the same cell as an earlier one" in result.stdout.str()
 
 
 def test_rows_that_are_not_in_the_table_are_not_compared(pytester, recipe, run):
