@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from foolbench.core import LearnedTransform, UniversalAttack, register_attack, register_defense
-from foolbench.evaluation.engine import crafting_data
+from foolbench.evaluation.engine.crafting import data as crafting_data
 
 crafting_data.SUBSTITUTES = 32  # cropping the photographs is most of the time
 
