@@ -167,7 +167,7 @@ def test_train_teaches_on_pictures_what_a_run_finds(foolbench, execute, mean_pul
         (["mean-pull", "--set", "share=1"], "Unknown parameter"),
         (["mean-pull", "--model", "nonesuch"], "Unknown model"),
         (["mean-pull", "--dataset", "nonesuch"], "Unknown dataset"),
-        (["nonesuch"], "Unknown trainable model"),
+        (["nonesuch"], "Unknown network or defense to train"),
         (["mean-pull", "--out", "."], "--out is for networks"),
         *((["digits:convnet", *option], f"{option[0]} is for defenses") for option in FOR_DEFENSES),
     ],
