@@ -73,7 +73,13 @@ def folder_at(text: str, name: str) -> Path:
 
 def pictures_in(folder: Path) -> list[Path]:
     """All below it and behind its links, sorted; hidden ones are none. A link to nowhere is one that cannot be read."""
-    return [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+    return list(filter(_is_picture, files_in(folder)))
+
+
+def pictures_at(folder: Path) -> list[Path]:
+    """Those that lie in it, and not further below."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in there if not path.name.startswith(".") and _is_picture(path))
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -86,3 +92,7 @@ def files_in(folder: Path) -> list[Path]:
         ]
         found += [Path(root, name) for name in names if not name.startswith(".")]
     return sorted(found)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and (path.is_file() or not path.exists())

@@ -7,7 +7,7 @@ from ...core.dataset import Dataset
 from ...core.errors import ConfigError
 from ...core.registry import Family
 from .classes import UNNAMED, read_classes
-from .files import BadImages, PictureFile, PictureFiles, files_in, folder_at, pictures_in
+from .files import BadImages, PictureFile, PictureFiles, files_in, folder_at, pictures_at, pictures_in
 from .reading import SUFFIXES
 
 PREFIX = "image-folder"
@@ -67,7 +67,7 @@ def _listed(folder: Path, *, skip: bool) -> tuple[list[PictureFile], list[str] |
             f"{odd} has files, but no pictures ({' '.join(sorted(SUFFIXES))}): take it out of {folder}, or say "
             'bad_images = "skip".'
         )
-    flat = [path for path in pictures_in(folder) if path.parent == folder]
+    flat = pictures_at(folder)
     if not inside:
         return [PictureFile(path, None) for path in flat], None
     if flat:

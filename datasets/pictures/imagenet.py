@@ -14,7 +14,7 @@ from ...core.dataset import Dataset
 from ...core.errors import ConfigError, one_line, why
 from ...core.registry import Family
 from .classes import WORDNET, wordnet_ids
-from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_in
+from .files import BadImages, PictureFile, PictureFiles, folder_at, pictures_at, pictures_in
 
 PREFIX = "imagenet"
 SUMMARY = "ImageNet's validation images, in WordNet class folders or flat with the devkit beside them."
@@ -62,8 +62,7 @@ def _in_class_folders(folder: Path) -> list[PictureFile]:
 
 def _flat(folder: Path, devkit: Path | None) -> list[PictureFile]:
     """ILSVRC2012_val_00000001.JPEG, in the folder or in `val` of it, has the first line of the ground truth."""
-    flat = ([path for path in pictures_in(root) if path.parent == root] for root in (folder, folder / "val"))
-    paths = next(filter(None, flat), [])
+    paths = pictures_at(folder) or pictures_at(folder / "val")
     truth = _ground_truth(_beside(folder, devkit, GROUND_TRUTH), _labels_of_devkit(_beside(folder, devkit, META)))
     files = []
     for path in paths:

@@ -1,6 +1,7 @@
 """A file as people see it: upright, in colours, eight bits a channel."""
 
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,7 @@ SUFFIXES = frozenset(
         *(".bmp", ".ppm", ".pgm", ".tif", ".tiff"),
     ]
 )
+_PILLOW = re.compile(r"PIL\.")
 MOST_PIXELS = 2**28
 """Of one picture: decoding it takes a gigabyte."""
 
@@ -88,6 +90,8 @@ def _has_alpha(picture: Image.Image) -> bool:
 def _ignore_warnings() -> None:
     """Of Pillow, about large pictures and odd EXIF: what cannot be decoded raises.
 
-    For good, and for Pillow alone: `catch_warnings` is not for several threads, and each decodes.
+    For good, and for Pillow alone: `catch_warnings` is not for several threads, and each decodes. Only where no filter
+    has come before it since, for every change lets warnings of others be told again.
     """
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    if not warnings.filters or warnings.filters[0][3] != _PILLOW:
+        warnings.filterwarnings("ignore", module=_PILLOW.pattern)

@@ -30,6 +30,13 @@ class Chart(NamedTuple):
     figure: Figure
 
 
+def tradeoffs(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
+    """One for each budget."""
+    for under in part.by_budget():
+        if (chart := tradeoff(under, palette)) is not None:
+            yield chart
+
+
 def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
     """Each defense at its clean accuracy and at the rate at which the strongest attack fools it: one that knows it,
     where any has been tried. Both have their 95% interval. None without labels, or without a defense.

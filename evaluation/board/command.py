@@ -1,7 +1,8 @@
 """What to type to get a row again."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -49,18 +50,18 @@ def _run(command: Sequence[str]) -> list[str] | None:
     """The recipe and the options that decide numbers, of a `foolbench run`."""
     if len(command) < 3 or PurePath(command[0]).stem not in ("foolbench", "__main__") or command[1] != "run":
         return None
-    kept, words = [], list(command[2:])
-    while words:
-        word = words.pop(0)
-        name, equals, _ = word.partition("=")
-        if name in _VALUED and not equals:
-            taken = [word, *words[:1]]
-            del words[:1]
-        else:
-            taken = [word]
-        if name != "--out":
-            kept += taken
-    return kept
+    return [word for option in _options(command[2:]) if _name(option) != "--out" for word in option]
+
+
+def _options(words: Sequence[str]) -> Iterator[list[str]]:
+    """Each with its value, and what is no option by itself."""
+    left = iter(words)
+    for word in left:
+        yield [word, *islice(left, 1)] if word in _VALUED else [word]
+
+
+def _name(option: Sequence[str]) -> str:
+    return option[0].partition("=")[0]
 
 
 def _alone(recipe: Recipe, row: Row) -> dict[str, Any] | None:
@@ -84,12 +85,7 @@ def text_row(row: Row) -> TextRow:
 
 def _plugins(command: Sequence[str]) -> list[str]:
     """The options that brought them in, of whatever command."""
-    pairs = zip(command, [*command[1:], ""], strict=True)
-    return [word for name, value in pairs if name.partition("=")[0] == "--plugin" for word in _option(name, value)]
-
-
-def _option(name: str, value: str) -> list[str]:
-    return [name] if "=" in name else [name, value]
+    return [word for option in _options(command) if _name(option) == "--plugin" for word in option]
 
 
 def _verified(row: Row) -> list[str] | None:

@@ -7,7 +7,7 @@ from itertools import chain, count
 from typing import Literal
 
 from .board import Board
-from .charts import Chart, heat_chart, slopes, tradeoff
+from .charts import Chart, heat_chart, slopes, tradeoffs
 from .curves import curve_charts
 from .drawing import styled
 from .heat import crossings, heatmap, transfers
@@ -40,7 +40,7 @@ _METADATA = {"png": {"Software": None}, "svg": {"Date": None}}
 
 def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
     for part in board.parts:
-        yield from (("tradeoff", chart) for under in part.by_budget() if (chart := tradeoff(under)))
+        yield from (("tradeoff", chart) for chart in tradeoffs(part))
         yield from (("knowing", chart) for chart in slopes(part))
         yield from (("budgets", chart) for chart in curve_charts(part, "eps"))
         yield from (("sweep", chart) for chart in sweep_charts(part))

@@ -19,7 +19,7 @@ from ..leaderboard.curve import Axis
 from ..leaderboard.flags import FLAGS
 from ..report.published import HEADING, beside
 from .board import Board, Part
-from .charts import Chart, slopes, tradeoff
+from .charts import Chart, slopes, tradeoffs
 from .citation import bibtex, cited, sources
 from .columns import Column, columns, explained, facts, network, shown
 from .command import commands, told
@@ -60,7 +60,7 @@ def page(board: Board) -> str:
         "title": " + ".join(dict.fromkeys(str(row["recipe"]).partition(" (")[0] for row in board.rows)),
         "described": [text for text in dict.fromkeys(_described(board)) if text],
         "worth": [(part, found, verdict(found)) for part, found in known],
-        "tradeoffs": list(_drawn("t", _tradeoffs(charted))),
+        "tradeoffs": list(_drawn("t", (chart for part in charted for chart in tradeoffs(part, PAGE)))),
         "slopes": list(_drawn("s", islice((chart for part in charted for chart in slopes(part, PAGE)), SLOPES))),
         "curves": list(_drawn("c", _curves(board, "eps"))),
         "queries": list(_drawn("q", _curves(board, "queries"))),
@@ -105,11 +105,6 @@ def _template() -> Template:
     )
     environment.filters |= {"shown": shown, "explained": explained}
     return environment.get_template("page.html.j2")
-
-
-def _tradeoffs(parts: Sequence[Part]) -> Iterator[Chart]:
-    for whole in parts:
-        yield from (chart for part in whole.by_budget() if (chart := tradeoff(part, PAGE)))
 
 
 def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:
