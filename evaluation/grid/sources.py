@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from torch import nn
 
 from ...core.files import is_file
+from .bare_code import bare_code
 from .imports import imported_names, location
 from .typed_code import typed_code
 
@@ -32,10 +33,10 @@ def typed_code_at_rest() -> Iterator[None]:
 
 
 def source_hash(cls: type | FunctionType) -> str:
-    """Hash of the file that defines a class or a function, and of those files whose classes and functions it uses.
+    """Hash of the code that defines a class or a function, and of the files whose classes and functions it uses.
 
-    Of foolbench, of its own package, and of what is not installed, as a module beside it. Of what was typed it is that
-    of the code as it is now.
+    Followed are files of foolbench, of the class's own package, and those that are not installed, such as a module
+    beside it. Comments and docstrings do not count. Code that was typed into a shell counts as it is now.
     """
     start = sys.modules[cls.__module__]
     return _hash(cls, b"" if _as_file(getattr(start, "__file__", None)) else _typed(cls))
@@ -68,7 +69,7 @@ def _hash(cls: type | FunctionType, typed: bytes) -> str:
             if used not in files and _is_followed(used, start):
                 files[used] = _as_file(location(used))
                 todo.append(used)
-    contents = [file.read_bytes() for _, file in sorted(files.items()) if file]
+    contents = [bare_code(file.read_bytes()) for _, file in sorted(files.items()) if file]
     return hashlib.sha256(typed + b"".join(contents)).hexdigest()[:16]
 
 

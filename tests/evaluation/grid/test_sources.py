@@ -48,9 +48,9 @@ def test_a_class_without_a_file_has_a_hash(monkeypatch):
 def test_an_edited_helper_is_another_attack(tmp_path, monkeypatch):
     """A copy of a helper of foolbench, edited, under its name."""
     hashes = []
-    for comment in ("# one\n", "# two\n"):
+    for helped in (1, 2):
         helper = tmp_path / "helper.py"
-        helper.write_text(comment + "def helper(): pass\n")
+        helper.write_text(f"def helper(): return {helped}\n")
         spec = importlib.util.spec_from_file_location("foolbench.helper", helper)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
