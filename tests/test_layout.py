@@ -38,6 +38,18 @@ ROOMS = (
     "cli",
 )
 """Of `evaluation/`: each may import those before it."""
+ENGINE_ROOMS = (
+    "memory",
+    "cache",
+    "provenance",
+    "work",
+    "crafting",
+    "scoring",
+    "networks",
+    "executors",
+    "forecast",
+)
+"""Of `evaluation/engine/`, likewise; the files that stand beside these rooms may import all of them."""
 MOST_LINES = 300
 """Of a module: a longer one holds two concepts."""
 MODULES = sorted(path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py"))
@@ -89,16 +101,18 @@ def test_imports_inside_the_package_are_relative():
     assert {name: found for name, found in absolute.items() if found} == {}
 
 
-def test_every_room_has_its_place():
-    assert set(ROOMS) == {path.parent.name for path in (ROOT / "evaluation").glob("*/__init__.py")}
+@pytest.mark.parametrize(("house", "rooms"), [("evaluation", ROOMS), ("evaluation/engine", ENGINE_ROOMS)])
+def test_every_room_has_its_place(house, rooms):
+    assert set(rooms) == {path.parent.name for path in (ROOT / house).glob("*/__init__.py")}
 
 
-def test_no_room_imports_one_that_comes_after_it():
-    after = {}
-    for path in sorted((ROOT / "evaluation").glob("*/**/*.py")):
-        own = path.relative_to(ROOT / "evaluation").parts[0]
-        reached = {target.split(".")[1] for _, target in imported(path) if target.startswith("evaluation.")}
-        after[name_of(path)] = reached - {*ROOMS[: ROOMS.index(own) + 1]}
+@pytest.mark.parametrize(("house", "rooms"), [("evaluation", ROOMS), ("evaluation/engine", ENGINE_ROOMS)])
+def test_no_room_imports_one_that_comes_after_it(house, rooms):
+    prefix, after = house.replace("/", ".") + ".", {}
+    for path in sorted((ROOT / house).glob("*/**/*.py")):
+        own = path.relative_to(ROOT / house).parts[0]
+        inside = {target.removeprefix(prefix) for _, target in imported(path) if target.startswith(prefix)}
+        after[name_of(path)] = {target.split(".")[0] for target in inside} - {*rooms[: rooms.index(own) + 1]}
     assert {name: found for name, found in after.items() if found} == {}
 
 

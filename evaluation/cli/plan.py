@@ -16,9 +16,9 @@ from ..engine.cache.cache import Cache
 from ..engine.forecast.calibration import Calibrator
 from ..engine.forecast.forecast import Forecast, forecast
 from ..engine.forecast.foreseen import Foreseen
-from ..engine.prepare import prepare
-from ..engine.progress import Progress
-from ..engine.setup import Setup
+from ..engine.networks.prepare import prepare
+from ..engine.networks.setup import Setup
+from ..engine.work.progress import Progress
 from ..grid import grid
 from ..ledger.ledger import Ledger
 from ..opening.recipes import load_recipe

@@ -23,11 +23,11 @@ from ...models.training import Training, fit
 from ...models.zoo import Entry
 from ..engine.cache.cache import Cache
 from ..engine.cache.shelf import Shelf
-from ..engine.learning import School
-from ..engine.loading import load
 from ..engine.memory.heap import keep_freed_memory
-from ..engine.progress import Progress
+from ..engine.networks.loading import load
+from ..engine.networks.school import School
 from ..engine.provenance.maker import device_name
+from ..engine.work.progress import Progress
 from ..opening.data import open_dataset
 from ..opening.recipes import parse_overrides
 from ..recipe.entries import Addressed

@@ -14,11 +14,11 @@ from ..grid.identity import look
 from ..grid.sources import source_hash
 from ..ledger.ledger import DamagedRecordError, Doubts, Ledger
 from .crafting.perturbation_file import PerturbationFile
-from .planning import Pending
-from .prepare import Prepared
-from .progress import Progress
+from .networks.prepare import Prepared
 from .scoring.clean import clean_doubts
-from .units import Failed, Found, Scored, Seen
+from .work.planning import Pending
+from .work.progress import Progress
+from .work.units import Failed, Found, Scored, Seen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from ..grid.defenses import NamedDefense
 from .books import Books
 from .executors.executor import Executor
 from .forecast.remaining import Kind, Remaining
-from .planning import Pending, Plan
-from .schedule import Schedule, Step
-from .units import Ended, Failed, Found, Look, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
+from .work.planning import Pending, Plan
+from .work.schedule import Schedule, Step
+from .work.units import Ended, Failed, Found, Look, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
 
 DEATHS = 2
 """So many processes may die over a unit, on machines that live on: then it may be what they die of."""

@@ -8,7 +8,7 @@ from ...core.files import writing
 from ..grid.cells import Cell, Job
 from ..grid.grid import jobs
 from ..ledger.ledger import Ledger
-from .prepare import Prepared
+from .networks.prepare import Prepared
 
 
 def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:

@@ -13,13 +13,13 @@ from .books import Books
 from .driver import Driver
 from .executors.executor import Executor
 from .forecast.foreseen import Foreseen
-from .networks import batches
-from .planning import Pending, Plan
-from .prepare import Prepared
-from .progress import Progress
+from .networks.networks import batches
+from .networks.prepare import Prepared
 from .provenance.glimpse import check_glimpse
 from .renewal import renew
-from .units import Failed
+from .work.planning import Pending, Plan
+from .work.progress import Progress
+from .work.units import Failed
 
 
 def run(

@@ -13,7 +13,7 @@ import pytest
 
 from ...core.errors import FoolbenchError, OutputError
 from ..engine.cache.exclusive import exclusive
-from ..engine.networks import Networks
+from ..engine.networks.networks import Networks
 from ..engine.run import Engine
 from ..grid.cells import Cell
 from ..grid.planned import Planned, planned

@@ -9,9 +9,9 @@ import torch
 from ...core.attack import Attack
 from ...core.errors import ConfigError, FoolbenchError
 from ...core.seeding import Draws
-from ..engine.networks import Network, Networks
-from ..engine.scoring.system import Shard
-from ..engine.undoing import undoing
+from ..engine.crafting.shard import Shard
+from ..engine.networks.networks import Network, Networks
+from ..engine.networks.undoing import undoing
 from ..grid.defenses import NamedDefense, systems
 from ..grid.described import Row, beside_threat, compact
 from ..grid.labels import labels

@@ -14,11 +14,11 @@ from ..engine.cache.exclusive import exclusive
 from ..engine.executors.in_process import InProcess
 from ..engine.executors.machines import Machines
 from ..engine.forecast.foreseen import Foreseen
-from ..engine.networks import Networks
-from ..engine.prepare import prepare
-from ..engine.progress import Progress
+from ..engine.networks.networks import Networks
+from ..engine.networks.prepare import prepare
+from ..engine.networks.setup import Setup
 from ..engine.run import Engine, run
-from ..engine.setup import Setup
+from ..engine.work.progress import Progress
 from ..grid import grid
 from ..grid.planned import planned
 from ..grid.sources import typed_code_at_rest

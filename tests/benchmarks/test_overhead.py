@@ -9,11 +9,11 @@ from foolbench.core.registry import defenses
 from foolbench.defenses.compose import Compose
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.networks import batches
-from foolbench.evaluation.engine.prepare import prepare
-from foolbench.evaluation.engine.progress import Progress
+from foolbench.evaluation.engine.networks.networks.networks import batches
+from foolbench.evaluation.engine.networks.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.networks.setup import Setup
 from foolbench.evaluation.engine.run import run
-from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.engine.work.progress import Progress
 from foolbench.evaluation.grid.grid import cells
 from foolbench.evaluation.grid.lessons import learning_parts
 from foolbench.evaluation.ledger.ledger import Ledger

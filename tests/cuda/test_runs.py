@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.core import Model
-from foolbench.evaluation.engine.crafting import data as crafting_data
 from foolbench.evaluation.engine.memory.pieces import Pieces
+from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
 from foolbench.tasks import Recognition
 from torch import nn
 

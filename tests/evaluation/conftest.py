@@ -9,11 +9,11 @@ import pytest
 from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
 from foolbench.evaluation.engine.cache.cache import Cache
-from foolbench.evaluation.engine.crafting import data as crafting_data
-from foolbench.evaluation.engine.prepare import prepare
-from foolbench.evaluation.engine.progress import Progress
+from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
+from foolbench.evaluation.engine.networks.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.networks.setup import Setup
 from foolbench.evaluation.engine.run import run
-from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.engine.work.progress import Progress
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.recipe.plugins import REGISTRIES
 from foolbench.evaluation.report.execution import HERE

@@ -11,7 +11,7 @@ import torch
 from foolbench.core import UnknownNameError
 from foolbench.datasets import Digits
 from foolbench.evaluation.cli import train as train_module
-from foolbench.evaluation.engine.progress import Progress
+from foolbench.evaluation.engine.work.progress import Progress
 from foolbench.models import ENTRIES
 from foolbench.models import training as training_module
 from foolbench.models.training import Training, _attacked, _begin_as, _of_grid, fit

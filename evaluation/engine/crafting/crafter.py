@@ -22,9 +22,9 @@ from ...grid.digest import digest
 from ...ledger.ledger import Costs
 from ..cache.kept import keep, recall
 from ..cache.shelf import Shelf
+from ..crafting.shard import Shard
 from ..memory.pieces import Pieces
 from ..memory.prefetch import Prefetcher
-from ..scoring.system import Shard
 from .crafted import Crafted
 from .storage import Storage
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from ..schedule import Step
-from ..units import Ended, Lost, Result, Unit
+from ..work.schedule import Step
+from ..work.units import Ended, Lost, Result, Unit
 
 
 class Executor(Protocol):

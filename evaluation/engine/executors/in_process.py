@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator
 
-from ..networks import Networks
-from ..prepare import Prepared
-from ..progress import Steps
-from ..schedule import Step
-from ..setup import Setup
-from ..units import Ended, Result, Unit
-from ..worker import Worker
+from ..networks.networks import Networks
+from ..networks.prepare import Prepared
+from ..networks.setup import Setup
+from ..work.progress import Steps
+from ..work.schedule import Step
+from ..work.units import Ended, Result, Unit
+from .worker import Worker
 
 
 class InProcess:

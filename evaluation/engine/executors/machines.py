@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ....core.errors import ConfigError
-from ..prepare import Prepared
-from ..progress import Progress
-from ..setup import Setup
+from ..networks.prepare import Prepared
+from ..networks.setup import Setup
+from ..work.progress import Progress
 from .executor import Executor
 from .in_process import InProcess
 

@@ -21,15 +21,15 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from ....core.errors import ConfigError, FoolbenchError, one_line
-from ..networks import Networks
-from ..prepare import Prepared
-from ..progress import Progress
-from ..schedule import Step
-from ..setup import Loader, Setup
-from ..units import Ended, Lost, Result, Unit
-from ..worker import Worker
+from ..networks.networks import Networks
+from ..networks.prepare import Prepared
+from ..networks.setup import Loader, Setup
+from ..work.progress import Progress
+from ..work.schedule import Step
+from ..work.units import Ended, Lost, Result, Unit
 from .shipping import Scratch, Shipping
 from .telling import Telling, Told
+from .worker import Worker
 
 if TYPE_CHECKING:
     from .machines import Machines

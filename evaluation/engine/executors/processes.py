@@ -19,13 +19,13 @@ import cv2
 import torch
 
 from ....core.errors import FoolbenchError
-from ..networks import Networks
-from ..progress import Progress
-from ..schedule import Step
-from ..setup import Loader, Setup
-from ..units import Ended, Lost, Result, Unit
-from ..worker import Worker
+from ..networks.networks import Networks
+from ..networks.setup import Loader, Setup
+from ..work.progress import Progress
+from ..work.schedule import Step
+from ..work.units import Ended, Lost, Result, Unit
 from .telling import Telling, Told
+from .worker import Worker
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork of a process with threads or a GPU may hang
 

@@ -17,13 +17,13 @@ from ...grid.lessons import learning_parts
 from ..cache.exclusive import acquired
 from ..cache.shelf import SUFFIX, Shelf
 from ..crafting.crafter import name_of_images
-from ..learning import LEARNED, School
-from ..names import Names
-from ..prepare import Prepared
-from ..progress import Steps
+from ..networks.prepare import Prepared
+from ..networks.school import LEARNED, School
+from ..networks.setup import Setup
 from ..scoring.example import FOLDER as EXAMPLES
-from ..setup import Setup
-from ..units import Look, Samples, Score, Search, Teach, Unit
+from ..work.names import Names
+from ..work.progress import Steps
+from ..work.units import Look, Samples, Score, Search, Teach, Unit
 
 _IMAGES = "adversarial"
 _MADE = (_IMAGES, EXAMPLES, LEARNED)

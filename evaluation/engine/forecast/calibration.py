@@ -16,13 +16,13 @@ from ...grid.cells import Cell, Job
 from ...grid.grid import jobs
 from ...ledger.ledger import Costs
 from ..crafting.perturbation_file import PerturbationFile
-from ..networks import Networks
-from ..prepare import Prepared
-from ..progress import Steps
+from ..executors.worker import Worker
+from ..networks.networks import Networks
+from ..networks.prepare import Prepared
+from ..networks.setup import Setup
 from ..scoring.example import FOLDER as EXAMPLES
-from ..setup import Setup
-from ..units import Failed, Look, Result, Samples, Score, Search, Teach, Unit
-from ..worker import Worker
+from ..work.progress import Steps
+from ..work.units import Failed, Look, Result, Samples, Score, Search, Teach, Unit
 from .impatience import Enough, Impatience, Watch
 from .rates import Call, Rate
 from .trial import Lesson, Trial

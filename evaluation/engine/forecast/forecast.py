@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ...grid.grid import jobs
 from ...ledger.ledger import Costs
-from ..networks import batches
-from ..planning import Pending, Plan
-from ..prepare import Prepared
-from ..schedule import Schedule, Step
-from ..units import Look, Score, Search, Teach
+from ..networks.networks import batches
+from ..networks.prepare import Prepared
+from ..work.planning import Pending, Plan
+from ..work.schedule import Schedule, Step
+from ..work.units import Look, Score, Search, Teach
 from .calibration import Calibration
 
 OUTCOME = 40

@@ -9,9 +9,9 @@ from ...grid.cells import Cell, Job
 from ...grid.digest import digest
 from ...grid.identity import Identities
 from ..cache.cache import Cache
-from ..cache.naming import environment
-from ..planning import Plan
-from ..units import Score
+from ..executors.naming import environment
+from ..work.planning import Plan
+from ..work.units import Score
 from .calibration import Calibration
 from .rates import Rate
 from .remaining import Kind, kind_of, size_of

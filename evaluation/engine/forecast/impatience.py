@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ....core.passes import Passes
 from ...ledger.ledger import Costs
-from ..progress import Bar, Steps
+from ..work.progress import Bar, Steps
 
 
 class Report(NamedTuple):

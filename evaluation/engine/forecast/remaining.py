@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..schedule import Step
-from ..units import Look, Score, Search, Teach, Unit
+from ..work.schedule import Step
+from ..work.units import Look, Score, Search, Teach, Unit
 
 Kind = tuple[str, ...]
 """What costs the same an image: the clean images of a network, a job, a search, what one defense learns."""

@@ -9,7 +9,7 @@ from ....core.errors import FOREIGN
 from ....core.learned import Learned
 from ....core.learned_defense import LearnedDefense
 from ...ledger.ledger import Costs
-from ..learning import School
+from ..networks.school import School
 from .rates import Call, Rate
 
 FEW, MORE = 8, 32

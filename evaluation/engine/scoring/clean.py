@@ -10,8 +10,9 @@ from ....core.model import Model
 from ....core.words import counted
 from ...leaderboard.flags import LABEL_ORDER, NO_BETTER_THAN_CHANCE, ONE_CLASS
 from ...leaderboard.rates import rate_of
-from ..units import Seen
-from .system import Shard, System
+from ..crafting.shard import Shard
+from ..work.units import Seen
+from .system import System
 
 CONFIDENCE, TOLERANCE = 0.999, 1.0
 """How sure it must be that a clean rate is not the expected one, and how many points do not matter."""

@@ -23,7 +23,8 @@ from ....core.model import Model
 from ....core.seeding import Draws
 from ..cache.kept import keep, recall
 from ..crafting.crafted import Crafted
-from .system import Shard, System
+from ..crafting.shard import Shard
+from .system import System
 
 FOLDER = "examples"
 CANDIDATES = 16

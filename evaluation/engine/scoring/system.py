@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,31 +12,20 @@ from ....core.errors import ConfigError
 from ....core.model import Model
 from ....core.norms import Norm, size
 from ....core.seeding import Draws
-from ....core.task import Metric
 from ...conformance.steady import batch_tolerance
 from ...grid.layers import named
 from ...leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW
 from ...ledger.record import Outcomes
 from ..crafting.crafted import Crafted
+from ..crafting.shard import Shard
 from ..memory.pieces import Pieces
 from ..memory.remembered import Remembered, Room
+from .answers import Answers
 from .layers import changes, shift
 
 INSPECTED = 8
 """How many images show whether a system keeps its promises, the first of a run."""
 _MEASURED: tuple[Norm, ...] = ("linf", "l2")  # of every change, whatever its budget is in
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shard:
-    """Some evaluation samples: indices, images and targets, if there are any, on the model's device."""
-
-    samples: Sequence[int]
-    x: Tensor
-    y: Tensor | None
-
-    def part(self, rows: slice) -> "Shard":
-        return Shard(samples=self.samples[rows], x=self.x[rows], y=None if self.y is None else self.y[rows])
 
 
 @dataclass
@@ -131,7 +119,7 @@ class System:
             images["queries"] = crafted.queries.cpu().numpy()
         if self.layers:
             images |= self._moved(shard, crafted.x_adv)
-        answers = _Answers(clean, again, perturbed, [self.model.task.reference(p, shard.y) for p in clean])
+        answers = Answers(clean, again, perturbed, [self.model.task.reference(p, shard.y) for p in clean])
         if self.model.task.rejected is not None:
             images |= answers.rejections(self.model.task.rejected, shard.y)
         metrics: dict[str, dict[str, NDArray[np.float64]]] = {}
@@ -152,51 +140,6 @@ class System:
         parts = self.pieces.each(len(shard.x), compared)
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return found | {"layer_shift": shift(found)}
-
-
-class _Answers(NamedTuple):
-    """What a system has said, a prediction a draw: of the clean images, of them `again`, and of the attacked ones.
-
-    `references` are what of the clean predictions counts.
-    """
-
-    clean: list[Tensor]
-    again: list[Tensor]
-    attacked: list[Tensor]
-    references: list[Tensor]
-
-    def columns(self, metric: Metric, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
-        """What the ledger keeps of a metric, means over draws; against the truth nothing where nobody knows it."""
-        found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
-        if targets is not None:
-            for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
-                found[name] = _mean(self._compared(metric, predictions, [targets] * len(predictions)))
-        return found
-
-    def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
-        """Of a system that may reject an image, see `leaderboard.abstaining`; means over draws."""
-        found = {
-            "rejected_clean": _mean([prediction == rejected for prediction in self.clean]),
-            "detected": _mean([prediction == rejected for prediction in self.attacked]),
-        }
-        if targets is not None:
-            found["corrected"] = _mean([prediction == targets for prediction in self.attacked])
-        return found
-
-    def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
-        """The rate itself of a mean; of other metrics the statistics of the agreement, for it is made of their sum."""
-        agreement = self._compared(metric, found, self.references)
-        return _mean([metric.lack(values) for values in agreement] if metric.is_mean else agreement)
-
-    def _compared(self, metric: Metric, found: list[Tensor], references: Sequence[Tensor]) -> list[Tensor]:
-        return [
-            metric.statistics(metric.align(prediction, reference, clean), reference)
-            for prediction, reference, clean in zip(found, references, self.clean, strict=True)
-        ]
-
-
-def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:
-    return torch.stack(per_draw).double().mean(dim=0).cpu().numpy()
 
 
 def _are_probabilities(outputs: Tensor) -> bool:

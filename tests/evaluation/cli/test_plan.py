@@ -1,6 +1,6 @@
 """A plan tells the run that comes after it how long it will take."""
 
-from foolbench.evaluation.engine.progress import Step
+from foolbench.evaluation.engine.work.progress import Step
 
 QUICK = ("--set", "attacks=[{name='fgsm'}, {name='pgd', steps=2}]", "--device", "cpu")
 

@@ -246,7 +246,7 @@ def test_a_network_is_known_again_in_spite_of_rounding(execute, verify, monkeypa
     write = Ledger.write_behaviour
     with monkeypatch.context() as patched:
         patched.setattr(
-            "foolbench.evaluation.engine.prepare.recognized",
+            "foolbench.evaluation.engine.networks.prepare.recognized",
             lambda ledger, sha, found: write(ledger, sha, "as-rounded-there", found.to_bytes()) or "as-rounded-there",
         )
         assert set(execute("out", *FAST).behaviour) == {"as-rounded-there"}

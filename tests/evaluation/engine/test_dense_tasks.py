@@ -12,7 +12,7 @@ from foolbench.evaluation.board.page import of_main_metrics
 from foolbench.evaluation.board.pictures import Album
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
-from foolbench.evaluation.engine.crafting import data as crafting_data
+from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
 from foolbench.evaluation.engine.scoring.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.tasks.segmentation import VOID

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from foolbench.evaluation.engine.driver import LOSSES
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.units import Lost, Score
+from foolbench.evaluation.engine.work.units import Lost, Score
 
 DIES, GOES = Lost("was killed"), Lost("lost its machine", suspect=False)
 

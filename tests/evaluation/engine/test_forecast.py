@@ -15,10 +15,10 @@ from foolbench.evaluation.engine.forecast.foreseen import Foreseen
 from foolbench.evaluation.engine.forecast.impatience import Enough, Impatience, Watch
 from foolbench.evaluation.engine.forecast.rates import Call, Rate
 from foolbench.evaluation.engine.forecast.remaining import Remaining
-from foolbench.evaluation.engine.networks import batches
-from foolbench.evaluation.engine.planning import Pending, Plan
-from foolbench.evaluation.engine.prepare import prepare
-from foolbench.evaluation.engine.setup import Setup
+from foolbench.evaluation.engine.networks.networks.networks import batches
+from foolbench.evaluation.engine.networks.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.networks.setup import Setup
+from foolbench.evaluation.engine.work.planning import Pending, Plan
 from foolbench.evaluation.grid.grid import jobs
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
 from foolbench.evaluation.opening.recipes import load_recipe

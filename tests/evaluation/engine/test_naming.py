@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import torch
 from foolbench.core import Attack, Ensemble, register_attack
-from foolbench.evaluation.engine.cache.naming import environment
+from foolbench.evaluation.engine.executors.naming import environment
 from foolbench.evaluation.engine.memory import pieces
 from foolbench.evaluation.engine.provenance import versions
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from foolbench.core import Model, register_model
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.prepare import prepare
+from foolbench.evaluation.engine.networks.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.networks.setup import Setup
 from foolbench.evaluation.engine.run import run
-from foolbench.evaluation.engine.setup import Setup
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results
 from foolbench.tasks import Recognition

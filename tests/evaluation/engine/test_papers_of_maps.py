@@ -6,7 +6,7 @@ from foolbench.attacks.universal import priors
 from foolbench.core import Model
 from foolbench.core.registry import models
 from foolbench.datasets import SceneDepths, SceneMaps, Scenes
-from foolbench.evaluation.engine.crafting import data as crafting_data
+from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
 from foolbench.evaluation.opening.recipes import recipe_path
 from foolbench.evaluation.report.published import beside
 from torch import nn

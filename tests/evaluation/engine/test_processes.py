@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from foolbench.core import ConfigError
-from foolbench.evaluation.engine.crafting import data as crafting_data
 from foolbench.evaluation.engine.executors.machines import Machines
+from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
 
 TWO = Machines(workers=2)
 

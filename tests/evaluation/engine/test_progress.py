@@ -5,8 +5,8 @@ import re
 import time
 
 import pytest
-from foolbench.evaluation.engine import progress as progress_module
-from foolbench.evaluation.engine.progress import Progress
+from foolbench.evaluation.engine.work import progress as progress_module
+from foolbench.evaluation.engine.work.progress import Progress
 from rich.console import Console
 
 TIMES = r"\d+:\d\d:\d\d eta (\d+:\d\d:\d\d|-:--:--)"

@@ -2,7 +2,7 @@
 
 import pytest
 from foolbench.evaluation.engine.forecast.remaining import Remaining
-from foolbench.evaluation.engine.units import Look, Score, Search, Teach
+from foolbench.evaluation.engine.work.units import Look, Score, Search, Teach
 
 
 def look(*samples):

@@ -16,10 +16,10 @@ import pytest
 import torch
 from foolbench.attacks import PGD
 from foolbench.core import Model, Perturbation, UniversalAttack, register_attack, register_model
-from foolbench.evaluation.engine import worker
 from foolbench.evaluation.engine.cache import shelf
 from foolbench.evaluation.engine.crafting import crafter as adversarial
 from foolbench.evaluation.engine.crafting.perturbation_file import PerturbationFile
+from foolbench.evaluation.engine.executors import worker
 from foolbench.evaluation.ledger.ledger import Ledger
 from torch import nn
 

@@ -1,7 +1,7 @@
 """Units come in the order that is wished for, none before what it waits for, and keep to their places."""
 
-from foolbench.evaluation.engine.schedule import Schedule
-from foolbench.evaluation.engine.units import Look, Score, Search
+from foolbench.evaluation.engine.work.schedule import Schedule
+from foolbench.evaluation.engine.work.units import Look, Score, Search
 
 
 def look(batch, network="a"):

@@ -8,8 +8,9 @@ import pytest
 import torch
 from foolbench.core import Draws, InputTransform, Model
 from foolbench.evaluation.engine.crafting.crafted import Crafted
+from foolbench.evaluation.engine.crafting.shard import Shard
 from foolbench.evaluation.engine.memory.remembered import Room
-from foolbench.evaluation.engine.scoring.system import INSPECTED, Shard, System
+from foolbench.evaluation.engine.scoring.system import INSPECTED, System
 from foolbench.evaluation.ledger.ledger import Costs
 from foolbench.evaluation.ledger.record import merged
 from foolbench.tasks import Recognition

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from foolbench.core import ConfigError, attacks, defenses
-from foolbench.evaluation.engine.names import Names
-from foolbench.evaluation.engine.prepare import prepare
-from foolbench.evaluation.engine.setup import Loader, Setup
+from foolbench.evaluation.engine.networks.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.networks.setup import Loader, Setup
+from foolbench.evaluation.engine.work.names import Names
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results
 

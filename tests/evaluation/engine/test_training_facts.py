@@ -8,7 +8,7 @@ from foolbench.core import datasets
 from foolbench.core.python_objects import load_file
 from foolbench.datasets.digits import Digits
 from foolbench.evaluation.engine.crafting.resizing import Resized
-from foolbench.evaluation.engine.provenance.training_facts import training_facts
+from foolbench.evaluation.engine.networks.networks.training_facts import training_facts
 from foolbench.evaluation.grid.grid import cells
 from foolbench.evaluation.grid.identity import identity
 from foolbench.evaluation.opening.consistency import check_methods

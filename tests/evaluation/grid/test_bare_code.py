@@ -3,7 +3,7 @@
 import pytest
 from foolbench.evaluation.grid.bare_code import bare_code
 
-CODE = b'''
+CODE = b"""
 def climb(x, step=2):
     return x + step
 
@@ -13,7 +13,7 @@ class Attack:
 
     def perturb(self, x):
         return [climb(x) for _ in range(self.steps)]
-'''
+"""
 WORDED = b'''"""A module."""
 # A comment.
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from ...core.attack import UniversalAttack
-from ..grid.cells import Cell, Job
-from ..grid.defenses import NamedDefense
-from ..grid.identity import Identities
+from ....core.attack import UniversalAttack
+from ...grid.cells import Cell, Job
+from ...grid.defenses import NamedDefense
+from ...grid.identity import Identities
 from .schedule import Step
 from .units import Look, Samples, Score, Search, Teach
 

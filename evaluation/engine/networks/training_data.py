@@ -6,9 +6,9 @@ from ....attacks.universal.priors import with_less_background
 from ....core.attack import CraftingData, Prior
 from ....datasets.substitutes import photographs_shown_by, substitute_images
 from ...recipe.entries import Training
-from ..networks import Network
-from ..progress import Bar, Steps
-from .elsewhere import training_elsewhere
+from ..crafting.elsewhere import training_elsewhere
+from ..work.progress import Bar, Steps
+from .networks import Network
 
 SUBSTITUTES = 512
 """How many images, none of them of the task, a universal attack validates on."""

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ...core.perturbation import Perturbation
-from ..ledger.ledger import Costs, Maker
-from ..ledger.record import Outcomes
+from ....core.perturbation import Perturbation
+from ...ledger.ledger import Costs, Maker
+from ...ledger.record import Outcomes
 
 Samples = tuple[int, ...]
 

@@ -6,8 +6,8 @@ from ....core.errors import BudgetError, InputError
 from ....core.perturbation import Perturbation
 from ....core.threat import Threat
 from ...ledger.ledger import Costs
+from ..cache.cache import Cache
 from ..crafting.crafter import tensor_of
-from .cache import Cache
 
 
 def keep_found(cache: Cache, name: str, perturbation: Perturbation, costs: Costs) -> None:

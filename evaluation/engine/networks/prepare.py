@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 from safetensors import SafetensorError
 
-from ...core.behaviour import Behaviour
-from ...core.dataset import Dataset, clusters_of
-from ...core.errors import FOREIGN, ConfigError, FoolbenchError, OutputError, one_line
-from ...core.model import Model
-from ...core.registry import tasks
-from ...datasets.pictures import Pictures
-from ..conformance.steady import check_steady
-from ..grid.facts import Facts
-from ..grid.identity import identity
-from ..grid.sampling import sample
-from ..ledger.ledger import Ledger
-from ..opening.data import open_dataset
-from ..recipe.recipe import Recipe
+from ....core.behaviour import Behaviour
+from ....core.dataset import Dataset, clusters_of
+from ....core.errors import FOREIGN, ConfigError, FoolbenchError, OutputError, one_line
+from ....core.model import Model
+from ....core.registry import tasks
+from ....datasets.pictures import Pictures
+from ...conformance.steady import check_steady
+from ...grid.facts import Facts
+from ...grid.identity import identity
+from ...grid.sampling import sample
+from ...ledger.ledger import Ledger
+from ...opening.data import open_dataset
+from ...recipe.recipe import Recipe
+from ..memory.heap import keep_freed_memory
 from .loading import load
-from .memory.heap import keep_freed_memory
-from .provenance.training_facts import training_facts
+from .training_facts import training_facts
 
 EXAMINED = 4
 """On how many images a network shows that it keeps still."""

@@ -4,34 +4,34 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from ...core.attack import UniversalAttack
-from ...core.errors import FOREIGN, ConfigError, OutputError, one_line
-from ...core.perturbation import Perturbation
-from ..grid.cells import Job
-from ..grid.defenses import NamedDefense
-from ..leaderboard.flags import gradient_flags
-from ..leaderboard.grouping import grouped
-from ..ledger.ledger import Costs, Maker
-from .cache.naming import name_of
-from .cache.perturbations import keep_found, recall_found
-from .crafting import data as crafting_data
-from .crafting.crafted import Crafted
-from .crafting.crafter import Crafter, name_of_images
-from .crafting.perturbation_file import PerturbationFile
-from .crafting.placing import placed
-from .crafting.resizing import carried_over
-from .memory.prefetch import Prefetcher
-from .names import Names
-from .networks import Network, Networks
-from .progress import Steps
-from .provenance.maker import maker
-from .schedule import Step
-from .scoring.clean import look
-from .scoring.example import keep_example
-from .scoring.system import Shard
-from .setup import Setup
-from .undoing import undoing
-from .units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
+from ....core.attack import UniversalAttack
+from ....core.errors import FOREIGN, ConfigError, OutputError, one_line
+from ....core.perturbation import Perturbation
+from ...grid.cells import Job
+from ...grid.defenses import NamedDefense
+from ...leaderboard.flags import gradient_flags
+from ...leaderboard.grouping import grouped
+from ...ledger.ledger import Costs, Maker
+from ..crafting.crafted import Crafted
+from ..crafting.crafter import Crafter, name_of_images
+from ..crafting.perturbation_file import PerturbationFile
+from ..crafting.placing import placed
+from ..crafting.resizing import carried_over
+from ..crafting.shard import Shard
+from ..memory.prefetch import Prefetcher
+from ..networks import training_data as crafting_data
+from ..networks.networks import Network, Networks
+from ..networks.setup import Setup
+from ..networks.undoing import undoing
+from ..provenance.maker import maker
+from ..scoring.clean import look
+from ..scoring.example import keep_example
+from ..work.names import Names
+from ..work.progress import Steps
+from ..work.schedule import Step
+from ..work.units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
+from .cached_perturbations import keep_found, recall_found
+from .naming import name_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,11 +14,12 @@ from ....defenses.gradients import adaptive
 from ...grid.defenses import NamedDefense
 from ...recipe.recipe import Recipe
 from ..crafting.gradients import judged_for_gradients, vanishing_share
-from ..learning import School
+from ..crafting.shard import Shard
 from ..memory.pieces import Pieces
 from ..memory.remembered import Room
-from ..undoing import undoing
-from .system import Shard, System
+from ..scoring.system import System
+from .school import School
+from .undoing import undoing
 
 
 @dataclass(kw_only=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from ...core.errors import ConfigError
-from ..grid.cells import Cell, Job
-from ..grid.defenses import NamedDefense, systems
-from ..grid.grid import jobs
-from ..grid.identity import Identities
-from ..recipe.recipe import Recipe
+from ....core.errors import ConfigError
+from ...grid.cells import Cell, Job
+from ...grid.defenses import NamedDefense, systems
+from ...grid.grid import jobs
+from ...grid.identity import Identities
+from ...recipe.recipe import Recipe
 
 T = TypeVar("T")
 

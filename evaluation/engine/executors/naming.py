@@ -22,7 +22,7 @@ from ...grid.sources import source_hash
 from ...opening.data import make_dataset
 from ..crafting.storage import Storage
 from ..memory.one_at_a_time import itself
-from ..networks import Network
+from ..networks.networks import Network
 from ..provenance.glimpse import glimpse
 from ..provenance.versions import libraries
 

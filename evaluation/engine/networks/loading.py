@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from ...core.dataset import Dataset
-from ...core.errors import ConfigError
-from ...core.model import Model
-from ...datasets.pictures import Pictures
-from ...models import load_model
-from ..recipe.entries import Addressed
-from .crafting.resizing import Resized
+from ....core.dataset import Dataset
+from ....core.errors import ConfigError
+from ....core.model import Model
+from ....datasets.pictures import Pictures
+from ....models import load_model
+from ...recipe.entries import Addressed
+from ..crafting.resizing import Resized
 
 
 def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:

@@ -6,23 +6,23 @@ from functools import cached_property
 import torch
 from safetensors import SafetensorError
 
-from ...core.behaviour import Behaviour
-from ...core.dataset import Dataset
-from ...core.defense import LearningData
-from ...core.errors import ConfigError
-from ...core.guard import Guard
-from ...core.learned import Learned
-from ...core.learned_defense import LearnedDefense
-from ...core.model import Model
-from ...core.training_images import training_fingerprint_of
-from ..grid.digest import digest
-from ..grid.named_files import named_files
-from ..grid.sources import source_hash
-from .cache.shelf import Shelf
-from .memory.one_at_a_time import itself
-from .progress import Steps
-from .provenance.glimpse import glimpse
-from .provenance.versions import libraries
+from ....core.behaviour import Behaviour
+from ....core.dataset import Dataset
+from ....core.defense import LearningData
+from ....core.errors import ConfigError
+from ....core.guard import Guard
+from ....core.learned import Learned
+from ....core.learned_defense import LearnedDefense
+from ....core.model import Model
+from ....core.training_images import training_fingerprint_of
+from ...grid.digest import digest
+from ...grid.named_files import named_files
+from ...grid.sources import source_hash
+from ..cache.shelf import Shelf
+from ..memory.one_at_a_time import itself
+from ..provenance.glimpse import glimpse
+from ..provenance.versions import libraries
+from ..work.progress import Steps
 from .undoing import undoing
 
 LEARNED = "learned"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ...core.errors import FOREIGN, ConfigError, OutputError
+from ....core.errors import FOREIGN, ConfigError, OutputError
 
 
 @contextmanager

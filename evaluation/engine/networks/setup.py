@@ -7,24 +7,24 @@ from pathlib import Path
 
 import torch
 
-from ...core.behaviour import Behaviour
-from ...core.dataset import Dataset
-from ...core.errors import ConfigError
-from ...core.files import writing
-from ...core.model import Model
-from ...core.python_objects import load_file, loaded_files
-from ...core.repeatable import be_repeatable
-from ..grid.identity import Identities, identity
-from ..ledger.ledger import Ledger
-from ..opening.data import make_dataset
-from ..recipe.plugins import load_plugins
-from ..recipe.recipe import Recipe
-from .cache.cache import Cache
-from .cache.shelf import Shelf
+from ....core.behaviour import Behaviour
+from ....core.dataset import Dataset
+from ....core.errors import ConfigError
+from ....core.files import writing
+from ....core.model import Model
+from ....core.python_objects import load_file, loaded_files
+from ....core.repeatable import be_repeatable
+from ...grid.identity import Identities, identity
+from ...ledger.ledger import Ledger
+from ...opening.data import make_dataset
+from ...recipe.plugins import load_plugins
+from ...recipe.recipe import Recipe
+from ..cache.cache import Cache
+from ..cache.shelf import Shelf
+from ..memory.heap import keep_freed_memory
 from .loading import load
-from .memory.heap import keep_freed_memory
 from .prepare import Prepared
-from .provenance.training_facts import training_facts
+from .training_facts import training_facts
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...core.behaviour import Behaviour
-from ...core.dataset import Dataset
-from ...core.guard import Guard
-from ...core.model import Model
-from .learning import School
-from .memory.one_at_a_time import itself, one_at_a_time
-from .memory.pieces import is_out_of_memory
-from .memory.prefetch import Prefetcher
-from .memory.remembered import Room
-from .progress import Steps
-from .scoring.system import Shard
-from .scoring.systems import Systems
+from ....core.behaviour import Behaviour
+from ....core.dataset import Dataset
+from ....core.guard import Guard
+from ....core.model import Model
+from ..crafting.shard import Shard
+from ..memory.one_at_a_time import itself, one_at_a_time
+from ..memory.pieces import is_out_of_memory
+from ..memory.prefetch import Prefetcher
+from ..memory.remembered import Room
+from ..work.progress import Steps
+from .school import School
 from .setup import Setup
+from .systems import Systems
 
 MOST = 2
 """For so many the device has room: one that is attacked, one that is scored."""

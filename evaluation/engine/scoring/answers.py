@@ -1,0 +1,56 @@
+"""A system's predictions for clean and attacked images, and the statistics that the ledger keeps of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....core.task import Metric
+
+
+class Answers(NamedTuple):
+    """What a system has said, a prediction a draw: of the clean images, of them `again`, and of the attacked ones.
+
+    `references` are what of the clean predictions counts.
+    """
+
+    clean: list[Tensor]
+    again: list[Tensor]
+    attacked: list[Tensor]
+    references: list[Tensor]
+
+    def columns(self, metric: Metric, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
+        """What the ledger keeps of a metric, means over draws; against the truth nothing where nobody knows it."""
+        found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
+        if targets is not None:
+            for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
+                found[name] = _mean(self._compared(metric, predictions, [targets] * len(predictions)))
+        return found
+
+    def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
+        """Of a system that may reject an image, see `leaderboard.abstaining`; means over draws."""
+        found = {
+            "rejected_clean": _mean([prediction == rejected for prediction in self.clean]),
+            "detected": _mean([prediction == rejected for prediction in self.attacked]),
+        }
+        if targets is not None:
+            found["corrected"] = _mean([prediction == targets for prediction in self.attacked])
+        return found
+
+    def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
+        """The rate itself of a mean; of other metrics the statistics of the agreement, for it is made of their sum."""
+        agreement = self._compared(metric, found, self.references)
+        return _mean([metric.lack(values) for values in agreement] if metric.is_mean else agreement)
+
+    def _compared(self, metric: Metric, found: list[Tensor], references: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            metric.statistics(metric.align(prediction, reference, clean), reference)
+            for prediction, reference, clean in zip(found, references, self.clean, strict=True)
+        ]
+
+
+def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:
+    return torch.stack(per_draw).double().mean(dim=0).cpu().numpy()
