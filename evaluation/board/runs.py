@@ -12,7 +12,9 @@ from ...core.errors import ConfigError
 from ...core.files import is_file, is_folder
 from ..leaderboard.columns import COLUMNS, TEXTS
 from ..leaderboard.curve import Curve
-from ..leaderboard.layers import Moved
+from ..leaderboard.curves import curves
+from ..leaderboard.layers import Moved, moved_layers
+from ..leaderboard.table import leaderboard
 from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
 from ..report.finished import finished_run
@@ -58,10 +60,10 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         return Run(
             path=path,
-            table=found.leaderboard() if table is None else table,
+            table=leaderboard(found) if table is None else table,
             recipe=found.recipe,
-            curves=found.curves(),
-            layers=found.layers(),
+            curves=curves(found),
+            layers=moved_layers(found),
             makers=read_makers(path),
             data={name: str(identity["data"]) for name, identity in found.facts.identities.items()},
             command=[str(word) for word in manifest.get("command", [])],

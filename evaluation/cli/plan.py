@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,8 @@ from ..engine.forecast.foreseen import Foreseen
 from ..engine.networks.prepare import prepare
 from ..engine.networks.setup import Setup
 from ..engine.work.progress import Progress
-from ..grid import grid
+from ..grid.cells import Cell, Job
+from ..grid.grid import spanned
 from ..ledger.ledger import Ledger
 from ..opening.recipes import load_recipe
 from ..recipe.recipe import Recipe
@@ -31,19 +33,23 @@ from .console import console, say
 def plan(name: str, overrides: list[str], device: str, workers: int, *, only_list: bool) -> None:
     """Raises FoolbenchError where the recipe cannot run."""
     recipe = load_recipe(name, overrides)
-    for source in recipe.networks:
-        for job, row in grid.jobs(recipe, source):
-            known = "oblivious" if job.through.defense is None else f"through {job.through.defense}"
-            knowledge = f"{known}: " if len(recipe.knowledge) > 1 else ""
-            models = ", ".join(dict.fromkeys(cell.model for cell in row))
-            scored = f" > [{models}]" if models != source else ""
-            defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
-            training = "".join(f", {key} {value}" for key, value in job.training.told.items())
-            say(f"{source}{scored} x {knowledge}{job.attack}{training} x [{defenses}]")
+    for job, row in spanned(recipe):
+        say(_line(recipe, job, row))
     images = scored_images(recipe)
     console.print(f"{counted(images // recipe.samples, 'cell')}, {counted(images, 'scored image')}", style="bold")
     if not only_list:
         _forecast(recipe, choose_device(device), workers)
+
+
+def _line(recipe: Recipe, job: Job, row: Sequence[Cell]) -> str:
+    """Say in one line what a job crafts, and where that is scored."""
+    known = "oblivious" if job.through.defense is None else f"through {job.through.defense}"
+    knowledge = f"{known}: " if len(recipe.knowledge) > 1 else ""
+    models = ", ".join(dict.fromkeys(cell.model for cell in row))
+    scored = f" > [{models}]" if models != job.source else ""
+    defenses = ", ".join(dict.fromkeys(str(cell.defense.defense or cell.defense.name) for cell in row))
+    training = "".join(f", {key} {value}" for key, value in job.training.told.items())
+    return f"{job.source}{scored} x {knowledge}{job.attack}{training} x [{defenses}]"
 
 
 def _forecast(recipe: Recipe, device: str, workers: int) -> None:
@@ -58,11 +64,10 @@ def _forecast(recipe: Recipe, device: str, workers: int) -> None:
     ):
         prepared = prepare(recipe, ledger, device)
         loading = time.perf_counter() - start
-        cache, identities = Cache.default(), prepared.facts.identities
+        cache = Cache.default()
         setup = Setup.of(prepared, ledger, Path(folder), device, cache=cache, crafted_anew=True)
         found = Calibrator(prepared, setup, progress).calibrate()
-        rows = [pair for source in prepared.models for pair in grid.jobs(recipe, source)]
-        Foreseen(cache, identities, device).keep(found, rows)
+        Foreseen(cache, prepared.grid, device).keep(found)
     for message in dict.fromkeys(found.failed.values()):
         say(f"Some of it fails: {message}", style="red")
     _show(forecast(prepared, found, workers), loading, workers)

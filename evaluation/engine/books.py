@@ -10,6 +10,7 @@ from ...core.errors import ConfigError
 from ..grid.cells import Cell, Job
 from ..grid.defenses import NamedDefense
 from ..grid.digest import digest
+from ..grid.grid import Grid
 from ..grid.identity import look
 from ..grid.sources import source_hash
 from ..ledger.ledger import DamagedRecordError, Doubts, Ledger
@@ -31,10 +32,13 @@ class Books:
     progress: Progress
     doubts: dict[str, set[str] | Failed] = field(default_factory=dict)
 
+    @property
+    def grid(self) -> Grid:
+        return self.prepared.grid
+
     def pending(self, job: Job, row: Sequence[Cell]) -> list[Pending]:
         """The cells that lack something; what is damaged of them is made anew."""
-        wanted, identities = set(self.prepared.facts.samples), self.prepared.facts.identities
-        keys = [cell.key(identities) for cell in row]
+        wanted, keys = set(self.prepared.facts.samples), list(map(self.grid.key, row))
         for key in keys:
             self.ledger.mend(key)
         lost = self._has_lost(job, [wanted - self.ledger.finished(key) for key in keys])
@@ -49,7 +53,7 @@ class Books:
         """Whether a cell was scored with a perturbation in whose place there is another one now."""
         if not isinstance(job.attack, UniversalAttack):
             return False
-        return self.ledger.is_of_another(key, job.key(self.prepared.facts.identities))
+        return self.ledger.is_of_another(key, self.grid.key(job))
 
     def _has_lost(self, job: Job, lacking: Sequence[set[int]]) -> bool:
         """Whether scores must go, as the perturbation that they are of is not there for those that are `lacking`.
@@ -58,7 +62,7 @@ class Books:
         """
         if not isinstance(job.attack, UniversalAttack):
             return False
-        costs = self.ledger.costs(job.key(self.prepared.facts.identities))
+        costs = self.ledger.costs(self.grid.key(job))
         return costs is None or (any(lacking) and not self.has_perturbation(job))
 
     def has_perturbation(self, job: Job) -> bool:
@@ -66,7 +70,7 @@ class Books:
         kept = self._file(job).kept() if isinstance(job.attack, UniversalAttack) else None
         if kept is None:
             return False
-        key = job.key(self.prepared.facts.identities)
+        key = self.grid.key(job)
         known = self.ledger.costs(key) is not None and self.ledger.perturbation(key) == kept.sha
         if not known:
             self._file(job).remove()
@@ -108,7 +112,7 @@ class Books:
 
     def found(self, job: Job, found: Found) -> None:
         """Costs come before the file: where that is there, its costs are known."""
-        key = job.key(self.prepared.facts.identities)
+        key = self.grid.key(job)
         self.ledger.write_costs(key, found.costs, found.perturbation.sha, found.by)
         self._file(job).keep(found.perturbation)
 
@@ -116,7 +120,7 @@ class Books:
         """A shard of a cell."""
         job = pending.cell.job
         universal = isinstance(job.attack, UniversalAttack)
-        found = self.ledger.perturbation(job.key(self.prepared.facts.identities)) if universal else None
+        found = self.ledger.perturbation(self.grid.key(job)) if universal else None
         self.ledger.write(pending.key, scored.outcomes, scored.by, found)
         missing = pending.samples.intersection(scored.outcomes.samples.tolist())
         self.progress.main.advance(len(missing))
@@ -150,5 +154,5 @@ class Books:
 
     def _file(self, job: Job) -> PerturbationFile:
         model, _ = self.prepared.network(job.source)
-        place = self.folder / job.place(self.prepared.facts.identities)
+        place = self.folder / self.grid.place(job)
         return PerturbationFile(place=place, threat=job.attack.threat, shape=model.shape)

@@ -6,7 +6,6 @@ from pathlib import Path
 from ...core.attack import UniversalAttack
 from ...core.files import writing
 from ..grid.cells import Cell, Job
-from ..grid.grid import jobs
 from ..ledger.ledger import Ledger
 from .networks.prepare import Prepared
 
@@ -17,8 +16,7 @@ def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:
     What was crafted through such a defense goes as well. Other images stay: they are held to their budget around the
     clean ones whenever they are used. The facts go last, so that a process which is killed here begins again.
     """
-    identities = prepared.facts.identities
-    rows = [pair for source in prepared.recipe.networks for pair in jobs(prepared.recipe, source)]
+    grid, identities = prepared.grid, prepared.facts.identities
     data = {known["data"] for known in identities.values() if ledger.lacks_glimpse(known["data"])}
 
     def attacked(job: Job) -> str:
@@ -27,27 +25,26 @@ def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:
     def scored(cell: Cell) -> str:
         return cell.defense.before(identities[cell.model])
 
-    known = {attacked(job) for job, _ in rows} | {scored(cell) for _, row in rows for cell in row}
+    known = {attacked(job) for job, _ in grid.rows} | {scored(cell) for _, row in grid.rows for cell in row}
     systems = set(filter(ledger.lacks_learned, known))
     if not data and not systems:
         return
-    for job, row in rows:
+    for job, row in grid.rows:
         crafted_anew = attacked(job) in systems
         if crafted_anew:
-            _remove(folder, job, prepared)
+            _remove(folder / grid.place(job), job)
         for cell in row:
             of_data = {identities[name]["data"] for name in (job.source, cell.model)}
             if crafted_anew or scored(cell) in systems or of_data & data:
-                ledger.forget(cell.key(identities))
+                ledger.forget(grid.key(cell))
     for system in systems:
         ledger.forget_learned(system)
     for fingerprint in data:
         ledger.forget_glimpse(fingerprint)
 
 
-def _remove(folder: Path, job: Job, prepared: Prepared) -> None:
-    """What a job has crafted. Raises OutputError where that cannot be removed."""
-    place = folder / job.place(prepared.facts.identities)
+def _remove(place: Path, job: Job) -> None:
+    """Remove what a job has crafted. Raises OutputError where that cannot be done."""
     with writing(place):
         if isinstance(job.attack, UniversalAttack):
             for path in place.parent.glob(f"{place.stem}.*"):

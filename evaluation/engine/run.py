@@ -7,7 +7,6 @@ from pathlib import Path
 from ...core.errors import one_line
 from ...core.model import Model
 from ..grid.cells import Cell, Job
-from ..grid.grid import jobs
 from ..ledger.ledger import Ledger
 from .books import Books
 from .driver import Driver
@@ -38,7 +37,7 @@ def run(
     Raises OutputError where the ledger's scores are of other data.
     """
     engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
-    engine.finish(pair for source in prepared.models for pair in jobs(prepared.recipe, source))
+    engine.finish(prepared.grid.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +80,7 @@ class Engine:
         rows = list(rows)
         waiting = [(job, pending) for job, row in rows if (pending := self.books.pending(job, row))]
         usable = [(job, left) for job, pending in waiting if (left := self._usable(job, pending))]
-        plan = self._plan(
-            {job.key(self.prepared.facts.identities) for job, _ in usable if self.books.has_perturbation(job)}
-        )
+        plan = self._plan({self.prepared.grid.key(job) for job, _ in usable if self.books.has_perturbation(job)})
         for job, pending in usable:
             plan.add(job, pending)
         for name in dict.fromkeys(name for job, row in rows for name in (job.source, *(cell.model for cell in row))):
@@ -107,6 +104,5 @@ class Engine:
         Driver(plan, self.books, self.executor, foreseen).finish()
 
     def _plan(self, kept: set[str]) -> Plan:
-        facts = self.prepared.facts
-        shards = list(batches(facts.samples, self.prepared.recipe.shard))
-        return Plan(identities=facts.identities, batches=shards, known=self.books.doubts, kept=kept)
+        shards = list(batches(self.prepared.facts.samples, self.prepared.recipe.shard))
+        return Plan(grid=self.prepared.grid, batches=shards, known=self.books.doubts, kept=kept)

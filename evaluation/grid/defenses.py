@@ -1,6 +1,7 @@
 """The defenses of a recipe, each named by its content and code."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ...core.defense import Defense
@@ -25,9 +26,9 @@ class NamedDefense:
     def parameters(self) -> dict[str, Any]:
         return {} if self.defense is None else parameters(self.defense)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Names the defense by its content, its code, and the files that it names."""
+        """The name of the defense by its content, its code, and the files that it names."""
         made_of = [] if self.defense is None else [*_sources(self.defense), *named_files(self.defense)]
         return digest(self.name, self.parameters, made_of)
 

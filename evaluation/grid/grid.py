@@ -1,31 +1,101 @@
-"""The grid that a recipe spans."""
+"""The grid that a recipe spans: jobs that craft, and cells that score what they have crafted."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TypeVar
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.ensemble import Ensemble
+from ...core.errors import ConfigError
 from ..recipe.entries import Knowledge, NamedAttack
 from ..recipe.recipe import Recipe
 from .cells import Cell, Job
 from .defenses import NamedDefense, systems
+from .identity import Identities
+
+T = TypeVar("T")
+JobCells = tuple[Job, list[Cell]]
+"""A job, and the cells that score what it crafts."""
 
 
-def jobs(recipe: Recipe, source: str) -> Iterator[tuple[Job, list[Cell]]]:
-    """Each job of one network with the cells that score it, model by model.
+@dataclass(frozen=True)
+class Grid:
+    """All jobs and cells of a recipe, under the names that they have for networks with these `identities`.
+
+    Jobs and cells are named by a key, a hash of all that decides their numbers; defenses by their digest.
+    """
+
+    recipe: Recipe
+    identities: Identities
+
+    @cached_property
+    def rows(self) -> list[JobCells]:
+        """Each job with its cells, network by network."""
+        return list(spanned(self.recipe))
+
+    def cells_of(self, model: str) -> list[Cell]:
+        """Return the cells that score a model, whichever network they are crafted on."""
+        return [cell for _, row in self.rows for cell in row if cell.model == model]
+
+    def key(self, point: Job | Cell) -> str:
+        return point.key(self.identities)
+
+    def place(self, job: Job) -> PurePosixPath:
+        """Return the path, below the folder of a run, of what a job crafts."""
+        return job.place(self.identities)
+
+    @cached_property
+    def cells(self) -> Mapping[str, Cell]:
+        """The cells by key. An unknown key raises ConfigError."""
+        return _Known({self.key(cell): cell for _, row in self.rows for cell in row})
+
+    @cached_property
+    def jobs(self) -> Mapping[str, Job]:
+        """The jobs by key. An unknown key raises ConfigError."""
+        return _Known({self.key(job): job for job, _ in self.rows})
+
+    @cached_property
+    def defenses(self) -> Mapping[str, NamedDefense]:
+        """The defenses by digest. An unknown digest raises ConfigError."""
+        return _Known({named.digest: named for named in systems(self.recipe)})
+
+    def check(self, cells: Iterable[str]) -> None:
+        """Raise ConfigError unless all of these are keys of cells."""
+        for key in cells:
+            self.cells[key]
+
+
+class _Known(dict[str, T]):
+    def __missing__(self, key: str) -> T:
+        raise ConfigError(f"Nothing of this recipe is called {key} here: every machine needs the same code.")
+
+
+def spanned(recipe: Recipe) -> Iterator[JobCells]:
+    """Yield each job with the cells that score it, network by network.
 
     What is crafted on the bare network is scored on bare models and, as oblivious, through every defense; what is
     crafted through a defense is scored through that, and crossed on all other systems. An attack that asks the model
     nothing gains nothing from knowing one.
     """
     every = systems(recipe)
-    for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
-        knowledge = entry.knowledge or recipe.knowledge
-        models = _models(recipe, source, attack)
-        for through in every[:1] if attack.access == "none" else every:
-            scored = [system for system in every if _is_scored(through, system, knowledge)]
-            for job in _jobs(source, entry, attack, through) if models and scored else ():
-                yield job, [Cell(job=job, model=model, defense=system) for model in models for system in scored]
+    attacks = list(zip(recipe.attacks, recipe.build_attacks(), strict=True))
+    for source in recipe.networks:
+        for entry, attack in attacks:
+            yield from _spanned(recipe, source, entry, attack, every)
+
+
+def _spanned(
+    recipe: Recipe, source: str, entry: NamedAttack, attack: Attack | UniversalAttack, every: list[NamedDefense]
+) -> Iterator[JobCells]:
+    """The rows of one attack on one network."""
+    knowledge = entry.knowledge or recipe.knowledge
+    models = _models(recipe, source, attack)
+    for through in every[:1] if attack.access == "none" else every:
+        scored = [system for system in every if _is_scored(through, system, knowledge)]
+        for job in _jobs(source, entry, attack, through) if models and scored else ():
+            yield job, [Cell(job=job, model=model, defense=system) for model in models for system in scored]
 
 
 def _is_scored(through: NamedDefense, system: NamedDefense, knowledge: Collection[Knowledge]) -> bool:
@@ -33,12 +103,6 @@ def _is_scored(through: NamedDefense, system: NamedDefense, knowledge: Collectio
     if through == system:
         return through.defense is None or "adaptive" in knowledge
     return ("oblivious" if through.defense is None else "crossed") in knowledge
-
-
-def cells(recipe: Recipe, model: str) -> list[Cell]:
-    """Those that score one model, whatever they are crafted on."""
-    rows = (row for source in recipe.networks for _, row in jobs(recipe, source))
-    return [cell for row in rows for cell in row if cell.model == model]
 
 
 def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> list[str]:

@@ -9,7 +9,7 @@ from ..recipe.recipe import Recipe
 from .bundles import Bundle, bundles
 from .cells import Cell
 from .described import Row, described, described_bundle
-from .grid import jobs
+from .grid import spanned
 from .labels import labels
 
 
@@ -30,7 +30,7 @@ class Planned:
 
 def planned(recipe: Recipe) -> list[Planned]:
     """In the order in which they are best made: what is crafted together is together, a bundle's row comes last."""
-    whole = [cell for source in recipe.networks for _, row in jobs(recipe, source) for cell in row]
+    whole = [cell for _, row in spanned(recipe) for cell in row]
     members: dict[Hashable, list[Cell]] = {}
     for cell in whole:
         for bundle in bundles(cell):

@@ -14,10 +14,6 @@ from ...core.query_attack import QueryAttack
 from ..grid.bundles import Bundle
 from ..grid.cells import Cell
 from ..grid.described import Row, described, described_bundle
-from ..grid.facts import Facts
-from ..grid.grid import cells
-from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe
 from .bootstrap import Numbers
 from .chance import is_by_chance
 from .curve import STEPS, WORST, Curve, Taken, traced
@@ -25,22 +21,21 @@ from .distances import Distances, distances, is_minimal
 from .grouping import grouped
 from .queries import counts_queries, queries
 from .scores import Scores
-from .source import MissingScoresError, Source
-from .table import sources
+from .source import MissingScoresError, ScoredRun, Source
 
 
-def curves(recipe: Recipe, facts: Facts, ledger: Ledger) -> list[Curve]:
+def curves(run: ScoredRun) -> list[Curve]:
     """Of every finished attack that has one, on the system that it was crafted on, and of the worst case over several.
 
     Those over the budget are of minimal attacks, those over queries of attacks that count these.
     """
-    if not any(isinstance(attack, MinimalAttack | QueryAttack) for attack in recipe.build_attacks()):
+    if not any(isinstance(attack, MinimalAttack | QueryAttack) for attack in run.recipe.build_attacks()):
         return []  # without a look at the ledger
-    return [curve for source in sources(recipe, facts, ledger) for curve in _of_source(source)]
+    return [curve for source in run.sources for curve in _of_source(source)]
 
 
 def _of_source(source: Source) -> Iterator[Curve]:
-    direct = [cell for cell in cells(source.recipe, source.model) if cell.direct]
+    direct = [cell for cell in source.cells if cell.direct]
     for same in grouped(direct, lambda cell: (cell.defense.digest, cell.job.attack.norm)).values():
         if any(map(is_minimal, same)):
             yield from _over_budgets(source, same)

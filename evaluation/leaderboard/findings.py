@@ -49,7 +49,7 @@ class Findings:
         for other in self._found.values():
             compare(finding, other)
         self._found[key] = finding
-        self.fingerprints[key] = cell.job.key(self._source.facts.identities), fingerprint(scores.images)
+        self.fingerprints[key] = self._source.run.grid.key(cell.job), fingerprint(scores.images)
 
     def flags(self, key: str) -> set[str]:
         """What is against a cell, as far as others are known."""

@@ -5,27 +5,22 @@ from contextlib import suppress
 from functools import cached_property
 
 from ..grid.cells import Cell
-from ..grid.facts import Facts
-from ..grid.grid import cells
 from ..grid.planned import Planned
-from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe
 from .findings import Findings, scores_of
 from .flags import twice
 from .grouping import grouped
 from .rates import point
 from .scores import Scores
-from .source import MissingScoresError, Source
+from .source import MissingScoresError, ScoredRun, Source
 from .system_rows import SystemRows, flag_twice
-from .table import sources
 from .verdicts import MadeRow, bare_scores, made_row, system_of
 
 
 class GrowingRows:
     """Of all models and metrics of a run."""
 
-    def __init__(self, recipe: Recipe, facts: Facts, ledger: Ledger) -> None:
-        self._of_sources = [_OfSource(source) for source in sources(recipe, facts, ledger)]
+    def __init__(self, run: ScoredRun) -> None:
+        self._of_sources = [_OfSource(source) for source in run.sources]
 
     def made(self, plan: Planned) -> Iterator[MadeRow]:
         """A planned row for each of its metrics, with what all that is finished by now says against it."""
@@ -56,8 +51,7 @@ class _OfSource:
     @cached_property
     def _cells(self) -> dict[str, dict[str, Cell]]:
         """By system and key."""
-        whole = cells(self._source.recipe, self._source.model)
-        systems = grouped(whole, lambda cell: cell.defense.digest)
+        systems = grouped(self._source.cells, lambda cell: cell.defense.digest)
         return {digest: {self._source.key(cell): cell for cell in same} for digest, same in systems.items()}
 
     def _bare_scores(self) -> Scores | None:

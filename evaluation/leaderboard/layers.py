@@ -7,14 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..grid.described import Row, described
-from ..grid.facts import Facts
-from ..grid.grid import cells
 from ..grid.layers import named
-from ..ledger.ledger import DamagedRecordError, Ledger
-from ..recipe.recipe import Recipe
-from .source import Source
+from ..ledger.ledger import DamagedRecordError
+from .source import ScoredRun, Source
 from .stats import Estimate, estimate
-from .table import sources
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,23 +30,23 @@ class Moved:
     alone: Sequence[float] | None
 
 
-def moved_layers(recipe: Recipe, facts: Facts, ledger: Ledger) -> list[Moved]:
+def moved_layers(run: ScoredRun) -> list[Moved]:
     """Of every finished cell; nothing where the recipe names no layers."""
-    if not recipe.layers:
+    if not run.recipe.layers:
         return []
-    first = next(iter(facts.task.metrics))
-    return [moved for source in sources(recipe, facts, ledger) if source.name == first for moved in _of_model(source)]
+    first = next(iter(run.facts.task.metrics))
+    return [moved for source in run.sources if source.name == first for moved in _of_model(source)]
 
 
 def _of_model(source: Source) -> Iterator[Moved]:
-    layers = named(source.recipe.layers, source.identity["features"])
-    for cell in cells(source.recipe, source.model):
+    run, layers = source.run, named(source.run.recipe.layers, source.identity["features"])
+    for cell in source.cells:
         try:
-            outcomes = source.ledger.outcomes(source.key(cell))
+            outcomes = run.ledger.outcomes(source.key(cell))
         except DamagedRecordError:
             continue
-        known = {} if outcomes is None else outcomes.only(source.facts.ordered).images
-        if "layers_clean" not in known or len(known["layers_clean"]) != len(source.facts.samples):
+        known = {} if outcomes is None else outcomes.only(run.facts.ordered).images
+        if "layers_clean" not in known or len(known["layers_clean"]) != len(run.facts.samples):
             continue
         clean, moved = known["layers_clean"].astype(float), known["layers_moved"].astype(float)
         alone = known["layers_alone"].astype(float).mean(axis=0).tolist() if "layers_alone" in known else None
@@ -58,7 +54,7 @@ def _of_model(source: Source) -> Iterator[Moved]:
             facts=described(cell),
             cell=source.key(cell),
             layers=layers,
-            relative=[_relative(*both, source.facts.groups) for both in zip(clean.T, moved.T, strict=True)],
+            relative=[_relative(*both, run.facts.groups) for both in zip(clean.T, moved.T, strict=True)],
             moved=moved.mean(axis=0).tolist(),
             alone=alone,
         )

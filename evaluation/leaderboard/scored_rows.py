@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..grid.facts import Facts
-from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe
 from .flags import twice
 from .scores import Scores
-from .source import Source
+from .source import ScoredRun, Source
 from .system_rows import Row, flag_twice
-from .table import sources, system_rows
+from .table import system_rows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,16 +23,16 @@ class ScoredRow:
     scores: Scores | None
 
 
-def scored_rows(run: str, recipe: Recipe, facts: Facts, ledger: Ledger) -> list[ScoredRow]:
-    """All rows of a leaderboard, worst cases too."""
-    return [found for source in sources(recipe, facts, ledger) for found in _of_source(run, source)]
+def scored_rows(name: str, run: ScoredRun) -> list[ScoredRow]:
+    """Return all rows of a run's leaderboard, worst cases too; `name` says where they are from."""
+    return [found for source in run.sources for found in _of_source(name, source)]
 
 
-def _of_source(run: str, source: Source) -> list[ScoredRow]:
+def _of_source(name: str, source: Source) -> list[ScoredRow]:
     found, fingerprints = [], {}
     for system in system_rows(source):
         fingerprints |= system.findings.fingerprints
         for row, scores in system.scored():
-            found.append(ScoredRow(run=run, row=row, identity=source.identity, scores=scores))
+            found.append(ScoredRow(run=name, row=row, identity=source.identity, scores=scores))
     flag_twice([one.row for one in found], twice(fingerprints))
     return found

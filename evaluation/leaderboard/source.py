@@ -1,12 +1,16 @@
-"""What the rows of one model and metric are made from, and the scores of its cells in the ledger."""
+"""A run as its ledger has it, and one model and metric of it: the scores that rows are made from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
 from ...core.task import Metric
 from ..grid.cells import Cell
+from ..grid.digest import digest
 from ..grid.facts import Facts
+from ..grid.grid import Grid
 from ..grid.identity import Identity, look
 from ..ledger.ledger import DamagedRecordError, Ledger
 from ..ledger.record import Outcomes
@@ -23,30 +27,58 @@ class MissingScoresError(FoolbenchError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """One model and metric of a run."""
+class ScoredRun:
+    """All that the rows of a run are made from; what there is of it is asked of its ledger anew each time."""
 
     recipe: Recipe
     facts: Facts
     ledger: Ledger
+
+    @cached_property
+    def grid(self) -> Grid:
+        return Grid(self.recipe, self.facts.identities)
+
+    @cached_property
+    def name(self) -> str:
+        """A short name that equal recipes on equal data and models share."""
+        return digest(self.recipe.content, dict(self.facts.identities))[:12]
+
+    @property
+    def sources(self) -> "Iterator[Source]":
+        """Each model with each metric of the task."""
+        for model in self.recipe.model_labels:
+            for name, metric in self.facts.task.metrics.items():
+                yield Source(run=self, model=model, name=name, metric=metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One model and metric of a run."""
+
+    run: ScoredRun
     model: str
     name: str
     metric: Metric
 
     @property
     def identity(self) -> Identity:
-        return self.facts.identities[self.model]
+        return self.run.facts.identities[self.model]
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The cells that score the model, whichever network they are crafted on."""
+        return self.run.grid.cells_of(self.model)
 
     def key(self, cell: Cell) -> str:
-        return cell.key(self.facts.identities)
+        return self.run.grid.key(cell)
 
     def scores(self, cell: Cell) -> Scores:
         """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
         try:
-            found = self.ledger.outcomes(self.key(cell))
-            wanted = None if found is None else found.only(self.facts.ordered)
-            if wanted is None or len(wanted.samples) != len(self.facts.samples):
-                message = self.ledger.error(self.key(cell))
+            found = self.run.ledger.outcomes(self.key(cell))
+            wanted = None if found is None else found.only(self.run.facts.ordered)
+            if wanted is None or len(wanted.samples) != len(self.run.facts.samples):
+                message = self.run.ledger.error(self.key(cell))
                 raise MissingScoresError("error", message) if message else MissingScoresError("pending", "not run yet")
             doubts = self._doubts(cell)
         except DamagedRecordError as damage:
@@ -61,7 +93,7 @@ class Source:
         """
         found = set[str]()
         for name in dict.fromkeys([cell.job.source, cell.model]):
-            known = self.ledger.doubts(look(name, self.facts.identities, self.facts.samples))
+            known = self.run.ledger.doubts(look(name, self.run.facts.identities, self.run.facts.samples))
             if known is None:
                 raise MissingScoresError("pending", f"{name} was not looked at with these images; run the recipe again")
             if known.refusal is not None:
@@ -78,16 +110,17 @@ class Source:
             ) from None
 
     def _costed(self, cell: Cell, scores: Scores) -> Scores:
-        costs = self.ledger.costs(cell.job.key(self.facts.identities))
+        costs = self.run.ledger.costs(self.run.grid.key(cell.job))
         if costs is None and not isinstance(cell.job.attack, UniversalAttack):
             return scores
         if costs is None:
             raise MissingScoresError("error", "The ledger has lost what crafting cost; run the recipe again.")
-        if self.ledger.is_of_another(self.key(cell), cell.job.key(self.facts.identities)):
+        if self.run.ledger.is_of_another(self.key(cell), self.run.grid.key(cell.job)):
             raise MissingScoresError("pending", "scored with an earlier perturbation; run the recipe again")
         shared = {name: scores.numbers(name) + cost / len(scores) for name, cost in costs._asdict().items()}
         return scores.with_columns(**shared)
 
     def _grouped(self, scores: Scores) -> Scores:
         """With a column `cluster` where images depend on each other."""
-        return scores if self.facts.groups is None else scores.with_columns(cluster=self.facts.groups.astype(float))
+        groups = self.run.facts.groups
+        return scores if groups is None else scores.with_columns(cluster=groups.astype(float))

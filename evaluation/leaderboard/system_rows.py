@@ -6,10 +6,7 @@ from statistics import stdev
 from ..grid.bundles import Bundle, bundles
 from ..grid.cells import Cell
 from ..grid.described import Row, described, described_bundle
-from ..grid.digest import digest
-from ..grid.facts import Facts
 from ..grid.planned import Planned
-from ..recipe.recipe import Recipe
 from .abstaining import rates as abstaining_rates
 from .chance import is_by_chance
 from .distances import AREA
@@ -22,11 +19,6 @@ from .source import MissingScoresError, Source
 from .stats import Estimate
 from .united import mean_over_seeds, worst_case
 from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of
-
-
-def run_name(recipe: Recipe, facts: Facts) -> str:
-    """The same for the same recipe on the same data and models."""
-    return digest(recipe.content, dict(facts.identities))[:12]
 
 
 class SystemRows:
@@ -124,21 +116,22 @@ class SystemRows:
 
     def _facts_of(self, cell: Cell) -> Row:
         source = self._source
+        run, recipe, facts = source.run, source.run.recipe, source.run.facts
         return {
-            "recipe": source.recipe.label,
-            "run": run_name(source.recipe, source.facts),
-            "task": type(source.facts.task).__name__.lower(),
-            "dataset": source.recipe.dataset.label,
-            "n": len(source.facts.samples),
-            "clusters": None if source.facts.clusters is None else len(set(source.facts.clusters)),
-            "sampling": source.recipe.sampled,
+            "recipe": recipe.label,
+            "run": run.name,
+            "task": type(facts.task).__name__.lower(),
+            "dataset": recipe.dataset.label,
+            "n": len(facts.samples),
+            "clusters": None if facts.clusters is None else len(set(facts.clusters)),
+            "sampling": recipe.sampled,
             "model_sha": source.identity["model_sha"],
             "behaviour": source.identity["behaviour"],
             **described(cell),
             "metric": source.name,
             "unit": unit_of(source.metric),
             "cell": source.key(cell),
-            "crafted": str(cell.job.place(source.facts.identities)),
+            "crafted": str(run.grid.place(cell.job)),
         }
 
     def _numbers(self, scores: Scores) -> Row:

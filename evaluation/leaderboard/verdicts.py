@@ -10,10 +10,7 @@ from scipy.stats import norm
 
 from ...core.words import counted
 from ..grid.described import Row
-from ..grid.facts import Facts
-from ..grid.grid import cells
 from ..grid.planned import Planned
-from ..ledger.ledger import Ledger
 from ..recipe.gates import Bound
 from ..recipe.recipe import Recipe
 from .flags import twice
@@ -21,10 +18,10 @@ from .grouping import grouped
 from .rates import difference_between, shares
 from .rates import rate as rate_with_interval
 from .scores import Scores
-from .source import MissingScoresError, Source
+from .source import MissingScoresError, ScoredRun, Source
 from .stats import CONFIDENCE, Estimate
 from .system_rows import SystemRows, flag_twice
-from .table import sources, system_rows
+from .table import system_rows
 
 Outcome = Literal["passed", "failed", "undecided", "unknown"]
 """Undecided: the bound lies within the interval. Unknown: there is no number to judge."""
@@ -80,11 +77,11 @@ class Verdict(NamedTuple):
         return f"{bound} {self.outcome}{more}: {self.bound.quantity} is {interval}{doubts}"
 
 
-def verdicts(recipe: Recipe, facts: Facts, ledger: Ledger, rows: Sequence[Planned]) -> list[Verdict]:
+def verdicts(run: ScoredRun, rows: Sequence[Planned]) -> list[Verdict]:
     """Of all gates of a recipe on these of its rows, with the flags that its table has."""
-    bounded = [row for row in rows if bounds_of(recipe, row)]
+    bounded = [row for row in rows if bounds_of(run.recipe, row)]
     found: dict[str, list[Verdict]] = {row.name: [] for row in bounded}
-    for source in sources(recipe, facts, ledger):
+    for source in run.sources:
         for verdict in _of_source(source, [row for row in bounded if row.facts["model"] == source.model]):
             found[verdict.row].append(verdict)
     return [verdict for row in bounded for verdict in found[row.name]]
@@ -123,7 +120,7 @@ def system_of(plan: Planned) -> str:
 
 def bare_scores(source: Source) -> Scores | None:
     """What is known of the undefended network, whatever it was attacked with."""
-    for cell in cells(source.recipe, source.model):
+    for cell in source.cells:
         if cell.defense.defense is None:
             try:
                 return source.scores(cell)
@@ -136,14 +133,14 @@ def judged(made: MadeRow) -> list[Verdict]:
     """Of the gates that are about its metric. Raises ConfigError for one whose metric the task has not, or an error."""
     source = made.source
     verdicts = [_verdict(made, bound) for bound in _bounds_on(source, made.plan)]
-    several = len(source.facts.task.metrics) > 1
+    several = len(source.run.facts.task.metrics) > 1
     return [verdict._replace(metric=source.name) for verdict in verdicts] if several else verdicts
 
 
 def _bounds_on(source: Source, plan: Planned) -> list[Bound]:
     """Of its metric."""
-    metrics = source.facts.task.metrics
-    about = [gate for gate in source.recipe.gates if gate.matches(plan.facts, plan.labels)]
+    metrics = source.run.facts.task.metrics
+    about = [gate for gate in source.run.recipe.gates if gate.matches(plan.facts, plan.labels)]
     return [bound for gate in about if gate.judges(metrics) == source.name for bound in gate.bounds]
 
 

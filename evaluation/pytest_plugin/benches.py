@@ -18,6 +18,7 @@ from ..engine.run import Engine
 from ..grid.cells import Cell
 from ..grid.planned import Planned, planned
 from ..leaderboard.growing import GrowingRows
+from ..leaderboard.source import ScoredRun
 from ..leaderboard.verdicts import MadeRow, bounds_of
 from ..opening.recipes import load_recipe
 from ..recipe.plugins import load_plugins
@@ -67,7 +68,7 @@ class Bench:
         """What a row is made of, and what its gates compare it with."""
         engine = self._begun().engine
         for cell in [*self._compared(plan), *plan.cells]:
-            with exclusive(self.folder, cell.key(engine.prepared.facts.identities)):  # another process may be at it
+            with exclusive(self.folder, engine.prepared.grid.key(cell)):  # another process may be at it
                 engine.finish([(cell.job, [cell])])
 
     def _compared(self, plan: Planned) -> list[Cell]:
@@ -89,8 +90,8 @@ class Bench:
             try:
                 part = joined(self.recipe, self.folder, choose_device("auto"), self.command)
                 engine, networks = self._part.enter_context(part)
-                growing = GrowingRows(self.recipe, engine.prepared.facts, engine.books.ledger)
-                self._engine = _Begun(engine, networks, growing)
+                scored = ScoredRun(recipe=self.recipe, facts=engine.prepared.facts, ledger=engine.books.ledger)
+                self._engine = _Begun(engine, networks, GrowingRows(scored))
             except FoolbenchError as error:
                 self._engine = error
         if isinstance(self._engine, FoolbenchError):
@@ -114,7 +115,7 @@ class Bench:
         if not (self.folder / MANIFEST).exists():
             return None
         recipe, facts = read_manifest(self.folder)
-        return results.write_leaderboard(recipe, facts) if recipe == self.recipe else None
+        return results.write_leaderboard(results.run(recipe, facts)) if recipe == self.recipe else None
 
 
 class Benches:

@@ -11,10 +11,9 @@ from ...core.registry import NOTHING
 from ..leaderboard.columns import COLUMNS as LEADERBOARD
 from ..leaderboard.paired import holm
 from ..leaderboard.pairing import By, Pair, Rate, pairs_between, pairs_within
-from ..leaderboard.scored_rows import ScoredRow
 from ..leaderboard.units import decimals
 from ..recipe.plugins import load_plugins
-from .finished import finished_run
+from .finished import finished_rows
 
 _SHARED = (
     *("model", "attack", "attack_params", "source_model", "knowledge", "norm", "eps", "defense", "defense_params"),
@@ -75,17 +74,12 @@ def compare(
     if baseline is not None and (all_pairs or (other is not None and by is None)):
         raise ConfigError("Expected a baseline where rows differ by something and not all pairs are asked for.")
     if other is not None:
-        pairs = pairs_between(_rows(run), _rows(other), by, baseline)
+        pairs = pairs_between(finished_rows(Path(run)), finished_rows(Path(other)), by, baseline)
     else:
         by = by or "defense"
         usual = NOTHING if by == "defense" and not all_pairs else None
-        pairs = pairs_within(_rows(run), by, baseline or usual)
+        pairs = pairs_within(finished_rows(Path(run)), by, baseline or usual)
     return _table(pairs, by, of)
-
-
-def _rows(folder: str | Path) -> list[ScoredRow]:
-    with finished_run(Path(folder)) as run:
-        return run.scored_rows()
 
 
 def _table(pairs: Sequence[Pair], by: By | None, of: Rate) -> pd.DataFrame:

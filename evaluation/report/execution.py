@@ -19,9 +19,10 @@ from ..engine.networks.prepare import prepare
 from ..engine.networks.setup import Setup
 from ..engine.run import Engine, run
 from ..engine.work.progress import Progress
-from ..grid import grid
+from ..grid.grid import spanned
 from ..grid.planned import planned
 from ..grid.sources import typed_code_at_rest
+from ..leaderboard.source import ScoredRun
 from ..leaderboard.verdicts import Verdict, verdicts
 from ..ledger.ledger import Ledger
 from ..recipe.recipe import Recipe
@@ -60,20 +61,21 @@ def execute(
     interrupted = False
     with Results(folder) as results, repeatable(device):
         prepared = prepare(recipe, results.ledger, device)
-        results.write_manifest(recipe, prepared.facts, device)
+        scored = results.run(recipe, prepared.facts)
+        results.write_manifest(scored, device)
         try:
             setup = Setup.of(prepared, results.ledger, folder, device, cache=cache, crafted_anew=crafted_anew)
             with (
                 Progress(console, scored_images(recipe), recipe.name) as progress,
                 closing(machines.executor_for(prepared, setup, progress)) as executor,
             ):
-                foreseen = None if cache is None else Foreseen(cache, prepared.facts.identities, setup.device)
+                foreseen = None if cache is None else Foreseen(cache, prepared.grid, setup.device)
                 run(prepared, results.ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
         except KeyboardInterrupt:
             interrupted = True
         finally:  # also where nothing can be shown any more
-            table = results.write_leaderboard(recipe, prepared.facts)
-        judged = verdicts(recipe, prepared.facts, results.ledger, planned(recipe)) if recipe.gates else []
+            table = results.write_leaderboard(scored)
+        judged = verdicts(scored, planned(recipe)) if recipe.gates else []
     return Execution(table, judged, interrupted)
 
 
@@ -90,10 +92,10 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
             ledger = stack.enter_context(closing(Ledger(folder / LEDGER)))
             progress = stack.enter_context(Progress(Console(quiet=True), 1, recipe.name))
             prepared = prepare(recipe, ledger, device)
-            for model in recipe.model_labels:
-                for cell in grid.cells(recipe, model):
-                    ledger.repair(cell.key(prepared.facts.identities))
-            write_manifest(folder, recipe, prepared.facts, ledger, device, command)
+            for key in prepared.grid.cells:
+                ledger.repair(key)
+            scored = ScoredRun(recipe=recipe, facts=prepared.facts, ledger=ledger)
+            write_manifest(folder, scored, device, command)
             executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device, cache=Cache.default()), progress)
             engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
         stack.enter_context(closing(executor))
@@ -102,4 +104,4 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
 
 def scored_images(recipe: Recipe) -> int:
     """How often some image is scored, of all cells."""
-    return recipe.samples * sum(len(row) for source in recipe.networks for _, row in grid.jobs(recipe, source))
+    return recipe.samples * sum(len(row) for _, row in spanned(recipe))

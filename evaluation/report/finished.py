@@ -1,50 +1,25 @@
-"""A run as its folder has it, from manifest and ledger: nothing is loaded, and the folder need not be writable."""
+"""A run read from its folder, by manifest and ledger: nothing is loaded, and the folder need not be writable."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from ..grid.facts import Facts
-from ..leaderboard.curve import Curve
-from ..leaderboard.curves import curves
-from ..leaderboard.layers import Moved, moved_layers
 from ..leaderboard.scored_rows import ScoredRow, scored_rows
-from ..leaderboard.table import leaderboard
+from ..leaderboard.source import ScoredRun
 from ..ledger.ledger import Ledger
-from ..recipe.recipe import Recipe
 from .manifest import read_manifest
 from .results import LEDGER
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
-    """What there is of it is asked of its ledger anew each time."""
-
-    folder: Path
-    recipe: Recipe
-    facts: Facts
-    ledger: Ledger
-
-    def leaderboard(self) -> pd.DataFrame:
-        return leaderboard(self.recipe, self.facts, self.ledger)
-
-    def curves(self) -> list[Curve]:
-        return curves(self.recipe, self.facts, self.ledger)
-
-    def layers(self) -> list[Moved]:
-        """How far they moved."""
-        return moved_layers(self.recipe, self.facts, self.ledger)
-
-    def scored_rows(self) -> list[ScoredRow]:
-        return scored_rows(str(self.folder), self.recipe, self.facts, self.ledger)
-
-
 @contextmanager
-def finished_run(folder: Path) -> Iterator[FinishedRun]:
-    """Raises OutputError for what is no folder of a run, and for a damaged one."""
+def finished_run(folder: Path) -> Iterator[ScoredRun]:
+    """Open the run in a folder. Raises OutputError if the folder holds no run, or a damaged one."""
     recipe, facts = read_manifest(folder)
     with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
-        yield FinishedRun(folder=folder, recipe=recipe, facts=facts, ledger=ledger)
+        yield ScoredRun(recipe=recipe, facts=facts, ledger=ledger)
+
+
+def finished_rows(folder: Path) -> list[ScoredRow]:
+    """Return the rows of the run in a folder, with their scores. Raises OutputError as `finished_run` does."""
+    with finished_run(folder) as run:
+        return scored_rows(str(folder), run)

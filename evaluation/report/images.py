@@ -10,7 +10,7 @@ from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.scores import Scores
 from ..leaderboard.source import Source
 from ..leaderboard.system_rows import Row
-from ..leaderboard.table import leaderboard_rows, sources, system_rows
+from ..leaderboard.table import leaderboard_rows, system_rows
 from ..recipe.plugins import load_plugins
 from .finished import finished_run
 
@@ -53,12 +53,11 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     load_plugins([])
     folder = Path(run)
     with finished_run(folder) as finished:
-        recipe, facts, ledger = finished.recipe, finished.facts, finished.ledger
-        rows = leaderboard_rows(recipe, facts, ledger)
+        rows = leaderboard_rows(finished)
         numbers = {_key(line): number for number, line in enumerate(rows, start=1)}
         if row is not None and row not in numbers.values():
             raise ConfigError(f"Expected a row from 1 to {len(rows)}, got {row}.")
-        scored = (found for source in sources(recipe, facts, ledger) for found in _scored(source))
+        scored = (found for source in finished.sources for found in _scored(source))
         named = ((numbers[_key(line)], line, scores) for line, scores in scored)
         frames = {
             number: scores.images.assign(row=number, **{name: line[name] for name in (*_NAMES, "metric")})

@@ -18,7 +18,7 @@ from ..grid.digest import digest
 from ..grid.facts import Facts
 from ..grid.identity import identity
 from ..grid.parameters import parameters
-from ..leaderboard.table import run_name
+from ..leaderboard.source import ScoredRun
 from ..ledger.ledger import Ledger, Maker
 from ..opening.consistency import check_methods
 from ..opening.recipes import read_document
@@ -29,22 +29,21 @@ _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(stri
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 
 
-def write_manifest(
-    folder: Path, recipe: Recipe, facts: Facts, ledger: Ledger, device: str, command: Sequence[str]
-) -> None:
-    """What runs there, with what: enough to make the tables of a run that was broken off.
+def write_manifest(folder: Path, run: ScoredRun, device: str, command: Sequence[str]) -> None:
+    """Write down what runs in a folder, and with what: enough to make the tables of a run that was broken off.
 
     Versions and hardware are those of this process; `makers` has those of all by whom the ledger has something.
     """
+    recipe, facts = run.recipe, run.facts
     content = {
-        "run": run_name(recipe, facts),
+        "run": run.name,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),
         "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
         "recipe_hash": digest(recipe.content),
         "identities": dict(facts.identities),
         **maker(recipe, device),
-        "makers": _distinct(ledger),
+        "makers": _distinct(run.ledger),
         "task": tasks.name_of(facts.task),
         "task_parameters": parameters(facts.task),
         "bad_images": dict(facts.skipped),

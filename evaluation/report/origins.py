@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.attack import UniversalAttack
 from ..grid.cells import Cell, Job
-from ..grid.grid import cells
+from ..grid.grid import Grid
 from ..grid.identity import TRAINING, Identities
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
@@ -40,7 +40,7 @@ class Origins:
     ) -> "Origins":
         """Of a claimed row, and the one that was found now by that part of the recipe."""
         wanted = found["cell"].split()
-        made_by = [cell for cell in cells(part, found["model"]) if cell.key(identities) in wanted]
+        made_by = [cell for key, cell in Grid(part, identities).cells.items() if key in wanted]
         others, doubts = [], []
         for name in dict.fromkeys([claimed["source_model"], claimed["model"]]):
             if not identities[name]["model_sha"]:

@@ -16,7 +16,7 @@ from ..leaderboard.system_rows import Row
 from ..leaderboard.units import for_the_worse, shown_decimals
 from ..leaderboard.unpaired import unpaired
 from .claims import read_rows
-from .finished import finished_run
+from .finished import finished_rows
 
 _SAME = (
     *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),
@@ -83,8 +83,8 @@ def check_baseline(baseline: Path | None) -> None:
 
 
 def _image_by_image(run: Path, baseline: Path) -> Changes:
-    rows, found = _rows(run), list[Change]()
-    pairs = pairs_between(_rows(baseline), rows, None, None)
+    rows, found = finished_rows(run), list[Change]()
+    pairs = pairs_between(finished_rows(baseline), rows, None, None)
     for rate in _rates(rows):
         for pair in pairs:
             seen, unit = pair.difference(rate), pair.second.row["unit"]
@@ -99,11 +99,6 @@ def _rates(rows: Sequence[ScoredRow]) -> Sequence[Rate]:
     return ("gfr", "robust") if labelled else ("gfr",)
 
 
-def _rows(run: Path) -> list[ScoredRow]:
-    with finished_run(run) as found:
-        return found.scored_rows()
-
-
 def _by_intervals(run: Path, table: Path) -> Changes:
     before: dict[tuple[str, ...], TextRow] = {}
     for number, row in enumerate(read_rows(table), start=1):
@@ -111,7 +106,7 @@ def _by_intervals(run: Path, table: Path) -> Changes:
             raise OutputError(
                 f"Row {number} of {table} is of the same cell as an earlier one: give the table of one run."
             )
-    rows = _rows(run)
+    rows = finished_rows(run)
     now = [scored.row for scored in rows]
     several = len({row["metric"] for row in now}) > 1
     pairs = [(before[_same(row)], row) for row in now if _same(row) in before]

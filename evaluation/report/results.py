@@ -11,6 +11,7 @@ from ...core.errors import ConfigError, FoolbenchError, OutputError
 from ...core.files import remove_leftovers, writable_folder, write_whole
 from ..engine.cache.exclusive import LOCKS
 from ..grid.facts import Facts
+from ..leaderboard.source import ScoredRun
 from ..leaderboard.table import leaderboard
 from ..ledger.ledger import Ledger
 from ..ledger.restoring import restore
@@ -49,12 +50,15 @@ class Results:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def write_manifest(self, recipe: Recipe, facts: Facts, device: str) -> None:
-        write_manifest(self.folder, recipe, facts, self.ledger, device, sys.argv)
+    def run(self, recipe: Recipe, facts: Facts) -> ScoredRun:
+        return ScoredRun(recipe=recipe, facts=facts, ledger=self.ledger)
 
-    def write_leaderboard(self, recipe: Recipe, facts: Facts) -> pd.DataFrame:
-        """From what the ledger holds; the manifest comes to name all by whom it does."""
-        table = leaderboard(recipe, facts, self.ledger)
+    def write_manifest(self, run: ScoredRun, device: str) -> None:
+        write_manifest(self.folder, run, device, sys.argv)
+
+    def write_leaderboard(self, run: ScoredRun) -> pd.DataFrame:
+        """Write the table of what the ledger holds; the manifest comes to name all who have contributed to it."""
+        table = leaderboard(run)
         self._write_table(table)
         name_makers(self.folder, self.ledger)
         return table

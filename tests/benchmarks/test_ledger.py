@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from foolbench.evaluation.grid.facts import Facts
-from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.grid import Grid
 from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.leaderboard.source import ScoredRun
 from foolbench.evaluation.leaderboard.table import leaderboard
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.ledger.record import Outcomes
@@ -70,7 +71,7 @@ def simulated(request, tmp_path):
         recipe, "data", SimpleNamespace(sha="0" * 16, feature_names=(), task=Recognition(classes=10), net=nn.Identity())
     )
     facts = Facts(task=Recognition(classes=10), samples=tuple(samples.tolist()), identities={model: known})
-    keys = [cell.key(facts.identities) for _, row in jobs(recipe, model) for cell in row]
+    keys = list(Grid(recipe, facts.identities).cells)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         for key in keys:
             found = outcomes(request.param, samples, rng)
@@ -87,7 +88,7 @@ def test_table_against_means_of_numpys_files(ratio, benchmark, simulated):
 
     def ours():
         with closing(Ledger(path, read_only=True)) as ledger:
-            table = leaderboard(simulated.recipe, simulated.facts, ledger)
+            table = leaderboard(ScoredRun(recipe=simulated.recipe, facts=simulated.facts, ledger=ledger))
         assert table.status.tolist() == ["ok"] * CELLS
 
     def theirs():

@@ -9,12 +9,11 @@ from foolbench.core.registry import defenses
 from foolbench.defenses.compose import Compose
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.networks.networks.networks import batches
-from foolbench.evaluation.engine.networks.networks.prepare import prepare
-from foolbench.evaluation.engine.networks.networks.setup import Setup
+from foolbench.evaluation.engine.networks.networks import batches
+from foolbench.evaluation.engine.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.setup import Setup
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.engine.work.progress import Progress
-from foolbench.evaluation.grid.grid import cells
 from foolbench.evaluation.grid.lessons import learning_parts
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.opening.recipes import load_recipe
@@ -110,6 +109,6 @@ def test_one_more_defense_in_a_finished_run(ratio, prepared, execute, tmp_path):
 
     ratio(lambda: execute(more, folders[next(count)]), own_passes, limit=1.2, rounds=2)
     with closing(Ledger(folders[-1] / "ledger.sqlite")) as ledger:
-        finished = [ledger.finished(cell.key(more.facts.identities)) for cell in cells(more.recipe, name)]
+        finished = [ledger.finished(key) for key in more.grid.cells]
     assert len(finished) == 6
     assert all(len(samples) == more.recipe.samples for samples in finished)

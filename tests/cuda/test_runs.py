@@ -8,7 +8,7 @@ import pytest
 import torch
 from foolbench.core import Model
 from foolbench.evaluation.engine.memory.pieces import Pieces
-from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
+from foolbench.evaluation.engine.networks import training_data
 from foolbench.tasks import Recognition
 from torch import nn
 
@@ -78,7 +78,7 @@ def test_it_goes_on_on_another_device(tmp_path, device):
 
 def test_all_that_a_run_can_keep(device, monkeypatch):
     """8-bit images, queries, layers, a perturbation with its training images, and what a defense has learned."""
-    monkeypatch.setattr(crafting_data, "SUBSTITUTES", 32)
+    monkeypatch.setattr(training_data, "SUBSTITUTES", 32)
     attacks = [
         {"name": "square", "queries": 20},
         {"name": "gd-uap", "prior": "data", "max_iterations": 5},

@@ -9,9 +9,9 @@ import pytest
 from foolbench.core import Attack, register_attack
 from foolbench.evaluation.cli import main as cli
 from foolbench.evaluation.engine.cache.cache import Cache
-from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
-from foolbench.evaluation.engine.networks.networks.prepare import prepare
-from foolbench.evaluation.engine.networks.networks.setup import Setup
+from foolbench.evaluation.engine.networks import training_data
+from foolbench.evaluation.engine.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.setup import Setup
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.engine.work.progress import Progress
 from foolbench.evaluation.opening.recipes import load_recipe
@@ -35,7 +35,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def few_substitutes(monkeypatch):
     """Cropping the photographs is most of the time that a run on the digits takes."""
-    monkeypatch.setattr(crafting_data, "SUBSTITUTES", 32)
+    monkeypatch.setattr(training_data, "SUBSTITUTES", 32)
 
 
 @pytest.fixture
@@ -83,12 +83,13 @@ def execute(tmp_path, quick_text, silent):
         recipe = load_recipe(str(path), list(overrides))
         with Results(tmp_path / folder) as results:
             prepared = prepare(recipe, results.ledger)
-            results.write_manifest(recipe, prepared.facts, "cpu")
+            scored = results.run(recipe, prepared.facts)
+            results.write_manifest(scored, "cpu")
             kept = {"cache": Cache.default(), "crafted_anew": crafted_anew}
             setup = Setup.of(prepared, results.ledger, results.folder, "cpu", **kept)
             with closing(machines.executor_for(prepared, setup, silent)) as executor:
                 run(prepared, results.ledger, results.folder, executor=executor, progress=silent)
-            results.write_leaderboard(recipe, prepared.facts)
+            results.write_leaderboard(scored)
         text = {"flagged": str, "error": str}  # also where no row has any
         path = tmp_path / folder / "leaderboard.csv"
         return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])

@@ -21,7 +21,6 @@ from ..networks.prepare import Prepared
 from ..networks.school import LEARNED, School
 from ..networks.setup import Setup
 from ..scoring.example import FOLDER as EXAMPLES
-from ..work.names import Names
 from ..work.progress import Steps
 from ..work.units import Look, Samples, Score, Search, Teach, Unit
 
@@ -38,7 +37,7 @@ class Shipping:
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._folder, self._steps = prepared, setup.folder, steps
         self._learned_on: Shelf = setup.cache or setup.own
-        self._names = Names(prepared.recipe, prepared.facts.identities)
+        self._grid = prepared.grid
         self._known: dict[tuple[str, str], list[tuple[str, Path]]] = {}
 
     def needs(self, unit: Unit) -> dict[str, Path]:
@@ -59,19 +58,19 @@ class Shipping:
             case Look():
                 return
             case Teach():
-                yield from self._learned(unit.network, self._names.defenses[unit.defense])
+                yield from self._learned(unit.network, self._grid.defenses[unit.defense])
             case Search():
-                yield from self._learned(unit.network, self._names.jobs[unit.job].through)
+                yield from self._learned(unit.network, self._grid.jobs[unit.job].through)
             case Score():
-                job = self._names.jobs[unit.job]
+                job = self._grid.jobs[unit.job]
                 yield from self._crafted(job, unit.samples)
                 yield from self._learned(unit.network, job.through)
-                for cell in map(self._names.cells.__getitem__, unit.cells):
+                for cell in map(self._grid.cells.__getitem__, unit.cells):
                     yield from self._learned(cell.model, cell.defense)
 
     def _crafted(self, job: Job, samples: Samples) -> Iterator[tuple[str, Path]]:
         """Of an attack that goes on where another one failed also what that one has crafted."""
-        place = job.place(self._prepared.facts.identities).as_posix()
+        place = self._grid.place(job).as_posix()
         name = place if isinstance(job.attack, UniversalAttack) else name_of_images(place, samples) + SUFFIX
         yield name, self._folder / name
         if job.after is not None:

@@ -9,6 +9,7 @@ from ....core.errors import FOREIGN, ConfigError, OutputError, one_line
 from ....core.perturbation import Perturbation
 from ...grid.cells import Job
 from ...grid.defenses import NamedDefense
+from ...grid.grid import Grid
 from ...leaderboard.flags import gradient_flags
 from ...leaderboard.grouping import grouped
 from ...ledger.ledger import Costs, Maker
@@ -19,14 +20,13 @@ from ..crafting.placing import placed
 from ..crafting.resizing import carried_over
 from ..crafting.shard import Shard
 from ..memory.prefetch import Prefetcher
-from ..networks import training_data as crafting_data
+from ..networks import training_data
 from ..networks.networks import Network, Networks
 from ..networks.setup import Setup
 from ..networks.undoing import undoing
 from ..provenance.maker import maker
 from ..scoring.clean import look
 from ..scoring.example import keep_example
-from ..work.names import Names
 from ..work.progress import Steps
 from ..work.schedule import Step
 from ..work.units import Failed, Found, Look, Result, Score, Scored, Search, Seen, Taught, Teach, Unit
@@ -52,7 +52,7 @@ class Worker:
 
     def __init__(self, setup: Setup, networks: Networks, steps: Steps) -> None:
         self._setup, self._networks, self._steps = setup, networks, steps
-        self._names = Names(setup.recipe, setup.identities)
+        self._grid = Grid(setup.recipe, setup.identities)
         self._following: Step | None = None
         self._reading = Prefetcher()
         self._shelf = (setup.shared or setup.own) if setup.recipe.keep_images else None
@@ -82,7 +82,7 @@ class Worker:
 
     def _teach(self, unit: Teach) -> Taught:
         systems = self._networks.use(unit.network).systems
-        return Taught(repr(systems.fitted(self._names.defenses[unit.defense])))
+        return Taught(repr(systems.fitted(self._grid.defenses[unit.defense])))
 
     def _search(self, unit: Search) -> Iterator[Result]:
         """Meanwhile another process of the run that wants the same perturbation waits, until this one is kept."""
@@ -92,7 +92,7 @@ class Worker:
                 yield found
 
     def _found(self, unit: Search) -> Found | None:
-        job = self._names.jobs[unit.job]
+        job = self._grid.jobs[unit.job]
         source = self._networks.use(job.source)
         if self._file(source, job).kept() is not None:
             return None
@@ -115,7 +115,7 @@ class Worker:
         crafter = self._crafter(source, job)
         seed, prior = self._setup.recipe.seed, job.attack.prior
         with self._steps.step(f"  {job.attack_name}, prior {prior}", 1, "searches") as step:
-            return crafter.craft(crafting_data.of(source, prior, job.training, seed, self._steps, step))
+            return crafter.craft(training_data.of(source, prior, job.training, seed, self._steps, step))
 
     def _score(self, unit: Score) -> Iterator[Result]:
         crafted = attempt(self._crafted, unit)
@@ -123,7 +123,7 @@ class Worker:
             yield crafted
             return
         job, shard, images, perturbation = crafted
-        for model, cells in grouped(unit.cells, lambda key: self._names.cells[key].model).items():
+        for model, cells in grouped(unit.cells, lambda key: self._grid.cells[key].model).items():
             there = attempt(self._carried, model, shard, images, perturbation, job)
             for key in cells:
                 found = there if isinstance(there, Failed) else attempt(self._scored, key, *there)
@@ -134,8 +134,8 @@ class Worker:
 
         Raises ConfigError where the job or one of the cells is unknown here.
         """
-        job = self._names.jobs[unit.job]
-        self._names.check(unit.cells)
+        job = self._grid.jobs[unit.job]
+        self._grid.check(unit.cells)
         source = self._networks.use(job.source)
         crafter, shard = self._crafter(source, job), self._shard(source, unit.samples)
         perturbation = self._perturbation(source, job)
@@ -154,10 +154,10 @@ class Worker:
         are called, for this is a hint, which works nothing out and raises nothing.
         """
         unit = self._following
-        if not isinstance(unit, Score) or unit.job not in self._names.jobs:
+        if not isinstance(unit, Score) or unit.job not in self._grid.jobs:
             return
-        job = self._names.jobs[unit.job]
-        place = self._place_in_run(job) if self._setup.shared is None else self._shared.get(self._key(job))
+        job = self._grid.jobs[unit.job]
+        place = self._place_in_run(job) if self._setup.shared is None else self._shared.get(self._grid.key(job))
         if place is not None and self._shelf is not None and not isinstance(job.attack, UniversalAttack):
             self._reading.begin(self._shelf.read, name_of_images(place, unit.samples))
 
@@ -177,7 +177,7 @@ class Worker:
         return there, carried_over(crafted, change, there.x, job.attack.threat)
 
     def _scored(self, key: str, shard: Shard, crafted: Crafted) -> Scored:
-        cell = self._names.cells[key]
+        cell = self._grid.cells[key]
         systems = self._networks.use(cell.model, beside=cell.job.source).systems
         system = systems.scored(cell.defense)
         with systems.checked(cell.defense):
@@ -194,7 +194,7 @@ class Worker:
         return self._makers[network]
 
     def _crafter(self, source: Network, job: Job) -> Crafter:
-        recipe, place = self._setup.recipe, job.place(self._setup.identities)
+        recipe, place = self._setup.recipe, self._grid.place(job)
 
         def refused() -> ConfigError:
             return ConfigError(f"{job.attack!r} has changed {job.source}; an attack may change images only.")
@@ -221,20 +221,17 @@ class Worker:
         return self._place_in_run(job) if self._setup.shared is None else self._shared_name(source, job)
 
     def _place_in_run(self, job: Job) -> str:
-        return job.place(self._setup.identities).as_posix()
+        return self._grid.place(job).as_posix()
 
     def _shared_name(self, source: Network, job: Job) -> str:
         """In the cache."""
-        key = self._key(job)
+        key = self._grid.key(job)
         if key not in self._shared:
-            self._shared[key] = name_of(job, self._setup.identities, source, crafting_data.SUBSTITUTES)
+            self._shared[key] = name_of(job, self._setup.identities, source, training_data.SUBSTITUTES)
         return self._shared[key]
 
-    def _key(self, job: Job) -> str:
-        return job.key(self._setup.identities)
-
     def _file(self, source: Network, job: Job) -> PerturbationFile:
-        place = self._setup.folder / job.place(self._setup.identities)
+        place = self._setup.folder / self._grid.place(job)
         return PerturbationFile(place=place, threat=job.attack.threat, shape=source.model.shape)
 
     def _perturbation(self, source: Network, job: Job) -> Perturbation | None:
@@ -242,5 +239,5 @@ class Worker:
             return None
         found = self._file(source, job).kept()
         if found is None:
-            raise ConfigError(f"The perturbation {job.place(self._setup.identities)} is gone; run the recipe again.")
+            raise ConfigError(f"The perturbation {self._grid.place(job)} is gone; run the recipe again.")
         return found

@@ -13,7 +13,6 @@ from ....core.errors import FOREIGN
 from ....core.model import Model
 from ....core.perturbation import Perturbation
 from ...grid.cells import Cell, Job
-from ...grid.grid import jobs
 from ...ledger.ledger import Costs
 from ..crafting.perturbation_file import PerturbationFile
 from ..executors.worker import Worker
@@ -57,6 +56,7 @@ class Calibrator:
 
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._setup, self._steps = prepared, setup, steps
+        self._grid = prepared.grid
         self._impatience = Impatience(steps)
         self._lessons: dict[str, Lesson] = {}
         school = partial(Trial, lessons=self._lessons)
@@ -68,7 +68,7 @@ class Calibrator:
     def calibrate(self) -> Calibration:
         models = self._prepared.models
         usable = {name for name, model in models.items() if isinstance(model, Model)}
-        rows = [pair for source in models for pair in jobs(self._prepared.recipe, source)]
+        rows = self._grid.rows
         with self._steps.step("calibrating", len(rows), "attacks") as step:
             for job, row in rows:
                 names = list(dict.fromkeys([job.source, *(cell.model for cell in row)]))
@@ -106,7 +106,7 @@ class Calibrator:
         """As far as it takes to know the rest. What changes nothing is scored in the place of what it would find."""
         if not isinstance(job.attack, UniversalAttack):
             return
-        key, source = job.key(self._setup.identities), self._networks.use(job.source)
+        key, source = self._grid.key(job), self._networks.use(job.source)
         watch = Watch(source.model.passes, job.attack.validations, PATIENCE)
         try:
             with self._impatience.watched(watch):
@@ -117,19 +117,18 @@ class Calibrator:
             self._found.searches[key] = enough.whole
         delta = torch.zeros(source.dataset.shape)
         file = PerturbationFile(
-            place=self._setup.folder / job.place(self._setup.identities),
+            place=self._setup.folder / self._grid.place(job),
             threat=job.attack.threat,
             shape=source.model.shape,
         )
         file.keep(Perturbation(delta=delta, threat=job.attack.threat))
 
     def _score(self, job: Job, row: Sequence[Cell], names: Sequence[str]) -> None:
-        identities = self._setup.identities
-        key, cells = job.key(identities), tuple(cell.key(identities) for cell in row)
+        key, cells = self._grid.key(job), tuple(map(self._grid.key, row))
         title = f"  {job.source}  {job.attack_name}"
         scores = [Score(network=job.source, title=title, job=key, samples=shard, cells=cells) for shard in self._shards]
         self._found.scores[key] = self._rate(scores, names, key)
-        kept = list((self._setup.folder / job.place(identities)).glob("*.safetensors"))
+        kept = list((self._setup.folder / self._grid.place(job)).glob("*.safetensors"))
         images = sum(len(shard) for shard in self._shards[: len(kept)])
         self._found.image[key] = sum(path.stat().st_size for path in kept) / max(images, 1)
 

@@ -4,7 +4,6 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...grid.grid import jobs
 from ...ledger.ledger import Costs
 from ..networks.networks import batches
 from ..networks.prepare import Prepared
@@ -38,15 +37,14 @@ class Forecast:
 
 def forecast(prepared: Prepared, found: Calibration, places: int = 1) -> Forecast:
     """By so many processes, each as fast as the one that was calibrated."""
-    facts, recipe = prepared.facts, prepared.recipe
-    plan = Plan(identities=facts.identities, batches=list(batches(facts.samples, recipe.shard)), known=(), kept=())
-    rows = [pair for source in prepared.models for pair in jobs(recipe, source)]
-    for job, row in rows:
-        if job.key(facts.identities) in found.scores:
-            plan.add(job, [Pending(cell, cell.key(facts.identities), set(facts.samples)) for cell in row])
+    recipe, grid, samples = prepared.recipe, prepared.grid, prepared.facts.samples
+    plan = Plan(grid=grid, batches=list(batches(samples, recipe.shard)), known=(), kept=())
+    for job, row in grid.rows:
+        if grid.key(job) in found.scores:
+            plan.add(job, [Pending(cell, grid.key(cell), set(samples)) for cell in row])
     spent, seconds = _simulated(plan, found, places)
-    cells, samples = sum(len(row) for _, row in rows), len(facts.samples)
-    images = sum(found.image.values()) * samples if recipe.keep_images else 0
+    cells = sum(len(row) for _, row in grid.rows)
+    images = sum(found.image.values()) * len(samples) if recipe.keep_images else 0
     return Forecast(
         cells=cells,
         forwards=spent.forwards,
@@ -55,7 +53,7 @@ def forecast(prepared: Prepared, found: Calibration, places: int = 1) -> Forecas
         learning=sum(costs.seconds for costs in found.lessons.values()),
         searching=sum(costs.seconds for costs in found.searches.values()),
         memory=found.peak,
-        disk=images + cells * (samples * OUTCOME + found.example),
+        disk=images + cells * (len(samples) * OUTCOME + found.example),
     )
 
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from ...grid.cells import Cell, Job
 from ...grid.digest import digest
-from ...grid.identity import Identities
+from ...grid.grid import Grid
 from ..cache.cache import Cache
 from ..executors.naming import environment
 from ..work.planning import Plan
@@ -22,22 +21,21 @@ _RATE = "rate"
 class Foreseen:
     """Rates on one device, by all that decides them."""
 
-    def __init__(self, cache: Cache, identities: Identities, device: str) -> None:
-        self._cache, self._identities = cache, identities
+    def __init__(self, cache: Cache, grid: Grid, device: str) -> None:
+        self._cache, self._grid = cache, grid
         self._environment = environment(torch.device(device))
 
-    def keep(self, found: Calibration, rows: Sequence[tuple[Job, Sequence[Cell]]]) -> None:
-        """Of the networks and jobs of a recipe."""
+    def keep(self, found: Calibration) -> None:
         for network, rate in found.looks.items():
             self._write(rate, ("look", network))
         for (network, defense), costs in found.lessons.items():
             self._write(Rate.of_one(costs), ("teach", network, defense))
-        for job, row in rows:
-            key = job.key(self._identities)
+        for job, row in self._grid.rows:
+            key = self._grid.key(job)
             if key in found.searches:
                 self._write(Rate.of_one(found.searches[key]), ("search", key))
             if key in found.scores:
-                self._write(found.scores[key], ("score", key), [cell.key(self._identities) for cell in row])
+                self._write(found.scores[key], ("score", key), list(map(self._grid.key, row)))
 
     def seconds(self, plan: Plan) -> Mapping[Kind, float]:
         """For an image of the steps of a plan, as far as that is known."""
@@ -53,7 +51,7 @@ class Foreseen:
 
     def _name(self, kind: Kind, cells: Sequence[str] = ()) -> str:
         what, of, *more = kind
-        return f"rates/{digest(what, self._identities.get(of, of), more, sorted(cells), self._environment)}"
+        return f"rates/{digest(what, self._grid.identities.get(of, of), more, sorted(cells), self._environment)}"
 
     def _write(self, rate: Rate, kind: Kind, cells: Sequence[str] = ()) -> None:
         self._cache.keep(self._name(kind, cells), {_RATE: torch.tensor(rate.columns, dtype=torch.float64)})

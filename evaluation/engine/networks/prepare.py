@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from safetensors import SafetensorError
 
@@ -14,6 +15,7 @@ from ....core.registry import tasks
 from ....datasets.pictures import Pictures
 from ...conformance.steady import check_steady
 from ...grid.facts import Facts
+from ...grid.grid import Grid
 from ...grid.identity import identity
 from ...grid.sampling import sample
 from ...ledger.ledger import Ledger
@@ -39,6 +41,11 @@ class Prepared:
     models: Mapping[str, Model | BaseException]
     datasets: Mapping[str, Dataset]
     facts: Facts
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The jobs and cells of the recipe, under their names in the ledger."""
+        return Grid(self.recipe, self.facts.identities)
 
     def network(self, name: str) -> tuple[Model, Dataset]:
         """With the images for it. Raises what kept it from being loaded."""

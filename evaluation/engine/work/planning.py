@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ....core.attack import UniversalAttack
 from ...grid.cells import Cell, Job
 from ...grid.defenses import NamedDefense
-from ...grid.identity import Identities
+from ...grid.grid import Grid
 from .schedule import Step
 from .units import Look, Samples, Score, Search, Teach
 
@@ -32,7 +32,7 @@ class Plan:
     `known` are the networks that have been looked at, `kept` the jobs whose perturbation is there.
     """
 
-    identities: Identities
+    grid: Grid
     batches: Sequence[Samples]
     known: Collection[str]
     kept: Collection[str]
@@ -75,15 +75,15 @@ class Plan:
         return [self._step(Teach(network=network, title=title, defense=named.digest), before, row)]
 
     def _search(self, job: Job, before: list[Step], row: Sequence[Pending]) -> list[Step]:
-        key = job.key(self.identities)
+        key = self.grid.key(job)
         if not isinstance(job.attack, UniversalAttack) or key in self.kept:
             return []
         return [self._step(Search(network=job.source, title=_title(job), job=key), before, row)]
 
     def _score(self, job: Job, batch: Samples, before: list[Step], row: Sequence[Pending]) -> None:
         """After the shard of the attack whose failures it goes on from, which is kept then."""
-        key = job.key(self.identities)
-        earlier = None if job.after is None else self._scores.get((job.after.key(self.identities), batch))
+        key = self.grid.key(job)
+        earlier = None if job.after is None else self._scores.get((self.grid.key(job.after), batch))
         cells = tuple(one.key for one in row)
         unit = Score(network=job.source, title=_title(job), job=key, samples=batch, cells=cells)
         self._scores[key, batch] = unit

@@ -16,7 +16,7 @@ import torch
 from foolbench.core import Attack, register_attack
 from foolbench.core.errors import OutputError
 from foolbench.datasets.scenes import splits
-from foolbench.evaluation.engine.networks.networks.setup import Plugin
+from foolbench.evaluation.engine.networks.setup import Plugin
 from foolbench.evaluation.grid.digest import digest
 from foolbench.evaluation.report import results
 from foolbench.evaluation.report.lock import lock

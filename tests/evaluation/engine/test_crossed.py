@@ -14,7 +14,7 @@ from foolbench.defenses.gradients import adaptive
 from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.heat import crossings
 from foolbench.evaluation.board.runs import read_run
-from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.grid import spanned
 from foolbench.evaluation.grid.planned import planned
 from foolbench.evaluation.leaderboard.part import part_of
 from foolbench.evaluation.opening.recipes import load_recipe
@@ -42,10 +42,7 @@ def table(execute):
 def test_the_grid(recipe_file):
     def grid(*knowledge):
         recipe = load_recipe(str(recipe_file), [f"knowledge={list(knowledge)}", "attacks=[{name='fgsm'}]"])
-        (model,) = recipe.model_labels
-        return {
-            job.through.name: {cell.defense.name: cell.knowledge for cell in row} for job, row in jobs(recipe, model)
-        }
+        return {job.through.name: {cell.defense.name: cell.knowledge for cell in row} for job, row in spanned(recipe)}
 
     assert grid("crossed") == {
         "none": {"none": "oblivious"},

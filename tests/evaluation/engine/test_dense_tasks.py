@@ -12,7 +12,7 @@ from foolbench.evaluation.board.page import of_main_metrics
 from foolbench.evaluation.board.pictures import Album
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
-from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
+from foolbench.evaluation.engine.networks import training_data
 from foolbench.evaluation.engine.scoring.example import read_example
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.tasks.segmentation import VOID
@@ -47,7 +47,7 @@ def without_pages():
     """They have tests of their own. Nor are there more substitutes than elsewhere."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(evaluate_module, "publish", lambda folder, table: None)
-        patched.setattr(crafting_data, "SUBSTITUTES", 32)
+        patched.setattr(training_data, "SUBSTITUTES", 32)
         yield
 
 

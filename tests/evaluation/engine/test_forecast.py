@@ -15,11 +15,10 @@ from foolbench.evaluation.engine.forecast.foreseen import Foreseen
 from foolbench.evaluation.engine.forecast.impatience import Enough, Impatience, Watch
 from foolbench.evaluation.engine.forecast.rates import Call, Rate
 from foolbench.evaluation.engine.forecast.remaining import Remaining
-from foolbench.evaluation.engine.networks.networks.networks import batches
-from foolbench.evaluation.engine.networks.networks.prepare import prepare
-from foolbench.evaluation.engine.networks.networks.setup import Setup
+from foolbench.evaluation.engine.networks.networks import batches
+from foolbench.evaluation.engine.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.setup import Setup
 from foolbench.evaluation.engine.work.planning import Pending, Plan
-from foolbench.evaluation.grid.grid import jobs
 from foolbench.evaluation.ledger.ledger import Costs, Ledger
 from foolbench.evaluation.opening.recipes import load_recipe
 
@@ -228,14 +227,11 @@ def test_what_was_foreseen_lies_in_the_cache_for_the_run(calibrate, tmp_path, mo
     register_defense("diligent")(Diligent)
     monkeypatch.setattr(trial, "LONG", 0.0)
     prepared, found = calibrate(settings, "batch_size=16", "defenses=[{name='diligent'}]")
-    cache, facts = Cache(tmp_path / "cache"), prepared.facts
-    rows = [pair for source in prepared.models for pair in jobs(prepared.recipe, source)]
-    Foreseen(cache, facts.identities, "cpu").keep(found, rows)
-    plan = Plan(
-        identities=facts.identities, batches=list(batches(facts.samples, prepared.recipe.shard)), known=(), kept=()
-    )
-    for job, row in rows:
-        plan.add(job, [Pending(cell, cell.key(facts.identities), set(facts.samples)) for cell in row])
-    remaining = Remaining(plan.waits, Foreseen(cache, facts.identities, "cpu").seconds(plan), 1)
+    cache, grid, samples = Cache(tmp_path / "cache"), prepared.grid, prepared.facts.samples
+    Foreseen(cache, grid, "cpu").keep(found)
+    plan = Plan(grid=grid, batches=list(batches(samples, prepared.recipe.shard)), known=(), kept=())
+    for job, row in grid.rows:
+        plan.add(job, [Pending(cell, grid.key(cell), set(samples)) for cell in row])
+    remaining = Remaining(plan.waits, Foreseen(cache, grid, "cpu").seconds(plan), 1)
     assert remaining.seconds() == pytest.approx(forecast(prepared, found).seconds)
-    assert Foreseen(Cache(tmp_path / "empty"), facts.identities, "cpu").seconds(plan) == {}
+    assert Foreseen(Cache(tmp_path / "empty"), grid, "cpu").seconds(plan) == {}

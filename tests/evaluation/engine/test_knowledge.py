@@ -9,7 +9,7 @@ from foolbench.core import Defense, Model, register_defense
 from foolbench.datasets import Digits
 from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
-from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.grid import spanned
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.tables import markdown
 from torch import nn
@@ -23,7 +23,7 @@ def grid(recipe_file, *overrides):
     recipe = load_recipe(str(recipe_file), list(overrides))
     return [
         (job.attack_name, job.through.name, [cell.defense.name for cell in row], {cell.knowledge for cell in row})
-        for job, row in jobs(recipe, recipe.model_labels[0])
+        for job, row in spanned(recipe)
     ]
 
 

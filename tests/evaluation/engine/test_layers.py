@@ -12,6 +12,7 @@ from foolbench.core import ConfigError, Draws, Model, UnknownNameError
 from foolbench.defenses import BitDepth
 from foolbench.evaluation.engine.scoring.layers import changes, shift
 from foolbench.evaluation.grid.layers import named
+from foolbench.evaluation.leaderboard.layers import moved_layers
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.finished import finished_run
@@ -107,7 +108,7 @@ def ran(pair, tmp_path, monkeypatch):
         facts = {"layers": layers, "samples": samples, "batch_size": 5, "device": "cpu", "silent": True}
         table = foolbench.evaluate(model(), data, attacks=attacks, out=tmp_path, **facts)
         with finished_run(tmp_path) as finished:
-            return table, finished.layers()
+            return table, moved_layers(finished)
 
     return ran
 

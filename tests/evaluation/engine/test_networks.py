@@ -6,8 +6,8 @@ import pytest
 import torch
 from foolbench.core import Model, register_model
 from foolbench.evaluation.engine.executors.in_process import InProcess
-from foolbench.evaluation.engine.networks.networks.prepare import prepare
-from foolbench.evaluation.engine.networks.networks.setup import Setup
+from foolbench.evaluation.engine.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.setup import Setup
 from foolbench.evaluation.engine.run import run
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results
@@ -48,8 +48,9 @@ def residents(tmp_path, recipe_file, silent, monkeypatch):
             executor = InProcess(prepared, Setup.of(prepared, results.ledger, results.folder, "cpu:0"), silent)
             with closing(executor):
                 run(prepared, results.ledger, results.folder, executor=executor, progress=silent)
-            results.write_manifest(recipe, prepared.facts, "cpu")
-            table = results.write_leaderboard(recipe, prepared.facts)
+            scored = results.run(recipe, prepared.facts)
+            results.write_manifest(scored, "cpu")
+            table = results.write_leaderboard(scored)
         assert set(table.status) == {"ok"}
         return counts
 

@@ -10,7 +10,7 @@ from foolbench.datasets import Digits
 from foolbench.defenses import PCA
 from foolbench.evaluation.engine.cache.shelf import Shelf
 from foolbench.evaluation.engine.crafting.elsewhere import original, training_elsewhere
-from foolbench.evaluation.engine.networks.networks.networks import Networks
+from foolbench.evaluation.engine.networks.networks import Networks
 from foolbench.evaluation.engine.provenance.glimpse import glimpse
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.recipe.entries import Addressed

@@ -6,7 +6,7 @@ from foolbench.attacks.universal import priors
 from foolbench.core import Model
 from foolbench.core.registry import models
 from foolbench.datasets import SceneDepths, SceneMaps, Scenes
-from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
+from foolbench.evaluation.engine.networks import training_data
 from foolbench.evaluation.opening.recipes import recipe_path
 from foolbench.evaluation.report.published import beside
 from torch import nn
@@ -36,7 +36,7 @@ def without_rendering(monkeypatch):
         return (255 * images).round().to(torch.uint8), targets
 
     monkeypatch.setattr(Scenes, "training", training)
-    monkeypatch.setattr(crafting_data, "TRAINING_IMAGES", 16)
+    monkeypatch.setattr(training_data, "TRAINING_IMAGES", 16)
     monkeypatch.setattr(priors, "POOL", 16)
 
 

@@ -8,8 +8,8 @@ from foolbench.datasets import Digits
 from foolbench.defenses import PRN
 from foolbench.evaluation.conformance.steady import check_steady
 from foolbench.evaluation.engine.cache.shelf import Shelf
-from foolbench.evaluation.engine.networks.networks.prepare import recognized
-from foolbench.evaluation.engine.networks.networks.school import School
+from foolbench.evaluation.engine.networks.prepare import recognized
+from foolbench.evaluation.engine.networks.school import School
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition

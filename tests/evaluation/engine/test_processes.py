@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from foolbench.core import ConfigError
 from foolbench.evaluation.engine.executors.machines import Machines
-from foolbench.evaluation.engine.networks.networks import training_data as crafting_data
+from foolbench.evaluation.engine.networks import training_data
 
 TWO = Machines(workers=2)
 
@@ -34,7 +34,7 @@ def test_the_same_table_though_a_worker_is_lost_and_an_attack_fails(
 def test_what_kills_every_process_is_an_error_that_says_so(
     execute, assert_same, deadly_plugin, every_kind, monkeypatch
 ):
-    monkeypatch.setattr(crafting_data, "SUBSTITUTES", 512)  # as in the processes
+    monkeypatch.setattr(training_data, "SUBSTITUTES", 512)  # as in the processes
     universal = "{name='gd-uap', prior='none', max_iterations=10}"
     alone = execute("alone", *every_kind, f"attacks=[{universal}]")
     table = execute("out", *every_kind, f"attacks=[{{name='deadly'}}, {universal}]", machines=TWO)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from foolbench.core import ConfigError, attacks, defenses
-from foolbench.evaluation.engine.networks.networks.prepare import prepare
-from foolbench.evaluation.engine.networks.networks.setup import Loader, Setup
-from foolbench.evaluation.engine.work.names import Names
+from foolbench.evaluation.engine.networks.prepare import prepare
+from foolbench.evaluation.engine.networks.setup import Loader, Setup
+from foolbench.evaluation.grid.grid import Grid
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.results import Results
 
@@ -37,7 +37,7 @@ def test_another_network_or_other_data_are_refused(setup, fact, value):
 
 @pytest.mark.parametrize("now", [None, "raise ImportError"])
 def test_a_plugin_that_is_not_there_or_edited_is_loaded_as_it_was(setup, deadly_plugin, tmp_path, monkeypatch, now):
-    (key,) = Names(setup.recipe, setup.identities).jobs
+    (key,) = Grid(setup.recipe, setup.identities).jobs
     deadly_plugin.unlink() if now is None else deadly_plugin.write_text(now)
     for name in [name for name in sys.modules if name.startswith("foolbench_plugin_deadly")]:
         del sys.modules[name]
@@ -47,9 +47,9 @@ def test_a_plugin_that_is_not_there_or_edited_is_loaded_as_it_was(setup, deadly_
     (plugin,) = setup.plugins
     plugin.load(tmp_path / "scratch")
     assert "scratch" in sys.modules[attacks["slow"].__module__].__file__
-    assert set(Names(setup.recipe, setup.identities).jobs) == {key}
+    assert set(Grid(setup.recipe, setup.identities).jobs) == {key}
 
 
 def test_what_the_recipe_does_not_have_is_one_sentence(setup):
     with pytest.raises(ConfigError, match="every machine needs the same code"):
-        Names(setup.recipe, setup.identities).jobs["0123456789abcdef"]
+        Grid(setup.recipe, setup.identities).jobs["0123456789abcdef"]

@@ -17,8 +17,8 @@ from foolbench.evaluation.engine.cache import cache, shelf
 from foolbench.evaluation.engine.cache.cache import Cache
 from foolbench.evaluation.engine.cache.kept import recall as recalled
 from foolbench.evaluation.engine.crafting.crafter import Crafter
-from foolbench.evaluation.engine.networks.networks import school as learning
-from foolbench.evaluation.engine.networks.networks.networks import Network
+from foolbench.evaluation.engine.networks import school as learning
+from foolbench.evaluation.engine.networks.networks import Network
 from foolbench.evaluation.engine.scoring.system import System
 from foolbench.evaluation.grid import cells
 

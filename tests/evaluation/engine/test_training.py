@@ -12,7 +12,7 @@ from foolbench.datasets.digits import Digits
 from foolbench.evaluation.engine.crafting.elsewhere import training_elsewhere
 from foolbench.evaluation.engine.crafting.resizing import Resized
 from foolbench.evaluation.grid.digest import digest
-from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.grid import spanned
 from foolbench.evaluation.grid.parameters import parameters
 from foolbench.evaluation.leaderboard.part import part_of
 from foolbench.evaluation.opening.consistency import check_methods
@@ -88,7 +88,7 @@ def test_each_attack_sees_what_its_recipe_says(tmp_path):
 
 
 def test_what_is_usual_is_called_as_if_nothing_could_be_said(tmp_path):
-    ((job, _),) = jobs(recipe_of({}), "digits:convnet")
+    ((job, _),) = spanned(recipe_of({}))
     assert job.stream == digest(job.source, job.attack_name, parameters(job.attack))
 
 

@@ -8,8 +8,8 @@ from foolbench.core import datasets
 from foolbench.core.python_objects import load_file
 from foolbench.datasets.digits import Digits
 from foolbench.evaluation.engine.crafting.resizing import Resized
-from foolbench.evaluation.engine.networks.networks.training_facts import training_facts
-from foolbench.evaluation.grid.grid import cells
+from foolbench.evaluation.engine.networks.training_facts import training_facts
+from foolbench.evaluation.grid.grid import Grid
 from foolbench.evaluation.grid.identity import identity
 from foolbench.evaluation.opening.consistency import check_methods
 from foolbench.evaluation.opening.recipes import read_document
@@ -50,10 +50,8 @@ def keys_of(dataset, **parts):
     recipe = recipe_of(**parts)
     model = SimpleNamespace(sha="weights", feature_names=(), net=nn.Identity(), task=Recognition(classes=10))
     known = identity(recipe, dataset.fingerprint, model, training=training_facts(recipe, dataset))
-    named = {
-        (cell.job.attack_name, cell.knowledge, cell.defense.name): cell for cell in cells(recipe, "digits:convnet")
-    }
-    return {name: cell.key({"digits:convnet": known}) for name, cell in named.items()}
+    cells = Grid(recipe, {"digits:convnet": known}).cells
+    return {(cell.job.attack_name, cell.knowledge, cell.defense.name): key for key, cell in cells.items()}
 
 
 def pictures(folders, train):

@@ -12,7 +12,7 @@ from foolbench.defenses.gaussian import GaussianSmoothing
 from foolbench.defenses.gradients import adaptive
 from foolbench.evaluation.engine.crafting.placing import placed
 from foolbench.evaluation.engine.crafting.resizing import resized
-from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.grid import spanned
 from foolbench.evaluation.opening.data import open_dataset
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.evaluation.report.tables import markdown, pivot
@@ -212,7 +212,7 @@ def test_a_run_goes_on_with_sources_where_one_without_them_ended(execute, assert
 
 def test_an_attack_that_asks_no_network_has_no_source(recipe_file):
     recipe = load_recipe(str(recipe_file), [BOTH[0], f"source_models=['{CONVNET}']"])
-    found = [(job.source, job.attack_name, cell.model) for name in recipe.networks for job, row in jobs(recipe, name)
+    found = [(job.source, job.attack_name, cell.model) for job, row in spanned(recipe)
              for cell in row if cell.defense.defense is None]  # fmt: skip
     assert found == [
         (CONVNET, "uniform-noise", CONVNET),

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 from foolbench.core import Attack, ConfigError, InputTransform, OutputError, register_attack, register_defense
 from foolbench.evaluation.engine.forecast.impatience import Enough
-from foolbench.evaluation.engine.networks.networks.undoing import undoing
+from foolbench.evaluation.engine.networks.undoing import undoing
 
 
 def _refused():

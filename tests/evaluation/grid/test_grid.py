@@ -10,7 +10,7 @@ from foolbench.core.python_objects import load_file
 from foolbench.core.registry import NOTHING
 from foolbench.evaluation.grid.cells import Cell
 from foolbench.evaluation.grid.defenses import NamedDefense, systems
-from foolbench.evaluation.grid.grid import cells, jobs
+from foolbench.evaluation.grid.grid import Grid, spanned
 from foolbench.evaluation.grid.identity import identity
 from foolbench.evaluation.grid.parameters import parameters
 from foolbench.evaluation.opening.recipes import load_recipe
@@ -27,7 +27,7 @@ def keys(recipe_file):
         model = SimpleNamespace(sha=sha, feature_names=features, task=Recognition(classes=10), net=nn.Identity())
         facts = identity(recipe, fingerprint, model)
         (model,) = recipe.model_labels
-        return [cell.key({model: facts}) for cell in cells(recipe, model)]
+        return list(Grid(recipe, {model: facts}).cells)
 
     return keys
 
@@ -35,8 +35,8 @@ def keys(recipe_file):
 def test_a_cell_is_of_the_network_that_is_attacked_and_of_the_one_that_is_scored(recipe_file):
     chosen = ["models=['scenes:vgg16']", "source_models=['scenes:resnet']", "attacks=[{name='pgd'}]", "defenses=[]"]
     recipe = load_recipe(str(recipe_file), chosen)
-    ((job, (cell,)),) = jobs(recipe, "scenes:resnet")
-    assert not list(jobs(recipe, "scenes:vgg16"))
+    ((job, (cell,)),) = spanned(recipe)
+    assert (job.source, cell.model) == ("scenes:resnet", "scenes:vgg16")
     net = nn.Identity()
 
     def facts(behaviour, name):
@@ -139,7 +139,7 @@ def test_an_edited_plugin_is_another_defense(tmp_path, monkeypatch, recipe_file)
             SimpleNamespace(sha="weights", feature_names=(), task=Recognition(classes=10), net=nn.Identity()),
         )
         (model,) = recipe.model_labels
-        job, _ = next(jobs(recipe, model))
+        job, _ = next(spanned(recipe))
         cell = Cell(job=job, model=model, defense=NamedDefense(name="plain", defense=module.Plain()))
         keys.append(cell.key({model: facts}))
     assert keys[0] != keys[1]
@@ -166,7 +166,7 @@ def test_so_is_the_task_of_a_plugin_another_task(tmp_path, recipe_file):
         model = SimpleNamespace(sha="weights", feature_names=(), task=task, net=nn.Identity())
         known.append(identity(recipe, "data", model))
     (name,) = recipe.model_labels
-    one, other = ([cell.key({name: facts}) for cell in cells(recipe, name)] for facts in known)
+    one, other = (Grid(recipe, {name: facts}).cells for facts in known)
     assert not set(one) & set(other)
 
 

@@ -12,6 +12,7 @@ from foolbench.attacks import FAB, FGSM, PGD, CarliniWagner, DeepFool
 from foolbench.core import Draws, InputTransform, MinimalAttack, register_attack, register_defense
 from foolbench.defenses import BitDepth, RandomNoise
 from foolbench.evaluation.leaderboard.curve import STEPS, WORST
+from foolbench.evaluation.leaderboard.curves import curves
 from foolbench.evaluation.leaderboard.scores import Scores
 from foolbench.evaluation.leaderboard.united import worst_case
 from foolbench.evaluation.python import evaluate
@@ -84,7 +85,7 @@ def found(model, images, tmp_path):
     def found(attacks, **more):
         table = foolbench.evaluate(model, images, attacks=attacks, out=tmp_path, **FACTS | more)
         with finished_run(tmp_path) as finished:
-            return table, finished.curves()
+            return table, curves(finished)
 
     return found
 

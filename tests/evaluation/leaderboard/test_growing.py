@@ -12,7 +12,8 @@ from foolbench.evaluation.grid.identity import identity, look
 from foolbench.evaluation.grid.planned import planned
 from foolbench.evaluation.leaderboard.findings import Findings
 from foolbench.evaluation.leaderboard.growing import GrowingRows
-from foolbench.evaluation.leaderboard.table import leaderboard_rows, sources
+from foolbench.evaluation.leaderboard.source import ScoredRun
+from foolbench.evaluation.leaderboard.table import leaderboard_rows
 from foolbench.evaluation.ledger.ledger import Doubts, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
 from foolbench.evaluation.opening.recipes import load_recipe
@@ -36,7 +37,7 @@ def begun(recipe_file, tmp_path):
     )
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         ledger.write_doubts(look(MODEL, facts.identities, facts.samples), Doubts(), "judged")
-        yield recipe, facts, ledger
+        yield ScoredRun(recipe=recipe, facts=facts, ledger=ledger)
 
 
 def scores(fooled):
@@ -52,8 +53,7 @@ def scores(fooled):
 
 
 def test_rows_made_one_by_one_are_those_of_the_table_and_read_no_cell_often(begun, monkeypatch):
-    recipe, facts, ledger = begun
-    growing, read, made = GrowingRows(recipe, facts, ledger), Counter(), {}
+    growing, read, made = GrowingRows(begun), Counter(), {}
     outcomes = Ledger.outcomes
 
     def counted(self, cell):
@@ -62,17 +62,17 @@ def test_rows_made_one_by_one_are_those_of_the_table_and_read_no_cell_often(begu
         return found
 
     monkeypatch.setattr(Ledger, "outcomes", counted)
-    plans = planned(recipe)
+    plans = planned(begun.recipe)
     for number, plan in enumerate(plans):
         if plan.bundle is None:
-            ledger.write(plan.cells[0].key(facts.identities), scores(fooled=70 - 5 * number))
+            begun.ledger.write(begun.grid.key(plan.cells[0]), scores(fooled=70 - 5 * number))
         (row,) = growing.made(plan)
         made[plan.name] = row.row
     first, *others = read.values()
     assert max(others) <= 3  # for its row, for what others say of it, for the worst case
     assert first <= 4  # it also says what the bare network comes to
     again = [next(iter(growing.made(plan))).row for plan in plans]
-    table = {row["cell"]: row for row in leaderboard_rows(recipe, facts, ledger)}
+    table = {row["cell"]: row for row in leaderboard_rows(begun)}
     assert len(table) == len(again) == 2 * (ATTACKS + 1)
     of_others = {"gfr_gap", "gfr_over_pgd10"}  # which compare rows
     for row in again:
@@ -84,10 +84,9 @@ def test_rows_made_one_by_one_are_those_of_the_table_and_read_no_cell_often(begu
 @pytest.mark.parametrize("of_error", [False, True])
 def test_of_an_error_no_budget_fools_almost_all(begun, of_error):
     """Its fooling rate is a share of the largest error there can be, which nothing comes near."""
-    recipe, facts, ledger = begun
-    (source,) = sources(recipe, facts, ledger)
-    cell = planned(recipe)[0].cells[0]
-    ledger.write(source.key(cell), scores(fooled=20))
+    (source,) = begun.sources
+    cell = planned(begun.recipe)[0].cells[0]
+    begun.ledger.write(source.key(cell), scores(fooled=20))
     findings = Findings(replace(source, metric=replace(source.metric, error=of_error)))
     findings.add(source.key(cell), cell, source.scores(cell))
     assert findings.flags(source.key(cell)) == (set() if of_error else {"resists-any-eps"})

@@ -9,6 +9,7 @@ from foolbench.core import ConfigError
 from foolbench.evaluation.grid.facts import Facts
 from foolbench.evaluation.grid.identity import identity
 from foolbench.evaluation.leaderboard.part import crafting, part_of, together
+from foolbench.evaluation.leaderboard.source import ScoredRun
 from foolbench.evaluation.leaderboard.table import leaderboard
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.opening.recipes import load_recipe
@@ -36,7 +37,9 @@ def rows_of(tmp_path):
         names = {name: identity(recipe, "data", None) for name in recipe.networks}
         facts = Facts(task=Recognition(classes=10), samples=tuple(range(recipe.samples)), identities=names)
         with closing(Ledger(tmp_path / "empty.sqlite")) as ledger:
-            for_csv(leaderboard(recipe, facts, ledger)).to_csv(tmp_path / "table.csv", index=False)
+            for_csv(leaderboard(ScoredRun(recipe=recipe, facts=facts, ledger=ledger))).to_csv(
+                tmp_path / "table.csv", index=False
+            )
         return read_rows(tmp_path / "table.csv")
 
     return rows_of

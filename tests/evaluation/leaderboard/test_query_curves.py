@@ -11,6 +11,7 @@ from foolbench.attacks import PGD
 from foolbench.core import QueryAttack, Searched, register_attack
 from foolbench.defenses import BitDepth, RandomNoise
 from foolbench.evaluation.leaderboard.curve import STEPS, WORST
+from foolbench.evaluation.leaderboard.curves import curves
 from foolbench.evaluation.python import evaluate
 from foolbench.evaluation.report.finished import finished_run
 
@@ -73,7 +74,7 @@ def found(model, images, tmp_path):
     def found(attacks, **more):
         table = foolbench.evaluate(model, images, attacks=attacks, out=tmp_path, **FACTS | more)
         with finished_run(tmp_path) as finished:
-            return table, finished.curves()
+            return table, curves(finished)
 
     return found
 

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from foolbench.evaluation.grid.facts import Facts
-from foolbench.evaluation.grid.grid import jobs
+from foolbench.evaluation.grid.grid import spanned
 from foolbench.evaluation.grid.identity import identity, look
 from foolbench.evaluation.leaderboard.abstaining import RATES
 from foolbench.evaluation.leaderboard.columns import COLUMNS
+from foolbench.evaluation.leaderboard.source import ScoredRun
 from foolbench.evaluation.leaderboard.stats import estimate
 from foolbench.evaluation.leaderboard.table import leaderboard
 from foolbench.evaluation.ledger.ledger import Costs, Doubts, Ledger
@@ -60,7 +61,7 @@ def make(recipe_file, tmp_path):
         facts = Facts(task=Recognition(classes=10), samples=samples, identities=identities, clusters=clusters)
         with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
             ledger.write_doubts(look("digits:convnet", identities, samples), Doubts(), "judged")
-            for job, row in jobs(recipe, "digits:convnet"):
+            for job, row in spanned(recipe):
                 if job_costs:
                     ledger.write_costs(job.key(identities), job_costs, "hash")
                 for cell in row:
@@ -69,7 +70,7 @@ def make(recipe_file, tmp_path):
                         ledger.write_error(cell.key(identities), found)
                     elif found is not None:
                         ledger.write(cell.key(identities), found, perturbation="hash" if job_costs else None)
-            return leaderboard(recipe, facts, ledger)
+            return leaderboard(ScoredRun(recipe=recipe, facts=facts, ledger=ledger))
 
     return make
 

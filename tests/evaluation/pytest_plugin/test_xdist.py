@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from foolbench.core import LearnedTransform, UniversalAttack, register_attack, register_defense
-from foolbench.evaluation.engine.crafting import data as crafting_data
+from foolbench.evaluation.engine.networks import training_data
 
-crafting_data.SUBSTITUTES = 32  # cropping the photographs is most of the time
+training_data.SUBSTITUTES = 32  # cropping the photographs is most of the time
 
 def told(what):
     with open("log.txt", "a") as file:

@@ -11,6 +11,7 @@ import torch
 from foolbench.core import ConfigError, InputError, Metric, Model, Task, UnknownNameError, register_task
 from foolbench.evaluation.cli import compare
 from foolbench.evaluation.grid.planned import planned
+from foolbench.evaluation.leaderboard.source import ScoredRun
 from foolbench.evaluation.leaderboard.verdicts import verdicts
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.python import evaluate as evaluate_module
@@ -130,7 +131,7 @@ def gated(runs):
         recipe, facts = read_manifest(runs[0])
         recipe = recipe.model_copy(update={"gates": [Gate(attack="fgsm", **gate)]})
         with closing(Ledger(runs[0] / LEDGER, read_only=True)) as ledger:
-            return verdicts(recipe, facts, ledger, planned(recipe))
+            return verdicts(ScoredRun(recipe=recipe, facts=facts, ledger=ledger), planned(recipe))
 
     return gated
 

@@ -81,7 +81,7 @@ def test_recipe_and_facts_are_read_back(execute, tmp_path):
         recipe, facts = read_manifest(tmp_path / "out")
         assert recipe == load_recipe(str(tmp_path / "recipe.toml"), list(FASTEST))
         before = (tmp_path / "out" / "leaderboard.csv").read_text()
-        results.write_leaderboard(recipe, facts)
+        results.write_leaderboard(results.run(recipe, facts))
         assert (tmp_path / "out" / "leaderboard.csv").read_text() == before
 
 
@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_the_old_file(execute, tmp_path, monkeypatch):
     with closing(results.ledger):
         recipe, facts = read_manifest(tmp_path / "out")
         with pytest.raises(OutputError, match="No space left"):
-            results.write_leaderboard(recipe, facts)
+            results.write_leaderboard(results.run(recipe, facts))
     assert (tmp_path / "out" / "leaderboard.csv").read_text() == before
 
 
