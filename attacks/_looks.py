@@ -1,6 +1,6 @@
 """What a step must know of the device, asked in one synchronisation: each question would wait for all pending work.
 
-An image that is finished costs no more passes. To know that one is takes one synchronisation per step, and its place
+An image that is finished costs no more passes. To know that there is one takes one synchronisation per step; to find it
 takes no other: the rows that a mask selects are found by sorting it, once their number is known.
 """
 

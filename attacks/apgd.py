@@ -26,12 +26,12 @@ _TINY = 1e-12  # guards divisions where several logits are equal
 @register_attack("apgd")
 @dataclass(frozen=True, kw_only=True)
 class APGD(Attack):
-    """Projected ascent with momentum from a random start; the step size, 2 eps, is halved where it no longer pays.
+    """Projected ascent with momentum from a random start; the step size, first 2 eps, halves where progress stalls.
 
     The search takes `steps` steps. At each checkpoint an image whose loss rose in fewer than a share `rho` of the last
-    steps, or found no new best since the last checkpoint at the same step size, halves it and returns to its best
-    point. That point is also the result: an adversarial one before others, then the one of largest loss. `restarts`
-    repeats the search from other starts.
+    steps, or found no new best since the last checkpoint at the same step size, halves its step size and returns to its
+    best point. That point is also the result: an adversarial one before others, then the one of largest loss.
+    `restarts` repeats the search from other starts.
 
     `loss` is "ce", the task's own objective, or "dlr", the difference of logits ratio, which does not depend on the
     scale of the logits. With `target_classes` = n > 0 the search goes towards each of the n highest-scoring other

@@ -85,7 +85,7 @@ class JSMA(MinimalAttack):
 
 
 def best_value(gain: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the column (N, 1) of largest saliency, given two tensors (N, D), and that saliency or 0 (N,)."""
+    """Return the column (N, 1) with the largest saliency of two tensors (N, D), and that saliency or 0 (N,)."""
     saliency, chosen = _saliency(gain, relief).max(dim=1)
     return chosen[:, None], saliency
 

@@ -106,7 +106,7 @@ class Square(QueryAttack):
         window = _window(luck.first, x.shape, side)
         before, original, step = _cut(z, window), _cut(x, window), self.eps * luck.signs
         after = (original + step).clamp_(0, 1)
-        idle = (after == before).flatten(1).all(dim=1)  # every other square of a grey image would be
+        idle = (after == before).flatten(1).all(dim=1)  # else half of the queries on a grey image are lost
         _paste(z, window, torch.where(per_row(idle, after), (original - step).clamp_(0, 1), after))
         return [(window, before)]
 

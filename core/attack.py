@@ -19,9 +19,9 @@ from .task import Task
 from .threat import Eps, Threat
 
 Access = Literal["none", "decision", "score", "features", "gradient"]
-"""The access to a model that an attack needs, from none at all to gradients."""
+"""The access to a model that an attack needs: none, its decisions, scores, layer features or gradients."""
 Prior = Literal["none", "range", "data", "less-background"]
-"""What a universal attack may know of the images: nothing, their range, some, or some with little background."""
+"""What a universal attack may know of images: nothing, their range, training images, or some of little background."""
 LATER = "later"
 """The metadata key of a dataclass field that was added after results had been published.
 
@@ -31,7 +31,12 @@ While such a field has its default, row names and random streams are what they w
 
 @dataclass(frozen=True, kw_only=True)
 class _Budgeted:
-    """The base of all attacks: their threat, and what they need of a model. The repr is an attack's identity."""
+    """The base of all attacks: their threat, and what they need of a model. The repr is an attack's identity.
+
+    `norms` are supported; `access` and `needs_class_scores` say what the attack needs of a model. `randomized`: it
+    draws random numbers; `one_step`: it takes a single step; `needs_budget`: `eps` is finite, as all other numbers but
+    those that `may_be_infinite` names.
+    """
 
     eps: Eps
     norm: Norm = "linf"
@@ -100,10 +105,11 @@ class Attack(_Budgeted, ABC):
     ) -> Tensor:
         """Return adversarial images, float32 (N, C, H, W) in [0, 1], within the threat around the images `x`.
 
-        `y` are targets of the model's task; None means the model's own predictions. `rng` gives every image its own
-        random stream. `start` are images within the threat to continue from, for attacks that can. Raises InputError
-        for images or labels that the model does not take, ConfigError for a task that the attack does not apply to or
-        targets that are missing, and BudgetError if `start` or the result exceeds the budget or is NaN.
+        `y` are targets of the model's task; None means the model's own predictions. `rng` (`Draws`, generator or seed;
+        None is seed 0) gives every image its own random stream. `start` are images within the threat to continue from,
+        for attacks that can. Raises InputError for images or labels that the model does not take, ConfigError for a
+        task that the attack does not apply to or for `targeted` without `y`, and BudgetError if `start` or the result
+        leaves the budget or is NaN.
         """
         own, y, draws = self._prepared(model, x, y, rng)
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
@@ -140,7 +146,7 @@ class Attack(_Budgeted, ABC):
         """Return adversarial images for checked inputs, within the budget; the caller clips them to [0, 1]."""
 
     def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:
-        """Continue `perturb` from `start`, the strongest points so far; ignores them unless overridden."""
+        """Run `perturb` from `start`, the strongest points so far, which are ignored unless this is overridden."""
         return self.perturb(model, x, y, rng=rng)
 
     def reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
@@ -236,10 +242,9 @@ class UniversalAttack(_Budgeted, ABC):
 
     @property
     def validations(self) -> int:
-        """The least number of validations in a full search, for forecasts; 0 if iterations are all its work.
+        """The least number of validations in a full search, by which forecasts go; 0 if iterations are all its work.
 
-        Such a search reports 0 iterations before it validates the clean images, at the same cost, and then each
-        iteration.
+        Such a search reports 0 iterations, validates the clean images at the same cost, then reports each iteration.
         """
         return 0
 
@@ -261,8 +266,8 @@ class UniversalAttack(_Budgeted, ABC):
     ) -> Perturbation:
         """Search for a universal perturbation of the shape of one image, and return it.
 
-        Raises InputError for images that the model does not accept, ConfigError for a task that the attack does not
-        apply to.
+        Raises InputError for images that the model does not take, ConfigError for a task that the attack does not apply
+        to, BudgetError for a result of another shape or beyond the budget.
         """
         Model.check_is(model)
         self.check_task(model.task)

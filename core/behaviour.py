@@ -24,7 +24,7 @@ _DEFAULT = (3, 64, 64)
 _ROUNDING = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """How far one network's outputs may differ between machines, relative to their spread; 1e-4 in float32 and above."""
 _CELLS = 16
-"""Of a map, so many rows and columns of means are kept: whole maps would make a manifest of a hundred megabytes."""
+"""The number of rows and columns of means that are kept of a map: whole maps would make a manifest of 100 megabytes."""
 _LOOSER = 100.0
 _SWITCHED = 0.3
 """How far a gradient may be off, relative to its length, where rounding switches units on or off.

@@ -13,7 +13,7 @@ from .preprocess import Preprocess
 
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
 LONGEST = 8
-"""Sides longer than this many shorter ones are cut to their middle before resizing: memory is finite."""
+"""The largest ratio of a picture's sides: a longer one is cut to its middle before resizing, as memory is finite."""
 
 
 def fit(picture: Image.Image, preprocess: Preprocess) -> Tensor:
@@ -39,7 +39,7 @@ def fit_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> T
 
 
 def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]:
-    """Return how much of a picture of this (height, width) an image shows around its middle, in shorter sides."""
+    """Return the (height, width) of the part of a picture that its image shows, in units of its shorter side."""
     shorter = min(size)
     if preprocess.crop == "squash":
         shares = (cut / whole for cut, whole in zip(preprocess.size, preprocess.squashed, strict=True))

@@ -17,7 +17,7 @@ class Guard:
     """A snapshot of a model, by which changes are noticed and undone.
 
     It covers the model's attributes, its modules and normalisation, their weights, modes and hooks, and functions that
-    replace their own. Counters may change, and values that are computed once, as the hash, may be added.
+    replace their own. Counters may change, and values that are computed once, such as the hash, may be added.
     """
 
     def __init__(self, model: Model) -> None:
@@ -119,9 +119,9 @@ def _clone(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Facts:
-    """A snapshot of a module: what it holds by name, its mode, and functions of its own, as a replaced `forward`.
+    """A snapshot of a module: what it holds by name, its mode, and its own functions, such as a replaced `forward`.
 
-    Other attributes do not count: many networks remember something in one, as the size of the last input.
+    Other attributes do not count: many networks remember something in one, such as the size of the last input.
     """
 
     training: bool

@@ -148,7 +148,7 @@ class Model:
 
     @property
     def alternatives(self) -> "Mapping[str, Model]":
-        """This system with each gradient that its shells offer, by name: the same outputs, another gradient.
+        """Copies of this system, by name, each with a gradient that its shells offer; all have the same outputs.
 
         A name applies to all shells that offer it; the others keep their own gradient. Empty if no shell offers any.
         """
@@ -271,7 +271,7 @@ class Model:
             check_layout(x, self.shape)
         prepared = self._prepare(self.passes.follow(x))
         outputs = main_output(self.net(prepared), self.name, as_outputs_of(self._network_task, len(x)))
-        return outputs.float()  # of a network in another precision
+        return outputs.float()  # the network may have another precision
 
     def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
         found = record(self.net, self.feature_names, lambda: self._evaluate(x, rng), self.name)

@@ -50,7 +50,7 @@ def tensors_in(state: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]
 
 
 def hash_of(net: nn.Module, *more: object) -> str:
-    """Return a hash of a network's repr, that is its layers, of its weights, and of `more` that decides its outputs."""
+    """Return a hash of a network's layers (its repr) and weights, and of `more` that decides its outputs."""
     digest = hashlib.sha256(str(net).encode())
     for key, tensor in tensors_in(net.state_dict().items()):
         digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())

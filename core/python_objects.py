@@ -19,7 +19,7 @@ _PREFIX = "foolbench_plugin_"
 
 
 class _AsItIsNow(SourceFileLoader):
-    """A loader that compiles a file at every import: Python's bytecode cache compares size and seconds only."""
+    """A loader that compiles a file at every import: a bytecode cache misses edits of equal size within a second."""
 
     imported: bytes | None = None
     """The text that was compiled; None before."""
@@ -63,7 +63,7 @@ def loaded_files() -> list[Path]:
 
 
 def imported(what: str, load: Callable[[], T]) -> T:
-    """Return the result of `load`. Raises ConfigError where it fails, with `what` as its name."""
+    """Return the result of `load()`. Raises ConfigError if it fails; `what` names it in the message."""
     try:
         return load()
     except FOREIGN as error:  # whatever it raises is the message

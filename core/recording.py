@@ -19,7 +19,7 @@ def layer_names(features: object) -> tuple[str, ...]:
 
 
 def record(net: nn.Module, layers: Sequence[str], run: Callable[[], object], name: str) -> list[Tensor]:
-    """Return the outputs of the layers, in their order, while `run` runs; of one used several times, each in turn.
+    """Return the outputs of the layers, in their order, during `run()`; of a layer used several times, each in turn.
 
     They are copied as they are computed, before the network can change them in place. Raises ConfigError for a layer
     that is not used and for TorchScript, InputError for a layer that returns no tensor.

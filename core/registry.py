@@ -129,7 +129,7 @@ class Registry(Generic[T]):
         return configure(self[name], f"{self.kind} {name}", parameters)
 
     def bind(self, name: str, parameters: Mapping[str, Any]) -> Callable[[], T]:
-        """Return a function that makes an instance, of any class or function; parameters are checked now."""
+        """Check the parameters, and return a function that makes the instance, from any class or function."""
         found, what = self[name], f"{self.kind} {name}"
         if is_dataclass(found):
             made = self.create(name, parameters)
@@ -184,12 +184,12 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
 
 @lru_cache(maxsize=256)
 def _adapter(cls: Any) -> TypeAdapter[Any]:
-    """Return a validator, cached: to make one takes many times as long as to use it."""
+    """Return the validator of a class, cached: making it takes many times as long as using it."""
     return TypeAdapter(cls)
 
 
 def _is_plain(value: object) -> bool:
-    """Return whether a value consists of numbers and text: equal exactly if it prints alike, unlike sets."""
+    """Return whether a value consists of numbers and text: equal exactly if it prints alike, unlike a set."""
     if isinstance(value, Mapping):
         return all(_is_plain(part) for pair in value.items() for part in pair)
     if isinstance(value, list | tuple):
@@ -200,7 +200,7 @@ def _is_plain(value: object) -> bool:
 
 
 BESIDE_AN_ATTACK = ("name", "group", "seeds", "knowledge", "training_images", "training_data")
-"""The keys of an attack in a recipe beside its own parameters."""
+"""The keys that a recipe gives an attack beside its own parameters."""
 
 attacks: Registry[Attack | UniversalAttack] = Registry("attack", reserved=BESIDE_AN_ATTACK)
 defenses: Registry[Defense] = Registry("defense", reserved=("name",))

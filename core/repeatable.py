@@ -22,8 +22,8 @@ _MEMORY: Any = torch.utils.deterministic
 _UNSAID = (".* does not have a deterministic implementation", "Please use the new API settings to control TF32")
 """PyTorch's warnings to silence.
 
-One is of such operations, at each use; docs/machines.md names them. The other is of a new API for TF32, though both are
-used.
+One is of operations without a deterministic algorithm, at each use; docs/machines.md names them. The other is of a new
+API for TF32, though both are used.
 """
 
 
@@ -83,7 +83,7 @@ def _precision() -> tuple[str, str]:
 
 
 def _set_precision(*, convolutions: str, products: str) -> None:
-    """Set precisions in both of PyTorch's ways: it refuses to read by one what was set by the other alone."""
+    """Set precisions through both of PyTorch's APIs: it refuses to read through one what only the other has set."""
     _CUDNN.allow_tf32 = convolutions == "tf32"
     _MATMUL.allow_tf32 = products == "tf32"
     if _has_names_for_precision():

@@ -18,7 +18,7 @@ Compute = Callable[[Callable[..., Any], Tensor], Any]
 def rewired(net: nn.Module, layers: Iterable[nn.Module], compute: Compute) -> Iterator[None]:
     """Context manager: each of the `layers` of `net` returns `compute(forward, x)` for an input `x`.
 
-    A layer may be rewired twice: the `forward` of the inner `compute` is then the outer one. Raises ConfigError for
+    Rewirings nest: the `forward` that the later `compute` gets is the earlier one's. Raises ConfigError for
     TorchScript, which cannot be looked into.
     """
     if isinstance(net, torch.jit.ScriptModule):

@@ -95,15 +95,15 @@ class Draws:
         return Draws(keys)
 
     def split(self, count: int) -> "Draws":
-        """Return `count` independent streams per image, (N * count), those of one image together."""
+        """Return `count` independent streams per image, N * count in all, those of one image together."""
         return Draws(self.fork("split").bits((count,)).flatten())
 
     def bits(self, shape: Sequence[int] = ()) -> Tensor:
-        """Draw uniform int64."""
+        """Draw uniform int64, over all 64 bits."""
         return self._each(shape, torch.int64, _last_shift)
 
     def uniform(self, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Draw uniform float32 in [low, high), 24 bits deep."""
+        """Draw uniform float32 in [low, high), with 24 random bits."""
         unit = (high - low) * 2.0**-24
 
         def write(bits: Array, out: Array) -> None:

@@ -54,7 +54,7 @@ class Inside:
         return task_behind(self.shells[self.place :], self.network_task)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return outputs for images (N, C, H, W) in [0, 1]: those that the shell was given, or as many in their place.
+        """Return outputs for images (N, C, H, W) in [0, 1]: those that the shell was given, or as many others.
 
         For V views of each image, (N, V, C, H, W), each with a random stream of its own, returns the task's average.
         """

@@ -11,13 +11,13 @@ def with_gradient_of(traced: Tensor, value: Tensor) -> Tensor:
 
 
 def without_rounding(x: Tensor) -> Tensor:
-    """Clip to [0, 1] what only rounding has left it, with its gradient: a clamp stops it at white and black pixels."""
+    """Clip rounding errors to [0, 1] but keep the gradient, which a clamp stops at white and black pixels."""
     inside = x.detach().clamp(0, 1)
     return with_gradient_of(x, inside) if x.requires_grad else inside
 
 
 def clamped(x: Tensor) -> Tensor:
-    """Clip to [0, 1], with the gradient of all pixels that are in there already, white and black included.
+    """Clip to [0, 1], with the gradient of all pixels that lie within already, white and black included.
 
     In some versions of PyTorch `clamp` has none at its ends, and an attack that begins at a white page would not move.
     """

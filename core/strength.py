@@ -13,7 +13,7 @@ JUDGES = 20
 
 
 class Strength(NamedTuple):
-    """The strength of adversarial images, three tensors (N,), from the first to the last criterion.
+    """The strength of adversarial images: three tensors (N,), in the order in which they decide.
 
     `reached` is the share of evaluations that reached the goal, `share` the mean share of each answer that is where it
     should be (of maps, of the pixels), and `loss` the expected loss, which rises towards the goal.
@@ -27,7 +27,7 @@ class Strength(NamedTuple):
         return Strength(*(part[rows] for part in self))
 
     def beats(self, other: "Strength") -> Tensor:
-        """Return a mask (N,): the goal reached more often; if as often, more of the answer; if as much, more loss."""
+        """Return a mask (N,) of what is stronger: by `reached`, if these are equal by `share`, then by `loss`."""
         better = self.loss > other.loss
         for mine, theirs in ((self.share, other.share), (self.reached, other.reached)):
             better = (mine > theirs) | ((mine == theirs) & better)

@@ -113,5 +113,5 @@ class Threat:
 
 
 def _rounding_errors(norm: Norm, values: int) -> float:
-    """Return the norm of a perturbation whose every value is off by 1; none under L0, where values are counted."""
+    """Return the norm of a perturbation whose every value is off by 1; 0 under L0, where values are counted."""
     return {"linf": 1.0, "l2": values**0.5, "l1": float(values), "l0": 0.0}[norm]

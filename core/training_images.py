@@ -7,7 +7,7 @@ from .dataset import Dataset
 
 @runtime_checkable
 class TrainingFingerprinted(Protocol):
-    """An optional interface of data sets: what their training images decide is made anew when these change."""
+    """An optional interface of data sets: what depends on their training images is made anew when these change."""
 
     def training_fingerprint(self) -> str:
         """Return a hash of all training images and targets: equal exactly if these are; empty if there are none."""
@@ -15,5 +15,5 @@ class TrainingFingerprinted(Protocol):
 
 
 def training_fingerprint_of(dataset: Dataset) -> str:
-    """Return that hash; empty for a data set without it, whose own fingerprint covers its training images."""
+    """Return the training fingerprint of a data set; empty if its own fingerprint covers its training images."""
     return dataset.training_fingerprint() if isinstance(dataset, TrainingFingerprinted) else ""

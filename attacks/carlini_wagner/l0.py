@@ -27,7 +27,7 @@ _SHARE = 0.2  # of the free values, frozen at once; halved if that was too many
 
 @dataclass
 class Support(Rows):
-    """The values of each image that may change, and its state at the last success."""
+    """The values that may change in each image, and what is known from its last success."""
 
     free: Tensor  # (N, C, H, W)
     importance: Tensor  # of each value at the last success, (N, values)
