@@ -1,4 +1,4 @@
-"""The attacks. Image attacks return adversarial images, universal attacks craft one perturbation for all images."""
+"""The attacks: image attacks return adversarial images, universal attacks craft one perturbation for all images."""
 
 from . import foolbox_adapter as foolbox_adapter
 from ._gradient import loss_and_gradient as loss_and_gradient

@@ -1,4 +1,4 @@
-"""Projected ascent whose step size each image adapts for itself: the inner loop of Auto-PGD."""
+"""Projected gradient ascent whose step size adapts to each image: the inner loop of Auto-PGD."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,16 @@ from ..core.seeding import Draws
 from ._rows import Rows
 
 MOMENTUM = 0.25
-"""How much of its last move an image makes again."""
+"""The weight of a repetition of the last move in the next one."""
 RHO = 0.75
-"""The share of steps that have to raise the loss; a smaller one halves the step size."""
+"""The share of steps that have to raise the loss; below it, the step size is halved."""
 
 
 class AdaptiveAscent(Rows):
-    """Where the ascent of each image stands.
+    """The state of the ascent of each image.
 
-    `rows`, `y`, `rival` and `draws` are the caller's, who brings losses and gradients; here they are only kept in step.
+    `rows`, `y`, `rival` and `draws` are the caller's, who computes losses and gradients; here they are only kept in
+    step.
     """
 
     def __init__(self, start: Tensor, ball: Ball, rows: Tensor, y: Tensor, rival: Tensor | None, draws: Draws) -> None:
@@ -29,12 +30,12 @@ class AdaptiveAscent(Rows):
         self.last_loss = torch.full_like(self.step_size, torch.inf)
         self.best_loss = -self.last_loss
         self.reached = torch.zeros_like(rows, dtype=torch.bool)  # whether the best point is adversarial
-        self.improved = self.reached  # since the last checkpoint, as the next one
+        self.improved = self.reached  # since the last checkpoint, like `rises`
         self.rises = torch.zeros_like(rows)
         self.halved = ~self.reached  # at the last checkpoint
 
     def note(self, loss: Tensor, gradient: Tensor | None, reached: Tensor) -> None:
-        """What the points have come to; the last ones, from which nothing goes on, need no gradient."""
+        """Record loss, gradient and success at the current points; the last points of a search need no gradient."""
         if gradient is not None:
             self.gradient = gradient
         better = beats(reached, loss, self.reached, self.best_loss)
@@ -47,9 +48,9 @@ class AdaptiveAscent(Rows):
         self.last_loss = loss
 
     def adapt(self, enough: float) -> None:
-        """Halve the step size where the loss rose less often than `enough`, or no new best came of the present size.
+        """Halve the step size where the loss rose less often than `enough`, or the present size led to no new best.
 
-        Those images go back to their best point.
+        Those images return to their best point.
         """
         halve = (self.rises < enough) | ~(self.improved | self.halved)
         self.step_size = torch.where(halve, self.step_size / 2, self.step_size)
@@ -59,9 +60,9 @@ class AdaptiveAscent(Rows):
         self.improved, self.halved = torch.zeros_like(halve), halve
 
     def move(self, momentum: float) -> None:
-        """A projected step; then, of it and the last move again, the average with weight `momentum`, projected.
+        """Take a projected step, average it with a repetition of the last move, and project the result.
 
-        The gradient is used up.
+        The repetition has the weight `momentum`. The gradient is overwritten.
         """
         ahead = self.gradient.sign_() if self.ball.norm == "linf" else steepest(self.gradient, self.ball.norm)
         torch.addcmul(self.point, ahead, per_row(self.step_size, ahead), out=ahead)
@@ -73,7 +74,7 @@ class AdaptiveAscent(Rows):
 
 
 def checkpoints(steps: int) -> dict[int, int]:
-    """The steps before which step sizes are reconsidered, and how many steps went before each since the last one."""
+    """Return the steps before which step sizes are reconsidered, and the number of steps since the one before."""
     shorter, shortest = max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
     period = step = max(int(0.22 * steps), 1)
     periods = {}
@@ -85,10 +86,10 @@ def checkpoints(steps: int) -> dict[int, int]:
 
 
 def take(into: Tensor, values: Tensor, rows: Tensor) -> None:
-    """`into[rows] = values[rows]` for finite tensors and a mask, in a sixth of the time and without a look at it."""
+    """Set `into[rows] = values[rows]` for finite tensors and a mask, in a sixth of the time, without a device wait."""
     into.lerp_(values, per_row(rows, into).to(into))
 
 
 def beats(reached: Tensor, loss: Tensor, than_reached: Tensor, than_loss: Tensor) -> Tensor:
-    """Adversarial first, then the larger loss."""
+    """Return a mask of the points that are better: adversarial first, then the larger loss."""
     return (reached & ~than_reached) | ((reached == than_reached) & (loss > than_loss))

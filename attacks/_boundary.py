@@ -1,4 +1,4 @@
-"""The class boundary that the linearised model puts nearest."""
+"""The class boundary that is nearest according to the linearised model."""
 
 import torch
 from torch import Tensor
@@ -13,11 +13,12 @@ from ._hyperplane import linear_distance
 def nearest_boundary(
     model: Model, x: Tensor, y: Tensor, others: Tensor, norm: Norm, *, rng: Draws
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which of the classes `others` (N, D) gets level with `y` (N,), and what counts for it, first, in linear terms.
+    """Return which linearised boundary between `y` (N,) and each of the classes `others` (N, D) is nearest.
 
-    Gives its column (N,), by how much it leads `y` (N,), and the gradient of that (N, C, H, W). One forward and D
-    backward passes, of which no more than two gradients are ever in memory. Of a randomized system, all are means over
-    `model.draws` evaluations. Raises like `loss_and_gradient`.
+    What counts for `y` is merged into it (`Task.to_leave`). Returns the column in `others` (N,), the lead of that class
+    over `y` (N,), and the gradient of the lead (N, C, H, W). It takes one forward and D backward passes, with at most
+    two gradients in memory. For a randomized system, all are means over `model.draws` evaluations. Raises like
+    `loss_and_gradient`.
     """
     check_differentiable(model)
     point = x.detach().requires_grad_()

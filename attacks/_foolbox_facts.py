@@ -1,9 +1,9 @@
-"""The attacks of foolbox 3.3.4 that run here, and what is known of each without importing foolbox.
+"""The attacks of foolbox 3.3.4 that run here, and their properties, known without importing foolbox.
 
 Left out are those that no threat in pixel space describes, or that need more than a model and an image:
 
-- SpatialAttack rotates and shifts: no norm limits it, and it looks for no small change;
-- DatasetAttack wants other images, fed to it beforehand;
+- SpatialAttack rotates and shifts: no norm limits it, and it minimises no perturbation;
+- DatasetAttack needs other images, fed to it beforehand;
 - BinarizationRefinementAttack refines what another attack found, for models that threshold their input.
 """
 
@@ -14,9 +14,10 @@ from ..core.norms import NORMS, Norm
 
 
 class Facts(NamedTuple):
-    """`minimal` attacks look for the smallest change, the others stay within a budget.
+    """The properties of a foolbox attack.
 
-    `targeted`: whether there is a form that reaches for given classes; of GenAttack there is no other.
+    `minimal` attacks search for the smallest perturbation, the others stay within a budget. `targeted`: whether there
+    is a targeted form; GenAttack has no other.
     """
 
     norms: tuple[Norm, ...]
@@ -125,7 +126,7 @@ COMPILED = (
     "L2BrendelBethgeAttack",
     "LinfinityBrendelBethgeAttack",
 )
-"""These need numba, which compiles them for a minute or two at their first use in every process."""
+"""Attacks that need numba, which compiles them for a minute or two at their first use in every process."""
 
 RANDOMIZED = (
     "Boundary",

@@ -1,4 +1,4 @@
-"""The input gradients that all gradient attacks share."""
+"""Input gradients of a model, for all gradient attacks."""
 
 import torch
 from torch import Tensor
@@ -12,12 +12,12 @@ from ._losses import Loss, expectation, gradient_of_expectation, mean
 def loss_and_gradient(
     model: Model, x: Tensor, y: Tensor, *, rng: Draws | None = None, loss: Loss | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Per-sample loss (N,), its gradient (N, C, H, W), and the outputs, one forward and one backward pass.
+    """Return the loss (N,), its gradient (N, C, H, W), and the outputs, from one forward and one backward pass.
 
-    The loss is the task's where none is given. The samples' losses are summed, so no image weighs on another's. Nothing
-    but `x` is differentiated. Of a randomized system, loss and gradient are those of the expectation over `model.draws`
-    evaluations (EOT), a pair of passes each, and the outputs their average. Raises GradientError where a gradient is
-    not finite, ConfigError for a defense with none.
+    The loss is the task's unless one is given. Losses are summed over the images, so that no image affects another.
+    Only `x` is differentiated. For a randomized system, loss and gradient are those of the expectation over
+    `model.draws` evaluations (EOT), a pair of passes each, and the outputs are their average. Raises GradientError if a
+    gradient is missing or not finite, ConfigError for a defense without a gradient.
     """
     found, gradient, outputs = unchecked_loss_and_gradient(model, x, y, rng=rng, loss=loss)
     check_finite(model, gradient)
@@ -27,7 +27,7 @@ def loss_and_gradient(
 def unchecked_loss_and_gradient(
     model: Model, x: Tensor, y: Tensor, *, rng: Draws | None = None, loss: Loss | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same for callers who ask themselves whether the gradient is finite, with what else they ask the device."""
+    """Like `loss_and_gradient`, for callers who check themselves that the gradient is finite."""
     check_differentiable(model)
     single, x, loss = model.through(model.shells), x.detach().requires_grad_(), loss or model.task.loss
     losses, gradients, outputs = zip(
@@ -49,7 +49,7 @@ def _of_one_evaluation(
 def loss_and_outputs(
     model: Model, x: Tensor, y: Tensor, *, rng: Draws | None = None, loss: Loss | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The same without the gradient: forward passes alone, for a last look."""
+    """Return the loss (N,) and the outputs like `loss_and_gradient`, from forward passes alone."""
     with torch.no_grad():
         outputs, loss = model.each(x, rng=rng), loss or model.task.loss
         return expectation(loss, [loss(each, y) for each in outputs]), model.average(outputs)
@@ -58,11 +58,11 @@ def loss_and_outputs(
 def class_gradients(
     model: Model, x: Tensor, directions: Tensor, *, rng: Draws | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """D linear combinations of the outputs, given as (N, D, K): their values (N, D) and gradients (N, D, C, H, W).
+    """Return the values (N, D) and gradients (N, D, C, H, W) of D linear combinations of the outputs.
 
-    The third result are the outputs themselves. One forward pass and D backward passes. Of a randomized system, values
-    and gradients are the means over `model.draws` evaluations, and the outputs the average that the task takes. Raises
-    like `loss_and_gradient`.
+    `directions` (N, D, K) are their coefficients. The third result are the outputs. It takes one forward pass and D
+    backward passes. For a randomized system, values and gradients are means over `model.draws` evaluations, and the
+    outputs are the task's average. Raises like `loss_and_gradient`.
     """
     check_differentiable(model)
     x = x.detach().requires_grad_()
@@ -80,16 +80,16 @@ def class_gradients(
 
 
 def check_differentiable(model: Model) -> None:
-    """Raise ConfigError where something around the network has no gradient."""
+    """Raise ConfigError if a shell around the network is not differentiable."""
     masked = [shell for shell in model.shells if not shell.differentiable]
     if masked:
         raise ConfigError(f"{masked[0]!r} has no gradient to follow; craft on the model without it.")
 
 
 def gradient_at(model: Model, x: Tensor, value: Tensor, *, retain_graph: bool = False) -> Tensor:
-    """The gradient of a sum over images. Raises GradientError for a network that autograd does not see through."""
+    """Return the gradient of `value`, a sum over images, at `x`. Raises GradientError if autograd finds none."""
     found = None
-    if value.requires_grad:  # which outputs of a quantised network do, too
+    if value.requires_grad:  # true for a quantised network, too
         (found,) = torch.autograd.grad(value, x, retain_graph=retain_graph, allow_unused=True)
     if found is None:
         raise GradientError(

@@ -1,4 +1,4 @@
-"""How far a hyperplane is, and the smallest move onto it that stays within [0, 1], exactly."""
+"""The distance to a hyperplane, and the exact smallest move onto it within [0, 1]."""
 
 import torch
 from torch import Tensor
@@ -7,19 +7,20 @@ from ..core.norms import Norm, dual_size, fill_in_turn
 
 
 def linear_distance(value: Tensor, slope: Tensor, norm: Norm) -> Tensor:
-    """How far it is to where a linear function of this `value` (...) and slope (..., C, H, W) or (..., D) is zero.
+    """Return the distance to where a linear function with this value and slope is zero.
 
-    Infinite where the slope is zero. Values and slopes may be as small or as large as float32 has them.
+    The value is (...), the slope (..., C, H, W) or (..., D). The distance is infinite where the slope is zero. Values
+    and slopes may be as small or as large as float32 has them.
     """
     steepness = dual_size(slope.reshape(value.numel(), -1), norm).reshape(value.shape)
     return torch.where(steepness > 0, value.abs() / steepness, torch.inf).to(value)
 
 
 def move_onto(points: Tensor, normal: Tensor, rise: Tensor, norm: Norm) -> Tensor:
-    """The smallest move (linf, l2 or l1) that changes normal @ point by `rise`, with points + move in [0, 1].
+    """Return the smallest move (linf, l2 or l1) that changes normal @ point by `rise`, with points + move in [0, 1].
 
-    `points` and the result are (..., N, D), `normal` (N, D), `rise` (..., N). Where the box is too small for the rise
-    it is the move that comes nearest to it; where the normal is zero, none.
+    `points` and the result are (..., N, D), `normal` (N, D), `rise` (..., N). If the box is too small for the rise, the
+    move comes as near to it as possible; if the normal is zero, so is the move.
     """
     largest = normal.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(normal.dtype).tiny)
     slope, rise = normal / largest, rise[..., None] / largest  # squares of 1e-25 would leave float32
@@ -33,7 +34,7 @@ def move_onto(points: Tensor, normal: Tensor, rise: Tensor, norm: Norm) -> Tenso
 
 
 def _together(room: Tensor, gain: Tensor, pace: Tensor, rise: Tensor) -> Tensor:
-    """min(time * pace, room), at the time when `gain` times that sums to `rise`.
+    """Return min(time * pace, room) at the time when its sum, weighted by `gain`, is `rise`.
 
     The sum is a concave, piecewise linear function of time: Newton's method comes from below, meets more full entries
     at every step, and ends on the exact time when it meets none.

@@ -1,7 +1,7 @@
-"""What a step must know of the device, asked at once: each question by itself would wait for all that it still does.
+"""What a step must know of the device, asked in one synchronisation: each question would wait for all pending work.
 
-An image that rests costs no more passes. To know that one does is one wait a step, and its place comes without another:
-what a mask chooses is found by sorting it, once it is known how many that are.
+An image that is finished costs no more passes. To know that there is one takes one synchronisation per step; to find it
+takes no other: the rows that a mask selects are found by sorting it, once their number is known.
 """
 
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from ._gradient import check_finite
 
 
 def asked(*questions: Tensor) -> list[int]:
-    """Numbers and truths as Python has them."""
+    """Return integers and booleans on the device as Python integers, in one synchronisation."""
     return torch.stack([question.to(torch.int64) for question in questions]).tolist()
 
 
 def asked_of_step(model: Model, gradient: Tensor, outputs: Tensor, *questions: Tensor) -> list[int]:
-    """The same, once the step has proved sound. Raises GradientError or InputError where something is not finite."""
+    """Like `asked`, after a check of the step. Raises GradientError or InputError if something is not finite."""
     finite, *answers = asked((gradient.sum() + outputs.sum()).isfinite(), *questions)
     if not finite:  # a sum can overflow where no entry does
         check_finite(model, gradient)
@@ -28,13 +28,13 @@ def asked_of_step(model: Model, gradient: Tensor, outputs: Tensor, *questions: T
 
 
 class Parted(NamedTuple):
-    """The numbers of the images that a mask leaves out, and of those that it chooses, both in their order."""
+    """The indices of the images that a mask leaves out, and of those that it selects, both in their order."""
 
     others: Tensor
     chosen: Tensor
 
     @classmethod
     def by(cls, mask: Tensor, count: int) -> "Parted":
-        """`count` is how many it chooses."""
+        """Split by a mask that selects `count` images."""
         order = mask.to(torch.uint8).argsort(stable=True)
         return cls(order[: len(order) - count], order[len(order) - count :])

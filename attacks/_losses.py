@@ -1,4 +1,4 @@
-"""What gradient attacks ascend, beside the task's own loss."""
+"""The losses that gradient attacks ascend, beside the task's own."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from ..core.model import Model
 from ..core.task import Places, Task
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(outputs, targets) -> per-sample loss (N,)."""
+"""Maps (outputs, targets) to the loss of each sample, (N,)."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss to ascend where each image's steps have a length of their own: the task's objective, as `gain` has it.
+    """The task's objective as a loss to ascend, in the sense of `gain`, for attacks that normalise gradients.
 
-    From `most` on it rises no further, and has no gradient.
+    It is clipped at `most`, above which it has no gradient.
     """
 
     task: Task
@@ -30,17 +30,16 @@ class Objective:
         return gain(self.task.objective, self.task, self.targeted)(outputs, y).clamp_max(self.most)
 
     def expected(self, values: Tensor) -> Tensor:
-        """Of several evaluations (N, D): what rises where the mean of the task's loss does, or, targeted, falls."""
+        """Combine values (N, D) of D evaluations to one that rises with their mean loss or, targeted, falls with it."""
         found = -self.task.expected(-values) if self.targeted else self.task.expected(values)
         return found.clamp_max(self.most)
 
 
 @dataclass(frozen=True)
 class WeighedObjective(Objective):
-    """The same where the loss of some places of an answer counts more than that of others: `weights` are of (N, P).
+    """An objective in which the losses at the places of an output have `weights` (N, P), without gradient.
 
-    They have no gradient. Of a randomized system, what rises is the mean over evaluations of the losses as each of them
-    weighs them.
+    On a randomized system it rises with the mean over evaluations of the weighted losses, each with weights of its own.
     """
 
     weights: Callable[[Places], Tensor] = field(kw_only=True)
@@ -52,19 +51,19 @@ class WeighedObjective(Objective):
 
 
 def mean(parts: Sequence[Tensor]) -> Tensor:
-    """Over evaluations; of a single one, itself."""
+    """Return the mean over evaluations; that of a single one is itself."""
     return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0]) / len(parts)
 
 
 def expectation(loss: Loss, values: Sequence[Tensor]) -> Tensor:
-    """Of the values (N,) of a loss in several evaluations."""
+    """Return the expectation of a loss from its values (N,) in several evaluations."""
     if not isinstance(loss, Objective) or len(values) == 1:
         return mean(values)
     return loss.expected(torch.stack(tuple(values), dim=1))
 
 
 def gradient_of_expectation(loss: Loss, values: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
-    """Given those of the evaluations, (N, C, H, W) each."""
+    """Return the gradient of that expectation from those of the evaluations, (N, C, H, W) each."""
     if not isinstance(loss, Objective) or len(values) == 1:
         return mean(gradients)
     with torch.enable_grad():
@@ -74,38 +73,38 @@ def gradient_of_expectation(loss: Loss, values: Sequence[Tensor], gradients: Seq
 
 
 def gain(loss: Loss, task: Task, targeted: bool) -> Loss:
-    """What to ascend: the loss at the class to leave, and at what counts for it, or minus the loss at one to reach."""
+    """Return what an attack ascends: the loss of the outputs as `to_leave` has them or, targeted, minus the loss."""
     if targeted:
         return lambda outputs, y: -loss(outputs, y)
     return lambda outputs, y: loss(task.to_leave(outputs, y), y)
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """The largest other logit minus that of `y`: positive where the prediction has left `y`, 0 on the boundary."""
+    """Return the largest other logit minus that of `y`: positive if the prediction has left `y`, 0 on the boundary."""
     return other_classes(logits, y).amax(dim=1) - _at(logits, y)
 
 
 def lead(logits: Tensor, y: Tensor, rival: Tensor) -> Tensor:
-    """The logit of the class `rival` minus that of `y`."""
+    """Return the logit of the class `rival` minus that of `y`."""
     return _at(logits, rival) - _at(logits, y)
 
 
 def other_classes(logits: Tensor, y: Tensor) -> Tensor:
-    """The logits, minus infinity at `y`."""
+    """Return the logits, with minus infinity at `y`."""
     return logits.scatter(1, y[:, None], -torch.inf)
 
 
 def rivals(model: Model, outputs: Tensor, y: Tensor, most: int) -> Tensor:
-    """Up to `most` classes that an attack away from `y` may end in, never rejection: (N, D), the likeliest first.
+    """Return up to `most` classes that an attack away from `y` may end in, (N, D), the likeliest first.
 
-    Raises ConfigError for a model whose images have not one class each.
+    Rejection is never among them. Raises ConfigError for a model without class scores.
     """
     reachable = class_count(model) - 1 - (model.task.rejected is not None)
     return other_classes(model.task.to_leave(outputs, y), y).topk(min(most, reachable), dim=1).indices
 
 
 def check_target_classes(count: int, *, targeted: bool) -> None:
-    """Raises ConfigError for what is no number of classes to reach one by one; a targeted attack has one already."""
+    """Raise ConfigError unless `count` >= 0, and 0 for a targeted attack, which has a class to reach already."""
     if count < 0 or (targeted and count):
         raise ConfigError(f"Expected target_classes >= 0, and 0 where targeted, got {count}.")
 
@@ -115,7 +114,7 @@ def _at(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def class_count(model: Model) -> int:
-    """How many classes the logits are of. Raises ConfigError for a model whose images have not one class each."""
+    """Return the number of classes of the logits. Raises ConfigError for a model without class scores."""
     classes = model.task.class_scores
     if classes is None:
         raise ConfigError(f"Expected a model of image recognition, for its class logits; {model} does {model.task}.")

@@ -1,4 +1,4 @@
-"""What an attack knows of each image, when some of the images go on and others rest."""
+"""The state of an attack on each image, where some images go on and others are finished."""
 
 import copy
 from typing import Self
@@ -10,7 +10,10 @@ from ..core.seeding import Draws
 
 
 class Rows:
-    """`record[rows]` is that of some images: those entries of all that has an entry an image, and the rest as it is."""
+    """A record with a row per image: `record[rows]` selects these images in each tensor, `Draws`, `Ball` and `Rows`.
+
+    All other attributes are shared.
+    """
 
     def __getitem__(self, rows: Tensor) -> Self:
         chosen = copy.copy(self)

@@ -1,4 +1,4 @@
-"""Which of several searches did most to each image."""
+"""The strongest result of several searches, for each image."""
 
 from torch import Tensor
 
@@ -9,7 +9,10 @@ from ._adaptive import take
 
 
 class Strongest:
-    """The strongest `points` (N, C, H, W) so far, by the draws `judges`: give others than points are found with."""
+    """The strongest `points` (N, C, H, W) so far, judged with the draws `judges`.
+
+    Use other draws than those the points are found with.
+    """
 
     def __init__(self, model: Model, start: Tensor, y: Tensor, *, targeted: bool, judges: Draws) -> None:
         self.points = start.clone()
@@ -17,7 +20,7 @@ class Strongest:
         self._known = self._judged(start)
 
     def offer(self, points: Tensor) -> None:
-        """One for each image."""
+        """Offer a point for each image, and keep it if it is stronger."""
         found = self._judged(points)
         take(self.points, points, found.beats(self._known))
         self._known = self._known.improved(found)

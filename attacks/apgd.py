@@ -26,23 +26,24 @@ _TINY = 1e-12  # guards divisions where several logits are equal
 @register_attack("apgd")
 @dataclass(frozen=True, kw_only=True)
 class APGD(Attack):
-    """`steps` steps with momentum from a random start; their size, 2 eps, is halved where it has ceased to pay.
+    """Projected ascent with momentum from a random start; the step size, first 2 eps, halves where progress stalls.
 
-    At each checkpoint an image whose loss rose in fewer than a share `rho` of the last steps, or found no new best
-    since the last checkpoint at the same size, halves its step size and goes back to its best point. That point is also
-    the result: an adversarial one before others, then the one of largest loss. `restarts` repeats the search from other
-    starts.
+    The search takes `steps` steps. At each checkpoint an image whose loss rose in fewer than a share `rho` of the last
+    steps, or found no new best since the last checkpoint at the same step size, halves its step size and returns to its
+    best point. That point is also the result: an adversarial one before others, then the one of largest loss.
+    `restarts` repeats the search from other starts.
 
-    `loss` is "ce", the task's own, or "dlr", the difference of logits ratio, which the scale of the logits does not
-    change. With `target_classes` = n > 0 the search goes towards each of the n highest-scoring other classes in turn
-    (AutoAttack: 9, "dlr"). That is still an attack on the class `y`; under `targeted`, `y` are the classes to reach.
+    `loss` is "ce", the task's own objective, or "dlr", the difference of logits ratio, which does not depend on the
+    scale of the logits. With `target_classes` = n > 0 the search goes towards each of the n highest-scoring other
+    classes in turn (AutoAttack: 9, "dlr"). That is still an attack away from the class `y`; if `targeted`, `y` are the
+    classes to reach.
 
-    With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), if need be as it
-    came. It then lies just beyond this model's boundary: do not score it through another system. Without, every image
-    spends all steps on making its loss larger. Behind a randomized system none rests, and the last points count, as
-    other draws judge them: the best ones would be the luckiest.
+    With `early_stop` an image is finished once its prediction has left `y` (or reached it, if targeted), possibly
+    unchanged. It then lies just beyond this model's boundary: do not score it through another system. Without it, every
+    image spends all steps on making its loss larger. On a randomized system no image stops early, and the last points
+    count, judged with other draws: the best ones would be the luckiest.
 
-    Raises ConfigError for "dlr" or `target_classes` where the model's outputs are no class scores.
+    Raises ConfigError for "dlr" or `target_classes` if the model's outputs are no class scores.
     """
 
     steps: int = 100
@@ -99,7 +100,7 @@ class APGD(Attack):
         return found
 
     def _behind_chance(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-        """Of each image the strongest of all ends, as fresh draws judge them."""
+        """Return the strongest last point of each image, judged with fresh draws, on a randomized system."""
         best = Strongest(model, x, y, targeted=self.targeted, judges=rng.fork("judges"))
         outputs = model.averaged(x, rng=rng.fork("clean")) if self.target_classes else None
         rows = torch.arange(len(x), device=x.device)
@@ -109,7 +110,7 @@ class APGD(Attack):
         return best.points
 
     def _runs(self, model: Model, outputs: Tensor | None, y: Tensor) -> Iterator[tuple[int, Tensor | None]]:
-        """Their numbers, with the classes (N,) that each goes towards, by the `outputs` for the images, if it does."""
+        """Yield the number of each run, and the classes (N,) that it goes towards, None if there are none."""
         aims: Sequence[Tensor | None] = (None,)
         if self.target_classes and outputs is not None:
             aims = rivals(model, outputs, y, self.target_classes).unbind(dim=1)
@@ -118,7 +119,7 @@ class APGD(Attack):
     def _search(
         self, model: Model, rows: Tensor, x: Tensor, y: Tensor, rival: Tensor | None, draws: Draws, *, rests: bool
     ) -> Iterator[AdaptiveAscent]:
-        """One search from a random start for each image; they are handed over as they end, known by their `rows`."""
+        """Search from a random start for each image; yield the images as they finish, known by their `rows`."""
         start = x + random_point(draws, tuple(x.shape[1:]), self.norm, self.eps)
         ascent = AdaptiveAscent(start, self.threat.around(x), rows, y, rival, draws)
         due = checkpoints(self.steps)
@@ -138,19 +139,19 @@ class APGD(Attack):
         yield ascent
 
     def _look(self, model: Model, ascent: AdaptiveAscent, step: int) -> int:
-        """Take in loss and gradient of the points. Returns how many images have been fooled by now."""
+        """Record loss and gradient at the points, and return how many images have been fooled so far."""
         loss, gradient, outputs = self._at_point(model, ascent, step, unchecked_loss_and_gradient)
         reached = model.task.reached(model.task.predict(outputs), ascent.y, targeted=self.targeted)
         ascent.note(loss, gradient, reached)
         return asked_of_step(model, gradient, outputs, ascent.reached.sum())[0]
 
     def _at_point(self, model: Model, ascent: AdaptiveAscent, step: int, evaluate: Callable[..., T]) -> T:
-        draws = ascent.draws.fork(step)  # a randomized system is met with new draws at every step
+        draws = ascent.draws.fork(step)  # new draws of a randomized system at every step
         ascended, y = self._ascended(model, ascent.y, ascent.rival)
         return evaluate(model, ascent.point, y, rng=draws, loss=ascended)
 
     def _ascended(self, model: Model, y: Tensor, rival: Tensor | None) -> tuple[Loss, Tensor]:
-        """A loss, and what it is of: from `y` to anywhere, from `y` to `rival`, or, targeted, from anywhere to `y`."""
+        """Return a loss and its targets: from `y` to any class or to `rival`, or, targeted, from any class to `y`."""
         if self.loss == "ce":
             return Objective(model.task, targeted=self.targeted or rival is not None), y if rival is None else rival
         if self.targeted:
@@ -159,10 +160,10 @@ class APGD(Attack):
 
 
 def dlr(logits: Tensor, y: Tensor, rival: Tensor | None = None) -> Tensor:
-    """Difference of logits ratio: the lead of the best other class over `y`, as a share of the spread of the top three.
+    """Return the difference of logits ratio: the lead of the best other class over `y`, relative to a spread of logits.
 
-    Given a `rival`, it is that class's lead, and the spread that of the first over the mean of the third and fourth.
-    With fewer classes than that, it is the lead itself.
+    The spread is that of the first over the third. Given a `rival`, the lead is that class's, and the spread that of
+    the first over the mean of the third and fourth. With fewer classes than that, the result is the lead itself.
     """
     ahead = margin(logits, y) if rival is None else lead(logits, y, rival)
     needed = 3 if rival is None else 4

@@ -17,12 +17,12 @@ from .square import Square
 @register_attack("autoattack")
 @dataclass(frozen=True, kw_only=True)
 class AutoAttack(Ensemble):
-    """Four attacks without parameters to tune, each on the images that still resist: APGD on the cross-entropy, then
-    towards each of the nine runner-up classes on the difference of logits ratio, FAB towards each of these, and Square.
+    """Four attacks without parameters to tune, each on the images that still resist.
 
-    The first three take `steps` steps, Square asks `queries` times; the defaults are the paper's. In a table a member's
-    row counts what it and those before it fool on the system they were crafted on; the row "autoattack" is the worst
-    case.
+    They are APGD on the cross-entropy, APGD towards each of the nine runner-up classes on the difference of logits
+    ratio, FAB towards each of these, and Square. The first three take `steps` steps, Square `queries` queries; the
+    defaults are the paper's. In a table a member's row counts what it and those before it fool on the system they were
+    crafted on; the row "autoattack" is the worst case.
     """
 
     steps: int = 100

@@ -11,7 +11,7 @@ from .pgd import PGD
 class BIM(PGD):
     """PGD from the image itself; `step_size` None means eps / steps, just enough to reach the bound.
 
-    The paper steps by 1/255, and min(eps + 4, 1.25 eps) times for an eps in units of 1/255.
+    The paper takes steps of 1/255, and min(eps + 4, 1.25 eps) of them, for an eps in units of 1/255.
     """
 
     steps: int = 10

@@ -1,6 +1,4 @@
-"""PGD that a network must believe, towards a class drawn at random or any, as REGroup was attacked
-(Shukla et al. 2020, https://arxiv.org/abs/2006.10679).
-"""
+"""PGD to confident predictions, as on REGroup (Shukla et al. 2020, https://arxiv.org/abs/2006.10679)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -23,12 +21,12 @@ Goal = Literal["random", "any"]
 @register_attack("confident-pgd")
 @dataclass(frozen=True, kw_only=True)
 class ConfidentPGD(Attack):
-    """`steps` steps of PGD from a random start, as `pgd`, towards a wrong class that the model then is sure of.
+    """PGD from a random start towards a wrong class that the model then predicts with a given confidence.
 
-    `goal` says which: one drawn at "random" for each image, what tables call a targeted attack, or "any" but its own.
-    An image is given back as it was where the model does not give that class a probability of `confidence` at least:
-    the fooling rate of the network attacked is then the share of those where it does. With 0 all are as PGD leaves
-    them. REGroup's slides call 0.9 high confidence.
+    It takes `steps` steps of `pgd`. `goal` is the wrong class: one drawn at "random" for each image, which tables call
+    a targeted attack, or "any". An image is returned unchanged if the model does not give the wrong class a probability
+    of at least `confidence`: the fooling rate of the attacked network is then the share of images where it does. With 0
+    all images are as PGD leaves them. REGroup's slides call 0.9 high confidence.
     """
 
     steps: int = 40
@@ -49,7 +47,7 @@ class ConfidentPGD(Attack):
             raise ConfigError(f"Expected goal to be one of {', '.join(get_args(Goal))}, got {self.goal!r}.")
         if not 0 <= self.confidence < 1:
             raise ConfigError(f"Expected confidence in [0, 1), got {self.confidence}.")
-        self._ascent()  # refuses what PGD refuses
+        self._ascent()  # checks the parameters of PGD
 
     @property
     def leaves(self) -> bool:
@@ -72,6 +70,6 @@ class ConfidentPGD(Attack):
 
 
 def _drawn(model: Model, y: Tensor, rng: Draws) -> Tensor:
-    """A class of each image (N,) other than `y`, and never rejection."""
+    """Return a random class for each image (N,), other than `y` and never rejection."""
     classes = class_count(model) - (model.task.rejected is not None)
     return (y + 1 + rng.integers(classes - 1)) % classes

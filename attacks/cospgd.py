@@ -16,9 +16,9 @@ from .pgd import PGD
 class CosPGD(PGD):
     """PGD whose loss weighs each pixel by the cosine between its class probabilities and the class `y`.
 
-    Pixels that are far from `y` already are left alone, and those that are sure of it attacked most; under `targeted`
-    the weight is what is missing to `y`. Of depth, a single number per pixel, it is the smaller of prediction and `y`
-    over the larger. The weights have no gradient.
+    Pixels that are far from `y` already are left alone, and those that are sure of it are attacked most; if `targeted`,
+    the weight is 1 minus the cosine. For depth, a single number per pixel, the smaller of prediction and `y` over the
+    larger takes its place. The weights have no gradient.
     """
 
     steps: int = 20

@@ -1,4 +1,4 @@
-"""DeepFool: over the nearest class boundary (Moosavi-Dezfooli et al. 2016, https://arxiv.org/abs/1511.04599)."""
+"""DeepFool: across the nearest class boundary (Moosavi-Dezfooli et al. 2016, https://arxiv.org/abs/1511.04599)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -19,20 +19,20 @@ from ._losses import rivals
 from ._rows import Rows
 
 BEYOND = 1e-4  # added to every distance, as in the authors' code: a step just to the boundary need not cross it
-FAR = 2.0  # times the nearest distance
+FAR = 2.0  # times the nearest distance: classes beyond are not differentiated again
 
 
 @register_attack("deepfool")
 @dataclass(frozen=True, kw_only=True)
 class DeepFool(MinimalAttack):
-    """Step onto the nearest face of the region that the linearised logits give to the class `y`, until it is left.
+    """Step across the nearest class boundary of the linearised model until the prediction leaves `y`.
 
-    Only the `classes` highest logits of the clean image, its own included, are considered. Every step goes too far by
+    Only the `classes` highest logits of the clean image, its own included, are considered. Every step overshoots by
     `overshoot` (a share of its length) and is clipped to [0, 1]. An image that keeps its class for `steps` steps, or
-    where all gradients are zero, comes back as it was. Defaults are those of the authors' code.
+    whose gradients are all zero, is returned unchanged. Defaults are those of the authors' code.
 
-    From the second step on, a class is not differentiated again where it is FAR by the gradient norm that it had when
-    it last was. For an affine model that changes nothing, nor for another as long as no such norm has doubled since.
+    From the second step on, a class is not differentiated again if it is FAR according to its last gradient norm. For
+    an affine model that changes nothing, nor for another as long as no such norm has doubled since.
     """
 
     norm: Norm = "l2"
@@ -53,7 +53,7 @@ class DeepFool(MinimalAttack):
 
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         check_differentiable(model)
-        found, z, rows = x.clone(), x.clone(), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
+        found, z, rows = x.clone(), x.clone(), torch.arange(len(x), device=x.device)  # `rows` go on, at points `z`
         faces = None
         for index in range(self.steps + 1):
             fresh = rng.fork(index)
@@ -65,7 +65,7 @@ class DeepFool(MinimalAttack):
                 break
             faces = faces or _Faces.of(model, graph.outputs.detach(), y, self.classes - 1, self.norm)
             distance, normal, ended = faces.nearest(model, z, fresh, graph, left)
-            del graph  # or the next forward pass would find it in memory
+            del graph  # frees its memory before the next forward pass
             if ended:
                 going = Parted.by(~distance.isfinite(), ended).others
                 rows, z, y, distance, normal = (part[going] for part in (rows, z, y, distance, normal))
@@ -78,8 +78,9 @@ class DeepFool(MinimalAttack):
 
 
 class _Graph(NamedTuple):
-    """`outputs` are for distances, a mean where the system is randomized, and what counts for `y` in them is in its
-    place; `judged`, without gradient, is the task's average.
+    """A forward pass: `outputs` measure distances, `judged`, without gradient, is the task's average.
+
+    For a randomized system `outputs` is a mean; what counts for `y` is merged into its logit.
     """
 
     point: Tensor
@@ -96,7 +97,7 @@ def _forward(model: Model, z: Tensor, y: Tensor, rng: Draws) -> _Graph:
 
 @dataclass
 class _Faces(Rows):
-    """Between the class `y` (N,) and the `others` (N, D), with the dual norm (N, D) that their gradients had last."""
+    """The boundaries between the class `y` (N,) and the `others` (N, D), and the last dual norms of their slopes."""
 
     norm: Norm
     y: Tensor
@@ -109,15 +110,15 @@ class _Faces(Rows):
         return cls(norm, y, others, torch.full_like(others, torch.inf, dtype=outputs.dtype))  # all may be near
 
     def nearest(self, model: Model, z: Tensor, rng: Draws, graph: _Graph, left: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Distance to the nearest face (N,), its normal (N, C, H, W), and how many distances are infinite.
+        """Return the distance to the nearest boundary (N,), its normal (N, C, H, W), and how many are infinite.
 
-        That is where all gradients are zero, and, as minus infinity, for an image that has `left` already.
+        A distance is infinite if all gradients are zero, and minus infinity for an image that has `left` already.
         """
         gaps = (graph.outputs.gather(1, self.y[:, None]) - graph.outputs.gather(1, self.others)).detach()
         estimates, order = (gaps / self.steepness).sort(dim=1, stable=True)
-        estimates = pad(estimates, (0, 1), value=torch.nan)  # behind the last face none is near
+        estimates = pad(estimates, (0, 1), value=torch.nan)  # after the last boundary none is near
         distance = torch.where(left, -torch.inf, torch.inf).to(gaps)
-        normal, held = torch.zeros_like(z), torch.arange(len(z), device=z.device)  # the graph is of `held`
+        normal, held = torch.zeros_like(z), torch.arange(len(z), device=z.device)  # `held` are the images of the graph
         steepness, infinite = torch.zeros_like(distance), 0
         for place in range(estimates.shape[1]):
             near = estimates[held, place] <= FAR * distance[held]
@@ -140,7 +141,7 @@ class _Faces(Rows):
         return distance, normal, infinite
 
     def _differentiate(self, model: Model, graph: _Graph, rows: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradient across one face of each image, and its dual norm."""
+        """Return the gradient across one boundary of each image, and its dual norm."""
         other = graph.outputs.gather(1, self.others[rows, face][:, None])
         rise = other - graph.outputs.gather(1, self.y[rows][:, None])
         slope = gradient_at(model, graph.point, rise.sum(), retain_graph=True)

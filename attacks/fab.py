@@ -17,26 +17,26 @@ from ._gradient import loss_and_gradient
 from ._hyperplane import move_onto
 from ._losses import check_target_classes, class_count, gain, margin, rivals
 
-_REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # of a restart where nothing is known of the distance
+_REACH: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # twice the largest distance of a random start
 _FINAL_STEPS = 3
-_SURPLUS = 1e-5  # of the lead that had to be won: what the goal must lead by for rounding not to undo it
-_CAUTION = 0.1  # of what is left of the way beyond a linear estimate of the boundary, so as not to fall short
+_SURPLUS = 1e-5  # of the lead that had to be won: the goal must lead by that much, or rounding may undo it
+_CAUTION = 0.1  # share of the way beyond a linear estimate of the boundary to add, so as not to fall short
 _TINY = 1e-12  # guards a division by a distance
 
 
 @register_attack("fab")
 @dataclass(frozen=True, kw_only=True)
 class FAB(MinimalAttack):
-    """The nearest of the adversarial points that `steps` projections onto the linearised boundary come across.
+    """Project onto the linearised boundary `steps` times, and return the nearest adversarial point met.
 
     Each step overshoots by `eta`, and is drawn towards the projection of `x` with a weight of up to `alpha_max`. Where
     the new point is adversarial, the next step starts a share `beta` of the way from `x` to it. A final search of three
     evaluations moves the nearest point found to the boundary between it and `x`.
 
-    The boundary is that with the class nearest in linear terms: classes - 1 backward passes a step. With
+    The boundary is that with the class nearest in the linearised model: classes - 1 backward passes a step. With
     `target_classes` = n > 0 it is instead, one search after another, that with each of the n highest-scoring other
-    classes (AutoAttack: 9): one backward pass a step. `restarts` - 1 further searches begin at random points, up to
-    half as far from `x` as the nearest point so far and no further than eps / 2.
+    classes (AutoAttack: 9): one backward pass a step. `restarts` - 1 further searches start at random points, at most
+    half as far from `x` as the nearest point so far, and within eps / 2 and 0.15 (Linf), 0.5 (L2) or 2.5 (L1).
     """
 
     steps: int = 100
@@ -89,7 +89,7 @@ class FAB(MinimalAttack):
     def _search(
         self, model: Model, z: Tensor, x: Tensor, y: Tensor, others: Tensor | None, found: "_Found", draws: Draws
     ) -> None:
-        """Along the boundary from `z`; `found` is told of all points beyond it."""
+        """Follow the boundary from `z`, and offer `found` all points."""
         for step in range(self.steps):
             lead, slope = self._linearize(model, z, y, others, draws.fork(step))
             z = self._approach(z, x, lead, slope)
@@ -100,7 +100,7 @@ class FAB(MinimalAttack):
     def _linearize(
         self, model: Model, z: Tensor, y: Tensor, others: Tensor | None, draws: Draws
     ) -> tuple[Tensor, Tensor]:
-        """The lead (N,) of the class whose boundary is nearest to `z`, in linear terms, and its gradient (N, D)."""
+        """Return the lead (N,) of the class with the nearest linearised boundary to `z`, and its gradient (N, D)."""
         if others is None:
             lead, slope, _ = loss_and_gradient(model, z, y, rng=draws, loss=gain(margin, model.task, targeted=True))
         else:
@@ -108,7 +108,7 @@ class FAB(MinimalAttack):
         return lead, slope.flatten(1)
 
     def _approach(self, z: Tensor, x: Tensor, lead: Tensor, slope: Tensor) -> Tensor:
-        """Beyond the plane on which the linearised lead is 0, between what is nearest to `z` and to `x`."""
+        """Step beyond the plane on which the linearised lead is 0, between the projections of `z` and `x`."""
         ends = torch.stack([z, x])
         rise = torch.stack([-lead, -lead - (slope * (x - z).flatten(1)).sum(dim=1)])
         moves = move_onto(ends.flatten(2), slope, rise, self.norm).reshape(ends.shape)
@@ -122,9 +122,9 @@ class FAB(MinimalAttack):
         return (x + per_row(radius, x) * random_point(draws, tuple(x.shape[1:]), self.norm, 1)).clamp_(0, 1)
 
     def _retreat(self, model: Model, x: Tensor, y: Tensor, near_lead: Tensor, found: "_Found", draws: Draws) -> Tensor:
-        """The points found, moved towards `x` as far as regula falsi on the lead gets."""
+        """Return the points found, moved towards `x` as far as regula falsi on the lead gets."""
         points, far_lead, surplus = found.points.clone(), found.lead, -_SURPLUS * near_lead
-        near, far = torch.zeros_like(near_lead), torch.ones_like(near_lead)  # shares of the way, short of and beyond it
+        near, far = torch.zeros_like(near_lead), torch.ones_like(near_lead)  # shares of the way, before and beyond it
         for step in range(_FINAL_STEPS):
             rise = far_lead - near_lead  # 0 where nothing was found
             crossing = ((surplus - near_lead) / torch.where(rise > 0, rise, torch.inf)).clamp(0, 1)
@@ -139,13 +139,13 @@ class FAB(MinimalAttack):
         return points
 
     def _lead(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
-        """Positive where the goal is reached."""
+        """Return the lead of the goal, positive where it is reached."""
         return gain(margin, model.task, self.targeted)(outputs, y)
 
 
 @dataclass
 class _Found:
-    """The nearest adversarial point of each image so far, its distance, and by how much its goal leads there."""
+    """The nearest adversarial point of each image so far, its distance, and the lead of the goal there."""
 
     points: Tensor
     distance: Tensor

@@ -17,11 +17,11 @@ from ._losses import Objective
 @register_attack("fgsm")
 @dataclass(frozen=True, kw_only=True)
 class FGSM(Attack):
-    """One step of length eps in the direction of steepest ascent of the loss (descent towards `y` where targeted).
+    """One step of length eps along the steepest ascent of the loss (descent towards `y` if targeted).
 
-    Under L2 the direction is the normalised gradient (the "fast gradient method"), under L1 the values with the largest
-    gradients go to black or white until eps is used up. On a linear model of two classes that is optimal, under L2
-    where [0, 1] cuts nothing off.
+    Under L2 the direction is the normalised gradient (the "fast gradient method"); under L1 the values with the largest
+    gradients become black or white until eps is used up. On a linear model of two classes that is optimal, under L2
+    where [0, 1] clips nothing.
     """
 
     access: ClassVar[Access] = "gradient"

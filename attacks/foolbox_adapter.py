@@ -1,12 +1,12 @@
 """The attacks of foolbox (Rauber et al. 2020, https://doi.org/10.21105/joss.02607) under the names `foolbox:NAME`.
 
-A name becomes a dataclass whose fields are the parameters of foolbox's constructor, by foolbox's names and defaults.
-Not among them are what the norm decides already, attacks to start from, log folders and the axis of the channels.
-foolbox is imported when the first of these classes is made, not before.
+A name becomes a dataclass whose fields are the parameters of foolbox's constructor, with foolbox's names and defaults.
+Left out are parameters that the norm decides already, attacks to start from, log folders and the channel axis. foolbox
+is imported when the first of these classes is made, not before.
 
 foolbox draws from the global generators of torch and numpy, and some of its attacks stop when the whole batch is done.
-The generators are seeded from `rng` and put back, so a call can be repeated; but, unlike everywhere else in foolbench,
-what an image gets depends on the images that share its batch.
+The generators are seeded from `rng` and restored, so a call can be repeated; but, unlike everywhere else in foolbench,
+the result for an image depends on the other images of its batch.
 """
 
 import inspect
@@ -46,15 +46,15 @@ _STARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "PointwiseAttack": ("foolbox:SaltAndPepperNoiseAttack", {}),
     **dict.fromkeys(COMPILED, ("foolbox:LinearSearchBlendedUniformNoiseAttack", {})),
 }
-"""Where attacks start from, as in foolbox. Run by itself, since there one image without a start fails its batch."""
+"""The attacks that others start from, as in foolbox; run apart, as there one image without a start fails its batch."""
 
 _HANDLED = "LinearSearchBlended.* failed to draw|At the first initialisation|The given NumPy array is not writable"
-"""Warnings about what is dealt with: images without a start stay as they are, and nobody writes into that array."""
+"""Warnings whose cause is dealt with: images without a start stay unchanged, and nobody writes into that array."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _FoolboxAttack(Attack, ABC):
-    """What all of them share. `parameters` are those of foolbox's class `original`, with their types."""
+    """The base of all foolbox attacks; `parameters` are those of foolbox's class `original`, with their types."""
 
     original: ClassVar[str]
     facts: ClassVar[Facts]
@@ -77,7 +77,7 @@ class _FoolboxAttack(Attack, ABC):
             raise ConfigError(f"{name} needs numba, which is not installed: pip install numba.")
 
     def check_task(self, task: Task) -> None:
-        """Raise ConfigError also for a system that may reject an image: foolbox would take that for its success."""
+        """Raise ConfigError also for a system that may reject an image: foolbox would count a rejection as success."""
         super().check_task(task)
         if task.rejected is not None:
             raise ConfigError(
@@ -93,7 +93,7 @@ class _FoolboxAttack(Attack, ABC):
         return {parameter: getattr(self, parameter) for parameter in self.parameters}
 
     def _make(self) -> Any:
-        """foolbox's own object. Raises ConfigError for parameters that it refuses."""
+        """Return foolbox's own attack. Raises ConfigError for parameters that it refuses."""
         norm = {"constraint": self.norm} if self.original == "HopSkipJumpAttack" else {}
         try:
             return getattr(_foolbox().attacks, self.original)(**self._values(), **norm)
@@ -110,7 +110,7 @@ class _FoolboxAttack(Attack, ABC):
             return self._make().run(net, x.contiguous(), criterion(y), **more)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickling: the class is made, not found in a module."""
+        """Pickle by name: the class is made, not found in a module."""
         return _rebuilt, (type(self).__name__, vars(self))
 
 
@@ -122,7 +122,7 @@ class _Budget(_FoolboxAttack):
 
 @dataclass(frozen=True, kw_only=True)
 class _Minimal(_FoolboxAttack, MinimalAttack):  # pyright: ignore[reportIncompatibleVariableOverride] (as above)
-    """Where the image needs no attack, none starts, or none succeeds, it stays as it is."""
+    """A minimal attack: an image that needs no attack, has no start, or is not fooled stays unchanged."""
 
     eps: Eps = math.inf
 
@@ -150,10 +150,10 @@ class _Minimal(_FoolboxAttack, MinimalAttack):  # pyright: ignore[reportIncompat
 
 
 class _Net(nn.Module):
-    """A model as foolbox calls it: every call is counted and has new draws, and every gradient must be finite.
+    """A model as foolbox calls it: every call has new draws, and every gradient must be finite.
 
-    foolbox judges by the outputs, and differentiates its own loss of them. Of a randomized system these are the mean of
-    `model.draws` evaluations, which is no mean of the loss; but neither rests on what one lucky draw says.
+    foolbox judges by the outputs, and differentiates its own loss of them. For a randomized system these are the mean
+    of `model.draws` evaluations, which is no mean of the loss; but neither depends on one lucky draw.
     """
 
     def __init__(self, model: Model, rng: Draws) -> None:
@@ -169,7 +169,7 @@ class _Net(nn.Module):
 
 @contextmanager
 def _seeded(rng: Draws, device: torch.device) -> Iterator[None]:
-    """The global generators are seeded inside and as before afterwards."""
+    """Context manager: seed the global generators, and restore them afterwards."""
     seed = derive_key(*rng.keys.tolist())
     numpy_state = np.random.get_state()  # noqa: NPY002 (the generator that foolbox draws from)
     cuda = device.type == "cuda"
@@ -204,7 +204,7 @@ def _rebuilt(name: str, parameters: dict[str, Any]) -> Attack:
 
 @cache
 def make_class(name: str) -> type[Attack]:
-    """The dataclass behind a name of the family. Raises ConfigError where foolbox is not installed."""
+    """Return the dataclass for a name `foolbox:NAME`. Raises ConfigError if foolbox is not installed."""
     original = _original(name)
     facts, theirs = FACTS[original], getattr(_foolbox().attacks, original)
     signature = inspect.signature(theirs.__init__).parameters
@@ -229,7 +229,7 @@ def make_class(name: str) -> type[Attack]:
 
 
 def _field(parameter: inspect.Parameter) -> tuple[str, Any] | tuple[str, Any, Any]:
-    """A default of 0 for a float becomes 0.0, as in a recipe: one run has one identity."""
+    """Return a dataclass field; a float's default of 0 becomes 0.0, as in a recipe: one run has one identity."""
     if parameter.default is parameter.empty:
         return parameter.name, parameter.annotation
     default = TypeAdapter(parameter.annotation).validate_python(parameter.default)

@@ -20,16 +20,16 @@ from ._losses import class_count, rivals
 @register_attack("jsma")
 @dataclass(frozen=True, kw_only=True)
 class JSMA(MinimalAttack):
-    """Changes the values that most raise the target's logit and lower the sum of all others, two at a time.
+    """Change the values that most raise the target's logit and lower the sum of all others, two at a time.
 
     `theta` is added to the chosen values until they are black or white; a negative one darkens. At most a fraction
-    `gamma` of an image's values changes: 14.5 % by default, which the paper gives for MNIST, as it does theta = 1.
-    With `pairs` the two values are those whose derivatives together are most salient (the paper's algorithm, exact for
-    images of every size), without it single values are chosen (its saliency map).
+    `gamma` of an image's values changes: 14.5 % by default, which the paper gives for MNIST, as it does theta = 1. With
+    `pairs` the two values are those with the largest joint saliency (the paper's algorithm, exact for images of every
+    size), without it single values are chosen (its saliency map).
 
-    The method has a target by nature. Under `targeted` it is `y`; otherwise it is the class that comes second on the
-    clean image, and an image rests as soon as its prediction has left `y` for whichever class. One that never gets
-    there is given back as it was. Raises ConfigError for a model without classes.
+    The method needs a target. If `targeted`, it is `y`; otherwise it is the class that comes second on the clean image,
+    and an image is finished once its prediction has left `y` for any class. An image that never does is returned
+    unchanged. Raises ConfigError for a model without class scores.
     """
 
     theta: float = 1.0
@@ -51,12 +51,12 @@ class JSMA(MinimalAttack):
         classes = class_count(model)
         with torch.no_grad():
             logits = model.averaged(x, rng=rng.fork("start"))
-        ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
+        ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is of them
         z, y, draws = x.flatten(1)[rows], y[rows], rng[rows]
         target = y if self.targeted else rivals(model, logits[rows], y, 1)[:, 0]
         changed = torch.zeros_like(z, dtype=torch.bool)
         index = 0
-        while len(rows):  # ends: every round brings values nearer to white or black by theta
+        while len(rows):  # ends: every round moves values by theta towards white or black
             reach = F.one_hot(target, classes)
             directions = torch.stack([reach, 1 - reach], dim=1).to(z)
             images = z.reshape(-1, *x.shape[1:])
@@ -75,7 +75,7 @@ class JSMA(MinimalAttack):
         return ended
 
     def _choose(self, z: Tensor, changed: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
-        """The values to change (N, 1 or 2), and their saliency (N,): 0 where no choice helps."""
+        """Return the values to change (N, 1 or 2), and their saliency (N,): 0 where no choice helps."""
         free = (z < 1) if self.theta > 0 else (z > 0)
         room = changed.sum(dim=1, keepdim=True) + (2 if self.pairs else 1) <= self.gamma * z.shape[1]
         closed = ~(free & (changed | room))
@@ -85,16 +85,17 @@ class JSMA(MinimalAttack):
 
 
 def best_value(gain: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
-    """The column (N, 1) with the largest product of the positive entries of two (N, D), and that product or 0 (N,)."""
+    """Return the column (N, 1) with the largest saliency of two tensors (N, D), and that saliency or 0 (N,)."""
     saliency, chosen = _saliency(gain, relief).max(dim=1)
     return chosen[:, None], saliency
 
 
 def best_pair(gain: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
-    """The two columns (N, 2) with the largest saliency of their sums, and that saliency or 0 (N,).
+    """Return the two columns (N, 2) with the largest saliency of their sums, and that saliency or 0 (N,).
 
-    Exact without trying all pairs: where two columns are at least as good as a third in both rows, one of them can take
-    its place in any pair. So it suffices to try the columns that at most one other dominates, of thousands a few dozen.
+    It is exact without trying all pairs: if two columns are at least as good as a third in both `gain` and `relief`,
+    one of them can replace it in any pair. So only columns that at most one other dominates are tried: of thousands a
+    few dozen.
     """
     order = gain.argsort(dim=1, descending=True, stable=True)
     relief = relief.gather(1, order)
@@ -120,10 +121,10 @@ def best_pair(gain: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _saliency(gain: Tensor, relief: Tensor) -> Tensor:
-    """gain * relief where both are positive, otherwise 0; in double precision, in which products of gradients exist."""
+    """Return gain * relief where both are positive, else 0; in double precision, as products of gradients underflow."""
     return torch.where((gain > 0) & (relief > 0), gain.double() * relief.double(), 0.0)
 
 
 def _shifted(values: Tensor) -> Tensor:
-    """What stands before each entry of a row."""
+    """Return each row shifted right by one entry, behind minus infinity."""
     return F.pad(values, (1, 0), value=-torch.inf)[:, :-1]

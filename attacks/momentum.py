@@ -26,18 +26,18 @@ _TINY = 1e-30  # guards the division by a gradient that is zero
 @register_attack("momentum")
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Attack):
-    """`steps` steps along a sum of normalised gradients, in which older ones `decay`.
+    """Projected ascent along a sum of normalised gradients, in which older ones `decay`, in steps that become smaller.
 
-    The steps begin with length `step_size`, in pixel space (None: 2 eps, all across the budget), and fall to zero along
-    half a cosine. So the first ones find the way and the last ones settle, and of a randomized system one evaluation a
-    step will do: the sum averages them. With `draws` > 0 a step takes as many, instead of those that the model says.
+    The `steps` steps begin with length `step_size`, in pixel space (None: 2 eps, all across the budget), and fall to
+    zero along half a cosine: the first ones explore, the last ones settle. On a randomized system one evaluation per
+    step is enough, since the sum averages them; `draws` > 0 is their number, instead of the model's.
 
     With `target_classes` = n > 0 the lead of each of the n highest-scoring other classes over `y` is ascended in turn,
-    `steps` steps each, and the strongest end counts; that is still an attack on the class `y`.
+    `steps` steps each, and the strongest end counts; that is still an attack away from the class `y`.
 
-    It begins at the image, at a "random" point of the budget, or, in an ensemble, at the "strongest" point so far. The
-    result is the best point met, an adversarial one before others; behind a randomized system, where the best of many
-    would be the luckiest, the last one.
+    The search begins at the "image", at a "random" point of the budget, or, in an ensemble, at the "strongest" point so
+    far. The result is the best point met, an adversarial one before others; on a randomized system, where the best of
+    many would be the luckiest, the last one.
     """
 
     steps: int = 40
@@ -80,7 +80,7 @@ class Momentum(Attack):
         return self._from(model, x, y, start, rng) if self.begin == "strongest" else self.perturb(model, x, y, rng=rng)
 
     def _from(self, model: Model, x: Tensor, y: Tensor, start: Tensor, rng: Draws) -> Tensor:
-        """The strongest end of all climbs from `start`."""
+        """Return the strongest end of all ascents from `start`."""
         system = model.through(model.shells, draws=self.draws or model.draws)
         if not self.target_classes:
             return self._climb(system, x, y, start, Objective(system.task, targeted=self.targeted), rng.fork(0))
@@ -91,7 +91,7 @@ class Momentum(Attack):
         return best.points
 
     def _rivals(self, model: Model, start: Tensor, y: Tensor, rng: Draws) -> tuple[Tensor, ...]:
-        """The classes (N,) to ascend towards, one after the other."""
+        """Return the classes (N,) to ascend towards, one after the other."""
         with torch.no_grad():
             outputs = model.averaged(start, rng=rng.fork("rivals"))
         return rivals(model, outputs, y, self.target_classes).unbind(dim=1)

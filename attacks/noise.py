@@ -1,4 +1,4 @@
-"""The baselines that every attack must beat: noise of the same budget, without a look at the model."""
+"""Baselines that every attack must beat: noise of the same budget, without access to the model."""
 
 from abc import ABC
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class _Noise(Attack, ABC):
 @register_attack("uniform-noise")
 @dataclass(frozen=True, kw_only=True)
 class UniformNoise(_Noise):
-    """A uniform point of the ball around each image, clipped to [0, 1]."""
+    """Uniform noise: a random point of the ball around each image, clipped to [0, 1]."""
 
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2", "l1")
 
@@ -39,7 +39,7 @@ class UniformNoise(_Noise):
 @register_attack("random-sign")
 @dataclass(frozen=True, kw_only=True)
 class RandomSign(_Noise):
-    """A uniform corner of the Linf ball around each image: every value moves by eps, clipped to [0, 1]."""
+    """Noise of random signs: every value moves up or down by eps, to a corner of the Linf ball, clipped to [0, 1]."""
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         return x + self.eps * rng.signs(x.shape[1:])

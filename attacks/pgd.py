@@ -23,20 +23,20 @@ from ._losses import Loss, Objective
 @register_attack("pgd")
 @dataclass(frozen=True, kw_only=True)
 class PGD(Attack):
-    """`steps` steps of steepest ascent of the loss, projected onto the threat after each; the last point counts.
+    """Steepest ascent of the loss in `steps` steps, each projected onto the threat; the last point counts.
 
-    `step_size` is in pixel space; None means 2.5 eps / steps, the paper's choice. `random_start` begins at a uniform
-    point of the ball, `restarts` repeats that; per image the restart counts that reached its goal with the largest
-    loss. Under `targeted` the loss towards `y` descends. Under L1 a step fills the values with the largest gradients up
-    to black or white.
+    `step_size` is in pixel space; None means 2.5 eps / steps, the paper's choice. `random_start` starts at a uniform
+    point of the ball, and `restarts` repeats that; per image the result is a restart that reached the goal, then the
+    one with the largest loss. If `targeted`, the loss towards `y` descends. Under L1 a step fills the values with the
+    largest gradients up to black or white.
 
-    With an `aim` it descends towards another answer made of `y`: of maps "flip-left-right" and "flip-up-down", of
-    depths also "nearer" and "farther", by a tenth (Wong, Cicek and Soatto, NeurIPS 2020, whose loss is the relative
+    With an `aim` the attack descends towards another answer made of `y`: for maps "flip-left-right" and "flip-up-down",
+    for depths also "nearer" and "farther", by a tenth (Wong, Cicek and Soatto, NeurIPS 2020, whose loss is the relative
     difference).
 
-    With `early_stop` an image rests once its prediction has left `y` (or reached it, where targeted), if need be as it
-    came, which saves the rest of its steps. It then lies just beyond this model's boundary: do not score it through
-    another system.
+    With `early_stop` an image is finished once its prediction has left `y` (or reached it, if targeted), possibly
+    unchanged, which saves the rest of its steps. It then lies just beyond this model's boundary: do not score it
+    through another system.
     """
 
     steps: int = 40
@@ -81,7 +81,7 @@ class PGD(Attack):
 
     @property
     def length(self) -> float:
-        """Of a step, in pixel space."""
+        """The length of a step, in pixel space."""
         return self.step_size or 2.5 * self.eps / max(self.steps, 1)
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
@@ -97,11 +97,11 @@ class PGD(Attack):
         return found
 
     def ascended(self, model: Model, step: int) -> Loss:
-        """What the step with that number, from 0, is to raise."""
+        """Return the loss that the step of this number, from 0, ascends."""
         return Objective(model.task, targeted=self.targeted)
 
     def _search(self, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-        """The best restart of every image."""
+        """Return the best restart of every image."""
         if self.restarts == 1:
             return self._ascend(model, x, y, rng.fork(0))
         loss = Objective(model.task, targeted=self.targeted)
@@ -124,14 +124,14 @@ class PGD(Attack):
         return best
 
     def _ascend(self, model: Model, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
-        """The last iterate of every image."""
+        """Return the last iterate of every image."""
         start = random_point(draws, tuple(x.shape[1:]), self.norm, self.eps) if self.random_start else 0
         ball = self.threat.around(x)
         z = ball.project_(x + start)
-        ended, rows = torch.empty_like(x), torch.arange(len(x), device=x.device)  # `rows` go on; `z` is theirs
+        ended, rows = torch.empty_like(x), torch.arange(len(x), device=x.device)  # `rows` go on, at points `z`
         for index in range(self.steps):
             loss = self.ascended(model, index)
-            fresh = draws.fork(index)  # a randomized system is met with new draws at every step
+            fresh = draws.fork(index)  # new draws of a randomized system at every step
             _, gradient, outputs = unchecked_loss_and_gradient(model, z, y, rng=fresh, loss=loss)
             if self.early_stop:
                 reached = model.task.reached(model.task.predict(outputs), y, targeted=self.targeted)

@@ -1,4 +1,4 @@
-"""RayS (Chen and Gu 2020, https://arxiv.org/abs/2006.12792): the nearest boundary along rays of signs, by decisions."""
+"""RayS (Chen and Gu 2020, https://arxiv.org/abs/2006.12792): the nearest boundary along sign vectors, by decisions."""
 
 import math
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ from ..core.registry import register_attack
 from ..core.seeding import Draws
 from ._rows import Rows
 
-_BISECTIONS = 8  # of the way to the last boundary: to within 1/256 of it
+_BISECTIONS = 8  # of the way to a boundary: it is known to 1/256 of that
 
 
 @register_attack("rays")
 @dataclass(frozen=True, kw_only=True)
 class RayS(QueryAttack):
-    """Follows a ray that changes all values equally far, up or down, and turns it where the boundary is nearer.
+    """Search along sign vectors, which move all values equally far, and flip signs where the boundary comes nearer.
 
-    It sees predicted classes only, those of `queries` points an image. A ray begins with all values going up. Then one
-    block of values after the other goes the other way: all of them, each half, each quarter, and so on, and from the
-    beginning again after single values. Where the turned ray is adversarial at the distance of the last boundary, it is
-    kept, and its boundary bisected. An image rests where it is fooled as it comes, or once its boundary lies within the
-    budget; else it gets all of that along its ray.
+    It sees predicted classes only, for `queries` points per image. The first ray raises all values. Then the signs of
+    one block of values after the other are flipped: all of them, each half, each quarter, and so on to single values,
+    and again from the beginning. If the new ray is adversarial at the distance of the last boundary, it is kept, and
+    its boundary bisected. An image is finished if it is misclassified as it comes, or once its boundary lies within the
+    budget; else it is moved by the whole budget along its ray.
     """
 
     queries: int = 1000
@@ -42,7 +42,7 @@ class RayS(QueryAttack):
         reach = self.eps if self.norm == "linf" else self.eps / math.sqrt(x[0].numel())  # of each value
         blocks = torch.tensor([*islice(_blocks(x[0].numel()), self.queries)], device=x.device)
         found, asked = x.clone(), torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        fooled = self.reached(model, model.averaged(x, rng=rng.fork("clean")), y)  # as it comes: that is no query
+        fooled = self.reached(model, model.averaged(x, rng=rng.fork("clean")), y)  # the clean image is no query
         rays = _Rays.of(x, y, rng)[~fooled]
         for query in range(self.queries):
             going = rays.boundary > reach
@@ -61,10 +61,10 @@ class RayS(QueryAttack):
 
 @dataclass
 class _Rays(Rows):
-    """One ray an image: which way its values go, and how far the boundary is.
+    """A ray for each image: the signs of its direction, and the distance of its boundary.
 
-    It is at the block of number `turn`; `left` is how many more times the way to the boundary is halved before the next
-    block, and no point up to `low` is adversarial then. So every image asks about one point a step.
+    `turn` is the number of its present block; `left` is how many more times the way to the boundary is halved before
+    the next block, and no point up to `low` is adversarial then. So every image queries one point a step.
     """
 
     rows: Tensor
@@ -84,7 +84,7 @@ class _Rays(Rows):
         return cls(rows, x, y, draws, torch.ones_like(x), unknown, torch.zeros_like(unknown), none, none.clone())
 
     def tried(self, blocks: Tensor) -> "tuple[_Rays, Tensor]":
-        """The rays to ask about next, and how far along: half the way, or with a block turned at the last boundary."""
+        """Return the rays to query, and how far along: half the way, or with a block flipped at the last boundary."""
         halving = self.left > 0
         first, end = blocks[self.turn].masked_fill(halving[:, None], 0)[:, :, None].unbind(dim=1)
         place = torch.arange(self.x[0].numel(), device=self.x.device)
@@ -93,7 +93,7 @@ class _Rays(Rows):
         return replace(self, signs=torch.where(turned, -self.signs, self.signs)), lengths
 
     def note(self, tried: "_Rays", lengths: Tensor, hit: Tensor) -> None:
-        """What came of it."""
+        """Update the rays by whether the points that were `tried` are adversarial."""
         halving = self.left > 0
         self.signs = torch.where(per_row(hit, self.x), tried.signs, self.signs)
         self.boundary = torch.where(hit, lengths, self.boundary)
@@ -106,7 +106,7 @@ class _Rays(Rows):
 
 
 def _blocks(values: int) -> Iterator[tuple[int, int]]:
-    """None of the values, all, each half, each quarter, ..., each single one, all again, ...: first and end of each."""
+    """Yield (first, end) of each block: no values, all, each half, each quarter, ..., each value, all again, ..."""
     yield 0, 0
     for halvings in cycle(range(math.ceil(math.log2(values)) + 1)):
         size = math.ceil(values / 2**halvings)

@@ -1,5 +1,6 @@
-"""SEA, an ensemble for maps (Croce, Singh and Hein 2024, https://arxiv.org/abs/2306.12941): which loss hurts a network
-most differs from network to network and from image to image.
+"""SEA, an ensemble for maps (Croce, Singh and Hein 2024, https://arxiv.org/abs/2306.12941).
+
+Which loss hurts a network most differs from network to network and from image to image.
 """
 
 import math
@@ -30,16 +31,17 @@ _STAGES = ((2.0, 0.3), (1.5, 0.3), (1.0, 0.4))  # radius, in eps, and share of t
 @register_attack("sea")
 @dataclass(frozen=True, kw_only=True)
 class SEA(Ensemble):
-    """Three ascents of `steps` steps each, every one from a random start and on every image; the worst case counts.
+    """Three ascents on different losses, each from a random start and on every image; the worst case counts.
 
-    - balanced: cross-entropy of the pixels that are still right, each class of the image counting as much as any other.
-    - masked: the same, each pixel counting as much as any other.
+    - balanced: cross-entropy of the pixels that are still right, each class of the image with the same weight.
+    - masked: the same, each pixel with the same weight.
     - divergence: Jensen-Shannon divergence from the target. It is bounded: pixels that are long lost pull no further.
 
-    An ascent is APGD within 2 eps, then 1.5 eps, then eps. Each goes on from the point of the one before that has the
-    fewest right pixels, projected; that of the last is the result. In a table the row "sea" is the worst case: of
-    accuracies and of image-wise mIoU image by image, of the mIoU of the set as a search over images and members finds
-    it, an upper bound. The paper balances classes by how frequent they are in the training set, here it is in the map.
+    An ascent is APGD in `steps` steps, within 2 eps, then 1.5 eps, then eps. Each stage continues from the point of the
+    one before that has the fewest right pixels, projected; that of the last is the result. In a table the row "sea" is
+    the worst case: of accuracies and of image-wise mIoU image by image, of the mIoU of the set as a search over images
+    and members finds it, an upper bound. The paper balances classes by their frequency in the training set, here it is
+    that in the map.
     """
 
     steps: int = 300
@@ -59,7 +61,7 @@ class SEA(Ensemble):
 
 @dataclass(frozen=True, kw_only=True)
 class ShrinkingAscent(Attack):
-    """One of the three, as `SEA` has it."""
+    """One of the three ascents of `SEA`."""
 
     steps: int = 300
     loss: PlaceLoss = "masked"
@@ -74,7 +76,7 @@ class ShrinkingAscent(Attack):
             raise ConfigError(f"Expected steps >= {len(_STAGES)}, one for each radius, got {self.steps}.")
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        radii = [min(1.0, radius * self.eps) for radius, _ in _STAGES]  # 1 is all that there is
+        radii = [min(1.0, radius * self.eps) for radius, _ in _STAGES]  # 1 covers [0, 1]
         point = x + random_point(rng, tuple(x.shape[1:]), self.norm, radii[0])
         ends = [round(self.steps * sum(share for _, share in _STAGES[: number + 1])) for number in range(len(_STAGES))]
         for radius, begin, end in zip(radii, [0, *ends], ends, strict=False):
@@ -84,10 +86,10 @@ class ShrinkingAscent(Attack):
         return point
 
     def _climb(self, model: Model, ascent: AdaptiveAscent, begin: int, end: int) -> Tensor:
-        """The points with the fewest right pixels. By the loss they may be worse: of what is lost it counts nothing."""
+        """Return the points with the fewest right pixels; these may have a lower loss, which ignores lost pixels."""
         due, fewest = checkpoints(end - begin), _Fewest(model, ascent.point, ascent.y)
         ascended = loss_of(model.task, self.loss)
-        nothing = torch.zeros(len(ascent.y), dtype=torch.bool, device=ascent.point.device)  # is done before its time
+        nothing = torch.zeros(len(ascent.y), dtype=torch.bool, device=ascent.point.device)  # finishes early
         for step in range(begin, end + 1):
             draws, point, gradient = ascent.draws.fork(step), ascent.point, None
             if step < end:
@@ -122,19 +124,19 @@ class _Fewest:
 
 
 def loss_of(task: Task, loss: PlaceLoss) -> Loss:
-    """What the ascent of that name raises, a mean over all places."""
+    """Return the loss of that name, a mean over all places."""
     if loss == "divergence":
         return lambda outputs, y: divergence(task.places(task.to_leave(outputs, y), y).at_target).mean(dim=1)
     return WeighedObjective(task, targeted=False, weights=masked if loss == "masked" else balanced)
 
 
 def masked(places: Places) -> Tensor:
-    """Weights (N, P): whatever is still right counts alike."""
+    """Return weights (N, P): 1 for places that are still right, else 0."""
     return places.right.to(places.losses)
 
 
 def balanced(places: Places) -> Tensor:
-    """Weights (N, P), by which every kind counts as often as it would if its places were all."""
+    """Return weights (N, P) of places that are still right, by which every class counts as if its places were all."""
     if places.kinds is None:
         return masked(places)
     often = torch.zeros(len(places.losses), int(places.kinds.max()) + 1, device=places.losses.device)
@@ -143,9 +145,9 @@ def balanced(places: Places) -> Tensor:
 
 
 def divergence(log_probability: Tensor) -> Tensor:
-    """Jensen-Shannon divergence, in 0..log 2, between an answer that has this for the target and the target alone.
+    """Return the Jensen-Shannon divergence, in 0..log 2, between an output and its target.
 
-    The rest of the answer does not matter to it.
+    It depends only on the log-probability that the output gives to the target.
     """
     sure, log2 = log_probability.exp(), math.log(2)
     of_answer = sure * (log2 + log_probability - sure.log1p()) + (1 - sure) * log2

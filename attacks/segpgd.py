@@ -14,11 +14,11 @@ from .pgd import PGD
 @register_attack("segpgd")
 @dataclass(frozen=True, kw_only=True)
 class SegPGD(PGD):
-    """PGD whose loss weighs pixels by whether they still resist.
+    """PGD whose loss weighs each pixel by whether it still resists.
 
-    At step t of T, from 0, those that have left `y` already count t / 2T and those that have not the rest of 1: at
-    first only what is still right is attacked, at last everything alike. Under `targeted` it is the pixels that have
-    reached `y` which count less. On an image with one answer it is PGD.
+    At step t of T, from 0, pixels that have left `y` have a weight of t / 2T, all others 1 - t / 2T: at first only
+    pixels that are still right are attacked, at last all alike. If `targeted`, pixels that have reached `y` have the
+    smaller weight. On an image with one answer it is PGD.
     """
 
     steps: int = 20

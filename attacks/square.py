@@ -22,25 +22,25 @@ from ..core.seeding import Draws
 from ._losses import gain, margin
 
 Window = Tensor
-"""A square of each image: where its pixels (N, C, side, side) lie in the image as one row of numbers."""
+"""A square of each image: the indices (N, C, side, side) of its pixels in the flattened image."""
 
-_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of the area of a square, were there 10,000 queries
+_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries, when the area of a square halves
 _TINY = 1e-12
 _AT_ONCE = 128
-"""Queries for which all that chance decides is drawn together: one by one the draws cost more than a small network."""
+"""Queries whose random numbers are drawn together: one by one the draws cost more than a small network."""
 _WITHOUT_SIGN = 2**63 - 1
 
 
 @register_attack("square")
 @dataclass(frozen=True, kw_only=True)
 class Square(QueryAttack):
-    """Changes one random square at a time, and keeps the change where the margin of `y` shrinks.
+    """Random search that changes one square at a time, and keeps the change if the margin of `y` shrinks.
 
-    It sees class scores only, those of `queries` points an image. The squares cover a share `p_init` of the image at
-    first, and less as queries go by: as in a run of 10,000 that is `rescaled` to `queries`. Under Linf the start has
-    vertical stripes, and a square moves each channel to one end of its budget. Under L2 the start is a grid of small
-    dipoles, and a square gathers what the image has left of its budget and what another square, which is restored,
-    gives back. An image rests once its prediction has left `y` (or reached it, where targeted), if need be as it came.
+    It sees class scores only, for `queries` points per image. The squares cover a share `p_init` of the image at first,
+    and less as queries go by, on the schedule of 10,000 queries, which is `rescaled` to `queries`. Under Linf the start
+    has vertical stripes, and a square moves each channel to one end of its budget. Under L2 the start is a grid of
+    small dipoles, and a square gets the unused budget of the image and that of another square, which is restored. An
+    image is finished once its prediction has left `y` (or reached it, if targeted), possibly unchanged.
     """
 
     queries: int = 5000
@@ -59,7 +59,7 @@ class Square(QueryAttack):
 
     def search(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Searched:
         _, reached = self._score(model, x, y, rng.fork("clean"))
-        found, rows = x.clone(), (~reached).nonzero()[:, 0]  # `rows` go on; x, y, z and draws are theirs
+        found, rows = x.clone(), (~reached).nonzero()[:, 0]  # `rows` go on; x, y, z and draws are of them
         asked = torch.zeros_like(reached, dtype=torch.int64)
         if not len(rows):
             return Searched(found, asked)
@@ -85,7 +85,7 @@ class Square(QueryAttack):
         return Searched(found, asked)
 
     def _score(self, model: Model, z: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """What grows towards the goal, and whether it is reached."""
+        """Return the margin towards the goal, and whether it is reached."""
         outputs = model.averaged(z, rng=draws)
         return gain(margin, model.task, self.targeted)(outputs, y), self.reached(model, outputs, y)
 
@@ -102,16 +102,16 @@ class Square(QueryAttack):
         return (x + self.eps * draws.signs((x.shape[1], 1, x.shape[3]))).clamp_(0, 1)
 
     def _recolor(self, z: Tensor, x: Tensor, side: int, luck: "_Luck") -> Iterable[tuple[Window, Tensor]]:
-        """A square of `z`, in place, at the budget's ends; the windows changed and what was there."""
+        """Set a square of `z`, in place, to the budget's ends; return the windows changed and what was there."""
         window = _window(luck.first, x.shape, side)
         before, original, step = _cut(z, window), _cut(x, window), self.eps * luck.signs
         after = (original + step).clamp_(0, 1)
-        idle = (after == before).flatten(1).all(dim=1)  # of a grey image every other square: the query would be lost
+        idle = (after == before).flatten(1).all(dim=1)  # else half of the queries on a grey image are lost
         _paste(z, window, torch.where(per_row(idle, after), (original - step).clamp_(0, 1), after))
         return [(window, before)]
 
     def _tiles(self, x: Tensor, draws: Draws) -> Tensor:
-        """A grid of 5 x 5 dipoles, as near as it comes."""
+        """Return a start for L2: a grid of about 5 x 5 dipoles."""
         channels, height, width = x.shape[1:]
         side = max(min(height, width) // 5, 1)
         down, across = height // side, width // side
@@ -126,7 +126,7 @@ class Square(QueryAttack):
         return steepest(grid, "l2").mul_(self.eps).add_(x).clamp_(0, 1)
 
     def _gather(self, z: Tensor, x: Tensor, side: int, luck: "_Luck") -> Iterable[tuple[Window, Tensor]]:
-        """A dipole in one square of `z`, in place, of the budget of two; the windows changed and what was there."""
+        """Put the budget of two squares of `z` into a dipole, in place; return the windows and what was there."""
         unused = (self.eps**2 - size(z - x, "l2") ** 2).clamp_min_(0) / x.shape[1]
         window, spent = _window(luck.first, x.shape, side), _window(luck.second, x.shape, side)
         before, spent_before = _cut(z, window), _cut(z, spent)
@@ -142,7 +142,7 @@ class Square(QueryAttack):
 
 
 class _Luck(NamedTuple):
-    """What chance decides in one query: two places, a direction for each channel, which way a dipole lies."""
+    """The random choices of one query: two places, a sign for each channel, the orientation of a dipole."""
 
     first: Tensor  # (N, 2), like `second`: integers from 0 on, of which `_window` takes the remainder
     second: Tensor
@@ -151,7 +151,7 @@ class _Luck(NamedTuple):
 
 
 class _Chance:
-    """The luck of each query, one after the other; `chance[rows]` is that of some of the images."""
+    """The random choices of each query, one after the other; `chance[rows]` are those of some of the images."""
 
     def __init__(self, draws: Draws, channels: int) -> None:
         self._draws, self._channels = draws, channels
@@ -170,14 +170,14 @@ class _Chance:
         return _Luck._make(part[:, self._used - 1] for part in self._ahead)
 
     def _drawn(self) -> _Luck:
-        """Of many queries, in the second dimension."""
+        """Draw the choices of many queries, in the second dimension."""
         first, second = self._draws.bits((2, _AT_ONCE, 2)).bitwise_and_(_WITHOUT_SIGN).unbind(1)
         signs = self._draws.signs((_AT_ONCE, self._channels, 1, 1))
         return _Luck(first, second, signs, self._draws.bits((_AT_ONCE, 1, 1, 1)) < 0)
 
 
 def _window(place: Tensor, shape: torch.Size, side: int) -> Window:
-    """The square of each image at its place, anywhere with the same chance."""
+    """Return the square of each image at its place; all places are equally likely."""
     height, width = shape[2:]
     corner = place[:, 0] % (height - side + 1) * width + place[:, 1] % (width - side + 1)
     return corner[:, None, None, None] + _square(side, shape[1:], place.device)
@@ -185,34 +185,34 @@ def _window(place: Tensor, shape: torch.Size, side: int) -> Window:
 
 @lru_cache(maxsize=1)  # it stays the same for many queries
 def _square(side: int, shape: torch.Size, device: torch.device) -> Tensor:
-    """The window at the upper left corner."""
+    """Return the window at the upper left corner."""
     return torch.arange(shape.numel(), device=device).reshape(shape)[:, :side, :side].contiguous()
 
 
 def _cut(images: Tensor, window: Window) -> Tensor:
-    """The squares, (N, C, side, side). Indexing with rows and columns would take ten times as long."""
+    """Return the squares, (N, C, side, side); indexing with rows and columns would take ten times as long."""
     return images.flatten(1).gather(1, window.flatten(1)).view(window.shape)
 
 
 def _paste(images: Tensor, window: Window, squares: Tensor) -> None:
-    """In place."""
+    """Write squares into images, in place."""
     images.view(len(images), -1).scatter_(1, window.flatten(1), squares.flatten(1))
 
 
 def _norms(squares: Tensor) -> Tensor:
-    """The L2 norm of each channel, (N, C, 1, 1)."""
+    """Return the L2 norm of each channel, (N, C, 1, 1)."""
     return torch.linalg.vector_norm(squares, dim=(2, 3), keepdim=True)
 
 
 @lru_cache(maxsize=1)
 def _dipole(side: int, device: torch.device) -> Tensor:
-    """Two opposite peaks, one above the other, in a square; of norm 1."""
+    """Return a square with two opposite peaks, one above the other, of norm 1."""
     peaks = torch.cat([_peak(side // 2, side, device), -_peak(side - side // 2, side, device)])
     return peaks / torch.linalg.vector_norm(peaks)
 
 
 def _peak(height: int, width: int, device: torch.device) -> Tensor:
-    """The sum of 1/n^2 over n = distance to the centre + 1, and on to the largest there is."""
+    """Return the sum of 1/n^2 over n = distance to the centre + 1, and on to the largest there is."""
     radius = max(height, width) // 2
     terms = torch.arange(1, radius + 2, device=device, dtype=torch.float32) ** -2
     rows = (torch.arange(height, device=device) - height // 2).abs()

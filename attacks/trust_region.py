@@ -25,17 +25,17 @@ _RADII: dict[Norm, tuple[float, float]] = {"l2": (0.0005, 0.05), "linf": (0.0001
 @register_attack("trust-region")
 @dataclass(frozen=True, kw_only=True)
 class TrustRegion(MinimalAttack):
-    """Up to `steps` steps towards the nearest boundary of the linearised model, none longer than the image's radius.
+    """Step towards the nearest boundary of the linearised model, at most a radius at a time, which adapts to the image.
 
-    Which boundary is decided once: of those with the `classes` highest logits, that of `y` included, the one that the
-    linearised model puts nearest to `x`. A step is 2 % longer than the smaller of radius and distance, plus 0.0001. The
-    radius starts at `radius`; where `adaptive`, it grows by a factor of 1.2 after a step that gained more than 0.9 of
-    what the linear model promised, and shrinks by it after less than 0.5, within 0.0005..0.05 (L2) or 0.0001..0.01
-    (Linf). These are the values of the authors' code. An image rests once its prediction has left `y`; one that stays
-    is given back as it was.
+    There are up to `steps` steps. The boundary is chosen once: of those with the `classes` highest logits, that of `y`
+    included, the one nearest to `x` in the linearised model. A step is 1.02 times as long as the smaller of radius and
+    distance plus 0.0001. The radius starts at `radius`; if `adaptive`, it grows by a factor of 1.2 after a step that
+    gained more than 0.9 of what the linear model promised, and shrinks by it after less than 0.5, within 0.0005..0.05
+    (L2) or 0.0001..0.01 (Linf). These are the values of the authors' code. An image is finished once its prediction has
+    left `y`; one that stays is returned unchanged.
 
-    Under `targeted` the boundary is that of `y` and whichever class leads. Raises ConfigError for a model without
-    classes.
+    If `targeted`, the boundary is between `y` and the class that leads. Raises ConfigError for a model without class
+    scores.
     """
 
     steps: int = 100
@@ -57,7 +57,7 @@ class TrustRegion(MinimalAttack):
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         with torch.no_grad():
             logits = model.averaged(x, rng=rng.fork("start"))
-        ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is theirs
+        ended, rows = x.clone(), (~self.reached(model, logits, y)).nonzero()[:, 0]  # `rows` go on; all below is of them
         if not len(rows):
             return ended
         z, y, draws = x[rows], y[rows], rng[rows]
@@ -67,7 +67,7 @@ class TrustRegion(MinimalAttack):
             way = linear_distance(lead.clamp_max(0), gradient, self.norm)
             length = torch.minimum(way, radius).add_(1e-4).mul_(1.02)
             moved = torch.addcmul(z, steepest(gradient, self.norm), per_row(length, z)).clamp_(0, 1)
-            promised = (moved - z).mul_(gradient).flatten(1).sum(dim=1)  # by the step as [0, 1] has cut it
+            promised = (moved - z).mul_(gradient).flatten(1).sum(dim=1)  # by the step, clipped to [0, 1]
             z, before = moved, lead
             lead, gradient, logits = loss_and_gradient(model, z, pair, rng=draws.fork(index), loss=loss)
             if self.adaptive:
@@ -83,7 +83,7 @@ class TrustRegion(MinimalAttack):
         return ended
 
     def _aim(self, model: Model, x: Tensor, y: Tensor, logits: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """The class to reach and that to leave (N, 2), by how much the first leads (N,), and the gradient of that."""
+        """Return the classes to reach and to leave (N, 2), the lead of the first (N,), and its gradient."""
         if self.targeted:
             pair = torch.stack([y, y], dim=1)
             return pair, *loss_and_gradient(model, x, pair, rng=draws, loss=partial(self._lead, model.task))[:2]

@@ -1,4 +1,4 @@
-"""The vocabulary: models, threats, attacks, defenses, tasks, and the registries that give them names."""
+"""The base classes of models, threats, attacks, defenses and tasks, and the registries that give them names."""
 
 from .attack import Access as Access
 from .attack import Attack as Attack

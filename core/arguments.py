@@ -10,7 +10,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 
 class Arguments(NamedTuple):
-    """`cls` has a field for each parameter of the function that can be given by name; `takes_more`: it has `**`."""
+    """A function's parameters: `cls` has a field for each that can be given by name; `takes_more` if it has `**`."""
 
     cls: type
     names: tuple[str, ...]
@@ -18,7 +18,10 @@ class Arguments(NamedTuple):
 
 
 def arguments_of(function: Callable[..., Any]) -> Arguments:
-    """A parameter with a default is None where it is not given: the function knows its own default."""
+    """Return the parameters of a function as a dataclass.
+
+    A parameter with a default is None where it is not given: the function knows its own default.
+    """
     found = parameters_of(function)
     named = [one for one in found if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     fields = [(one.name, _annotation(one)) if one.default is one.empty else _optional(one) for one in named]
@@ -27,12 +30,12 @@ def arguments_of(function: Callable[..., Any]) -> Arguments:
 
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Those of a function, or of a class's constructor; none where it does not say."""
+    """Return the parameters of a function, or of a class's constructor; none if it cannot be inspected."""
     try:
         return list(inspect.signature(function, eval_str=True).parameters.values())
     except NameError:  # an annotation that only type checkers see
         return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # something compiled says nothing of its parameters
+    except (TypeError, ValueError):  # compiled code may have no signature
         return []
 
 
@@ -41,7 +44,7 @@ def _optional(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
 
 
 def _annotation(parameter: inspect.Parameter) -> Any:
-    """What can be checked; anything goes where there is no annotation or one of foreign classes."""
+    """Return the type to validate; Any if there is no annotation, or one that pydantic cannot validate."""
     if parameter.annotation is parameter.empty or isinstance(parameter.annotation, str):
         return Any
     try:

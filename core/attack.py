@@ -1,4 +1,4 @@
-"""The kinds of attack: one perturbation per image, within a budget or as small as can be, or one for all images."""
+"""The base classes of attacks: image attacks, minimal-perturbation attacks and universal attacks."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,18 +19,24 @@ from .task import Task
 from .threat import Eps, Threat
 
 Access = Literal["none", "decision", "score", "features", "gradient"]
-"""What an attack needs of a model, from nothing to everything."""
+"""The access to a model that an attack needs: none, its decisions, scores, layer features or gradients."""
 Prior = Literal["none", "range", "data", "less-background"]
-"""What a universal attack knows of the images: nothing, their range, some of them, some with little background."""
+"""What a universal attack may know of images: nothing, their range, training images, or some of little background."""
 LATER = "later"
-"""In the metadata of a field that came after results had been published: where it has its default, rows and random
-streams are called what they were without it.
+"""The metadata key of a dataclass field that was added after results had been published.
+
+While such a field has its default, row names and random streams are what they were without it.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Budgeted:
-    """What every attack states: its threat, and what it needs of a model. The repr of an attack is its identity."""
+    """The base of all attacks: their threat, and what they need of a model. The repr is an attack's identity.
+
+    `norms` are supported; `access` and `needs_class_scores` say what the attack needs of a model. `randomized`: it
+    draws random numbers; `one_step`: it takes a single step; `needs_budget`: `eps` is finite, as all other numbers but
+    those that `may_be_infinite` names.
+    """
 
     eps: Eps
     norm: Norm = "linf"
@@ -49,7 +55,7 @@ class _Budgeted:
                 f"{type(self).__name__} does not say what it needs of a model; add to its class "
                 f"access = one of {', '.join(map(repr, get_args(Access)))}."
             )
-        object.__setattr__(self, "eps", self.threat.eps)  # Threat parses "8/255" and refuses what is no budget
+        object.__setattr__(self, "eps", self.threat.eps)  # Threat parses "8/255" and rejects invalid budgets
         if self.needs_budget and math.isinf(self.eps):
             raise ConfigError(f"{type(self).__name__} works within a budget: expected a finite eps, got {self.eps}.")
         if self.norm not in self.norms:
@@ -63,7 +69,7 @@ class _Budgeted:
         return Threat(norm=self.norm, eps=self.eps)
 
     def check_task(self, task: Task) -> None:
-        """Raise ConfigError for a task that the attack makes no sense for."""
+        """Raise ConfigError for a task that the attack does not apply to."""
         if self.needs_class_scores and task.class_scores is None:
             raise ConfigError(
                 f"{type(self).__name__} takes an image from one class to another: expected a model of image "
@@ -73,10 +79,10 @@ class _Budgeted:
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(_Budgeted, ABC):
-    """An image attack. Subclasses are frozen dataclasses that implement `perturb`.
+    """An image attack: one perturbation per image. Subclasses are frozen dataclasses that implement `perturb`.
 
-    `targeted`: `y` are the targets to reach instead of those to leave. `batch_matters` where draws belong to a batch,
-    so that what comes of an image depends on which ones it is attacked with.
+    If `targeted`, `y` are the targets to reach, otherwise the answers to leave. `batch_matters` marks attacks that draw
+    random numbers per batch, so that the result for an image depends on the other images of its batch.
     """
 
     targeted: bool = False
@@ -85,7 +91,7 @@ class Attack(_Budgeted, ABC):
 
     @property
     def leaves(self) -> bool:
-        """Whether it takes answers as far away as it can, instead of somewhere else that is wanted."""
+        """Whether the attack drives predictions away from `y`, rather than towards a target."""
         return not self.targeted
 
     def __call__(
@@ -97,12 +103,13 @@ class Attack(_Budgeted, ABC):
         rng: Draws | torch.Generator | int | None = None,
         start: Tensor | None = None,
     ) -> Tensor:
-        """Adversarial images, float32 (N, C, H, W), inside the threat around `x`.
+        """Return adversarial images, float32 (N, C, H, W) in [0, 1], within the threat around the images `x`.
 
-        `y` are targets of the model's task; None means the model's own predictions. `rng` gives every image its own
-        random stream. `start` are points inside the threat to go on from, for attacks that can. Raises InputError for
-        images or labels that the model does not take, and BudgetError where `start` or the result left the budget or
-        is NaN.
+        `y` are targets of the model's task; None means the model's own predictions. `rng` (`Draws`, generator or seed;
+        None is seed 0) gives every image its own random stream. `start` are images within the threat to continue from,
+        for attacks that can. Raises InputError for images or labels that the model does not take, ConfigError for a
+        task that the attack does not apply to or for `targeted` without `y`, and BudgetError if `start` or the result
+        leaves the budget or is NaN.
         """
         own, y, draws = self._prepared(model, x, y, rng)
         with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
@@ -115,7 +122,7 @@ class Attack(_Budgeted, ABC):
     def _prepared(
         self, model: Model, x: Tensor, y: Tensor | None, rng: Draws | torch.Generator | int | None
     ) -> tuple[Tensor, Tensor, Draws]:
-        """Checked images, targets and streams, the first two as tensors of the attack's own."""
+        """Return checked images, targets and random streams; the first two are copies that the attack may change."""
         Model.check_is(model)
         self.check_task(model.task)
         model.check(x)
@@ -129,42 +136,42 @@ class Attack(_Budgeted, ABC):
             return x.detach().clone(memory_format=torch.contiguous_format), y.clone(), draws
 
     def _enforced(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """What was made of `x`, within the budget and [0, 1]."""
+        """Return `x_adv` clipped to [0, 1] and to the budget. Raises BudgetError for more than a rounding excess."""
         if not isinstance(x_adv, Tensor):
             raise BudgetError(f"Expected adversarial images from {self!r}, got {type(x_adv).__name__}.")
         return self.threat.enforce(x_adv.detach().clamp(0, 1), x.detach())
 
     @abstractmethod
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        """The attack itself, on checked inputs. The result stays within the budget; it is clipped to [0, 1] for you."""
+        """Return adversarial images for checked inputs, within the budget; the caller clips them to [0, 1]."""
 
     def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:
-        """`perturb` for images whose strongest points so far are `start`: override it to begin there."""
+        """Run `perturb` from `start`, the strongest points so far, which are ignored unless this is overridden."""
         return self.perturb(model, x, y, rng=rng)
 
     def reached(self, model: Model, outputs: Tensor, y: Tensor) -> Tensor:
-        """Which images (N,) have left the targets `y`, or reached them where targeted, by these outputs.
+        """Return a bool mask (N,) of the images that, by these outputs, have left `y`, or reached it if targeted.
 
-        Raises InputError for outputs that are no answer: NaN has no class, and would pass for another one.
+        Raises InputError for outputs that do not fit the task: NaN has no class, and would pass for another one.
         """
         model.task.check_outputs(outputs, len(y))
         return model.task.reached(model.task.predict(outputs), y, targeted=self.targeted)
 
     @property
     def stops_at_boundary(self) -> bool:
-        """Whether its points lie just beyond the boundary of the model they were crafted on.
+        """Whether the adversarial images lie just beyond the decision boundary of the model they were crafted on.
 
-        They hardly fool another system then, and what they say of it says little about that system.
+        They then rarely fool another system, and say little about it.
         """
         return False
 
 
 @dataclass(frozen=True, kw_only=True)
 class MinimalAttack(Attack):
-    """An image attack that looks for the smallest change. Subclasses implement `minimize`.
+    """An image attack that searches for the smallest perturbation. Subclasses implement `minimize`.
 
-    `eps` only says what counts: where the smallest change found is larger, the image gets as much of it as fits, and
-    most likely keeps its class. Infinite by default, so that the call gives the smallest adversarial images themselves.
+    `eps` only says what counts: a larger perturbation is projected onto the budget, and its image most likely keeps its
+    class. It is infinite by default, so that a call returns the smallest adversarial images themselves.
     """
 
     eps: Eps = math.inf
@@ -181,21 +188,21 @@ class MinimalAttack(Attack):
 
     @abstractmethod
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
-        """The attack itself: images in [0, 1], as near to `x` as it can be; `x` where nothing is found."""
+        """Return adversarial images in [0, 1] as near to `x` as possible; `x` itself where none is found."""
 
 
 class Checkpoint(Protocol):
-    """Where a search keeps what it needs to go on from its last validation."""
+    """Storage for the state of a search at its last validation, from which it can resume."""
 
     def load(self) -> dict[str, Tensor]:
-        """What was saved last; nothing where the search is new."""
+        """Return the state saved last; empty for a new search."""
         ...
 
     def save(self, state: dict[str, Tensor]) -> None: ...
 
 
 class NoCheckpoint:
-    """For searches that begin at the beginning."""
+    """A checkpoint that stores nothing: the search starts from the beginning."""
 
     def load(self) -> dict[str, Tensor]:
         return {}
@@ -206,12 +213,12 @@ class NoCheckpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class CraftingData:
-    """What a universal attack may look at.
+    """The images that a universal attack may use, and where it reports its progress.
 
     `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
-    the task's own training images, as the attack's prior wants them; it is called where that is "data" or
-    "less-background". `progress` is told (iterations done, limit, best validation fooling rate, -1 before the first). A
-    search tells `checkpoint` its state after every validation, and goes on from there.
+    the task's training images, as the attack's prior requires them; it is called if that is "data" or
+    "less-background". `progress` is called with (iterations done, limit, best validation fooling rate, -1 before the
+    first). A search saves its state to `checkpoint` after every validation, and resumes from it.
     """
 
     validation: Tensor
@@ -222,7 +229,7 @@ class CraftingData:
 
 @dataclass(frozen=True, kw_only=True)
 class UniversalAttack(_Budgeted, ABC):
-    """Crafts one perturbation for all images. Subclasses are frozen dataclasses that implement `search`."""
+    """A universal attack, one perturbation for all images. Subclasses are frozen dataclasses with a `search`."""
 
     prior: Prior = "none"
 
@@ -235,14 +242,15 @@ class UniversalAttack(_Budgeted, ABC):
 
     @property
     def validations(self) -> int:
-        """How many validations a whole search makes, at least, where it says 0 iterations before those of the clean
-        images, which cost as much, and then says each iteration; 0 where what it says are all that it does.
+        """The least number of validations in a full search, by which forecasts go; 0 if iterations are all its work.
+
+        Such a search reports 0 iterations, validates the clean images at the same cost, then reports each iteration.
         """
         return 0
 
     @property
     def sees_training_images(self) -> bool:
-        """Whether its prior is made of some."""
+        """Whether the attack's prior uses training images."""
         return self.prior in ("data", "less-background")
 
     def check_task(self, task: Task) -> None:
@@ -256,7 +264,11 @@ class UniversalAttack(_Budgeted, ABC):
     def craft(
         self, model: Model, data: CraftingData, *, rng: Draws | torch.Generator | int | None = None
     ) -> Perturbation:
-        """Search for a perturbation of one image's shape. Raises InputError for images the model refuses."""
+        """Search for a universal perturbation of the shape of one image, and return it.
+
+        Raises InputError for images that the model does not take, ConfigError for a task that the attack does not apply
+        to, BudgetError for a result of another shape or beyond the budget.
+        """
         Model.check_is(model)
         self.check_task(model.task)
         check_images(data.validation, model.shape)
@@ -278,7 +290,7 @@ class UniversalAttack(_Budgeted, ABC):
 
     @abstractmethod
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
-        """The attack itself: delta of shape (C, H, W). `rng` has a single stream."""
+        """Return the perturbation, shape (C, H, W), for checked inputs; `rng` has a single stream."""
 
 
 def _own_images(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The threat around given images: where the iterates of an attack live."""
+"""The ball of a threat around given images, in which the iterates of an attack stay."""
 
 from dataclasses import dataclass, field
 
@@ -10,10 +10,10 @@ from .norms import Norm, fill_in_turn, project, shrink_to, steepest
 
 @dataclass
 class Ball:
-    """All z in [0, 1] with ||z - x|| <= eps, for each image of `x` (N, C, H, W).
+    """All images z in [0, 1] with ||z - x|| <= eps, for each image of `x` (N, C, H, W).
 
-    Made for an inner loop: bounds are computed once, and iterates are changed in place. `ball[rows]` is that of some of
-    the images.
+    Made for inner loops: bounds are computed once, and iterates are changed in place. `ball[rows]` is the ball around
+    some of the images.
     """
 
     x: Tensor
@@ -30,7 +30,7 @@ class Ball:
         return Ball(self.x[rows], self.norm, self.eps, bounds)
 
     def project_(self, z: Tensor) -> Tensor:
-        """The nearest point of the ball (Linf, L1), or of the L2 or L0 ball and then of [0, 1].
+        """Project `z`, in place: to the nearest point (Linf, L1), or onto the L2 or L0 ball and then into [0, 1].
 
         The second step keeps the first, since `x` lies in [0, 1].
         """
@@ -45,10 +45,10 @@ class Ball:
         return torch.add(delta, self.x, out=z).clamp_(0, 1)
 
     def ascend_(self, z: Tensor, gradient: Tensor, length: float) -> Tensor:
-        """`z`, moved by `length` along the steepest ascent of a function with this gradient, and projected.
+        """Move `z`, in place, by `length` along the steepest ascent of a function with this gradient, and project.
 
         Under L1 the steepest move inside [0, 1] fills the values with the largest gradients up to black or white, one
-        after the other. `gradient` is used up.
+        after the other. `gradient` may be overwritten.
         """
         if self.norm == "linf":
             z.add_(gradient.sign_(), alpha=length)
@@ -60,7 +60,7 @@ class Ball:
 
 
 def _greedy(z: Tensor, gradient: Tensor, length: float) -> Tensor:
-    """The move of L1 norm `length` inside [0, 1] that gains most."""
+    """Return the move of L1 norm `length` inside [0, 1] along which a function with this gradient gains most."""
     slope = gradient.flatten(1)
     room = torch.where(slope > 0, 1 - z.flatten(1), z.flatten(1)) * (slope != 0)
     return (fill_in_turn(room, slope.abs(), length) * slope.sign()).reshape(z.shape)

@@ -1,7 +1,7 @@
-"""What a network answers to a few fixed images: the part of its identity that no look at its weights and code gives.
+"""A network's outputs for a few fixed images: the part of its identity that its weights and code do not show.
 
-An argument that `repr` does not show, a hook, a plain attribute, a replaced `forward` change the function and leave the
-hash of the weights alone. So the network is asked.
+An argument that `repr` does not show, a hook, a plain attribute or a replaced `forward` changes the function, but not
+the hash of the weights. So the network is evaluated.
 """
 
 import hashlib
@@ -19,26 +19,29 @@ from .errors import ConfigError
 from .model import Model
 
 _GRAINS = (1, 2, 4, 8)
-"""Edge length, in pixels, of the blobs of noise in each probe: a network of photographs does not see the finest."""
+"""Edge length, in pixels, of the blobs of noise in each probe: a network for photographs does not see the finest."""
 _DEFAULT = (3, 64, 64)
 _ROUNDING = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
-"""By how much, of their spread, the outputs of one network may differ between machines; 1e-4 in float32 and above."""
+"""How far one network's outputs may differ between machines, relative to their spread; 1e-4 in float32 and above."""
 _CELLS = 16
-"""Of a map so many rows and columns of means are kept: whole ones would make a manifest of a hundred megabytes."""
+"""The number of rows and columns of means that are kept of a map: whole maps would make a manifest of 100 megabytes."""
 _LOOSER = 100.0
 _SWITCHED = 0.3
-"""A gradient is not continuous: rounding switches some units of a deep network on or off. Where that happens at a probe
-it is that much of its length off at most, which is not at most probes.
+"""How far a gradient may be off, relative to its length, where rounding switches units on or off.
+
+A gradient is not continuous: in a deep network rounding switches some units, but not at most of the probes.
 """
 _ROUNDED = 5.0
-"""By how many tolerances it may be further off: a ResNet-101 in bfloat16 is by 0.5 of its length from exact arithmetic,
-two machines may be by 0.7 from each other. No gradient at all is by 1 off, another network's by more.
+"""How many tolerances a gradient may be further off.
+
+A ResNet-101 in bfloat16 is off by 0.5 of its length from exact arithmetic, two machines may differ by 0.7. A missing
+gradient is off by 1, another network's by more.
 """
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Outputs (P, ...) for the probes and, where there is one, the gradient (P, C, H, W) of a fixed sum of them."""
+    """A network's outputs (P, ...) for the probes and, if any, the gradient (P, C, H, W) of a fixed sum of them."""
 
     outputs: Tensor
     gradient: Tensor | None
@@ -46,9 +49,9 @@ class Behaviour:
 
     @classmethod
     def of(cls, model: Model, shape: Sequence[int | None] = (None, None, None)) -> "Behaviour":
-        """Ask a network, without what is around it, about probes of its own shape; `shape` says what that leaves open.
+        """Evaluate the bare network on probes of its own shape; `shape` fills in the sizes that it leaves open.
 
-        Raises ConfigError for one that answers otherwise when asked again.
+        Raises ConfigError for a network that returns other outputs when it is evaluated again.
         """
         bare = model.through(())
         sizes = [own or asked or usual for own, asked, usual in zip(model.shape, shape, _DEFAULT, strict=True)]
@@ -66,7 +69,7 @@ class Behaviour:
         return found
 
     def same(self, other: "Behaviour") -> bool:
-        """Whether both can be of one network, for all that rounding does."""
+        """Return whether both can belong to one network, up to rounding."""
         if self.outputs.shape != other.outputs.shape or (self.gradient is None) != (other.gradient is None):
             return False
         near = bool(((self.outputs - other.outputs).abs() <= self.tolerance * _spread(self.outputs)).all())
@@ -80,42 +83,42 @@ class Behaviour:
 
     @cached_property
     def id(self) -> str:
-        """The same on most machines, for it is of about two digits of the outputs; `same` decides."""
+        """Hash of about two digits of the outputs, the same on most machines; `same` decides."""
         unit = 10.0 ** (math.floor(math.log10(float(_spread(self.outputs)))) - 1)
         coarse = torch.cat([torch.tensor([unit]).double(), (self.outputs.double() / unit).round().flatten() + 0.0])
         return hashlib.sha256(coarse.numpy().tobytes()).hexdigest()[:16]
 
     def to_bytes(self) -> bytes:
-        """As safetensors."""
+        """Serialise as safetensors."""
         tensors = {"outputs": self.outputs, "tolerance": torch.tensor(self.tolerance, dtype=torch.float64)}
         return save(tensors if self.gradient is None else tensors | {"gradient": self.gradient})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Behaviour":
-        """What `to_bytes` made. Raises SafetensorError or KeyError for anything else."""
+        """Read the result of `to_bytes`. Raises SafetensorError or KeyError for anything else."""
         stored = load(data)
         return cls(stored["outputs"], stored.get("gradient"), float(stored["tolerance"]))
 
 
 def _told(outputs: Tensor) -> Tensor:
-    """What is kept of the outputs, on the CPU."""
+    """Return the outputs to keep, on the CPU: of large maps, means over cells."""
     is_map = outputs.ndim in (3, 4) and min(outputs.shape[-2:]) > _CELLS
     return (F.adaptive_avg_pool2d(outputs, _CELLS) if is_map else outputs).cpu().contiguous()
 
 
 def probes(channels: int, height: int, width: int) -> Tensor:
-    """Blurred noise of several grains, float32 (P, C, H, W) in [0, 1]: the same everywhere."""
+    """Return blurred noise of several grains, float32 (P, C, H, W) in [0, 1], the same on every machine."""
     rng = torch.Generator().manual_seed(0)
     found = []
     for grain in _GRAINS:
-        size = [max(-(-side // grain), min(side, 2)) for side in (height, width)]  # in one blob everything ties
+        size = [max(-(-side // grain), min(side, 2)) for side in (height, width)]  # a single blob is flat
         noise = torch.rand(1, channels, *size, generator=rng)
         found.append(F.interpolate(noise, (height, width), mode="bilinear", align_corners=False))
     return torch.cat(found).clamp_(0, 1)
 
 
 def _gradient(outputs: Tensor, x: Tensor) -> Tensor | None:
-    """That of a sum in which no two outputs weigh the same; of a softmax the plain sum would be constant."""
+    """Return the gradient of a weighted sum of the outputs; the plain sum of a softmax would be constant."""
     if not outputs.requires_grad:
         return None
     weights = torch.rand(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs)
@@ -124,7 +127,7 @@ def _gradient(outputs: Tensor, x: Tensor) -> Tensor | None:
 
 
 def _spread(outputs: Tensor) -> Tensor:
-    """How far outputs lie from their mean, beyond what float32 cannot tell; at least the least float."""
+    """Return the largest deviation from the mean output, at least 1 % of the largest output, never 0."""
     values = outputs.double()
     deviation = (values - values.mean()).abs().max()
     return torch.maximum(deviation, 1e-2 * values.abs().max()).clamp_min(torch.finfo(torch.float32).tiny)

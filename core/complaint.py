@@ -1,4 +1,4 @@
-"""What is wrong with untrusted values, in foolbench's words: pydantic's are for programmers."""
+"""Messages about invalid values in foolbench's words: pydantic's are for programmers."""
 
 import reprlib
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _EXPECTED: Mapping[str, str] = {
     "recursion": "fewer tables within tables",
     "path": "a path",
 }
-"""By the first word of pydantic's name for an error."""
+"""What was expected, by the first word of pydantic's name for an error."""
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -35,7 +35,7 @@ _BOUNDS = {
 
 
 class Complaint(NamedTuple):
-    """The first thing that is wrong: its kind in pydantic's words, where, and a sentence about it."""
+    """The first error found: its type in pydantic's words, its place, and a sentence about it."""
 
     kind: str
     where: tuple[str | int, ...]
@@ -43,16 +43,16 @@ class Complaint(NamedTuple):
 
 
 def complaint(error: ValidationError) -> Complaint:
-    """A key that nobody knows comes before all else: one that is missing may be misspelt."""
+    """Return the first error, an unknown key before all others: a key that is missing may be misspelt."""
     first: Any = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     context = first.get("ctx", {})
-    own = context.get("error")  # of a check that is not pydantic's, and says it better
+    own = context.get("error")  # from a check of our own, with a better message
     sentence = str(own) if own else f"Expected {_expected(first['type'], context)}, got {short(first['input'])}."
     return Complaint(first["type"], first["loc"], sentence)
 
 
 def short(value: object) -> str:
-    """Its repr, as far as a sentence can hold it."""
+    """Return the repr of a value, abbreviated to fit into a sentence."""
     shown = reprlib.Repr()
     shown.maxstring = shown.maxother = shown.maxlong = 60
     return shown.repr(value)

@@ -1,4 +1,4 @@
-"""Images with ground truth, addressed by sample index."""
+"""The interface of data sets: images with ground truth, addressed by sample index."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
@@ -9,7 +9,7 @@ from .errors import ConfigError
 from .task import Task
 
 Advance = Callable[[int], None]
-"""Told how many more images are ready, so that a long preparation can show its progress."""
+"""A callback that gets the number of images that are newly ready, to show the progress of a long preparation."""
 
 
 def _silent(images: int) -> None:
@@ -17,40 +17,43 @@ def _silent(images: int) -> None:
 
 
 class Dataset(Protocol):
-    """Implemented by `foolbench.datasets`. Images are float32 (N, C, H, W) in [0, 1], on the CPU."""
+    """The interface of a data set, implemented by `foolbench.datasets`.
+
+    Images are float32 (N, C, H, W) in [0, 1], on the CPU.
+    """
 
     name: str
 
     @property
     def task(self) -> Task:
-        """What targets mean."""
+        """The task that defines the targets."""
         ...
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every image."""
+        """The shape (C, H, W) of every image."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the evaluation images and targets: equal exactly where the data are."""
+        """Hash of the evaluation images and targets: equal exactly if these are."""
         ...
 
     @property
     def labels(self) -> Tensor | None:
-        """The class of every evaluation sample, int64, by which a sample of them is balanced; None without classes."""
+        """The class of every evaluation sample, int64, for drawing a balanced sample; None without classes."""
         ...
 
     def __len__(self) -> int:
-        """Number of evaluation samples."""
+        """Return the number of evaluation samples."""
         ...
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """Images of these evaluation samples and their targets, None without any; the same at every call."""
+        """Return the images of these samples and their targets, None without any; the same at every call."""
         ...
 
     def training(self, count: int, advance: Advance = _silent) -> tuple[Tensor, Tensor | None]:
-        """The first `count` training images, uint8 (N, C, H, W), and their targets: all where there are fewer.
+        """Return the first `count` training images, uint8 (N, C, H, W), and their targets; all if there are fewer.
 
         They are disjoint from the evaluation samples.
         """
@@ -59,15 +62,18 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Clustered(Protocol):
-    """A data set some of whose images depend on each other, as crops of one photograph do, may implement it as well."""
+    """An optional interface of data sets some of whose images depend on each other, as crops of one photograph do."""
 
     def clusters(self, samples: Sequence[int]) -> Sequence[int] | None:
-        """The number of the group that each of these evaluation samples is of; None where each stands alone."""
+        """Return the group number of each of these evaluation samples; None if all are independent."""
         ...
 
 
 def clusters_of(dataset: Dataset, samples: Sequence[int]) -> tuple[int, ...] | None:
-    """What a data set says about these samples. Raises ConfigError where it is not one whole number for each."""
+    """Return the group number of each sample, None if the data set has no groups.
+
+    Raises ConfigError unless there is one whole number for each sample.
+    """
     found = dataset.clusters(samples) if isinstance(dataset, Clustered) else None
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Defenses: from a model to a defended model, which is a model again."""
+"""The base classes of defenses, which turn a model into a defended model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Defense(ABC):
-    """A frozen configuration whose repr is its identity.
+    """A defense: a frozen configuration that turns a model into a defended model. Its repr is its identity.
 
-    `differentiable`: gradients through the defended model are those of its forward pass. `randomized`: two evaluations
-    of one image may differ; the randomness comes from the streams of `rng` only. `needs_class_scores`: it makes sense
-    only where an image has one class, for it distorts what it shows, or decides between classes. `abstains`: its system
-    may reject an image; the outputs have one logit more for that, the last (`tasks.AbstainingRecognition`).
+    `differentiable`: autograd through the defended model gives the gradient of its forward pass. `randomized`: two
+    evaluations of one image may differ; the randomness comes from the streams of `rng` only. `needs_class_scores`: the
+    defense applies to image recognition only, because it distorts what an image shows or decides between classes.
+    `abstains`: the defended system may reject an image; its outputs have one more logit for that, the last
+    (`tasks.AbstainingRecognition`).
     """
 
     differentiable: ClassVar[bool]
@@ -39,10 +40,10 @@ class Defense(ABC):
 
     @abstractmethod
     def defend(self, model: Model) -> Model:
-        """The defended system. `model` itself stays as it is."""
+        """Return the defended model; `model` itself stays unchanged."""
 
     def check_task(self, task: Task) -> None:
-        """Raise ConfigError for a task that the defense makes no sense for."""
+        """Raise ConfigError for a task that the defense does not apply to."""
         if self.needs_class_scores and task.class_scores is None:
             raise ConfigError(
                 f"{self!r} distorts what an image shows, or decides between classes: expected a model of image "
@@ -50,10 +51,10 @@ class Defense(ABC):
             )
 
     def fit(self, images: Tensor, labels: Tensor | None = None, *, model: Model, seed: int = 0) -> "Defense":
-        """This defense with every part that learns fitted to training images (N, C, H, W) of the task.
+        """Return this defense with every part that learns fitted to training images (N, C, H, W) in [0, 1] of the task.
 
-        A run with the same images, labels, model and seed learns the same. One that learns nothing comes back as it is.
-        Raises InputError for anything but images, and for labels that are none of the model's task.
+        A defense that learns nothing is returned unchanged. The same images, labels, model and seed give the same
+        result. Raises InputError for invalid images and for labels that do not fit the model's task.
         """
         Model.check_is(model)
         check_images(images)
@@ -63,17 +64,16 @@ class Defense(ABC):
         return self.with_learned(lambda part: part.taught(data, seed))
 
     def with_learned(self, learned: "Callable[[LearnedDefense], Learned]") -> "Defense":
-        """This defense with what `learned` has for each part that learns."""
+        """Return this defense with each part that learns fitted to the tensors that `learned(part)` returns."""
         return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningData:
-    """What a defense may look at while it learns.
+    """The data that a defense may use while it learns.
 
-    `images` (N, C, H, W) in [0, 1] are the task's training images, `labels` their targets where they are known, `model`
-    is what the defense will stand around; all parts of a chain are given the same. `progress` is told (steps done, of
-    how many).
+    `images` (N, C, H, W) in [0, 1] are the task's training images, `labels` their targets if known, `model` is the
+    model to defend; all parts of a chain get the same ones. `progress` is called with (steps done, number of steps).
     """
 
     images: Tensor
@@ -84,29 +84,29 @@ class LearningData:
 
 @dataclass(frozen=True, kw_only=True)
 class ShellDefense(Defense):
-    """A defense that stands around the model as a shell; `InputTransform` and `NetworkDefense` are its kinds."""
+    """A defense that wraps the model in a shell: the base of `InputTransform` and `NetworkDefense`."""
 
     @property
     @abstractmethod
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """What an adaptive attack may differentiate in place of what the defense computes, by name.
+        """Differentiable surrogates of what the defense computes, by name, for adaptive attacks (BPDA).
 
-        Each is called as the method that it stands in for. A single attack takes the gradient of a differentiable
-        defense itself, else that of the first of these; `adaptive-ensemble` tries them all.
+        Each is called like the method that it replaces. A single attack uses the exact gradient of a differentiable
+        defense, otherwise that of the first surrogate; `adaptive-ensemble` tries them all.
         """
 
     @property
     def valued(self) -> Collection[str]:
-        """Names of the surrogates whose value is that of the method to the last bit: it need not be computed too."""
+        """Names of the surrogates whose value equals the method's to the last bit, which need not run then."""
         return ()
 
     @abstractmethod
     def answer(self, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
-        """The system's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""
+        """Return the system's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""
 
     @abstractmethod
     def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
-        """The same outputs to the last bit, with the gradient of a surrogate."""
+        """Return the outputs of `answer`, equal to the last bit, with the gradient of the named surrogate."""
 
     def defend(self, model: Model) -> Model:
         Model.check_is(model)
@@ -116,7 +116,7 @@ class ShellDefense(Defense):
     def _along(
         self, surrogate: str, stand_in: Callable[..., Tensor], own: Callable[..., Tensor], x: Tensor, *, rng: Draws
     ) -> Tensor:
-        """What `own` gives, with the gradient of what stands in for it; both are called alike."""
+        """Return the value of `own` with the gradient of `stand_in`; both take the same arguments."""
         if surrogate in self.valued:
             return stand_in(x, rng=rng)
         traced, exact = stand_in(x, rng=rng[:]), own(x.detach(), rng=rng)
@@ -128,41 +128,43 @@ class ShellDefense(Defense):
 
 @dataclass(frozen=True, kw_only=True)
 class InputTransform(ShellDefense):
-    """The common kind: images are transformed before the model sees them.
+    """A defense that transforms images before the model sees them, the most common kind.
 
-    One that moves what an image shows brings answers that are maps `back` to the image's own pixels.
+    A transform that moves image content, as a crop does, overrides `back`, which moves outputs that are maps back to
+    the image's own pixels.
     """
 
     @abstractmethod
     def transform(self, x: Tensor, *, rng: Draws) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] to images in [0, 1], on the same device; `rng` holds one stream per image.
+        """Return transformed images in [0, 1] for images (N, C, H, W), on the same device.
 
-        (N, V, C, H, W) are V views of each image: the system's output is the mean of the model's outputs for them.
+        `rng` holds one stream per image. A result (N, V, C, H, W) has V views of each image: the system's output is the
+        task's average of the outputs for them.
         """
 
     def surrogate(self, x: Tensor, *, rng: Draws) -> Tensor:
-        """What an adaptive attack differentiates in place of a `transform` that has no useful gradient (BPDA).
+        """Return a differentiable approximation of `transform`, whose gradient adaptive attacks use (BPDA).
 
-        A differentiable map of the same shape that is near to the transform; the identity unless overridden. `rng`
-        holds the streams that the transform got.
+        It returns the same shape as `transform` and gets the same streams; the identity unless overridden.
         """
         return x
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """As of every shell, each called as `surrogate` is. A transform that is differentiable needs none."""
+        """Surrogates by name, each called like `surrogate`; a differentiable transform needs none."""
         return {} if self.differentiable else {"surrogate": self.surrogate}
 
     def back(self, maps: Tensor, *, rng: Draws) -> tuple[Tensor, Tensor]:
-        """Maps (N, V, C, H, W) of what `transform` shows, as maps of the images, and which of their pixels (N, V, H, W)
-        each view shows. V is 1 where there are no views; `rng` holds the streams that the transform got.
+        """Move maps (N, V, C, H, W) for the transformed images back to the pixels of the original images.
 
-        As they are, unless overridden.
+        Returns the maps, and a bool mask (N, V, H, W) of the pixels that each view shows; V is 1 if there are no views.
+        `rng` holds the streams that the transform got. Unless overridden, maps stay as they are and every pixel is
+        shown.
         """
         return maps, torch.ones_like(maps[:, :, 0], dtype=torch.bool)
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
-        """`transform` on checked images; `rng` as for an attack. Raises InputError for anything but images."""
+        """Return `transform` of checked images; `rng` as for an attack. Raises InputError for invalid images."""
         check_images(x)
         return self.transform(x, rng=as_draws(rng, len(x), x.device))
 
@@ -171,7 +173,7 @@ class InputTransform(ShellDefense):
         return self._answered(inside, self.transform(x, rng=rng), again)
 
     def answer_along(self, surrogate: str, inside: Inside, x: Tensor, *, rng: Draws) -> Tensor:
-        """The loss is differentiated at the transformed image, and the surrogate at the image."""
+        """Return the outputs; the loss is differentiated at the transformed image, and the surrogate at the image."""
         again = rng[:] if self._moves else rng
         seen = self._along(surrogate, self.surrogates[surrogate], self.transform, x, rng=rng)
         return self._answered(inside, seen, again)
@@ -181,7 +183,7 @@ class InputTransform(ShellDefense):
         return type(self).back is not InputTransform.back
 
     def _answered(self, inside: Inside, seen: Tensor, again: Draws) -> Tensor:
-        """`again` are the streams that the transform got."""
+        """Return the outputs for transformed images; `again` are the streams that the transform got."""
         if not self._moves or inside.task.class_scores is not None:
             return inside(seen)
         outputs = inside.of_views(seen if seen.ndim == 5 else seen[:, None])
@@ -192,16 +194,16 @@ class InputTransform(ShellDefense):
             )
         maps = outputs if outputs.ndim == 5 else outputs[:, :, None]
         found, shown = self.back(maps, rng=again)
-        shown = shown | ~shown.any(dim=1, keepdim=True)  # where no view shows anything, all of them guess
+        shown = shown | ~shown.any(dim=1, keepdim=True)  # a pixel that no view shows is averaged over all of them
         return inside.task.average(found.reshape(outputs.shape), shown)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkDefense(ShellDefense):
-    """The other kind: the network computes something else inside, or something else is made of what it computes.
+    """A defense that changes what the network computes inside, or what is made of its outputs.
 
-    `answer` gets its outputs by calling `inside(x)`, as often as it likes, and may change layers of `inside.net`
-    meanwhile (`rewired`). Each of `surrogates` is called as `answer` is.
+    `answer` gets the undefended outputs by calling `inside(x)`, any number of times, and may change layers of
+    `inside.net` meanwhile (`rewired`). Each of `surrogates` is called like `answer`.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Several attacks as one: each goes on where those before it failed."""
+"""Several attacks as one: each continues where those before it failed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ from .task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Attack, ABC):
-    """Attacks under one threat that run one after another, each on the images that still resist.
+    """Member attacks under one threat that run one after another, each on the images that still resist.
 
-    A member gets the strongest points so far to go on from, and replaces those that its own are stronger than. In a
-    table it does so on the system that is attacked; where members are `independent`, each of them attacks every image
-    there, and what counts for an image is decided metric by metric.
+    A member continues from the strongest points so far, and replaces those that its own points beat. In a table this
+    happens on the attacked system; if members are `independent`, each of them attacks every image there, and which one
+    counts for an image is decided metric by metric.
     """
 
     independent: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.members:  # making them refuses what one of them refuses
+        if not self.members:  # making the members also checks their parameters
             raise ConfigError(f"Expected {type(self).__name__} to have members, got none.")
         for name, member in self.members.items():
             if member.threat != self.threat:
@@ -38,7 +38,7 @@ class Ensemble(Attack, ABC):
     @property
     @abstractmethod
     def members(self) -> Mapping[str, Attack]:
-        """The attacks by name, in their order."""
+        """The member attacks by name, in the order in which they run."""
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (what its members are)
@@ -64,10 +64,10 @@ class Ensemble(Attack, ABC):
 
 
 def attack_survivors(attack: Attack, model: Model, x: Tensor, y: Tensor, x_adv: Tensor, *, rng: Draws) -> Tensor:
-    """Of each image of `x`, the stronger of `x_adv` and what `attack` makes of it, going on from there.
+    """Return for each image of `x` the stronger of `x_adv` and the result of `attack`, which continues from it.
 
-    Images whose `x_adv` has changed the prediction `y` already are left alone; behind a randomized system, those where
-    it does so in every evaluation. What is stronger is asked of fresh draws.
+    Images whose `x_adv` reaches the attack's goal already are left alone; behind a randomized system, only those where
+    it does so in every evaluation. Strength is judged with fresh random streams.
     """
     fresh = rng.fork("survivors")
     before = strength(model, x_adv, y, targeted=attack.targeted, rng=fresh)

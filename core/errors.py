@@ -16,10 +16,10 @@ import difflib
 from collections.abc import Iterable
 
 FOREIGN = (Exception, SystemExit, GeneratorExit)
-"""What code of others may raise; of all exceptions only Ctrl-C is not theirs."""
+"""The exceptions of foreign code that are reported as its errors: all but Ctrl-C."""
 
 MOST_SHOWN = 100
-"""Names in one message: a library may know thousands."""
+"""The most names that one message lists: a library may know thousands."""
 
 
 class FoolbenchError(Exception):
@@ -69,18 +69,18 @@ class OutputError(FoolbenchError):
 
 
 def why(error: BaseException) -> str:
-    """What it says, after a colon in a sentence that names the file: without the system's number and the path again."""
+    """Return the reason of an error, for a sentence that names the file already: without error number and path."""
     if isinstance(error, UnicodeDecodeError):
         return "it is no text"
     return getattr(error, "strerror", None) or str(error)
 
 
 def one_line(error: BaseException) -> str:
-    """Type and message of an error for a cell of a table, which no line break may tear."""
+    """Return type and message of an error in one line, for a table cell."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 (foreign code)
         text = "(its message cannot be made)"
-    text = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
+    text = text.encode("utf-8", "replace").decode()  # file names may hold what UTF-8 cannot encode
     name = type(error).__name__
     return " ".join((f"{name}: {text}" if text else name).split())

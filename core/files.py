@@ -1,4 +1,4 @@
-"""Files that are whole or not there: a killed process or a full disk leaves the old one."""
+"""Atomic files, whole or not there: a killed process or a full disk leaves the old one."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from .errors import OutputError
 
 
 def is_file(path: Path) -> bool:
-    """As Path's, for any text that was given: also for what can be no path at all, too long or with a null byte."""
+    """Return whether a path is a file; False also for text that can be no path, too long or with a null byte."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -17,7 +17,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """The same of a folder."""
+    """Return whether a path is a folder; False also for text that can be no path."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -25,7 +25,7 @@ def is_folder(path: Path) -> bool:
 
 
 def writable_folder(folder: Path) -> Path:
-    """Make the folder where it is missing. Raises OutputError where that, or writing into it, is not possible."""
+    """Return the folder, made if missing. Raises OutputError if it cannot be made or written to."""
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,15 +39,15 @@ def writable_folder(folder: Path) -> Path:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed process had not finished to write in a folder or below it; nobody may be writing there."""
+    """Delete the temporary files that killed processes left in a folder or below; nobody may be writing there."""
     for path in folder.rglob(".*.[0-9]*.tmp"):
-        with suppress(OSError):  # it harms nobody
+        with suppress(OSError):  # a leftover does no harm
             path.unlink()
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raises OutputError where the disk does not take a file: nobody's attack or defense is to blame for that."""
+    """Context manager: raise OutputError for an OSError, as no attack or defense is to blame for the disk."""
     try:
         yield
     except OSError as error:
@@ -55,9 +55,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write through a temporary file in the same folder (made where it is missing), flushed before it takes the name.
+    """Write a file atomically, through a temporary file in the same folder that is flushed to disk and renamed.
 
-    Raises OSError as `open` does.
+    The folder is made if missing. Raises OSError as `open` does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

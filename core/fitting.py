@@ -1,4 +1,4 @@
-"""From a picture of any size to the image that a network takes."""
+"""Resizing and cropping: from a picture of any size to the image that a network takes."""
 
 from typing import Any
 
@@ -13,13 +13,14 @@ from .preprocess import Preprocess
 
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
 LONGEST = 8
-"""Sides longer than that many shorter ones are cut before resizing: only the middle is kept, and memory is finite."""
+"""The largest ratio of a picture's sides: a longer one is cut to its middle before resizing, as memory is finite."""
 
 
 def fit(picture: Image.Image, preprocess: Preprocess) -> Tensor:
-    """uint8 (3, H, W): resized and cut as torchvision's Resize and CenterCrop do it.
+    """Return a picture as an image, uint8 (3, H, W), resized and cropped as torchvision's Resize and CenterCrop do.
 
-    What is resized at all becomes as large as the image needs on both sides.
+    If it is resized at all, it becomes as large as the image needs on both sides. Raises ConfigError for an unknown
+    interpolation.
     """
     if preprocess.interpolation not in INTERPOLATIONS:
         known = ", ".join(INTERPOLATIONS)
@@ -28,17 +29,17 @@ def fit(picture: Image.Image, preprocess: Preprocess) -> Tensor:
 
 
 def fit_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> Tensor:
-    """(H, W) of what belongs to the pixels of a picture, uint8 or float32: as that is fitted, each value as it is.
+    """Return a map (H, W) of a picture's pixels, uint8 or float32, fitted like the picture, without interpolation.
 
-    `void` stands where the picture ends before the image does.
+    `void` fills the image where the picture ends before it.
     """
-    shifted = Image.fromarray(values - values.dtype.type(void))  # pictures go on in zeros; bytes wrap around
+    shifted = Image.fromarray(values - values.dtype.type(void))  # pictures are padded with 0; bytes wrap around
     placed = np.array(_placed(shifted, preprocess, "nearest"))
     return torch.from_numpy(placed + values.dtype.type(void))
 
 
 def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]:
-    """How much of a picture of this (height, width) an image shows around its middle, in shorter sides of it."""
+    """Return the (height, width) of the part of a picture that its image shows, in units of its shorter side."""
     shorter = min(size)
     if preprocess.crop == "squash":
         shares = (cut / whole for cut, whole in zip(preprocess.size, preprocess.squashed, strict=True))
@@ -49,7 +50,7 @@ def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]
 
 
 def _resized_to(size: tuple[int, int], preprocess: Preprocess) -> list[int]:
-    """(height, width) before the cut of a picture of this size; as torchvision has them where they cover the image."""
+    """Return the (height, width) of a picture before the crop: torchvision's, where it covers the image."""
     shorter, edge = min(size), preprocess.resize or 0
     sides = [int(edge * side / shorter) for side in size]
     if all(side >= wanted for side, wanted in zip(sides, preprocess.size, strict=True)):
@@ -59,7 +60,7 @@ def _resized_to(size: tuple[int, int], preprocess: Preprocess) -> list[int]:
 
 
 def _covering(size: tuple[int, int], preprocess: Preprocess) -> float:
-    """By what a picture of this size has to grow at least to cover the image on both sides."""
+    """Return the least factor by which a picture of this size has to grow to cover the image."""
     return max(wanted / given for wanted, given in zip(preprocess.size, size, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Code of others, called by name: whatever it raises becomes one sentence that says whose it is."""
+"""Calls of foreign code: whatever it raises becomes one sentence that names its source."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from .errors import FOREIGN, ConfigError, FoolbenchError, one_line
 
 @contextmanager
 def foreign(what: str) -> Iterator[None]:
-    """Around a call of code that is not ours. Raises ConfigError for all but foolbench's own errors and Ctrl-C."""
+    """Context manager: raise ConfigError for all that foreign code raises but foolbench's own errors and Ctrl-C."""
     try:
         yield
     except FoolbenchError:

@@ -1,4 +1,4 @@
-"""Foreign code gets the model itself: what it changes about it is noticed, and undone."""
+"""Protection of a model from foreign code that gets it: changes are noticed and undone."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +14,10 @@ _HELD = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
 
 
 class Guard:
-    """Remembers a model: what it says of itself, its modules and normalisation, their weights, modes, hooks, and
-    functions put in the place of their own.
+    """A snapshot of a model, by which changes are noticed and undone.
 
-    What it counts may change, and what it finds out once, as its hash, may come.
+    It covers the model's attributes, its modules and normalisation, their weights, modes and hooks, and functions that
+    replace their own. Counters may change, and values that are computed once, such as the hash, may be added.
     """
 
     def __init__(self, model: Model) -> None:
@@ -27,7 +27,7 @@ class Guard:
 
     @torch.no_grad()
     def undo(self) -> bool:
-        """Whether the model had been changed; it is as it was again."""
+        """Restore the model, and return whether it had been changed."""
         changed = not self._says_the_same()
         for module, facts in self._modules.items():
             if not facts.hold(module):
@@ -35,13 +35,13 @@ class Guard:
                 changed = True
         for weights in self._weights:
             changed |= weights.undo()
-        if changed:  # also what it has found out meanwhile
+        if changed:  # also values computed meanwhile, which may be of the changed model
             vars(self._model).clear()
             vars(self._model).update(self._own)
         return changed
 
     def _says_the_same(self) -> bool:
-        """By identity: none of it is ever changed in place, but for the count of passes."""
+        """Return whether the attributes are the same objects: only the count of passes changes in place."""
         own = vars(self._model)
         counted = [name for name in own if name in self._own or not _comes_late(self._model, name)]
         return {name: id(own[name]) for name in counted} == {name: id(value) for name, value in self._own.items()}
@@ -52,9 +52,7 @@ def _comes_late(model: Model, name: str) -> bool:
 
 
 class _Weights:
-    """The values of a part's parameters and buffers, whether they are differentiated, and what else is in its state,
-    as quantised layers have it.
-    """
+    """A snapshot of a part's parameters and buffers, their `requires_grad`, and other state, as of quantised layers."""
 
     def __init__(self, part: nn.Module) -> None:
         self._part, tensors = part, _tensors(part)
@@ -63,14 +61,14 @@ class _Weights:
         self._more = {name: _clone(value) for name, value in part.state_dict().items() if name not in tensors}
 
     def undo(self) -> bool:
-        """Whether there were others. It is asked after the modules are as they were, so that all names are there."""
+        """Restore the weights, and return whether they had changed; modules first, so that all names are there."""
         now = _tensors(self._part)
         changed = [name for name, kept in self._kept.items() if not equal(now[name], kept)]
         for name in changed:
             _put_back(now[name], self._kept[name])
         other = [name for name, was in self._differentiated.items() if now[name].requires_grad != was]
         for name in other:
-            now[name].detach_().requires_grad_(self._differentiated[name])  # also where it was computed meanwhile
+            now[name].detach_().requires_grad_(self._differentiated[name])  # detached, if computed meanwhile
         return self._undo_more() or bool(changed or other)
 
     def _undo_more(self) -> bool:
@@ -87,7 +85,7 @@ class _Weights:
 
 
 def equal(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are of one type, shape and device and hold the same; NaN equals itself."""
+    """Return whether two tensors have the same dtype, shape, device and values; NaN equals itself."""
     if _form(one) != _form(other):
         return False
     if torch.equal(one, other):
@@ -100,7 +98,7 @@ def _form(tensor: Tensor) -> tuple[torch.dtype, torch.Size, torch.device]:
 
 
 def _put_back(tensor: Tensor, kept: Tensor) -> None:
-    """In place, as others may share its memory, unless it is of another form."""
+    """Restore a tensor in place, as others may share its memory, unless its dtype, shape or device has changed."""
     if _form(tensor) == _form(kept):
         tensor.copy_(kept)
     else:
@@ -108,12 +106,12 @@ def _put_back(tensor: Tensor, kept: Tensor) -> None:
 
 
 def _tensors(part: nn.Module) -> dict[str, Tensor]:
-    """Its parameters and buffers, also those that are in no state."""
+    """Return a part's parameters and buffers by name, also those that its state dict lacks."""
     return dict((*part.named_parameters(remove_duplicate=False), *part.named_buffers(remove_duplicate=False)))
 
 
 def _clone(value: Any) -> Any:
-    """Quantised layers keep tuples of tensors."""
+    """Return a copy of a tensor, or of a tuple of tensors, as quantised layers keep them."""
     if isinstance(value, Tensor):
         return value.clone()
     return tuple(map(_clone, value)) if isinstance(value, tuple) else value
@@ -121,9 +119,9 @@ def _clone(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a module holds, by the names of its attributes, its mode, and its own functions, as a replaced `forward`.
+    """A snapshot of a module: what it holds by name, its mode, and its own functions, such as a replaced `forward`.
 
-    No other attribute counts: many networks remember something in one, as the last size they have seen.
+    Other attributes do not count: many networks remember something in one, such as the size of the last input.
     """
 
     training: bool
@@ -137,7 +135,7 @@ class _Facts:
         return cls(module.training, held, _functions(module), _marks(module))
 
     def hold(self, module: nn.Module) -> bool:
-        """Whether they are as they were. It is asked after every shard, of every module."""
+        """Return whether the module is unchanged; this runs after every shard for every module."""
         return self.marks == _marks(module)
 
     def restore(self, module: nn.Module) -> None:
@@ -156,14 +154,14 @@ def _is_held(name: str, value: Any) -> bool:
 
 
 def _functions(module: nn.Module) -> dict[str, Any]:
-    """TorchScript has none that can be replaced: it keeps its methods there when they are first called."""
+    """Return a module's own callables; none of TorchScript, which keeps its methods there once they are called."""
     if isinstance(module, torch.jit.ScriptModule):
         return {}
     return {name: value for name, value in vars(module).items() if callable(value)}
 
 
 def _marks(module: nn.Module) -> dict[str, Any]:
-    """All of its facts, by identity: a tensor in the place of another has no one answer to whether it is equal."""
+    """Return all facts by identity: whether two tensors are equal has no single answer."""
     found: dict[str, Any] = {name: id(function) for name, function in _functions(module).items()}
     for name, value in vars(module).items():
         if _is_held(name, value) and value:

@@ -1,4 +1,4 @@
-"""The one rule about images: float32, (N, C, H, W), every value in [0, 1]."""
+"""The format of images, and its checks: float32, (N, C, H, W), every value in [0, 1]."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def check_layout(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) 
 def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) -> None:
     """Raise InputError unless `x` is a float32 batch of images in [0, 1] of the given (C, H, W), None meaning any."""
     check_layout(x, shape)
-    low, high = torch.stack(torch.aminmax(x.detach())).tolist()  # together: a GPU is waited for once
+    low, high = torch.stack(torch.aminmax(x.detach())).tolist()  # together: one synchronisation with a GPU
     if low != low or high != high:
         raise InputError("Expected images in [0, 1], got NaN among the pixels.")
     if low < 0 or high > 1:
@@ -36,7 +36,7 @@ def check_images(x: Tensor, shape: tuple[int | None, ...] = (None, None, None)) 
 
 
 def checked_shape(shape: Sequence[int | None]) -> tuple[int | None, int | None, int | None]:
-    """As a tuple. Raises ConfigError for what is no shape of an image."""
+    """Return an image shape (C, H, W) as a tuple, None meaning any. Raises ConfigError for anything else."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if len(sizes) != 3 or not all(n is None or (isinstance(n, int) and n > 0) for n in sizes):
         raise ConfigError(f"Expected shape as (channels, height, width), None meaning any, got {shape}.")

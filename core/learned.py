@@ -1,4 +1,4 @@
-"""What a defense has learned: named tensors that are saved, loaded and known by their hash."""
+"""What a defense has learned: named tensors that are saved, loaded and identified by their hash."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from .tensor_files import read_tensors, write_tensors
 
 
 class Learned(Mapping[str, Tensor]):
-    """Tensors by name. The repr, and with it the identity of a defense, is their hash."""
+    """The tensors that a defense has learned, by name. Their hash is the repr, part of the defense's identity."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = {name: tensor.detach() for name, tensor in tensors.items()}
@@ -47,7 +47,7 @@ class Learned(Mapping[str, Tensor]):
         return digest.hexdigest()[:16]
 
     def on(self, device: torch.device) -> "Learned":
-        """The same on a device, copied there once."""
+        """Return the same tensors on a device, copied there once."""
         if all(tensor.device == device for tensor in self._tensors.values()):
             return self
         if device not in self._elsewhere:
@@ -55,12 +55,12 @@ class Learned(Mapping[str, Tensor]):
         return self._elsewhere[device]
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, whole or not at all."""
+        """Write a safetensors file, atomically."""
         write_tensors(path, self._tensors, {"sha": self.sha})
 
     @classmethod
     def load(cls, path: Path) -> "Learned":
-        """Read what `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
+        """Read a file that `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
         try:
             tensors, about = read_tensors(path)
             found = cls(tensors)

@@ -1,4 +1,4 @@
-"""Defenses that learn from the task's training images: their configuration, and what they are once they have."""
+"""Defenses that learn from the task's training images: their configurations, and the fitted defenses."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -19,8 +19,8 @@ from .shell import Inside
 class LearnedDefense(Defense):
     """The configuration of a defense that learns from the task's training images.
 
-    `training_images`: a run gives it at most so many, all that the data set has where there are fewer.
-    `needs_model`: what it learns depends on the model, not on the images alone.
+    `training_images` is the largest number of them that a run uses. `needs_model`: what the defense learns depends on
+    the model, not on the images alone.
     """
 
     training_images: int = 512
@@ -32,21 +32,21 @@ class LearnedDefense(Defense):
             raise ConfigError(f"Expected training_images >= 1, got {self.training_images}.")
 
     def taught(self, data: LearningData, seed: int) -> Learned:
-        """What it learns under a seed."""
+        """Return what the defense learns from `data` under a seed."""
         return Learned(self.learn(data, rng=Draws.of(seed, "learning", samples=[0], device=data.images.device)))
 
     @abstractmethod
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """What it needs, as named tensors; `rng` has a single stream."""
+        """Return what the defense learns, as named tensors; `rng` has a single stream."""
 
     @property
     @abstractmethod
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
-        """As of a defense that has learned, each with `learned` after the images."""
+        """Surrogates by name, like `ShellDefense.surrogates`, each with `learned` as an argument after the images."""
 
     @property
     def valued(self) -> Collection[str]:
-        """As of a defense that has learned."""
+        """Names of the surrogates with the exact value, like `ShellDefense.valued`."""
         return ()
 
     @abstractmethod
@@ -60,14 +60,14 @@ class LearnedDefense(Defense):
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedTransform(LearnedDefense):
-    """An input transform that learns."""
+    """An input transform that learns from training images."""
 
     @abstractmethod
     def transform(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """As `InputTransform.transform`, with what was learned, on the device of `x`."""
+        """Return transformed images, like `InputTransform.transform`; `learned` is on the device of `x`."""
 
     def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """As `InputTransform.surrogate`."""
+        """Return a differentiable approximation of `transform`, like `InputTransform.surrogate`."""
         return x
 
     @property
@@ -80,11 +80,11 @@ class LearnedTransform(LearnedDefense):
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedNetworkDefense(LearnedDefense):
-    """A defense in or after the network that learns."""
+    """A defense in or after the network that learns from training images."""
 
     @abstractmethod
     def answer(self, inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """As `NetworkDefense.answer`, with what was learned, on the device of `x`."""
+        """Return the system's outputs, like `NetworkDefense.answer`; `learned` is on the device of `x`."""
 
     @property
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
@@ -96,7 +96,7 @@ class LearnedNetworkDefense(LearnedDefense):
 
 @dataclass(frozen=True, kw_only=True)
 class FittedDefense(ShellDefense):
-    """A defense that learns with what it has learned."""
+    """A fitted defense: its configuration and what it has learned."""
 
     configuration: LearnedDefense
     learned: Learned
@@ -126,13 +126,13 @@ class FittedDefense(ShellDefense):
         return self.configuration.valued
 
     def _bound(self, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """With what was learned after the images, which are the last that it is given."""
+        """Return a method with the learned tensors passed after the images, the last positional argument."""
         return lambda *given, rng: method(*given, self.learned.on(given[-1].device), rng=rng)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTransform(FittedDefense, InputTransform):  # pyright: ignore[reportIncompatibleVariableOverride] (as above)
-    """A learned transform with what it has learned."""
+    """A fitted input transform: its configuration and what it has learned."""
 
     configuration: LearnedTransform
 
@@ -145,7 +145,7 @@ class FittedTransform(FittedDefense, InputTransform):  # pyright: ignore[reportI
 
 @dataclass(frozen=True, kw_only=True)
 class FittedNetworkDefense(FittedDefense, NetworkDefense):  # pyright: ignore[reportIncompatibleVariableOverride] (as above)
-    """A learned defense in or after the network, with what it has learned."""
+    """A fitted defense in or after the network: its configuration and what it has learned."""
 
     configuration: LearnedNetworkDefense
 

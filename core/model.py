@@ -1,4 +1,4 @@
-"""A frozen network over images in [0, 1], and what must be known about it."""
+"""A frozen network over images in [0, 1], with its task, normalisation and shells."""
 
 import copy
 import hashlib
@@ -24,20 +24,20 @@ from .task import Task
 
 
 class Model:
-    """Wraps any `nn.Module` that maps float images (N, C, H, W) to outputs of `task`.
+    """A network, any `nn.Module`, that maps float images (N, C, H, W) in [0, 1] to outputs of `task`.
 
-    `mean` and `std` (one number, or one for each channel) are the normalisation the network expects: it lives in here,
-    so that every budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs.
-    `shape` is the (C, H, W) the network takes, None meaning any. `channels_last` runs the network in that memory
+    `mean` and `std` (one number, or one per channel) normalise the network's input; the model applies them itself, so
+    that every budget is in pixel space. `features` names the submodules whose outputs a feature attack disturbs.
+    `shape` is the (C, H, W) that the network accepts, None meaning any. `channels_last` runs the network in that memory
     format: up to twice as fast for convolutions, not possible for a network that calls `view`. `expect_clean` is the
-    main metric on clean images that is published of it, in percent: a run that finds another one stops.
-    `preprocess` is how a picture becomes an image of its size, `class_names` what it calls its classes;
-    `random_weights` says that nothing has trained it, of which tables warn.
+    published main metric on clean images, in percent: a run that measures another one stops. `preprocess` says how a
+    picture is resized and cropped, `class_names` names the classes; `random_weights` marks an untrained network, of
+    which tables warn.
 
-    The network is copied, put into eval mode and frozen: the caller's own module stays as it is. It gets images in the
-    precision of its weights; of several outputs the one called `logits` or `out` counts, or the only one that fits.
-    Raises ConfigError for what is no network, task or shape, a feature that the network lacks, or a normalisation of
-    the wrong length or for images in 0..255.
+    The network is copied, put into eval mode and frozen: the caller's module stays unchanged. It gets images in the
+    dtype of its weights. Of several outputs, the one called `logits` or `out` is used, or else the only one that fits
+    the task. Raises ConfigError for an invalid network, task or shape, a feature that the network lacks, or a
+    normalisation of the wrong length or for images in 0..255.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Model:
         self.draws = 1
         channels, *size = checked_shape(shape)
         self._normalization = Normalization(mean, std, channels)
-        # one channel would silently broadcast to a normalisation of several: that says how many there are
+        # one channel would silently broadcast to a normalisation of several, so its length decides
         self.shape = (channels or self._normalization.channels, *size)
         self.precision = precision(self.net)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -82,7 +82,7 @@ class Model:
 
     @staticmethod
     def check_is(model: object) -> None:
-        """Raise ConfigError for what is no Model, as a bare network."""
+        """Raise ConfigError for anything but a Model, such as a bare network."""
         if not isinstance(model, Model):
             raise ConfigError(
                 f"Expected a foolbench.core.Model, got {type(model).__name__}; wrap the network: Model(net, task=...)."
@@ -93,40 +93,40 @@ class Model:
 
     @property
     def task(self) -> Task:
-        """What its outputs mean: that of the network, of which a shell may abstain."""
+        """The task of the outputs: that of the network, or its abstaining variant if a shell abstains."""
         return task_behind(self.shells, self._network_task)
 
     @property
     def parts(self) -> "tuple[nn.Module, Normalization]":
-        """The network, and the normalisation before it."""
+        """The network, and the normalisation of its input."""
         return self.net, self._normalization
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are; of a network without any, where it was last moved to."""
+        """The device of the weights; for a network without weights, the one it was last moved to."""
         return next(chain(self.net.parameters(), self.net.buffers(), self._normalization.buffers())).device
 
     def to(self, device: torch.device | str) -> "Model":
-        """Move the network in place."""
+        """Move the network to a device, in place, and return the model."""
         self.net.to(device)
         self._normalization.to(device)
         return self
 
     def class_name(self, label: int) -> str:
-        """What it calls a class; its number, where it has no names."""
+        """Return the name of a class, its number if it has no name, or "rejected"."""
         names = self.class_names or [f"class {label}"] * (label + 1)
         return "rejected" if label == self.task.rejected else names[label]
 
     @property
     def mean_image(self) -> Tensor:
-        """The pixels, shape (C, 1, 1) or (1, 1, 1), that normalisation maps to zero."""
+        """The pixel values, shape (C, 1, 1) or (1, 1, 1), that normalisation maps to zero."""
         return self._normalization.mean[0]
 
     def behind(self, shell: Shell) -> "Model":
-        """The defended system: this model, sharing its network, inside one more shell.
+        """Return the defended model: this model, sharing its network, inside one more shell.
 
-        Raises ConfigError for a shell that does not say whether it is differentiable and randomized, or that may not
-        abstain here.
+        Raises ConfigError for a shell that does not declare whether it is differentiable and randomized, or that
+        abstains where it may not.
         """
         for fact in ("differentiable", "randomized"):
             if not isinstance(getattr(shell, fact, None), bool):
@@ -135,12 +135,12 @@ class Model:
         return self.through((shell, *self.shells), draws=self.draws)
 
     def through(self, shells: Sequence[Shell], *, draws: int = 1) -> "Model":
-        """The same network in exactly these shells; the first one is the outermost, and sees the image.
+        """Return the same network inside exactly these shells; the first one is the outermost, and sees the image.
 
-        Whoever attacks a randomized system takes expectations over `draws` evaluations (EOT): with
-        `attacks._gradient.loss_and_gradient` of the loss, with `averaged` of what is predicted. `logits` and `features`
-        give the outputs of one evaluation and the mean gradient of all: a loss of them is differentiated at that one,
-        and its slope there taken for the others, which is exact for linear losses only.
+        Attacks on a randomized system take expectations over `draws` evaluations (EOT): of the loss with
+        `attacks._gradient.loss_and_gradient`, of the outputs with `averaged`. `logits` and `features` return the
+        outputs of one evaluation with the mean gradient of all: a loss is differentiated at the outputs of that one
+        evaluation, and this derivative is used for the others too, which is exact for linear losses only.
         """
         system = copy.copy(self)
         system.shells, system.draws = tuple(shells), draws
@@ -148,9 +148,9 @@ class Model:
 
     @property
     def alternatives(self) -> "Mapping[str, Model]":
-        """This system with each of the gradients that its shells offer, by name: the same outputs, another slope.
+        """Copies of this system, by name, each with a gradient that its shells offer; all have the same outputs.
 
-        A name stands for all shells that know it; the others keep theirs. Empty where none offers a choice.
+        A name applies to all shells that offer it; the others keep their own gradient. Empty if no shell offers any.
         """
         offered = [getattr(shell, "alternatives", {}) for shell in self.shells]
         names = dict.fromkeys(name for alternatives in offered for name in alternatives)
@@ -162,7 +162,7 @@ class Model:
         }
 
     def evaluations(self, rng: Draws | None) -> list[Draws | None]:
-        """The streams of each evaluation that an expectation is taken over; several for a randomized system only."""
+        """Return the random streams of each evaluation in an expectation; a single one unless randomized."""
         if rng is None or not self.randomized:
             return [rng]
         return [rng, *(rng.fork(f"draw {draw}") for draw in range(1, self.draws))]
@@ -174,7 +174,7 @@ class Model:
 
     @property
     def sha(self) -> str:
-        """Hash of architecture, weights, normalisation and shells; what it misses, `Behaviour` asks for."""
+        """Hash of architecture, weights, normalisation, task and shells; `Behaviour` sees what it misses."""
         if not self.shells:
             return self._net_sha
         return hashlib.sha256(f"{self._net_sha}{self.shells!r}".encode()).hexdigest()[:16]
@@ -185,15 +185,15 @@ class Model:
 
     def check(self, x: Tensor) -> None:
         """Raise InputError unless `x` are images this model takes: float32 (N, C, H, W) in [0, 1] on its device."""
-        check_images(x, (None, None, None) if self.shells else self.shape)  # shells may change the shape
+        check_images(x, (None, None, None) if self.shells else self.shape)  # a shell may change the shape
         if x.device != self.device:
             raise InputError(f"Expected images on {self.device}, where {self.name} is, got {x.device}; use x.to(...).")
 
     def __call__(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """Outputs for images in [0, 1]. `rng` holds one stream per image, for randomized systems.
+        """Return the outputs for images in [0, 1]; `rng` holds one stream per image, for randomized systems.
 
-        Raises InputError for what are no images, given to it or by one shell to the next, and for outputs that the task
-        does not know.
+        Raises InputError for invalid images, whether given to the model or handed on by a shell, and for outputs that
+        do not fit the task; ConfigError for a randomized system without `rng`.
         """
         self.check(x)
         (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams, look=check_handed_on)], rng)
@@ -201,19 +201,19 @@ class Model:
         return outputs
 
     def logits(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """The same without the checks: for the inner loop of an attack, whose iterates are images by construction."""
+        """Return the outputs without the checks of a call, for attacks, whose iterates are images by construction."""
         (outputs,) = self._expect(lambda streams: [self._evaluate(x, streams)], rng)
         return outputs
 
     def predict(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """Decoded predictions, without gradient."""
+        """Return decoded predictions, without gradient."""
         with torch.no_grad():
             return self.task.predict(self(x, rng=rng))
 
     def judge(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """`predict`, but of the outputs `averaged` over all evaluations: what a point comes to, for whoever attacks.
+        """Return predictions from the outputs `averaged` over all evaluations; attacks judge by these.
 
-        A search that asked a randomized system once a step would soon meet one lucky draw, and rest on it.
+        A search that evaluated a randomized system once per step would soon meet one lucky draw, and stop there.
         """
         self.check(x)
         with torch.no_grad():
@@ -222,38 +222,38 @@ class Model:
         return self.task.predict(outputs)
 
     def averaged(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """The task's average of the outputs of all evaluations; unchecked, like `logits`."""
+        """Return the task's average of the outputs of all evaluations; unchecked, like `logits`."""
         return self.average(self.each(x, rng=rng))
 
     def each(self, x: Tensor, *, rng: Draws | None = None) -> list[Tensor]:
-        """The outputs of every evaluation, each with its own gradient; unchecked, like `logits`."""
+        """Return the outputs of every evaluation, each with its own gradient; unchecked, like `logits`."""
         return [self._evaluate(x, streams) for streams in self.evaluations(rng)]
 
     def average(self, outputs: Sequence[Tensor]) -> Tensor:
-        """The task's average of the outputs of several evaluations; those of a single one as they are."""
+        """Return the task's average of the outputs of several evaluations; those of a single one unchanged."""
         return outputs[0] if len(outputs) == 1 else self.task.average(torch.stack(tuple(outputs), dim=1))
 
     def features(self, x: Tensor, *, rng: Draws | None = None) -> list[Tensor]:
-        """Outputs of the `feature_names`, in their order; of a layer used several times one after the other.
+        """Return the outputs of the layers `feature_names`, in that order; those of a layer used several times in turn.
 
-        `x` may leave [0, 1]: crafting does not clip. Raises ConfigError where the model names no features, or one that
-        it does not use.
+        `x` may leave [0, 1]: crafting does not clip. Raises ConfigError if the model names no feature layers, or one
+        that it does not use.
         """
         if not self.feature_names:
             raise ConfigError(f"{self.name} names no feature layers; give Model(..., features=(...)).")
         check_layout(x, self.shape)
-        images = x.clamp(0, 1) if self.shells else x  # a shell is promised images
+        images = x.clamp(0, 1) if self.shells else x  # shells expect pixels in [0, 1]
         return self._expect(lambda streams: self._activations(images, streams), rng)
 
     def seen(self, x: Tensor, *, rng: Draws | None = None) -> Tensor:
-        """The images (M, C, H, W) that the network is given to answer (N, C, H, W); M = N but for views."""
+        """Return the images (M, C, H, W) that the network gets for `x` (N, C, H, W); M = N without views."""
         found: list[Tensor] = []
         with torch.no_grad():
             self.watched(x, lambda shell, images: found.append(images), rng=rng)
         return found[-1] if found else x
 
     def watched(self, x: Tensor, look: Look, *, rng: Draws | None = None) -> Tensor:
-        """Outputs, unchecked like `logits`; `look` is shown what each shell hands on, the outermost first."""
+        """Return unchecked outputs, like `logits`; `look` gets what each shell hands on, outermost first."""
         return self._evaluate(x, rng, look=look)
 
     def _evaluate(self, x: Tensor, rng: Draws | None, *, look: Look = lambda shell, images: None) -> Tensor:
@@ -266,19 +266,19 @@ class Model:
         return Inside(**network, shells=self.shells, streams=streams, look=look)(x)
 
     def _network(self, x: Tensor) -> Tensor:
-        """Its outputs for images, without what is around it."""
+        """Return the bare network's outputs for images, without shells."""
         if self.shells:
             check_layout(x, self.shape)
         prepared = self._prepare(self.passes.follow(x))
         outputs = main_output(self.net(prepared), self.name, as_outputs_of(self._network_task, len(x)))
-        return outputs.float()  # of a network in another precision
+        return outputs.float()  # the network may have another precision
 
     def _activations(self, x: Tensor, rng: Draws | None) -> list[Tensor]:
         found = record(self.net, self.feature_names, lambda: self._evaluate(x, rng), self.name)
         return [feature.float() for feature in found]
 
     def _expect(self, evaluate: Callable[[Draws | None], list[Tensor]], rng: Draws | None) -> list[Tensor]:
-        """One evaluation, with the gradient of several where the system is randomized and a gradient is wanted."""
+        """Run one evaluation; if randomized and a gradient is needed, give it the mean gradient of several."""
         first, *others = self.evaluations(rng)
         found = evaluate(first)
         if not (others and found[0].requires_grad):
@@ -286,7 +286,7 @@ class Model:
         return [mean_gradient(*same) for same in zip(found, *map(evaluate, others), strict=True)]
 
     def _prepare(self, x: Tensor) -> Tensor:
-        """What the network is fed; gradients come back in the usual memory format, faster for all but convolutions."""
+        """Return the network's input; gradients return in the usual memory format, faster for all but convolutions."""
         images = self._normalization(x.contiguous()).to(self.precision)
         if self.memory_format is torch.contiguous_format:
             return images

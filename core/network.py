@@ -1,4 +1,4 @@
-"""A copy of somebody's network that runs by itself: frozen, in eval mode, whatever it was wrapped in."""
+"""A frozen copy of a network in eval mode, without wrappers; its precision and its hash."""
 
 import copy
 import hashlib
@@ -15,10 +15,10 @@ _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
 def own_copy(net: nn.Module) -> nn.Module:
-    """The network itself, copied, in eval mode and frozen; the caller's stays as it is.
+    """Return a copy of a network, in eval mode and frozen; the caller's network stays unchanged.
 
-    What `DataParallel` and `torch.compile` put around it is left out: its outputs are those of what is inside. Raises
-    ConfigError for what is no network, has lazy layers without weights, or holds what cannot be copied.
+    The wrappers of `DataParallel` and `torch.compile` are removed: outputs are those of the wrapped network. Raises
+    ConfigError for anything but a network, for lazy layers without weights, and for contents that cannot be copied.
     """
     if not isinstance(net, nn.Module):
         raise ConfigError(f"Expected a torch.nn.Module over images in [0, 1], got {type(net).__name__}.")
@@ -27,7 +27,7 @@ def own_copy(net: nn.Module) -> nn.Module:
     lazy = [name for name, tensor in held if is_lazy(tensor)]
     if lazy:
         raise ConfigError(f"{lazy[0]} of {type(net).__name__} has no weights yet; call the network once on images.")
-    with torch.no_grad():  # in which TorchScript's copies have no history either
+    with torch.no_grad():  # so that TorchScript's copies have no autograd history
         found = _copied(net).eval()
     for parameter in found.parameters():  # TorchScript has no `requires_grad_` for all of them
         parameter.requires_grad_(False)
@@ -35,13 +35,13 @@ def own_copy(net: nn.Module) -> nn.Module:
 
 
 def precision(net: nn.Module) -> torch.dtype:
-    """That of its weights, in which it wants its images: float32 where it has none."""
+    """Return the dtype of a network's weights, which its images must have: float32 if it has no weights."""
     tensors = (*net.parameters(), *net.buffers())
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
 
 
 def tensors_in(state: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a `state_dict` by name, also those that quantised layers keep in a tuple."""
+    """Yield the tensors of a `state_dict` with their names, also those that quantised layers keep in tuples."""
     for name, value in state:
         if isinstance(value, Tensor):
             yield name, value
@@ -50,7 +50,7 @@ def tensors_in(state: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]
 
 
 def hash_of(net: nn.Module, *more: object) -> str:
-    """Of what a network shows of itself, its layers and its weights, and of what else decides its outputs."""
+    """Return a hash of a network's layers (its repr) and weights, and of `more` that decides its outputs."""
     digest = hashlib.sha256(str(net).encode())
     for key, tensor in tensors_in(net.state_dict().items()):
         digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -67,7 +67,7 @@ def _unwrapped(net: nn.Module) -> nn.Module:
 
 
 def _copied(net: nn.Module) -> nn.Module:
-    """A deep copy. Where some of what its modules hold cannot be copied, as a lock, the copy shares it.
+    """Return a deep copy of a network, which shares what cannot be copied, such as a lock.
 
     A tensor that was computed, as weight norm's and spectral norm's weights are, is copied without its history.
     """
@@ -87,7 +87,7 @@ def _copied(net: nn.Module) -> nn.Module:
 
 
 def _leaves(values: Iterable[Any]) -> Iterator[Any]:
-    """What may be in the way of a copy: tensors that were computed, and what is no tensor, module or container."""
+    """Yield what may prevent a copy: computed tensors, and all that is no tensor, module, container or callable."""
     for value in values:
         if isinstance(value, dict):
             yield from _leaves(value.values())
@@ -96,7 +96,7 @@ def _leaves(values: Iterable[Any]) -> Iterator[Any]:
         elif isinstance(value, Tensor):
             if not value.is_leaf:
                 yield value
-        elif not isinstance(value, nn.Module) and not callable(value):  # what is called may belong to the network
+        elif not isinstance(value, nn.Module) and not callable(value):  # a callable may be part of the network
             yield value
 
 

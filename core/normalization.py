@@ -8,16 +8,17 @@ from torch import Tensor, nn
 from .errors import ConfigError
 
 Channels = float | Sequence[float] | Tensor | None
-"""One number for all channels or one for each, in any shape; None where there is nothing to do."""
+"""One number for all channels or one per channel, in any shape; None for no change."""
 
 LARGEST = 2.0
-"""No mean and no std of images in [0, 1] is as large; those of images in 0..255, or of 16 levels, are."""
+"""An upper bound of mean and std for images in [0, 1]; those for images in 0..255, or of 16 levels, are larger."""
 
 
 class Normalization(nn.Module):
-    """(x - mean) / std per channel.
+    """The normalisation (x - mean) / std per channel.
 
-    Raises ConfigError for what are no numbers for these channels, and for what is meant for images in 0..255.
+    Raises ConfigError unless there is one finite number per channel or one for all, and if they are for images in
+    0..255.
     """
 
     mean: Tensor
@@ -38,14 +39,14 @@ class Normalization(nn.Module):
 
     @property
     def channels(self) -> int | None:
-        """How many there are; None where one number stands for any."""
+        """The number of channels; None if one number stands for any."""
         return max(self.mean.numel(), self.std.numel()) if max(self.mean.numel(), self.std.numel()) > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
 
     def _get_name(self) -> str:
-        return "_Normalization"  # what the hashes in published tables are of
+        return "_Normalization"  # the name in the hashes of published tables
 
     def extra_repr(self) -> str:
         return f"{self.mean.flatten().tolist()}, {self.std.flatten().tolist()}"

@@ -1,4 +1,4 @@
-"""L_p geometry of perturbations: size, projection, steepest ascent, random points. The one place that knows it.
+"""L_p geometry of perturbations: size, projection, steepest ascent, random points. No other module knows it.
 
 A perturbation is a float tensor (N, ...); "its norm" is the norm of each row, flattened. "l0" is the number of values
 that differ from zero (of a colour image three a pixel), no norm in the mathematical sense.
@@ -19,6 +19,7 @@ _TINY = 1e-12  # guards divisions by the norm of an all-zero row
 
 
 def check_norm(norm: str) -> None:
+    """Raise ConfigError for an unknown norm."""
     if norm not in NORMS:
         raise ConfigError(f"Expected norm to be one of {', '.join(NORMS)}, got {norm!r}.")
 
@@ -29,7 +30,7 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
 
 
 def size(delta: Tensor, norm: Norm) -> Tensor:
-    """The norm of each perturbation, shape (N,)."""
+    """Return the norm of each perturbation, shape (N,)."""
     flat = delta.flatten(1)
     if norm == "linf":
         return flat.abs().amax(1)
@@ -37,9 +38,10 @@ def size(delta: Tensor, norm: Norm) -> Tensor:
 
 
 def dual_size(slope: Tensor, norm: Norm) -> Tensor:
-    """How much a linear function of this gradient gains per unit of `norm`, shape (N,) and in double precision.
+    """Return the dual norm of each gradient, shape (N,): what a linear function gains per unit of `norm`.
 
-    In float32 the squares of 1e-25 are nothing, and slopes as small are those of a confident network, not a flat one.
+    It is computed in double precision. In float32 the squares of 1e-25 are 0, and gradients as small are those of a
+    confident network, not of a flat one. Raises ConfigError for L0.
     """
     _not_l0(norm, "a dual norm")
     order = {"linf": 1.0, "l2": 2.0, "l1": torch.inf}[norm]
@@ -47,7 +49,7 @@ def dual_size(slope: Tensor, norm: Norm) -> Tensor:
 
 
 def project(delta: Tensor, norm: Norm, eps: float) -> Tensor:
-    """The nearest perturbation (in L2) whose norm is at most `eps`; of several, under L0, one. L1: `shrink_to`."""
+    """Return the nearest perturbation (in L2) of norm at most `eps`; of several, under L0, one. L1: `shrink_to`."""
     if norm == "linf":
         return delta.clamp(-eps, eps)
     if norm == "l2":
@@ -60,10 +62,10 @@ def project(delta: Tensor, norm: Norm, eps: float) -> Tensor:
 
 
 def shrink_to(delta: Tensor, room: Tensor, eps: float) -> Tensor:
-    """The point nearest to `delta` (N, D) with |.| <= `room` entry by entry and an L1 norm of at most `eps`.
+    """Return the point nearest to `delta` (N, D) with |.| <= `room` per entry and an L1 norm of at most `eps`.
 
-    It is sign(delta) * clamp(|delta| - shift, 0, room) with one shift >= 0 a row. The L1 norm of that falls piecewise
-    linearly in the shift, so the shift is read off between the two knots where it passes `eps`.
+    It is sign(delta) * clamp(|delta| - shift, 0, room) with one shift >= 0 per row. Its L1 norm falls piecewise
+    linearly in the shift, so the shift is interpolated between the two knots where the norm passes `eps`.
     """
     length = delta.abs().double()
     knots, order = torch.cat([length, length - room], dim=1).sort(dim=1, descending=True)
@@ -76,7 +78,7 @@ def shrink_to(delta: Tensor, room: Tensor, eps: float) -> Tensor:
 
 
 def fill_in_turn(amounts: Tensor, priority: Tensor, total: Tensor | float) -> Tensor:
-    """`amounts` (..., D), none negative, taken in turn, the highest `priority` first, until they sum to `total`."""
+    """Take `amounts` (..., D), none negative, in order of falling `priority` until they sum to `total`."""
     order = priority.argsort(dim=-1, descending=True, stable=True).expand_as(amounts)
     in_turn = amounts.gather(-1, order)
     before = in_turn.cumsum(dim=-1) - in_turn
@@ -84,7 +86,7 @@ def fill_in_turn(amounts: Tensor, priority: Tensor, total: Tensor | float) -> Te
 
 
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
-    """The direction of unit norm along which a linear function with this gradient grows fastest, in Linf or L2."""
+    """Return the direction of unit norm in which a linear function with this gradient grows fastest (Linf or L2)."""
     if norm == "linf":
         return gradient.sign()
     if norm != "l2":
@@ -95,7 +97,7 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
 
 
 def random_point(draws: Draws, shape: tuple[int, ...], norm: Norm, eps: float) -> Tensor:
-    """A uniform point of the ball of radius `eps`, one per stream; `shape` is that of one perturbation. Not for L0."""
+    """Return one uniform point of the ball of radius `eps` per stream; `shape` is that of one point. Not for L0."""
     _not_l0(norm, "a uniform point")
     if norm == "linf":
         return draws.uniform(shape, -eps, eps)

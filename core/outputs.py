@@ -1,4 +1,4 @@
-"""The one tensor that is meant where a network or a layer returns several."""
+"""The choice of one tensor where a network or a layer returns several."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from .errors import InputError
 from .task import Task
 
 _NAMES = ("logits", "out")
-"""By which Transformers and torchvision call it."""
+"""The names that Transformers and torchvision give it."""
 
 
 def main_output(outputs: Any, name: str, fits: Callable[[Tensor], bool]) -> Tensor:
-    """A tensor itself; of several the one called `logits` or `out`, or the only one that `fits`.
+    """Return a tensor itself; of several, the one called `logits` or `out`, or else the only one that `fits`.
 
-    Raises InputError where that is none or more than one.
+    Raises InputError if none fits, or more than one.
     """
     if isinstance(outputs, Tensor):
         return outputs
@@ -37,7 +37,7 @@ def main_output(outputs: Any, name: str, fits: Callable[[Tensor], bool]) -> Tens
 
 
 def as_outputs_of(task: Task, images: int) -> Callable[[Tensor], bool]:
-    """Whether a tensor is what the task needs of so many images, by its shape."""
+    """Return a function that tells whether a tensor has the shape of the task's outputs for so many images."""
 
     def fits(outputs: Tensor) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""One perturbation for every image: applied, saved, loaded, looked at."""
+"""A universal perturbation: applied to images, saved, loaded, and shown as a picture."""
 
 import hashlib
 import json
@@ -18,9 +18,10 @@ from .threat import Threat
 
 @dataclass(frozen=True, kw_only=True)
 class Perturbation:
-    """`delta` is float32 (C, H, W) in pixel units, within `threat`; `source` says what made it.
+    """A universal perturbation: `delta`, float32 (C, H, W) in pixel space, is within `threat`.
 
-    Raises InputError for another delta, BudgetError for one that is not within it.
+    `source` says how it was made. Raises InputError for a delta of another type or layout, BudgetError for one that
+    exceeds the threat or is not finite.
     """
 
     delta: Tensor
@@ -31,27 +32,27 @@ class Perturbation:
         if isinstance(self.delta, Tensor):
             check_layout(self.delta[None])
         else:
-            check_layout(self.delta)  # says what is expected instead
+            check_layout(self.delta)  # its error says what is expected
         self.threat.check_size(self.delta[None])
 
     @cached_property
     def sha(self) -> str:
-        """Hash of its values."""
+        """Hash of the values of `delta`."""
         return hashlib.sha256(self.delta.cpu().contiguous().numpy().tobytes()).hexdigest()
 
     def apply(self, x: Tensor) -> Tensor:
-        """Add to images (N, C, H, W) and clip to [0, 1]. Raises InputError for what are no images of its shape."""
+        """Add `delta` to images (N, C, H, W) and clip to [0, 1]. Raises InputError for other images."""
         check_images(x, tuple(self.delta.shape))
         return (x + self.delta.to(x.device)).clamp(0, 1)
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file with the threat and the source as metadata; whole or not at all."""
+        """Write a safetensors file with the threat and the source as metadata, atomically."""
         about = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": self.sha}
         write_tensors(path, {"delta": self.delta}, about)
 
     @classmethod
     def load(cls, path: Path) -> "Perturbation":
-        """Read what `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
+        """Read a file that `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
         try:
             tensors, about = read_tensors(path)
             delta = tensors["delta"]
@@ -63,6 +64,6 @@ class Perturbation:
             raise WeightsError(f"Expected a perturbation saved by foolbench at {path}, but: {error}.") from None
 
     def picture(self) -> Tensor:
-        """uint8 (H, W, C): mid-grey is no change, the extremes are the largest change in the perturbation."""
+        """Return `delta` as a picture, uint8 (H, W, C): mid-grey is 0, black and white are the largest change."""
         scale = float(self.delta.abs().max()) or 1.0
         return ((self.delta / scale * 0.5 + 0.5) * 255).round().to(torch.uint8).permute(1, 2, 0)

@@ -1,4 +1,4 @@
-"""What a network expects to be done to a picture before it becomes an image of the network's size."""
+"""How a network expects a picture to be resized and cropped to an image of its size."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocess:
-    """The shorter side becomes `resize` pixels, then `size` (height, width) is cut out of the middle.
+    """Resizing and cropping: the shorter side becomes `resize` pixels, the middle is cut to `size` (height, width).
 
-    Without `resize` nothing but the cut is done. With `crop = "squash"` a picture of any shape becomes one of the shape
-    of `size`, whose shorter side is `resize` before the cut; without `resize` nothing is cut.
+    Without `resize` there is only the crop. With `crop = "squash"` a picture of any shape is first resized to the shape
+    of `size`, with a shorter side of `resize`; without `resize` it is resized to `size`, and nothing is cut.
     """
 
     size: tuple[int, int]
@@ -19,7 +19,7 @@ class Preprocess:
 
     @property
     def squashed(self) -> tuple[int, int]:
-        """(height, width) to which `crop = "squash"` resizes."""
+        """The (height, width) to which `crop = "squash"` resizes."""
         if self.resize is None:
             return self.size
         height, width = (math.floor(self.resize * side / min(self.size)) for side in self.size)

@@ -1,4 +1,4 @@
-"""What a user names in Python code of their own: a file, `FILE.py:NAME`, `package.module:NAME`."""
+"""Objects in the user's own Python code, by a file, `FILE.py:NAME` or `package.module:NAME`."""
 
 import hashlib
 import importlib
@@ -19,10 +19,10 @@ _PREFIX = "foolbench_plugin_"
 
 
 class _AsItIsNow(SourceFileLoader):
-    """Compiles the text of a file at every import: bytecode that Python keeps knows it by its size and second only."""
+    """A loader that compiles a file at every import: a bytecode cache misses edits of equal size within a second."""
 
     imported: bytes | None = None
-    """The text that was compiled."""
+    """The text that was compiled; None before."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -31,9 +31,9 @@ class _AsItIsNow(SourceFileLoader):
 
 
 def load_file(file: Path) -> ModuleType:
-    """The module of a file, the one that is imported already where there is one.
+    """Import a Python file and return its module, or the module that is imported from it already.
 
-    Raises ConfigError where it cannot be imported, saying why.
+    Raises ConfigError if it cannot be imported, or has been edited since.
     """
     if not is_file(file):
         raise ConfigError(f"Expected a Python file, found none at {file}.")
@@ -46,7 +46,7 @@ def load_file(file: Path) -> ModuleType:
     name = f"{_PREFIX}{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     loader = _AsItIsNow(name, str(file))
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
-    module = importlib.util.module_from_spec(cast(ModuleSpec, spec))  # there is none for unknown suffixes only
+    module = importlib.util.module_from_spec(cast(ModuleSpec, spec))  # None for unknown suffixes only
     sys.modules[name] = module  # dataclasses look their module up by name
     try:
         imported(f"plugin {file}", lambda: loader.exec_module(module))
@@ -57,13 +57,13 @@ def load_file(file: Path) -> ModuleType:
 
 
 def loaded_files() -> list[Path]:
-    """All that `load_file` has imported here, in that order."""
+    """Return the files that `load_file` has imported in this process, in that order."""
     modules = [module for name, module in sys.modules.items() if name.startswith(_PREFIX)]
     return [Path(module.__file__) for module in modules if module.__file__]
 
 
 def imported(what: str, load: Callable[[], T]) -> T:
-    """What `load` gives. Raises ConfigError where it fails; `what` names it."""
+    """Return the result of `load()`. Raises ConfigError if it fails; `what` names it in the message."""
     try:
         return load()
     except FOREIGN as error:  # whatever it raises is the message
@@ -71,7 +71,7 @@ def imported(what: str, load: Callable[[], T]) -> T:
 
 
 def names_an_object(address: str) -> bool:
-    """Whether this is FILE.py:NAME, package.module:NAME, or package:NAME of a package that can be imported."""
+    """Return whether an address is FILE.py:NAME, package.module:NAME, or package:NAME of an importable package."""
     module, colon, name = address.rpartition(":")
     if not colon or not name:
         return False
@@ -83,7 +83,7 @@ def names_an_object(address: str) -> bool:
 
 
 def find_object(address: str) -> Any:
-    """What FILE.py:NAME or package.module:NAME stands for. Raises ConfigError where there is no such thing."""
+    """Return the object at FILE.py:NAME or package.module:NAME. Raises ConfigError if there is none."""
     where, _, name = address.rpartition(":")
     if where.endswith(".py"):
         module = load_file(Path(where))
@@ -99,14 +99,14 @@ def find_object(address: str) -> Any:
 
 
 def _check_unchanged(module: ModuleType, file: Path) -> None:
-    """Raises ConfigError where a file that was imported here has been edited since: its names would be the old ones."""
+    """Raise ConfigError for a file that was edited after its import: its names would be the old ones."""
     loader = getattr(module, "__loader__", None)
     if isinstance(loader, _AsItIsNow) and loader.imported not in (None, file.read_bytes()):
         raise ConfigError(f"{file} has been edited since this process imported it; start Python anew.")
 
 
 def _module_of(file: Path) -> ModuleType | None:
-    """What is imported from a file: it may belong to an installed plugin, or to foolbench itself."""
+    """Return the module imported from a file, which may be an installed plugin's or foolbench's own, or None."""
     for module in list(sys.modules.values()):
         path = getattr(module, "__dict__", {}).get("__file__")
         if isinstance(path, str) and Path(path).name == file.name and Path(path).resolve() == file.resolve():

@@ -1,4 +1,4 @@
-"""An image attack that knows only answers, and counts for each image how often it has asked."""
+"""Image attacks that see only a model's outputs, and count their queries of each image."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .seeding import Draws
 
 
 class Searched(NamedTuple):
-    """Adversarial images (N, C, H, W), and after how many `queries`, int64 (N,), the search was done with each."""
+    """Adversarial images (N, C, H, W), and the number of `queries` after which each search ended, int64 (N,)."""
 
     x_adv: Tensor
     queries: Tensor
@@ -22,11 +22,11 @@ class Searched(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class QueryAttack(Attack, ABC):
-    """Subclasses implement `search`, which rests with an image as soon as it is fooled.
+    """An image attack that counts its queries. Subclasses implement `search`, which ends for an image that is fooled.
 
-    `queries` is the largest number of points that it may ask about for each image. An evaluation of the image as it
-    comes is no query: whoever attacks knows its class. A point of a randomized system is one query, over however many
-    of its evaluations the attack averages.
+    `queries` is the largest number of points that it may evaluate per image. An evaluation of the clean image is no
+    query: an attacker knows its class. A point on a randomized system is one query, over however many of its
+    evaluations the attack averages.
     """
 
     queries: int
@@ -42,7 +42,7 @@ class QueryAttack(Attack, ABC):
 
     @abstractmethod
     def search(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Searched:
-        """The attack itself, on checked inputs, as `perturb`.
+        """Return adversarial images and their queries for checked inputs, as `perturb` gets them.
 
         An image's queries end with the one that fooled it; of an image that nothing fools they are all that were spent.
         """
@@ -53,7 +53,7 @@ class QueryAttack(Attack, ABC):
     def counted(
         self, model: Model, x: Tensor, y: Tensor | None = None, *, rng: Draws | torch.Generator | int | None = None
     ) -> Searched:
-        """What a call gives, with the queries of each image. Raises as a call does, and BudgetError for too many."""
+        """Return the result of a call, with each image's queries. Raises likewise, and BudgetError for too many."""
         own, y, draws = self._prepared(model, x, y, rng)
         with torch.inference_mode(False), torch.enable_grad():
             found = self.search(model, own, y, rng=draws)

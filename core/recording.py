@@ -1,4 +1,4 @@
-"""What layers of a network compute while it looks at images."""
+"""The outputs of a network's layers, recorded while it runs on images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from .outputs import main_output
 
 
 def layer_names(features: object) -> tuple[str, ...]:
-    """One name is one layer, not its letters. Raises ConfigError for what are no names."""
+    """Return names of layers as a tuple; a string is one name. Raises ConfigError for anything else."""
     names = (features,) if isinstance(features, str) else features
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"Expected features as names of layers, got {features!r}.")
@@ -19,10 +19,10 @@ def layer_names(features: object) -> tuple[str, ...]:
 
 
 def record(net: nn.Module, layers: Sequence[str], run: Callable[[], object], name: str) -> list[Tensor]:
-    """The outputs of the layers, in their order, while `run` runs; of one that is used several times each in turn.
+    """Return the outputs of the layers, in their order, during `run()`; of a layer used several times, each in turn.
 
-    They are copied as they are computed: what the network does in place afterwards does not reach them. Raises
-    ConfigError for a layer that is not used, InputError for one that returns no tensor.
+    They are copied as they are computed, before the network can change them in place. Raises ConfigError for a layer
+    that is not used and for TorchScript, InputError for a layer that returns no tensor.
     """
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     if isinstance(net, torch.jit.ScriptModule):
@@ -47,7 +47,7 @@ def record(net: nn.Module, layers: Sequence[str], run: Callable[[], object], nam
 
 def _keeper(found: list[Tensor], layer: str) -> Callable[[nn.Module, Any, Any], None]:
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        first = output[0] if isinstance(output, tuple | list) and output else output  # of attention, of an LSTM
+        first = output[0] if isinstance(output, tuple | list) and output else output  # of attention or an LSTM
         found.append(main_output(first, layer, fits=lambda tensor: True).clone())
 
     return keep

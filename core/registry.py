@@ -1,4 +1,4 @@
-"""Names for classes: what recipes, the command line and plugins use to reach attacks, defenses, models and datasets."""
+"""Registries of names, by which recipes, the command line and plugins find attacks, defenses, models and datasets."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -31,10 +31,10 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Family(Generic[T]):
-    """Names `PREFIX:NAME` whose classes `make` gives when they are asked for: what they need may not be installed.
+    """Names `PREFIX:NAME` whose classes `make` creates on demand: the packages they need may not be installed.
 
-    `summaries` says of each, by its full name, what it is. Where there are too many to list, or nobody knows them all,
-    the family `is_open`: it speaks of them together (`timm:NAME`), and `make` raises UnknownNameError itself.
+    `summaries` describes each by its full name. A family `is_open` if there are too many to list, or nobody knows them
+    all: it describes them together (`timm:NAME`), and `make` raises UnknownNameError itself.
     """
 
     summaries: Mapping[str, str]
@@ -43,10 +43,10 @@ class Family(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Name -> class of one kind ("attack", "defense"), or function that makes one ("model"); a name is given once.
+    """Names of classes of one kind ("attack", "defense"), or of functions that make one ("model").
 
-    Iteration gives the names of classes that are there, `families` those that are made on demand, `objects` what lies
-    in Python code of the user, as FILE.py:NAME or package.module:NAME. No parameter may have a `reserved` name.
+    A name is given once. Iteration yields the registered names; `families` are those made on demand, and `objects`
+    those in the user's Python code, FILE.py:NAME or package.module:NAME. No parameter may have a `reserved` name.
     """
 
     def __init__(self, kind: str, reserved: Collection[str] = ()) -> None:
@@ -58,7 +58,7 @@ class Registry(Generic[T]):
         self._held = ContextVar(f"{kind}s in memory", default=MappingProxyType({}))
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Class decorator. Raises ConfigError where the name is taken, or where a parameter has a reserved one."""
+        """Register a class or function, as a decorator. Raises ConfigError for a taken name or a reserved parameter."""
 
         if name == NOTHING:
             raise ConfigError(f"The {self.kind} name {name!r} stands for none of them in tables; choose another.")
@@ -83,7 +83,7 @@ class Registry(Generic[T]):
 
     @contextmanager
     def holding(self, makers: Mapping[str, Callable[..., T]]) -> Iterator[None]:
-        """Meanwhile, and for this caller only, these names come before all others: of what exists in memory alone."""
+        """Context manager: names of objects in memory precede all others, for this caller only."""
         token = self._held.set({**self._held.get(), **makers})
         try:
             yield
@@ -91,7 +91,7 @@ class Registry(Generic[T]):
             self._held.reset(token)
 
     def name_of(self, made: object) -> str | None:
-        """Under which its class can be had here again; None where it has no name."""
+        """Return the name under which the class of `made` is found here; None if it has no name."""
         cls = type(made)
         made_on_demand = (name for family in self.families.values() for name in family.summaries)
         same = (name for name in made_on_demand if name.rpartition(":")[2] == cls.__name__ and self[name] is cls)
@@ -101,7 +101,7 @@ class Registry(Generic[T]):
         return iter(sorted(self._classes))
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        """The class of that name. Raises UnknownNameError, and ConfigError where its family needs what is missing."""
+        """Return the class of that name. Raises UnknownNameError, and ConfigError if its family lacks a package."""
         known = {**self._classes, **self._held.get()}
         if name in known:
             return known[name]
@@ -116,7 +116,7 @@ class Registry(Generic[T]):
 
     @property
     def on_demand(self) -> dict[str, str]:
-        """What is said of the names that are made on demand."""
+        """Descriptions of the names that are made on demand, by name."""
         families = [*self.families.values(), *([self.objects] if self.objects else [])]
         return {name: text for family in families for name, text in family.summaries.items()}
 
@@ -125,11 +125,11 @@ class Registry(Generic[T]):
         return list(self.on_demand) if any(family.is_open for family in self.families.values()) else []
 
     def create(self, name: str, parameters: Mapping[str, Any]) -> T:
-        """An instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one, saying which."""
+        """Return an instance from untrusted parameters. Raises ConfigError for an unknown or ill-typed one."""
         return configure(self[name], f"{self.kind} {name}", parameters)
 
     def bind(self, name: str, parameters: Mapping[str, Any]) -> Callable[[], T]:
-        """What makes an instance, with any class or a function. Parameters are checked now, the work is done then."""
+        """Check the parameters, and return a function that makes the instance, from any class or function."""
         found, what = self[name], f"{self.kind} {name}"
         if is_dataclass(found):
             made = self.create(name, parameters)
@@ -138,12 +138,12 @@ class Registry(Generic[T]):
 
 
 def _typed_again(taken: Any, cls: Any) -> bool:
-    """Whether a cell of a notebook, or what was typed into a shell, has been run anew."""
+    """Return whether a class replaces one of the same name because a notebook's cell or a shell's input ran again."""
     return taken.__module__ == cls.__module__ == "__main__" and taken.__qualname__ == cls.__qualname__
 
 
 def _checked_arguments(function: Callable[..., Any], what: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Untrusted parameters as keyword arguments, by the function's annotations; what goes into its `**` as it is."""
+    """Return untrusted parameters as keyword arguments, checked by annotation; those for `**` are not checked."""
     cls, names, takes_more = arguments_of(function)
     own = {key: value for key, value in parameters.items() if key in names or not takes_more}
     made = configure(cls, what, own)
@@ -151,7 +151,7 @@ def _checked_arguments(function: Callable[..., Any], what: str, parameters: Mapp
 
 
 def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -> T:
-    """An instance of a frozen dataclass from untrusted parameters; `what` names it in the ConfigErrors raised."""
+    """Return a frozen dataclass's instance from untrusted parameters; `what` names it in the ConfigErrors raised."""
     if not is_dataclass(cls):
         raise ConfigError(f"Expected {what} to be a frozen dataclass, got {cls!r}.")
     known = {field.name for field in fields(cls)}
@@ -159,7 +159,7 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
         if key not in known:
             raise UnknownNameError(f"parameter of {what}:", key, known)
     try:
-        text = json.dumps(dict(parameters), default=str)  # strict, but for JSON: a table may become a dataclass
+        text = json.dumps(dict(parameters), default=str)  # strict, but as JSON, where a table may become a dataclass
         made = _adapter(cls).validate_json(text, strict=True)
     except ValidationError as error:
         found = complaint(error)
@@ -184,12 +184,12 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
 
 @lru_cache(maxsize=256)
 def _adapter(cls: Any) -> TypeAdapter[Any]:
-    """Kept, for to make one takes many times as long as to use it."""
+    """Return the validator of a class, cached: making it takes many times as long as using it."""
     return TypeAdapter(cls)
 
 
 def _is_plain(value: object) -> bool:
-    """Numbers, text, and what is made of them: equal exactly where it prints alike, as sets do not in every process."""
+    """Return whether a value consists of numbers and text: equal exactly if it prints alike, unlike a set."""
     if isinstance(value, Mapping):
         return all(_is_plain(part) for pair in value.items() for part in pair)
     if isinstance(value, list | tuple):
@@ -200,7 +200,7 @@ def _is_plain(value: object) -> bool:
 
 
 BESIDE_AN_ATTACK = ("name", "group", "seeds", "knowledge", "training_images", "training_data")
-"""What a recipe says of an attack beside its own parameters."""
+"""The keys that a recipe gives an attack beside its own parameters."""
 
 attacks: Registry[Attack | UniversalAttack] = Registry("attack", reserved=BESIDE_AN_ATTACK)
 defenses: Registry[Defense] = Registry("defense", reserved=("name",))

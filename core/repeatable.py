@@ -1,9 +1,10 @@
-"""True float32 on a GPU, and the same numbers whenever it is asked: what PyTorch does not do there by itself.
+"""True float32 and the same numbers every time on a GPU, which PyTorch does not give by default.
 
-Its convolutions round what they multiply to 10 bits (TF32), cuDNN may choose algorithms by the clock, and some sums are
-taken in whatever order threads come. Processors do none of that, and are left as they are. Of the few operations that
-CUDA has no other algorithm for (https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html)
-sums may still differ in their last bits: they are used, for the alternative is no result.
+By default its convolutions round what they multiply to 10 bits (TF32), cuDNN may choose algorithms by the clock, and
+some sums are taken in the order in which threads finish. CPUs do none of that, and are left as they are. For a few
+operations CUDA has no other algorithm
+(https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html): their sums may still differ in
+the last bits, and they are used, for the alternative is no result.
 """
 
 import os
@@ -17,16 +18,18 @@ import torch
 _CUDNN: Any = torch.backends.cudnn
 _MATMUL: Any = torch.backends.cuda.matmul
 _MEMORY: Any = torch.utils.deterministic
-"""PyTorch makes their attributes when they are asked for."""
+"""PyTorch creates the attributes of these modules on access."""
 _UNSAID = (".* does not have a deterministic implementation", "Please use the new API settings to control TF32")
-"""PyTorch's warnings of such operations, each time, which docs/machines.md names, and of a way to say what is said both
-ways.
+"""PyTorch's warnings to silence.
+
+One is of operations without a deterministic algorithm, at each use; docs/machines.md names them. The other is of a new
+API for TF32, though both are used.
 """
 
 
 @contextmanager
 def repeatable(device: str) -> Iterator[None]:
-    """Meanwhile; what the caller's process had chosen is in force again afterwards."""
+    """Context manager: make a GPU's results repeatable, and restore the caller's settings afterwards."""
     if not _is_gpu(device):
         yield
         return
@@ -40,14 +43,14 @@ def repeatable(device: str) -> Iterator[None]:
 
 
 def be_repeatable(device: str) -> None:
-    """For the rest of this process."""
+    """Make a GPU's results repeatable for the rest of this process."""
     if not _is_gpu(device):
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a product is asked for first
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product of matrices
     for message in _UNSAID:
         warnings.filterwarnings("ignore", message=message)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    _MEMORY.fill_uninitialized_memory = False  # of tensors that are written to next
+    _MEMORY.fill_uninitialized_memory = False  # tensors are written to before they are read
     _CUDNN.deterministic, _CUDNN.benchmark = True, False
     _set_precision(convolutions="ieee", products="ieee")
 
@@ -57,7 +60,7 @@ def _is_gpu(device: str) -> bool:
 
 
 def _remembered() -> Callable[[], None]:
-    """What brings back all that is chosen now."""
+    """Return a function that restores the present settings."""
     chosen = _CUDNN.deterministic, _CUDNN.benchmark, _MEMORY.fill_uninitialized_memory
     algorithms = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -72,7 +75,7 @@ def _remembered() -> Callable[[], None]:
 
 
 def _precision() -> tuple[str, str]:
-    """Of convolutions and of products of matrices: tf32, or ieee and the like."""
+    """Return the precisions of convolutions and of matrix products: tf32, or ieee and the like."""
     if _has_names_for_precision():
         return _CUDNN.conv.fp32_precision, _MATMUL.fp32_precision
     allowed = _CUDNN.allow_tf32, _MATMUL.allow_tf32
@@ -80,7 +83,7 @@ def _precision() -> tuple[str, str]:
 
 
 def _set_precision(*, convolutions: str, products: str) -> None:
-    """By both of PyTorch's ways to say it: it refuses to be asked by one what was said by the other alone."""
+    """Set precisions through both of PyTorch's APIs: it refuses to read through one what only the other has set."""
     _CUDNN.allow_tf32 = convolutions == "tf32"
     _MATMUL.allow_tf32 = products == "tf32"
     if _has_names_for_precision():
@@ -89,5 +92,5 @@ def _set_precision(*, convolutions: str, products: str) -> None:
 
 
 def _has_names_for_precision() -> bool:
-    """Since PyTorch 2.9."""
+    """Return whether PyTorch is 2.9 or newer."""
     return hasattr(_CUDNN, "conv")

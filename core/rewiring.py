@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from .errors import ConfigError
 
 Compute = Callable[[Callable[..., Any], Tensor], Any]
-"""(what the layer computes as it is, its input) -> its output meanwhile."""
+"""Maps (the layer's own forward, its input) to the layer's output while it is rewired."""
 
 
 @contextmanager
 def rewired(net: nn.Module, layers: Iterable[nn.Module], compute: Compute) -> Iterator[None]:
-    """Meanwhile each of the `layers` of `net` gives `compute(forward, x)` for an input `x`.
+    """Context manager: each of the `layers` of `net` returns `compute(forward, x)` for an input `x`.
 
-    One that is rewired already is so inside: its `forward` is then the `compute` of the one outside. Raises ConfigError
-    for TorchScript, which cannot be looked into.
+    Rewirings nest: the `forward` that the later `compute` gets is the earlier one's. Raises ConfigError for
+    TorchScript, which cannot be looked into.
     """
     if isinstance(net, torch.jit.ScriptModule):
         raise ConfigError(
@@ -33,7 +33,7 @@ def rewired(net: nn.Module, layers: Iterable[nn.Module], compute: Compute) -> It
 
 @contextmanager
 def _rewired(layer: nn.Module, compute: Compute) -> Iterator[None]:
-    held = vars(layer)  # before a method of its class, a function that a module holds is what is called
+    held = vars(layer)  # an attribute of the module takes precedence over a method of its class
     before = {name: held[name] for name in ("forward",) if name in held}
     held["forward"] = partial(compute, layer.forward)
     try:

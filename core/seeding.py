@@ -1,9 +1,9 @@
 """Random numbers that depend on (seed, cell, sample) and on nothing else.
 
-Every image of a batch owns a stream. Its n-th 64 bits are the n-th output of SplitMix64 (https://doi.org/10.1145/2660193.2660195)
-started at the stream's key, so they can be computed for all images and positions at once, on any device, with the same
-result for every batch size, shard and order of work. Libraries offer per-sample streams only as a Python loop over
-generators on the host.
+Every image of a batch has a random stream of its own. Its n-th 64 bits are the n-th output of SplitMix64
+(https://doi.org/10.1145/2660193.2660195) started at the stream's key, so they can be computed for all images and
+positions at once, on any device, with the same result for every batch size, shard and order of work. Libraries offer
+per-sample streams only as a Python loop over generators on the host.
 """
 
 import hashlib
@@ -21,24 +21,24 @@ from .errors import InputError
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit number, like the two below
 _ROUNDS = ((30, -4658895280553007687), (27, -7723592293110705685))  # shift, and multiply by 0xBF.., 0x94D049BB133111EB
 _LAST_SHIFT = 31  # leaves the upper 31 bits as they are
-_AT_A_TIME = 2**15  # numbers on a CPU: what is done to them stays in its cache
+_AT_A_TIME = 2**15  # numbers on a CPU, so that intermediate results stay in its cache
 
-Array = Any  # of signed numbers, which wrap around: NumPy's on a CPU, where it takes half of torch's time, or torch's
+Array = Any  # signed numbers, which wrap around: NumPy's on a CPU, in half of torch's time, or torch's
 
 
 def derive_key(*parts: object) -> int:
-    """A signed 64-bit key from anything with a stable `str`: seeds, names, cell hashes, sample indices."""
+    """Return a signed 64-bit key from anything with a stable `str`: seeds, names, cell hashes, sample indices."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def _array(x: Tensor) -> Array:
-    """The same memory."""
+    """Return the same memory as a NumPy array on a CPU, else the tensor itself."""
     return x.numpy() if x.device.type == "cpu" else x
 
 
 def _shift_right(x: Array, bits: int, *, out: Array) -> Array:
-    """Bring in zeros, where torch's own shift keeps the sign."""
+    """Shift right and bring in zeros, where torch's own shift keeps the sign."""
     if isinstance(x, Tensor):
         return torch.bitwise_right_shift(x, bits, out=out).bitwise_and_((1 << (64 - bits)) - 1)
     np.right_shift(x.view(np.uint64), bits, out=out.view(np.uint64))
@@ -46,7 +46,7 @@ def _shift_right(x: Array, bits: int, *, out: Array) -> Array:
 
 
 def _rounds(x: Array, *, spare: Array) -> Array:
-    """All of SplitMix64 but the last shift, in place."""
+    """Apply all of SplitMix64 but the last shift, in place."""
     for bits, factor in _ROUNDS:
         x ^= _shift_right(x, bits, out=spare)
         x *= factor
@@ -63,10 +63,11 @@ def _at_a_time(numbers: Tensor) -> int:
 
 
 class Draws:
-    """One random stream per image of a batch.
+    """Random streams, one per image of a batch.
 
-    Each method returns a tensor of shape `(N, *shape)` on the streams' device and moves every stream on by the same
-    amount. `draws[rows]` are the streams of some of the images, `draws.fork(label)` are fresh independent ones.
+    Each method that draws returns a tensor of shape `(N, *shape)` on the streams' device and advances every stream by
+    the same amount. `draws[rows]` are the streams of some of the images, `draws.fork(label)` are fresh independent
+    ones.
     """
 
     def __init__(self, keys: Tensor) -> None:
@@ -75,7 +76,7 @@ class Draws:
 
     @classmethod
     def of(cls, *parts: object, samples: Sequence[int], device: torch.device | str = "cpu") -> "Draws":
-        """Streams of the given sample indices under a seed and whatever else names the purpose."""
+        """Return streams for the given sample indices, under a seed and whatever else names the purpose."""
         keys = [derive_key(*parts, sample) for sample in samples]
         return cls(torch.tensor(keys, dtype=torch.int64, device=device))
 
@@ -88,21 +89,21 @@ class Draws:
         return chosen
 
     def fork(self, label: object) -> "Draws":
-        """Independent streams of the same images; the same label gives the same streams, wherever `self` has got to."""
+        """Return independent streams of the same images; a label gives the same streams, whatever was drawn before."""
         keys, start = torch.empty_like(self.keys), self.keys + derive_key("fork", label)
         _last_shift(_rounds(_array(start), spare=_array(keys)), _array(keys))
         return Draws(keys)
 
     def split(self, count: int) -> "Draws":
-        """`count` independent streams of each image, (N * count), those of one image together."""
+        """Return `count` independent streams per image, N * count in all, those of one image together."""
         return Draws(self.fork("split").bits((count,)).flatten())
 
     def bits(self, shape: Sequence[int] = ()) -> Tensor:
-        """Uniform int64."""
+        """Draw uniform int64, over all 64 bits."""
         return self._each(shape, torch.int64, _last_shift)
 
     def uniform(self, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Uniform float32 in [low, high), 24 bits deep."""
+        """Draw uniform float32 in [low, high), with 24 random bits."""
         unit = (high - low) * 2.0**-24
 
         def write(bits: Array, out: Array) -> None:
@@ -113,7 +114,7 @@ class Draws:
         return self._each(shape, torch.float32, write)
 
     def normal(self, shape: Sequence[int] = ()) -> Tensor:
-        """Standard normal float32, by the Box-Muller transform."""
+        """Draw standard normal float32, by the Box-Muller transform."""
         radii, angles = self.uniform(shape), self.uniform(shape)
         at_a_time = _at_a_time(radii)
         for radius, angle in zip(radii.view(-1).split(at_a_time), angles.view(-1).split(at_a_time), strict=True):
@@ -121,7 +122,7 @@ class Draws:
         return radii
 
     def signs(self, shape: Sequence[int] = ()) -> Tensor:
-        """-1.0 or 1.0 with equal chances, float32."""
+        """Draw -1.0 or 1.0 with equal probability, float32."""
 
         def write(bits: Array, out: Array) -> None:
             out[...] = bits >> 63  # the sign: -1 or 0
@@ -131,13 +132,13 @@ class Draws:
         return self._each(shape, torch.float32, write)
 
     def integers(self, high: int, shape: Sequence[int] = ()) -> Tensor:
-        """Uniform int64 in [0, high)."""
+        """Draw uniform int64 in [0, high)."""
         bits = self.bits(shape)
         _shift_right(_array(bits), 1, out=_array(bits))
         return bits.remainder_(high)
 
     def _each(self, shape: Sequence[int], dtype: torch.dtype, write: Callable[[Array, Array], None]) -> Tensor:
-        """`write(bits, out)` for the next bits of every stream, which still lack the last shift and may be changed."""
+        """Call `write(bits, out)` on the next bits of every stream; these lack the last shift and may be changed."""
         count, device = math.prod(shape), self.keys.device
         result = torch.empty(len(self), count, dtype=dtype, device=device)
         steps = torch.arange(self._position + 1, self._position + count + 1, device=device).mul_(_GOLDEN)
@@ -157,9 +158,10 @@ class Draws:
 
 
 def as_draws(rng: "Draws | torch.Generator | int | None", samples: int, device: torch.device) -> Draws:
-    """One stream per sample from what a caller has at hand: streams, a torch generator, a seed, or None for seed 0.
+    """Return one stream per sample, from streams, a torch generator, a seed, or None for seed 0.
 
-    A generator is advanced by one number, so that a second call with it draws anew.
+    A generator is advanced by one number, so that a second call with it draws anew. Raises InputError for anything
+    else, and for streams of another number of samples.
     """
     if isinstance(rng, Draws):
         if len(rng) != samples:

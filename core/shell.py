@@ -1,4 +1,4 @@
-"""What a network is put into: shells, each of which answers by means of what lies inside it."""
+"""Shells: wrappers around a network, each of which answers by calling what lies inside it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,30 +14,30 @@ from .task import Task
 
 
 class Shell(Protocol):
-    """What can stand around a network.
+    """The interface of whatever can wrap a network, as a defense does.
 
-    `differentiable`: gradients through it are those of its forward pass. `randomized`: two evaluations of one image may
-    differ. One that has `abstains` = True gives outputs of the task `abstaining`: it may reject an image.
+    `differentiable`: autograd gives the gradient of its forward pass. `randomized`: two evaluations of one image may
+    differ. A shell with `abstains` = True may reject an image: its outputs are those of the task `abstaining`.
     """
 
     differentiable: ClassVar[bool]
     randomized: ClassVar[bool]
 
     def answer(self, inside: "Inside", x: Tensor, *, rng: Draws) -> Tensor:
-        """The task's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""
+        """Return the task's outputs for images (N, C, H, W) in [0, 1]; `rng` holds one stream per image."""
         ...
 
 
 Look = Callable[[Shell, Tensor], None]
-"""Is shown the images (M, C, H, W) that each shell hands on to what is inside it."""
+"""A callback that gets each shell and the images (M, C, H, W) that it hands on to what is inside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
-    """What lies inside a shell, as a function of images: further shells, and the network in their midst.
+    """What lies inside a shell, as a function of images: the inner shells and the network.
 
-    `net` is that network, to be changed for as long as an evaluation takes (`rewired`); `task` is what the outputs
-    mean. The other fields are the harness's own.
+    `net` is the network, whose layers may be changed during an evaluation (`rewired`); `task` is that of the outputs.
+    The other fields are internal.
     """
 
     net: nn.Module
@@ -54,9 +54,9 @@ class Inside:
         return task_behind(self.shells[self.place :], self.network_task)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Outputs for images (N, C, H, W) in [0, 1], those that the shell was given or as many in their place.
+        """Return outputs for images (N, C, H, W) in [0, 1]: those that the shell was given, or as many others.
 
-        (N, V, C, H, W) are V views of each image, with random streams of their own: the task averages their outputs.
+        For V views of each image, (N, V, C, H, W), each with a random stream of its own, returns the task's average.
         """
         if x.ndim == 5:
             return self._averaged(x)
@@ -64,17 +64,17 @@ class Inside:
             self.look(self.shells[self.place - 1], x)
         if self.place == len(self.shells):
             return self.network(x)
-        call = next(self.calls)  # one that asks again meets new draws
+        call = next(self.calls)  # a repeated call gets new random streams
         streams = self.streams.fork(("call", call)) if call else self.streams
         within = replace(self, place=self.place + 1, streams=streams, calls=count())
         return self.shells[self.place].answer(within, x, rng=streams.fork(self.place))
 
     def anew(self) -> "Inside":
-        """The same as nobody has called it yet: it meets the draws that the first calls meet."""
+        """Return a copy that counts its calls from zero: they get the random streams of the first calls."""
         return replace(self, calls=count())
 
     def of_views(self, x: Tensor) -> Tensor:
-        """Outputs (N, V, ...) for V views (N, V, C, H, W) of each image."""
+        """Return the outputs (N, V, ...) for V views (N, V, C, H, W) of each image."""
         images, views = x.shape[:2]
         return replace(self, streams=self.streams.split(views))(x.flatten(0, 1)).unflatten(0, (images, views))
 
@@ -84,7 +84,7 @@ class Inside:
 
 
 def task_behind(shells: Sequence[Shell], task: Task) -> Task:
-    """What the outputs mean of a network of `task` inside `shells`, one of which may abstain."""
+    """Return the task of a network inside `shells`: its own, or the abstaining variant if a shell abstains."""
     for shell in reversed(shells):
         if getattr(shell, "abstains", False):
             task = task.abstaining()
@@ -92,7 +92,7 @@ def task_behind(shells: Sequence[Shell], task: Task) -> Task:
 
 
 def check_handed_on(shell: Shell, images: Tensor) -> None:
-    """Raise InputError where what a shell hands on are no images."""
+    """Raise InputError if a shell hands on anything but valid images."""
     try:
         check_images(images)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""How strong adversarial images are: what several attacks on one image are compared by."""
+"""The strength of adversarial images, by which several attacks on one image are compared."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,14 @@ from .model import Model
 from .seeding import Draws
 
 JUDGES = 20
-"""Evaluations of a randomized system that judge a point: by one, or by those it was found with, luck would decide."""
+"""Evaluations of a randomized system that judge a point: with one, or those it was found with, luck would decide."""
 
 
 class Strength(NamedTuple):
-    """Of images (N,): the share of evaluations that reached the goal, how much of each answer is where it should be (of
-    maps, the pixels), both as means, and how the loss of all stands towards it.
+    """The strength of adversarial images: three tensors (N,), in the order in which they decide.
+
+    `reached` is the share of evaluations that reached the goal, `share` the mean share of each answer that is where it
+    should be (of maps, of the pixels), and `loss` the expected loss, which rises towards the goal.
     """
 
     reached: Tensor
@@ -25,23 +27,23 @@ class Strength(NamedTuple):
         return Strength(*(part[rows] for part in self))
 
     def beats(self, other: "Strength") -> Tensor:
-        """Which (N,) reach the goal more often; or as often with more of the answer; or with as much and more loss."""
+        """Return a mask (N,) of what is stronger: by `reached`, if these are equal by `share`, then by `loss`."""
         better = self.loss > other.loss
         for mine, theirs in ((self.share, other.share), (self.reached, other.reached)):
             better = (mine > theirs) | ((mine == theirs) & better)
         return better
 
     def improved(self, other: "Strength") -> "Strength":
-        """The stronger of the two, image by image."""
+        """Return the stronger of the two, image by image."""
         better = other.beats(self)
         return Strength(*(torch.where(better, new, old) for new, old in zip(other, self, strict=True)))
 
 
 def strength(model: Model, points: Tensor, y: Tensor, *, targeted: bool, rng: Draws) -> Strength:
-    """How far `points` (N, C, H, W) have left the predictions `y`, or reached them where `targeted`.
+    """Return how far `points` (N, C, H, W) have left the predictions `y`, or reached them if `targeted`.
 
-    A randomized system is evaluated JUDGES times, with the streams `rng`: give others than those the points were found
-    with, and the same ones for points that are compared. Raises InputError for outputs that are no answer.
+    A randomized system is evaluated JUDGES times, with the streams `rng`: use others than those the points were found
+    with, and the same ones for points that are compared. Raises InputError for outputs that do not fit the task.
     """
     reached, shares, objectives = [], [], []
     with torch.no_grad():

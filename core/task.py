@@ -1,4 +1,4 @@
-"""What a model's output means: its loss, its decoded prediction, its metrics, and when an attack has got its way."""
+"""What a model's outputs mean: their loss, decoded predictions, metrics, and when an attack has succeeded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from .errors import ConfigError
 
 Numbers = NDArray[np.float64]
 Statistics = Callable[[Tensor, Tensor], Tensor]
-"""(prediction, reference) to what each image contributes to a metric: (N,) or (N, S), none of it negative."""
+"""Maps (prediction, reference) to each image's contribution to a metric: (N,) or (N, S), never negative."""
 Value = Callable[[Numbers], Numbers]
-"""Statistics (..., S) of one image, or their sum over several, to the metric (...)."""
+"""Maps statistics (..., S), of one image or summed over several, to the metric (...)."""
 Align = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(predictions, reference, the same system's clean predictions) to the predictions that are compared."""
+"""Maps (predictions, reference, the same system's clean predictions) to the predictions that are compared."""
 T = TypeVar("T", float, Numbers, Tensor)
 
 
@@ -27,15 +27,15 @@ def _as_they_are(prediction: Tensor, reference: Tensor, clean: Tensor) -> Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """How well predictions agree with a reference, over a set of images.
+    """A measure of how well predictions agree with a reference, over a set of images.
 
-    It is a function of what adds up over images: `statistics` are what each contributes, and `value` makes the metric
-    of their sum. Without a `value` they are the metric itself, (N,), of which a set has the mean. The metric lies in
-    [0, range]; larger is better unless it is an `error`. `proportion` says that every image scores either 0 or `range`,
-    so that the mean is a proportion with a Wilson interval; `separable` that a set has its lowest value where every
-    image has its own, as any mean does. `align` changes predictions before they are compared.
+    It depends on sums over images only: `statistics` are the contribution of each image, and `value` computes the
+    metric from their sum. Without a `value` they are the metric of each image, (N,), and that of a set is their mean.
+    The metric lies in [0, range]; larger is better unless it is an `error`. `proportion`: every image scores either 0
+    or `range`, so that the mean is a proportion with a Wilson interval. `separable`: a set has its lowest value where
+    every image has its own, as with any mean. `align` changes predictions before they are compared.
 
-    Metrics of one task with the same statistics and alignment name them alike, `kept_as`, and the ledger has them once.
+    Metrics of one task with equal statistics and alignment share a name `kept_as`, so that the ledger stores them once.
     """
 
     statistics: Statistics
@@ -52,34 +52,35 @@ class Metric:
         return self.value is None
 
     def of_images(self, statistics: Numbers) -> Numbers:
-        """The metric of each image alone, (N,)."""
+        """Return the metric of each image alone, (N,)."""
         return statistics if self.value is None else self.value(statistics)
 
     def of_set(self, statistics: Numbers) -> float:
-        """The metric of all images together."""
+        """Return the metric of all images together."""
         return float(statistics.mean() if self.value is None else self.value(statistics.sum(axis=0)))
 
     def per_image(self, prediction: Tensor, reference: Tensor) -> Tensor:
-        """Predictions against a reference, (N,), as they are: not aligned."""
+        """Return the metric of each prediction against its reference, (N,), without alignment."""
         found = self.statistics(prediction, reference)
         return found if self.value is None else torch.from_numpy(self.value(found.double().cpu().numpy()))
 
     def share(self, values: T) -> T:
-        """Of the range, in 0..1: 1 is the best that can be, also of an error."""
+        """Scale metric values to 0..1, where 1 is the best, also for an error."""
         return 1 - values / self.range if self.error else values / self.range
 
     def lack(self, values: T) -> T:
-        """What is missing to the best, in 0..1: the fooling rate, where a system is compared with itself."""
+        """Scale metric values to 0..1, where 0 is the best: the fooling rate, if a system is compared with itself."""
         return (values if self.error else self.range - values) / self.range
 
 
 class Places(NamedTuple):
-    """An image's answer place by place, (N, P) each: the pixels of a map, or one place for an image with one answer.
+    """The outputs for each image place by place, (N, P): the pixels of a map, or one place for an image with one class.
 
-    `losses` have a gradient and are 0 where the target says nothing; `right` says where the answer is as the target has
-    it, or near enough; `alignment`, in [-1, 1], how much it points there, without gradient. `kinds`, whole numbers, say
-    what the target has there, for attacks to which what is rare counts as much as the rest; without any it is all one.
-    `log_probabilities`, with a gradient, are those of what the target has there; without any, minus the losses.
+    `losses` have a gradient and are 0 where the target is void. `right` marks places whose prediction matches the
+    target, or is near enough. `alignment`, in [-1, 1] and without gradient, is how closely the output points to the
+    target. `kinds`, whole numbers, are the target's classes, for attacks that give rare classes the same weight as
+    frequent ones; None if there are none. `log_probabilities`, with a gradient, are those of the target; None means
+    minus the losses.
     """
 
     losses: Tensor
@@ -90,12 +91,12 @@ class Places(NamedTuple):
 
     @property
     def at_target(self) -> Tensor:
-        """The logarithm of the probability of the target, at most 0: 0 where it says nothing."""
+        """The log-probability of the target, at most 0; 0 where the target is void."""
         return -self.losses if self.log_probabilities is None else self.log_probabilities
 
 
 class Drawing(NamedTuple):
-    """Answers as pictures, uint8 (M, H, W, 3), and what their colours stand for: pairs of "#rrggbb" and a word."""
+    """Predictions or targets as pictures, uint8 (M, H, W, 3), and their legend: pairs of "#rrggbb" and a word."""
 
     pictures: Tensor
     legend: Sequence[tuple[str, str]]
@@ -103,119 +104,128 @@ class Drawing(NamedTuple):
 
 @runtime_checkable
 class Task(Protocol):
-    """Implemented by `foolbench.tasks`. Tensors have the batch first. What has a body here need not be overridden."""
+    """The interface of a task, implemented by `foolbench.tasks`. Tensors have the batch first.
+
+    Members that have a body here need not be overridden.
+    """
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Name -> metric; the first is the task's main one."""
+        """Metrics by name; the first is the task's main one."""
         ...
 
     def check_outputs(self, outputs: Tensor, samples: int) -> None:
-        """Raise InputError unless a model's outputs have the shape this task needs."""
+        """Raise InputError unless outputs for `samples` images are finite and have this task's shape."""
         ...
 
     def check_targets(self, targets: Tensor, samples: int) -> None:
-        """Raise InputError unless targets have this task's shape, type and values."""
+        """Raise InputError unless targets for `samples` images have this task's shape, type and values."""
         ...
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Per-sample training loss, shape (N,)."""
+        """Return the training loss of each sample, shape (N,)."""
         ...
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
-        """Outputs for several views of each image (N, V, ...) to those for the images (N, ...).
+        """Average the outputs (N, V, ...) for several views of each image to outputs (N, ...).
 
-        Of maps `shown` (N, V, H, W) says which pixels each view shows: the others of it do not count. Each pixel is
-        shown by some view.
+        For maps, the mask `shown` (N, V, H, W) says which pixels each view shows: its other pixels do not count. Each
+        pixel is shown by some view.
         """
         ...
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """Decode outputs into what targets look like."""
+        """Decode outputs into predictions, which have the form of targets."""
         ...
 
     @property
     def class_scores(self) -> int | None:
-        """How many classes outputs (N, K) are the scores of; None where an image has not one class."""
+        """The number of classes K if outputs are class scores (N, K); None if an image does not have one class."""
         return None
 
     @property
     def rejected(self) -> int | None:
-        """What "rejected" is among predictions; None where a system has to answer."""
+        """The prediction that stands for "rejected"; None if a system has to answer every image."""
         return None
 
     def abstaining(self) -> "Task":
-        """The same task for systems that may reject an image. Raises ConfigError where they cannot."""
+        """Return the same task for systems that may reject an image. Raises ConfigError if there is none."""
         raise ConfigError(f"Expected a task in which a system may reject an image, as recognition, got {self}.")
 
     def to_leave(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Outputs as an attack away from `targets` has to see them: whatever else is no success counts for these."""
+        """Return outputs as an untargeted attack away from `targets` has to see them.
+
+        Answers that do not count as success, such as a rejection, are counted towards the target.
+        """
         return outputs
 
     @property
     def background(self) -> int | None:
-        """The class of places that show nothing in particular; None where there is none."""
+        """The class of pixels that show no object; None if there is none."""
         return None
 
     @property
     def aims(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
-        """Other answers, made of an answer, that an attack may want to see in its place."""
+        """Functions by name, each of which turns an answer into another one that an attack may choose as its target."""
         return {}
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """How much of each answer is as the targets have it, (N,) in 0..1. By the main metric where nothing is said."""
+        """Return the share of each answer that agrees with the targets, (N,) in 0..1: by default the main metric's."""
         metric = next(iter(self.metrics.values()))
         return metric.share(metric.per_image(predictions, targets)).to(predictions.device)
 
     def share(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
-        """How much of each answer an attack has brought where it should be, (N,) in 0..1."""
+        """Return the share of each prediction that an attack has brought to its goal, (N,) in 0..1."""
         agreement = self.agreement(predictions, targets)
         return agreement if targeted else 1 - agreement
 
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
-        """Which images (N,) an attack need change no further: those that left the targets, or reached them."""
+        """Return a mask (N,) of the images on which an attack has succeeded: they left the targets, or reached them."""
         return self.agreement(predictions, targets) == (1 if targeted else 0)
 
     def reference(self, predictions: Tensor, targets: Tensor | None) -> Tensor:
-        """A system's predictions for clean images as what those for attacked ones are compared with.
+        """Return a system's predictions for clean images as the reference for those under attack.
 
-        `targets` are the truth, where it is known: it may say that something counts for nothing.
+        `targets` are the ground truth, if known: pixels that are void there count nowhere.
         """
         return predictions
 
     def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What attacks ascend, (N,): the loss, or what rises wherever it does and keeps a gradient where that ends."""
+        """Return what attacks maximise, (N,): the loss, or what rises with it but does not lose its gradient."""
         return self.loss(outputs, targets)
 
     def expected(self, objectives: Tensor) -> Tensor:
-        """Of the objective in several evaluations (N, D), what rises wherever their mean loss does, (N,)."""
+        """Combine the objectives (N, D) of D evaluations into one, (N,), that rises with their mean loss."""
         return objectives.mean(dim=1)
 
     def weighed(self, objectives: Tensor, weights: Tensor) -> Tensor:
-        """What rises wherever the loss does of which the objective speaks, and is to `expected` so many times as large.
+        """Return objectives (N, P) whose loss, as `expected` reads them, is `weights` times that of the given ones.
 
-        Both (N, P), of the places of an answer; the weights, at least 0, have no gradient.
+        Both arguments are (N, P), one per place of an output; the weights are at least 0 and have no gradient.
         """
         return weights * objectives
 
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
-        """One prediction or target for people, where a word says it; `name` tells what a class is called."""
+        """Return a prediction or target as a word, or "" if it is none; `name` maps a class to its name."""
         return ""
 
     def confidence(self, outputs: Tensor) -> Tensor | None:
-        """The probability that outputs give to each prediction, (N,); None where there is no such thing."""
+        """Return the probability that outputs give to each prediction, (N,); None if the task has none."""
         return None
 
     def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing | None:
-        """Predictions or targets (M, ...) side by side, in the same colours; None where they are no pictures."""
+        """Draw predictions or targets (M, ...) in the same colours; None if they are no maps."""
         return None
 
     def constant(self, targets: Tensor) -> Tensor:
-        """The outputs for one image that suit all `targets` best: what to answer where the image is not seen."""
+        """Return the outputs for one image that fit all `targets` best: a constant answer, which ignores the image.
+
+        Raises ConfigError for a task that has none.
+        """
         raise ConfigError(f"{self!r} has no answer that does without the image.")
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """For attacks that weigh one place of the answer against another; their mean is about the objective."""
+        """Return outputs place by place, for attacks that weigh places; the mean loss is close to the objective."""
         right = self.reached(self.predict(outputs.detach()), targets, targeted=True)[:, None]
         return Places(
             self.objective(outputs, targets)[:, None],

@@ -1,4 +1,4 @@
-"""Named tensors in a safetensors file, with what is said about them."""
+"""Named tensors in a safetensors file, with text as metadata."""
 
 import json
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from .files import write_whole
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
-    """Whole or not at all. Raises OSError as `open` does."""
+    """Write a file of tensors with metadata, atomically. Raises OSError as `open` does."""
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_whole(path, save(own, dict(about)))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors, and what is said about them. Raises OSError, SafetensorError or ValueError for what is no such file.
+    """Return the tensors and the metadata of a file. Raises OSError, SafetensorError or ValueError for another file.
 
-    By its bytes: the library itself opens only paths that are text.
+    It is read as bytes: the library itself opens only paths that are text.
     """
     content = path.read_bytes()
     tensors = load(content)

@@ -1,4 +1,4 @@
-"""What an attacker may do: a norm and a budget in pixel space."""
+"""The threat model: a norm and a budget in pixel space."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from .errors import BudgetError, ConfigError
 from .images import check_images, check_layout
 from .norms import Norm, check_norm, size
 
-SMALLEST_EPS, LARGEST_EPS = 1e-9, 1e9  # beyond, float32 images do not change, and their squares overflow
-ROUNDING = 1e-5  # how far beyond its budget a float32 perturbation may be found
+SMALLEST_EPS, LARGEST_EPS = 1e-9, 1e9  # beyond, float32 images do not change, or their squares overflow
+ROUNDING = 1e-5  # tolerance for rounding, for each value of a float32 perturbation
 
 
 def parse_eps(eps: float | str) -> float:
-    """A budget in pixel space ([0, 1] images): a number, or a fraction such as "10/255". Infinity leaves [0, 1] alone.
+    """Parse a budget in pixel space ([0, 1] images): a number, or a fraction such as "10/255"; infinity is no limit.
 
-    Raises ConfigError unless it is positive.
+    Raises ConfigError unless it is positive and, if finite, in SMALLEST_EPS..LARGEST_EPS.
     """
     try:
         if isinstance(eps, bool):
@@ -46,7 +46,7 @@ def _number(text: str) -> float:
 
 
 class _Parsed(BeforeValidator):
-    """Shown in the signatures of attacks, where pydantic's own would print the address of a function."""
+    """A validator with a readable repr in signatures of attacks; pydantic's would print a function's address."""
 
     def __repr__(self) -> str:
         return "or text such as '8/255'"
@@ -57,7 +57,10 @@ Eps = Annotated[float, _Parsed(parse_eps)]
 
 @dataclass(frozen=True, kw_only=True)
 class Threat:
-    """All x' in [0, 1] with ||x' - x|| <= eps."""
+    """A threat model: all images x' in [0, 1] with ||x' - x|| <= eps.
+
+    Raises ConfigError for an invalid norm or budget.
+    """
 
     norm: Norm
     eps: float
@@ -71,23 +74,23 @@ class Threat:
             raise ConfigError(f"Expected a linf eps of at most 1, for pixels in 0..1, got {self.eps:.6g}; n/255?")
 
     def around(self, x: Tensor) -> Ball:
-        """The same for given images, ready for many projections."""
+        """Return the ball around given images, prepared for many projections."""
         return Ball(x, self.norm, self.eps)
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """`x_adv` brought into the ball around `x` and into [0, 1]. Raises InputError where `x` are no images."""
+        """Return `x_adv` projected into [0, 1] and the ball around `x`. Raises InputError for invalid images."""
         check_images(x)
         check_layout(x_adv, tuple(x.shape[1:]))
         return self.around(x).project_(x_adv.clone())
 
     def enforce(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """`x_adv` with an excess undone that rounding explains. Raises like `check` and `project`."""
+        """Return `x_adv` with rounding errors beyond the budget removed. Raises like `check` and `project`."""
         check_images(x)
         self.check(x_adv, x)
         return self.around(x).project_(x_adv.clone())
 
     def check(self, x_adv: Tensor, x: Tensor) -> None:
-        """Raise BudgetError for an excess that rounding does not explain, for NaN, and for a changed shape."""
+        """Raise BudgetError if `x_adv` leaves the budget or [0, 1] beyond rounding, is not finite, or changed shape."""
         if not isinstance(x_adv, Tensor):
             raise BudgetError(f"The attack returned {type(x_adv).__name__}, not a tensor of images.")
         if x_adv.shape != x.shape:
@@ -98,7 +101,7 @@ class Threat:
             raise BudgetError(f"The attack returned pixels in [{low:.4g}, {high:.4g}], outside [0, 1].")
 
     def check_size(self, delta: Tensor) -> None:
-        """Raise BudgetError for perturbations (N, ...) of which one is too large, beyond rounding, or not finite."""
+        """Raise BudgetError if a perturbation of (N, ...) exceeds the budget beyond rounding, or is not finite."""
         sizes = size(delta, self.norm)
         if self.norm == "l0" or not torch.isfinite(sizes).all():  # under L0 NaN is a changed value like any other
             broken = int((~torch.isfinite(delta)).flatten(1).any(dim=1).sum())
@@ -110,5 +113,5 @@ class Threat:
 
 
 def _rounding_errors(norm: Norm, values: int) -> float:
-    """The norm of a perturbation whose every value is off by one unit."""
+    """Return the norm of a perturbation whose every value is off by 1; 0 under L0, where values are counted."""
     return {"linf": 1.0, "l2": values**0.5, "l1": float(values), "l0": 0.0}[norm]

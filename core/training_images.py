@@ -1,4 +1,4 @@
-"""Data sets whose training images may change while the images that are evaluated stay, as those of two folders do."""
+"""Data sets whose training images may change while the evaluation images stay, such as those of two folders."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,13 +7,13 @@ from .dataset import Dataset
 
 @runtime_checkable
 class TrainingFingerprinted(Protocol):
-    """A data set may implement it as well. What its training images decide is then made anew when they are others."""
+    """An optional interface of data sets: what depends on their training images is made anew when these change."""
 
     def training_fingerprint(self) -> str:
-        """Hash of all training images and their targets: equal exactly where these are; empty where there are none."""
+        """Return a hash of all training images and targets: equal exactly if these are; empty if there are none."""
         ...
 
 
 def training_fingerprint_of(dataset: Dataset) -> str:
-    """Empty for a data set that does not say it, as one whose training images are named by its own fingerprint."""
+    """Return the training fingerprint of a data set; empty if its own fingerprint covers its training images."""
     return dataset.training_fingerprint() if isinstance(dataset, TrainingFingerprinted) else ""

@@ -1,4 +1,4 @@
-"""k winners take all: an activation that keeps the largest of a layer (https://arxiv.org/abs/1905.10510)."""
+"""k winners take all: an activation that keeps the largest values of a layer (https://arxiv.org/abs/1905.10510)."""
 
 import math
 from typing import Any, Literal, cast
@@ -11,7 +11,7 @@ Scope = Literal["layer", "channel"]
 
 
 class WinnersTakeAll(nn.Module):
-    """The activation of a network that was trained with it: `winners` of its input, with their own slope."""
+    """The k-winners-take-all activation of networks that were trained with it; its gradient is the exact one."""
 
     def __init__(self, gamma: float, scope: Scope = "layer") -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class WinnersTakeAll(nn.Module):
 
 
 def winners(x: Tensor, gamma: float, scope: Scope, *, smooth: bool = False) -> Tensor:
-    """The largest of activations (N, C, ...), the others 0.
+    """Keep the largest of the activations (N, C, ...), and set the others to 0.
 
-    They are the share `gamma` of the whole "layer", or of each "channel", rounded down, 1 at least; all that are equal
-    to the last of them stay. The slope is 1 or 0, or that of a smooth function near by where `smooth`.
+    They are the share `gamma` of the whole "layer", or of each "channel", rounded down, at least 1; all values equal to
+    the last of them stay too. The gradient is 1 or 0, or that of a similar smooth function if `smooth`.
     """
     return cast(Tensor, _Winners.apply(x, gamma, scope, smooth))
 
@@ -55,10 +55,10 @@ class _Winners(torch.autograd.Function):
 
 
 def _smooth_slope(x: Tensor, threshold: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """That of x times a ramp from 0 to 1 around the threshold, as wide as 0.4 root-mean-square distances from it.
+    """Return the derivative of x times a ramp from 0 to 1 around the threshold, as wide as 0.4 RMS distances.
 
-    Its second part is the jump, which no mask shows: who wins gains the threshold's height. Without it gradients lead
-    hardly further than the mask's. A ramp, for a sigmoid would take as long as the whole selection.
+    Its second part is the jump, which no mask shows: a new winner gains the threshold's height. Without it gradients
+    lead hardly further than the mask's. A ramp, as a sigmoid would take as long as the whole selection.
     """
     distances = x - threshold
     spread = distances.square().mean(dims, keepdim=True).sqrt_().clamp_min_(torch.finfo(x.dtype).tiny ** 0.5)
@@ -69,13 +69,13 @@ def _smooth_slope(x: Tensor, threshold: Tensor, dims: tuple[int, ...]) -> Tensor
 
 
 def _in_memory_order(x: Tensor) -> Tensor:
-    """Of a whole layer the order does not matter: no need to copy what lies channels last."""
+    """Return a layer in its memory order, which does not matter here: channels-last needs no copy."""
     channels_last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
     return x.permute(0, 2, 3, 1) if channels_last else x
 
 
 def _kth_largest(rows: Tensor, k: int) -> Tensor:
-    """Of the last dimension. On a CPU NumPy takes a tenth of torch's time, if its rows are in one piece."""
+    """Return the k-th largest along the last dimension; on a CPU with NumPy, in a tenth of torch's time."""
     place = rows.shape[-1] - k
     if rows.device.type != "cpu":
         return rows.kthvalue(place + 1, dim=-1).values

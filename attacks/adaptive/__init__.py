@@ -1,4 +1,4 @@
-"""Attacks that know the system they are on: what stands around the network, and which gradients it offers."""
+"""Adaptive attacks, which know the system they attack: its defenses, and the gradients that these offer."""
 
 from .ensemble import AdaptiveEnsemble as AdaptiveEnsemble
 from .more_draws import MoreDraws as MoreDraws

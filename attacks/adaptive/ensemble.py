@@ -1,4 +1,4 @@
-"""One attack for whatever stands around a network (after Tramèr et al. 2020, https://arxiv.org/abs/2002.08347)."""
+"""An ensemble of attacks on any defended network (after Tramèr et al. 2020, https://arxiv.org/abs/2002.08347)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from .transfer import Transfer
 @register_attack("adaptive-ensemble")
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveEnsemble(Ensemble):
-    """What there is to try on a defended system, each on the images that still resist; per image the strongest counts.
+    """Adaptive attacks on a defended system, each on the images that still resist; per image the strongest counts.
 
     - transfer: what fools the bare network, as a start for those that follow.
     - momentum: ascent of the log-odds along the system's gradient, in `steps` steps of one draw each.
-    - margins: the same towards each of the three runner-up classes.
-    - step-sizes: APGD, which chooses its own step sizes, on the difference of logits ratio; not where the system is
-      randomized, for it would follow chance.
-    - surrogates: the momentum ascent along each gradient that the defense offers, where there are several.
-    - more-draws, all-draws: of a randomized system, ever more draws a gradient, up to half of and all that the model
-      takes for an expectation (a recipe's `eot_draws`). Where the last step still gains, the row has a flag.
+    - margins: the same towards each of the three runner-up classes; not if targeted.
+    - step-sizes: APGD, which adapts its step sizes, on the difference of logits ratio; not on a randomized system,
+      where it would follow chance.
+    - surrogates: the momentum ascent along each gradient that the defense offers, if there are several.
+    - more-draws, all-draws: on a randomized system, ever more draws per gradient, up to half of and up to all that the
+      model takes for an expectation (a recipe's `eot_draws`). Where the last step still gains, the row has a flag.
     - square, rays: class scores and decisions alone, from `queries` points each. They are witnesses: what they add, the
       gradients have missed.
 

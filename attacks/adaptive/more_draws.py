@@ -1,4 +1,4 @@
-"""Expectation over ever more draws of a randomized system, until more of them move nothing."""
+"""Expectation over more and more draws of a randomized system, until more of them gain nothing."""
 
 import math
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from ..momentum import Momentum
 
 @dataclass(frozen=True, kw_only=True)
 class MoreDraws(Attack):
-    """Rounds of `steps` momentum steps from where the last one ended, with twice the draws an evaluation each.
+    """Rounds of momentum ascent, each from where the last one ended, with twice as many draws per gradient.
 
-    They take from a share `least` to a share `most` of the draws that the model takes for an expectation, and 2 at
-    least. An image rests once a round has made it no stronger. Of a system that is not randomized, or is evaluated only
-    once, nothing can be had this way, and the points are left as they are.
+    A round takes `steps` steps. The draws go from a share `least` to a share `most` of those that the model takes for
+    an expectation, and are at least 2. An image is finished once a round has made it no stronger. For a system that is
+    not randomized, or is evaluated only once, nothing can be gained, and the points stay unchanged.
     """
 
     steps: int = 15
@@ -57,7 +57,7 @@ class MoreDraws(Attack):
         return best
 
     def _ladder(self, model: Model) -> Iterator[int]:
-        """How many draws each round takes."""
+        """Yield the number of draws of each round."""
         if not model.randomized:
             return
         draws, last = max(2, math.ceil(self.least * model.draws)), math.ceil(self.most * model.draws)

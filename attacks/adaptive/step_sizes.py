@@ -1,4 +1,4 @@
-"""Step sizes that adapt to the loss, where the loss can be trusted."""
+"""Step sizes that adapt to the loss, for systems whose loss does not vary by chance."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,10 +14,10 @@ from ..apgd import APGD
 
 @dataclass(frozen=True, kw_only=True)
 class StepSizes(Attack):
-    """APGD on the difference of logits ratio, all of its `steps`.
+    """APGD on the difference of logits ratio, with all of its `steps` for every image.
 
-    It compares losses from step to step. Behind a randomized system these differ by chance, the luckiest draw would
-    count as the best point, and the points are left as they are.
+    It compares losses from step to step. On a randomized system these differ by chance, and the luckiest draw would
+    count as the best point: there the points stay unchanged.
     """
 
     steps: int = 40
@@ -29,7 +29,7 @@ class StepSizes(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._ascent()  # refuses what it refuses
+        self._ascent()  # checks its parameters
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         return self.go_on(model, x, y, x, rng=rng)

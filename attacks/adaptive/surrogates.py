@@ -1,4 +1,4 @@
-"""Every gradient that a defense offers."""
+"""Attacks along every gradient that a defense offers."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,10 +15,10 @@ from ..momentum import Momentum
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogates(Attack):
-    """Momentum ascent along each of the system's `alternatives` in turn, each on what still resists; `steps` in all.
+    """Momentum ascent along each gradient among the system's `alternatives`, on the images that still resist.
 
-    They are known once the system is. One that offers no choice has been attacked along its only gradient already, and
-    the points are left as they are.
+    All of them together take about `steps` steps. A system that offers no choice has been attacked along its only
+    gradient already, and the points stay unchanged.
     """
 
     steps: int = 40

@@ -1,4 +1,4 @@
-"""What fools the bare network, tried on the defended one."""
+"""Transfer of adversarial images from the bare network to the defended system."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,11 +14,11 @@ from ..momentum import Momentum
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer(Attack):
-    """Momentum ascent from a random start on the network without what is around it.
+    """Momentum ascent from a random start on the network without its defenses.
 
-    What a defense passes on is fooled by it, however little gradient comes back through the defense. An image that the
-    system rejects as it is has no class there to leave, and stays; so do all where the network takes images of another
-    size than the system.
+    What a defense passes on can fool the network inside, however little gradient comes back through the defense. An
+    image that the system rejects when it is clean has no class there to leave, and stays unchanged; so do all images if
+    the network takes another size than the system.
     """
 
     steps: int = 20
@@ -29,7 +29,7 @@ class Transfer(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._ascent()  # refuses what it refuses
+        self._ascent()  # checks its parameters
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         bare, rejected = model.through(()), model.task.rejected

@@ -20,20 +20,20 @@ from .search import minimize_distance
 @register_attack("carlini-wagner")
 @dataclass(frozen=True, kw_only=True)
 class CarliniWagner(MinimalAttack):
-    """Adam on distance + c * hinge in a tanh variable, and a search over c for each image.
+    """Minimise distance + c * hinge with Adam in a tanh variable, and search for the best c of each image.
 
-    The hinge is max(confidence - margin, 0), the margin being how far the best class other than `y` leads `y` (how far
-    `y` leads, where targeted); a point counts where its margin is positive and at least `confidence`, and the nearest
-    such point of the whole run is the result. Margins are of the model's outputs: `confidence` is in logits, or in
+    The hinge is max(confidence - margin, 0). The margin is the lead of the best class other than `y` over `y` (that of
+    `y`, if targeted). A point is a success if its margin is positive and at least `confidence`; the nearest success of
+    the whole run is the result. Margins are those of the model's outputs: `confidence` is in logits, or in
     probabilities for a model that gives these.
 
-    c starts at `initial_c`; `searches` bounds how many values of it are tried, `steps` the steps for each. Under L2 it
-    is multiplied by 10 until a search succeeds, and bisected from there. Under Linf, where what counts as distance
-    narrows with every search, a failure multiplies c by 10 and a success halves it. Under L0 it only rises, by 10 where
-    a search fails. A search ends early where a twentieth of its steps lowered neither loss nor norm by 1%. The authors
-    take up to 10,000 steps, 9 searches and a learning rate of 0.01, and start at c = 0.001.
+    c starts at `initial_c`; `searches` limits how many values of it are tried, `steps` the steps for each. Under L2 it
+    is multiplied by 10 until a search succeeds, and bisected from there. Under Linf, where ever smaller changes count
+    as distance, a failure multiplies c by 10 and a success halves it. Under L0 it only rises, by 10 where a search
+    fails. A search ends early if a twentieth of its steps lowered neither loss nor norm by 1%. The authors take up to
+    10,000 steps, 9 searches and a learning rate of 0.01, and start at c = 0.001.
 
-    Under L0 the count is of values, three a pixel of a colour image, and those left alone are equal to x.
+    Under L0 the norm counts values, three a pixel of a colour image, and those left alone are equal to x.
     """
 
     norm: Norm = "l2"

@@ -1,4 +1,4 @@
-"""What the attack is to reach: a margin of at least the confidence."""
+"""The goal of C&W's attacks: a margin of at least the confidence."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from torch import Tensor
 from ...core.task import Task
 from .._losses import gain, margin
 
-_SURPLUS = 1e-5  # of the spread of the logits: by less, another look at the same point may see another class
+_SURPLUS = 1e-5  # of the spread of the logits: a smaller margin may be lost when the point is evaluated again
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Margins (N,) are those of another class over `y`, or of `y` over the others where targeted."""
+    """The goal of an attack, in margins (N,): those of another class over `y`, or, targeted, of `y` over the others."""
 
     task: Task
     targeted: bool
@@ -22,7 +22,7 @@ class Goal:
         return gain(margin, self.task, self.targeted)(logits, y)
 
     def reached(self, logits: Tensor, y: Tensor) -> Tensor:
-        """A tie is no success: which of two equal classes a model predicts is its own affair."""
+        """Return a mask (N,) of successes. A tie is none: which of two equal classes a model predicts is arbitrary."""
         margins = self.margin(logits, y)
         return (margins >= self.confidence) & (margins > _SURPLUS * (logits.amax(dim=1) - logits.amin(dim=1)))
 

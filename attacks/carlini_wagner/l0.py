@@ -22,18 +22,18 @@ from .variable import TanhVariable
 if TYPE_CHECKING:
     from . import CarliniWagner
 
-_SHARE = 0.2  # of the free values, frozen at once; halved whenever that was too many
+_SHARE = 0.2  # of the free values, frozen at once; halved if that was too many
 
 
 @dataclass
 class Support(Rows):
-    """Which values of an image may change, and what the last success says of them."""
+    """The values that may change in each image, and what is known from its last success."""
 
     free: Tensor  # (N, C, H, W)
-    importance: Tensor  # of the values then, (N, values)
-    solution: Tensor  # the variable then
-    count: Tensor  # how many values were free then; all and one more before the first
-    freeze: Tensor  # how many of them are frozen for the next
+    importance: Tensor  # of each value at the last success, (N, values)
+    solution: Tensor  # the variable at the last success
+    count: Tensor  # how many values were free at the last success; before the first, all and one more
+    freeze: Tensor  # how many of these are frozen for the next one
 
     @classmethod
     def all(cls, variable: Tensor, y: Tensor) -> Self:
@@ -46,7 +46,7 @@ class Support(Rows):
         return self.count <= self.importance.shape[1]
 
     def narrow(self, reached: Tensor, importance: Tensor, variable: Tensor) -> None:
-        """Keep what succeeded, and freeze the least important values, a share of them or what was possible before."""
+        """Record successes, and freeze their least important values: a share, or what was possible before."""
         importance = importance.masked_fill_(~self.free, -1).flatten(1)
         count = self.free.flatten(1).sum(dim=1)
         share = (_SHARE * count).long().clamp_min(1).minimum(count - 1)  # the last one stays free
@@ -58,16 +58,16 @@ class Support(Rows):
         self._freeze(reached)
 
     def halved(self, failed: Tensor) -> Tensor:
-        """How many to freeze where that was too many."""
+        """Return how many values to freeze: half as many after a failure."""
         return torch.where(failed, self.freeze // 2, self.freeze)
 
     def widen(self, failed: Tensor) -> None:
-        """Freeze half as many."""
+        """Freeze half as many values after a failure."""
         self.freeze = self.halved(failed)
         self._freeze(failed)
 
     def _freeze(self, which: Tensor) -> None:
-        """Free are all values of the last success but the `freeze` least important."""
+        """Free all values of the last success but the `freeze` least important."""
         place = self.importance.argsort(dim=1, stable=True).argsort(dim=1)  # the frozen ones come first, at -1
         frozen = self.importance.shape[1] - self.count + self.freeze
         free = (place >= frozen[:, None]).reshape(self.free.shape)
@@ -76,7 +76,7 @@ class Support(Rows):
 
 @dataclass
 class Thinning(Rows):
-    """The images that the attack still works on."""
+    """The state of the images that the attack still works on."""
 
     rows: Tensor
     x: Tensor
@@ -103,9 +103,9 @@ class Thinning(Rows):
 
 
 def minimize_l0(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-    """For each image the success that changes fewest values, `x` where there was none.
+    """Return for each image the success that changes fewest values; `x` if there was none.
 
-    The L2 attack goes on from the last success with fewer free values. Success is judged at every step, not after a
+    The L2 attack continues from the last success with fewer free values. Success is judged at every step, not after a
     whole L2 search: only how many values are needed counts, not how little they change.
     """
     result, images, index = x.clone(), Thinning.of(x, y, rng, attack.initial_c), 0
@@ -116,7 +116,7 @@ def minimize_l0(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: T
         reached = goal.reached(logits, images.y)
         delta = z - images.x
         images.progress.add(delta.flatten(1).square().sum(dim=1) + images.c * goal.hinge(margin))
-        images.progress.restart(reached)  # the loss of a success is none that fewer values have to beat
+        images.progress.restart(reached)  # with fewer values the loss need not beat that of a success
         due = images.progress.due(attack.steps)
         any_reached, any_due = asked_of_step(model, gradient, logits, reached.any(), due.any())
         if any_reached:
@@ -131,8 +131,10 @@ def minimize_l0(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: T
 
 
 def _review(images: Thinning, due: Tensor, attack: CarliniWagner) -> Thinning:
-    """Where the loss has stalled short of success: c rises, `searches` times at most; after that fewer values are
-    frozen; and where the failure was with a single one, or one value is left, the image is finished.
+    """Raise c, or freeze fewer values, where the loss has stalled short of success; drop finished images.
+
+    c rises `searches` times at most; after that fewer values are frozen. An image is finished if it failed with a
+    single frozen value, if one value is left, or if it has had no success.
     """
     support = images.support
     stalled = images.progress.turn(due, attack.steps)

@@ -1,4 +1,4 @@
-"""When to leave off: what C&W's searches in all norms know of how far each image's descent has come."""
+"""Early stopping of C&W's searches in all norms, by the progress of each image's descent."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,16 +8,16 @@ from torch import Tensor
 
 from .._rows import Rows
 
-_PROGRESS = 0.99  # a window that leaves more than this share of the loss and of the norm was in vain
+_PROGRESS = 0.99  # a window makes progress if it leaves less than this share of the loss or of the norm
 
 
 @dataclass
 class Progress(Rows):
-    """Of a descent, as seen at the end of each window of steps."""
+    """The progress of each image's descent, judged at the end of each window of steps."""
 
     steps: Tensor
-    lowest: Tensor  # loss before this window
-    now: Tensor  # the lowest of this window
+    lowest: Tensor  # the lowest loss before this window
+    now: Tensor  # the lowest loss of this window
 
     @classmethod
     def none(cls, images: int, device: torch.device) -> Self:
@@ -25,19 +25,19 @@ class Progress(Rows):
         return cls(torch.zeros(images, dtype=torch.int64, device=device), unknown, unknown.clone())
 
     def add(self, loss: Tensor) -> None:
-        """A step at a point of this loss."""
+        """Record a step at points of this loss."""
         self.steps = self.steps + 1
         self.now = torch.minimum(self.now, loss)
 
     def due(self, steps: int) -> Tensor:
-        """Whose window is at its end, where `steps` are the most that a descent takes."""
+        """Return a mask of the images whose window ends now; `steps` is the length of a full descent."""
         return (self.steps > 0) & ((self.steps % window_of(steps) == 0) | (self.steps == steps))
 
     def turn(self, due: Tensor, steps: int, otherwise: Tensor | None = None) -> Tensor:
-        """Open the next window where one is `due`. Returns whose descent has ended, which then begins anew.
+        """Open the next window of images that are `due`; return which descents have ended, which restart.
 
-        That is where all steps are taken, and where the window lowered neither the loss nor, as `otherwise` has it,
-        anything else.
+        A descent ends when all steps are taken, or if the window lowered neither the loss nor, according to
+        `otherwise`, anything else.
         """
         better = self.now < _PROGRESS * self.lowest
         if otherwise is not None:
@@ -49,18 +49,20 @@ class Progress(Rows):
         return ended
 
     def restart(self, which: Tensor) -> None:
-        """Forget what was: the losses to come are of another problem."""
+        """Forget the past of some images: the losses to come are of another problem."""
         self.steps = self.steps.masked_fill(which, 0)
         self.lowest, self.now = self.lowest.masked_fill(which, torch.inf), self.now.masked_fill(which, torch.inf)
 
 
 def fell(norm: Tensor, before: Tensor) -> Tensor:
-    """Whether it is progress, too."""
+    """Return which norms have fallen enough to count as progress."""
     return norm < _PROGRESS * before
 
 
 def window_of(steps: int) -> int:
-    """How many steps pass between two looks at an image's progress: a twentieth of a search, so that more steps mean
-    more patience (the paper looks ten times), but ten at least, which Adam needs to turn round.
+    """Return the number of steps between two checks of an image's progress.
+
+    A twentieth of a search, so that more steps mean more patience (the paper checks ten times), but ten at least, which
+    Adam needs to turn round.
     """
     return min(max(10, steps // 20), steps)

@@ -1,4 +1,4 @@
-"""C&W's search over c, in L2 and Linf: minimise distance + c * hinge for ever better c, each image for itself."""
+"""C&W's search over c, in L2 and Linf: minimise distance + c * hinge for better and better c, image by image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from . import CarliniWagner
 
 LARGEST_C = 1e10
-_TIGHT = 0.8  # L2: c is found once the largest that fails is this close to the smallest that succeeds
+_TIGHT = 0.8  # L2: c is found once the largest that fails is this share of the smallest that succeeds
 _CLOSER = (
     0.7  # Linf: tau is 0.9 of the norm, as in the authors' code, and after each search closer to it by this factor
 )
@@ -30,13 +30,13 @@ _CLOSER = (
 
 @dataclass
 class Weights(Rows):
-    """What the hinge and, under Linf, small changes count for an image, and what is known of better choices."""
+    """The weight c of each image's hinge and, under Linf, the threshold tau, with the bounds that are known."""
 
     c: Tensor
-    tried: Tensor  # how many values of c
+    tried: Tensor  # how many values of c were tried
     fails: Tensor  # L2: the largest c that failed
     works: Tensor  # L2: the smallest that succeeded
-    tau: Tensor  # Linf: what is not counted
+    tau: Tensor  # Linf: smaller changes do not count as distance
     gap: Tensor  # Linf: 1 - tau / norm
 
     @classmethod
@@ -49,9 +49,9 @@ class Weights(Rows):
         )
 
     def follow(self, ended: Tensor, success: Tensor, attack: CarliniWagner) -> Tensor:
-        """The next c of those whose search has `ended`; returns whose is found."""
+        """Choose the next c of those whose search has `ended`; return a mask of those whose c is found."""
         works, fails = ended & success, ended & ~success
-        if attack.norm == "linf":  # no bracket: tau moves on, and c with it
+        if attack.norm == "linf":  # no bisection: tau moves on, and c with it
             following, settled = torch.where(works, self.c / 2, 10 * self.c), torch.zeros_like(works)
         else:
             self.works = torch.where(works, torch.minimum(self.c, self.works), self.works)
@@ -65,7 +65,7 @@ class Weights(Rows):
 
 @dataclass
 class Nearing(Rows):
-    """The images that the search still works on."""
+    """The state of the images that the search still works on."""
 
     rows: Tensor
     x: Tensor
@@ -74,7 +74,7 @@ class Nearing(Rows):
     variable: TanhVariable
     weights: Weights
     progress: Progress
-    norm: Tensor  # the smallest of a success
+    norm: Tensor  # the smallest norm of a success
     norm_before: Tensor  # `norm` when this window began
     success: Tensor  # whether this window had one
 
@@ -96,18 +96,18 @@ class Nearing(Rows):
 
 
 def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-    """The nearest success of each image, `x` where there was none.
+    """Return the nearest success of each image; `x` if there was none.
 
     One descent goes through all values of c. Restarting it for each, as the paper does, makes Adam take again and again
-    large first steps that it needs a hundred more to recover from. It descends distance / c + hinge, whose slope keeps
-    its size as c changes, so that Adam's moments stay good. Before the first success, as c rises, it is the slope of
-    the distance that shrinks; remembered at its size, it would freeze an image for thousands of steps. The root of the
-    factor lies between that and the slope of the hinge, which stays.
+    large first steps that it needs a hundred more to recover from. It descends distance / c + hinge, whose gradient
+    keeps its size as c changes, so that Adam's moments stay good. Before the first success, as c rises, it is the
+    gradient of the distance that shrinks; remembered at its size, it would freeze an image for thousands of steps. The
+    moments are scaled by the root of the factor, between that gradient and the hinge's, which stays.
     """
     result, images, index = x.clone(), Nearing.of(x, y, rng, attack.initial_c), 0
     while len(images.rows):
         z = images.variable.images()
-        draws = images.draws.fork(index)  # a randomized system is met with new draws at every step
+        draws = images.draws.fork(index)  # new draws of a randomized system at every step
         margin, gradient, logits = unchecked_loss_and_gradient(model, z, images.y, rng=draws, loss=goal.margin)
         reached = goal.reached(logits, images.y)
         delta = z - images.x
@@ -131,7 +131,7 @@ def minimize_distance(attack: CarliniWagner, goal: Goal, model: Model, x: Tensor
 
 
 def _distance(delta: Tensor, tau: Tensor, attack: CarliniWagner) -> tuple[Tensor, Tensor]:
-    """The distance (N,) that is minimised, and its slope: ||delta||^2, or under Linf the sum of what exceeds tau."""
+    """Return the distance (N,) to minimise and its gradient: ||delta||^2, or under Linf the sum of what exceeds tau."""
     if attack.norm == "l2":
         return delta.flatten(1).square().sum(dim=1), 2 * delta
     excess = (delta.abs() - per_row(tau, delta)).clamp_min_(0)
@@ -139,19 +139,19 @@ def _distance(delta: Tensor, tau: Tensor, attack: CarliniWagner) -> tuple[Tensor
 
 
 def _rate(images: Nearing, attack: CarliniWagner) -> Tensor:
-    """The learning rate, or less where a step of it would be as long as the way from x, and jump about the optimum.
+    """Return the learning rate, or less where a step would be as long as the way from x, and jump about the optimum.
 
-    A step of rate r moves no value by more than r / 2. Linf feels the one value that moves most, L2 their average.
+    A step of rate r moves no value by more than r / 2. Linf depends on the value that moves most, L2 on their average.
     """
     value = 0.1 * images.norm if attack.norm == "linf" else images.norm / images.x[0].numel() ** 0.5
     return value.clamp_max(attack.learning_rate)
 
 
 def _review(images: Nearing, due: Tensor, attack: CarliniWagner) -> Nearing:
-    """Of those whose window ends, the `due`: end the searches that have stalled, and drop the images that are finished.
+    """End the stalled searches among those whose window ends, the `due`, and drop finished images.
 
     A search goes on for as long as each window lowers its loss or the image's norm. It then counts as a success if its
-    last window had one: those of earlier windows may be the inheritance of a larger c.
+    last window had one: those of earlier windows may be due to a larger c.
     """
     weights = images.weights
     ended = images.progress.turn(due, attack.steps, otherwise=fell(images.norm, images.norm_before))

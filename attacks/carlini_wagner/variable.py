@@ -15,7 +15,7 @@ _EPSILON = 1e-16  # only against 0 / 0: the slopes at black and white are a mill
 
 
 class TanhVariable(Rows):
-    """Unbounded w with z = (tanh(w) + 1) / 2, so that images never leave (0, 1), and one Adam run an image.
+    """Unbounded w with z = (tanh(w) + 1) / 2, so that images never leave (0, 1), and Adam's moments of each image.
 
     All images start at once and none pauses, so they share the count of steps.
     """
@@ -29,7 +29,7 @@ class TanhVariable(Rows):
         return self.w.tanh().add_(1).div_(2)
 
     def descend(self, z: Tensor, gradient: Tensor, learning_rate: Tensor) -> None:
-        """A step of Adam, given z = `images()`, the gradient at z, which is used up, and each image's rate (N,).
+        """Take a step of Adam, given z = `images()`, the gradient at z (overwritten), and each image's rate (N,).
 
         The step is longer where |w| > 1. Black and white begin at 7.25, where w must move by some units before the
         image does, and a fixed step of 0.01 would spend the run on that.
@@ -43,6 +43,6 @@ class TanhVariable(Rows):
         self.w.sub_(step.mul_(per_row(learning_rate / (1 - _DECAY[0] ** self._steps), step))).clamp_(-_LIMIT, _LIMIT)
 
     def rescale(self, factor: Tensor) -> None:
-        """Remember each image's gradients as if they had been `factor` (N,) times as large."""
+        """Scale the gradients that Adam remembers of each image by `factor` (N,)."""
         self._first.mul_(per_row(factor, self._first))
         self._second.mul_(per_row(factor.square(), self._second))

@@ -1,4 +1,4 @@
-"""Ascent of the activations of a network's feature layers on one perturbation: what GD-UAP and FFF share."""
+"""Ascent of the activations of a network's feature layers, over one perturbation: shared by GD-UAP and FFF."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -11,11 +11,11 @@ from ...core.seeding import Draws
 from .._gradient import check_differentiable, check_finite, mean
 
 Energy = Callable[[Tensor], Tensor]
-"""The activations of one layer, of the whole batch, to one number >= 0."""
+"""Maps the activations of one layer, of the whole batch, to one number >= 0."""
 
 
 class _HalfSquaredNorm(torch.autograd.Function):
-    """One pass over the data forward and one back: autograd's own chain of square and sum needs three times that."""
+    """Half the squared norm, in one pass over the data forward and one back: autograd's own takes three times that."""
 
     @staticmethod
     def forward(ctx: Any, activations: Tensor) -> Tensor:
@@ -36,10 +36,10 @@ def mean_magnitude(activations: Tensor) -> Tensor:
 
 
 class FeatureAscent:
-    """Adam on one perturbation, up the sum over layers of log(energy of the batch's activations).
+    """Ascent with Adam, over one perturbation, of the sum over layers of log(energy of the batch's activations).
 
-    Of a randomized system it follows the mean of that sum over `model.draws` evaluations (EOT). `learning_rate` is in
-    units of eps. A step raises GradientError where the gradient is not finite.
+    For a randomized system it follows the mean of that sum over `model.draws` evaluations (EOT). `learning_rate` is in
+    units of eps. A step raises GradientError if the gradient is not finite.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FeatureAscent:
         self._rows, self._steps = rng.fork("batches"), 0
         start = rng.fork("start").uniform(pool.shape[1:], -eps, eps)[0]
         self.delta = start.requires_grad_()
-        self._bound = torch.tensor(eps, dtype=start.dtype, device=start.device)  # eps as float32 has it
+        self._bound = torch.tensor(eps, dtype=start.dtype, device=start.device)  # eps rounded to float32
         self._adam = torch.optim.Adam([self.delta], lr=learning_rate * eps)
 
     def step(self) -> None:
@@ -70,7 +70,7 @@ class FeatureAscent:
             self.delta.clamp_(-self._bound, self._bound)
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
+        """Return the state for a checkpoint."""
         moments = {f"adam.{name}": part for name, part in self._adam.state[self.delta].items()}
         return {"delta": self.delta, "iteration": torch.tensor(self._steps), **moments}
 
@@ -79,10 +79,10 @@ class FeatureAscent:
             self.delta.copy_(state["delta"])
         self._steps = int(state["iteration"])
         moments = {name.removeprefix("adam."): part for name, part in state.items() if name.startswith("adam.")}
-        self._adam.state[self.delta] = moments | {"step": moments["step"].cpu()}  # where Adam counts, on a GPU too
+        self._adam.state[self.delta] = moments | {"step": moments["step"].cpu()}  # where Adam counts, even on a GPU
 
     def saturated(self) -> int:
-        """Number of entries at the bound."""
+        """Return the number of entries at the bound."""
         return int((self.delta.detach().abs() == self._bound).sum())
 
     def halve(self) -> None:
@@ -97,10 +97,10 @@ class FeatureAscent:
         return gradient
 
     def _gradient(self, batch: Tensor, draws: Draws | None) -> Tensor:
-        """That of minus the objective, in one evaluation of the model."""
+        """Return the gradient of minus the objective, in one evaluation of the model."""
         features = self._single.features(batch + self.delta, rng=draws)
         energies = torch.stack([self._energy(activations) for activations in features])
-        loss = -energies.clamp_min(1e-30).log().sum()  # a dead layer has no energy, and no say
+        loss = -energies.clamp_min(1e-30).log().sum()  # a dead layer has no energy, and no gradient
         return torch.autograd.grad(loss, self.delta)[0]
 
     def _batch(self) -> Tensor:

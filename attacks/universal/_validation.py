@@ -1,4 +1,4 @@
-"""Which candidate perturbation is best, on substitute images."""
+"""The choice of the best perturbation, by its fooling rate on substitute images."""
 
 import torch
 from torch import Tensor
@@ -8,22 +8,22 @@ from ...core.seeding import Draws
 
 CHUNK = 128
 UNJUDGED = -1.0
-"""In place of a fooling rate, before the first validation."""
+"""The fooling rate before the first validation."""
 
 
 def predictions(model: Model, images: Tensor, delta: Tensor | float = 0.0) -> Tensor:
-    """What the model makes of `images` (N, C, H, W) under one perturbation; the same draws for each perturbation."""
+    """Return predictions for `images` (N, C, H, W) under one perturbation; the draws are the same for all."""
     draws = Draws.of("validation", samples=range(len(images)), device=images.device)
     rows = torch.arange(len(images), device=images.device).split(CHUNK)
     return torch.cat([model.judge((images[some] + delta).clamp(0, 1), rng=draws[some]) for some in rows])
 
 
 class BestSoFar:
-    """Keeps the perturbation (C, H, W) with the highest fooling rate on `images` (N, C, H, W).
+    """The perturbation (C, H, W) with the highest fooling rate on `images` (N, C, H, W) so far.
 
-    Of maps, that is how much of them changes.
-    With `target`, a class index, an image counts as fooled where that is its prediction. `rate` is that of `delta`, in
-    0..1, or UNJUDGED before the first offer; `failures` counts the offers since then.
+    For maps, the fooling rate is the share of them that changes. With `target`, a class index, an image counts as
+    fooled if that is its prediction. `rate` is that of `delta`, in 0..1, or UNJUDGED before the first offer; `failures`
+    counts the offers since then.
     """
 
     def __init__(self, model: Model, images: Tensor, target: int | None = None) -> None:
@@ -34,7 +34,7 @@ class BestSoFar:
         self._clean = predictions(model, images)
 
     def offer(self, delta: Tensor) -> None:
-        """A tie keeps the earlier one and counts as a failure."""
+        """Validate a perturbation, and keep it if it is better; a tie keeps the earlier one and counts as a failure."""
         rate = self._fooling_rate(delta)
         if rate > self.rate:
             self.delta, self.rate, self.failures = delta.detach().clone(), rate, 0
@@ -42,7 +42,7 @@ class BestSoFar:
             self.failures += 1
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
+        """Return the state for a checkpoint."""
         rate = torch.tensor(self.rate, dtype=torch.float64)
         return {"best": self.delta, "best_rate": rate, "failures": torch.tensor(self.failures)}
 

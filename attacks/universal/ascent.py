@@ -26,16 +26,16 @@ from .priors import images_to_fool
 @register_attack("universal-pgd")
 @dataclass(frozen=True, kw_only=True)
 class UniversalPGD(UniversalAttack):
-    """Steps of steepest ascent of the loss, summed over `batch_size` images at a time, on one perturbation.
+    """Steepest ascent of the loss over one perturbation, summed over `batch_size` images at a time.
 
-    The loss is against the model's own predictions, and no image's counts for more than `clamp`: one that is fooled
-    already pulls no further (the paper's 9; infinite for the plain loss). It is the task's objective: of class scores
-    the log-odds, which are the paper's cross-entropy where an image is fooled, and pull where the network is sure, too.
-    With `target`, a class index, minus that towards this class rises instead. `step_size` is in pixel space; None means
-    a fifth of eps.
+    The loss is against the model's own predictions, and that of each image is limited to `clamp`: an image that is
+    fooled already pulls no further (the paper's 9; infinite for the plain loss). It is the task's objective: for class
+    scores the log-odds, which are the paper's cross-entropy where an image is fooled, and have a gradient where the
+    network is sure, too. With `target`, a class index, minus the loss towards this class is ascended. `step_size` is in
+    pixel space; None means a fifth of eps.
 
-    The fooling rate on the substitute images (with `target`, how many of them are given that class) decides about a new
-    best every `validate_every` iterations; `patience` of them without one end the search.
+    Every `validate_every` iterations the fooling rate on the substitute images (with `target`, the share that is given
+    that class) decides about a new best; `patience` validations in a row without one end the search.
     """
 
     prior: Prior = "data"
@@ -61,7 +61,7 @@ class UniversalPGD(UniversalAttack):
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
-        return self.prior != "none"  # with a single image to choose from, nothing is chosen
+        return self.prior != "none"  # without a prior there is one image, and no random choice
 
     @property
     def needs_class_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
@@ -105,7 +105,7 @@ class UniversalPGD(UniversalAttack):
         return torch.full((len(images),), self.target, device=images.device)
 
     def _gradient(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-        """That of what is ascended, with respect to `delta` (1, C, H, W)."""
+        """Return the gradient of the objective with respect to `delta` (1, C, H, W)."""
         moved = x + delta
         images = moved.clamp(0, 1)
         loss = Objective(model.task, targeted=self.target is not None, most=self.clamp)

@@ -1,7 +1,7 @@
 """FFF: Fast Feature Fool (Mopuri, Garg and Babu 2017, https://arxiv.org/abs/1707.05572).
 
 Follows the released code (https://github.com/val-iisc/fast-feature-fool) in what the paper leaves open: when the
-perturbation is halved, and when it is judged.
+perturbation is halved, and when it is validated.
 """
 
 import math
@@ -25,10 +25,10 @@ from .priors import crafting_pool
 class FFF(UniversalAttack):
     """Maximise the sum over the feature layers of log(mean absolute activation), with the perturbation as only input.
 
-    Adam; `learning_rate` is in units of eps per step (the released 0.1 on a scale where eps is 10). The perturbation is
-    halved after every `halve_every` iterations, so that the search can go on where it is saturated, and the fooling
-    rate on the substitute images decides about a new best `validate_after` iterations after each halving. The search
-    ends after `patience` validations in a row without one. Defaults are those of the released code.
+    It uses Adam; `learning_rate` is in units of eps per step (the released 0.1 on a scale where eps is 10). The
+    perturbation is halved after every `halve_every` iterations, so that the search can continue where it is saturated.
+    The fooling rate on the substitute images decides about a new best `validate_after` iterations after each halving,
+    and the search ends after `patience` validations in a row without one. Defaults are those of the released code.
     """
 
     learning_rate: float = 0.01
@@ -78,7 +78,7 @@ class FFF(UniversalAttack):
             data.progress(iteration, self.max_iterations, best.rate)
             if best.failures == self.patience:
                 break
-            if iteration % self.halve_every == 0:  # after the validation, which judges the perturbation at full size
+            if iteration % self.halve_every == 0:  # after the validation, which is of the full perturbation
                 ascent.halve()
             if due:
                 data.checkpoint.save(ascent.state() | best.state())

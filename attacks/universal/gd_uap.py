@@ -28,13 +28,14 @@ from .priors import crafting_pool
 class GDUAP(UniversalAttack):
     """Maximise the sum over the feature layers of log(half the squared norm of the layer's activations).
 
-    Adam on the perturbation alone; `learning_rate` is in units of eps per step (the paper's 0.1 on a scale where eps is
-    10). When more than half of the entries sit at the bound and their number has come to rest, the perturbation is
-    halved, so that the search can go on. The fooling rate on the substitute images decides about a new best
-    `validate_every` iterations after the last time it did, or at a halving more than `settle` iterations after it. (The
+    It uses Adam on the perturbation alone; `learning_rate` is in units of eps per step (the paper's 0.1 on a scale
+    where eps is 10). When more than a share `saturation` of the entries are at the bound and their number changes by at
+    most a share `saturation_change`, the perturbation is halved, so that the search can continue. The fooling rate on
+    the substitute images decides about a new best `validate_every` iterations after the last validation, or at a
+    halving more than `settle` iterations after it; `patience` validations in a row without one end the search. (The
     released code counts from the last halving as well, so that frequent halvings keep it from ever validating.)
 
-    Of maps, `prior = "less-background"` is the data prior with the quarter of the training images that show the least
+    For maps, `prior = "less-background"` is the data prior with the quarter of the training images that show the least
     background (section 4.2 has those of VOC of which it is less than half: 27%).
 
     The defaults are the paper's, made for tens of thousands of iterations. With hundreds, `learning_rate=0.1` fools
@@ -82,7 +83,7 @@ class GDUAP(UniversalAttack):
         )
         data.progress(0, self.max_iterations, UNJUDGED)
         best = BestSoFar(model, data.validation)
-        still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may yet change at rest
+        still = max(1, int(self.saturation_change * ascent.delta.numel()))  # entries that may still change at rest
         last_validation, saturated = 0, 0
         if state := data.checkpoint.load():
             ascent.restore(state)
@@ -100,7 +101,7 @@ class GDUAP(UniversalAttack):
             data.progress(iteration, self.max_iterations, best.rate)
             if best.failures == self.patience:
                 break
-            if rescale:  # after the validation, which judges the perturbation at full size
+            if rescale:  # after the validation, which is of the full perturbation
                 saturated = 0
                 ascent.halve()
             if iteration == last_validation:

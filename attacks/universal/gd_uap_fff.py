@@ -13,7 +13,7 @@ from .gd_uap import GDUAP
 class GDUAPWithFFF(GDUAP):
     """Maximise the sum over the feature layers of log(mean absolute activation), as FFF, but as GD-UAP searches.
 
-    It is what GD-UAP's own objective is compared with: the priors, the halvings and the validations are the same.
+    GD-UAP's own objective is compared with it: the priors, the halvings and the validations are the same.
     """
 
     energy: ClassVar[Energy] = staticmethod(mean_magnitude)

@@ -1,10 +1,11 @@
-"""What a universal attack feeds the network while it crafts: nothing, the range of the data, or the data itself.
+"""The images on which a universal attack crafts: none, noise in the range of the data, or the data itself.
 
 Range and data prior share the random augmentation of GD-UAP's released code (https://github.com/val-iisc/GD-UAP):
 scale, mirror, rotation, blur and crop. The released code augments anew in every iteration; here a pool of augmented
-images is made once and sampled from, which keeps the iteration free of image processing. And here shrinking averages,
-and no view is enlarged and cut once more at the end, so that the range prior is weaker noise: at 224 x 224 a standard
-deviation of 17 levels of 255, and of 8 behind the smallest blur, where the released code has 22 to 27 and 11 to 13.
+images is made once and sampled from, which keeps image processing out of the iterations. Unlike there, downscaling
+averages, and no view is enlarged and cut once more at the end, so that the range prior is weaker noise: at 224 x 224 a
+standard deviation of 17 levels of 255, and of 8 after the smallest blur, where the released code has 22 to 27 and 11 to
+13.
 """
 
 import math
@@ -18,14 +19,14 @@ from ...core.images import check_images
 from ...core.model import Model
 from ...core.seeding import Draws
 
-LEAST = 0.25  # of the training images: what the paper's rule, less than half of an image, leaves of VOC is 27%
+LEAST = 0.25  # of the training images; the paper's rule, less than half of an image, leaves 27% of VOC
 RANGE_STD = 58 / 255  # of the Gaussian image; the released code has 52, 58 and 62 for B, G and R
 RANGE_SCALE = 500 / 224  # the Gaussian image's side, in sides of the network's input
 POOL = 512
 
 
 def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -> Tensor:
-    """Images (P, C, H, W) to add the perturbation to, in pixel space. `rng` has a single stream.
+    """Return images (P, C, H, W) to add the perturbation to, in pixel space. `rng` has a single stream.
 
     The range prior is noise around the mean of the model's normalisation, or around 0.5 for a model without one.
     """
@@ -48,7 +49,7 @@ def crafting_pool(prior: Prior, model: Model, data: CraftingData, rng: Draws) ->
 
 
 def with_less_background(images: Tensor, maps: Tensor | None, background: int | None) -> Tensor:
-    """The quarter of the images (N, C, H, W) whose maps (N, H, W) have the smallest share of that class.
+    """Return the quarter of the images (N, C, H, W) whose maps (N, H, W) show the least of the class `background`.
 
     Raises InputError for images that have no maps.
     """
@@ -59,7 +60,7 @@ def with_less_background(images: Tensor, maps: Tensor | None, background: int | 
 
 
 def images_to_fool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -> Tensor:
-    """Images (P, C, H, W) whose classes are to change: the training images as they are, else the crafting pool."""
+    """Return images (P, C, H, W) whose classes are to change: the training images, or the crafting pool."""
     if prior != "data":
         return crafting_pool(prior, model, data, rng)
     images = data.load_training()
@@ -69,7 +70,7 @@ def images_to_fool(prior: Prior, model: Model, data: CraftingData, rng: Draws) -
 
 
 def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
-    """One random view of `image` (C, h, w), of the size of `mean` (C, H, W), which also fills what is not covered."""
+    """Return one random view of `image` (C, h, w), of the size of `mean` (C, H, W), which fills the rest."""
     from torchvision.transforms.v2 import functional as image_ops  # here: importing it takes as long as all the rest
 
     height, width = mean.shape[1:]
@@ -96,7 +97,7 @@ def _augment(image: Tensor, mean: Tensor, draws: Draws) -> Tensor:
 
 
 def _before_rotation(size: list[int], angle: float) -> list[int]:
-    """Height and width of an image that still covers `size` after a rotation by `angle` degrees."""
+    """Return height and width of an image that still covers `size` after a rotation by `angle` degrees."""
     cos, sin = math.cos(math.radians(angle)), abs(math.sin(math.radians(angle)))
     height, width = size
     margin = 4  # bilinear interpolation mixes the black outside into the border

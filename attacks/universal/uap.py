@@ -20,17 +20,17 @@ from .priors import images_to_fool
 @register_attack("uap")
 @dataclass(frozen=True, kw_only=True)
 class UAP(UniversalAttack):
-    """Collect the smallest perturbations (L2, by DeepFool) that take one image after the other out of its class.
+    """Add up the smallest perturbations (L2, by DeepFool) that move one image after the other out of its class.
 
     With `batch_size=1` this is the paper's algorithm: an image that the perturbation does not fool adds the smallest
-    further change that would, and the sum is projected. With more, DeepFool runs on a batch from where the perturbation
-    has brought it, and the n changes found are added together, times the root of n: as far as n single updates go that
-    do not agree. Under L2 that sum is no longer than eps, or the projection would leave little of what was found
-    before. Where a perturbation fools many images at all, batches fool as many as single images; under an L2 budget
-    that fools few, they fool fewer, and `batch_size=1` is the better choice.
+    further change that would, and the sum is projected. With more, DeepFool runs on a batch of perturbed images, and
+    the n changes found are added together, times the root of n: as far as n single updates go that do not agree. Under
+    L2 that sum is no longer than eps, or the projection would leave little of what was found before. Where a
+    perturbation fools many images at all, batches fool as many as single images; under an L2 budget that fools few,
+    they fool fewer, and `batch_size=1` is the better choice.
 
-    The search ends when `target_rate` of the crafting images are fooled, or after `passes` over them; of the
-    perturbations after each pass, the one with the highest fooling rate on the substitute images counts.
+    The search ends when a share `target_rate` of the crafting images is fooled, or after `passes` over them; of the
+    perturbations after each pass, the result is the one with the highest fooling rate on the substitute images.
 
     `classes`, `overshoot` and `steps` are DeepFool's; an image on which that fails adds nothing. The paper crafts on
     the task's images. Noise (prior range) tells it little, and without images ("none") it does not converge: there is
@@ -55,11 +55,11 @@ class UAP(UniversalAttack):
             raise ConfigError(f"Expected batch_size >= 1 and passes >= 1, got {self.batch_size} and {self.passes}.")
         if not 0 < self.target_rate <= 1:
             raise ConfigError(f"Expected target_rate in (0, 1], got {self.target_rate}.")
-        self._nearest_boundary()  # refuses what DeepFool refuses
+        self._nearest_boundary()  # checks the parameters of DeepFool
 
     @property
     def randomized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
-        return self.prior != "none"  # with a single image to choose from, nothing is chosen
+        return self.prior != "none"  # without a prior there is one image, and no random choice
 
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))
@@ -78,7 +78,7 @@ class UAP(UniversalAttack):
             best.offer(delta)
             data.progress(index, self.passes, best.rate)
             if (1 - model.task.agreement(predictions(model, images, delta), labels)).mean() >= self.target_rate:
-                break  # before the state is saved, from which a search goes on
+                break  # before the state is saved: a resumed search repeats this pass, and stops here
             data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
         return best.delta
 
@@ -86,7 +86,7 @@ class UAP(UniversalAttack):
         return DeepFool(classes=self.classes, overshoot=self.overshoot, steps=self.steps)
 
     def _update(self, model: Model, delta: Tensor, x: Tensor, y: Tensor, rng: Draws) -> Tensor:
-        """`delta` after a batch; an image that it fools already adds nothing."""
+        """Return `delta` after a batch; an image that it fools already adds nothing."""
         start = (x + delta).clamp(0, 1)
         changes = self._nearest_boundary().minimize(model, start, y, rng=rng) - start
         found = int((changes != 0).flatten(1).any(dim=1).sum())
