@@ -1,4 +1,4 @@
-"""Networks of torchvision at `torchvision:NAME`, for recognition and segmentation, with their weight enums' metadata."""
+"""Networks of torchvision at `torchvision:NAME`, for recognition and segmentation, with the weight enums' metadata."""
 
 import hashlib
 import re
