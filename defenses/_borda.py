@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-_ROUNDING = 1e-9  # of divergences in double precision
+_ROUNDING = 1e-9  # precision of divergences in float64
 
 
 def borda(preferences: Tensor) -> Tensor:

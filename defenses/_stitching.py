@@ -1,4 +1,4 @@
-"""Image quilting: overlapping patches in raster order, cut along minimum-error seams, as many in parallel as can be."""
+"""Image quilting: overlapping patches in raster order, cut along minimum-error seams, independent ones in parallel."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

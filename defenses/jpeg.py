@@ -21,7 +21,7 @@ _LEAK = 0.1  # slope of the leaky surrogate of rounding at whole numbers, where 
 @register_defense("jpeg")
 @dataclass(frozen=True, kw_only=True)
 class JPEG(InputTransform):
-    """Encode every image as a baseline JPEG of `quality` 1..100 (4:2:0 chroma) and decode it, with the real codec.
+    """Encode every image as a baseline JPEG file of `quality` 1..100 (4:2:0 chroma), and decode it with a real codec.
 
     The surrogates are differentiable JPEGs: "cubic" replaces rounding by a cubic, and "leaky" has a slope at whole
     numbers as well. Takes images of one (grey) or three channels (RGB); raises InputError for others.

@@ -1,4 +1,6 @@
-"""PCA projection (Bhagoji et al. 2018, https://arxiv.org/abs/1704.02654; Liang, Hayes and Althoff 2017)."""
+"""Projection onto principal components (Bhagoji et al. 2018, https://arxiv.org/abs/1704.02654; Liang, Hayes and Althoff
+2017).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

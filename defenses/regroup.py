@@ -46,7 +46,7 @@ class REGroup(LearnedNetworkDefense):
     layers explicitly.
 
     Ranks have no gradient. An adaptive attack follows "soft-ranks", which are smooth in the divergences, or
-    "similarities", the sum over rankings of the log-softmax of -KL over classes.
+    "similarities", the mean over rankings of the log-softmax of -KL over classes.
 
     Broken by PGD through soft ranks; nothing published is known.
     """

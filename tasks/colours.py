@@ -5,7 +5,7 @@ from torch import Tensor
 
 VOID_GREY = 200
 _RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
-"""Anchors from dark to bright, as in viridis: brightness alone gives the order, for red-green colour blindness."""
+"""Anchors from dark to bright, as in viridis: brightness alone gives the order, also in red-green colour blindness."""
 
 
 def class_colours(count: int) -> Tensor:

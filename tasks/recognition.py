@@ -71,7 +71,7 @@ class Recognition(Task):
         return F.cross_entropy(outputs.double(), targets, reduction="none").float()
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
-        """Return the logarithm of the mean probabilities over views, which are logits again."""
+        """Average logits (N, V, classes) over views, as the logarithm of the mean probabilities."""
         return outputs.log_softmax(dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])
 
     def constant(self, targets: Tensor) -> Tensor:

@@ -26,7 +26,9 @@ ALMOST_ALL = 0.99
 @register_task("segmentation")
 @dataclass(frozen=True, kw_only=True)
 class Segmentation(Task):
-    """Segmentation: outputs are logits (N, classes, H, W), predictions and targets int64 (N, H, W), targets with VOID.
+    """Segmentation: outputs are logits (N, classes, H, W), predictions and targets int64 (N, H, W).
+
+    Targets may contain VOID.
 
     - `miou`: intersection over union per class over the pixels of all images, averaged over classes. With
       `absent_as_zero` classes that occur in no map count as 0, as in the code of GD-UAP; otherwise they are left out.
@@ -91,7 +93,7 @@ class Segmentation(Task):
         return self.loss(_less_sure(outputs), targets)
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
-        """Return the logarithm of the mean probabilities over views, which are logits again."""
+        """Average logits (N, V, classes, H, W) over views, as the logarithm of the mean probabilities."""
         found = outputs.log_softmax(dim=2)
         if shown is None:
             return found.logsumexp(dim=1) - float(np.log(outputs.shape[1]))

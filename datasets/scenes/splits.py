@@ -19,7 +19,7 @@ from .composition import CLASSES, compose
 from .render import View, render
 
 VERSION = 3  # of the generator: incremented by every change that alters a pixel
-SIZE = 128  # of the images that ship
+SIZE = 128  # side of the images that ship with foolbench, in pixels
 STREAMS = {"train": 0, "eval": 1}
 SHARD = 250
 
