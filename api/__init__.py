@@ -1,7 +1,8 @@
 """foolbench: an adversarial robustness benchmark whose numbers can be trusted.
 
-Its parts are the other folders of the repository: `foolbench.attacks`, `foolbench.defenses` and so on. What stands here
-is imported when it is first asked for: torch alone takes a second, which `foolbench --version` need not.
+The subpackages `foolbench.attacks`, `foolbench.defenses` and so on are the other folders of the repository. Names are
+imported lazily, when they are first accessed: importing torch alone takes a second, which `foolbench --version` need
+not spend.
 """
 
 from importlib import import_module
@@ -18,7 +19,7 @@ _HOMES = {
     "load_dataset": "datasets",
     "load_model": "models",
 }
-"""What people begin with, and the module that defines it."""
+"""The main entry points, offered at the top level, and the modules (below `foolbench`) that define them."""
 
 __all__ = ["__version__", *_FOLDERS, *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll] (made on demand)
 
@@ -32,7 +33,7 @@ def __getattr__(name: str) -> Any:
 
 def _found(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # here: it takes longer than all else in this file
+        from importlib.metadata import version  # imported late: slower than everything else in this file
 
         return version(__name__)
     if name in _FOLDERS:

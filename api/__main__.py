@@ -1,5 +1,5 @@
-"""`python -m foolbench` is the command line."""
+"""Run the command line interface with `python -m foolbench`."""
 
 from importlib import import_module
 
-import_module("foolbench.evaluation.cli.main").main()  # by its name: on disk it lies beside this package, not in it
+import_module("foolbench.evaluation.cli.main").main()  # not relative: on disk, evaluation/ is beside api/, not in it

@@ -1,4 +1,4 @@
-"""The data: two embedded sets, pictures by address, and the substitute images that data-free attacks validate on."""
+"""Data sets: two that ship with foolbench, pictures by address, and substitute images for data-free attacks."""
 
 from . import maps as maps
 from . import pictures as pictures

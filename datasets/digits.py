@@ -1,4 +1,4 @@
-"""Scikit-learn's handwritten digits: 1,797 real grey images of 8 x 8 pixels, for runs of seconds."""
+"""Scikit-learn's handwritten digits: 1,797 real grey images of 8 x 8 pixels, for runs that take seconds."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,10 @@ EVALUATION = 512
 
 @register_dataset("digits")
 class Digits:
-    """Recognition of ten digits. The last 512 images are the evaluation split, the other 1,285 the training split."""
+    """Recognition of ten handwritten digits: grey images of 8 x 8 pixels from scikit-learn.
+
+    The last 512 images are the evaluation split, the other 1,285 the training split.
+    """
 
     name = "digits"
     task = Recognition(classes=10)
@@ -48,7 +51,7 @@ class Digits:
 
 @cache
 def _all() -> tuple[Tensor, Tensor]:
-    """Uint8 images (1797, 1, 8, 8) and labels. Once a process: they are read from a text."""
+    """Return the uint8 images (1797, 1, 8, 8) and int64 labels, cached because reading the text file is slow."""
     from sklearn.datasets import load_digits
 
     rows, labels = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Any data, by what they are called in recipes and on the command line, or as they lie in memory."""
+"""Load any data set: by its name or address in recipes and on the command line, or from objects in memory."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from .pictures.tensors import pairs
 
 
 def load_dataset(data: Any, **options: Any) -> Dataset:
-    """A data set from an address (a registered name, `image-folder:PATH`, `cifar10:PATH`, `FILE.py:NAME`, ...), a torch
-    Dataset of (image, target), or a pair of tensors (images, labels), labels None where there are none.
+    """Return a data set, given an address, a torch Dataset of (image, target) or a pair of tensors (images, labels).
 
-    `options` are what a recipe's table may hold beside the name, as `train` and `train_share`. Raises ConfigError for
-    what is no data or an option that makes no sense, InputError for tensors that hold no images.
+    An address is a registered name, `image-folder:PATH`, `cifar10:PATH`, `FILE.py:NAME`, ...; labels may be None.
+    `options` are the keys that a recipe's table may have beside the name, such as `train` and `train_share`. Raises
+    ConfigError for anything that is not data and for invalid options, InputError for tensors that hold no images.
     """
     if isinstance(data, str):
         return datasets.bind(data, options)()

@@ -1,4 +1,4 @@
-"""Substitute images for attacks that must not see the task's data: crops of photographs, and noise."""
+"""Substitute images for data-free attacks, which must not see the task's data: crops of photographs, and noise."""
 
 from collections.abc import Sequence, Set
 from typing import Protocol, runtime_checkable
@@ -13,10 +13,10 @@ from .scenes.textures import PHOTOGRAPHS, photograph
 
 @runtime_checkable
 class ShowsPhotographs(Protocol):
-    """A data set that evaluates on some of the photographs that substitutes are made of says so."""
+    """Protocol of data sets whose evaluation images show photographs that substitute images are made from."""
 
     def photographs_shown(self) -> Set[str]:
-        """Their names."""
+        """Return the names of the photographs that the evaluation images show."""
         ...
 
 
@@ -27,10 +27,10 @@ def photographs_shown_by(dataset: object) -> Set[str]:
 def substitute_images(
     count: int, shape: tuple[int, int, int], seed: int = 0, without: Set[str] = frozenset()
 ) -> Tensor:
-    """float32 (count, C, H, W) in [0, 1]: three in four a random crop of a photograph, the fourth smooth or raw noise.
+    """Return float32 (count, C, H, W) in [0, 1]: three in four are photograph crops, the fourth is smooth or raw noise.
 
-    The crops are whole photographs seen from afar or near, none of them an image of any task here: those `without`
-    are evaluated on.
+    The crops show photographs at random scales. `without` names the photographs to leave out because evaluation images
+    show them.
     """
     rng = np.random.default_rng(seed)
     names = [name for name in PHOTOGRAPHS if name not in without]
@@ -38,7 +38,7 @@ def substitute_images(
         _noise(rng, shape[1], shape[2]) if i % 4 == 3 else _photograph(rng, names, shape[1], shape[2])
         for i in range(count)
     ]
-    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).clamp(0, 1)  # resizing overshoots by rounding
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).clamp(0, 1)  # resizing may overshoot by rounding
     if shape[0] != 3:
         batch = batch.mean(dim=1, keepdim=True).expand(-1, shape[0], -1, -1)
     return batch.contiguous()

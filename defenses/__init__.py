@@ -1,4 +1,4 @@
-"""The defenses, one concept a file."""
+"""The defenses that ship with foolbench, one concept per file."""
 
 from .autoencoder import Autoencoder as Autoencoder
 from .barrage import BaRT as BaRT

@@ -1,4 +1,4 @@
-"""How much of each sign the channels of a network's layers compute."""
+"""Record the sums of the positive and of the negative outputs of each channel of a network's layers."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,9 +11,10 @@ from ..core.rewiring import rewired
 
 @contextmanager
 def channel_sums(net: nn.Module, layers: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
-    """What the layers give meanwhile, in the order in which they are used, each as (M, 2, C).
+    """Context manager that yields a list, filled with (M, 2, C) for each layer in the order in which they are used.
 
-    Those are the sums over space, or tokens, of its positive values, and minus that of its negative ones.
+    The two rows are the sum over space, or tokens, of a channel's positive outputs, and minus that of its negative
+    ones.
     """
     layers, found = list(layers), []
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]

@@ -1,8 +1,8 @@
-"""JPEG compression with a gradient (Shin and Song 2017, https://machine-learning-and-security.github.io/papers/mlsec17_paper_54.pdf).
+"""Differentiable JPEG (Shin and Song 2017, https://machine-learning-and-security.github.io/papers/mlsec17_paper_54.pdf).
 
-The steps of the codec in floating point, in which a cubic takes the place of rounding. Colours are those of JFIF, the
-chroma planes are halved by averaging and doubled by linear interpolation, and images are extended to whole blocks by
-repeating the edge pixel: all as libjpeg does.
+The steps of the codec in floating point, with a cubic approximation in place of rounding. As in libjpeg, colours follow
+JFIF, the chroma planes are halved by averaging and doubled by linear interpolation, and images are padded to whole
+blocks by repeating the edge pixel.
 """
 
 import math
@@ -27,12 +27,12 @@ CHROMA = (
 
 
 def differentiable_jpeg(x: Tensor, quality: int, leak: float = 0.0) -> Tensor:
-    """Images (N, 1 or 3, H, W) in [0, 1], as a JPEG file of `quality` 1..100 would give them back, very nearly.
+    """Approximate a JPEG round trip at `quality` 1..100 of images (N, 1 or 3, H, W) in [0, 1].
 
     `leak` is added to the slope of the cubic, which is 0 at whole numbers.
     """
     height, width = x.shape[2:]
-    block = 8 if x.shape[1] == 1 else 16  # halved chroma planes need whole blocks, too
+    block = 8 if x.shape[1] == 1 else 16  # 16, so that the halved chroma planes consist of whole blocks, too
     pixels = F.pad(255 * x, (0, -width % block, 0, -height % block), mode="replicate")
     if x.shape[1] == 1:
         decoded = _quantized(pixels, scaled(LUMA, quality), leak)
@@ -45,13 +45,13 @@ def differentiable_jpeg(x: Tensor, quality: int, leak: float = 0.0) -> Tensor:
 
 
 def scaled(table: tuple[int, ...], quality: int) -> tuple[int, ...]:
-    """A table for a quality, by libjpeg's rule."""
+    """Scale a quantization table to a quality, by libjpeg's rule."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return tuple(min(max((entry * percent + 50) // 100, 1), 255) for entry in table)
 
 
 def _quantized(planes: Tensor, table: tuple[int, ...], leak: float) -> Tensor:
-    """Each block of 8 x 8 pixels to multiples of the table's steps in frequency, and back."""
+    """Quantize each block of 8 x 8 pixels in the frequency domain, and transform it back."""
     count, channels, height, width = planes.shape
     blocks = (planes - 128).unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (N, C, rows, columns, 8, 8)
     basis, steps = _constants(table, planes.dtype, planes.device)
@@ -61,20 +61,20 @@ def _quantized(planes: Tensor, table: tuple[int, ...], leak: float) -> Tensor:
 
 
 def _soft_round(x: Tensor, leak: float) -> Tensor:
-    """Rounding, plus the cube of what it takes away, and a share of that: a slope from `leak` to 3/4 more."""
+    """Round, and add r^3 + leak * r of the rest r: the slope is between `leak` and `leak` + 3/4."""
     whole = x.detach().round()
     return whole + (x - whole) ** 3 + leak * (x - whole)
 
 
 @cache
 def _constants(table: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The basis, and the steps of a table: copied to a device once."""
-    with torch.inference_mode(False):  # else a first call in that mode would leave what no gradient passes
+    """Return the DCT basis and the table as tensors, copied to each device once."""
+    with torch.inference_mode(False):  # else a first call in that mode would cache tensors that autograd rejects
         return torch.tensor(_basis(), dtype=dtype, device=device), torch.tensor(table, dtype=dtype, device=device)
 
 
 def _basis() -> list[list[float]]:
-    """The orthonormal discrete cosine transform of a flattened 8 x 8 block, a frequency in each row."""
+    """Return the orthonormal DCT of a flattened 8 x 8 block as a matrix with one frequency per row."""
     line = [
         [math.sqrt((2 if k else 1) / 8) * math.cos((2 * i + 1) * k * math.pi / 16) for i in range(8)] for k in range(8)
     ]

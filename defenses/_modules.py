@@ -1,4 +1,4 @@
-"""The modules of a network that a network defense changes or looks into."""
+"""Find the modules of a network that a network defense changes or reads."""
 
 from torch import nn
 
@@ -6,7 +6,10 @@ from ..core.errors import ConfigError
 
 
 def modules_of(net: nn.Module, kinds: type[nn.Module] | tuple[type[nn.Module], ...], what: str) -> list[nn.Module]:
-    """All modules of some kinds, each once. Raises ConfigError where there are none."""
+    """Return all modules of the given kinds, each once.
+
+    Raises ConfigError, which calls them `what`, if there are none.
+    """
     found = [module for module in net.modules() if isinstance(module, kinds)]
     if not found:
         raise ConfigError(

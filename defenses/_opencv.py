@@ -1,4 +1,4 @@
-"""OpenCV's filters on the CPU: fast, but without a gradient, which the same transform written in torch supplies."""
+"""OpenCV filters on the CPU, which are fast but not differentiable: gradients come from the same filter in torch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -11,7 +11,7 @@ from ..core.straight_through import with_gradient_of
 
 
 def suits(x: Tensor) -> bool:
-    """Whether OpenCV can take the images where they lie."""
+    """Return whether OpenCV can filter the images without a copy: float32 on the CPU."""
     return x.device.type == "cpu" and x.dtype == torch.float32
 
 
@@ -20,14 +20,17 @@ def wants_gradient(x: Tensor) -> bool:
 
 
 def with_gradient(exact: Tensor, in_torch: Callable[[], Tensor], x: Tensor) -> Tensor:
-    """OpenCV's result for `x`, the same to the last bit whether or not the gradient of `in_torch` comes with it."""
+    """Return OpenCV's result `exact` for `x`, with the gradient of `in_torch()` if `x` wants one.
+
+    The value is the same to the last bit in both cases.
+    """
     if not wants_gradient(x):
         return exact
     return with_gradient_of(in_torch(), exact)
 
 
 def filter_planes(x: Tensor, size: Sequence[int], function: Callable[[np.ndarray, np.ndarray], object]) -> Tensor:
-    """`function(plane, out)` for every channel of the images (N, C, H, W), into one of `size` (height, width)."""
+    """Call `function(plane, out)` for every channel of images (N, C, H, W); `out` has `size` (height, width)."""
     result = x.new_empty(*x.shape[:2], *size)
     for image, filtered in zip(x.detach().numpy(), result.numpy(), strict=True):
         for plane, out in zip(image, filtered, strict=True):
@@ -36,7 +39,7 @@ def filter_planes(x: Tensor, size: Sequence[int], function: Callable[[np.ndarray
 
 
 def linear(x: Tensor, function: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]) -> Tensor:
-    """`function(x)`, of which autograd knows nothing but that it is linear and has this adjoint."""
+    """Return `function(x)`; autograd differentiates it as a linear function with the given adjoint."""
     return cast(Tensor, _Linear.apply(x, function, adjoint))
 
 

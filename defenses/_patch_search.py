@@ -1,6 +1,7 @@
-"""The nearest patches of a bank: a shortlist by principal components, of which the nearest by all values are taken.
+"""Nearest-neighbour search in a bank of patches: a shortlist by principal components, re-ranked by all values.
 
-Patches enter the shortlist in groups, by their nearest member: none that is nearest within the components is missed.
+Patches enter the shortlist in groups, ranked by each group's nearest member: the patches that are nearest within the
+principal components are never missed.
 """
 
 from collections.abc import Mapping
@@ -9,18 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_AXES = 24  # principal components that shortlist patches: 98% of the variance of 5x5 colour patches
+_AXES = 24  # principal components of the shortlist: 98% of the variance of 5x5 colour patches
 _GROUP = 16  # patches that enter or miss the shortlist together
-_SPARE = 4  # groups on the shortlist beyond the neighbours wanted
-_QUERIES = 512  # at a time: enough work for several cores, few enough for their caches
-_GROUPS = 784  # at a time on a CPU: distances between so many and the queries stay in its cache
+_SPARE = 4  # groups on the shortlist beyond one per wanted neighbour
+_QUERIES = 512  # queries at a time: enough work for several cores, few enough for their caches
+_GROUPS = 784  # groups at a time on a CPU, so that their distances to the queries stay in its cache
 
 
 def indexed(patches: Tensor) -> dict[str, Tensor]:
-    """A bank of `patches` (M, ...) with what a search needs of it, once and for all.
+    """Build the search index of a bank of `patches` (M, ...) with D values each.
 
-    `mean` (D,) and `axes` (D, A) are those of the principal components of its D values. `slices` (members, A + 1,
-    groups), times a query's coordinates and a 1, are squared distances less what is the same for the whole bank.
+    `mean` (D,) and `axes` (D, A) define the principal components. `slices` (members, A + 1, groups), multiplied by the
+    query's coordinates and a 1, give squared distances minus a term of the query alone.
     """
     bank = patches.flatten(1)
     mean = bank.mean(dim=0)
@@ -35,8 +36,8 @@ def indexed(patches: Tensor) -> dict[str, Tensor]:
 
 
 def nearest(queries: Tensor, index: Mapping[str, Tensor], count: int) -> Tensor:
-    """Rows (Q, count) of the indexed bank that are nearest to each of the queries (Q, D), in no order."""
-    # every product has the same shape, so that rounding does not depend on how many images are searched for
+    """Return the `count` rows (Q, count) of the indexed bank nearest to each query (Q, D), in no particular order."""
+    # padded so that every product has the same shape: rounding must not depend on the number of images
     whole = F.pad(queries, (0, 0, 0, -len(queries) % _QUERIES))
     return torch.cat([_nearest(some, index, count) for some in whole.split(_QUERIES)])[: len(queries)]
 
@@ -45,14 +46,14 @@ def _nearest(queries: Tensor, index: Mapping[str, Tensor], count: int) -> Tensor
     bank = index["patches"].flatten(1)
     candidates = _shortlist(queries, index, count + _SPARE)
     found = F.embedding(candidates.clamp(max=len(bank) - 1), bank)  # faster than indexing
-    # not as the difference of large numbers: patches that are nearly equal must be told apart
+    # without matrix products, which cancel: nearly equal patches must be told apart
     distances = torch.cdist(queries[:, None], found, compute_mode="donot_use_mm_for_euclid_dist")[:, 0]
     distances = distances.masked_fill(candidates >= len(bank), torch.inf)
     return candidates.gather(1, distances.topk(count, dim=1, largest=False, sorted=False).indices)
 
 
 def _shortlist(queries: Tensor, index: Mapping[str, Tensor], listed: int) -> Tensor:
-    """The members of so many groups, (Q, L); a row that the bank lacks fills up a group."""
+    """Return the rows (Q, L) in the `listed` nearest groups; rows >= the size of the bank are padding."""
     slices = index["slices"]
     groups = slices.shape[2]
     code = F.pad((queries - index["mean"]) @ index["axes"], (0, 1), value=1.0)
@@ -63,7 +64,7 @@ def _shortlist(queries: Tensor, index: Mapping[str, Tensor], listed: int) -> Ten
 
 
 def _least(code: Tensor, members: Tensor) -> Tensor:
-    """The least product with a member of each group: (Q, A) by (members, A, groups) to (Q, groups)."""
+    """Return the least product with any member of each group: (Q, A) by (members, A, groups) to (Q, groups)."""
     least = code @ members[0]
     product = torch.empty_like(least)
     for member in members[1:]:

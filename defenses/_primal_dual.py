@@ -1,8 +1,8 @@
-"""The primal-dual iterations that minimise total variation, with their exact gradient.
+"""Primal-dual iterations that minimise total variation, with their exact gradient.
 
-Chambolle and Pock 2011, https://doi.org/10.1007/s10851-010-0251-1. It is the split Bregman method of Goldstein and
-Osher 2009 with its inner linear system replaced by one gradient step, so that a whole batch moves at once, without
-sweeps.
+Chambolle and Pock 2011, https://doi.org/10.1007/s10851-010-0251-1. The method is the split Bregman method of Goldstein
+and Osher 2009 with its inner linear system replaced by one gradient step, so that a whole batch is updated at once,
+without sweeps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_STEP = 0.25  # of the image; that of the dual variables is 1 / (8 _STEP), 8 bounding the squared norm of the gradient
-_AT_A_TIME = 2**16  # values on a CPU: all that an iteration touches stays in its cache
-_ELSEWHERE = 2**23  # values: what a gradient keeps of thirty iterations fills 3 GB
+_STEP = 0.25  # primal step; the dual step is 1 / (8 _STEP), where 8 bounds the squared norm of the image gradient
+_AT_A_TIME = 2**16  # values at a time on a CPU, so that an iteration stays in its cache
+_ELSEWHERE = 2**23  # values at a time on a GPU: the backward pass of 30 iterations then takes 3 GB
 
 
 @dataclass(frozen=True)
 class Iterations:
-    """Of the minimisation of 1/2 (sum of (z - x)^2 over kept pixels) + weight * TV(z), plane by plane.
+    """`count` iterations that minimise 1/2 (sum of (z - x)^2 over kept pixels) + weight * TV(z), plane by plane.
 
-    The dual variables `right` and `down` are kept in units of their bound, `weight`.
+    The dual variables `right` and `down` are in units of their bound, `weight`.
     """
 
     weight: float
@@ -30,13 +30,13 @@ class Iterations:
     count: int
 
     def __call__(self, start: Tensor, x: Tensor, kept: Tensor) -> Tensor:
-        """From `start` (N, C, H, W); no channel touches another. The gradient is that of the unrolled iterations."""
+        """Run the iterations from `start` (N, C, H, W), with channels independent and the unrolled gradient."""
         return cast(Tensor, _Unrolled.apply(start, x, kept.expand_as(x), self))
 
     def forward(self, z: Tensor, x: Tensor, pull: Tensor, tape: Tensor | None = None) -> Tensor:
-        """Planes (H, W, N); `pull` is how far each step draws a pixel towards `x`.
+        """Iterate on planes (H, W, N); `pull` is the weight with which each step draws a pixel towards `x`.
 
-        The `tape` (count, 2, H, W, N) takes the dual variables of each iteration before their projection.
+        If given, `tape` (count, 2, H, W, N) receives the dual variables of each iteration before their projection.
         """
         ahead, right, down = z, torch.zeros_like(z), torch.zeros_like(z)
         step, dual_step = self._steps
@@ -55,7 +55,7 @@ class Iterations:
         return z
 
     def backward(self, to_z: Tensor, pull: Tensor, tape: Tensor) -> tuple[Tensor, Tensor]:
-        """From the gradient with respect to the result to those with respect to the start and to `x`."""
+        """Return the gradients with respect to the start and `x`, given that with respect to the result."""
         step, dual_step = self._steps
         stay, to_x, to_ahead = 1 - pull, torch.zeros_like(to_z), torch.zeros_like(to_z)
         to_right, to_down = torch.zeros_like(to_z), torch.zeros_like(to_z)
@@ -79,7 +79,10 @@ class Iterations:
         return step, 1 / (8 * step)
 
     def _bound(self, right: Tensor, down: Tensor) -> Tensor | None:
-        """Project onto the pairs of length at most 1, or onto values in [-1, 1], in place."""
+        """Project the dual variables in place, onto pairs of length <= 1 (isotropic) or onto values in [-1, 1].
+
+        Returns the scaling factors of the isotropic projection, else None.
+        """
         if self.isotropic:
             shrink = (right * right).addcmul_(down, down).clamp_(min=1).rsqrt_()
             right.mul_(shrink)
@@ -91,7 +94,10 @@ class Iterations:
 
 
 def _unbound(to_right: Tensor, to_down: Tensor, right: Tensor, down: Tensor, shrink: Tensor | None) -> None:
-    """The adjoint of that projection's derivative, in place: pairs at the bound only turn, values at it do not move."""
+    """Apply the adjoint of the projection's derivative, in place.
+
+    Pairs at the bound can only rotate, and values at the bound do not move.
+    """
     if shrink is None:
         to_right *= right.abs() < 1
         to_down *= down.abs() < 1
@@ -102,7 +108,11 @@ def _unbound(to_right: Tensor, to_down: Tensor, right: Tensor, down: Tensor, shr
 
 
 class _Unrolled(torch.autograd.Function):
-    """A gradient runs the iterations once more: to keep them all would take some hundred times the images' memory."""
+    """The iterations as an autograd function.
+
+    The backward pass runs the iterations once more: storing them all would take about a hundred times the memory of
+    the images.
+    """
 
     @staticmethod
     def forward(ctx: Any, start: Tensor, x: Tensor, kept: Tensor, iterations: Iterations) -> Tensor:
@@ -125,9 +135,9 @@ class _Unrolled(torch.autograd.Function):
 
 
 def _parts(start: Tensor, x: Tensor, kept: Tensor, *more: Tensor) -> Iterator[list[Tensor]]:
-    """As planes (H, W, some), a few at a time; what is kept becomes the pull of a step.
+    """Yield planes (H, W, some), a few at a time, with the mask `kept` turned into the pull of a step.
 
-    Height and width first: neighbours are then taken along long stretches of memory, not row by row.
+    Height and width come first, so that differences of neighbours run along long stretches of memory.
     """
     pull = kept.to(x.dtype).mul_(_STEP / (1 + _STEP))
     count = max(1, (_AT_A_TIME if x.device.type == "cpu" else _ELSEWHERE) // x[0, 0].numel())

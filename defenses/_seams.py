@@ -1,4 +1,4 @@
-"""Where to cut two overlapping patches so that they differ least (Efros and Freeman 2001).
+"""Minimum-error seams between overlapping patches (Efros and Freeman 2001).
 
 https://doi.org/10.1145/383259.383296
 """
@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 
 def beyond_seam(error: Tensor, width: Tensor) -> Tensor:
-    """Where a patch lies on or right of the path down its first `width` columns that has the least total error.
+    """Return a mask (..., p, p) of the pixels on or right of the vertical seam with the least total error.
 
-    `error` is (..., p, p), `width` (...). From row to row the path moves by at most one column. All of a patch without
-    overlap is beyond the seam.
+    The seam runs through the first `width` (...) columns of `error` (..., p, p) and moves by at most one column from
+    row to row. A patch without overlap lies entirely beyond the seam.
     """
     columns = torch.arange(error.shape[-1], device=error.device)
     cost = error.masked_fill(columns >= width.clamp(min=1)[..., None, None], torch.inf).flatten(0, -3)

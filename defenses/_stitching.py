@@ -1,4 +1,4 @@
-"""Overlapping patches laid in raster order, each cut along its best seams: all at once whose order does not matter."""
+"""Image quilting: overlapping patches in raster order, cut along minimum-error seams, independent ones in parallel."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,10 +11,11 @@ from ._seams import beyond_seam
 
 
 def stitched(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """Images (N, C, *size) of `patches` (N, C, len(rows), len(columns), p, p) that begin at these rows and columns.
+    """Join `patches` (N, C, len(rows), len(columns), p, p) into images (N, C, *size).
 
-    `reach` columns to the right of a patch still overlap it, so it waits for those up to `reach` columns further right
-    in the row above. What has nothing to wait for any more is a wave.
+    `rows` and `columns` are the patches' first pixels. A patch depends on those before it in raster order that overlap
+    it, up to `reach` columns further right in the row above. Patches that are independent of each other form a wave and
+    are laid at once.
     """
     side, device = patches.shape[-1], patches.device
     pixels = torch.arange(side, device=device)
@@ -37,7 +38,7 @@ def stitched(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size:
 
 
 def averaged(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """The same without seams: where patches overlap, their mean."""
+    """Join patches as `stitched` does, but without seams: average them where they overlap."""
     pixels = torch.arange(patches.shape[-1], device=patches.device)
     down, across = (torch.tensor(starts, device=patches.device)[:, None] + pixels for starts in (rows, columns))
     places = (down[:, None, :, None] * size[1] + across[None, :, None, :]).flatten()
@@ -47,5 +48,5 @@ def averaged(patches: Tensor, rows: Sequence[int], columns: Sequence[int], size:
 
 
 def _overlaps(starts: Tensor, side: int) -> Tensor:
-    """How many pixels of each window the window before it covers."""
+    """Return by how many pixels each window overlaps the one before it."""
     return F.pad(starts[:-1] + side - starts[1:], (1, 0)).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Differentiable stand-ins that serve any transform whose result looks like the image, whatever it has learned."""
+"""Surrogates for any transform whose result looks like the image; what the transform has learned is ignored."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ def identity(x: Tensor, *learned: Learned, rng: Draws) -> Tensor:
 
 
 def smooth(x: Tensor, *learned: Learned, rng: Draws) -> Tensor:
-    """A Gaussian blur, at the border over the pixels that there are: an image may be as small as one pixel."""
+    """Blur with a Gaussian, renormalised at the border, so that images may be as small as one pixel."""
     down, across = (_weights(side, x) for side in x.shape[2:])
     return down @ x @ across.T
 

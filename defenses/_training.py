@@ -1,4 +1,4 @@
-"""Adam over mini-batches, reproducible from one random stream: how the defenses that are networks learn."""
+"""Training loop of the defenses that are networks: Adam over mini-batches, reproducible from one random stream."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -22,11 +22,11 @@ def train(
     rng: Draws,
     progress: Callable[[int, int], None],
 ) -> Weights:
-    """The weights after `epochs` passes over `images` images in random order, starting from `start`.
+    """Train for `epochs` passes over `images` images in random order, and return the weights.
 
-    `loss(weights, rows, rng)` is the scalar to lower on the images of the given indices; `rng` is a stream for this
-    batch alone. The learning rate falls from its value to zero along a half cosine, and the gradient's norm is clipped
-    to 1.
+    `start` are the initial weights. `loss(weights, rows, rng)` returns the scalar loss on the images with the given
+    indices; `rng` is a stream for this batch alone. The learning rate decays to zero along a half cosine, and the
+    gradient is clipped to norm 1. `progress` is called with (steps done, total steps).
     """
     weights = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
     adam = torch.optim.Adam(weights.values(), learning_rate)
@@ -49,5 +49,5 @@ def train(
 
 
 def convolution(out: int, into: int, rng: Draws, *, size: int = 3) -> Tensor:
-    """Random weights (out, into, size, size) that keep the spread of what a ReLU has passed (He et al. 2015)."""
+    """Return random weights (out, into, size, size), initialised for ReLU inputs (He et al. 2015)."""
     return rng.normal((out, into, size, size))[0] * math.sqrt(2 / (into * size * size))

@@ -1,4 +1,4 @@
-"""Universal perturbations to learn a defense from, under Linf: crafted ones, and combinations of them."""
+"""Universal perturbations under Linf as training data of a defense: crafted ones, and random combinations of them."""
 
 import math
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from ..core.model import Model
 from ..core.norms import per_row, project, size
 from ..core.seeding import Draws
 
-_PASSES = 4  # over the images on which one perturbation is made
-_JUDGED = 128  # images on which the best perturbation of a search is chosen
+_PASSES = 4  # epochs of crafting for each perturbation
+_JUDGED = 128  # validation images on which the best iterate is chosen
 
 
 def crafting_steps(images: int, count: int, batch_size: int) -> int:
-    """How many steps `crafted` takes."""
+    """Return the number of steps that `crafted` takes."""
     return count * _PASSES * math.ceil(math.ceil(images / 2) / batch_size)
 
 
@@ -31,9 +31,9 @@ def crafted(
     rng: Draws,
     progress: Callable[[int], None],
 ) -> Tensor:
-    """`count` perturbations (count, C, H, W) by the attack `universal-pgd`, each on another random half of the images.
+    """Craft perturbations (count, C, H, W) with the attack `universal-pgd`, each on another random half of the images.
 
-    `progress` is told the steps done after each of the passes over a half.
+    `progress` is called with the number of steps done, after each pass over a half.
     """
     steps = crafting_steps(len(images), 1, batch_size)
     attack = UniversalPGD(
@@ -57,9 +57,10 @@ def crafted(
 
 
 def combined(real: Tensor, count: int, *, eps: float, rng: Draws) -> Tensor:
-    """`count` random positive combinations of perturbations, inside the ball.
+    """Return `count` random positive combinations of the perturbations `real`, inside the Linf ball of radius `eps`.
 
-    Random multiples, in [0, 1], of random ones are added until the L2 norm is the mean of theirs, or they are used up.
+    Randomly drawn perturbations times factors in [0, 1] are added until the L2 norm reaches the mean of theirs, in at
+    most max(8, len(real)) additions.
     """
     target = size(real, "l2").mean()
     found = torch.zeros_like(real[:1].expand(count, -1, -1, -1))

@@ -1,4 +1,4 @@
-"""How far a window may reach over the edge of an image."""
+"""Check that a filter window fits an image."""
 
 from torch import Tensor
 
@@ -7,6 +7,6 @@ from ..core.errors import InputError
 
 
 def check_reach(defense: InputTransform, radius: int, x: Tensor) -> None:
-    """Raise InputError unless `x` is larger than the `radius` of the defense's window in pixels."""
+    """Raise InputError unless both sides of `x` are larger than the `radius` of the defense's window, in pixels."""
     if min(x.shape[2:]) <= radius:
         raise InputError(f"{defense} needs images larger than {radius} pixels a side, got {tuple(x.shape[2:])}.")

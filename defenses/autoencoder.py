@@ -20,23 +20,24 @@ from ._training import convolution, train
 
 Kind = Literal["conv", "dense"]
 
-_SHARE: dict[Kind, float] = {"conv": 1 / 3, "dense": 1 / 24}  # of the image's values, in the code
+_SHARE: dict[Kind, float] = {"conv": 1 / 3, "dense": 1 / 24}  # size of the code, as a share of the image's values
 _WIDTHS = 16, 64  # channels at half and at a quarter of the resolution
-_FINEST = 4  # pixels that one place of the code stands for, along a side
+_FINEST = 4  # downsampling factor of the code along each side
 
 
 @register_defense("autoencoder")
 @dataclass(frozen=True, kw_only=True)
 class Autoencoder(LearnedTransform):
-    """Restore every image from a code that is smaller than the image, as learned on the training images.
+    """Reconstruct every image with an undercomplete autoencoder trained on the training images.
 
-    The mean squared error is minimised by Adam; the result is clamped to [0, 1]. Nothing goes past the code.
+    Adam minimises the mean squared error; the result is clamped to [0, 1]. There are no skip connections: everything
+    passes through a code smaller than the image.
 
-    - "conv": 3 x 3 convolutions with ReLU halve the resolution twice, to `hidden` channels of a quarter of the sides
-      (None: a third of the image's values in all, which are 16 for RGB), and sub-pixel convolutions double it twice. A
-      side that is no multiple of 4 is filled up with its last pixels. For images of any size.
+    - "conv": 3 x 3 convolutions with ReLU halve the resolution twice, to `hidden` channels at a quarter of each side
+      (None: a third of the image's values in total, which is 16 channels for RGB), and sub-pixel convolutions double it
+      twice. Sides that are not a multiple of 4 are padded with the last pixels. Takes images of any size.
     - "dense": a layer of `hidden` ReLU units (None: a 24th of the image's values) over all channels and pixels
-      together, whose decoder is the transposed encoder. For images of the learned shape.
+      together, with the transposed encoder as decoder. Takes images of the training images' shape.
 
     Broken by gradient attacks through it (Carlini and Wagner 2017, https://arxiv.org/abs/1711.08478).
     """
@@ -64,7 +65,7 @@ class Autoencoder(LearnedTransform):
             raise ConfigError(f"Expected learning_rate > 0, got {self.learning_rate}.")
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """Weights and biases by layer ("conv"), or the encoder, its bias, and the image that the units add to."""
+        """Return weight and bias per layer ("conv"), or encoder weight, bias and offset image (C, H, W) ("dense")."""
         start, hidden = _conv if self.kind == "conv" else _dense, self._hidden(data.images)
 
         def loss(weights: Mapping[str, Tensor], rows: Tensor, rng: Draws) -> Tensor:
@@ -87,7 +88,7 @@ class Autoencoder(LearnedTransform):
         return clamped(self.restored(x, learned))
 
     def restored(self, x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
-        """The decoded code, before it is clamped."""
+        """Return the reconstructions of images (N, C, H, W), not clamped to [0, 1]."""
         return _through_convolutions(x, learned) if self.kind == "conv" else _through_units(x, learned)
 
     def _hidden(self, images: Tensor) -> int:
@@ -112,7 +113,7 @@ def _through_convolutions(x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
 
 def _through_units(x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
     weight, offset = learned["weight"], learned["offset"]
-    scale = weight.shape[1] ** -0.5  # of the weights, so that Adam's steps suit any image size
+    scale = weight.shape[1] ** -0.5  # scales the weights, so that Adam's steps suit any image size
     code = ((x - offset).flatten(1) @ weight.T * scale + learned["bias"]).relu()
     return offset + (code * scale @ weight).reshape(x.shape)
 
@@ -135,13 +136,13 @@ def _conv(images: Tensor, hidden: int, rng: Draws) -> dict[str, Tensor]:
 
 
 def _dense(images: Tensor, hidden: int, rng: Draws) -> dict[str, Tensor]:
-    """An encoder of random mixtures of the training images' deviations from their mean, made orthogonal.
+    """Return an encoder of orthogonalised random mixtures of the training images' deviations from their mean.
 
-    From directions that are random altogether it would take far more steps.
+    From entirely random directions, training would take far more steps.
     """
     offset = images.mean(dim=0)
     mixtures = rng.normal((hidden, len(images)))[0] @ (images - offset).flatten(1)
-    spread = mixtures.std() * 1e-3  # of noise, for where there are fewer images than units
+    spread = mixtures.std() * 1e-3  # of the noise that completes the basis where there are fewer images than units
     directions, _ = torch.linalg.qr((mixtures + spread * rng.normal(mixtures.shape)[0]).T)
     return {
         "weight": directions.T.contiguous() * len(directions) ** 0.5,

@@ -17,18 +17,19 @@ from ..core.straight_through import without_rounding
 from ._opencv import suits, with_gradient
 from ._window import check_reach
 
-STEEP = 0.05  # for a smaller sigma_color, OpenCV's table of weights is too coarse
-NEGLIGIBLE = -80.0  # exponent of a weight; smaller ones are subnormal numbers, which are slow, not more exact
+STEEP = 0.05  # smallest sigma_color for which OpenCV's table of weights is fine enough
+NEGLIGIBLE = -80.0  # smallest exponent of a weight: smaller weights are subnormal numbers, which are slow
 
 
 @register_defense("bilateral")
 @dataclass(frozen=True, kw_only=True)
 class BilateralSmoothing(InputTransform):
-    """Average the pixels around each pixel that are near to it in place and in colour, so that edges stay.
+    """Smooth every image with a bilateral filter, which averages pixels close in place and colour and keeps edges.
 
-    The window is a disk of `size` pixels diameter. Both weights are Gaussian: of the distance with `sigma_space`
-    pixels, of the colour difference, summed over the channels (as OpenCV does), with `sigma_color` in units of the
-    pixel range [0, 1]. Borders mirror all but the edge pixel.
+    The window is a disk of `size` pixels diameter. Both weights are Gaussian: of the distance, with `sigma_space`
+    pixels, and of the colour difference, summed over the channels as in OpenCV, with `sigma_color` in units of the
+    pixel range [0, 1]. Borders mirror all but the edge pixel. Raises InputError for images no larger than the window's
+    radius.
 
     Broken by PGD through it; nothing published is known.
     """
@@ -65,7 +66,7 @@ class BilateralSmoothing(InputTransform):
 
         for down, right in _half_disk(radius):
             pairs, start = self._weights(padded, down, right), max(0, -right)
-            # a pair serves both its pixels: each is the other's neighbour
+            # the weight of a pair serves both of its pixels: each is the other's neighbour
             for way, first in ((1, (radius, radius - start)), (-1, (radius - down, radius - right - start))):
                 weight = window(pairs, *first)
                 total.addcmul_(window(padded, radius + way * down, radius + way * right), weight)
@@ -80,7 +81,7 @@ class BilateralSmoothing(InputTransform):
         return torch.clamp(smooth.permute(0, 3, 1, 2), 0, 1, out=torch.empty_like(x))
 
     def _weights(self, padded: Tensor, down: int, right: int) -> Tensor:
-        """Of all pairs of pixels that lie so far apart, in the order of the upper one, (N, 1, ...)."""
+        """Return the weights (N, 1, ...) of all pairs of pixels at this offset, in the order of the upper pixel."""
         height, width = padded.shape[2:]
         upper = padded[:, :, : height - down, max(0, -right) : width - max(0, right)]
         lower = padded[:, :, down:, max(0, right) : width - max(0, -right)]
@@ -93,6 +94,6 @@ class BilateralSmoothing(InputTransform):
 
 
 def _half_disk(radius: int) -> list[tuple[int, int]]:
-    """(down, right) to the pixels below, or on the right of, the middle of a disk: the others are their opposites."""
+    """Return the offsets (down, right) in one half of a disk, centre excluded: the other half are their opposites."""
     square = [(down, right) for down in range(radius + 1) for right in range(-radius, radius + 1)]
     return [(down, right) for down, right in square if (down, right) > (0, 0) and down**2 + right**2 <= radius**2]

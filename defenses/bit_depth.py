@@ -16,13 +16,11 @@ Levels = Literal["squeezing", "guo", "shift"]
 @register_defense("bit-depth")
 @dataclass(frozen=True, kw_only=True)
 class BitDepth(InputTransform):
-    """Round every value to few levels.
+    """Round every pixel value to a few levels, by one of the three definitions of `bits` in use.
 
-    Three definitions are in use:
-
-    "squeezing" (the default): round(x (2^bits - 1)) / (2^bits - 1), 2^bits levels that include 0 and 1;
-    "guo": round(x 2^bits) / 2^bits, 2^bits + 1 levels, as Guo et al. released it;
-    "shift": keep the upper bits of the 8-bit value, 2^bits levels, up to 2^-bits darker.
+    - "squeezing" (the default): round(x (2^bits - 1)) / (2^bits - 1), 2^bits levels that include 0 and 1.
+    - "guo": round(x 2^bits) / 2^bits, 2^bits + 1 levels, as in the code that Guo et al. released.
+    - "shift": keep the upper bits of the 8-bit value, 2^bits levels, up to 2^-bits darker.
 
     Broken by PGD with the identity for its gradient, BPDA (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420), and in feature squeezing (He et al. 2017, https://arxiv.org/abs/1706.04701).

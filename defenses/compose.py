@@ -1,4 +1,4 @@
-"""Several defenses, one after the other."""
+"""Chains of defenses, applied one after the other."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from ..core.task import Task
 
 
 def _from_table(step: Any) -> Defense:
-    """From a recipe: {name = ..., parameters beside it}."""
+    """Create a step from its table in a recipe, {name = ..., other keys are parameters}."""
     if not isinstance(step, Mapping) or not isinstance(step.get("name"), str):
         raise ConfigError(
             f"Expected each step to be a table with a name and its parameters, got {step!r}; "
@@ -31,7 +31,7 @@ def _from_table(step: Any) -> Defense:
 
 
 class _Table(PlainValidator):
-    """Shown in the signature, where pydantic's own would print the address of a function."""
+    """A validator with a readable repr in the signature: pydantic's own would print the address of a function."""
 
     def __repr__(self) -> str:
         return "or the table of a recipe"
@@ -40,13 +40,12 @@ class _Table(PlainValidator):
 @register_defense("compose")
 @dataclass(frozen=True, kw_only=True)
 class Compose(Defense):
-    """Apply the `steps` in their order; the first one sees the image.
+    """Apply several defenses, the `steps`, in order; the first one sees the image.
 
     In a recipe each step is a table with the name of a defense and its parameters.
 
-    A step that learns does so as if it stood alone: from the training images as they are, and the model without the
-    other steps. So what it has learned is the same in every chain, is learned once for all of them, and a chain differs
-    from its steps in nothing but their order.
+    A step that learns is fitted as if it stood alone: to the original training images, and the model without the other
+    steps. Its fitted tensors are therefore the same in every chain and are computed once for all of them.
 
     Broken by what breaks its steps, through all of them at once (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
@@ -77,10 +76,11 @@ class Compose(Defense):
         return any(step.randomized for step in self.steps)
 
     def __call__(self, x: Tensor, *, rng: Draws | torch.Generator | int | None = None) -> Tensor:
-        """What the network of the defended model sees of images (N, C, H, W), given the same `rng`.
+        """Transform images (N, C, H, W) by all steps, to the images that the defended model's network sees.
 
-        (N, V, C, H, W) where steps make V views of each. Raises InputError for anything but images, and ConfigError
-        for a step that has yet to learn, or that changes the model.
+        With the same `rng` the result is the same as inside the defended model; it is (N, V, C, H, W) if steps make V
+        views of each image. Raises InputError for anything but images, and ConfigError for a step that is not fitted
+        yet or that is not an input transform.
         """
         check_images(x)
         streams, seen = as_draws(rng, len(x), x.device), x
@@ -91,7 +91,7 @@ class Compose(Defense):
         return seen if len(seen) == len(x) else seen.unflatten(0, (len(x), -1))
 
     def _transforms(self) -> list[InputTransform]:
-        """All in a row, those of chains within the chain, too."""
+        """Return the steps, and those of nested chains, as a flat list of input transforms."""
         found: list[InputTransform] = []
         for step in self.steps:
             if isinstance(step, Compose):

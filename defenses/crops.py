@@ -1,4 +1,4 @@
-"""Averaging over crops (Guo et al. 2018, https://arxiv.org/abs/1711.00117; GD-UAP, Table 10)."""
+"""Ensembles of crops (Guo et al. 2018, https://arxiv.org/abs/1711.00117; GD-UAP, Table 10)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from ._resampling import read
 class CropEnsemble(InputTransform):
     """Average the outputs for `crops` random crops of every image, each scaled back bilinearly to the image's size.
 
-    A crop has the `fraction` of both sides of the image, rounded to whole pixels; all positions are equally likely.
-    The paper's crops of 90 in 224 pixels (a fraction of 0.4) are for networks that were trained on crops: the embedded
-    ones, which were not, then recognise one image of ten.
+    Each side of a crop is the `fraction` of the image's side, rounded to whole pixels; all positions are equally
+    likely. The paper's crops of 90 in 224 pixels (a fraction of 0.4) need networks that were trained on crops: those
+    that ship with foolbench, which were not, then classify one image in ten correctly.
 
     Broken by PGD through the mean of several draws, EOT (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).
@@ -48,7 +48,7 @@ class CropEnsemble(InputTransform):
         return _put_back(maps, *self._corners(maps, rng), _size(maps, self.fraction))
 
     def _corners(self, x: Tensor, rng: Draws) -> tuple[Tensor, Tensor]:
-        """First rows and columns (N, V) of crops of images or maps."""
+        """Draw the first rows and columns (N, V) of the crops of images or maps."""
         down, right = _rooms(x, self.fraction)
         return rng.integers(down + 1, (self.crops,)), rng.integers(right + 1, (self.crops,))
 
@@ -56,10 +56,10 @@ class CropEnsemble(InputTransform):
 @register_defense("ten-crop")
 @dataclass(frozen=True, kw_only=True)
 class TenCrop(InputTransform):
-    """Average the outputs for the four corners, the centre and their mirror images, scaled back to the image's size.
+    """Average the outputs for ten crops: the four corners and the centre, and their horizontal mirror images.
 
-    A crop has the `fraction` of both sides of the image, rounded to whole pixels, by default 224 of 256 pixels; the
-    interpolation is bilinear.
+    Each side of a crop is the `fraction` of the image's side, rounded to whole pixels (by default 224 of 256 pixels);
+    crops are scaled back bilinearly to the image's size.
 
     Broken by PGD through all of its crops; nothing published is known.
     """
@@ -85,19 +85,19 @@ class TenCrop(InputTransform):
         return found.reshape(maps.shape), shown.reshape(len(maps), 10, *shown.shape[2:])
 
     def _corners(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """First rows and columns (N, 5) of the crops of images or maps."""
+        """Return the first rows and columns (N, 5) of the crops of images or maps."""
         down, right = _rooms(x, self.fraction)
         tops, lefts = (0, 0, down, down, down // 2), (0, right, 0, right, right // 2)
         return _for_each(x, tops), _for_each(x, lefts)
 
 
 def _for_each(x: Tensor, numbers: Sequence[int]) -> Tensor:
-    """The same (N, V) for every image, filled in where it is: a GPU would be waited for to copy them there."""
+    """Return the same V numbers for every image, (N, V), filled in on the device: a copy would wait for a GPU."""
     return torch.stack([torch.full((len(x),), number, device=x.device) for number in numbers], dim=1)
 
 
 def _enlarged(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
-    """Crops of one `size` from (N, V) places of every image, (N, V, C, H, W)."""
+    """Return the crops (N, V, C, H, W) of `size` at V positions (N, V) of every image, enlarged to the image's size."""
     if suits(x):
         return with_gradient(_by_opencv(x, tops, lefts, size), lambda: _in_torch(x, tops, lefts, size), x)
     return _in_torch(x, tops, lefts, size)
@@ -120,7 +120,10 @@ def _by_opencv(x: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) ->
 
 
 def _put_back(maps: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Maps (N, V, C, H, W) of enlarged crops as maps of the images, and what of these lies in each crop."""
+    """Map predictions (N, V, C, H, W) for enlarged crops back to the images' pixels.
+
+    Returns those maps and a mask (N, V, H, W) of the pixels that each crop shows.
+    """
     rows, in_rows = _in_crops(tops, size[0], maps.shape[3])
     columns, in_columns = _in_crops(lefts, size[1], maps.shape[4])
     found = read(maps.flatten(0, 1), rows.flatten(0, 1)[:, None], columns.flatten(0, 1)[:, None])
@@ -128,26 +131,26 @@ def _put_back(maps: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) 
 
 
 def _in_crops(starts: Tensor, length: int, side: int) -> tuple[Tensor, Tensor]:
-    """Where in each enlarged crop the pixels along a side of the image lie, and whether they do, (N, V, side)."""
+    """Return where the pixels of a side of the image lie in each enlarged crop, and whether they do, (N, V, side)."""
     pixels = torch.arange(side, device=starts.device) - starts[..., None]
     return (pixels + 0.5) * (side / length) - 0.5, (pixels >= 0) & (pixels < length)
 
 
 def _places(starts: Tensor, length: int, side: int) -> Tensor:
-    """Where along a side of the image the `side` pixels of views lie, whose crops have a length and start there."""
+    """Return where the pixels of enlarged crops, `length` long from `starts` on, lie along the image's side."""
     pixels = torch.arange(side, device=starts.device)
     places = ((pixels + 0.5) * (length / side) - 0.5).clamp(0, length - 1)
     return starts[..., None] + places
 
 
 def _size(x: Tensor, fraction: float) -> tuple[int, int]:
-    """Height and width of the crops of images or maps (..., H, W)."""
+    """Return the height and width of the crops of images or maps (..., H, W)."""
     height, width = (max(1, round(fraction * side)) for side in x.shape[-2:])
     return height, width
 
 
 def _rooms(x: Tensor, fraction: float) -> tuple[int, int]:
-    """By how many pixels a crop may lie lower, and farther to the right."""
+    """Return by how many pixels crops can be shifted down and to the right."""
     height, width = _size(x, fraction)
     return x.shape[-2] - height, x.shape[-1] - width
 

@@ -17,7 +17,7 @@ from ..core.straight_through import clamped
 from ..core.task import Task
 from ._opencv import filter_planes, suits, with_gradient
 
-LARGE = 128  # pixels a side: from here on, the products of matrices take longer than OpenCV
+LARGE = 128  # pixels a side from which OpenCV is faster than matrix products
 
 Interpolation = Literal["area", "bilinear", "bicubic", "nearest"]
 
@@ -25,11 +25,11 @@ Interpolation = Literal["area", "bilinear", "bicubic", "nearest"]
 @register_defense("downsampling")
 @dataclass(frozen=True, kw_only=True)
 class Downsampling(InputTransform):
-    """Shrink the image to `keep` percent of each side and, unless `restore` is off, enlarge it to its size again.
+    """Shrink every image to `keep` percent of each side and, if `restore` is set, enlarge it to its original size.
 
     "area" averages the pixels that an output pixel covers (OpenCV's INTER_AREA) and enlarges bilinearly. "bilinear" and
-    "bicubic" widen their filter where they shrink, against aliasing (as Pillow does). "nearest" takes single pixels.
-    Without `restore` the network must take images of another size.
+    "bicubic" widen their filter when shrinking, against aliasing (as Pillow does). "nearest" takes single pixels.
+    Without `restore` the network must accept images of the reduced size.
 
     Broken by PGD through it; nothing published is known.
     """
@@ -61,7 +61,7 @@ class Downsampling(InputTransform):
     def _in_torch(self, x: Tensor) -> Tensor:
         matrices = {side: self._matrix(side, like=x) for side in set(x.shape[2:])}
         down, across = (matrices[side] for side in x.shape[2:])
-        planes = x.flatten(0, 1)  # one batch dimension: two multiply more slowly
+        planes = x.flatten(0, 1)  # matmul is faster with one batch dimension than with two
         return clamped(down @ (planes @ across.T)).unflatten(0, x.shape[:2])
 
     def _by_opencv(self, x: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class Downsampling(InputTransform):
         return max(1, round(side * self.keep / 100))
 
     def _matrix(self, side: int, *, like: Tensor) -> Tensor:
-        """The whole transform along one side of the image, for all these interpolations are linear and separable."""
+        """Return the whole transform along one side as a matrix: every interpolation is linear and separable."""
         length = self._length(side)
         pixels = torch.eye(side, dtype=like.dtype, device=like.device)
         if self.interpolation == "area":
@@ -90,7 +90,7 @@ class Downsampling(InputTransform):
 
 
 def _resized(lines: Tensor, count: int, mode: str) -> Tensor:
-    """A (lines, pixels) matrix with `count` lines instead."""
+    """Resize a matrix (lines, pixels) to `count` lines."""
     size = (count, lines.shape[1])
     if mode == "nearest":
         return F.interpolate(lines[None, None], size, mode="nearest-exact")[0, 0]  # nearest to the pixels' centres
@@ -98,7 +98,7 @@ def _resized(lines: Tensor, count: int, mode: str) -> Tensor:
 
 
 def _shares(side: int, parts: int, *, like: Tensor) -> Tensor:
-    """The share of each pixel in each of the equal parts of a side, (parts, side)."""
+    """Return the weight of each pixel in the mean of each of `parts` equal parts of a side, (parts, side)."""
     edges = torch.arange(parts + 1, device=like.device, dtype=torch.float64) * (side / parts)
     pixels = torch.arange(side, device=like.device, dtype=torch.float64)
     overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)

@@ -22,7 +22,9 @@ from ._window import check_reach
 @register_defense("gaussian")
 @dataclass(frozen=True, kw_only=True)
 class GaussianSmoothing(InputTransform):
-    """Convolve with a Gaussian of `sigma` pixels, cut off at 3 sigma; borders mirror all but the edge pixel.
+    """Blur every image with a Gaussian of `sigma` pixels, cut off at 3 sigma.
+
+    Borders mirror all but the edge pixel. Raises InputError for images no larger than the radius, ceil(3 * sigma).
 
     Broken by gradient attacks through it (Carlini and Wagner 2017, https://arxiv.org/abs/1705.07263, of a mean filter).
     """
@@ -43,7 +45,7 @@ class GaussianSmoothing(InputTransform):
             blurred = linear(x, lambda x: self._blurred(x, radius), lambda gradient: self._spread(gradient, radius))
         else:
             blurred = self._in_torch(x, radius)
-        return without_rounding(blurred)  # the kernel sums to 1 only up to it
+        return without_rounding(blurred)  # the kernel sums to 1 only up to rounding
 
     def _in_torch(self, x: Tensor, radius: int) -> Tensor:
         distances = torch.arange(-radius, radius + 1, dtype=torch.float64, device=x.device)
@@ -60,7 +62,7 @@ class GaussianSmoothing(InputTransform):
         return filter_planes(x, x.shape[2:], blur)
 
     def _spread(self, gradient: Tensor, radius: int) -> Tensor:
-        """The adjoint: blurred on a black canvas, and what lies beyond the border mirrored back."""
+        """Apply the adjoint of the blur: blur on a padded canvas of zeros, and mirror what leaves the border back."""
         spread = self._blurred(F.pad(gradient, (radius,) * 4), radius, cv2.BORDER_CONSTANT)
         for dimension in (2, 3):
             side = gradient.shape[dimension]
@@ -72,9 +74,7 @@ class GaussianSmoothing(InputTransform):
 
 
 def _matrix(kernel: Tensor, side: int) -> Tensor:
-    """The convolution of lines of `side` pixels, from the right: a product that is faster than conv2d, and so is its
-    gradient.
-    """
+    """Return the convolution as a matrix (side, side) to multiply from the right: faster than conv2d, gradient too."""
     pixels = torch.eye(side, dtype=kernel.dtype, device=kernel.device)
     mirrored = F.pad(pixels, (len(kernel) // 2,) * 2, mode="reflect")
-    return mirrored.unfold(1, len(kernel), 1) @ kernel  # no convolution, which a GPU may round to 10 bits
+    return mirrored.unfold(1, len(kernel), 1) @ kernel  # no conv1d, which a GPU may round to 10 bits

@@ -1,4 +1,4 @@
-"""Gradients through defenses: exact where there are any, BPDA where not, EOT where the defense is random.
+"""Gradients through defenses: exact gradients or BPDA, and EOT where the defense is randomized.
 
 BPDA: Athalye, Carlini and Wagner 2018, https://arxiv.org/abs/1802.00420. EOT: Athalye et al. 2018,
 https://arxiv.org/abs/1707.07397.
@@ -19,11 +19,11 @@ from ..core.shell import Inside, Shell
 
 
 def adaptive(defense: Defense, model: Model, *, draws: int = 1) -> Model:
-    """The defended system for an attacker who knows the defense: same outputs, and the best gradient there is.
+    """Return the defended model as an adaptive attack sees it: same outputs, with gradients to follow.
 
-    Shells that are differentiable keep their gradient, others get that of their first surrogate at the same point; the
-    `alternatives` of the system follow the others. A gradient through a randomized system is the mean over `draws`
-    evaluations. Raises ConfigError for `draws` < 1, and for what is no defense.
+    Differentiable defenses keep their exact gradient; others get that of their first surrogate, evaluated at the same
+    point. The `alternatives` of the returned model have the gradients of each surrogate. The gradient of a randomized
+    system is the mean over `draws` evaluations (EOT). Raises ConfigError for `draws` < 1 or anything but a defense.
     """
     if not isinstance(defense, Defense):
         raise ConfigError(f"Expected a defense, such as JPEG(), got {defense!r}.")
@@ -41,11 +41,12 @@ def _with_gradient(shell: Shell) -> Shell:
 
 @dataclass(frozen=True, kw_only=True)
 class BPDA:
-    """A shell that answers as the defense, and has the gradient of a surrogate.
+    """Backward pass differentiable approximation: a defense's outputs, with the gradient of one of its surrogates.
 
-    That of a loss is taken at what the transform itself, or the rule, gives. `surrogate_name` is one of the defense's
-    `surrogates`; None is the defense's own gradient where it has one, else the first of them. `alternatives` are those
-    with each. Raises ConfigError where the surrogate has another shape than what it stands in for.
+    Only the backward pass uses the surrogate; the loss is differentiated at the output of the defense itself.
+    `surrogate_name` is one of the defense's `surrogates`; None means the defense's own gradient if it is
+    differentiable, else the first surrogate. `alternatives` has one BPDA per surrogate, and one for the exact gradient,
+    by name. `answer` raises ConfigError if the surrogate's shape differs from the defense's.
     """
 
     defense: ShellDefense
@@ -74,7 +75,7 @@ class BPDA:
 
     @property
     def _followed(self) -> str | None:
-        """The name of the surrogate, None for the defense's own gradient."""
+        """The name of the surrogate in use, None for the defense's own gradient."""
         if self.surrogate_name is None and not self.defense.differentiable:
             return next(iter(self.defense.surrogates))
         return self.surrogate_name

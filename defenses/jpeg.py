@@ -15,16 +15,16 @@ from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ._differentiable_jpeg import differentiable_jpeg
 
-_LEAK = 0.1  # slope of rounding at whole numbers, where that of the cubic is 0
+_LEAK = 0.1  # slope of the leaky surrogate of rounding at whole numbers, where that of the cubic is 0
 
 
 @register_defense("jpeg")
 @dataclass(frozen=True, kw_only=True)
 class JPEG(InputTransform):
-    """Encode every image as a baseline JPEG file of `quality` 1..100 (4:2:0 chroma) and decode it: the real codec.
+    """Encode every image as a baseline JPEG file of `quality` 1..100 (4:2:0 chroma), and decode it with a real codec.
 
-    The surrogates are differentiable JPEGs: one whose rounding is a cubic, and one that has a slope at whole numbers
-    as well. Takes images of one (grey) or three channels (RGB); raises InputError for others.
+    The surrogates are differentiable JPEGs: "cubic" replaces rounding by a cubic, and "leaky" has a slope at whole
+    numbers as well. Takes images of one (grey) or three channels (RGB); raises InputError for others.
 
     Broken by PGD through a differentiable JPEG (Shin and Song 2017) or the identity (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).

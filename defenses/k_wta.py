@@ -20,16 +20,16 @@ from ._modules import modules_of
 @register_defense("k-wta")
 @dataclass(frozen=True, kw_only=True)
 class KWTA(NetworkDefense):
-    """Keep the k largest activations where the network has ReLU, negative ones among them too, and set others to 0.
+    """Replace every ReLU by k winners take all: keep the k largest activations, even if negative, and zero the rest.
 
-    k is the share `gamma` of the activations of the whole "layer", or of each "channel", rounded down, 1 at least; all
-    that are equal to the k-th are kept. Replaced are the modules `nn.ReLU`; a ReLU that the network's code calls as a
-    function stays. One that was trained with ReLU loses much of its clean accuracy. The paper trains networks with it,
-    as `digits:convnet-k-wta` is: around such a one, with its gamma, this changes nothing but what an adaptive attack
-    knows.
+    k is the share `gamma` of the activations of the whole "layer", or of each "channel", rounded down, at least 1; all
+    activations equal to the k-th are kept. Only `nn.ReLU` modules (and k-WTA modules) are replaced, not ReLUs that the
+    network's code calls as functions. A network trained with ReLU loses much of its clean accuracy. The paper trains
+    networks with k-WTA; around such a network, as `digits:convnet-k-wta`, with the same gamma, the defense only adds
+    the surrogates for adaptive attacks.
 
-    The function jumps wherever the winners change, so its own slope ("mask") leads attacks astray. "smooth" is that of
-    a function which rises where this one jumps.
+    The function is discontinuous where the winners change, so its own gradient, the surrogate "mask", misleads attacks.
+    "smooth" is the gradient of a continuous function that rises where this one jumps.
 
     Broken by gradients estimated or smoothed over its jumps (Tramèr et al. 2020, https://arxiv.org/abs/2002.08347).
     """

@@ -15,17 +15,18 @@ from ..core.seeding import Draws
 from ._opencv import suits
 from ._window import check_reach
 
-_AT_A_TIME = 2**26  # values of windows, where there is no cache to stay in
+_AT_A_TIME = 2**26  # values in the windows that a GPU sorts at a time
 
 
 @register_defense("median")
 @dataclass(frozen=True, kw_only=True)
 class MedianSmoothing(InputTransform):
-    """Take the median over a window of `size` x `size` pixels, per channel; borders repeat the edge pixel.
+    """Replace every value by the median over a window of `size` x `size` pixels, per channel.
 
-    An even window, such as the paper's 2 x 2, reaches one pixel further up and to the left, and of the two values in
-    the middle the larger one is taken: the convention of SciPy's median_filter, which the paper's code calls. Its
-    borders mirror the image, edge pixel included, which is the same for windows of 2 and 3 pixels.
+    Borders repeat the edge pixel. An even window, such as the paper's 2 x 2, reaches one pixel further up and to the
+    left, and the larger of the two middle values is taken: the convention of SciPy's median_filter, which the paper's
+    code calls. Borders there mirror the image, edge pixel included, which is equivalent for windows of 2 and 3 pixels.
+    Raises InputError for images no larger than size // 2 pixels a side.
 
     Broken by gradient attacks through it (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
@@ -46,7 +47,7 @@ class MedianSmoothing(InputTransform):
 
 
 class _Median(torch.autograd.Function):
-    """The median of every window; its gradient goes in equal parts to the pixels of the window that hold its value."""
+    """Median of every window; the gradient is shared equally by the window's pixels that have the median value."""
 
     @staticmethod
     def forward(ctx: Any, padded: Tensor, size: int) -> Tensor:
@@ -70,7 +71,7 @@ class _Median(torch.autograd.Function):
 
 
 def _views(padded: Tensor, size: int) -> list[Tensor]:
-    """The padded images shifted to every place in the window."""
+    """Return the padded images, shifted to each of the size^2 places in the window."""
     height, width = (side - size + 1 for side in padded.shape[2:])
     places = [(top, left) for top in range(size) for left in range(size)]
     return [padded[:, :, top : top + height, left : left + width] for top, left in places]
@@ -79,16 +80,16 @@ def _views(padded: Tensor, size: int) -> list[Tensor]:
 def _medians(padded: Tensor, size: int) -> Tensor:
     if size == 2:
         return _second_of_four(padded)
-    if suits(padded) and size in (3, 5):  # larger windows OpenCV takes of bytes only
+    if suits(padded) and size in (3, 5):  # OpenCV supports larger windows for uint8 only
         return _by_opencv(padded, size)
-    # the windows of an image fill size^2 times its memory
+    # the windows of an image take size^2 times its memory
     count = 1 if suits(padded) else max(1, _AT_A_TIME // (padded[0].numel() * size**2))
     parts = padded.split(count)
     return torch.cat([_upper_middle(part.unfold(2, size, 1).unfold(3, size, 1).flatten(4)) for part in parts])
 
 
 def _second_of_four(padded: Tensor) -> Tensor:
-    """The second largest of each 2 x 2 pixels: the lesser of the pairs' maxima, or the greater of their minima."""
+    """Return the second largest value of each 2 x 2 window, from the maximum and minimum of each column."""
     upper, lower = padded[:, :, :-1], padded[:, :, 1:]
     high, low = torch.maximum(upper, lower), torch.minimum(upper, lower)
     second = torch.minimum(high[..., :-1], high[..., 1:])
@@ -96,7 +97,7 @@ def _second_of_four(padded: Tensor) -> Tensor:
 
 
 def _by_opencv(padded: Tensor, size: int) -> Tensor:
-    """All planes as one tall image: padding keeps the windows of each from the next."""
+    """Filter all planes as one tall image; their padding keeps windows from reaching into the next plane."""
     count, channels, height, width = padded.shape
     radius = size // 2
     tall = cv2.medianBlur(padded.reshape(-1, width).numpy(), size)
@@ -105,10 +106,10 @@ def _by_opencv(padded: Tensor, size: int) -> Tensor:
 
 
 def _upper_middle(windows: Tensor) -> Tensor:
-    """The median of the last dimension; of an even number of values, the larger one in the middle."""
+    """Return the median over the last dimension, the larger of the two middle values for an even number."""
     middle = windows.shape[-1] // 2
     if not suits(windows):
-        return windows.sort(dim=-1).values[..., middle]  # of few values: a GPU selects with a block for each window
+        return windows.sort(dim=-1).values[..., middle]  # for few values a GPU sorts faster than it selects
     values = windows.numpy()
-    values.partition(middle, axis=-1)  # twice as fast as torch
+    values.partition(middle, axis=-1)  # NumPy: twice as fast as torch
     return torch.from_numpy(values[..., middle].copy())

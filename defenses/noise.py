@@ -1,4 +1,4 @@
-"""Random noise before the network (Liang, Hayes and Althoff 2017; Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
+"""Random noise on the image (Liang, Hayes and Althoff 2017; Guo et al. 2018, https://arxiv.org/abs/1711.00117)."""
 
 import math
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ Distribution = Literal["uniform", "gaussian"]
 @register_defense("random-noise")
 @dataclass(frozen=True, kw_only=True)
 class RandomNoise(InputTransform):
-    """Add fresh noise to every value of every image, clamped to [0, 1].
+    """Add fresh independent noise to every value of every image, and clamp the result to [0, 1].
 
-    "uniform" noise lies within `scale` on both sides of 0, "gaussian" noise has a standard deviation of `scale`; the
-    unit is the pixel range [0, 1].
+    "uniform" noise is drawn from [-scale, scale), "gaussian" noise has standard deviation `scale`, in units of the
+    pixel range [0, 1].
 
     Broken by PGD through the mean of several draws, EOT (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).

@@ -1,4 +1,4 @@
-"""The Odds Are Odd: a test of how log-odds shift under noise (Roth et al. 2019, https://arxiv.org/abs/1902.04818)."""
+"""The Odds Are Odd: a statistical test of how log-odds shift under noise (Roth et al. 2019, https://arxiv.org/abs/1902.04818)."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -22,29 +22,30 @@ Detected = Literal["reject", "correct"]
 
 _BATCH = 64
 _FEW = 3
-"""Images predicted as a class without which all classes together say what its shifts are like."""
+"""Fewest images predicted as a class for estimating its own moments; below, those of all classes together are used."""
 _LEAST = 1e-6
-"""Guards divisions where shifts do not differ."""
+"""Lower bound of standard deviations, which avoids division by zero."""
 _FOLLOWED = 4
-"""Draws of each scale whose gradient an adaptive attack takes: that of all of them would need as much more memory."""
+"""Noise draws per scale that the surrogate differentiates: memory grows with their number."""
 
 
 @register_defense("odds-are-odd")
 @dataclass(frozen=True, kw_only=True)
 class OddsAreOdd(LearnedNetworkDefense):
-    """Reject images whose log-odds shift under noise as those of clean images do not.
+    """Reject images whose log-odds shift under noise in a way that those of clean images do not.
 
-    An image is seen with `draws` drawings of noise of each of the `scales`, its standard deviation in pixel space, and
-    clipped to [0, 1]. The mean shift of every other class's log-odds against the predicted one is standardised: less
-    its mean over the training images that are predicted as that class, over their standard deviation. Of the mean over
-    the scales, the largest is the evidence. The threshold is what a share `false_positives` of further training images
-    exceeds. Half of the images are for the shifts, half for the threshold; labels are not needed.
+    The network sees every image with `draws` draws of noise at each of the `scales` (standard deviation in pixel
+    space), clipped to [0, 1]. The mean shift of each other class's log-odds against the predicted class is
+    standardised with its mean and standard deviation over the training images predicted as that class. The evidence is
+    the largest of these values after averaging over scales. The threshold is the value that a share `false_positives`
+    of further training images exceeds: half of the images serve for the moments, half for the threshold. No labels are
+    needed.
 
-    `detected` says what becomes of what exceeds it: "reject" it, or "correct" it, which answers the class whose
-    log-odds have shifted most. Without `standardized` shifts are not divided by their deviations, which with a single
-    scale is the simpler test of thresholds for pairs of classes.
+    `detected` selects what happens above the threshold: "reject" rejects the image, "correct" predicts the class with
+    the largest standardised shift. Without `standardized`, shifts are not divided by their standard deviations, which
+    with a single scale is the simpler test with a threshold per pair of classes.
 
-    An adaptive attack follows the gradient of a few draws: it fools the network and lowers the evidence.
+    An adaptive attack follows the gradient of a few draws, which both fools the network and lowers the evidence.
 
     Broken by attacks that fool under noise, too (Hosseini, Kannan and Poovendran 2019,
     https://arxiv.org/abs/1907.12138; Tramèr et al. 2020, https://arxiv.org/abs/2002.08347).
@@ -87,7 +88,7 @@ class OddsAreOdd(LearnedNetworkDefense):
         return self.detected == "reject"
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """Mean and deviation (scales, predicted, other) of shifts, and the threshold (1,) of the evidence."""
+        """Return the shifts' `mean` and `deviation` (scales, predicted, other), and the evidence's `threshold` (1,)."""
         outputs, shifts = self._seen(data, rng)
         mixed = rng.fork("order").uniform((len(outputs),))[0].argsort()
         half = len(mixed) // 2
@@ -97,7 +98,7 @@ class OddsAreOdd(LearnedNetworkDefense):
             deviation = torch.ones_like(deviation)
         learned = {"mean": mean, "deviation": deviation}
         evidence = _evidence(outputs[fresh], shifts[fresh], learned).amax(dim=1).sort().values
-        rank = math.ceil((len(evidence) + 1) * (1 - self.false_positives))  # so many of as many more lie below
+        rank = math.ceil((len(evidence) + 1) * (1 - self.false_positives))  # conformal quantile
         return learned | {"threshold": evidence[min(rank, len(evidence)) - 1 :][:1].clone()}
 
     def answer(self, inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
@@ -125,7 +126,7 @@ class OddsAreOdd(LearnedNetworkDefense):
         return outputs.scatter(1, suspect, torch.maximum(outputs.gather(1, suspect), beyond))
 
     def _seen(self, data: LearningData, rng: Draws) -> tuple[Tensor, Tensor]:
-        """Outputs (N, K) and shifts (N, scales, K) of all training images."""
+        """Return the outputs (N, K) and shifts (N, scales, K) of all training images."""
         found = []
         for start in range(0, len(data.images), _BATCH):
             x = data.images[start : start + _BATCH]
@@ -141,7 +142,7 @@ class OddsAreOdd(LearnedNetworkDefense):
     def _shifts(
         self, network: Callable[[Tensor], Tensor], x: Tensor, outputs: Tensor, rng: Draws, draws: int
     ) -> Tensor:
-        """Of the log-odds against the class that is predicted without noise, (N, scales, K); means over draws."""
+        """Return the mean shifts (N, scales, K) of log-odds against the class that is predicted without noise."""
         before, found = _log_odds(outputs, outputs), []
         for scale in self.scales:
             total = torch.zeros_like(outputs)
@@ -152,7 +153,7 @@ class OddsAreOdd(LearnedNetworkDefense):
         return torch.stack(found, dim=1)
 
     def _unit(self, rng: Draws, x: Tensor) -> Tensor:
-        """Noise of standard deviation 1 for every image."""
+        """Draw noise of standard deviation 1 for every image."""
         if self.noise == "normal":
             return rng.normal(x.shape[1:])
         if self.noise == "signs":
@@ -161,12 +162,12 @@ class OddsAreOdd(LearnedNetworkDefense):
 
 
 def _log_odds(outputs: Tensor, reference: Tensor) -> Tensor:
-    """Of every class against the one that the reference predicts."""
+    """Return the log-odds of every class against the class that `reference` predicts."""
     return outputs - outputs.gather(1, reference.argmax(dim=1, keepdim=True))
 
 
 def _evidence(outputs: Tensor, shifts: Tensor, learned: Mapping[str, Tensor] | Learned) -> Tensor:
-    """Standardised shifts (N, K), the mean over scales; minus infinity at the class that is predicted."""
+    """Return the standardised shifts (N, K), averaged over scales; minus infinity at the predicted class."""
     predicted = outputs.argmax(dim=1)
     mean, deviation = (learned[name].transpose(0, 1)[predicted] for name in ("mean", "deviation"))
     standardised = ((shifts - mean) / deviation).mean(dim=1)
@@ -174,7 +175,10 @@ def _evidence(outputs: Tensor, shifts: Tensor, learned: Mapping[str, Tensor] | L
 
 
 def _moments(predicted: Tensor, shifts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (scales, predicted, other); of all images together where few are predicted so."""
+    """Return mean and standard deviation (scales, predicted, other) of shifts.
+
+    They are those of all images together for classes that fewer than `_FEW` images are predicted as.
+    """
     classes = shifts.shape[2]
     others = torch.arange(classes, device=shifts.device) != predicted[:, None]
     pooled = shifts.transpose(0, 1)[:, others]

@@ -1,4 +1,4 @@
-"""Projection on principal components (Bhagoji et al. 2018, https://arxiv.org/abs/1704.02654; Liang, Hayes and Althoff
+"""Projection onto principal components (Bhagoji et al. 2018, https://arxiv.org/abs/1704.02654; Liang, Hayes and Althoff
 2017).
 """
 
@@ -23,11 +23,11 @@ _SHARE = 0.99
 @register_defense("pca")
 @dataclass(frozen=True, kw_only=True)
 class PCA(LearnedTransform):
-    """Keep of every image only its principal components over the training images, clamped to [0, 1].
+    """Project every image onto the principal components of the training images, clamped to [0, 1].
 
-    All channels and pixels together form one vector. Kept are as many components as explain the `share` of
-    the training images' variance (0.99 where neither is given), or exactly `components`, at most one less than there
-    are images.
+    All channels and pixels together form one vector. The projection keeps as many components as explain the `share` of
+    the training images' variance (0.99 if neither parameter is given), or exactly `components`, which can be at most
+    one less than the number of images.
 
     Broken by gradient attacks through it (Carlini and Wagner 2017, https://arxiv.org/abs/1705.07263).
     """
@@ -50,7 +50,7 @@ class PCA(LearnedTransform):
             raise ConfigError(f"Expected components >= 1, got {self.components}.")
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """The mean image (C, H, W) and orthonormal components (K, C * H * W), those of the largest variance first."""
+        """Return the `mean` image (C, H, W) and orthonormal `components` (K, C * H * W), by descending variance."""
         vectors = data.images.flatten(1).double()
         mean = vectors.mean(dim=0)
         variances, directions = _principal(vectors - mean)
@@ -80,9 +80,9 @@ class PCA(LearnedTransform):
 
 
 def _principal(centred: Tensor) -> tuple[Tensor, Tensor]:
-    """Variances, descending, and orthonormal directions (K, pixels) of centred vectors (images, pixels).
+    """Return the variances, descending, and orthonormal directions (K, pixels) of centred vectors (images, pixels).
 
-    Of fewer images than pixels the small matrix of inner products has the same spectrum as the covariance.
+    With fewer images than pixels, the smaller matrix of inner products is used: it has the spectrum of the covariance.
     """
     images, pixels = centred.shape
     if images > pixels:
@@ -91,7 +91,7 @@ def _principal(centred: Tensor) -> tuple[Tensor, Tensor]:
     else:
         variances, mixtures = torch.linalg.eigh(centred @ centred.T)
         directions = mixtures.T @ centred
-    # the spectrum ascends; what is left of rounding is no direction
+    # the spectrum is ascending; tiny variances are rounding errors
     real = variances > variances[-1] * 1e-12
     if not bool(real.any()):
         raise InputError("Expected training images that differ, got the same image throughout.")

@@ -26,25 +26,25 @@ from ._training import convolution, train
 from ._universal import combined, crafted, crafting_steps
 
 _BATCH, _PIXELS = 32, 32 * 128 * 128
-"""Images at a time at most, and so many of their pixels: what a gradient needs takes memory."""
-_COMBINATIONS = 3  # for each perturbation
-_FLOOR = 1e-4  # added to the spectrum, whose values may be 0
-_SVM_C = 1e-3  # on standardised features
+"""Largest batch, in images and in pixels: activations kept for the gradient take memory."""
+_COMBINATIONS = 3  # combinations for each crafted perturbation
+_FLOOR = 1e-4  # added to spectra before the logarithm, as values may be 0
+_SVM_C = 1e-3  # regularisation on standardised features
 
 
 @register_defense("prn")
 @dataclass(frozen=True, kw_only=True)
 class PRN(LearnedTransform):
-    """Rectify the images in which a detector sees a universal perturbation with a residual network, and no others.
+    """Rectify, with a residual network, the images in which a detector finds a universal perturbation.
 
-    The network stands before the model to be defended, which stays as it is. From clean images, and the same under
-    universal perturbations (Linf, `eps` in pixel space), it learns to make the model answer as to the clean ones.
-    `perturbations` are crafted by the attack `universal-pgd`, and joined by three times as many random positive
-    combinations of them. The network has `blocks` residual blocks of `width` channels and 3 x 3 windows (zeros lie
-    beyond the borders), and starts as the identity.
+    The network precedes the defended model, which is not changed. It is trained on clean images, and the same images
+    under universal perturbations (Linf, `eps` in pixel space), so that the model's predictions become those for the
+    clean images. `perturbations` of them are crafted by the attack `universal-pgd`; three times as many random positive
+    combinations are added. The network has `blocks` residual blocks with `width` channels and zero-padded 3 x 3
+    convolutions, and is initialised to the identity.
 
-    The detector is a linear SVM on `log |2-D DCT|` of what the network changes, averaged over the channels. Its choice
-    is piecewise constant, so the gradient is exactly that of the branch an image takes.
+    The detector is a linear SVM on `log |2-D DCT|` of the network's change to the image, averaged over channels. Its
+    decision is piecewise constant, so the gradient is exactly that of the branch that an image takes.
 
     Broken by PGD through it, one image at a time; nothing published is known.
     """
@@ -72,7 +72,7 @@ class PRN(LearnedTransform):
             raise ConfigError(f"Expected learning_rate > 0, got {self.learning_rate}.")
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """The weights and biases of the convolutions, by their place, and of the detector."""
+        """Return weight and bias of each convolution, by its index, and of the detector."""
         images, batch_size = data.images, _fitting(data.images)
         labels = _answers(data.model, images, rng.fork("labels"))
         crafting = crafting_steps(len(images), self.perturbations, batch_size)
@@ -106,7 +106,7 @@ class PRN(LearnedTransform):
         return torch.where(self.flagged(x, rectified, learned)[:, None, None, None], rectified, x)
 
     def rectified(self, x: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
-        """What the network makes of images, whatever the detector says."""
+        """Return the network's output for images (N, C, H, W), whether or not the detector flags them."""
 
         def convolve(z: Tensor, place: int) -> Tensor:
             return F.conv2d(z, learned[f"{place}.weight"], learned[f"{place}.bias"], padding=1)
@@ -117,11 +117,11 @@ class PRN(LearnedTransform):
         return clamped(x + convolve(z.relu(), 2 * self.blocks + 1))
 
     def flagged(self, x: Tensor, rectified: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
-        """In which images the detector sees a perturbation, bool (N,)."""
+        """Return the images in which the detector finds a perturbation, bool (N,)."""
         return (_spectra(x, rectified) * learned["detector.weight"]).sum(dim=(1, 2)) + learned["detector.bias"] > 0
 
     def identity(self, channels: int, rng: Draws) -> dict[str, Tensor]:
-        """The network at the start: a last convolution of zeros behind random ones."""
+        """Return initial weights that make the network the identity: random, but zero in the last convolution."""
         sizes = [channels, *[self.width] * (2 * self.blocks + 1), channels]
         weights = {}
         for place, (into, out) in enumerate(pairwise(sizes)):
@@ -142,15 +142,15 @@ class PRN(LearnedTransform):
         return loss
 
     def _detector(self, network: Mapping[str, Tensor], clean: Tensor, perturbed: Tensor) -> dict[str, Tensor]:
-        """Weights (H, W) and bias of the plane between clean images (below 0) and perturbed ones (above)."""
-        from sklearn.svm import LinearSVC  # here: importing it takes a second, which only those who train it need spend
+        """Train the SVM and return its weights (H, W) and bias; clean images score below 0, perturbed ones above."""
+        from sklearn.svm import LinearSVC  # imported late: it takes a second, which only training need spend
 
         with torch.no_grad():
             batches = torch.cat([clean, perturbed]).split(_fitting(clean))
             spectra = torch.cat([_spectra(x, self.rectified(x, network)) for x in batches]).cpu().double()
         mean, spread = spectra.mean(dim=0), spectra.std(dim=0).clamp_min(_FLOOR)
         features = ((spectra - mean) / spread).flatten(1).numpy()
-        # the primal solver draws nothing, but without a seed the global generator would be moved on
+        # the primal solver is deterministic, but without a seed it would advance the global generator
         svm = LinearSVC(C=_SVM_C, dual=False, random_state=0)  # pyright: ignore[reportArgumentType] (dual may be bool)
         svm.fit(features, [0] * len(clean) + [1] * len(perturbed))
         weight = torch.from_numpy(svm.coef_).reshape(mean.shape) / spread
@@ -159,7 +159,7 @@ class PRN(LearnedTransform):
 
 
 def _fitting(images: Tensor) -> int:
-    """How many are taken at a time."""
+    """Return the batch size for images of this size."""
     height, width = images.shape[2:]
     return max(1, min(_BATCH, _PIXELS // (height * width)))
 
@@ -170,21 +170,21 @@ def _answers(model: Model, images: Tensor, rng: Draws) -> Tensor:
 
 
 def _perturbed(x: Tensor, pool: Tensor, rng: Draws) -> Tensor:
-    """Each image under one of the pool's perturbations, drawn anew."""
+    """Add to each image a perturbation drawn at random from the pool."""
     return (x + pool[rng.integers(len(pool), (len(x),))[0]]).clamp(0, 1)
 
 
 def _spectra(x: Tensor, rectified: Tensor) -> Tensor:
-    """log |2-D DCT| of the grey difference, (N, H, W), without gradient."""
+    """Return log |2-D DCT| of the channel mean of the network's change, (N, H, W), without gradient."""
     change = (x - rectified).detach().mean(dim=1)
     down, across = (_cosines(length, change) for length in change.shape[1:])
     return (down @ change @ across.T).abs().add(_FLOOR).log()
 
 
 def _cosines(length: int, like: Tensor) -> Tensor:
-    """The orthonormal discrete cosine transform (DCT-II) of so many values, a frequency in each row."""
+    """Return the orthonormal DCT-II of `length` values as a matrix with one frequency per row."""
     frequency = torch.arange(length, device=like.device)
-    turns = torch.outer(frequency, 2 * frequency + 1) % (4 * length)  # whole turns off, as float32 would round them
+    turns = torch.outer(frequency, 2 * frequency + 1) % (4 * length)  # modulo whole turns, for float32 precision
     basis = torch.cos(turns.to(like.dtype) * (math.pi / (2 * length))) * math.sqrt(2 / length)
     basis[0] /= math.sqrt(2)
     return basis

@@ -20,12 +20,12 @@ from ._shape import check_learned
 from ._stitching import averaged, stitched
 from ._surrogates import identity, smooth
 
-_MIXED = 10  # patches at least: a single one would leave no gradient
-_SOFTNESS = 0.5  # of the mixtures of patches, in units of the mean squared distance of those that are mixed
+_MIXED = 10  # fewest patches that the soft surrogate mixes: a single one would have no gradient
+_SOFTNESS = 0.5  # temperature of the mixtures, in units of the mean squared distance of the mixed patches
 
 
 class _Found(NamedTuple):
-    """The `rows` of a bank (Q, count) that are nearest to the queries (Q, D)."""
+    """Result of a search: the `rows` (Q, wanted) of a bank that are nearest to the `queries` (Q, D)."""
 
     queries: Tensor
     wanted: int
@@ -38,11 +38,12 @@ _LAST: WeakKeyDictionary[Learned, _Found] = WeakKeyDictionary()
 @register_defense("quilting")
 @dataclass(frozen=True, kw_only=True)
 class Quilting(LearnedTransform):
-    """Rebuild every image from patches of clean training images, joined where they differ least.
+    """Rebuild every image from patches of clean training images, joined along minimum-error seams.
 
-    The image is covered by windows of `size` x `size` pixels that overlap by `overlap`; the last row and column are
+    Windows of `size` x `size` pixels that overlap by `overlap` pixels cover the image; the last row and column are
     shifted inwards to end at the border. Each window is replaced by one of its `neighbours` nearest patches (squared
-    distance over all channels), drawn at random, out of `patches` that were drawn from the training images.
+    distance over all channels), drawn at random, from a bank of `patches` windows of the training images. Raises
+    InputError for images smaller than `size` pixels a side.
 
     Broken by PGD with the identity for its gradient (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420), sooner with soft patches.
@@ -71,9 +72,9 @@ class Quilting(LearnedTransform):
         return self.neighbours > 1
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """The bank, `patches` (M, C, size, size), with its index.
+        """Return the bank, `patches` (M, C, size, size), with its search index.
 
-        They are distinct windows of the images, all of them where there are fewer.
+        The patches are distinct windows of the images, all windows if there are fewer than `patches`.
         """
         windows = self._windows(data.images)  # N, C, rows, columns, size, size
         places = (len(windows), *windows.shape[2:4])
@@ -86,7 +87,7 @@ class Quilting(LearnedTransform):
         return self._quilted(x.detach(), learned, rng)[0]
 
     def surrogate(self, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """The quilt itself, with the gradient of softer patches: mixtures of the nearest ones, the nearer the more."""
+        """Return the quilted images, with the gradient of softmax mixtures of the nearest patches."""
         quilt, found = self._quilted(x.detach(), learned, rng)
         windows, rows, columns = self._cover(x)
         queries, bank = windows.flatten(3).flatten(0, 2), learned["patches"].flatten(1)
@@ -105,7 +106,7 @@ class Quilting(LearnedTransform):
         return ("soft",)
 
     def _quilted(self, x: Tensor, learned: Learned, rng: Draws) -> tuple[Tensor, Tensor]:
-        """The quilt, and the rows of the bank (windows, neighbours) that are nearest to each window."""
+        """Return the quilted images, and the rows of the bank (windows, neighbours) nearest to each window."""
         bank = learned["patches"]
         check_learned(x, (bank.shape[1], None, None))
         windows, rows, columns = self._cover(x)
@@ -115,7 +116,7 @@ class Quilting(LearnedTransform):
         return stitched(chosen, rows, columns, (x.shape[2], x.shape[3])), found
 
     def _cover(self, x: Tensor) -> tuple[Tensor, list[int], list[int]]:
-        """The windows (N, rows, columns, C, size, size) that cover images, and where they begin."""
+        """Return the windows (N, rows, columns, C, size, size) that cover images, and their first rows and columns."""
         rows, columns = (self._starts(side) for side in x.shape[2:])
         return self._windows(x)[:, :, rows][:, :, :, columns].movedim(1, 3), rows, columns
 
@@ -127,13 +128,13 @@ class Quilting(LearnedTransform):
         return images.unfold(2, self.size, 1).unfold(3, self.size, 1)
 
     def _starts(self, side: int) -> list[int]:
-        """First pixels of the windows along a side."""
+        """Return the first pixels of the windows along a side."""
         step, last = self.size - self.overlap, side - self.size
         return [*range(0, last, step), last]
 
 
 def _nearest(queries: Tensor, learned: Learned, count: int) -> Tensor:
-    """The last search in each bank is remembered: several draws of one image (EOT) look for the same patches."""
+    """Search the bank; its last result is cached, since several draws of one image (EOT) need the same patches."""
     found = _LAST.get(learned)
     if found is None or found.wanted != count or not _same(found.queries, queries):
         found = _LAST[learned] = _Found(queries, count, nearest(queries, learned, count))
@@ -145,7 +146,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _mixed(queries: Tensor, near: Tensor) -> Tensor:
-    """Of the patches (Q, k, D) near each query (Q, D), the nearer the more."""
+    """Mix the patches (Q, k, D) near each query (Q, D), with softmax weights that fall with distance."""
     distances = (queries[:, None] - near).square().sum(dim=2)
     width = _SOFTNESS * distances.detach().mean(dim=1, keepdim=True).clamp(min=1e-12)
     return (torch.softmax(-distances / width, dim=1)[:, None] @ near)[:, 0]

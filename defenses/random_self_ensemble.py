@@ -21,11 +21,11 @@ from ._modules import modules_of
 @register_defense("random-self-ensemble")
 @dataclass(frozen=True, kw_only=True)
 class RandomSelfEnsemble(NetworkDefense):
-    """Add Gaussian noise to what every convolution is given, and average the network's outputs over several draws.
+    """Add Gaussian noise to the input of every convolution, and average the network's outputs over several draws.
 
-    The standard deviation is `init_std` before the first convolution, `inner_std` before the others, in the units of
-    what they are given: of the first one that is the normalised image. One evaluation is an ensemble of `draws` passes.
-    The paper trains networks under this noise: one that was trained without it may lose much of its clean accuracy.
+    The standard deviation is `init_std` before the first convolution and `inner_std` before the others, in units of
+    their inputs; the first one's input is the normalised image. One evaluation is an ensemble of `draws` passes. The
+    paper trains networks under this noise: one trained without it may lose much of its clean accuracy.
 
     Broken by PGD through the mean of several draws, EOT (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420).
@@ -54,7 +54,7 @@ class RandomSelfEnsemble(NetworkDefense):
         def disturbed(forward: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
             call = next(calls)
             firsts.extend([] if firsts else [forward])
-            std = self.init_std if forward == firsts[0] else self.inner_std  # whatever is inside may ask several times
+            std = self.init_std if forward == firsts[0] else self.inner_std  # shells inside may repeat calls
             return forward(given + std * _noise(streams.fork(call), given)) if std else forward(given)
 
         with rewired(inside.net, modules_of(inside.net, _ConvNd, "convolutions"), disturbed):
@@ -62,6 +62,6 @@ class RandomSelfEnsemble(NetworkDefense):
 
 
 def _noise(streams: Draws, like: Tensor) -> Tensor:
-    """Standard normal; where each of the streams' images has become several, of its own for each."""
+    """Draw standard normal noise; if each stream's image has become several views, each gets noise of its own."""
     rows = streams if len(streams) == len(like) else streams.split(len(like) // len(streams))
     return rows.normal(like.shape[1:]).to(like)

@@ -22,30 +22,31 @@ from ._channel_sums import channel_sums
 from ._modules import modules_of
 
 _BATCH = 64
-_TINY = 1e-20  # added to every channel, as in the authors' code
+_TINY = 1e-20  # added to every channel's sum, as in the authors' code
 
 _Lesson = tuple[Tensor, Tensor, list[Tensor]]
-"""Of a batch the network's outputs, the classes that count as true, and the distributions in all layers."""
+"""For one batch: the network's outputs, the target classes, and the channel distributions of all layers."""
 
 
 @register_defense("regroup")
 @dataclass(frozen=True, kw_only=True)
 class REGroup(LearnedNetworkDefense):
-    """Let all layers vote on the class, by which channels are active before the activations.
+    """Let the layers vote on the class, by the distribution of their pre-activations over channels.
 
-    Of each layer the positive and the negative outputs, summed over space, are two distributions over its channels.
-    They are compared with those of each class: the mean over the training images that the network classifies correctly,
-    weighted by its confidence. Each distribution ranks the classes by their KL divergence from it. The outputs are the
-    Borda counts, as mean points of a ranking in 1..classes; the class with the most is the answer. Training images
-    without labels count by what the network says of them; a class without an image is taken to use all channels alike.
+    The positive and the negative outputs of a layer, summed over space, give two distributions over its channels. Each
+    ranks the classes by the KL divergence of the class's prototype from it. The prototype is the mean over the training
+    images of the class that the network classifies correctly, weighted by its confidence; it is uniform for a class
+    without such images. Training images without labels count as the class that the network predicts. The outputs are
+    Borda counts, as mean points per ranking in 1..classes; the class with the most points is the prediction.
 
-    The first layers of a small network know little of the class. So of all convolutions and linear layers as many of
-    the last ones vote as leave the clean accuracy at most `max_clean_drop` points below the network's, or, where any
-    number costs more, that which costs least; it is counted on half of the training images, by what was learned from
-    the others. With 100 all layers vote, as in the paper. `layers` names those that vote.
+    The first layers of a small network tell little about the class. Therefore, of all convolutions and linear layers,
+    only the last ones vote: as many as keep the clean accuracy within `max_clean_drop` percentage points of the
+    network's, or, if every number costs more, the number that costs least. This is measured on one half of the training
+    images with prototypes from the other half. With 100 all layers vote, as in the paper. `layers` names the voting
+    layers explicitly.
 
-    Ranks have no gradient. An adaptive attack follows "soft-ranks", smooth in the divergences, or "similarities", the
-    sum of the logarithms of exp(-KL), normalised over the classes.
+    Ranks have no gradient. An adaptive attack follows "soft-ranks", which are smooth in the divergences, or
+    "similarities", the mean over rankings of the log-softmax of -KL over classes.
 
     Broken by PGD through soft ranks; nothing published is known.
     """
@@ -65,7 +66,7 @@ class REGroup(LearnedNetworkDefense):
             raise ConfigError(f"Expected max_clean_drop in 0..100, in points of accuracy, got {self.max_clean_drop}.")
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """Prototypes (2, classes, C), positive and negative, of each layer that votes, by its place."""
+        """Return the prototypes (2, classes, C), positive and negative, of each voting layer, by its index."""
         _classes(data.model.task)
         count = len(data.images)
         mixed = rng.fork("order").bits((count,))[0].argsort()
@@ -79,11 +80,11 @@ class REGroup(LearnedNetworkDefense):
         return {str(place): _normalised(masses[place]) for place in range(mute, len(masses))}
 
     def _mute(self, fresh: Iterable[_Lesson], prototypes: list[Tensor]) -> int:
-        """How many of the first layers had better not vote, by images that `prototypes` are not from."""
+        """Return how many of the first layers should not vote, judged on images not used for the `prototypes`."""
         right, least = torch.zeros(len(prototypes), dtype=torch.int64), 0.0
         for outputs, targets, layers in fresh:
             points = borda(_preferences(prototypes, layers)).unflatten(1, (-1, 2)).sum(dim=2)
-            together = points.flip(1).cumsum(dim=1).flip(1)  # (N, layers, classes): of each and all after it
+            together = points.flip(1).cumsum(dim=1).flip(1)  # (N, layers, classes): of each layer and all later ones
             right += (together.argmax(dim=2) == targets[:, None]).sum(dim=0).cpu()
             least += float((outputs.argmax(dim=1) == targets).sum()) - self.max_clean_drop / 100 * len(targets)
         return int((right >= min(least, int(right.max()))).nonzero()[0])
@@ -100,7 +101,7 @@ class REGroup(LearnedNetworkDefense):
         return "soft-ranks", "similarities"
 
     def _along(self, soft: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-        """As `answer`, with the gradient of soft points."""
+        """Return a function like `answer` whose gradient is that of the points `soft(ballots)`."""
 
         def answer(inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
             ballots = self._ballots(inside, x, learned)
@@ -110,7 +111,7 @@ class REGroup(LearnedNetworkDefense):
         return answer
 
     def _ballots(self, inside: Inside, x: Tensor, learned: Learned) -> Tensor:
-        """How much each ranking prefers each class, (N, rankings, classes)."""
+        """Return how much each ranking prefers each class, (N, rankings, classes)."""
         classes = _classes(inside.task)
         with channel_sums(inside.net, self._layers(inside.net)) as sums:
             inside(x)
@@ -135,7 +136,7 @@ class REGroup(LearnedNetworkDefense):
 
 @dataclass
 class _Lessons:
-    """Training images as the network sees them; tells how many of all that will be shown have been."""
+    """Batches of training images with the network's outputs and distributions, reporting progress out of `to_show`."""
 
     data: LearningData
     layers: list[nn.Module]
@@ -163,14 +164,14 @@ def _classes(task: Task) -> int:
 
 
 def _distributions(sums: Iterable[Tensor], count: int) -> Iterable[Tensor]:
-    """(N, 2, C) of each layer; several views of an image are taken together."""
+    """Yield the distributions (N, 2, C) of each layer, pooled over the views of an image."""
     for found in sums:
         views = found.double().unflatten(0, (count, -1)).sum(dim=1) + _TINY
         yield views / views.sum(dim=2, keepdim=True)
 
 
 def _preferences(prototypes: Iterable[Tensor], layers: Iterable[Tensor]) -> Tensor:
-    """Minus the divergences, (N, rankings, classes): of each layer by its positive, then by its negative outputs."""
+    """Return minus the divergences (N, rankings, classes): for each layer its positive, then its negative outputs."""
     return torch.stack(
         [
             -divergences(prototype, distribution)
@@ -182,7 +183,7 @@ def _preferences(prototypes: Iterable[Tensor], layers: Iterable[Tensor]) -> Tens
 
 
 def _weighed(lessons: Iterable[_Lesson]) -> list[Tensor]:
-    """Sums (2, classes, C) of the distributions in every layer, where the network is right, each as sure as it is."""
+    """Sum each layer's distributions to (2, classes, C) over correctly classified images, weighted by confidence."""
     sums: list[Tensor] = []
     for outputs, targets, layers in lessons:
         confidence, predicted = outputs.softmax(dim=1).max(dim=1)
@@ -194,6 +195,6 @@ def _weighed(lessons: Iterable[_Lesson]) -> list[Tensor]:
 
 
 def _normalised(total: Tensor) -> Tensor:
-    """Distributions (2, classes, C); uniform where nothing was counted."""
+    """Normalise sums to distributions (2, classes, C); a class without any images gets a uniform one."""
     total = total + torch.finfo(total.dtype).tiny
     return total / total.sum(dim=2, keepdim=True)

@@ -19,17 +19,19 @@ from ._surrogates import smooth
 @register_defense("tv")
 @dataclass(frozen=True, kw_only=True)
 class TotalVariation(InputTransform):
-    """Drop pixels at random and restore the image from the rest with as little total variation as will do.
+    """Drop pixels at random and restore the image from the rest by total variation minimisation.
 
-    Each pixel is dropped with all its channels with probability `drop`, but one is always kept. The result z minimises
+    Each pixel is dropped, with all its channels, with probability `drop`, but one is always kept. The result z
+    minimises
 
         1/2 (sum of (z - x)^2 over kept pixels) + weight * TV(z)
 
     where TV is the sum over channels and pixels of the length of the forward difference (dx, dy), or, if not
     `isotropic`, of `|dx| + |dy|`; differences across the border count as zero. With `drop` = 0 this is the denoising of
-    Rudin, Osher and Fatemi. `iterations` are the same for all images; the default gets within 2% of the minimum.
+    Rudin, Osher and Fatemi. The number of `iterations` is the same for all images; the default gets within 2% of the
+    minimum.
 
-    Guo et al. drop half of the pixels and use the weight 0.03 and the isotropic form.
+    Guo et al. drop half of the pixels and use weight 0.03 and the isotropic form.
 
     Broken by PGD with the identity for its gradient (Athalye, Carlini and Wagner 2018,
     https://arxiv.org/abs/1802.00420), sooner through its iterations.
@@ -64,7 +66,7 @@ class TotalVariation(InputTransform):
         return {"filled": self._filled, "smooth": smooth}
 
     def _filled(self, x: Tensor, *, rng: Draws) -> Tensor:
-        """Kept pixels as they are, dropped ones the mean of those kept around them."""
+        """Fill the dropped pixels with the mean of the kept ones around them, without minimising anything."""
         return filled(x, self._kept(x, rng))
 
     def _kept(self, x: Tensor, rng: Draws) -> Tensor:

@@ -1,5 +1,6 @@
-"""The answer of one who sees no image: the mean of the training set, as depth is compared with since it is learned
-(Eigen, Puhrsch and Fergus 2014, https://arxiv.org/abs/1406.2283).
+"""Baseline that ignores the image (Eigen, Puhrsch and Fergus 2014, https://arxiv.org/abs/1406.2283).
+
+Learned depth estimation has been compared with the mean of the training set since that paper.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,18 +19,17 @@ from ..core.shell import Inside
 
 _BATCH = 64
 _NEVER = -1e9
-"""A logit that leaves nothing of a class."""
+"""Logit of a class with negligible probability."""
 
 
 @register_defense("train-mean")
 @dataclass(frozen=True, kw_only=True)
 class TrainMean(LearnedNetworkDefense):
-    """Answer every image alike, with what suits the training images best: of depth their mean map, of classes how
-    frequent each of them is, at each pixel where there are maps.
+    """Predict the same for every image: the training set's mean depth map, or its class frequencies.
 
-    Nothing fools it, and it knows nothing: a defense is worth something where it is better than this, clean and under
-    attack. Training images without labels count by what the network says of them. An adaptive attack follows the
-    gradient of the network, for there is no other.
+    For segmentation the class frequencies are those of each pixel. This baseline cannot be fooled, but knows nothing: a
+    defense is useful only if it is better than this, on clean and on attacked images. Training images without labels
+    count as what the network predicts. An adaptive attack follows the gradient of the network, as there is no other.
 
     Broken by nothing, for it does not look.
     """
@@ -39,7 +39,7 @@ class TrainMean(LearnedNetworkDefense):
     needs_model: ClassVar[bool] = True
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
-        """The answer to one image."""
+        """Return the outputs for one image, as `mean`."""
         targets = data.labels
         if targets is None:
             batches = data.images.split(_BATCH)
@@ -48,7 +48,7 @@ class TrainMean(LearnedNetworkDefense):
         return {"mean": data.model.task.constant(targets)}
 
     def answer(self, inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:
-        """Never a rejection, where the system behind it may reject an image."""
+        """Return the constant outputs; they never reject an image, even if the system inside may."""
         outputs, mean = inside(x), learned["mean"]
         if inside.task.rejected is not None:
             mean = torch.cat([mean, mean.new_full((1,), _NEVER)])

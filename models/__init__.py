@@ -1,4 +1,4 @@
-"""The networks: small ones trained on the embedded data with the code that trains them, and anybody's, by address."""
+"""Networks: small ones trained on the data sets that ship with foolbench, and others by address."""
 
 from . import addresses as addresses
 from .digits import zoo as digits_zoo
@@ -8,6 +8,6 @@ from .scenes import zoo as scenes_zoo
 from .zoo import Entry as Entry
 
 ENTRIES = {entry.name: entry for entry in (*scenes_zoo.ENTRIES, *digits_zoo.ENTRIES)}
-"""The trained classifiers by name: what `foolbench train` can make and `foolbench run` can load."""
+"""Classifiers by name, which `foolbench train` can train and `foolbench run` can load."""
 DENSE = {entry.name: entry for entry in scenes_dense.ENTRIES}
-"""Those whose answer is a map. `foolbench train` makes them all; `foolbench run` loads those that have weights."""
+"""Networks that predict maps, by name: `foolbench train` trains all, `foolbench run` loads those with weights."""

@@ -1,14 +1,15 @@
-"""Which layers GD-UAP and FFF disturb, chosen by one rule for any network.
+"""Choose the layers that GD-UAP and FFF disturb, by one rule for any network.
 
-- Transformers and their kin: the activation inside each MLP. What follows a layer norm has a fixed norm, and the
+- Transformers and similar networks: the activation inside each MLP. Outputs of a layer norm have a fixed norm, and the
   residual stream grows with depth.
-- Inception and residual networks: the output of each block, and the convolutions before the first.
-- Plain networks: each convolution, and in a VGG, whose convolutions are all 3 x 3, the hidden fully connected layers.
-- Without a convolution: the hidden fully connected layers.
-- Of TorchScript, which cannot be looked into: none.
+- Inception and residual networks: the output of each block, and the convolutions before the first block.
+- Plain networks: each convolution; in a VGG, whose convolutions are all 3 x 3, also the hidden fully connected layers.
+- Networks without a convolution: the hidden fully connected layers.
+- TorchScript, whose modules cannot be inspected: none.
 
-A convolution counts after its activation, where there is a module whose output that is. A block network's first ones
-count before a batch norm of their own. Both, and the layers of VGG, are what the code of the GD-UAP paper does.
+A convolution's features are those after its activation, if a module outputs them. The first convolutions of a network
+with blocks are taken before a batch norm that follows them. Both, and the layers of VGG, follow the code of the GD-UAP
+paper.
 """
 
 import re
@@ -23,7 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 Node = Any
-"""Of autograd's graph: what computed a tensor."""
+"""Node of autograd's graph, the `grad_fn` of a tensor."""
 
 _ACTIVATION = re.compile(r"(Relu|Gelu|Silu|Elu|Hardtanh|Hardswish|Mish|Softplus|Tanh|Sigmoid|Clamp)\w*Backward")
 _LAYOUT = re.compile(r"(View|Transpose|Permute|Clone|Reshape|Unsafe|Contiguous|Dropout)\w*Backward")
@@ -32,7 +33,7 @@ _JOIN = re.compile(r"(Add|Cat)Backward")
 
 @dataclass(frozen=True)
 class _Call:
-    """One module doing its work; calls are in the order in which they end."""
+    """One call of a module, with the autograd nodes of its input and output; calls are ordered by their end."""
 
     name: str
     module: nn.Module
@@ -50,7 +51,7 @@ class _Call:
 
     @property
     def activates(self) -> bool:
-        """Whether the last thing that happens in it is an activation."""
+        """Whether the last operation in the module is an activation."""
         return self.after is not self.before and bool(_ACTIVATION.match(_name(self.after)))
 
     def holds(self, other: "_Call") -> bool:
@@ -58,7 +59,10 @@ class _Call:
 
 
 def feature_layers(net: nn.Module, x: Tensor) -> tuple[str, ...]:
-    """Names of submodules, in the order in which they work on `x`, a batch that the network takes."""
+    """Return the names of the chosen submodules, in the order in which they are called.
+
+    `x` is a batch of inputs that the network accepts.
+    """
     if any(isinstance(part, torch.jit.ScriptModule) for part in net.modules()):
         return ()
     calls = _calls(net, x)
@@ -74,13 +78,13 @@ def feature_layers(net: nn.Module, x: Tensor) -> tuple[str, ...]:
     convolutions = [call for call in calls if isinstance(call.module, _ConvNd)]
     hidden = [call for call in calls if isinstance(call.module, nn.Linear)][:-1]
     is_vgg = all(one.module.kernel_size == (3, 3) for one in convolutions)
-    chosen = [*convolutions, *(hidden if is_vgg else [])]  # without a convolution, too
+    chosen = [*convolutions, *(hidden if is_vgg else [])]  # also true without any convolution
     return _names(_activated(one, calls, through_norm=True) for one in chosen)
 
 
 def _calls(net: nn.Module, x: Tensor) -> list[_Call]:
     found: list[_Call] = []
-    entered: list[Node] = []  # of the modules that are at work; what works in place changes its input
+    entered: list[Node] = []  # input nodes of the running modules, kept because in-place modules change their input
 
     def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         first = inputs[0] if inputs else None
@@ -96,7 +100,7 @@ def _calls(net: nn.Module, x: Tensor) -> list[_Call]:
     handles += [module.register_forward_hook(leave) for module in names]
     try:
         with _frozen(net), torch.enable_grad():
-            net(x.detach().requires_grad_().clone())  # a clone, for what works in place
+            net(x.detach().requires_grad_().clone())  # in-place modules reject a leaf
     finally:
         for handle in handles:
             handle.remove()
@@ -105,7 +109,7 @@ def _calls(net: nn.Module, x: Tensor) -> list[_Call]:
 
 @contextmanager
 def _frozen(net: nn.Module) -> Iterator[None]:
-    """Only what comes from the image is in the graph then."""
+    """Freeze all parameters, so that autograd's graph contains only what depends on the image."""
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
     try:
         for parameter in learning:
@@ -117,20 +121,23 @@ def _frozen(net: nn.Module) -> Iterator[None]:
 
 
 def _mlp_activations(calls: list[_Call]) -> list[_Call]:
-    """Activations of tokens or channels-last maps between two fully connected layers."""
+    """Return the activations of tokens or channels-last maps that follow a linear layer."""
     linear = {call.after for call in calls if isinstance(call.module, nn.Linear)}
     return [call for call in calls if call.dimensions > 2 and _is_mlp_activation(call, linear)]
 
 
 def _is_mlp_activation(call: _Call, linear: set[Node]) -> bool:
-    named = call.is_leaf and "gelu" in type(call.module).__name__.lower()  # some are written out in single steps
+    named = call.is_leaf and "gelu" in type(call.module).__name__.lower()  # some are composed of several operations
     return call.before in linear and (named or call.is_activation)
 
 
 def _blocks(calls: list[_Call]) -> list[_Call]:
-    """Innermost modules that end where paths join, and others of their classes: some have a single path."""
+    """Return the innermost modules that end in a join of paths, and all others of the same classes.
+
+    Some blocks of a class have a single path.
+    """
     weighted = {call.after for call in calls if call.is_leaf and any(True for _ in call.module.parameters())}
-    seen: set[Node] = set(weighted)  # a bias may be an addition
+    seen: set[Node] = set(weighted)  # no joins: a bias may be added by an addition
     classes: set[type] = set()
     joined: set[str] = set()
     for call in calls:
@@ -149,14 +156,14 @@ def _joins(node: Node) -> bool:
 
 
 def _core(node: Node) -> Node:
-    """What lies before activations and changes of layout."""
+    """Return the node before any final activations and changes of layout."""
     while node is not None and (_ACTIVATION.match(_name(node)) or _LAYOUT.match(_name(node))):
         node = node.next_functions[0][0]
     return node
 
 
 def _activated(call: _Call, calls: list[_Call], *, through_norm: bool) -> _Call:
-    """The module that gives the layer's output after its activation; the layer itself where there is none."""
+    """Return the call that outputs the layer's features after its activation, or the layer's call if there is none."""
     ends = {call.after}
     if through_norm:
         ends |= {one.after for one in calls if isinstance(one.module, _BatchNorm) and one.before is call.after}

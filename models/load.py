@@ -1,4 +1,4 @@
-"""Any network, by what it is called in recipes and on the command line, or as it lies in memory."""
+"""Load any network: by its name or address in recipes and on the command line, or from an object in memory."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,12 +14,11 @@ from .addresses.source import Options
 
 
 def load_model(network: str | nn.Module, **options: Any) -> Model:
-    """The network of an address (a registered name, `torchvision:NAME`, `timm:NAME`, `FILE.py:NAME`, ...), or a Model
-    of an `nn.Module`.
+    """Return a Model, given the address of a network or an `nn.Module`.
 
-    `options` are what a recipe's table may hold beside the name: `weights`, `features`, `mean`, `std`, `classes`,
-    `size`. Raises ConfigError for an address or an option that makes no sense, WeightsError for weights that cannot be
-    had.
+    An address is a registered name, `torchvision:NAME`, `timm:NAME`, `FILE.py:NAME`, ... `options` are the keys that a
+    recipe's table may have beside the name: `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`.
+    Raises ConfigError for an invalid address or option, WeightsError for weights that cannot be loaded.
     """
     if isinstance(network, str):
         return bound_model(network, options)()
@@ -31,7 +30,7 @@ def load_model(network: str | nn.Module, **options: Any) -> Model:
 
 
 def bound_model(address: str, options: dict[str, Any]) -> Callable[[], Model]:
-    """The same, checked now and loaded when it is called."""
+    """Return a function that loads the network; address and options are checked at once."""
     make = models.bind(address, options)
 
     def load() -> Model:

@@ -1,4 +1,4 @@
-"""Train a small network from scratch, where it lies: reproducible by its seed, resumable after every epoch."""
+"""Train a small network in place, reproducibly by its seed, resumable after every epoch."""
 
 import hashlib
 import io
@@ -16,33 +16,34 @@ from ..core.errors import WeightsError
 from ..core.files import write_whole, writing
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(outputs, labels) to the mean over a batch."""
+"""Maps (outputs, labels) to the mean loss over a batch."""
 _DIGEST = 32
-"""Bytes of SHA-256 before what torch has saved."""
+"""Length of the SHA-256 hash in bytes, which precedes the saved state in a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """AdamW with warm-up and cosine decay, gradient clipping, and label-preserving augmentation: maps move with images.
+    """Training configuration: AdamW with warm-up and cosine decay, gradient clipping, and augmentation.
 
-    `learning_rate` is the peak; `shift` is the largest translation in pixels; `flip` and `permute_channels` switch
-    horizontal mirroring and random permutation of the colour channels. `bfloat16` rounds the factors of convolutions
-    and matrix products to it where the device multiplies it natively, two to three times as fast.
+    Augmentation preserves labels and moves target maps along with images. `learning_rate` is the peak; `shift` is the
+    largest translation in pixels; `flip` and `permute_channels` switch on horizontal mirroring and random permutation
+    of the colour channels. `bfloat16` uses that precision for convolutions and matrix products where the device
+    supports it natively, which is two to three times as fast.
 
-    `label_grid` says that labels number the cells of a grid, as (10, 5) does where label // 5 is a solid and label % 5
-    its material: what the network says of each row and of each column is trained as well, without which plain networks
-    find no way into fifty classes.
+    `label_grid` says that labels number the cells of a grid, as (6, 5) does if label // 5 is a solid and label % 5 its
+    material: the summed probabilities of each row and column are trained as well. Without it, plain networks do not
+    learn many such classes.
 
-    `blur` and `noise` are the largest standard deviations, in pixels and in values of 0..1, of a Gaussian blur and of
-    Gaussian noise upon it; each image has its own, anything up to these. Without them a network may rest on what
-    every image is sharp enough for, and smoothing then looks worse than it is.
+    `blur` and `noise` are the largest standard deviations, in pixels and in units of [0, 1], of a Gaussian blur and of
+    Gaussian noise added after it; each image draws its own. Without them a network may rely on details that every
+    training image shows sharply, so that smoothing defenses look worse than they are.
 
-    `eps` > 0 trains on adversarial images within that Linf distance of pixels in [0, 1], each made by one step from a
+    `eps` > 0 trains on adversarial images within that Linf distance, for pixels in [0, 1], made by one step from a
     random start (Wong, Rice and Kolter 2020, https://arxiv.org/abs/2001.03994).
 
-    `begins_as` names a trained network of which this one takes the layers that agree by name and shape. Convolutions
-    that it has more, as wide as what they get, begin by passing it on (Chen, Goodfellow and Shlens 2016,
-    https://arxiv.org/abs/1511.05641); others as those of any new network do.
+    `begins_as` names a trained network whose layers are copied where name and shape agree. Additional convolutions with
+    as many inputs as outputs start as the identity (Chen, Goodfellow and Shlens 2016,
+    https://arxiv.org/abs/1511.05641), other layers as usual.
     """
 
     epochs: int
@@ -73,15 +74,15 @@ def fit(
     checkpoint: Path | None = None,
     on_batch: Callable[[int, int, Tensor], None] = lambda epoch, batch, loss: None,
 ) -> None:
-    """Train `net` in place on uint8 images (N, C, H, W) and int64 labels (N,); leave it in eval mode.
+    """Train `net` in place on uint8 images (N, C, H, W) and int64 labels (N,), and leave it in eval mode.
 
-    It trains on the device that `net` is on, where the images must fit as well; a GPU draws other random numbers than
-    the CPU. With a `loss` of their own, labels may also be maps (N, H, W): (outputs, labels) to the mean over the
-    batch. `beginning` is the state of the network that it begins as.
+    Training runs on the device of `net`, whose memory must hold all images; a GPU draws other random numbers than the
+    CPU. With a suitable `loss`, labels may also be maps (N, H, W). `beginning` is the state dict of the network that
+    `training.begins_as` names.
 
-    `checkpoint` is rewritten after every epoch and, where it exists, continued from: the result is the same as without
-    the break. `on_batch` is told the epoch and the batch, both counted from 0, and its mean loss, as a tensor: to look
-    at it is to wait for the device.
+    `checkpoint` is rewritten after every epoch; an existing one is resumed, with the same result as an uninterrupted
+    run. Raises WeightsError if it is damaged. `on_batch` is called with epoch and batch, both counted from 0, and the
+    mean loss as a tensor: reading its value waits for the device.
     """
     device = next(net.parameters()).device
     optimizer = torch.optim.AdamW(net.parameters(), training.learning_rate, weight_decay=training.weight_decay)
@@ -106,7 +107,7 @@ def fit(
             progress = (epoch * steps + step) / (training.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = training.learning_rate * _schedule(progress)
-            with device:  # where what is drawn is made
+            with device:  # random numbers are drawn there
                 batch, targets = _augment(images[rows].float() / 255, labels[rows], training, rng)
 
             def loss_of(x: Tensor, y: Tensor = targets) -> Tensor:
@@ -129,7 +130,7 @@ def fit(
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Where it is emulated, it takes ten times as long as float32."""
+    """Return whether the device multiplies bfloat16 natively: emulated, it takes ten times as long as float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -143,7 +144,7 @@ def _of_grid(outputs: Tensor, y: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _attacked(loss_of: Callable[[Tensor], Tensor], x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
-    """One step of 1.25 eps from a random start: shorter ones teach less, longer ones teach to mask the gradient."""
+    """Attack in one step of 1.25 eps from a random start: shorter ones teach less, longer ones to mask gradients."""
     noise = 2 * torch.rand(x.shape, generator=rng, device=x.device) - 1
     start = (x + eps * noise).clamp(0, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(loss_of(start), start)
@@ -157,7 +158,7 @@ def _schedule(progress: float, warm_up: float = 0.05) -> float:
 
 
 def _augment(x: Tensor, y: Tensor, training: Training, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images and their labels; what moves an image moves its map."""
+    """Augment images and labels; maps are moved along with their images."""
     n, channels, height, width = x.shape
     maps = y.ndim == 3
     if training.flip:
@@ -184,7 +185,7 @@ def _augment(x: Tensor, y: Tensor, training: Training, rng: torch.Generator) -> 
 
 
 def _blurred(x: Tensor, deviations: Tensor, reach: int) -> Tensor:
-    """Each image (C, H, W) by a Gaussian of its own standard deviation in pixels, cut off beyond `reach` pixels."""
+    """Blur each image by a Gaussian with its own standard deviation in pixels, cut off beyond `reach` pixels."""
     n, channels = x.shape[:2]
     offsets = torch.arange(-reach, reach + 1)
     exponents = -0.5 * (offsets / deviations.clamp(min=1e-2)[:, None]) ** 2
@@ -196,11 +197,10 @@ def _blurred(x: Tensor, deviations: Tensor, reach: int) -> Tensor:
 
 @torch.no_grad()
 def _unit_variance_init(net: nn.Module, x: Tensor, layers: Sequence[nn.Conv2d | nn.Linear]) -> None:
-    """Orthogonal weights for some layers, scaled one after the other to outputs of unit variance on `x`
-    (https://arxiv.org/abs/1511.06422).
+    """Initialise layers with orthogonal weights, scaled in turn to unit variance on `x` (https://arxiv.org/abs/1511.06422).
 
-    It is what lets networks of 19 layers without batch norm learn from the first step. Layers that batch norm follows
-    are scaled too, which changes nothing.
+    This lets networks of 19 layers without batch norm learn from the first step. Layers followed by batch norm are
+    scaled too, which changes nothing.
     """
 
     def rescale(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -226,9 +226,9 @@ def _layers(net: nn.Module) -> list[nn.Conv2d | nn.Linear]:
 
 
 def _begin_as(net: nn.Module, trained: Mapping[str, Tensor]) -> list[nn.Conv2d | nn.Linear]:
-    """Take over what the trained network has, and give the layers that are neither its nor can pass on what they get.
+    """Copy matching layers of the trained network, and return those that are neither copied nor set to the identity.
 
-    Behind a ReLU, an identity among the convolutions changes nothing.
+    Behind a ReLU, an identity convolution followed by another ReLU changes nothing.
     """
     own = net.state_dict()
     taken = {name: value for name, value in trained.items() if name in own and own[name].shape == value.shape}
@@ -263,7 +263,7 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, identity
 def _identity(
     net: nn.Module, training: Training, images: Tensor, labels: Tensor, beginning: Mapping[str, Tensor]
 ) -> str:
-    """All that decides what is learned."""
+    """Return a string that identifies everything that determines the result of training."""
     hashed = hashlib.sha256()
     for name, tensor in {"images": images, "labels": labels, **beginning}.items():
         hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -272,7 +272,7 @@ def _identity(
 
 
 def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> int:
-    """Number of finished epochs, with `net` and `optimizer` as they were then; 0 where there is nothing to continue."""
+    """Restore `net` and `optimizer`, and return the number of finished epochs, 0 if there is nothing to resume."""
     if path is None or not path.exists():
         return 0
     try:
@@ -280,7 +280,7 @@ def _resume(path: Path | None, net: nn.Module, optimizer: torch.optim.Optimizer,
     except OSError as error:
         raise WeightsError(f"The checkpoint {path} cannot be read: {error.strerror}; move it away.") from None
     known, content = whole[:_DIGEST], whole[_DIGEST:]
-    if hashlib.sha256(content).digest() != known:  # asked before anything is unpickled
+    if hashlib.sha256(content).digest() != known:  # checked before unpickling
         raise WeightsError(
             f"Expected a checkpoint of foolbench at {path}, got a damaged or another file; delete it to start afresh."
         )

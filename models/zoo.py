@@ -1,4 +1,4 @@
-"""A shipped network: how to build it, how it was trained, where its weights lie."""
+"""Networks that ship with foolbench: how each is built and trained, and where its weights are."""
 
 import hashlib
 import json
@@ -21,10 +21,10 @@ from .training import Training
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One network of the zoo. `folder` holds NAME.safetensors and its model card NAME.json.
+    """One network of the zoo, whose `folder` holds its weights NET.safetensors and its model card NET.json.
 
-    It is named for its `dataset`, and learns from that or, for another task, from `learns_from`. Where there is a
-    `finishing`, it follows upon `training` with what that has learned.
+    Its name is DATASET:NET; it is trained on `dataset` or, for another task, on the data set `learns_from`. If given,
+    `finishing` is a second phase of training that continues from the weights of the first.
     """
 
     dataset: str
@@ -72,7 +72,7 @@ class Entry:
         return (x - self.mean) / self.std
 
     def load(self) -> Model:
-        """The trained network. Raises WeightsError where the file is missing, corrupt or of another architecture."""
+        """Load the trained network; raises WeightsError if the file is missing, corrupt or of another architecture."""
         net = self.build()
         load_weights(net, self.weights)
         self._check_card()
@@ -88,13 +88,16 @@ class Entry:
             raise WeightsError(f"{self.weights} is not the file that its model card {path.name} describes; reinstall.")
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """What training lowers, the mean over a batch."""
+        """Return the training loss, averaged over a batch."""
         if self.task.class_scores is not None:
-            return F.cross_entropy(outputs, y)  # the task's own is in double precision, for attacks
+            return F.cross_entropy(outputs, y)  # the task's own is in float64, for attacks
         return self.task.loss(outputs, y).mean()
 
     def save(self, net: nn.Module, command: str, clean: float, device: str) -> None:
-        """Write the weights and the model card, each whole or not at all. Raises OutputError where they cannot be."""
+        """Write the weights and the model card, each atomically; raises OutputError if they cannot be written.
+
+        `clean` is the main metric on clean images, as a share of 1; `command` and `device` are noted in the card.
+        """
         weights = save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
         with writing(self.weights):
             write_whole(self.weights, weights)
@@ -114,7 +117,7 @@ class Entry:
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
-    """Fill `net` from a safetensors file. Raises WeightsError where that is missing, corrupt or does not fit."""
+    """Load a safetensors file into `net`; raises WeightsError if it is missing, corrupt or does not fit."""
     try:
         net.load_state_dict(load_file(path))
     except FileNotFoundError:
@@ -127,7 +130,7 @@ def load_weights(net: nn.Module, path: Path) -> None:
 
 
 def register(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """Give every network its name in recipes."""
+    """Register every network under its name, for recipes and the command line; returns `entries`."""
     for entry in entries:
         register_model(entry.name)(_loader(entry))
     return entries

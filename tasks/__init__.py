@@ -1,4 +1,4 @@
-"""What outputs mean, task by task, and the generalized fooling rate that all tasks share."""
+"""Tasks, which define what a network's outputs mean, and the generalized fooling rate that all of them share."""
 
 from .depth import Depth as Depth
 from .gfr import gfr as gfr

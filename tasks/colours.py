@@ -1,16 +1,17 @@
-"""Colours for maps: one for each class, and a ramp for numbers. All are uint8 (..., 3), red, green, blue."""
+"""Colours for drawing maps: one per class, and a colour ramp for numbers, all as uint8 RGB (..., 3)."""
 
 import torch
 from torch import Tensor
 
 VOID_GREY = 200
 _RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
-"""From dark to bright, as viridis: brightness alone tells the order, also to who does not tell red from green."""
+"""Anchors from dark to bright, as in viridis: brightness alone gives the order, also in red-green colour blindness."""
 
 
 def class_colours(count: int) -> Tensor:
-    """Those of Pascal VOC, (count, 3), as its own maps are shown: the bits of a class, spread over the three channels
-    from the highest bit on.
+    """Return the first `count` colours of the Pascal VOC palette, (count, 3).
+
+    The bits of the class index are spread over the three channels, from the highest bit of each channel on.
     """
     colours = torch.zeros(count, 3, dtype=torch.int64)
     for bit in range(8):
@@ -21,7 +22,7 @@ def class_colours(count: int) -> Tensor:
 
 
 def ramp(shares: Tensor) -> Tensor:
-    """From dark, 0, to bright, 1; shares beyond are those ends."""
+    """Map numbers to colours from dark, 0, to bright, 1; numbers outside [0, 1] are clamped."""
     anchors = torch.tensor(_RAMP, dtype=torch.float32, device=shares.device)
     place = shares.clamp(0, 1) * (len(anchors) - 1)
     below = place.long().clamp_max(len(anchors) - 2)
@@ -30,5 +31,5 @@ def ramp(shares: Tensor) -> Tensor:
 
 
 def as_hex(colour: Tensor) -> str:
-    """As a page writes a colour (3,)."""
+    """Format a colour (3,) as `#rrggbb`."""
     return "#" + "".join(f"{int(level):02x}" for level in colour)

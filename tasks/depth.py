@@ -1,4 +1,4 @@
-"""Monocular depth: one metric distance per pixel."""
+"""Monocular depth estimation: one metric distance per pixel."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -22,32 +22,32 @@ _CROPS: Mapping[Crop, tuple[float, float, float, float]] = {
     "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
     "eigen": (0.3324324, 0.91351351, 0.03594771, 0.96405229),
 }
-"""Rows and columns that count, from and to, as shares of the map's height and width."""
+"""Top, bottom, left and right edge of the evaluated part of the map, as shares of its height and width."""
 NEAR = 1.25
-"""Times or a part of the truth: what is within that is right."""
+"""Largest ratio between prediction and truth, either way round, at which a pixel counts as right."""
 ALMOST_ALL = 0.99
-"""Of the pixels: an image is done with where so many are beyond `NEAR`."""
+"""Share of the pixels that must be wrong (for a targeted attack: right) before an attack is done with an image."""
 TENTH = 0.1
-"""How much nearer or farther all of a map is that an attack aims at."""
+"""Relative change of all depths in the target maps `nearer` and `farther`."""
 TICKS = 5
-"""Of the scale beside a picture."""
+"""Number of labelled depths in the legend of a drawing."""
 _MEASURED = ("delta1", "delta2", "delta3", "abs-rel", "sq-rel", "rmse", "rmse-log")
 
 
 @register_task("depth")
 @dataclass(frozen=True, kw_only=True)
 class Depth(Task):
-    """Outputs are depths (N, 1, H, W) or (N, H, W), predictions and targets float32 (N, H, W), all in one unit.
+    """Monocular depth: outputs (N, 1, H, W) or (N, H, W), predictions and targets float32 (N, H, W), all in one unit.
 
-    A target outside [`min_depth`, `max_depth`], as 0 or NaN, says that nobody knows the truth there; predictions are
-    clamped to it. `crop` says which part of the map counts: all of it, or that of Garg et al. 2016 or of Eigen et al.
-    2014, both made for KITTI.
+    A target outside [`min_depth`, `max_depth`], such as 0 or NaN, marks a pixel whose depth is unknown; predictions are
+    clamped to that interval. `crop` selects the part of the map that is evaluated: all of it ("none"), or the crop of
+    Garg et al. 2016 ("garg") or Eigen et al. 2014 ("eigen"), both made for KITTI.
 
-    Metrics are those of Eigen et al. 2014 (https://arxiv.org/abs/1406.2283), of each image and then averaged: `delta1`
-    to `delta3`, the share of pixels within 1.25, 1.25^2 and 1.25^3 times the truth, and the errors `abs-rel`, `sq-rel`,
-    `rmse` and `rmse-log`. Beside them stand two more of each: `...:median` after scaling each prediction to the truth's
-    median, which hides an attack on all of the scale, and `...:clean`, scaled as the system's clean prediction of that
-    image would have to be, which does not.
+    The metrics are those of Eigen et al. 2014 (https://arxiv.org/abs/1406.2283), computed per image and then averaged:
+    `delta1` to `delta3`, the share of pixels within a factor of 1.25, 1.25^2 and 1.25^3 of the truth, and the errors
+    `abs-rel`, `sq-rel`, `rmse` and `rmse-log`. Each has two variants: `...:median` scales every prediction to the
+    median of the truth, which hides an attack on the overall scale; `...:clean` scales it by the factor that the
+    system's clean prediction of the same image would need, which does not hide it.
     """
 
     min_depth: float = 1e-3
@@ -109,7 +109,7 @@ class Depth(Task):
             )
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean absolute difference of log depths, over the pixels whose truth is known."""
+        """Return the mean absolute difference of log depths over the pixels that count, (N,)."""
         return mean_over_places(self._log_errors(outputs, targets), self._counts(targets))
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
@@ -119,7 +119,7 @@ class Depth(Task):
         return outputs.where(counts, 0).sum(dim=1) / counts.sum(dim=1)
 
     def constant(self, targets: Tensor) -> Tensor:
-        """The mean depth of each pixel (H, W), where it is known; that of all pixels where it never is."""
+        """Return the mean known depth of each pixel (H, W), and of all pixels where a pixel's depth is never known."""
         counts = self._counts(targets)
         known = targets.where(counts, 0).double()
         total, seen = known.sum(dim=0), counts.sum(dim=0)
@@ -137,12 +137,12 @@ class Depth(Task):
         }
 
     def _stretched(self, targets: Tensor, by: float) -> Tensor:
-        """What is unknown stays so."""
+        """Multiply the known depths by `by`; unknown ones stay unknown."""
         known = (targets >= self.min_depth) & (targets <= self.max_depth)
         return torch.where(known, (targets * by).clamp(self.min_depth, self.max_depth), targets)
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """The share of pixels that are `NEAR` the targets."""
+        """Return the share of the counting pixels within a factor of `NEAR` of the targets, (N,)."""
         return mean_over_places((_ratio(predictions, targets) < NEAR).float(), self._counts(targets))
 
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
@@ -150,8 +150,9 @@ class Depth(Task):
         return agreement >= ALMOST_ALL if targeted else agreement <= 1 - ALMOST_ALL
 
     def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing:
-        """Near is bright and far dark, in equal steps of the logarithm from the nearest to the farthest of the first
-        map, beyond which colours do not change; black is unknown.
+        """Draw depth maps: near pixels are bright, far ones dark, unknown ones black.
+
+        The scale is logarithmic and spans the depths of the first map; depths beyond get the colours of its ends.
         """
         known = (answers >= self.min_depth) & (answers <= self.max_depth)
         first = answers[0][known[0]].log()
@@ -164,14 +165,18 @@ class Depth(Task):
         return Drawing(pictures, legend)
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """Every pixel. A single channel points nowhere: the alignment is the smaller of both depths over the larger."""
+        """Return every pixel as a place.
+
+        One channel has no direction in output space, so the alignment is the smaller of prediction and target over the
+        larger.
+        """
         ratio = _ratio(self.predict(outputs.detach()), targets).flatten(1)
         counts = self._counts(targets)
         losses = self._log_errors(outputs, targets).where(counts, 0)
         return Places(losses.flatten(1), (ratio < NEAR) & counts.flatten(1), 1 / ratio)
 
     def _counts(self, targets: Tensor) -> Tensor:
-        """Where the truth is known and counts."""
+        """Return a mask (N, H, W) of the pixels whose depth is known and that lie inside the crop."""
         known = (targets >= self.min_depth) & (targets <= self.max_depth)
         top, bottom, left, right = _CROPS[self.crop]
         height, width = targets.shape[1:]
@@ -180,9 +185,11 @@ class Depth(Task):
         return known & inside
 
     def _log_errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(N, H, W). Where prediction and target agree the slope is that for more depth, not 0: an attack on a system's
-        own prediction begins there. Where the network answers beyond the range, it is that of the range's end: a clamp
-        has none, and no attack would ever bring such a pixel back.
+        """Return the absolute log errors (N, H, W), with gradients that never vanish.
+
+        Where prediction and target are equal the gradient is that of a growing depth, not 0: an attack on a system's
+        own prediction starts there. Where the output leaves the range, the gradient is that at the end of the range: a
+        clamp has none, and no attack could ever bring such a pixel back.
         """
         truth = targets.where(self._counts(targets), self.max_depth)
         found = with_gradient_of(_maps(outputs), self.predict(outputs))
@@ -190,10 +197,10 @@ class Depth(Task):
         return torch.where(gap >= 0, gap, -gap)
 
     def _measured(self, predictions: Tensor, reference: Tensor) -> Tensor:
-        """(N, 8) float32: of each image the seven numbers of `_MEASURED`, and 1, for it is one image."""
+        """Return (N, 8): the seven values of `_MEASURED` for each image, and a 1 that sums to the number of images."""
         counts = self._counts(reference)
         truth = reference.where(counts, self.max_depth)
-        found = predictions.where(counts, truth)  # nothing is wrong where nobody knows
+        found = predictions.where(counts, truth)  # no error where the depth is unknown
         truth, found, counts = (part.flatten(1) for part in (truth, found, counts))
         known = counts.sum(dim=1)
         share, gap = found / truth, found - truth
@@ -215,7 +222,7 @@ class Depth(Task):
         return self._scaled(predictions, clean, reference)
 
     def _scaled(self, predictions: Tensor, measured: Tensor, reference: Tensor) -> Tensor:
-        """By what takes the median of `measured` to that of the reference."""
+        """Scale predictions by the factor that brings the median of `measured` to that of the reference."""
         counts = self._counts(reference)
         scale = _median(reference, counts) / _median(measured, counts)
         return (predictions * scale[:, None, None]).clamp(self.min_depth, self.max_depth)
@@ -226,7 +233,7 @@ def _maps(outputs: Tensor) -> Tensor:
 
 
 def _ratio(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Of the larger to the smaller."""
+    """Return the ratio of the larger depth to the smaller, at least 1."""
     ratio = predictions / targets
     return torch.maximum(ratio, 1 / ratio)
 

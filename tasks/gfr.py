@@ -7,12 +7,12 @@ from ..core.task import Metric
 
 
 def gfr(metric: Metric, perturbed: Tensor, clean: Tensor) -> Tensor:
-    """GFR(M) = (R - M(perturbed, clean)) / R for each image, shape (N,), in [0, 1].
+    """Return the generalized fooling rate (R - M(perturbed, clean)) / R of each image, shape (N,), in [0, 1].
 
-    `clean` are the *same system's* predictions for the unperturbed images, never the labels. For top-1 accuracy it is 1
-    where the prediction changed, so its mean is the fooling rate. Of an error E, which is 0 where predictions agree,
-    the metric is M = R - E: the rate is its share of the largest possible error. Raises InputError for no images or
-    differing shapes.
+    R is the range of the metric M. `perturbed` are a system's predictions for the perturbed images; `clean` are the
+    *same system's* predictions for the unperturbed images, never the labels. For top-1 accuracy the rate is 1 where the
+    prediction changed, so its mean is the fooling rate. For an error E, which is 0 where predictions agree, M = R - E:
+    the rate is E as a share of the largest possible error. Raises InputError for no images or differing shapes.
     """
     if perturbed.shape != clean.shape:
         raise InputError(f"Expected predictions of one shape, got {tuple(perturbed.shape)} and {tuple(clean.shape)}.")

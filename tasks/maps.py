@@ -1,4 +1,4 @@
-"""What tasks share whose answers are maps."""
+"""Helpers of the tasks whose predictions are maps, one value per pixel."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,10 +8,10 @@ FLIPS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "flip-left-right": lambda maps: maps.flip(2),
     "flip-up-down": lambda maps: maps.flip(1),
 }
-"""Of maps (N, H, W)."""
+"""Target maps that attacks can aim at: the mirrored versions of maps (N, H, W)."""
 
 
 def mean_over_places(values: Tensor, counts: Tensor) -> Tensor:
-    """The mean of each image's `values` (N, ...) over the places that count; 0 for an image that has none."""
+    """Return the mean (N,) of each image's `values` (N, ...) where `counts` is True; 0 for an image without any."""
     counted = values.where(counts, 0).flatten(1)
     return counted.sum(dim=1) / counts.flatten(1).sum(dim=1).clamp_min(1)

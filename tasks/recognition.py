@@ -1,4 +1,4 @@
-"""Image recognition: one class per image, or none where the system may reject it."""
+"""Image recognition: one class per image, or a rejection where the system may abstain."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,16 +19,18 @@ def _agreement(prediction: Tensor, reference: Tensor) -> Tensor:
 
 
 _NEGLIGIBLE = 30.0
-"""By which a logit lies below all others so as to count for nothing."""
+"""Distance below the smallest logit at which a logit's probability is negligible."""
 _NEXT_TO_NOTHING = -15.0
+"""Log-odds x below which log(softplus(x)) is taken to be x."""
 _LEAST_WEIGHT = 1e-30
+"""Lower bound for weights, so that their logarithm is finite."""
 _METRICS = {"top1": Metric(statistics=_agreement, proportion=True)}
 
 
 @register_task("recognition")
 @dataclass(frozen=True, kw_only=True)
 class Recognition(Task):
-    """Outputs are logits (N, classes); predictions and targets are int64 (N,)."""
+    """Image recognition: outputs are logits (N, classes); predictions and targets are int64 (N,)."""
 
     classes: int
 
@@ -61,17 +63,19 @@ class Recognition(Task):
             raise InputError(f"Expected labels in 0..{self.class_scores - 1}, got labels in {low}..{high}.")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy in double precision: where a class has probability 1 in float32 (a margin of 17 is enough), the
-        gradient would lose that class, and the network would look robust.
+        """Return the cross-entropy (N,), computed in float64.
+
+        In float32 a class can have probability exactly 1 (a margin of 17 is enough): its gradient would vanish, and the
+        network would look robust.
         """
         return F.cross_entropy(outputs.double(), targets, reduction="none").float()
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
-        """Log of the mean probabilities, which are logits again."""
+        """Average logits (N, V, classes) over views, as the logarithm of the mean probabilities."""
         return outputs.log_softmax(dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])
 
     def constant(self, targets: Tensor) -> Tensor:
-        """(classes,): how frequent each is, as logits; one more image has each of them."""
+        """Return the class frequencies (classes,) as logits, with add-one smoothing."""
         return (torch.bincount(targets, minlength=self.classes) + 1).float().log()
 
     def predict(self, outputs: Tensor) -> Tensor:
@@ -91,17 +95,19 @@ class Recognition(Task):
         return (predictions == targets) == targeted
 
     def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Log-odds: they rise exactly where cross-entropy does and in the same direction, but not ever more slowly the
-        surer the network is. From a margin of 100 on, float32 has no gradient of cross-entropy left.
+        """Return the log-odds of a wrong class, (N,), a monotone function of cross-entropy.
+
+        Their gradient points in the same direction, but does not shrink as the network gets more confident: from a
+        margin of 100 on, float32 has no gradient of cross-entropy left.
         """
         return log_odds(outputs, targets)
 
     def expected(self, objectives: Tensor) -> Tensor:
-        """The logarithm of the mean cross-entropy."""
+        """Return the logarithm of the mean cross-entropy over evaluations, (N,), given log-odds (N, D)."""
         return _log_softplus(objectives).logsumexp(dim=1) - math.log(objectives.shape[1])
 
     def weighed(self, objectives: Tensor, weights: Tensor) -> Tensor:
-        """The log-odds of which cross-entropy is so many times as large; a weight of 0 leaves next to nothing of it."""
+        """Return the log-odds whose cross-entropy is `weights` times as large; a weight of 0 counts as 1e-30."""
         return _inverse_log_softplus(_log_softplus(objectives) + weights.clamp_min(_LEAST_WEIGHT).log())
 
     def word(self, answer: Tensor, name: Callable[[int], str]) -> str:
@@ -111,7 +117,7 @@ class Recognition(Task):
         return outputs.softmax(dim=1).amax(dim=1)
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """An image is one place."""
+        """Return each image as a single place."""
         right = outputs.detach().argmax(dim=1) == targets
         sure = outputs.detach().softmax(dim=1)
         alignment = sure.gather(1, targets[:, None])[:, 0] / sure.norm(dim=1)
@@ -121,11 +127,11 @@ class Recognition(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class AbstainingRecognition(Recognition):
-    """Recognition by a system that may reject an image: it has one logit more, the last, for that answer.
+    """Recognition by a system that may reject an image: its outputs have one more logit, the last, for rejection.
 
-    On clean images a rejection is an error. On attacked ones it is none: where the system answered the clean image, an
-    attack has succeeded only with another class. An attack away from a class therefore leaves rejection, too: it counts
-    for the class, as the logarithm of the sum of both probabilities.
+    On clean images a rejection is an error; on attacked ones it is not: where the system answered the clean image, an
+    attack succeeds only if it causes another class. An untargeted attack must therefore leave rejection as well: the
+    rejection logit is merged into the logit of the class, as the logarithm of the sum of both probabilities.
     """
 
     @property
@@ -158,28 +164,28 @@ class AbstainingRecognition(Recognition):
         return self.reached(predictions, targets, targeted=targeted).float()
 
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
-        """A rejection reaches nothing, unless it is what is to be reached."""
+        """Return which attacks succeeded, (N,); a rejection is a success only for a targeted attack that aims at it."""
         same = predictions == targets
         return same if targeted else ~same & (predictions != self.rejected)
 
 
 def _rejections_as_reference(prediction: Tensor, reference: Tensor, clean: Tensor, *, rejected: int) -> Tensor:
-    """What the system answers, with the reference in place of a rejection that the attack has brought about."""
+    """Return the predictions, with the reference in place of every rejection that the attack has caused."""
     return torch.where((prediction == rejected) & (clean != rejected), reference, prediction)
 
 
 def _log_softplus(x: Tensor) -> Tensor:
-    """log(log(1 + exp(x))), which is x itself where exp(x) is next to nothing."""
+    """Return log(log(1 + exp(x))), which approaches x where exp(x) is tiny."""
     return F.softplus(x.clamp_min(_NEXT_TO_NOTHING)).log() + (x - _NEXT_TO_NOTHING).clamp_max(0)
 
 
 def _inverse_log_softplus(y: Tensor) -> Tensor:
-    """log(exp(exp(y)) - 1)."""
+    """Return log(exp(exp(y)) - 1)."""
     softplus = y.clamp_min(_NEXT_TO_NOTHING).exp()
     return softplus + (-torch.expm1(-softplus)).log() + (y - _NEXT_TO_NOTHING).clamp_max(0)
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
-    """Of all classes but `y` against it: log(1 / p - 1) for its probability p."""
+    """Return the log-odds (N,) of all other classes against `y`: log(1 / p - 1) for the probability p of `y`."""
     others = logits.scatter(1, y[:, None], -torch.inf)
     return others.logsumexp(dim=1) - logits.gather(1, y[:, None])[:, 0]

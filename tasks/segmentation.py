@@ -16,24 +16,26 @@ from .colours import VOID_GREY, as_hex, class_colours
 from .maps import FLIPS, mean_over_places
 
 VOID = 255
-"""The label of pixels that nobody has labelled, as between two objects: they count nowhere."""
+"""Label of unlabelled pixels, such as borders between objects; no loss and no metric counts them."""
 SURE = 20.0
-"""How far, in logits, the median pixel of an image may be from another class; 6 to 20 for the embedded networks."""
+"""Largest margin, in logits, of an image's median pixel; 6 to 20 for the networks that ship with foolbench."""
 ALMOST_ALL = 0.99
-"""Of the labelled pixels: an image is done with where an attack has changed so many (as ALMA prox, CVPR 2023)."""
+"""Share of the labelled pixels that an attack must change before it is done with an image (as ALMA prox, CVPR 2023)."""
 
 
 @register_task("segmentation")
 @dataclass(frozen=True, kw_only=True)
 class Segmentation(Task):
-    """Outputs are logits (N, classes, H, W); predictions and targets are int64 (N, H, W), in targets also VOID.
+    """Segmentation: outputs are logits (N, classes, H, W), predictions and targets int64 (N, H, W).
 
-    - `miou`: intersection over union of each class, from the pixels of all images, and the mean over classes. With
-      `absent_as_zero` classes that no map has count as 0, as in the code of GD-UAP; else they are left out.
-    - `miou-image`: the same of each image alone, over the classes in its truth or its prediction; the mean over images.
-    - `pixel-accuracy`: the share of all labelled pixels that are right.
+    Targets may contain VOID.
 
-    `background` is the class of what is no object, None where there is no such class.
+    - `miou`: intersection over union per class over the pixels of all images, averaged over classes. With
+      `absent_as_zero` classes that occur in no map count as 0, as in the code of GD-UAP; otherwise they are left out.
+    - `miou-image`: the mean IoU of each image alone, over the classes in its truth or prediction, averaged over images.
+    - `pixel-accuracy`: the share of all labelled pixels that are predicted correctly.
+
+    `background` is the class of pixels that show no object, None where there is no such class.
     """
 
     classes: int
@@ -79,18 +81,19 @@ class Segmentation(Task):
             raise InputError(f"Expected classes in 0..{self.classes - 1} or {VOID} for void, got {low}..{high}.")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, the mean over labelled pixels."""
+        """Return the cross-entropy, averaged over the labelled pixels of each image, (N,)."""
         return mean_over_places(_cross_entropy(outputs, targets), targets != VOID)
 
     def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss, of logits that are scaled down to where it has a gradient if most pixels are too sure for one.
+        """Return the loss (N,) of logits that are scaled down where most pixels are too confident to have a gradient.
 
-        It is another one at each point then: it says where to go, and of two points hardly which is better.
+        The scale then depends on the image: the gradient is a good direction, but values at two points are hardly
+        comparable.
         """
         return self.loss(_less_sure(outputs), targets)
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
-        """Log of the mean probabilities, which are logits again."""
+        """Average logits (N, V, classes, H, W) over views, as the logarithm of the mean probabilities."""
         found = outputs.log_softmax(dim=2)
         if shown is None:
             return found.logsumexp(dim=1) - float(np.log(outputs.shape[1]))
@@ -98,19 +101,19 @@ class Segmentation(Task):
         return counted.logsumexp(dim=1) - shown.sum(dim=1)[:, None].log()
 
     def constant(self, targets: Tensor) -> Tensor:
-        """(classes, H, W): how frequent each class is at each pixel, as logits; one more image has each of them."""
+        """Return the class frequencies at each pixel (classes, H, W) as logits, with add-one smoothing."""
         seen = torch.stack([(targets == label).sum(dim=0) for label in range(self.classes)])
         return (seen + 1).float().log()
 
     def predict(self, outputs: Tensor) -> Tensor:
-        return outputs.max(dim=1).indices  # on a CPU in an eighth of the time of argmax
+        return outputs.max(dim=1).indices  # eight times as fast as argmax on a CPU
 
     @property
     def aims(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
         return FLIPS
 
     def agreement(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """The share of labelled pixels that are as the targets have them."""
+        """Return the share of the labelled pixels whose prediction equals the target, (N,)."""
         return mean_over_places((predictions == targets).float(), targets != VOID)
 
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
@@ -118,11 +121,11 @@ class Segmentation(Task):
         return agreement >= ALMOST_ALL if targeted else agreement <= 1 - ALMOST_ALL
 
     def reference(self, predictions: Tensor, targets: Tensor | None) -> Tensor:
-        """Void where the truth is."""
+        """Return the clean predictions, set to VOID where the targets are."""
         return predictions if targets is None else predictions.masked_fill(targets == VOID, VOID)
 
     def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing:
-        """Every class in its colour; the legend has those that are somewhere."""
+        """Draw every class in its colour, with a legend of the classes that occur."""
         present = [int(label) for label in answers.unique() if label != VOID]
         colours = class_colours(self.classes)
         pictures = torch.full((*answers.shape, 3), VOID_GREY, dtype=torch.uint8, device=answers.device)
@@ -133,7 +136,10 @@ class Segmentation(Task):
         return Drawing(pictures, [*legend, *void])
 
     def places(self, outputs: Tensor, targets: Tensor) -> Places:
-        """Every pixel, by its class; the alignment is the cosine between the probabilities and those of the target."""
+        """Return every pixel as a place, whose kind is its target class.
+
+        The alignment is the cosine similarity between the probabilities and the one-hot target.
+        """
         outputs, labelled = _less_sure(outputs), targets != VOID
         probabilities = outputs.detach().softmax(dim=1)
         at_target = probabilities.gather(1, targets.masked_fill(~labelled, 0)[:, None])[:, 0]
@@ -146,23 +152,24 @@ class Segmentation(Task):
 
 
 def confusions(predictions: Tensor, reference: Tensor, *, classes: int) -> Tensor:
-    """How many pixels of each image are true positives, false positives, false negatives of each class.
+    """Count the true positive, false positive and false negative pixels of each class, for each image.
 
-    (N, 3 * classes), int64; pixels where the reference is void count nowhere.
+    Returns int64 (N, 3 * classes): all true positives first, then false positives, then false negatives. Pixels where
+    the reference is VOID are not counted.
     """
     image = torch.arange(len(reference), dtype=torch.int32, device=reference.device)[:, None, None]
-    truth = reference.to(torch.int32, copy=True).clamp_(max=classes)  # void is one class more
+    truth = reference.to(torch.int32, copy=True).clamp_(max=classes)  # VOID becomes one more class
     cell = truth.add_(image, alpha=classes + 1).mul_(classes).add_(predictions.to(torch.int32))
     pairs = torch.bincount(cell.flatten(), minlength=len(reference) * (classes + 1) * classes)
-    matrix = pairs.reshape(-1, classes + 1, classes)[:, :classes]  # truth by prediction; the last row is void
+    matrix = pairs.reshape(-1, classes + 1, classes)[:, :classes]  # truth x prediction, without VOID's row
     right = matrix.diagonal(dim1=1, dim2=2)
     return torch.cat([right, matrix.sum(dim=1) - right, matrix.sum(dim=2) - right], dim=1)
 
 
 def mean_iou(counts: Numbers, *, absent_as_zero: bool = False) -> Numbers:
-    """Of `confusions` (..., 3 * classes): the mean over classes of intersection over union.
+    """Return the intersection over union, averaged over classes, from the counts (..., 3 * classes) of `confusions`.
 
-    Classes in neither map are left out, or count as 0.
+    Classes in neither map are left out, or count as 0 with `absent_as_zero`.
     """
     right, wrongly, missed = np.split(counts, 3, axis=-1)
     union = right + wrongly + missed
@@ -182,9 +189,9 @@ def _accuracy(counts: Numbers) -> Numbers:
 
 
 def _less_sure(outputs: Tensor) -> Tensor:
-    """Logits (N, classes, H, W) divided, image by image, by what brings the median pixel to `SURE`, if it is beyond.
+    """Scale down logits (N, classes, H, W), image by image, so that the median pixel's margin is at most `SURE`.
 
-    Cross-entropy sees no pixel that is far from every boundary, and what is far is a question of the logits' units.
+    Cross-entropy has no gradient at pixels far from every decision boundary, and how far depends on the logits' scale.
     """
     first, second = outputs.detach()[:, :, ::4, ::4].topk(2, dim=1).values.unbind(dim=1)
     times = (first - second).flatten(1).median(dim=1).values / SURE
@@ -192,5 +199,5 @@ def _less_sure(outputs: Tensor) -> Tensor:
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """(N, H, W), 0 where the target is void."""
+    """Return the cross-entropy of each pixel, (N, H, W), 0 where the target is VOID."""
     return F.cross_entropy(outputs, targets, ignore_index=VOID, reduction="none")

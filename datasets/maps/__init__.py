@@ -1,4 +1,4 @@
-"""Data sets with a map of the truth for each picture, by address: a file for each kind, and what they share."""
+"""Data sets with a ground truth map for each picture, by address, one file per kind, and the code that they share."""
 
 from ...core.registry import datasets
 from . import kitti, voc

@@ -1,4 +1,4 @@
-"""Pictures of any size with a map of the truth for each, as the images and maps of a network's size."""
+"""Base class of data sets of pictures with ground truth maps, both fitted to a network's input size."""
 
 import hashlib
 from abc import abstractmethod
@@ -23,7 +23,7 @@ from ..pictures.reading import read_picture, size_of
 
 
 class Pair(NamedTuple):
-    """A picture, what it is called, and the file that its map is read from."""
+    """A picture file, its name in the data set, and the file that its map is read from."""
 
     name: str
     picture: Path
@@ -31,8 +31,10 @@ class Pair(NamedTuple):
 
 
 class MapPictures(Pictures):
-    """Evaluation samples are `pairs`, in their order, training images others of the data set. Maps are fitted as their
-    pictures are, without a value between two: what counts is the map at the size of the network's input.
+    """Base class of data sets of pictures with maps; `pairs` are the evaluation samples, in their order.
+
+    Training images are other pairs of the data set. Maps are fitted as their pictures are, but by nearest neighbours:
+    they are evaluated at the network's input size. Raises ConfigError without pairs, and for unreadable files.
     """
 
     def __init__(self, name: str, root: Path, pairs: Sequence[Pair], task: Task) -> None:
@@ -43,14 +45,17 @@ class MapPictures(Pictures):
         self.task = task
 
     void = 0
-    """What stands in a map where nothing counts."""
+    """Value of map pixels that are not evaluated."""
 
     @abstractmethod
     def values(self, pair: Pair) -> NDArray[Any]:
-        """The map of one picture, (H, W), uint8 or float32, as it lies. Raises InputError for a file that is none."""
+        """Read the map (H, W) of one picture, uint8 or float32, not resized; raises InputError for invalid files."""
 
     def truth(self, pair: Pair) -> Tensor:
-        """The map of one picture, (H, W), fitted as that is. Raises InputError for a map of another picture's size."""
+        """Return the map (H, W) of one picture, int64 or float32, fitted as the picture is.
+
+        Raises InputError if map and picture differ in size.
+        """
         values = self.values(pair)
         height, width = size_of(pair.picture)
         if values.shape != (height, width):
@@ -62,12 +67,12 @@ class MapPictures(Pictures):
         return fitted if fitted.is_floating_point() else fitted.long()
 
     def made_from(self, pair: Pair) -> Sequence[Path]:
-        """The files that the map of one picture is made from."""
+        """Return the files that the map of one picture is made from."""
         return [pair.truth]
 
     @abstractmethod
     def training_pairs(self) -> Sequence[Pair]:
-        """Those that are no evaluation samples. Raises ConfigError where there are none."""
+        """Return the pairs that are not evaluation samples; raises ConfigError if there are none."""
 
     def image(self, place: int) -> Tensor:
         return self._picture(self._pairs[place])
@@ -82,7 +87,7 @@ class MapPictures(Pictures):
         return images, torch.stack([self.truth(pair) for pair in pairs])
 
     def for_others(self) -> Pictures:
-        """Its training pictures: those that it is evaluated on stay out of every training."""
+        """Return its training pictures only: its evaluation pictures are never used for training."""
         found = copy(self)
         found._pairs = self.training_pairs()
         found._keys, found._pixels = self._hashes(found._pairs)
@@ -95,20 +100,20 @@ class MapPictures(Pictures):
     def training_fingerprint(self) -> str:
         try:
             pairs = sorted(self._left())
-        except ConfigError:  # which `training` tells those who ask for them
+        except ConfigError:  # `training` raises it for whoever needs the images
             return ""
         pictures = [content.sha256 for content in contents(self._folder, [pair.picture for pair in pairs])]
         known = [pair.name for pair in pairs], pictures, self._truths(pairs)
         return short_hash((self.channels, self.preprocess, self.task, known))
 
     def for_model(self, model: Model) -> Pictures:
-        """Raises ConfigError for a network of another task, or of other classes."""
+        """Return a copy fitted to the network; raises ConfigError for one with another task or number of classes."""
         if not self.suits(model.task):
             raise ConfigError(f"{model.name} does {model.task}, the images of {self.name} are for {self.task}.")
         return super().for_model(model)
 
     def _left(self) -> list[Pair]:
-        """Those to train on whose picture is evaluated under no other name either. Raises ConfigError for none."""
+        """Return the training pairs whose pictures are not evaluated under another name; ConfigError if none."""
         pairs, taken = self.training_pairs(), self.evaluated | self._barred
         known = contents(self._folder, [pair.picture for pair in pairs])
         left = [pair for pair, content in zip(pairs, known, strict=True) if content.pixels not in taken]
@@ -117,7 +122,7 @@ class MapPictures(Pictures):
         return left
 
     def _hashes(self, pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
-        """Of each pair, and of the pixels of each picture. Raises ConfigError for a file that cannot be read."""
+        """Return hashes of each pair and of each picture's pixels; raises ConfigError for an unreadable file."""
         pictures = contents(self._folder, [pair.picture for pair in pairs])
         for pair, content in zip(pairs, pictures, strict=True):
             if content.problem:
@@ -127,7 +132,7 @@ class MapPictures(Pictures):
         return keys, [content.pixels for content in pictures]
 
     def _truths(self, pairs: Sequence[Pair]) -> list[str]:
-        """Hashes of all that their maps are made from. Raises ConfigError for a file that cannot be read."""
+        """Return, for each pair, the hashes of the files of its map; raises ConfigError for an unreadable file."""
         files = list(dict.fromkeys(file for pair in pairs for file in self.made_from(pair)))
         known = dict(zip(files, contents(self._folder, files, pictures=False), strict=True))
         for file, content in known.items():

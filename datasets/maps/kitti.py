@@ -1,4 +1,4 @@
-"""`kitti:PATH`: raw recordings of KITTI with a split such as Eigen's, and depth from laser scans or the improved one.
+"""KITTI at `kitti:PATH`: raw recordings with a split such as Eigen's, and depth from laser scans or improved maps.
 
 The raw data are those of https://www.cvlibs.net/datasets/kitti/raw_data.php, the improved depth maps those of its depth
 benchmark (Uhrig et al. 2017, https://arxiv.org/abs/1708.06500).
@@ -24,14 +24,16 @@ from .velodyne import calibration_files, depth_map, read_calibration, read_point
 SUMMARY = "KITTI's raw data, evaluated on the lines of split = FILE, as Eigen's; depth from laser scans, or improved."
 Truth = Literal["velodyne", "improved"]
 LEVELS = 256
-"""Of an improved depth map a metre."""
+"""Levels per metre in an improved depth map."""
 
 _calibration = lru_cache(maxsize=64)(read_calibration)
 
 
 class Kitti(MapPictures):
-    """Pictures of the colour cameras. `truth` says which of both depths is evaluated, since they differ: the laser sees
-    through windows and over edges, and improved maps are there for some pictures only.
+    """Depth of pictures from KITTI's colour cameras, in metres.
+
+    `truth` selects the ground truth, "velodyne" or "improved", since they differ: the laser sees through windows and
+    over edges, and improved maps exist for some pictures only.
     """
 
     def __init__(self, address: str, root: Path, split: Path, train: Path | None, truth: Truth) -> None:
@@ -48,7 +50,7 @@ class Kitti(MapPictures):
         return left
 
     def made_from(self, pair: Pair) -> list[Path]:
-        """The laser's points become depths by the calibration of their day."""
+        """Return the truth's file and, for laser scans, the day's calibration files, which turn points into depths."""
         return [pair.truth, *(calibration_files(pair.picture.parents[3]) if self._kind == "velodyne" else ())]
 
     def values(self, pair: Pair) -> NDArray[np.float32]:
@@ -66,7 +68,7 @@ class Kitti(MapPictures):
         return [self._pair(line, split) for line in lines if line.strip()]
 
     def _pair(self, line: str, split: Path) -> Pair:
-        """Of "date/drive index l" as Monodepth has it, or "date/drive/image_02/data/index.png ..." as BTS has it."""
+        """Parse a line: "date/drive index l" as in Monodepth, or "date/drive/image_02/data/index.png ..." as in BTS."""
         words = line.split()
         if len(words) == 3 and words[1].isdigit() and words[2] in ("l", "r"):
             drive, index, camera = words[0], int(words[1]), "image_02" if words[2] == "l" else "image_03"

@@ -12,8 +12,10 @@ Numbers = NDArray[np.float64]
 
 
 class Calibration(NamedTuple):
-    """From homogeneous laser coordinates (x forward, y left, z up) to a camera's: `projection` (3, 4) gives
-    (u * depth, v * depth, depth); `size` is the (height, width) of its pictures.
+    """Calibration of a camera to the laser.
+
+    `projection` (3, 4) maps homogeneous laser coordinates (x forward, y left, z up) to (u * depth, v * depth, depth);
+    `size` is the (height, width) of the camera's pictures.
     """
 
     projection: Numbers
@@ -21,12 +23,12 @@ class Calibration(NamedTuple):
 
 
 def calibration_files(day: Path) -> tuple[Path, Path]:
-    """From camera to camera, and from the laser to them."""
+    """Return the files of a day with the calibration of the cameras, and of the laser to the cameras."""
     return day / "calib_cam_to_cam.txt", day / "calib_velo_to_cam.txt"
 
 
 def read_calibration(day: Path, camera: int) -> Calibration:
-    """Of a day's recordings, by calib_cam_to_cam.txt and calib_velo_to_cam.txt. Raises InputError for what is none."""
+    """Read a camera's calibration for the recordings of a day; raises InputError for invalid files."""
     cameras, laser = calibration_files(day)
     rectified, moved = np.eye(4), np.eye(4)
     rectified[:3, :3] = _matrix(cameras, "R_rect_00", 3, 3)
@@ -36,10 +38,10 @@ def read_calibration(day: Path, camera: int) -> Calibration:
 
 
 def depth_map(points: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
-    """(H, W) metres along the camera's axis, of the nearest point where several meet a pixel; 0 where none does.
+    """Return depths (H, W) in metres along the camera's axis: that of the nearest point at each pixel, 0 without any.
 
-    `points` are (N, 4): x, y, z in metres, and the reflectance. As in Monodepth's code points behind the laser are left
-    out, and pixels are counted from 1.
+    `points` are (N, 4): x, y, z in metres, and the reflectance. As in Monodepth's code, points behind the laser are
+    left out, and projected coordinates count pixels from 1.
     """
     ahead = points[points[:, 0] >= 0].astype(np.float64)
     ahead[:, 3] = 1
@@ -56,7 +58,7 @@ def depth_map(points: NDArray[np.float32], calibration: Calibration) -> NDArray[
 
 
 def read_points(path: Path) -> NDArray[np.float32]:
-    """(N, 4) of a scan. Raises InputError for what is none."""
+    """Read the points (N, 4) of a laser scan; raises InputError for an invalid file."""
     try:
         numbers = np.fromfile(path, dtype="<f4")
     except OSError as error:

@@ -1,6 +1,6 @@
-"""`voc:PATH`: the segmentation challenge of Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC/), with the maps of SBD.
+"""Segmentation of Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC/) at `voc:PATH`, with the maps of SBD.
 
-A map is a PNG with a palette, whose index is the class: 0 is the background, 255 the border that counts nowhere.
+A map is a PNG with a palette, whose index is the class: 0 is the background, 255 the border, which is not evaluated.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,8 +28,10 @@ Split = Literal["val", "train", "trainval"]
 
 
 class Voc(MapPictures):
-    """The `split` to evaluate on, val as a rule; training images are those of train and, of `sbd`, all of its train and
-    val lists, but for what is evaluated on: a part of VOC's val is in SBD's lists.
+    """Segmentation of Pascal VOC's 20 classes and background, evaluated on `split`.
+
+    Training images are those of VOC's train list and, with `sbd`, of SBD's train and val lists, without the evaluation
+    images: SBD's lists contain a part of VOC's val.
     """
 
     void = VOID
@@ -42,7 +44,7 @@ class Voc(MapPictures):
     def training_pairs(self) -> Sequence[Pair]:
         pairs = {} if self._sbd is None else {pair.name: pair for pair in _of_sbd(self._sbd)}
         names = _listed(self._root / "ImageSets" / "Segmentation" / "train.txt")
-        pairs |= {name: self._pair(name) for name in names}  # VOC's own maps are the finer ones
+        pairs |= {name: self._pair(name) for name in names}  # VOC's own maps are finer than SBD's
         evaluated = set(self._evaluated)
         left = [pair for name, pair in pairs.items() if name not in evaluated]
         if not left:
@@ -67,7 +69,7 @@ def _of_sbd(root: Path) -> list[Pair]:
 
 
 def _palette(path: Path) -> NDArray[np.uint8]:
-    """Raises InputError for colours in place of numbers, which OpenCV makes of a palette, and for other classes."""
+    """Read a palette map; raises InputError for other classes, and for colours, which OpenCV turns a palette into."""
     try:
         with Image.open(path) as picture:
             mode, values = picture.mode, np.array(picture)
@@ -79,8 +81,8 @@ def _palette(path: Path) -> NDArray[np.uint8]:
 
 
 def _matlab(path: Path) -> NDArray[np.uint8]:
-    """A map of SBD, which has no border."""
-    from scipy.io import loadmat  # here: it takes a quarter of a second, which whoever has no such map need not wait
+    """Read a map of SBD, which has no border label."""
+    from scipy.io import loadmat  # imported late: it takes a quarter of a second
 
     try:
         found: Any = loadmat(path, variable_names=["GTcls"])["GTcls"]
@@ -114,7 +116,7 @@ def _there(path: Path) -> Path:
 
 
 def _root(folder: Path) -> Path:
-    """The folder of a year, wherever above it was named; of several years the last."""
+    """Return the folder of the last year of VOC in `folder`, which may be that folder itself or one above it."""
     found = [folder, *sorted(folder.glob("VOC*")), *sorted(folder.glob("VOCdevkit/VOC*"))]
     years = [year for year in found if (year / "SegmentationClass").is_dir()]
     if not years:

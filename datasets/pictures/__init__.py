@@ -1,4 +1,4 @@
-"""Data sets of pictures by address: a file for each kind, and what they share."""
+"""Data sets of pictures by address, with one file per kind, and the code that they share."""
 
 from ...core.registry import datasets
 from . import cifar, folder, imagenet, python_object

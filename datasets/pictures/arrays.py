@@ -1,4 +1,4 @@
-"""Images as people's programs have them: PIL pictures, arrays, tensors."""
+"""Convert images from user code, as PIL pictures, arrays or tensors, to tensors, and back to pictures."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ from .reading import opaque, to_rgb
 
 
 def as_image(given: Any) -> Tensor:
-    """(C, H, W), uint8 or float32 in [0, 1]; a PIL picture upright. Raises InputError for what is neither."""
+    """Return an image as a tensor (C, H, W), uint8 or float32 in [0, 1]; raises InputError for anything else.
+
+    A PIL picture is turned upright; arrays and tensors may have channels first, last or none.
+    """
     if isinstance(given, Image.Image):
         upright = ImageOps.exif_transpose(given)
         levels = np.array(upright if upright.mode == "L" else to_rgb(upright))
@@ -39,24 +42,24 @@ def as_image(given: Any) -> Tensor:
 
 
 def as_known(given: Any, image: Tensor) -> Image.Image:
-    """What an image that came as `given` is known by in other data sets: as a file is that holds it."""
+    """Return the RGB picture to hash an image by, so that it is equal to that of a file with the same content."""
     return opaque(ImageOps.exif_transpose(given)) if isinstance(given, Image.Image) else as_picture(image)
 
 
 def resized(image: Tensor, preprocess: Preprocess) -> Tensor:
-    """An image (C, H, W) fitted through an eight-bit picture, as files are."""
+    """Fit an image (C, H, W) through an eight-bit picture, as files are; returns uint8."""
     return fit(as_picture(image), preprocess)[: len(image)]
 
 
 def as_picture(image: Tensor) -> Image.Image:
-    """An image (C, H, W), uint8 or float32 in [0, 1], in RGB and eight bits."""
+    """Convert an image (C, H, W), uint8 or float32 in [0, 1], to an eight-bit RGB picture."""
     levels = image if image.dtype == torch.uint8 else (image * 255).round().to(torch.uint8)
     pixels = levels.permute(1, 2, 0).numpy()
     return Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels).convert("RGB")
 
 
 def _tensor(given: np.ndarray) -> Tensor:
-    """In the byte order of this machine, whatever that of a file is."""
+    """Convert an array to a tensor, in this machine's byte order; raises InputError unless it holds numbers."""
     try:
         return torch.from_numpy(given.astype(given.dtype.newbyteorder("=")))
     except TypeError:

@@ -1,4 +1,4 @@
-"""Pictures of any size with labels or without, as the images that a network takes."""
+"""Base class of data sets of pictures, of any size and with or without labels, fitted to a network's input."""
 
 import hashlib
 import os
@@ -25,30 +25,30 @@ from .batches import as_floats, as_levels
 from .classes import by_name, mapping
 
 LUMA = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
-"""What each colour adds to the brightness, by ITU-R 601 as in Pillow."""
+"""Weights of red, green and blue in the brightness, by ITU-R 601 as in Pillow."""
 IMAGENET_SIZE = Preprocess(size=(224, 224), resize=256)
-"""Where no network says what it takes."""
+"""Default preprocessing, where no network specifies its own."""
 
 
 class Pictures(ABC):
-    """Evaluation samples are pictures 0..len-1, in the order of `keys`, a hash of each one's content. By its `pixels`,
-    as `pixel_hash` has them, a picture is known in other data sets, whatever lies beside it there.
+    """Base class of data sets of pictures; `for_model` fits the pictures and classes to a network.
 
-    `classes` are the names of the classes that `labels` count, in their order; both None without labels. Images have
-    the size that `preprocess` says, for networks of their own (`for_model`); where the classes are `in_order`, output k
-    of a network means class k. Training images are another data set's, or a share of the pictures, which are then no
-    evaluation samples; what is in both is left out of training. Pictures with the same number in `clusters` depend on
-    each other, and are held out together.
+    `keys` are hashes of each picture's content (with its map, if any); `pixels` are their `pixel_hash`, by which a
+    picture is recognised in other data sets. `classes` names the classes that `labels` index; both are None without
+    labels. If the classes are `in_order`, output k of a network means class k. `preprocess` gives the image size.
+    Training images come from the data set with address `train`, or are the random share `train_share` of the pictures,
+    which are then not evaluation samples; pictures in both are left out of training. Pictures with the same number in
+    `clusters` depend on each other, and are held out together. Raises ConfigError for invalid options.
     """
 
     workers = os.cpu_count() or 1
     channels = 3
     fits_already = False
-    """Whether what has the size that a network takes is that image, without being resized and cut."""
+    """Whether pictures that already have the network's input size are used without resizing and cropping."""
     skipped: Mapping[str, str] = MappingProxyType({})
-    """Pictures that cannot be read and are left out, and why."""
+    """Paths of the unreadable pictures that are left out, with the reason."""
     remedy = "name a network of these {count} classes"
-    """What to do where the classes are not those of a network."""
+    """Advice in the error that is raised if the classes do not match a network's."""
 
     def __init__(
         self,
@@ -76,24 +76,24 @@ class Pictures(ABC):
         held_out = [_draw(key) < train_share for key in decisive]
         self._places = [place for place, held in enumerate(held_out) if not held]
         self._training_places = [place for place, held in enumerate(held_out) if held]
-        self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until a network says its own
-        self._order: Tensor | None = None  # of the network's classes
-        self._model: Model | None = None  # the network, where there is one
-        self._barred: Set[str] = frozenset()  # from training, by their pixels
-        self._is_blind = False  # targets mean nothing to the network
+        self.task: Task = Recognition(classes=max(2, len(classes or ())))  # until `for_model` sets the network's
+        self._order: Tensor | None = None  # the network's output for each class
+        self._model: Model | None = None  # set by `for_model`
+        self._barred: Set[str] = frozenset()  # pixel hashes of pictures that must not be trained on
+        self._is_blind = False  # whether its targets are of another task
         if not self._places:
             raise ConfigError(f"{name} has no pictures left to evaluate on: {len(keys)} in all, train_share too large?")
 
     @abstractmethod
     def image(self, place: int) -> Tensor:
-        """Picture number `place` of all, as uint8 (C, H, W) or float32 in [0, 1], fitted by `self.preprocess`."""
+        """Return picture number `place` of all, uint8 (C, H, W) or float32 in [0, 1], fitted by `self.preprocess`."""
 
     @abstractmethod
     def picture_size(self, place: int) -> tuple[int, int]:
-        """(height, width) of picture number `place` of all, before it is fitted."""
+        """Return the (height, width) of picture number `place` of all, before it is fitted."""
 
     def windows(self, samples: Sequence[int]) -> Tensor:
-        """(N, 2): how much of each picture its image shows around the middle, height and width, in shorter sides."""
+        """Return height and width (N, 2) of the window of the picture that each image shows, in shorter sides."""
         return torch.tensor([self._window(self._places[sample]) for sample in samples], dtype=torch.float64)
 
     def _window(self, place: int) -> tuple[float, float]:
@@ -107,16 +107,16 @@ class Pictures(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Of the contents, of the labels, and of how pictures become images."""
+        """Hash of the contents, the labels and the preprocessing of the evaluation images."""
         parts = [self.channels, self.preprocess, self.task, *(self._keys[place] for place in self._places)]
         labels = [] if self.labels is None else self.labels.tolist()
         return short_hash((parts, labels))
 
     def training_fingerprint(self) -> str:
-        """Likewise, of the training images; empty where there are none."""
+        """Return a hash of the contents, labels and preprocessing of the training images, "" if there are none."""
         try:
             source, places = self._training_source()
-        except ConfigError:  # which `training` tells those who ask for them
+        except ConfigError:  # `training` raises it for whoever needs the images
             return ""
         labels = None if source._is_blind else source._labels_of(places)
         targets = [0] * len(places) if labels is None else labels.tolist()
@@ -138,11 +138,11 @@ class Pictures(ABC):
         return as_floats(self._images(places)), self._targets_of(places)
 
     def suits(self, task: Task) -> bool:
-        """Whether its targets, if it has any, are what networks of a task answer."""
+        """Return whether the targets, if any, are of the kind that networks for `task` predict."""
         return isinstance(task, Recognition)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
-        """Raises ConfigError where there are none."""
+        """Return up to `count` training images, uint8, and targets; raises ConfigError if there are none."""
         source, places = self._training_source()
         places = sorted(places, key=lambda place: derive_key("training", source._keys[place]))[:count]
         images = as_levels(source._images(places))
@@ -151,19 +151,19 @@ class Pictures(ABC):
 
     @property
     def evaluated(self) -> Set[str]:
-        """The pixels of all pictures to evaluate on, hashed."""
+        """Pixel hashes of all evaluation pictures."""
         return {self._pixels[place] for place in self._places}
 
     def apart_from(self, other: "Pictures") -> "Pictures":
-        """The same, without training images that `other` evaluates on."""
+        """Return a copy whose training images exclude those that `other` evaluates on."""
         found = copy(self)
         found._barred = self._barred | other.evaluated
         return found
 
     def for_model(self, model: Model) -> "Pictures":
-        """The same pictures as images of the network's size, with its classes.
+        """Return a copy whose images have the network's size, and whose labels are the network's outputs.
 
-        Raises ConfigError where they do not fit.
+        Raises ConfigError if the classes do not match.
         """
         found = copy(self)
         channels, height, width = model.shape
@@ -178,14 +178,14 @@ class Pictures(ABC):
         return found
 
     def _mapped(self, model: Model) -> list[int]:
-        """For each class the output of the network that means it. Raises ConfigError where none does."""
+        """Return the network's output for each class; raises ConfigError if there is none for a class."""
         outputs = model.task.classes if isinstance(model.task, Recognition) else 0
         if self._in_order and outputs == len(self.classes or ()):
             return list(range(outputs))
         return mapping(self.name, self.classes or (), model.name, outputs, model.class_names, self.remedy)
 
     def _training_source(self) -> tuple["Pictures", list[int]]:
-        """The pictures to train on, as images for the same network, without those that are evaluated on."""
+        """Return the data set that training images come from, and their numbers, without the evaluation pictures."""
         source, places = self._to_train_on()
         taken = self.evaluated | self._barred
         left = [place for place in places if source._pixels[place] not in taken]
@@ -194,7 +194,7 @@ class Pictures(ABC):
         return source, left
 
     def _to_train_on(self) -> tuple["Pictures", list[int]]:
-        """The data set that training images are in, and which of its pictures they are."""
+        """Return the data set that training images come from, and their numbers, evaluation pictures included."""
         if self._train is not None:
             other = self._other(self._train)
             return other, other._places
@@ -206,7 +206,7 @@ class Pictures(ABC):
         return self, self._training_places
 
     def for_others(self) -> "Pictures":
-        """What another data set that names this one trains on: as a rule all of it."""
+        """Return the pictures that a data set with `train` = this one's address trains on, by default all of them."""
         return self
 
     def _other(self, address: str) -> "Pictures":
@@ -226,8 +226,10 @@ class Pictures(ABC):
         return other
 
     def _order_classes_of(self, other: "Pictures", names: Sequence[str]) -> None:
-        """By what they are called among these classes, or by the network. Where these have none, and the network does
-        not say what theirs are, they go without labels, too. Raises ConfigError for a class that is neither.
+        """Map the classes of the training set `other` to outputs, by the names of this set's classes or of outputs.
+
+        If this set has no classes, and those of `other` cannot be mapped to outputs, its labels are dropped. Raises
+        ConfigError for a class that neither this set nor the network has.
         """
         mine, model = self.classes, self._model
         if mine is not None and set(names) <= set(mine):
@@ -244,7 +246,7 @@ class Pictures(ABC):
             )
 
     def _outputs_named(self, other: "Pictures", mine: Sequence[str], model: Model) -> list[int]:
-        """As many classes as outputs say nothing here: those of the evaluation images have an order already."""
+        """Return the output for each class of `other`, by names only: an equal number of classes proves nothing."""
         outputs = model.task.classes if isinstance(model.task, Recognition) else 0
         found = by_name(other.name, other.classes or (), outputs, model.class_names)
         if found is None:
@@ -265,7 +267,7 @@ class Pictures(ABC):
         return self._as_channels(self.image(place))
 
     def _as_channels(self, image: Tensor) -> Tensor:
-        """For a network of grey images the brightness; for one of colours grey on all channels."""
+        """Convert to the network's number of channels: brightness for one, repeated grey for three."""
         if len(image) == self.channels:
             return image
         if len(image) == 1:
@@ -274,7 +276,7 @@ class Pictures(ABC):
         return grey.round().to(torch.uint8) if image.dtype == torch.uint8 else grey.clamp(0, 1)
 
     def _targets_of(self, places: Sequence[int]) -> Tensor | None:
-        """What a network should answer to the pictures with these numbers."""
+        """Return the targets of the pictures with these numbers."""
         return self._labels_of(places)
 
     def _labels_of(self, places: Sequence[int]) -> Tensor | None:
@@ -285,10 +287,10 @@ class Pictures(ABC):
 
 
 def short_hash(value: Any) -> str:
-    """Of anything by its repr."""
+    """Return 16 hex digits of a hash of the value's repr."""
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def _draw(key: str) -> float:
-    """In [0, 1), by the content: what is twice in a folder is on one side."""
+    """Draw a number in [0, 1) that depends on the content only: duplicates fall on the same side of a split."""
     return (derive_key("train_share", key) % 2**32) / 2**32

@@ -1,6 +1,6 @@
-"""`cifar10:PATH` and `cifar100:PATH`: the archives of Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html.
+"""CIFAR at `cifar10:PATH` and `cifar100:PATH`: the archives of Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html.
 
-Both the binary version and the Python one, whose pickles are read without doing what they ask for.
+Reads the binary version and the Python version, whose pickles are loaded without executing any code in them.
 """
 
 import codecs
@@ -31,12 +31,15 @@ FILES = {
     "cifar10": {"test": ["test_batch"], "train": [f"data_batch_{k}" for k in range(1, 6)]},
     "cifar100": {"test": ["test"], "train": ["train"]},
 }
-LABEL_BYTES = {"cifar10": 1, "cifar100": 2}  # of a hundred classes the coarse one comes first
+LABEL_BYTES = {"cifar10": 1, "cifar100": 2}  # CIFAR-100 has the coarse label first
 LABEL_KEYS = {"cifar10": "labels", "cifar100": "fine_labels"}
 
 
 class Cifar(Pictures):
-    """The test split; its training images, and those that it is to others, are the archive's own."""
+    """CIFAR-10 or CIFAR-100: evaluates on the archive's test split, and trains on its training split.
+
+    A data set that names it as its `train` gets the training split, too.
+    """
 
     workers = 1  # nothing to decode
     fits_already = True
@@ -50,7 +53,7 @@ class Cifar(Pictures):
         super().__init__(address, keys, pixels, labels, classes, in_order=True, preprocess=PLAIN)
 
     def image(self, place: int) -> Tensor:
-        """Network sizes other than their own are reached by resizing."""
+        """Return the picture, resized if the network does not take 32 x 32 pixels."""
         levels = self._levels[place]
         return (
             torch.from_numpy(levels) if self.preprocess.size == PLAIN.size else fit(_picture(levels), self.preprocess)
@@ -73,7 +76,7 @@ def _picture(levels: np.ndarray) -> Image.Image:
 
 
 def _split(folder: Path, kind: str, split: str) -> tuple[np.ndarray, list[int]]:
-    """uint8 (N, 3, 32, 32) and labels. Raises ConfigError where a file is missing or damaged."""
+    """Return pixels, uint8 (N, 3, 32, 32), and labels; raises ConfigError if a file is missing or damaged."""
     parts = [_batch(folder, kind, name) for name in FILES[kind][split]]
     return np.concatenate([pixels for pixels, _ in parts]), [label for _, labels in parts for label in labels]
 
@@ -121,11 +124,11 @@ _ARRAYS: dict[str, Any] = {
     "ndarray": np.ndarray,
     "dtype": np.dtype,
 }
-"""What pickles of arrays ask NumPy for, by the version of the protocol."""
+"""NumPy names that pickles of arrays need, depending on the version of the protocol."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Arrays of numbers and what they are made of; anything else that a pickle asks for is refused."""
+    """Unpickler that allows only arrays of numbers and plain values, and raises InputError for anything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in _ARRAYS:

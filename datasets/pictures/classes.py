@@ -1,4 +1,4 @@
-"""The classes of a data set in the order of a network's outputs."""
+"""Mapping of a data set's classes to a network's outputs."""
 
 import re
 from collections.abc import Sequence
@@ -10,16 +10,17 @@ from ...core.words import counted
 
 WORDNET = re.compile(r"n\d{8}")
 UNNAMED = "none"
-"""As classes of a folder: its pictures are taken without labels."""
+"""Value of the option `classes` of an image folder that takes its pictures without labels."""
 
 
 def mapping(
     data: str, names: Sequence[str], network: str, classes: int, class_names: Sequence[str], remedy: str
 ) -> list[int]:
-    """For each class of the data the output of the network that means it.
+    """Return, for each class of the data, the index of the network's output for it.
 
-    By WordNet ids for a thousand outputs, by equal names, or in their order where there are as many and no output has
-    the name of a class. Raises ConfigError for anything else, with what to do: a guess would look like a bad network.
+    Classes are matched by WordNet ids (if there are a thousand outputs), by equal names, or by order if the numbers are
+    equal and no output has the name of a class. Raises ConfigError, with the `remedy`, if none of these applies: a
+    guess would look like a bad network.
     """
     named = by_name(data, names, classes, class_names)
     if named is not None:
@@ -35,7 +36,7 @@ def mapping(
 
 
 def by_name(data: str, names: Sequence[str], classes: int, class_names: Sequence[str]) -> list[int] | None:
-    """The same by WordNet ids or equal names alone; None where these do not say it of every class."""
+    """Match classes to outputs as `mapping` does, but by WordNet ids or names only; None if any class has no match."""
     if classes == 1000 and all(WORDNET.fullmatch(name) for name in names):
         return _by_id(data, names)
     exact, plain = _places(class_names), _places([_plain(name) for name in class_names])
@@ -44,7 +45,7 @@ def by_name(data: str, names: Sequence[str], classes: int, class_names: Sequence
 
 
 def _places(names: Sequence[str]) -> dict[str, list[int]]:
-    """Where each name stands: of ImageNet's thousand some stand twice."""
+    """Return the positions of each name; some of ImageNet's thousand occur twice."""
     found: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         found.setdefault(name, []).append(place)
@@ -52,7 +53,10 @@ def _places(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def read_classes(path: Path, names: Sequence[str]) -> list[str]:
-    """The names of all outputs, a line each. Raises ConfigError where a class of the data is not among them."""
+    """Read a text file with the name of one output per line.
+
+    Raises ConfigError if the file cannot be read or lacks one of the data's classes, `names`.
+    """
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
@@ -65,7 +69,7 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
 
 @cache
 def wordnet_ids() -> tuple[str, ...]:
-    """Those of ILSVRC 2012 in their order, which is that of everybody's networks."""
+    """Return the WordNet ids of ILSVRC 2012, sorted, which is the output order of ImageNet networks."""
     return tuple((Path(__file__).parent / "wordnet_ids.txt").read_text().split())
 
 

@@ -1,7 +1,7 @@
-"""What is in each file: hashes of it, and why it cannot be read. Remembered by path, size and time of change.
+"""Hashes of picture files and the reasons why some cannot be read, cached by path, size and modification time.
 
-The first look reads and decodes every file once, on all cores; a second run looks only at what has changed, and at what
-could not be read: memory and disks may fail for a moment, and another Pillow may read it.
+The first run reads and decodes every file, on all cores. Later runs read only files that have changed or could not be
+read: memory and disks may fail for a moment, and another Pillow version may read them.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ WORKERS = os.cpu_count() or 1
 
 
 class Content(NamedTuple):
-    """Of one file: the hashes of its bytes and of its pixels; "" or what is wrong with it as a picture."""
+    """Hashes of a file's bytes and of its pixels, and the reason why it cannot be read, "" if it can."""
 
     sha256: str
     pixels: str = ""
@@ -34,12 +34,12 @@ class Content(NamedTuple):
 
 
 def pixel_hash(picture: Image.Image) -> str:
-    """Of the pixels of a picture in RGB: the same wherever it lies, in whatever format that loses nothing."""
+    """Hash the size and pixels of an RGB picture: the result is the same in every lossless file format."""
     return hashlib.sha256(f"{picture.size}".encode() + np.asarray(picture).tobytes()).hexdigest()
 
 
 def contents(root: Path, paths: Sequence[Path], *, pictures: bool = True) -> list[Content]:
-    """In the order of the paths. Of files that are no `pictures` only the bytes are looked at."""
+    """Return the `Content` of each path, from the cache of `root` or the file; only bytes if not `pictures`."""
     memory = _memory(root)
     known = _recall(memory)
     stamps = {str(path): _stamp(path) for path in paths}
@@ -61,7 +61,7 @@ def _look(path: Path) -> Content:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         return Content(digest, pixel_hash(opaque(upright(data))))
-    except Exception as error:  # noqa: BLE001 (the disk's, and each of Pillow's decoders has its own)
+    except Exception as error:  # noqa: BLE001 (disk errors, and those of each of Pillow's decoders)
         return Content(digest, problem=reason(error))
 
 
@@ -73,12 +73,12 @@ def _look_at_bytes(path: Path) -> Content:
 
 
 def _stamp(path: Path) -> str:
-    """Empty for a file that cannot be looked at; nothing is remembered of such."""
+    """Return what identifies a version of the file; "" if its status cannot be read, which is never cached."""
     try:
         status = path.stat()
     except OSError:
         return ""
-    return f"{status.st_size} {status.st_mtime_ns} Pillow {PIL.__version__}, opaque"  # which decodes in its own way
+    return f"{status.st_size} {status.st_mtime_ns} Pillow {PIL.__version__}, opaque"  # versions decode differently
 
 
 def _memory(root: Path) -> Path:
@@ -87,7 +87,7 @@ def _memory(root: Path) -> Path:
 
 
 def _recall(memory: Path) -> dict[str, list[str]]:
-    """Nothing where it is damaged: then everything is looked at anew."""
+    """Read the cache file; return nothing if it is damaged, so that all files are read again."""
     try:
         known = json.loads(memory.read_text(encoding="utf-8"))
         entries = isinstance(known, dict) and all(
@@ -100,5 +100,5 @@ def _recall(memory: Path) -> dict[str, list[str]]:
 
 
 def _remember(memory: Path, known: dict[str, list[str]]) -> None:
-    with suppress(OSError):  # a cache that cannot be written costs time only
+    with suppress(OSError):  # without the cache, only time is lost
         write_whole(memory, json.dumps(known).encode())

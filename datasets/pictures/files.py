@@ -18,15 +18,17 @@ BadImages = Literal["stop", "skip"]
 
 
 class PictureFile(NamedTuple):
-    """A file and the number of its class, if it has one."""
+    """A picture file, and the index of its class or None."""
 
     path: Path
     label: int | None
 
 
 class PictureFiles(Pictures):
-    """Pictures are decoded when they are asked for. `bad_images` that cannot be: "stop" names the first, "skip" leaves
-    them out and lists them as `skipped`.
+    """Data set of picture files, decoded on access.
+
+    `bad_images` says what to do about unreadable files: "stop" raises ConfigError with the first of them, "skip" leaves
+    them out and lists them in `skipped`.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class PictureFiles(Pictures):
 
 
 def folder_at(text: str, name: str) -> Path:
-    """Raises ConfigError where there is none."""
+    """Return the folder that the path `text` names; raises ConfigError, about the option `name`, if there is none."""
     folder = Path(text).expanduser()
     if not text or not is_folder(folder):
         raise ConfigError(f"Expected {name} to name a folder of pictures, found none at {text!r}.")
@@ -72,18 +74,18 @@ def folder_at(text: str, name: str) -> Path:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All below it and behind its links, sorted; hidden ones are none. A link to nowhere is one that cannot be read."""
+    """Return all pictures below a folder, sorted; links are followed, hidden files skipped, broken links included."""
     return list(filter(_is_picture, files_in(folder)))
 
 
 def pictures_at(folder: Path) -> list[Path]:
-    """Those that lie in it, and not further below."""
+    """Return the pictures directly in a folder, sorted, without hidden ones."""
     there = folder.iterdir() if folder.is_dir() else ()
     return sorted(path for path in there if not path.name.startswith(".") and _is_picture(path))
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Of any kind, otherwise the same."""
+    """Return all files of any kind below a folder, sorted; links are followed and hidden files skipped."""
     found, seen = list[Path](), set[str]()
     for root, folders, names in os.walk(folder, followlinks=True):
         seen.add(os.path.realpath(root))

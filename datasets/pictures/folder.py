@@ -1,4 +1,4 @@
-"""`image-folder:PATH`: a folder for each class, sorted by name or number, or one flat folder without labels."""
+"""Pictures at `image-folder:PATH`: a folder per class, sorted by name or number, or one flat folder without labels."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ SUMMARY = "Pictures in class folders, or in one flat folder without labels."
 
 
 class ClassFolders(PictureFiles):
-    """Its folders may be called anything."""
+    """Pictures in one folder per class; folders may have any names."""
 
     remedy = (
         "give a network that is made for these classes = {count}, or the data set classes = FILE, a text file whose "
@@ -53,8 +53,10 @@ def _loader(address: str) -> Callable[..., Dataset]:
 
 
 def _listed(folder: Path, *, skip: bool) -> tuple[list[PictureFile], list[str] | None]:
-    """Raises ConfigError for a mixture, whose flat pictures have no class, and for a class folder whose files are no
-    pictures, unless these may be skipped.
+    """Return the picture files, and the class names or None.
+
+    Raises ConfigError for class folders mixed with flat pictures, which have no class, and, unless `skip`, for a class
+    folder that has files but no pictures.
     """
     children = sorted(filter(_is_class, folder.iterdir()))
     if all(child.name.isdecimal() for child in children):

@@ -1,7 +1,7 @@
-"""`imagenet:PATH`: ILSVRC 2012 for validation, in folders named by WordNet id, or flat with the devkit's ground truth.
+"""ILSVRC 2012 validation images at `imagenet:PATH`, in folders named by WordNet id or flat with the devkit.
 
-The devkit counts classes from 1 in an order of its own, which data/meta.mat translates into WordNet ids; networks count
-them from 0 in the order of the ids.
+The devkit numbers classes from 1 in an order of its own, which data/meta.mat translates into WordNet ids; networks
+number them from 0 in the order of the ids.
 """
 
 import re
@@ -47,7 +47,7 @@ def _loader(address: str) -> Callable[..., Dataset]:
 
 
 def _in_class_folders(folder: Path) -> list[PictureFile]:
-    """Of the folder, or of `val` in it; a subset of the classes will do."""
+    """Return the files in class folders of `folder` or its `val`, where any subset of classes will do, or []."""
     labels = {wnid: label for label, wnid in enumerate(wordnet_ids())}
     for root in (folder, folder / "val"):
         children = sorted(root.iterdir()) if root.is_dir() else []
@@ -61,7 +61,7 @@ def _in_class_folders(folder: Path) -> list[PictureFile]:
 
 
 def _flat(folder: Path, devkit: Path | None) -> list[PictureFile]:
-    """ILSVRC2012_val_00000001.JPEG, in the folder or in `val` of it, has the first line of the ground truth."""
+    """Return the files of a flat folder or its `val`; ILSVRC2012_val_00000001.JPEG is line 1 of the ground truth."""
     paths = pictures_at(folder) or pictures_at(folder / "val")
     truth = _ground_truth(_beside(folder, devkit, GROUND_TRUTH), _labels_of_devkit(_beside(folder, devkit, META)))
     files = []
@@ -74,7 +74,7 @@ def _flat(folder: Path, devkit: Path | None) -> list[PictureFile]:
 
 
 def _ground_truth(path: Path, labels: dict[int, int]) -> list[int]:
-    """The label of each image, by its ILSVRC id."""
+    """Return the label of each image, translated from the ILSVRC id by `labels`."""
     try:
         ids = [int(line) for line in path.read_text(encoding="utf-8").split()]
     except (OSError, ValueError) as error:
@@ -98,7 +98,7 @@ def _beside(folder: Path, devkit: Path | None, name: str) -> Path:
 
 
 def _labels_of_devkit(meta: Path) -> dict[int, int]:
-    """ILSVRC id -> place of the WordNet id among the sorted ones."""
+    """Return a dict from ILSVRC id to the index of the WordNet id in sorted order."""
     from scipy.io import loadmat
 
     try:

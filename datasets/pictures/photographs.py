@@ -1,6 +1,7 @@
-"""The photographs that scikit-image and scikit-learn install, in crops of 224 x 224, without labels.
+"""Unlabelled crops of 224 x 224 pixels of the photographs that scikit-image and scikit-learn install.
 
-They are few, and crops of one photograph depend on each other: intervals are over photographs.
+There are few photographs, and crops of the same one depend on each other: confidence intervals treat each photograph as
+a cluster.
 """
 
 import hashlib
@@ -20,16 +21,16 @@ from .base import Pictures
 from .contents import pixel_hash
 
 CROPS = 12
-"""Of each photograph."""
+"""Number of crops of each photograph."""
 LEFT_OUT = ("cell", "immunohistochemistry", "moon", "retina", "hubble_deep_field")
-"""What no camera saw as people do."""
+"""Images from microscopes, telescopes and the like, which networks trained on photographs do not know."""
 
 
 @register_dataset("photographs")
 class PhotographCrops(Pictures):
-    """Crops of few photographs, without labels: for a look at networks trained on photographs.
+    """Unlabelled crops of a few photographs, for a first look at networks trained on photographs.
 
-    `train_share` holds photographs out, with all their crops.
+    `train_share` holds out whole photographs, with all their crops.
     """
 
     def __init__(self, *, train: str | None = None, train_share: float = 0.0) -> None:
@@ -59,7 +60,7 @@ class PhotographCrops(Pictures):
         return {self._names[place // CROPS] for place in self._places}
 
     def training_fingerprint(self) -> str:
-        """None of its own crops, which are what this code makes of photographs that come with packages."""
+        """Return "" for held-out crops of its own, which code and packages determine; else the hash of `train`."""
         return "" if self._train is None else super().training_fingerprint()
 
     def image(self, place: int) -> Tensor:
@@ -82,7 +83,7 @@ def _levels(name: str) -> np.ndarray:
 
 
 def _crop(picture: np.ndarray, place: int) -> np.ndarray:
-    """A square of 55 to 95 hundredths of the shorter side, somewhere."""
+    """Cut out a square of 55 to 95 percent of the shorter side, at a random position."""
     draws = np.random.default_rng(derive_key("photographs", place) % 2**63)
     side = int(min(picture.shape[:2]) * draws.uniform(0.55, 0.95))
     top, left = (int(draws.integers(0, size - side + 1)) for size in picture.shape[:2])

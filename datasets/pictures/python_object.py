@@ -1,7 +1,7 @@
-"""`FILE.py:NAME` and `package.module:NAME`: any map-style torch Dataset of (image, target), or what makes one.
+"""Data sets at `FILE.py:NAME` and `package.module:NAME`: map-style torch Datasets, or callables that return one.
 
-A function or a class is called with the parameters that it takes itself, `train` and `train_share` among them; what it
-does not take of these is said of the Dataset that it gives.
+A function or class is called with the parameters that it accepts, which may include `train` and `train_share`. Those
+two are applied to the Dataset that it returns if the callable does not accept them.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,9 +42,9 @@ def _loader(address: str) -> Callable[..., Dataset]:
 
 
 def as_dataset(name: str, items: Any, options: Mapping[str, Any]) -> Dataset:
-    """A torch Dataset, of targets or of maps by its first item; a foolbench Dataset stays as it is.
+    """Wrap a torch Dataset, as images with targets or with maps by its first item; return a foolbench Dataset as it is.
 
-    Raises ConfigError for anything else, and for options of a Dataset that says for itself what they would say.
+    Raises ConfigError for anything else, and for `options` with a foolbench Dataset, which has training images itself.
     """
     if hasattr(items, "fingerprint") and hasattr(items, "load"):
         if options:

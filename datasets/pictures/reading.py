@@ -1,4 +1,4 @@
-"""A file as people see it: upright, in colours, eight bits a channel."""
+"""Read a picture file as people see it: upright, in RGB, with eight bits per channel."""
 
 import io
 import re
@@ -19,24 +19,24 @@ SUFFIXES = frozenset(
 )
 _PILLOW = re.compile(r"PIL\.")
 MOST_PIXELS = 2**28
-"""Of one picture: decoding it takes a gigabyte."""
+"""Largest number of pixels of a picture, whose decoding takes a gigabyte."""
 
 
 def read_picture(path: Path) -> Image.Image:
-    """RGB. Raises InputError, with the path and the reason, for what is no picture or damaged."""
+    """Read a file as an RGB picture; raises InputError, with path and reason, if it is damaged or not a picture."""
     try:
         return decode(path.read_bytes())
-    except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has its own)
+    except Exception as error:  # noqa: BLE001 (each of Pillow's decoders has errors of its own)
         raise InputError(f"{path} cannot be read as a picture: {reason(error)}.") from None
 
 
 def reason(error: Exception) -> str:
-    """Why something cannot be read as a picture: our own words, or a decoder's."""
+    """Return why something cannot be read as a picture, from our own InputError or a decoder's error."""
     return str(error).rstrip(".") if isinstance(error, InputError) else one_line(error)
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """(height, width), as `read_picture` gives it, of a picture that can be read. Its pixels are not looked at."""
+    """Return the (height, width) that `read_picture` gives for a readable file, without decoding its pixels."""
     _ignore_warnings()
     with Image.open(path) as picture:
         width, height = picture.size
@@ -45,16 +45,16 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def decode(content: bytes) -> Image.Image:
-    """Turned as its EXIF says, transparency on white, of 16 bits the upper eight, of an animation the first frame."""
+    """Decode a picture to RGB: EXIF orientation applied, transparency on white, upper 8 of 16 bits, first frame."""
     return to_rgb(upright(content))
 
 
 def upright(content: bytes) -> Image.Image:
-    """Of any mode, turned as its EXIF says; of an animation the first frame."""
+    """Decode the first frame in its own mode, with EXIF orientation; raises InputError if unknown or too large."""
     _ignore_warnings()
     try:
         picture = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError:  # it would name an object in memory
+    except UnidentifiedImageError:  # whose message names an object in memory
         raise InputError(f"a file of {counted(len(content), 'byte')}, of no kind that Pillow knows") from None
     if picture.width * picture.height > MOST_PIXELS:
         raise InputError(f"it has {picture.width} x {picture.height} pixels; make it smaller.")
@@ -63,7 +63,7 @@ def upright(content: bytes) -> Image.Image:
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """Raises InputError for pixels of unknown meaning."""
+    """Convert a picture to RGB, with transparency on white; raises InputError for pixels of unknown range."""
     if picture.mode == "F":
         raise InputError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits.")
     if picture.mode.startswith("I"):
@@ -79,7 +79,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def opaque(picture: Image.Image) -> Image.Image:
-    """RGB without its transparency, as most programs read it: by that a picture is known wherever it lies."""
+    """Convert a picture to RGB, ignoring transparency as most programs do, for its `pixel_hash`."""
     return picture.convert("RGBA").convert("RGB") if _has_alpha(picture) else to_rgb(picture)
 
 
@@ -88,10 +88,10 @@ def _has_alpha(picture: Image.Image) -> bool:
 
 
 def _ignore_warnings() -> None:
-    """Of Pillow, about large pictures and odd EXIF: what cannot be decoded raises.
+    """Ignore Pillow's warnings about large pictures and odd EXIF: what cannot be decoded raises an error anyway.
 
-    For good, and for Pillow alone: `catch_warnings` is not for several threads, and each decodes. Only where no filter
-    has come before it since, for every change lets warnings of others be told again.
+    The filter is permanent, and for Pillow only: `catch_warnings` is not thread-safe, and several threads decode. It is
+    only added if it is not the first one: every change of filters makes Python repeat other warnings.
     """
     if not warnings.filters or warnings.filters[0][3] != _PILLOW:
         warnings.filterwarnings("ignore", module=_PILLOW.pattern)

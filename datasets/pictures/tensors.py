@@ -1,4 +1,4 @@
-"""Images and labels as two tensors. Arrays are refused, with the line that makes tensors of them."""
+"""Images and labels given as two tensors; arrays are refused with an error that shows how to convert them."""
 
 from typing import Any
 
@@ -10,7 +10,10 @@ from ...core.images import check_images
 
 
 def pairs(images: Any, labels: Any = None) -> list[tuple[Tensor, int | None]]:
-    """(image, label) of each. Raises InputError for what are no images (N, C, H, W) in [0, 1] with labels (N,)."""
+    """Return a list of (image, label) from images, float32 (N, C, H, W) in [0, 1], and labels, int64 (N,) or None.
+
+    Raises InputError, with the conversion that is missing, for anything else.
+    """
     _refuse(images, "images", "a float32 tensor (N, C, H, W) in [0, 1]", _from_images(images))
     check_images(images)
     if labels is None:
@@ -31,7 +34,7 @@ def _refuse(given: Any, name: str, expected: str, conversion: str) -> None:
 
 
 def _from_images(given: Any) -> str:
-    """The expression that makes of `images` what they should be."""
+    """Return the Python expression that converts `images` to what is expected."""
     found = _from_array(given, "images")
     if not isinstance(given, Tensor | np.ndarray):
         return found
@@ -45,7 +48,7 @@ def _from_images(given: Any) -> str:
 
 
 def _are_levels(given: Tensor | np.ndarray) -> bool:
-    """Whether the pixels are counted from 0 to 255."""
+    """Return whether pixel values are in 0..255 rather than [0, 1]."""
     if "int" in str(given.dtype):
         return True
     empty = 0 in given.shape

@@ -1,6 +1,6 @@
-"""A torch Dataset of (image, target): PIL pictures, or arrays and tensors, uint8 or float in [0, 1], in any layout.
+"""Data sets from a torch Dataset of (image, target): PIL pictures, or arrays and tensors, uint8 or float in [0, 1].
 
-What gives images only has no labels.
+Channels may come first or last. A Dataset that returns images only has no labels.
 """
 
 import hashlib
@@ -22,18 +22,19 @@ from .contents import pixel_hash
 T = TypeVar("T")
 
 MOST_CLASSES = 1_000_000
-"""A target beyond is a hash, a time or an id, for which no network has an output."""
+"""Upper bound for targets: larger ones are hashes, times or ids, for which no network has an output."""
 
 
 class TorchImages(Pictures):
-    """A torch Dataset. It is read once to know its content, and again when images are needed, in this thread.
+    """Recognition data from `items`, a torch Dataset of (image, target).
 
-    Targets are the numbers of a network's outputs, of which a few images show only some; where the Dataset has names as
-    its `classes`, as those of torchvision, these say which output is meant. They are in the order of the outputs where
-    there are as many, none of which has such a name.
+    The Dataset is read once to hash its content, and again when images are needed, always in the calling thread.
+    Targets are indices of a network's outputs, not all of which need occur. If the Dataset has names in `classes`, as
+    those of torchvision, outputs are matched by name, or by order if their numbers are equal and no output has such a
+    name. Raises ConfigError for invalid items.
     """
 
-    workers = 1  # a stranger's dataset may not be safe in several threads
+    workers = 1  # the Dataset may not be thread-safe
     fits_already = True
     remedy = "give targets that are the numbers of the network's outputs, without .classes"
 
@@ -78,7 +79,7 @@ class TorchImages(Pictures):
         return height, width
 
     def _has_names(self, labels: Sequence[int | None]) -> bool:
-        """Whether the Dataset says what its targets are called."""
+        """Return whether the Dataset's `classes` names every target."""
         names: Any = getattr(self._items, "classes", None)
         known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
         return known and all(label is None or label < len(names) for label in labels)
@@ -92,12 +93,12 @@ class TorchImages(Pictures):
         return list(range(seen))
 
     def _item(self, place: int) -> tuple[Tensor, int | None]:
-        """Raises ConfigError, with the number of the item, for what is no image or no class."""
+        """Return image and class; raises ConfigError, with the item's number, if one of them is invalid."""
         given, target = self._given(place)
         return self._image_of(given, place), target
 
     def _given(self, place: int) -> tuple[Any, int | None]:
-        """The image in whatever form it comes."""
+        """Return the image as the Dataset gives it, and the checked class."""
         with foreign(self._called(place)):
             found = self._items[place]
         given, target = found[:2] if isinstance(found, tuple | list) else (found, None)

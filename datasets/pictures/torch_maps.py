@@ -1,4 +1,4 @@
-"""A torch Dataset of (image, map): whole numbers are the classes of a segmentation, others are depths."""
+"""Data sets from a torch Dataset of (image, map): integer maps are segmentation classes, float maps are depths."""
 
 import hashlib
 from collections.abc import Sequence
@@ -23,18 +23,19 @@ from .contents import pixel_hash
 
 
 def is_map(target: Any) -> bool:
-    """Whether a target is of an image's pixels rather than of the image."""
+    """Return whether a target is a map, with one value per pixel, rather than one value for the image."""
     return isinstance(target, Image.Image) or getattr(target, "ndim", 0) >= 2
 
 
 class TorchMaps(Pictures):
-    """It is read once to know its content, and again when images are needed, in this thread.
+    """Segmentation or depth data from `items`, a torch Dataset of (image, map).
 
-    Classes are maps of 0, 1, 2, ... with 255 where nothing counts, as PIL pictures with a palette, arrays or tensors;
-    depths are floats, 0 where nobody knows. A map has the size of its image.
+    The Dataset is read once to hash its content, and again when images are needed, always in the calling thread. Class
+    maps hold 0, 1, 2, ... and 255 for void, as PIL pictures with a palette, arrays or tensors; depth maps hold floats,
+    0 where the depth is unknown. A map has the size of its image. Raises ConfigError for invalid items.
     """
 
-    workers = 1  # a stranger's dataset may not be safe in several threads
+    workers = 1  # the Dataset may not be thread-safe
     fits_already = True
 
     def __init__(self, name: str, items: Any, *, train: str | None = None, train_share: float = 0.0) -> None:
@@ -64,7 +65,10 @@ class TorchMaps(Pictures):
         return height, width
 
     def for_model(self, model: Model) -> Pictures:
-        """Raises ConfigError for a network of another task, or of fewer classes than the maps have."""
+        """Return a copy fitted to the network's input.
+
+        Raises ConfigError for a network of another task, or with fewer classes than the maps have.
+        """
         if not self.suits(model.task):
             raise ConfigError(f"{model.name} does {model.task}, the maps of {self.name} are for {self.task}.")
         return super().for_model(model)
@@ -78,7 +82,7 @@ class TorchMaps(Pictures):
         return torch.stack([self._map(place) for place in places])
 
     def _map(self, place: int) -> Tensor:
-        """Fitted as its image is: what has that size already is taken as it is."""
+        """Return the map, fitted as its image is; maps that already have the input size are not changed."""
         _, values = self._item(place)
         height, width = values.shape
         fits = (height, width) == self.preprocess.size
@@ -88,7 +92,7 @@ class TorchMaps(Pictures):
         return fit_map(values, preprocess, void=VOID).long()
 
     def _item(self, place: int) -> tuple[Tensor, np.ndarray]:
-        """Raises ConfigError, with the number of the item, for what is no image or no map of its size."""
+        """Return image and map; raises ConfigError, with the item's number, if they are invalid or differ in size."""
         what = f"Item {place} of {self.name}"
         try:
             with foreign(what):
@@ -99,7 +103,7 @@ class TorchMaps(Pictures):
 
 
 def _as_map(given: Any, size: tuple[int, ...]) -> np.ndarray:
-    """uint8 classes or float32 depths, (H, W)."""
+    """Return a map as uint8 classes or float32 depths, (H, W); raises InputError for anything else."""
     values = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values.reshape(size) if values.size == size[0] * size[1] else values

@@ -1,1 +1,1 @@
-"""Ray-marched still lifes with exact ground truth for three tasks."""
+"""Ray-traced still lifes with exact ground truth for recognition, segmentation and depth."""

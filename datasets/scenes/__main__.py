@@ -1,4 +1,4 @@
-"""`python -m foolbench.datasets.scenes` renders the evaluation split anew and writes it into the package."""
+"""Render the evaluation split again and write it into the package: `python -m foolbench.datasets.scenes`."""
 
 from .sheets import EVALUATION, write_sheets
 from .splits import rendered

@@ -1,4 +1,4 @@
-"""What stands where: one solid that the scene is about, others around it, a floor, a wall, a lamp and a camera."""
+"""Composition of random scenes: a labelled solid, others around it, a floor, a wall, a lamp and a camera."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from .solids import SOLIDS
 from .textures import BACKGROUNDS, CONTRAST, MATERIALS, QUIET, random_patch
 
 CLASSES = tuple(f"{material} {solid}" for solid in SOLIDS for material in MATERIALS)
-"""Names of the labels: label // 5 is the solid's number, label % 5 the material's."""
+"""Names of the classes: label // 5 is the index of the solid, label % 5 that of the material."""
 
 MOST_OTHERS = 3
-LARGEST_OTHER = 0.65  # radius at which another solid is seen, as a share of that of the labelled one
-NEAREST_OTHER = 0.85  # distance in the picture of the middle of a solid in front, in radii of the labelled one
+LARGEST_OTHER = 0.65  # largest apparent radius of another solid, as a share of the labelled one's
+NEAREST_OTHER = 0.85  # least distance in the picture between centres of solids in front, in radii of the labelled one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A solid in the scene: its number, pose (rotation is frame -> world), radius of its ball, texture patch."""
+    """A solid in the scene: its index in `SOLIDS`, pose (rotation is frame -> world), bounding radius and texture."""
 
     solid: int
     center: NDArray[np.floating]
@@ -29,7 +29,7 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """Everything the renderer needs. Scene units; x to the right, y up, z away from the camera; the floor is y = 0."""
+    """Everything that the renderer needs, in scene units: x right, y up, z away from the camera, floor at y = 0."""
 
     bodies: tuple[Body, ...]
     floor: NDArray[np.floating]
@@ -45,9 +45,9 @@ class Scene:
 
 
 def compose(label: int, rng: np.random.Generator) -> Scene:
-    """Draw a scene whose largest solid has the class `label` (0..29); solids around it are seen smaller.
+    """Draw a scene whose largest solid has the class `label` (0..29); the solids around it appear smaller.
 
-    They may stand in front of it, but never before its middle.
+    Other solids may be in front of the labelled one, but do not cover its centre.
     """
     solid, material = divmod(label, len(MATERIALS))
     places = _places(rng)
@@ -74,7 +74,7 @@ def compose(label: int, rng: np.random.Generator) -> Scene:
 
 
 def _places(rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """(x, z, radius) of every solid, the labelled one first."""
+    """Draw (x, z, radius) of every solid, the labelled one first."""
     z = rng.uniform(3.2, 4.2)
     places = [(rng.uniform(-0.2, 0.2) * z, z, rng.uniform(0.9, 1.15))]
     for _ in range(2 * int(rng.integers(0, MOST_OTHERS + 1))):
@@ -96,7 +96,7 @@ def _fits(place: tuple[float, float, float], places: list[tuple[float, float, fl
 def _body(
     solid: int, place: tuple[float, float, float], texture: NDArray[np.floating], rng: np.random.Generator
 ) -> Body:
-    """In any pose, and so that it touches the floor."""
+    """Draw a pose, and place the solid so that it touches the floor."""
     x, z, radius = place
     rotation = _rotation(rng)
     below = list(SOLIDS.values())[solid].reach(-rotation[1])  # the world's downward direction, in the solid's frame
@@ -105,7 +105,7 @@ def _body(
 
 
 def _rotation(rng: np.random.Generator) -> NDArray[np.floating]:
-    """Uniform over all rotations: a random unit quaternion."""
+    """Draw a uniformly distributed rotation matrix, from a random unit quaternion."""
     w, x, y, z = (q := rng.normal(size=4)) / np.sqrt((q * q).sum())
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""The embedded benchmark: 1,020 evaluation scenes that ship with it, and a training split rendered on demand."""
+"""The scenes benchmark: 1,020 evaluation images that ship with foolbench, and a training split rendered on demand."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -21,7 +21,7 @@ from .splits import DEPTH_STEP, SIZE, Shard, fingerprint, rendered
 
 @register_dataset("scenes")
 class Scenes:
-    """Recognition of the largest solid and of its material: 30 classes, RGB images of 128 x 128 pixels."""
+    """Recognition of the largest solid and its material: 30 classes, rendered RGB images of 128 x 128 pixels."""
 
     name = "scenes"
     task: Task = Recognition(classes=len(CLASSES))
@@ -29,7 +29,7 @@ class Scenes:
 
     @property
     def scenes(self) -> Shard:
-        """The evaluation split with all three ground truths."""
+        """The evaluation split, with the ground truth of all three tasks."""
         return _evaluation()
 
     @property
@@ -53,13 +53,13 @@ class Scenes:
         return _channels_first(shard.images), self.targets(shard)
 
     def targets(self, scenes: Shard) -> Tensor:
-        """Those of the task."""
+        """Return the targets of these scenes for the data set's task."""
         return torch.from_numpy(scenes.labels)
 
 
 @register_dataset("scenes-segmentation")
 class SceneMaps(Scenes):
-    """Segmentation of the same images: which of six solids each pixel is of, or of the background, class 0."""
+    """Segmentation of the images of `scenes`: background, class 0, or one of six solids for each pixel."""
 
     name = "scenes-segmentation"
     task: Task = Segmentation(classes=1 + len(SOLIDS))
@@ -74,7 +74,7 @@ class SceneMaps(Scenes):
 
 @register_dataset("scenes-depth")
 class SceneDepths(Scenes):
-    """Depth of the same images: distance along the camera's axis, in scene units; the walls are 7.5 to 10 away."""
+    """Depth of the images of `scenes`: distance along the camera's axis in scene units, with walls at z = 7.5 to 10."""
 
     name = "scenes-depth"
     task: Task = Depth(min_depth=0.5, max_depth=12.0)
@@ -89,7 +89,7 @@ class SceneDepths(Scenes):
 
 @cache
 def _evaluation() -> Shard:
-    """Once a process: to decode it takes a second."""
+    """Read the evaluation split, cached because decoding takes a second."""
     return read_sheets(EVALUATION)
 
 

@@ -1,11 +1,11 @@
-"""Trace rays through a scene: an image and its three ground truths.
+"""Ray tracer: renders a scene to an image with segmentation and depth.
 
-Each pixel is the mean of 2 x 2 rays, each of which sees one of the lamp's four bulbs; the ground truths belong to the
-first of the four, so that no label is a mixture.
+Each pixel is the mean of 2 x 2 rays, each lit by another of the lamp's four bulbs; the ground truth is that of the
+first ray, so that no label is a mixture.
 
-Sums round otherwise on another processor and in another version of a library, so nothing that is seen may hang on the
-last bit: where rays meet solids is computed in float64, planes of a texture are blended, and textures are interpolated
-without fixed-point arithmetic. What is left is a level here and there.
+Sums round differently on other processors and in other library versions, so nothing visible may depend on the last
+bit: ray intersections are computed in float64, the planes of a texture are blended, and textures are interpolated
+without fixed-point arithmetic. The remaining differences are single levels of a few pixels.
 """
 
 from typing import NamedTuple
@@ -20,18 +20,18 @@ from .solids import SOLIDS, Ball
 
 OVERSAMPLING = 2
 FOCAL = 2.2  # half-width of the image plane is 1: a field of view of 49 degrees
-FINENESS, COARSENESS = 80, 48  # texels per scene unit, of solids and of floor and wall
-PREFERENCE = np.array([1.0, 0.9, 0.8])  # of a solid's axes: a normal between two favours none by itself
-BLEND = 0.05  # difference of the preferred components of a normal within which two planes of a texture are mixed
-BULBS = 0.25 * np.array([[-1, 0, -1], [1, 0, -1], [-1, 0, 1], [1, 0, 1]])  # of the lamp, around its middle
-LIFT = 1e-3  # of points above their surface, when they look at the lamp
+FINENESS, COARSENESS = 80, 48  # texels per scene unit, on solids, and on floor and wall
+PREFERENCE = np.array([1.0, 0.9, 0.8])  # weights of a solid's axes, which break ties of normals between two axes
+BLEND = 0.05  # difference of a normal's weighted components within which two planes of a texture are mixed
+BULBS = 0.25 * np.array([[-1, 0, -1], [1, 0, -1], [-1, 0, 1], [1, 0, 1]])  # positions relative to the lamp
+LIFT = 1e-3  # offset of points above their surface for shadow rays
 
 Floats = NDArray[np.floating]
 FLOOR, WALL, FIRST_BODY = 0, 1, 2
 
 
 class View(NamedTuple):
-    """One rendered scene. Classes in the segmentation: 0 is background, k + 1 the solid of number k."""
+    """One rendered scene; in the segmentation, 0 is background and k + 1 the solid with index k."""
 
     image: NDArray[np.uint8]  # (size, size, 3) RGB
     segmentation: NDArray[np.uint8]  # (size, size)
@@ -59,7 +59,7 @@ def render(scene: Scene, size: int = 128) -> View:
 
 
 def _camera_rays(pitch: float, size: int) -> Floats:
-    """Directions whose component along the camera's axis is 1, so that the ray parameter is the depth."""
+    """Return ray directions whose component along the camera's axis is 1, so that the ray parameter is the depth."""
     side = size * OVERSAMPLING
     grid = ((np.arange(side) + 0.5) / side * 2 - 1) / FOCAL
     right, down = np.meshgrid(grid, grid)
@@ -77,7 +77,7 @@ def _background(scene: Scene, origin: Floats, rays: Floats) -> tuple[Floats, NDA
 
 
 def _meet(body: Body, origin: Floats, rays: Floats, limit: Floats | float) -> tuple[NDArray[np.intp], Floats, Floats]:
-    """Which rays meet the body before `limit`, at which parameter, and the unit normals there."""
+    """Return the indices of rays that meet the body before `limit`, their parameters, and the unit normals there."""
     local_origin, local_rays = ((v @ body.rotation) / body.radius for v in (origin - body.center, rays))
     start, end = Ball(1).interval(local_origin, local_rays)
     near = np.flatnonzero((start < limit) & (end > 0))
@@ -100,7 +100,10 @@ def _albedo(scene: Scene, points: Floats, owner: NDArray[np.uint8], normals: Flo
 
 
 def on_three_planes(texture: Floats, points: Floats, normals: Floats) -> Floats:
-    """Points and normals in the solid's frame: the texture seen along the axis that the surface faces."""
+    """Sample a texture by triplanar mapping, projected along the axis that the surface faces.
+
+    `points` and `normals` are in the solid's frame.
+    """
     facing = np.abs(normals) * PREFERENCE
     weights = np.maximum(facing - facing.max(axis=1, keepdims=True) + BLEND, 0)
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -113,7 +116,7 @@ def on_three_planes(texture: Floats, points: Floats, normals: Floats) -> Floats:
 
 
 def _sample(texture: Floats, at: Floats) -> Floats:
-    """Mirrored tiles: no seams. Places (N, 2) in texels."""
+    """Sample a texture at positions (N, 2) in texels; tiles are mirrored, so that there are no seams."""
     side = texture.shape[0]
     grid = torch.from_numpy((at * (2 / (side - 1)) - 1).astype(np.float32))[None, None]
     tile = torch.from_numpy(texture).permute(2, 0, 1)[None]
@@ -121,7 +124,7 @@ def _sample(texture: Floats, at: Floats) -> Floats:
 
 
 def _light(scene: Scene, points: Floats, normals: Floats) -> Floats:
-    """What falls on each point from all around and, where nothing stands between, from its bulb of the lamp."""
+    """Return the light on each point: ambient, plus that of its bulb of the lamp unless a solid casts a shadow."""
     side = int(np.sqrt(len(points)))
     row, column = np.divmod(np.arange(len(points)), side)
     bulbs = scene.lamp + BULBS[OVERSAMPLING * (row % OVERSAMPLING) + column % OVERSAMPLING]

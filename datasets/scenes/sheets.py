@@ -1,4 +1,4 @@
-"""A split as contact sheets that any viewer opens: images (WebP), segmentation and depth maps (PNG), all lossless."""
+"""Store a split as lossless contact sheets that any viewer opens: images (WebP), segmentation and depth maps (PNG)."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from .textures import PHOTOGRAPHS
 EVALUATION = Path(__file__).parent / "evaluation"
 SHEETS = ("images.webp", "segmentation.png", "depth.png")
 COLUMNS = 30
-LOSSLESS = 101  # above 100, OpenCV writes WebP without loss
+LOSSLESS = 101  # OpenCV writes lossless WebP for any quality above 100
 SMALLEST = {
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
     ".png": [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED],
@@ -41,7 +41,7 @@ def write_sheets(folder: Path, shard: Shard) -> None:
 
 
 def read_sheets(folder: Path) -> Shard:
-    """Raises InputError where a sheet is missing or no image."""
+    """Read the split that `write_sheets` wrote; raises InputError if a sheet is missing or not an image."""
     images, segmentations, depths = (_cut(_read_sheet(folder / name)) for name in SHEETS)
     labels = np.arange(len(images)) % len(CLASSES)
     return Shard(np.ascontiguousarray(images[..., ::-1]), segmentations, depths, labels)

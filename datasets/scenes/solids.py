@@ -1,8 +1,8 @@
-"""The six solids of the scenes: where a ray enters them, and how far they reach.
+"""The six solids of the scenes: ray intersections, and extents.
 
-A solid is a union of convex pieces, a piece an intersection of half-spaces, balls, tubes and cones, each of which a ray
-crosses in one interval (Kay and Kajiya 1986, https://doi.org/10.1145/15886.15916). Every solid fits into the unit ball,
-which is what the renderer culls rays with. Points and directions are float64 (N, 3) in the solid's own frame.
+A solid is a union of convex pieces, each an intersection of half-spaces, balls, tubes and cones, which a ray crosses in
+one interval (Kay and Kajiya 1986, https://doi.org/10.1145/15886.15916). Every solid fits into the unit ball, with which
+the renderer culls rays. Points and directions are float64 (N, 3) in the solid's own frame.
 """
 
 from collections.abc import Callable
@@ -14,43 +14,43 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 NOWHERE = np.inf
-CRAWL = 600  # steps, of which rays that graze a torus need many
-ARRIVED = 1e-7  # from its surface
+CRAWL = 600  # most steps of sphere tracing; rays that graze a torus need many
+ARRIVED = 1e-7  # distance from the surface at which sphere tracing stops
 
 
 class Part(Protocol):
     """A convex body with a smooth surface, which may be unbounded."""
 
     def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
-        """Ray parameters (N,) between which the rays are inside; the first is infinite where they never are."""
+        """Return the ray parameters (N,) of entry and exit; entry is infinite for rays that are never inside."""
         ...
 
     def normal(self, points: Floats) -> Floats:
-        """Outward, of any length, (N, 3), at points of the surface."""
+        """Return outward normals (N, 3), of any length, at points of the surface."""
         ...
 
 
 class Solid(Protocol):
-    """What can stand in a scene."""
+    """A body that can be placed in a scene."""
 
     def enter(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
-        """Ray parameter (N,) at which rays from outside enter, infinite where they don't, and the normals (N, 3)."""
+        """Return the ray parameters (N,) at which rays from outside enter, infinite for misses, and normals (N, 3)."""
         ...
 
     def reach(self, direction: Floats) -> float:
-        """How far it reaches along a unit vector (3,), from the middle of its frame."""
+        """Return the extent along a unit vector (3,), from the origin of the frame."""
         ...
 
 
 def _roots(a: Floats, b: Floats, c: Floats) -> tuple[Floats, Floats]:
-    """Both roots of a t^2 + 2 b t + c with a > 0; the first is infinite where there are none."""
+    """Return both roots of a t^2 + 2 b t + c for a > 0; the first is infinite where there are none."""
     discriminant = b * b - a * c
     root = np.sqrt(np.maximum(discriminant, 0))
     return np.where(discriminant > 0, (-b - root) / a, NOWHERE), (-b + root) / a
 
 
 class HalfSpace(NamedTuple):
-    """All p with `outward` . p <= `offset`."""
+    """Half-space of all points p with `outward` . p <= `offset`."""
 
     outward: tuple[float, float, float]
     offset: float
@@ -70,7 +70,7 @@ class HalfSpace(NamedTuple):
 
 
 class Ball(NamedTuple):
-    """All points within `radius` of the middle."""
+    """Ball of all points within `radius` of the origin."""
 
     radius: float
 
@@ -84,14 +84,14 @@ class Ball(NamedTuple):
 
 
 class Tube(NamedTuple):
-    """All points within `radius` of the axis of number `axis`."""
+    """Infinite cylinder of all points within `radius` of the coordinate axis with index `axis`."""
 
     radius: float
     axis: int
 
     def interval(self, origin: Floats, direction: Floats) -> tuple[Floats, Floats]:
         o, d = np.delete(origin, self.axis, axis=1), np.delete(direction, self.axis, axis=1)
-        a = np.maximum(np.einsum("ij,ij->i", d, d), 1e-18)  # a ray along the axis is in or out for good
+        a = np.maximum(np.einsum("ij,ij->i", d, d), 1e-18)  # a ray along the axis stays in or out
         return _roots(a, np.einsum("ij,ij->i", o, d), np.einsum("ij,ij->i", o, o) - self.radius**2)
 
     def normal(self, points: Floats) -> Floats:
@@ -99,7 +99,7 @@ class Tube(NamedTuple):
 
 
 class Nappe(NamedTuple):
-    """All points below an apex at height `apex` and within `slope` times their depth below it of the y axis."""
+    """Infinite cone around the y axis, open downwards from its `apex`, with radius `slope` times the depth below it."""
 
     apex: float
     slope: float
@@ -125,7 +125,7 @@ class Nappe(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Union:
-    """Pieces, each the intersection of its parts, and the formula of how far they reach."""
+    """Union of `pieces`, each the intersection of its parts; `support` gives the extent along a unit vector."""
 
     pieces: tuple[tuple[Part, ...], ...]
     support: Callable[[Floats], float]
@@ -152,7 +152,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Torus:
-    """A ring about the z axis, by sphere tracing (Hart 1996, https://doi.org/10.1007/s003710050084)."""
+    """Torus around the z axis, intersected by sphere tracing (Hart 1996, https://doi.org/10.1007/s003710050084)."""
 
     ring: float
     radius: float
@@ -191,13 +191,13 @@ def _between(axis: int, low: float, high: float) -> tuple[Part, Part]:
 
 
 def _boxes(*halves: tuple[float, float, float]) -> Union:
-    """Boxes about the middle, of these halves of their sides."""
+    """Return the union of boxes around the origin with these half sides."""
     pieces = tuple(tuple(part for k in range(3) for part in _between(k, -half[k], half[k])) for half in halves)
     return Union(pieces=pieces, support=lambda u: max(float(np.abs(u) @ half) for half in halves))
 
 
 def _disc(u: Floats) -> float:
-    """How far the unit disc around the y axis reaches."""
+    """Return the extent of the unit disc around the y axis."""
     return float(np.hypot(u[0], u[2]))
 
 
@@ -216,4 +216,4 @@ SOLIDS: dict[str, Solid] = {
     "torus": Torus(0.68, 0.25),
     "cross": _boxes((_ARM, _BEAM, _BEAM), (_BEAM, _ARM, _BEAM), (_BEAM, _BEAM, _ARM)),
 }
-"""Name -> solid, in the order in which labels count them."""
+"""Solids by name, in the order of labels and segmentation classes."""

@@ -1,4 +1,4 @@
-"""The scenes as numbered splits: rendered on all cores, kept in shards, the same up to rounding on every machine."""
+"""Numbered splits of scenes, rendered on all cores, cached in shards, equal up to rounding on every machine."""
 
 import hashlib
 import io
@@ -18,14 +18,14 @@ from ...core.files import write_whole, writing
 from .composition import CLASSES, compose
 from .render import View, render
 
-VERSION = 3  # of the generation: raised by every change that alters a pixel
-SIZE = 128  # of the images that ship
+VERSION = 3  # of the generator: incremented by every change that alters a pixel
+SIZE = 128  # side of the images that ship with foolbench, in pixels
 STREAMS = {"train": 0, "eval": 1}
 SHARD = 250
 
 
 class Shard(NamedTuple):
-    """Rendered scenes, one row an image: uint8 (N, S, S, 3), uint8 (N, S, S), uint16 (N, S, S), int64 (N,).
+    """Rendered scenes: images (N, S, S, 3), segmentations (N, S, S), depths (N, S, S) and labels (N,).
 
     Depths are in steps of `DEPTH_STEP`.
     """
@@ -40,7 +40,7 @@ DEPTH_STEP = 1 / 4096  # scene units
 
 
 def fingerprint(shard: Shard) -> str:
-    """Hash of the pixels and of all ground truths."""
+    """Return a hash of the pixels and all ground truths."""
     digest = hashlib.sha256()
     for part in shard:
         digest.update(np.ascontiguousarray(part).tobytes())
@@ -48,12 +48,12 @@ def fingerprint(shard: Shard) -> str:
 
 
 def render_one(split: str, index: int, size: int = SIZE) -> View:
-    """The `index`-th scene of a split. Its label is `index % 30`, so every split is balanced."""
+    """Render scene number `index` of a split; its label is `index % 30`, so that every split is balanced."""
     return render(compose(index % len(CLASSES), np.random.default_rng([STREAMS[split], index])), size)
 
 
 def render_shard(split: str, start: int, stop: int, size: int = SIZE) -> Shard:
-    torch.set_num_threads(1)  # the shards are the parallelism
+    torch.set_num_threads(1)  # shards are rendered in parallel
     views = [render_one(split, index, size) for index in range(start, stop)]
     images, segmentations, depths = (np.stack(part) for part in zip(*views, strict=True))
     steps = np.round(depths / DEPTH_STEP).astype(np.uint16)
@@ -61,9 +61,10 @@ def render_shard(split: str, start: int, stop: int, size: int = SIZE) -> Shard:
 
 
 def rendered(split: str, count: int, size: int = SIZE, advance: Callable[[int], None] = lambda images: None) -> Shard:
-    """The first `count` scenes of a split, from the cache folder where they are there, whole, else rendered into it.
+    """Return the first `count` scenes of a split; shards that are missing or damaged in the cache are rendered into it.
 
-    `advance` is told how many more images are ready. A broken-off call loses at most the shards in flight.
+    `advance` is called with the number of further images that are ready. An interrupted call loses at most the shards
+    that are being rendered.
     """
     folder = user_cache_path("foolbench") / f"scenes-v{VERSION}" / f"{split}-{size}"
     paths = {start: folder / f"{start:06d}.npz" for start in range(0, count, SHARD)}
@@ -87,7 +88,7 @@ def _render_into(path: Path, split: str, start: int, size: int) -> int:
 
 
 def _kept(path: Path) -> Shard | None:
-    """None where there is none, or the disk or whatever else has damaged it."""
+    """Read a shard; return None if it is missing or damaged."""
     try:
         return _read(path)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
@@ -95,5 +96,5 @@ def _kept(path: Path) -> Shard | None:
 
 
 def _read(path: Path) -> Shard:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # numpy leaves damaged ones open
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # np.load leaves damaged files open
         return Shard(*(stored[name] for name in Shard._fields))

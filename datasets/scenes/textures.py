@@ -1,4 +1,4 @@
-"""What the surfaces of the scenes show: patches cut from the photographs that scikit-image installs."""
+"""Textures of the scenes: patches cut from the photographs that scikit-image installs."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -23,7 +23,7 @@ PHOTOGRAPHS = {
     "retina": "CC0, Mikael Haggstrom, Wikimedia Commons",
     "rocket": "public domain, SpaceX",
 }
-"""Name of each photograph in `skimage.data` -> licence and origin, as scikit-image documents them."""
+"""Licence and origin of each photograph in `skimage.data`, as documented by scikit-image."""
 
 MATERIALS = {
     "brick": "brick",
@@ -32,17 +32,17 @@ MATERIALS = {
     "coins": "coins",
     "tissue": "immunohistochemistry",
 }
-"""Name of each material -> the photograph it is cut from, in the order in which labels count them."""
+"""Photograph that each material is cut from, in the order of labels."""
 
 PATCH = 128
 CONTRAST = 0.17  # standard deviation within a patch of a material
-QUIET = 0.09  # and of what is behind
-SIDES = (128, 256)  # of the crop that a patch is made from, in pixels of the photograph
+QUIET = 0.09  # standard deviation within a patch of floor or wall
+SIDES = (128, 256)  # range of the side of the crop that a patch is made from, in pixels of the photograph
 
 
 @cache
 def photograph(name: str) -> NDArray[np.floating]:
-    """One photograph as (H, W, 3) in [0, 1]; grey ones are repeated over the channels."""
+    """Return a photograph as float32 (H, W, 3) in [0, 1]; grey ones are repeated over the channels."""
     from skimage import data
 
     image = np.asarray(getattr(data, name)(), np.float32) / 255
@@ -53,9 +53,10 @@ BACKGROUNDS = tuple(name for name in PHOTOGRAPHS if name not in MATERIALS.values
 
 
 def random_patch(photographs: Sequence[str], contrast: float, rng: np.random.Generator) -> NDArray[np.floating]:
-    """A (128, 128, 3) patch in [0, 1]: a random crop of one of the photographs, turned, and of a random tint.
+    """Return a patch (128, 128, 3) in [0, 1]: a random crop of one of the photographs, rotated and tinted at random.
 
-    All patches have about the same mean, so that it tells no material; `contrast` is their standard deviation.
+    All patches have about the same mean, so that it does not reveal the material; `contrast` is their approximate
+    standard deviation.
     """
     image = photograph(photographs[int(rng.integers(len(photographs)))])
     side = int(rng.integers(*SIDES))

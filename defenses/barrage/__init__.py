@@ -1,3 +1,3 @@
-"""A barrage of random transforms, one file a kind."""
+"""BaRT, a barrage of random transforms, with one file per kind of transform."""
 
 from .bart import BaRT as BaRT

@@ -27,24 +27,24 @@ GROUPS: Mapping[str, tuple[Change, ...]] = {
     "grey": (colours.grey,),
     "smoothing": (smoothing.smoothed,),
 }
-"""Of each at most one transform takes part in a barrage."""
+"""Groups of alternative transforms: a barrage uses at most one transform of each group."""
 
 _MOVING = {"swirl", "zoom"}
-"""Those after which a place of the image shows something else."""
+"""Groups that move the content of an image to other pixels."""
 
 
 @register_defense("bart")
 @dataclass(frozen=True, kw_only=True)
 class BaRT(InputTransform):
-    """Put every image through `transforms` random transforms, one after the other.
+    """Apply `transforms` random transforms to every image, one after the other.
 
-    They are of as many different `groups`, drawn anew for each image with their order and all of their parameters:
-    fewer levels, JPEG, swirl, noise, Fourier coefficients, zoom, colour spaces, contrast, grey, smoothing. Ranges are
-    the paper's, distances of swirl and zoom as shares of the image's side; but windows of smoothing are 3 or 5 pixels,
-    milder than its disks on large images. Its wavelet filter and adaptive histograms are left out. The
-    paper trains networks on what the barrage makes of images: one that was not loses much of its clean accuracy.
+    They come from as many different `groups`, drawn anew for each image along with their order and parameters: fewer
+    levels, JPEG, swirl, noise, Fourier coefficients, zoom, colour spaces, contrast, grey, smoothing. The ranges are the
+    paper's, with the distances of swirl and zoom as shares of the image's side; but median, mean and bilateral windows
+    are 3 or 5 pixels, milder than the paper's disks on large images. The paper's wavelet filter and adaptive histograms
+    are left out. The paper trains networks on transformed images; others lose much of their clean accuracy.
 
-    An adaptive attack follows "steps", the exact gradient of every transform that has one, and the identity through the
+    An adaptive attack follows "steps", the exact gradient of every transform that has one and the identity through the
     others; or the "identity" alone.
 
     Broken by ascent through its steps over the mean of many draws (Sitawarin, Golan-Strieb and Wagner 2022,

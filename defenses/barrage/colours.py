@@ -1,4 +1,4 @@
-"""Fewer levels, other colours, and none."""
+"""Transforms of colours: fewer levels, shifted colours, and grey."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from ...core.seeding import Draws
 from ...core.straight_through import with_gradient_of, without_rounding
 from .luck import one_of
 
-_SPACES = {  # there, back, and by how much each channel may be moved, in OpenCV's units
+_SPACES = {  # conversion, its inverse, and the largest shift of each channel in OpenCV's units
     "hsv": (cv2.COLOR_RGB2HSV, cv2.COLOR_HSV2RGB, (18.0, 0.25, 0.25)),
     "xyz": (cv2.COLOR_RGB2XYZ, cv2.COLOR_XYZ2RGB, (0.05, 0.05, 0.05)),
     "lab": (cv2.COLOR_RGB2Lab, cv2.COLOR_Lab2RGB, (5.0, 2.0, 2.0)),
@@ -19,14 +19,14 @@ _LUMINANCE = (0.2125, 0.7154, 0.0721)
 
 
 def fewer_levels(x: Tensor, luck: Draws) -> Tensor:
-    """8 to 200 levels, the same for all channels or each its own."""
+    """Round to 8 to 200 levels, either one number for all channels or one per channel; the gradient is the identity."""
     channels = one_of(luck, (1, x.shape[1]))
     steps = luck.uniform((channels, 1, 1), 8, 201).floor() - 1
     return with_gradient_of(x, (x.detach() * steps).round() / steps)
 
 
 def other_colours(x: Tensor, luck: Draws) -> Tensor:
-    """Moved in HSV, XYZ, LAB or YUV, every channel by a number of its own; images of other than three channels stay."""
+    """Shift each channel in HSV, XYZ, LAB or YUV by a random number; other than three channels stay as they are."""
     there, back, reach = _SPACES[one_of(luck, tuple(_SPACES))]
     moves = luck.uniform((3,), -1, 1)[0].cpu().numpy() * np.array(reach, dtype=np.float32)
     if x.shape[1] != 3:
@@ -41,7 +41,7 @@ def other_colours(x: Tensor, luck: Draws) -> Tensor:
 
 
 def grey(x: Tensor, luck: Draws) -> Tensor:
-    """All channels the same: their luminance, their mean, one of them, or a mean with random weights."""
+    """Replace all channels by their luminance, their mean, one of them, or a mean with random weights."""
     channels = x.shape[1]
     kinds = {
         "luminance": torch.tensor(_LUMINANCE if channels == 3 else (1 / channels,) * channels),

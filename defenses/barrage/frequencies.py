@@ -1,4 +1,4 @@
-"""What compression and the Fourier transform take away."""
+"""Transforms in the frequency domain: JPEG compression and Fourier filters."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from .luck import between
 
 
 def compressed(x: Tensor, luck: Draws) -> Tensor:
-    """As a JPEG of quality 55 to 95; images of other than one or three channels stay."""
+    """Compress as JPEG of quality 55 to 95, with the identity as gradient; other than 1 or 3 channels stay."""
     quality = int(between(luck, 55, 96))
     if x.shape[1] not in (1, 3):
         return x
@@ -18,9 +18,9 @@ def compressed(x: Tensor, luck: Draws) -> Tensor:
 
 
 def filtered(x: Tensor, luck: Draws) -> Tensor:
-    """Fourier coefficients times 0.98 to 1.02 each; without those beyond a frequency, up to all there are."""
+    """Multiply each Fourier coefficient by 0.98 to 1.02, and drop those above a random cutoff frequency."""
     height, width = x.shape[2:]
-    keep = between(luck, 0, 0.95)  # in cycles a pixel, of which there are 0.5 at most
+    keep = between(luck, 0, 0.95)  # cycles per pixel; the highest frequency is 0.5, so larger values keep all
     spectrum = torch.fft.rfft2(x)
     factors = luck.uniform(spectrum.shape[1:], 0.98, 1.02)
     down, across = torch.fft.fftfreq(height, device=x.device).abs(), torch.fft.rfftfreq(width, device=x.device)

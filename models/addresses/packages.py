@@ -1,4 +1,4 @@
-"""Packages that only some addresses need."""
+"""Import of optional packages, which only some addresses need."""
 
 import importlib
 from types import ModuleType
@@ -7,7 +7,7 @@ from ...core.errors import ConfigError
 
 
 def package(name: str, needed_by: str, install: str) -> ModuleType:
-    """The module of a package. Raises ConfigError where it is not installed, saying how to."""
+    """Import a package; raises ConfigError, which says how to install it, if it is missing or broken."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -16,5 +16,5 @@ def package(name: str, needed_by: str, install: str) -> ModuleType:
         raise ConfigError(
             f"{needed_by} needs the package {missing}, which is not installed: pip install {wanted}."
         ) from None
-    except ImportError as error:  # versions that do not go together
+    except ImportError as error:  # incompatible versions
         raise ConfigError(f"{needed_by} needs the package {name}, which cannot be imported: {error}.") from error

@@ -1,8 +1,8 @@
-"""`FILE.py:NAME` and `package.module:NAME`: a network of the user's own, or what makes one.
+"""Networks of the user's own at `FILE.py:NAME` and `package.module:NAME`, or callables that return one.
 
-A function or a class is called with the parameters of the recipe that it takes itself, `classes` and `size` among them;
-what it does not take, or has a default for, are options as for any network. `weights` go to a function that has a
-parameter of that name, "none" as None. A `Model` is taken as it is.
+A function or class is called with those parameters of the recipe that it accepts, including `classes` and `size`. The
+other ones, and those options for which it has a default of its own, are options as for any network. `weights` is passed
+to a function with a parameter of that name, with "none" as None. A `Model` is used as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,10 @@ SUMMARY = "Your own: an nn.Module, a foolbench.core.Model, or a function or clas
 
 
 def loader(address: str) -> Callable[..., Model]:
-    """Raises ConfigError where there is no such thing, or it is no network and cannot be called for one."""
+    """Return the function that loads the network at an address.
+
+    Raises ConfigError if the address names nothing, or something that is neither a network nor callable.
+    """
     with seeded():
         found = find_object(address)
     makes = not isinstance(found, nn.Module | Model)
@@ -45,7 +48,7 @@ def loader(address: str) -> Callable[..., Model]:
         with seeded():
             net = _made(address, found, given) if makes else found
         if isinstance(net, nn.Module) and _is_size(given.get("size")):
-            options["size"] = tuple(given["size"])  # that it was made for
+            options["size"] = tuple(given["size"])  # the size it was made for
         return as_model(address, net, options)
 
     load.__doc__ = SUMMARY
@@ -54,7 +57,7 @@ def loader(address: str) -> Callable[..., Model]:
 
 
 def _is_option(parameter: Parameter) -> bool:
-    """Rather than the function's own, which may call something else `weights`."""
+    """Return whether a parameter is one of `Options` with a default, rather than the function's own."""
     return parameter.name in _OPTIONS and parameter.default is not Parameter.empty
 
 
@@ -68,7 +71,10 @@ def _made(address: str, function: Callable[..., Any], parameters: Mapping[str, A
 
 
 def as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
-    """A network, or what should be one, with options. Raises ConfigError where these are of no use to it."""
+    """Wrap a network as a Model with `options`, or return a Model as it is.
+
+    Raises ConfigError for anything else, for options beside a Model, and for weights that are not a file.
+    """
     if isinstance(found, nn.Module):
         checked = Options(**options)
         if checked.weights not in (None, RANDOM) and checked.file is None:
@@ -84,7 +90,7 @@ def as_model(address: str, found: Any, options: Mapping[str, Any]) -> Model:
 
 
 def _keywords(parameters: list[Parameter]) -> list[Parameter]:
-    """By name only, what is left for `**` last."""
+    """Return the parameters that can be given by name, as keyword-only ones, with `**` last."""
     named = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters if one.kind in _BY_NAME]
     return [*named, *(one for one in parameters if one.kind is Parameter.VAR_KEYWORD)]
 

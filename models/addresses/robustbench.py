@@ -1,6 +1,6 @@
-"""`robustbench:DATASET/THREAT/NAME`: the networks of RobustBench's model zoo, for images in [0, 1] as they are.
+"""Networks of RobustBench's model zoo at `robustbench:DATASET/THREAT/NAME`, for images in [0, 1] without normalisation.
 
-RobustBench fetches what is missing into a folder of the user's cache; what it fetches is read without running code.
+RobustBench downloads missing files into the user's cache; they are loaded without running code.
 """
 
 import os
@@ -21,7 +21,7 @@ from .timm import preprocess_of as timm_preprocess
 
 INSTALL = "robustbench"
 _GEOMETRY = re.compile(r"(?P<bicubic>Bicubic)?(Res(?P<resize>\d+))?(Crop(?P<crop>\d+))?$")
-"""What RobustBench calls the preparation of ImageNet, as BicubicRes256Crop224."""
+"""RobustBench's names for the preprocessing of ImageNet, such as BicubicRes256Crop224."""
 
 
 def _check(name: str) -> None:
@@ -39,7 +39,7 @@ def _check(name: str) -> None:
 
 
 def _by_name(level: Mapping[Any, Any]) -> dict[str, Any]:
-    """Of the zoo, whose upper keys are enums."""
+    """Return a level of the zoo by name: its upper keys are enums."""
     return {getattr(key, "value", key): below for key, below in level.items()}
 
 
@@ -68,7 +68,7 @@ def _build(name: str, options: Options) -> Network:
 
 @contextmanager
 def _tensors_only() -> Iterator[None]:
-    """torch before 2.6 would unpickle whatever there is."""
+    """Context manager that makes torch load tensors only: before 2.6 it would unpickle anything by default."""
     before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
@@ -81,7 +81,7 @@ def _tensors_only() -> Iterator[None]:
 
 
 def _preprocess(address: str, entry: Mapping[str, Any], net: nn.Module) -> Preprocess:
-    """As the zoo says it, or timm, whose networks some are. Raises ConfigError where nobody says it."""
+    """Return the preprocessing from the zoo, or from timm for its networks; raises ConfigError if neither has one."""
     if "preprocessing" not in entry:
         of_timm = next((part for part in net.modules() if hasattr(part, "default_cfg")), None)
         if of_timm is None:

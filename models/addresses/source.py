@@ -1,4 +1,4 @@
-"""What every source of networks has in common: from a name and options to a Model."""
+"""Common code of all sources of networks: turn a name and options into a Model."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,20 +29,21 @@ from .weights import fill, is_weights_file
 T = TypeVar("T")
 
 RANDOM = "none"
-"""As weights: those that the network is made with."""
+"""Value of the option `weights` that keeps the network's random initial weights."""
 OTHERWISE = f'without a connection give weights = a file, or "{RANDOM}" for random ones'
 SIZES = (224, 128, 64, 32, 28, 8)
-"""What a network that does not say its size is tried on."""
+"""Sides of the images that a network is tried on if it does not specify its input size."""
 LARGEST, MOST_CLASSES = 4096, 1_000_000
-"""Of an image's side and of a network's outputs: what is more is a slip, and would fill the memory."""
+"""Largest image side in pixels, and number of outputs: more would be a mistake, and exhaust the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may stand beside an address. None leaves the choice to the source.
+    """Options beside the address of a network; None leaves the choice to the source.
 
     `weights` is a name that the source knows, a file, or "none" for random ones. `features` are the layers that feature
-    attacks disturb. `mean` and `std` normalise pixels in [0, 1], `size` is the (height, width) of the images.
+    attacks disturb. `mean` and `std` normalise pixels in [0, 1], `size` is the (height, width) of the images, and
+    `expect_clean` the expected main metric on clean images, in percent. Raises ConfigError for values out of range.
     """
 
     weights: str | None = None
@@ -61,15 +62,15 @@ class Options:
 
     @property
     def file(self) -> Path | None:
-        """Of the weights, where they are one."""
+        """The weights file, None if `weights` is not a file."""
         return Path(self.weights).expanduser() if self.weights and is_weights_file(self.weights) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network as its source gives it, with what the source knows of its images.
+    """A network from a source, with what the source knows about its input images and classes.
 
-    Keys of weights files that begin with one of `unused` are of parts that it does without.
+    In weights files, keys that start with one of `unused` belong to parts that the network lacks, and are ignored.
     """
 
     net: nn.Module
@@ -82,10 +83,11 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Names `PREFIX:NAME` of networks.
+    """A source of networks with addresses `PREFIX:NAME`.
 
-    `check(name)` raises ConfigError for one that the source does not know, or where its package is missing;
-    `build(name, options)` makes it, with trained weights unless the options say "none" or name a file.
+    `check(name)` raises ConfigError for unknown names, or if the source's package is missing; `build(name, options)`
+    builds the network, with trained weights unless the options say "none" or name a file. `pattern` and `summary` are
+    shown in lists of names.
     """
 
     prefix: str
@@ -99,7 +101,7 @@ class Source:
         return Family({self.pattern: self.summary}, self.loader, is_open=True)
 
     def loader(self, address: str) -> Callable[..., Model]:
-        """The function that loads it; its parameters are the options."""
+        """Return the function that loads the network; its parameters are the fields of `Options`."""
         name = address.removeprefix(f"{self.prefix}:")
         self.check(name)
 
@@ -115,7 +117,10 @@ class Source:
 
 
 def to_model(address: str, network: Network, options: Options) -> Model:
-    """Raises ConfigError where the network cannot be tried on an image, or gives nothing that a task knows."""
+    """Wrap a network as a Model; its task, features and, if unknown, image size are found by trying it on images.
+
+    Raises ConfigError if the network cannot be run on an image, or if its outputs fit no task.
+    """
     if options.file is not None:
         fill(network.net, options.file, network.unused)
     preprocess = _resized(network.preprocess, options.size)
@@ -128,7 +133,7 @@ def to_model(address: str, network: Network, options: Options) -> Model:
     )
     x = _accepted_images(address, network, options.size)
     if preprocess is None and tuple(x.shape[2:]) != (SIZES[0], SIZES[0]):
-        preprocess = Preprocess(size=(x.shape[2], x.shape[3]), resize=min(x.shape[2:]))  # it does not take all sizes
+        preprocess = Preprocess(size=(x.shape[2], x.shape[3]), resize=min(x.shape[2:]))  # not all sizes are accepted
     task = _task(address, network.net, x, options.classes)
     return Model(
         network.net,
@@ -146,25 +151,25 @@ def to_model(address: str, network: Network, options: Options) -> Model:
 
 
 def fetched(address: str, fetch: Callable[[], T], otherwise: str = OTHERWISE) -> T:
-    """What a library makes of a name, weights and all. Raises WeightsError where it cannot: why, and what to do."""
+    """Return `fetch()`, a network with weights from a library; raises WeightsError, with a remedy, if it fails."""
     try:
         return fetch()
     except FoolbenchError:
         raise
-    except FOREIGN as error:  # of the network, of the hub, of the file: each library has its own
+    except FOREIGN as error:  # connection, hub or file errors, which differ between libraries
         raise WeightsError(f"{address} could not be had ({one_line(error)[:300]}); {otherwise}.") from error
 
 
 @contextmanager
 def seeded() -> Iterator[None]:
-    """Random weights are the same each time that they are made."""
+    """Context manager in which random weights are reproducible."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
 
 
 def _resized(preprocess: Preprocess | None, size: tuple[int, int] | None) -> Preprocess | None:
-    """For images of another size, resized and cut in the same proportions."""
+    """Return the preprocessing for images of another size, with the same proportion of resizing to cropping."""
     if size is None:
         return preprocess
     if preprocess is None:
@@ -174,7 +179,7 @@ def _resized(preprocess: Preprocess | None, size: tuple[int, int] | None) -> Pre
 
 
 def _accepted_images(address: str, network: Network, size: tuple[int, int] | None) -> Tensor:
-    """A batch of images, normalised, that the network takes."""
+    """Return a batch of normalised random images that the network accepts."""
     sizes = [network.preprocess.size] if network.preprocess else [(size, size) for size in SIZES]
     problem = None
     for channels, tried in product(_channels(network), sizes):
@@ -182,7 +187,7 @@ def _accepted_images(address: str, network: Network, size: tuple[int, int] | Non
         try:
             with torch.no_grad():
                 network.net(x)
-        except FOREIGN as error:  # of a stranger's network: it is what is said
+        except FOREIGN as error:  # the first one is reported
             problem = problem or error
         else:
             return x
@@ -196,9 +201,9 @@ def _accepted_images(address: str, network: Network, size: tuple[int, int] | Non
 
 
 def _channels(network: Network) -> tuple[int, ...]:
-    """As many as the network must have, or may have: of colours, then of grey, then whatever a convolution takes.
+    """Return the numbers of channels to try: that of `mean` and `std`, else 3, 1, and those of any convolution.
 
-    The first that is registered need not be the first that is used.
+    All convolutions count, since the first that is registered need not be the first that is used.
     """
     if (known := Normalization(network.mean, network.std, None).channels) is not None:
         return (known,)
@@ -213,7 +218,7 @@ def _images(network: Network, channels: int, size: tuple[int, int]) -> Tensor:
 
 
 def _task(address: str, net: nn.Module, x: Tensor, classes: int | None) -> Task:
-    """By the shape of what it answers: class scores of each image or of each pixel, or a number for each pixel."""
+    """Infer the task from the shape of the outputs: class scores per image or per pixel, or one number per pixel."""
     with torch.no_grad():
         outputs = main_output(net(x), address, lambda tensor: tensor.ndim in (2, 3, 4) and len(tensor) == len(x))
     count, *shape = outputs.shape

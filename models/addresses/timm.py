@@ -1,4 +1,4 @@
-"""`timm:NAME`: the networks of timm, with what their pretrained configurations say of their images."""
+"""Networks of timm at `timm:NAME`, with the preprocessing in their pretrained configurations."""
 
 import math
 from typing import Any
@@ -47,13 +47,13 @@ def _build(name: str, options: Options) -> Network:
 
 
 def _gives_embeddings(name: str, net: Any) -> bool:
-    """Whether it has no classifier, as the image towers of CLIP and others that nobody has tuned to classes since."""
+    """Return whether a network has no classifier, such as image towers of CLIP that were not fine-tuned to classes."""
     architecture, _, tag = name.partition(".")
     return net.num_classes == 0 or ("_clip_" in architecture and tag != "" and "_ft_" not in tag)
 
 
 def described(timm: Any, net: Any) -> Network:
-    """A network of timm with what timm knows of it."""
+    """Return a network of timm with what timm knows about its images and classes."""
     known = timm.data.resolve_model_data_config(net)
     return Network(
         net=net,
@@ -65,7 +65,7 @@ def described(timm: Any, net: Any) -> Network:
 
 
 def preprocess_of(timm: Any, net: Any) -> Preprocess:
-    """How timm makes images for a network of its own."""
+    """Return timm's preprocessing for one of its networks."""
     known = timm.data.resolve_model_data_config(net)
     size = tuple(known["input_size"][1:])
     return Preprocess(

@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: torchvision's networks for recognition and segmentation, with what their weight enums say."""
+"""Networks of torchvision at `torchvision:NAME`, for recognition and segmentation, with the weight enums' metadata."""
 
 import hashlib
 import re
@@ -14,11 +14,11 @@ from ...core.preprocess import Preprocess
 from .source import OTHERWISE, RANDOM, Network, Options, Source, fetched
 
 _INCEPTIONS = ("googlenet", "inception_v3")
-"""They initialise themselves for a minute unless told not to, and normalise anew what torchvision's own weights see."""
+"""Networks whose initialisation takes a minute unless switched off, and whose pretrained weights need other inputs."""
 _HASH = re.compile(r"-([0-9a-f]{8,})\.pth$")
-"""At the end of an address of weights: the beginning of the SHA-256 of the file."""
+"""Start of the file's SHA-256, at the end of the URL of weights."""
 _HEADS = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
-"""Of theirs, and of those for segmentation, for training only."""
+"""Key prefixes of the auxiliary heads of inception and segmentation networks, which serve training only."""
 
 
 def _check(name: str) -> None:
@@ -35,7 +35,7 @@ def _segmenting() -> list[str]:
 
 
 def _library() -> Any:
-    import torchvision.models  # here: it takes a second, which lists of names need not
+    import torchvision.models  # imported late: it takes a second, which lists of names need not
 
     return torchvision.models
 
@@ -70,14 +70,14 @@ def _build(name: str, options: Options) -> Network:
 
 
 def _preprocess(preset: Any) -> Preprocess:
-    """Networks for segmentation take what is resized as it is; ours have images of one size, which is square."""
+    """Convert a preset; segmentation presets have no crop, but ours get one: all images have the same, square size."""
     resize = preset.resize_size[0]
     side = preset.crop_size[0] if hasattr(preset, "crop_size") else resize
     return Preprocess(size=(side, side), resize=resize, interpolation=preset.interpolation.value)
 
 
 def _member(name: str, options: Options) -> Any:
-    """The weights that are meant, the default ones where they are a file of somebody else."""
+    """Return the enum member that the options name; the default one for random weights and for files."""
     enum = _library().get_model_weights(name)
     if options.weights in (None, RANDOM) or options.file is not None:
         return enum.DEFAULT
@@ -88,9 +88,9 @@ def _member(name: str, options: Options) -> Any:
 
 
 def _of_file(name: str, file: Path) -> Any | None:
-    """Those weights of torchvision that a file is, by its name or its content; None where it is somebody else's.
+    """Return the enum member whose weights a file holds, by its name or its hash; None for weights of others.
 
-    A large file is read where that decides something.
+    The file is hashed only if the result can make a difference.
     """
     members = list(_library().get_model_weights(name))
     named = next((member for member in members if Path(member.url).name == file.name), None)
@@ -102,11 +102,11 @@ def _of_file(name: str, file: Path) -> Any | None:
 
 
 def _empty(name: str, arguments: dict[str, Any], *, transform_input: bool) -> nn.Module:
-    """With the weights that it is initialised with."""
+    """Build the network with its initial weights."""
     if name in _INCEPTIONS:
         arguments = arguments | {"aux_logits": False, "transform_input": transform_input, "init_weights": False}
     if name in _segmenting():
-        arguments = arguments | {"weights_backbone": None}  # which are fetched otherwise
+        arguments = arguments | {"weights_backbone": None}  # else they are downloaded
     return _library().get_model(name, weights=None, **arguments)
 
 

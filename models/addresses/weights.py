@@ -1,4 +1,4 @@
-"""Weights files of strangers: tensors are read, code that a file carries is never run."""
+"""Load weights files from untrusted sources: tensors are read, code in a file is never run."""
 
 import pickle
 import warnings
@@ -23,10 +23,10 @@ def is_weights_file(weights: str) -> bool:
 
 
 def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
-    """Give `net` the weights of a file. Raises WeightsError where it is missing, cannot be read or does not fit.
+    """Load a weights file into `net`; raises WeightsError if it is missing, cannot be read or does not fit.
 
-    A state dict may lie inside a checkpoint, and its keys may share a prefix, as `module.` of DataParallel;
-    beyond it, those that begin with one of `unused` do not count.
+    The state dict may be nested in a checkpoint, and its keys may share a prefix, such as DataParallel's `module.`.
+    Keys that start with one of `unused` after that prefix are ignored.
     """
     document = _read(path)
     candidates = list(_state_dicts(document))
@@ -44,7 +44,7 @@ def fill(net: nn.Module, path: Path, unused: Sequence[str] = ()) -> None:
 
 
 def _shortened(complaint: str) -> str:
-    """Of the names that torch lists, the first three."""
+    """Keep the first three of the names that torch lists."""
     names = complaint.split('", ')
     return complaint if len(names) <= 3 else '", '.join(names[:3]) + f'" and {len(names) - 3} more'
 
@@ -56,14 +56,14 @@ def _read(path: Path) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other kinds of pickle: they are refused, or read all the same
+            warnings.simplefilter("ignore")  # about pickle formats: those are refused or read anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, LookupError, ValueError) as error:
         raise WeightsError(_why_not_read(path, error)) from None
 
 
 def _why_not_read(path: Path, error: Exception) -> str:
-    """Without torch's advice to run the code that a file carries."""
+    """Return why a file cannot be read, without torch's advice to run the code in it."""
     with path.open("rb") as file:
         is_pickle = file.read(1) == pickle.PROTO
     refused = isinstance(error, pickle.UnpicklingError) and (is_pickle or zipfile.is_zipfile(path))
@@ -72,7 +72,7 @@ def _why_not_read(path: Path, error: Exception) -> str:
             f"{path} holds more than tensors, and reading it would run code of whoever made it: where you trust it, "
             "save its weights alone with torch.save(net.state_dict(), FILE) or as safetensors."
         )
-    foreign = isinstance(error, pickle.UnpicklingError | LookupError | EOFError)  # whose words are of single bytes
+    foreign = isinstance(error, pickle.UnpicklingError | LookupError | EOFError)  # messages about bytes
     reason = "it is no checkpoint of torch" if foreign else _first_sentence(error)
     return f"Expected a file of weights at {path}, but it cannot be read: {reason}."
 
@@ -82,7 +82,7 @@ def _first_sentence(error: Exception) -> str:
 
 
 def _state_dicts(document: Any) -> Iterator[dict[str, Tensor]]:
-    """All mappings of names to tensors in a checkpoint, outermost first."""
+    """Yield all mappings from names to tensors in a checkpoint, outermost first."""
     if not isinstance(document, Mapping):
         return
     tensors = {str(key): value for key, value in document.items() if isinstance(value, Tensor)}
@@ -93,7 +93,7 @@ def _state_dicts(document: Any) -> Iterator[dict[str, Tensor]]:
 
 
 def _fitting(net: nn.Module, state: dict[str, Tensor], unused: Sequence[str]) -> dict[str, Tensor] | None:
-    """The part of a state dict whose keys are the network's, without their prefix; none where there is no such part."""
+    """Return the part of a state dict whose keys are the network's, without prefix, or None if there is none."""
     expected = set(net.state_dict())
     needed = {key for key in expected if not key.endswith("num_batches_tracked")}  # old files lack it
     probe = min(needed, default="")

@@ -1,1 +1,1 @@
-"""A small network for the handwritten digits."""
+"""Small networks for the handwritten digits."""

@@ -1,4 +1,4 @@
-"""Three convolutions and a linear layer for 8 x 8 grey images, no batch norm."""
+"""Convolutional network for 8 x 8 grey images: three convolutions and a linear layer, no batch norm."""
 
 from collections import OrderedDict
 from collections.abc import Callable

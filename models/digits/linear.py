@@ -1,4 +1,4 @@
-"""A linear classifier for the digits: what attacks leave of one is known exactly."""
+"""Linear classifier for the digits, whose accuracy under attack can be computed exactly."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""A residual network for 8 x 8 grey images: basic blocks with batch norm (https://arxiv.org/abs/1512.03385)."""
+"""Residual network for 8 x 8 grey images: basic blocks with batch norm (https://arxiv.org/abs/1512.03385)."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Activation = Callable[[], nn.Module]
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions over (N, inputs, H, W), added to a shortcut, then the activation."""
+    """Residual block over (N, inputs, H, W): two 3 x 3 convolutions, added to a 1 x 1 shortcut, then the activation."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, activation: Activation) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A hybrid network: wavelet scattering, which is not learned, then residual blocks (https://arxiv.org/abs/1703.08961)."""
+"""Hybrid network: wavelet scattering, which is not trained, then residual blocks (https://arxiv.org/abs/1703.08961)."""
 
 from collections import OrderedDict
 
@@ -8,21 +8,21 @@ from ..addresses.packages import package
 from .resnet import Block
 
 FEATURES = ("relu1", "block1", "block2")
-"""Of what is learned: what GD-UAP, which disturbs features, can get hold of."""
+"""Layers for feature attacks such as GD-UAP, all in the trained part."""
 SCALE, ANGLES = 2, 8
 CHANNELS = 1 + ANGLES * SCALE + ANGLES**2 * SCALE * (SCALE - 1) // 2
-"""Scattering coefficients of orders 0 to 2 at each place."""
+"""Number of scattering coefficients of orders 0 to 2 at each position."""
 
 
 class Scattering(nn.Module):
-    """Grey images (N, 1, 8, 8) to scattering coefficients (N, 81, 2, 2), by kymatio. Gradients are exact.
+    """Scattering transform of grey images (N, 1, 8, 8) to coefficients (N, 81, 2, 2), by kymatio, with exact gradients.
 
-    Raises ConfigError where kymatio is not installed.
+    Raises ConfigError if kymatio is not installed.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # Not `kymatio.torch`: that imports the transform of volumes as well, which needs a function SciPy 1.17 lacks.
+        # not `kymatio.torch`, which also imports the 3-D transform, and that needs a function missing in SciPy 1.17
         frontend = package(
             "kymatio.scattering2d.frontend.torch_frontend", "digits:scattering", "'foolbench[scattering]'"
         )

@@ -1,4 +1,4 @@
-"""The networks trained on the digits, with what trained them."""
+"""Networks trained on the digits, and how they were trained."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +14,7 @@ from . import convnet, linear, resnet, scattering
 
 _CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _ROBUST = 0.1
-"""The Linf budget of which the minimum over weights of the maximum over images is trained. Of a linear classifier of
-two classes one step is that maximum."""
+"""Linf budget of adversarial training. For a linear classifier with two classes, one step finds the exact maximum."""
 
 
 def _entry(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], training: Training) -> Entry:
@@ -36,7 +35,7 @@ def _entry(net: str, build: Callable[[], nn.Module], features: tuple[str, ...], 
 
 
 def _still(eps: float) -> Training:
-    """Without moved images, for which a linear classifier has no room."""
+    """Return a training without translations, for which a linear classifier lacks capacity."""
     return Training(epochs=100, learning_rate=1e-2, shift=0, flip=False, permute_channels=False, eps=eps)
 
 

@@ -1,1 +1,1 @@
-"""Recognition networks for the scenes, in the families that the seed papers attack."""
+"""Networks for the scenes, in the architecture families that the papers on universal perturbations attack."""

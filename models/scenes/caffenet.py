@@ -1,7 +1,7 @@
 """CaffeNet for 128 x 128 scenes: AlexNet with pooling before normalisation (https://arxiv.org/abs/1408.5093).
 
-Kept from the original: conv1 of 11 x 11 with stride 4, five convolutions of which 2, 4 and 5 are grouped, overlapping
-3 x 3 pooling, local response normalisation, two hidden fully connected layers with dropout, no batch norm. Scaled: the
+As in the original: conv1 of 11 x 11 with stride 4, five convolutions of which 2, 4 and 5 are grouped, overlapping 3 x 3
+pooling, local response normalisation, two hidden fully connected layers with dropout, no batch norm. Scaled down: the
 widths.
 """
 
@@ -12,7 +12,7 @@ from torch import nn
 from ..lrn import LocalResponseNorm
 
 FEATURES = ("relu1", "relu2", "relu3", "relu4", "relu5")
-"""conv1..conv5 after ReLU: the layers that GD-UAP's code attacks."""
+"""Outputs of conv1..conv5 after ReLU, the layers that GD-UAP's code attacks."""
 
 
 def caffenet(classes: int) -> nn.Sequential:

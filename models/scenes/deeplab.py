@@ -1,8 +1,8 @@
 """DeepLab for 128 x 128 scenes (https://arxiv.org/abs/1606.00915): VGG-16 LargeFOV, and ResNet at several scales.
 
-Kept from the original: convolutions with holes instead of the last strides, so that places lie 8 pixels apart, a wide
-field of view; of ResNet the four parallel classifiers with holes of ASPP, and of three sizes of the image the largest
-score of each place. Scaled: the widths and, with the image, the holes. Left out: the CRF behind it.
+As in the original: dilated convolutions instead of the last strides, for an output stride of 8 pixels and a wide field
+of view; for ResNet also the four parallel dilated classifiers of ASPP, and the maximum of the scores over three image
+scales. Scaled down: the widths and, with the image, the dilations. Left out: the CRF.
 """
 
 import torch
@@ -15,15 +15,15 @@ from .trunk import Trunk
 
 FEATURES_VGG = vgg.FEATURES_16
 FEATURES_RESNET = resnet.FEATURES
-"""What GD-UAP disturbs. Its code has the enlarged log-probabilities in the place of VGG's relu7, and of ResNet every
-ReLU at each scale, where these are its first convolution and its blocks.
+"""Layers for GD-UAP. Its code uses the upsampled log-probabilities in place of VGG's relu7, and every ReLU of ResNet at
+each scale in place of the first convolution and the blocks.
 """
 SCALES = (1.0, 0.75, 0.5)
 HOLES = (1, 2, 4, 6)
 
 
 class LargeFOV(Trunk):
-    """Scores (N, classes, H, W) of images (N, 3, H, W)."""
+    """DeepLab-LargeFOV with VGG-16: maps images (N, 3, H, W) to logits (N, classes, H, W)."""
 
     def __init__(self, classes: int) -> None:
         layers = vgg.convolutions(16)
@@ -40,7 +40,7 @@ class LargeFOV(Trunk):
 
 
 class MultiScaleResNet(Trunk):
-    """The same of ResNet, from images at each of `SCALES`."""
+    """DeepLab with ResNet and ASPP: maps images (N, 3, H, W) at each of `SCALES` to logits (N, classes, H, W)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(resnet.stages(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)))

@@ -1,4 +1,4 @@
-"""The networks for the maps of the scenes, with what trains them."""
+"""Networks for segmentation and depth of the scenes, and how they are trained."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,9 +1,9 @@
 """Fully convolutional networks for 128 x 128 scenes (https://arxiv.org/abs/1411.4038): FCN-AlexNet and FCN-8s-VGG16.
 
-Kept from the original: the classifier's convolutions and poolings, its first fully connected layers as convolutions
-with dropout, scores of every place enlarged to the image; in FCN-8s those of the last three poolings added up on the
-way. Scaled: the widths. FCN-AlexNet is taken at stride 16, without its last pooling, for at stride 32 the scenes would
-have 4 x 4 places. Enlarging is bilinear, which the original's learned layers begin as.
+As in the original: the classifier's convolutions and poolings, its hidden fully connected layers as convolutions with
+dropout, scores at every position upsampled to the image; in FCN-8s the scores of the last three poolings are added up
+on the way. Scaled down: the widths. FCN-AlexNet has stride 16, without its last pooling, since at stride 32 scenes
+would have 4 x 4 positions only. Upsampling is bilinear, which is the initial state of the original's learned layers.
 """
 
 from collections import OrderedDict
@@ -16,13 +16,13 @@ from .trunk import Trunk
 
 FEATURES_ALEX = (*caffenet.FEATURES, "relu6", "relu7")
 FEATURES_8S = vgg.FEATURES_16
-"""What GD-UAP disturbs: all convolutions after ReLU, hidden layers of the classifier among them. Its code has the
-enlarged scores in the place of relu7 of FCN-AlexNet, and in that of both hidden layers of FCN-8s.
+"""Layers for GD-UAP: all convolutions after ReLU, including the classifier's hidden layers. Its code uses the upsampled
+scores in place of relu7 of FCN-AlexNet, and in place of both hidden layers of FCN-8s.
 """
 
 
 def head(inputs: int, *, dilation: int = 1) -> "OrderedDict[str, nn.Module]":
-    """The two hidden layers of the classifier as convolutions."""
+    """Return the two hidden layers of the classifier as convolutions, by name."""
     return OrderedDict(
         fc6=nn.Conv2d(inputs, 256, 3, padding=dilation, dilation=dilation),
         relu6=nn.ReLU(),
@@ -34,12 +34,12 @@ def head(inputs: int, *, dilation: int = 1) -> "OrderedDict[str, nn.Module]":
 
 
 def enlarged(scores: Tensor, like: Tensor) -> Tensor:
-    """Bilinearly, to the size of `like`."""
+    """Upsample scores bilinearly to the height and width of `like`."""
     return F.interpolate(scores, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 class FCNAlex(Trunk):
-    """Scores (N, classes, H, W) of images (N, 3, H, W)."""
+    """FCN-AlexNet: maps images (N, 3, H, W) to logits (N, classes, H, W)."""
 
     def __init__(self, classes: int) -> None:
         trained = caffenet.caffenet(classes)._modules
@@ -54,7 +54,7 @@ class FCNAlex(Trunk):
 
 
 class FCN8s(Trunk):
-    """The same of VGG-16, from places at strides 8, 16 and 32."""
+    """FCN-8s with VGG-16: maps images (N, 3, H, W) to logits (N, classes, H, W), from strides 8, 16 and 32."""
 
     def __init__(self, classes: int) -> None:
         super().__init__({**vgg.convolutions(16), **head(vgg.WIDTHS[-1])})

@@ -1,8 +1,8 @@
 """GoogLeNet for 128 x 128 scenes (https://arxiv.org/abs/1409.4842).
 
-Kept from the original: the stem with its 1 x 1 reduction, nine inception blocks in three stages, global average
-pooling, dropout before the classifier, no batch norm. Scaled: the widths. Left out: the
-auxiliary classifiers, which only serve training.
+As in the original: the stem with its 1 x 1 reduction, nine inception blocks in three stages, global average pooling,
+dropout before the classifier, no batch norm. Scaled down: the widths. Left out: the auxiliary classifiers, which only
+serve training.
 """
 
 from collections import OrderedDict
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 BLOCKS = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 FEATURES = ("relu1", "relu2_reduce", "relu2", *(f"inception{block}" for block in BLOCKS))
-"""conv1, the reduction, conv2 and the nine concatenated block outputs: the twelve layers that GD-UAP attacks."""
+"""Outputs of conv1, the reduction, conv2 and the nine blocks: the twelve layers that GD-UAP attacks."""
 
 
 class Inception(nn.Module):
-    """Four parallel paths over (N, inputs, H, W), concatenated: 1x1, 1x1-3x3, 1x1-5x5, pool-1x1; ReLU after each."""
+    """Inception block over (N, inputs, H, W): paths 1x1, 1x1-3x3, 1x1-5x5 and pool-1x1, with ReLU, concatenated."""
 
     def __init__(self, inputs: int, one: int, three: int, five: int, pool: int) -> None:
         super().__init__()

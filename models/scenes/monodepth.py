@@ -1,8 +1,8 @@
 """Encoder-decoders for the depth of 128 x 128 scenes, in the family of Monodepth (https://arxiv.org/abs/1609.03677).
 
-Kept from the original: an encoder of VGG or ResNet, a decoder that doubles the map, joins it with the encoder's of that
-size and convolves, ELU throughout it, a sigmoid that says inverse depth. Scaled: the widths. The encoder is that of the
-classifier, with its ReLUs, and is trained on true depth: there is no second camera.
+As in the original: a VGG or ResNet encoder; a decoder with ELU that repeatedly doubles the map, concatenates the
+encoder's map of that size and convolves; a sigmoid output for inverse depth. Scaled down: the widths. Different: the
+encoder is that of the classifier, with ReLU, and training uses true depth, since there is no second camera.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from . import resnet, vgg
 from .trunk import Trunk
 
 NEAREST, FARTHEST = 0.5, 12.0
-"""What it can say, in scene units."""
+"""Range of the predicted depths, in scene units."""
 STAGES = 5
 
 
@@ -28,16 +28,17 @@ VGG_TAPS = tuple(f"relu{stage}_{count}" for stage, count in enumerate(vgg.DEPTHS
 RESNET_TAPS = ("relu1", "stage1", "stage2", "stage3", "stage4")
 FEATURES_VGG = (*vgg.CONVOLUTIONS_16, *_decoder_features(STAGES))
 FEATURES_RESNET = (*resnet.FEATURES, *_decoder_features(STAGES))
-"""What GD-UAP disturbs: of the encoder its convolutions after ReLU, or its blocks, and every nonlinearity of the
-decoder; not the answer itself. Its code has every nonlinearity of ResNet's encoder, too.
+"""Layers for GD-UAP: the encoder's convolutions after ReLU, or its blocks, and every nonlinearity of the decoder, but
+not the output. Its code uses every nonlinearity of ResNet's encoder, too.
 """
 
 
 class Monodepth(Trunk):
-    """Depths (N, 1, H, W) of images (N, 3, H, W): a decoder for the outputs of the encoder's layers `taps`.
+    """Encoder-decoder that maps images (N, 3, H, W) to depths (N, 1, H, W).
 
-    `channels` are those of the taps, the largest map first; `widths` those of the decoder, from the smallest map on. It
-    doubles the map once more than there are maps to join, where the encoder's largest is half the image.
+    The decoder takes the outputs of the encoder's layers `taps`. `channels` are those of the taps, from the largest map
+    on; `widths` are those of the decoder, from the smallest map on. If the encoder's largest map has half the size of
+    the image, the decoder has one more doubling than maps to join.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def monodepth_vgg() -> nn.Module:
-    """The deepest map, of 4 x 4, is that of the last pooling."""
+    """Return Monodepth with a VGG-16 encoder, whose deepest map, 4 x 4, is that of the last pooling."""
     return Monodepth(vgg.convolutions(16), (*VGG_TAPS, "pool5"), (*vgg.WIDTHS, vgg.WIDTHS[-1]), (80, 64, 48, 24, 12))
 
 

@@ -1,7 +1,7 @@
-"""A bottleneck ResNet for 128 x 128 scenes (https://arxiv.org/abs/1512.03385).
+"""Bottleneck ResNet for 128 x 128 scenes (https://arxiv.org/abs/1512.03385).
 
-Kept from the original: strided stem with batch norm and max pooling, four stages of bottleneck blocks with batch norm,
-projection shortcuts where the shape changes, global average pooling. Scaled: ResNet-152's depth and widths.
+As in the original: strided stem with batch norm and max pooling, four stages of bottleneck blocks with batch norm,
+projection shortcuts where the shape changes, global average pooling. Scaled down: ResNet-152's depth and widths.
 """
 
 from collections import OrderedDict
@@ -14,11 +14,11 @@ BLOCKS = (2, 3, 3, 2)
 EXPANSION = 4
 
 FEATURES = ("conv1", *(f"stage{s}.{k}" for s, n in enumerate(BLOCKS, 1) for k in range(n)))
-"""The stem's convolution before its batch norm, and every block's output after ReLU, as GD-UAP's code has it."""
+"""Outputs of the stem's convolution before batch norm, and of every block after ReLU, as in GD-UAP's code."""
 
 
 class Bottleneck(nn.Module):
-    """1x1 - 3x3 - 1x1 over (N, inputs, H, W) with batch norm, added to the shortcut, then ReLU."""
+    """Bottleneck block over (N, inputs, H, W): 1x1 - 3x3 - 1x1 with batch norm, added to the shortcut, then ReLU."""
 
     def __init__(self, inputs: int, width: int, stride: int, dilation: int = 1) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Bottleneck(nn.Module):
 def stages(
     strides: Sequence[int] = (1, 2, 2, 2), dilations: Sequence[int] = (1, 1, 1, 1)
 ) -> "OrderedDict[str, nn.Module]":
-    """All layers up to the last block, by name; with the strides and the holes of each stage."""
+    """Return all layers up to the last block, by name, with the stride and dilation of each stage."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
         norm1=nn.BatchNorm2d(32),

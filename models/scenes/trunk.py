@@ -1,4 +1,4 @@
-"""A chain of layers some of whose outputs are needed on the way: the encoder of a network whose answer is a map."""
+"""Encoder of networks that predict maps: a chain of layers with access to intermediate outputs."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Trunk(nn.Module):
-    """Holds layers under their own names, as the classifier does that it is taken from: its weights fit."""
+    """Chain of layers under the names that they have in the classifier they come from, so that its weights fit."""
 
     def __init__(self, layers: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -15,7 +15,7 @@ class Trunk(nn.Module):
             self.add_module(name, layer)
 
     def trunk(self, x: Tensor, *taps: str) -> list[Tensor]:
-        """The outputs of these layers, in the order of the chain."""
+        """Run the chain on `x`, and return the outputs of the layers `taps`, in the order of the chain."""
         found = []
         for name in self.order:
             x = self.get_submodule(name)(x)

@@ -1,7 +1,7 @@
 """VGG-16 and VGG-19 for 128 x 128 scenes (https://arxiv.org/abs/1409.1556).
 
-Kept from the original: 13 or 16 convolutions of 3 x 3 in five stages, each closed by 2 x 2 pooling, two hidden fully
-connected layers with dropout, no batch norm. Scaled: the widths.
+As in the original: 13 or 16 convolutions of 3 x 3 in five stages, each closed by 2 x 2 pooling, two hidden fully
+connected layers with dropout, no batch norm. Scaled down: the widths.
 """
 
 from collections import OrderedDict
@@ -22,12 +22,12 @@ def _features(depth: int) -> tuple[str, ...]:
 
 CONVOLUTIONS_16 = _convolutions(16)
 FEATURES_16, FEATURES_19 = _features(16), _features(19)
-"""All convolutions after ReLU, and fc6 and fc7. GD-UAP's paper names the convolutions only, its code has the fully
-connected layers too (for VGG-19 it counts them twice and adds the logits, which we take for a slip)."""
+"""Outputs of all convolutions, and of fc6 and fc7, after ReLU. GD-UAP's paper names the convolutions only; its code
+attacks the fully connected layers as well (for VGG-19 twice, and the logits, which we consider a mistake)."""
 
 
 def convolutions(depth: int) -> "OrderedDict[str, nn.Module]":
-    """All layers up to the last pooling, by name."""
+    """Return all layers up to the last pooling, by name."""
     layers, channels = OrderedDict[str, nn.Module](), 3
     for stage, (width, count) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), 1):
         for k in range(1, count + 1):

@@ -1,7 +1,7 @@
 """VGG-F for 128 x 128 scenes: the fast network of Chatfield et al. (https://arxiv.org/abs/1405.3531).
 
-Kept from the original: conv1 of 11 x 11 with stride 4, five ungrouped convolutions, local response normalisation before
-each of the first two poolings, two hidden fully connected layers with dropout, no batch norm. Scaled: the widths.
+As in the original: conv1 of 11 x 11 with stride 4, five ungrouped convolutions, local response normalisation before
+each of the first two poolings, two hidden fully connected layers with dropout, no batch norm. Scaled down: the widths.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from torch import nn
 from ..lrn import LocalResponseNorm
 
 FEATURES = ("relu1", "relu2", "relu3", "relu4", "relu5")
-"""conv1..conv5 after ReLU: the layers that GD-UAP's code attacks."""
+"""Outputs of conv1..conv5 after ReLU, the layers that GD-UAP's code attacks."""
 
 
 def vgg_f(classes: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""The networks trained on the scenes, with what trained them."""
+"""Classifiers trained on the scenes, and how they were trained."""
 
 from collections.abc import Callable
 from functools import partial
@@ -47,7 +47,7 @@ def _training(epochs: int, **changes: Any) -> Training:
 
 
 _DEGRADED = _training(2, learning_rate=5e-4, blur=1.25, noise=8 / 255)
-"""What ends a usual training: the same images, less sharp, so that smoothing costs no more than it must."""
+"""Second training phase on blurred and noisy images, so that smoothing defenses cost as little accuracy as possible."""
 ENTRIES = register(
     (
         _entry("caffenet", caffenet.caffenet, caffenet.FEATURES, _training(44), _DEGRADED),
