@@ -1,4 +1,4 @@
-"""What a recipe spans, and what it will cost on this device."""
+"""`foolbench plan`: list the cells of a recipe and forecast what they cost on this device."""
 
 import os
 import time
@@ -29,7 +29,7 @@ from .console import console, say
 
 
 def plan(name: str, overrides: list[str], device: str, workers: int, *, only_list: bool) -> None:
-    """Raises FoolbenchError where the recipe cannot run."""
+    """Print the cells of a recipe and, unless `only_list`, its cost. Raises FoolbenchError if it cannot run."""
     recipe = load_recipe(name, overrides)
     for source in recipe.networks:
         for job, row in grid.jobs(recipe, source):
@@ -49,7 +49,7 @@ def plan(name: str, overrides: list[str], device: str, workers: int, *, only_lis
 def _forecast(recipe: Recipe, device: str, workers: int) -> None:
     start = time.perf_counter()
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))  # as each of them will have
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))  # as many as each worker will have
     with (
         repeatable(device),
         TemporaryDirectory(prefix="foolbench-") as folder,

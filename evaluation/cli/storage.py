@@ -1,4 +1,4 @@
-"""`foolbench cache`: what runs share on this machine, how large it is, and away with it."""
+"""`foolbench cache`: the commands that list, measure and clear the cache that runs on this machine share."""
 
 from typing import Annotated
 
