@@ -1,4 +1,4 @@
-"""A run as its folder has it, from manifest and ledger: nothing is loaded, and the folder need not be writable."""
+"""Read a finished run from its manifest and ledger, without loading networks or data; read access is enough."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +21,7 @@ from .results import LEDGER
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """What there is of it is asked of its ledger anew each time."""
+    """A run in its result folder; each method reads the ledger anew."""
 
     folder: Path
     recipe: Recipe
@@ -35,7 +35,7 @@ class FinishedRun:
         return curves(self.recipe, self.facts, self.ledger)
 
     def layers(self) -> list[Moved]:
-        """How far they moved."""
+        """Return how far the recipe's layers moved under attack."""
         return moved_layers(self.recipe, self.facts, self.ledger)
 
     def scored_rows(self) -> list[ScoredRow]:
@@ -44,7 +44,7 @@ class FinishedRun:
 
 @contextmanager
 def finished_run(folder: Path) -> Iterator[FinishedRun]:
-    """Raises OutputError for what is no folder of a run, and for a damaged one."""
+    """Open the run in a folder. Raises OutputError for a folder without a run, and for a damaged one."""
     recipe, facts = read_manifest(folder)
     with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
         yield FinishedRun(folder=folder, recipe=recipe, facts=facts, ledger=ledger)
