@@ -73,7 +73,7 @@ def _alone(recipe: Recipe, row: Row) -> dict[str, Any] | None:
     document = part.model_dump(exclude_none=True)
     changed = ("models", "source_models", "attacks", "defenses", "gates")
     settings = {key: document[key] for key in changed if document[key] or getattr(recipe, key)}
-    if isinstance(recipe.expect_clean, dict):  # which may name networks that the row is not of
+    if isinstance(recipe.expect_clean, dict):  # it may name models that the reduced recipe lacks
         settings["expect_clean"] = part.expect_clean or {}
     return settings
 

@@ -68,7 +68,7 @@ def canvas(width: float, height: float, palette: Palette) -> tuple[Figure, Axes]
 def name_beside(
     figure: Figure, axes: Axes, x: float, names: Sequence[str], ends: Sequence[tuple[float, float]], palette: Palette
 ) -> None:
-    """Write a name for each point (x, y) at `x`, one below the other, with a line to its point."""
+    """Write a name for each point of `ends` at the position `x`, one below the other, with a line to its point."""
     low, high = axes.get_ylim()
     room = figure.get_figheight() * 72 * 0.8  # in points; a line of text takes 10
     places = spread([y for _, y in ends], 10.5 / room * (high - low), low, high)

@@ -33,7 +33,7 @@ from .sweeps import sweep_charts
 from .worth import verdict, worths
 
 SLOPES, CURVES = 12, 12
-"""The maximal numbers of slope charts, and of charts of each other kind: nobody reads more."""
+"""The maximal numbers of slope charts, and of charts of each kind of curve: nobody reads more."""
 MOST = 2_900_000
 """The maximal page size in bytes: pictures are compressed into it, and left out if the text alone exceeds it."""
 RULE = 100

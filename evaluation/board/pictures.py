@@ -14,7 +14,7 @@ _PROBED = 24
 
 
 class _Setting(NamedTuple):
-    """The longest side in pixels, and the quality of WebP; None stands for lossless PNG."""
+    """The maximal length of the longer side in pixels, and the quality of WebP; None stands for lossless PNG."""
 
     side: int
     quality: int | None

@@ -16,7 +16,8 @@ class Worth:
 
     `knowing` and `oblivious` are the rows of the strongest attack that knew the system and of the strongest that did
     not; the bare network, which every attack knows, has only the former. `clean` is a row with the clean rate, if there
-    is one. `masked` are the flags of gradient masking and the like on the strongest attack that knew the system.
+    is one. `masked` are flags of the strongest attack that knew the system, by which its knowledge or its gradient
+    misled it, as with gradient masking.
     """
 
     defense: str

@@ -50,11 +50,11 @@ class LinearClassifier:
         return x.flatten(1).double() @ self.weight.T + self.bias
 
     def distances(self, x: Tensor, y: Tensor, norm: Norm, *, in_box: bool = True) -> Tensor:
-        """Return the distances (N,) of images (N, C, H, W), in `norm`, from the nearest point not of class `y` (N,).
+        """Return the distances (N,) of images (N, C, H, W) from the nearest point that is not of class `y` (N,).
 
-        The distance is 0 for images that are not of class `y`. `in_box` admits points in [0, 1] only, as attacks have
-        to; the distance is infinite if there are none. No attack with a smaller budget than the distance fools the
-        classifier, and with any larger one some perturbation does.
+        `norm` is linf, l2 or l1. The distance is 0 for images that are not of class `y`. With `in_box` only points in
+        [0, 1] count, as for attacks; the distance is infinite if there are none. No attack with a smaller budget than
+        the distance fools the classifier, and with any larger one some perturbation does.
         """
         logits, found = self(x), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
         for other in range(len(self.bias)):

@@ -76,11 +76,11 @@ def train_network(name: str, progress: Progress, device: str = "cpu", out: Path 
     if name not in known:
         raise UnknownNameError("network or defense to train:", name, [*known, *defenses])
     entry = replace(known[name], folder=out or known[name].folder)
-    writable_folder(entry.folder)  # asked now, not after an hour of training
+    writable_folder(entry.folder)  # checked now, not after an hour of training
     dataset = datasets[entry.learns_from or entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)
-    assert labels is not None  # of the embedded data sets
+    assert labels is not None  # the embedded data sets have labels
     folder, net = writable_folder(user_cache_path("foolbench") / "training"), entry.build().to(device)
     checkpoints = [folder / f"{entry.dataset}-{entry.net}-{number}.pt" for number in range(len(entry.phases))]
     _fit_in_phases(net, entry, images, labels, checkpoints, progress)
@@ -167,6 +167,6 @@ def main_metric(model: Model, dataset: Dataset) -> float:
     metric, found = next(iter(model.task.metrics.values())), []
     for start in range(0, len(dataset), CHUNK):
         x, y = dataset.load(range(start, min(start + CHUNK, len(dataset))))
-        assert y is not None  # of the embedded data sets
+        assert y is not None  # the embedded data sets have labels
         found.append(metric.statistics(model.predict(x), y).double())
     return metric.share(metric.of_set(torch.cat(found).numpy()))

@@ -25,9 +25,9 @@ from .checks import (
     streams,
 )
 
-CLOSE = 1e-3  # between an image alone and in a batch: rounding grows over the steps of an attack
+CLOSE = 1e-3  # largest difference between an image alone and in a batch: rounding grows over an attack's steps
 ROUNDING = 1e-5
-SHAPE = (3, 10, 12)  # small: an attack takes its steps many times over
+SHAPE = (3, 10, 12)  # small, because an attack takes many steps
 
 
 def budget_is_kept(attack: Attack | UniversalAttack) -> None:

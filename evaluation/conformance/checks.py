@@ -67,7 +67,7 @@ def describes_itself(subject: object) -> None:
     """The class has a docstring, whose first line says what it does."""
     cls = type(_configuration(subject))
     doc = (cls.__doc__ or "").strip()
-    own = doc and not doc.startswith(f"{cls.__name__}(")  # a dataclass without one gets its signature
+    own = doc and not doc.startswith(f"{cls.__name__}(")  # Python gives a dataclass without a docstring its signature
     hold(bool(own), f"{cls.__name__} has no docstring; say in one sentence what it does.")
 
 

@@ -21,7 +21,7 @@ from .checks import (
     streams,
 )
 
-CLOSE = 1e-5  # between an image alone and in a batch
+CLOSE = 1e-5  # largest relative difference between the outputs of an image alone and in a batch
 
 
 def facts_are_stated(defense: Defense) -> None:
@@ -171,7 +171,7 @@ def adaptive_attack_sees_the_defended_system(defense: Defense) -> None:
         x, what = images(2).requires_grad_(), f" by the surrogate {name!r}" if name else ""
         try:
             outputs = one.logits(x, rng=streams(2))
-        except ConfigError as error:  # a surrogate of another shape
+        except ConfigError as error:  # a surrogate's output has another shape
             hold(False, f"{error}")
             return
         hold(torch.equal(outputs, expected), f"The outputs{what} differ from those of the defended system.")

@@ -79,5 +79,5 @@ def _installed() -> str:
 
 def _fitted(picture: Image.Image, name: str, model: Model) -> Tensor:
     images = TorchImages(name, [picture])
-    images.preprocess = IMAGENET_SIZE  # for a network that takes any size
+    images.preprocess = IMAGENET_SIZE  # the size for a network that takes any
     return images.for_model(model).load([0])[0]

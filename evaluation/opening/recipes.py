@@ -105,7 +105,7 @@ def _parsed(path: Path, what: str) -> dict[str, Any]:
         raise ConfigError(
             f"Expected a TOML {what} at {path}, got lists or tables within each other without end."
         ) from None
-    except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
+    except (OSError, ValueError) as error:  # a missing file, invalid UTF-8 or TOML, a null byte in the path
         raise ConfigError(f"Expected a TOML {what} at {path}, but: {why(error)}.") from None
 
 

@@ -158,7 +158,7 @@ class Benches:
         """Lock the result folders of these recipe files. Raises UsageError if one cannot be locked."""
         for path in paths:
             try:
-                self.bench(Path(os.path.abspath(path))).hold()  # noqa: PTH100 (links are kept)
+                self.bench(Path(os.path.abspath(path))).hold()  # noqa: PTH100 (keeps symbolic links)
             except FoolbenchError as error:
                 self.close()
                 raise pytest.UsageError(str(error)) from None

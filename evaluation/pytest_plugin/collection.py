@@ -34,7 +34,7 @@ def recipe_files(config: pytest.Config) -> list[str]:
             raise pytest.UsageError(str(error)) from None
         if not path.is_file():
             raise pytest.UsageError(f"Expected --foolbench to name a recipe, found no file at {path}.")
-        found.append(os.path.abspath(path))  # noqa: PTH100 (links are kept)
+        found.append(os.path.abspath(path))  # noqa: PTH100 (keeps symbolic links)
     return found
 
 

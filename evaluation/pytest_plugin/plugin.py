@@ -70,7 +70,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def _named(config: pytest.Config) -> set[str]:
     files = (argument.partition("::")[0] for argument in config.args)
-    return {os.path.abspath(config.invocation_params.dir / file) for file in files}  # noqa: PTH100 (links are kept)
+    return {os.path.abspath(config.invocation_params.dir / file) for file in files}  # noqa: PTH100 (keeps symbolic links)
 
 
 def _is_recipe(path: Path) -> bool:
@@ -118,7 +118,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.skipped and hasattr(item, "undecided"):
         vars(report)["undecided"] = True  # xdist sends the attributes of a report
-        report.longrepr = (str(item.path), 0, getattr(item, "undecided"))  # noqa: B009 (of our items alone)
+        report.longrepr = (str(item.path), 0, getattr(item, "undecided"))  # noqa: B009 (only items of foolbench have it)
     return report
 
 

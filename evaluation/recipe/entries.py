@@ -11,7 +11,7 @@ from ...core.norms import NORMS, Norm
 from ...core.threat import Eps
 
 Knowledge = Literal["oblivious", "adaptive", "crossed"]
-"""What the attacker knew: nothing of the defense (oblivious), all of it (adaptive), or all of another (crossed)."""
+"""The attacker's knowledge: nothing of the defense (oblivious), all of it (adaptive), or all of another (crossed)."""
 
 
 class Named(BaseModel):
@@ -101,7 +101,7 @@ class NamedAttack(Named):
 
 
 class ThreatDefault(BaseModel):
-    """The norm and budget of every attack that does not state its own."""
+    """The default threat of a recipe: the norm and budget of every attack that does not state its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -134,7 +134,7 @@ class Recipe(BaseModel):
 
     @property
     def sampled(self) -> str:
-        """How the evaluation images were chosen, in words."""
+        """How the evaluation images are selected, in words, with the seed where it plays a part."""
         return self.sampling if self.sampling == "first" else f"{self.sampling}, seed {self.seed}"
 
     @property

@@ -18,7 +18,7 @@ _OWN = (*ABSTAINING, "rounding_undone")
 _RATES: Mapping[str, str] = {"clean_drop": "clean"} | dict.fromkeys(
     ("floor", "gfr_area", "gfr_area_queries", "gfr_seeds_sd"), "gfr"
 )
-"""For columns without an interval, the rate whose interval tells how much images vary."""
+"""The rate whose interval tells how much images vary, for each column that has no interval of its own."""
 _SIZES = ("linf_max", "l2_mean", "layer_shift")
 """Sizes of perturbations and of layer shifts: a share of the images says nothing about how far they may differ."""
 _RESIZED, _LEAST = 0.1, 1.1e-4

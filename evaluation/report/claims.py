@@ -70,7 +70,7 @@ def read_rows(path: Path) -> list[TextRow]:
     """Read the rows of a leaderboard.csv as text. Raises OutputError for another file, and for invalid fields."""
     try:
         table = from_csv(pd.read_csv(path, dtype=str, keep_default_na=False).fillna(""))
-    except (OSError, ValueError, MemoryError) as error:  # pandas' errors are ValueErrors, and so is what is no UTF-8
+    except (OSError, ValueError, MemoryError) as error:  # errors of pandas and of UTF-8 are ValueErrors
         raise OutputError(f"Expected a leaderboard.csv at {path}, but: {why(error)}.") from None
     missing = sorted(_NEEDED - set(table.columns))
     if missing:

@@ -3,9 +3,9 @@
 Such a file begins with lines `# what: text` on the paper's data, networks and settings. Then comes a line per number:
 its line and column in the paper's table, its `rate`, and the leaderboard row that corresponds to it. `model` and
 `source_model` list network names, without their addresses, separated by spaces; `attack_params` and `defense_params`
-must be among those of the row; an empty field matches anything or, as `source_model`, the network itself. The column
-`metric` selects one of several metrics, and `source_defense` the defense against which images were crafted that are
-scored through another.
+must be among those of the row. An empty `attack`, `metric` or field of parameters matches any, an empty `source_model`
+the network itself. The column `metric` selects one of several metrics, and `source_defense` the defense against which
+images were crafted that are scored through another.
 
 The budgets are those of the shipped recipe of that name. Rows of other budgets, of another version or of a changed
 recipe are compared as well, with a remark.

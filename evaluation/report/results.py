@@ -102,7 +102,7 @@ def choose_device(device: str) -> str:
         raise ConfigError(f"{expected}.") from None
     try:
         torch.zeros(1, device=device).item()
-    except Exception as error:  # noqa: BLE001 (every kind of device that torch lacks has an exception of its own)
+    except Exception as error:  # noqa: BLE001 (each kind of missing device raises another exception)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{expected}: {reason}.") from None
     return device

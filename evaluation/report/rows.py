@@ -84,7 +84,7 @@ class NamedRow:
 
     @property
     def knows(self) -> bool:
-        """Whether the attack knew all of the system that it is scored on."""
+        """Whether the attack knew the whole system that it is scored on: network and defense."""
         return not self.transfers and (self.adaptive or self.bare)
 
     @property
@@ -93,7 +93,7 @@ class NamedRow:
 
 
 def records(table: pd.DataFrame) -> list[Record]:
-    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
+    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # may be missing, as in failed rows
     return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
 
 
