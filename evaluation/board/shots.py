@@ -23,7 +23,7 @@ _MAPS = {  # captions of a system's maps, alone and beside those of the bare net
 
 
 class Shot(NamedTuple):
-    """A picture of the album; `said` is the prediction, `fooled` whether nothing remains of that for the clean image."""
+    """A picture of the album; `said` is the prediction, `fooled` whether nothing remains of that for the clean one."""
 
     picture: str
     caption: str
