@@ -36,7 +36,7 @@ class Worth:
 def worths(rows: Sequence[Row]) -> list[Worth]:
     """Return the systems of a part of a board, the most robust first, by the rate of the strongest attack.
 
-    Systems whose strongest knowing attack is flagged as led astray come after those, and systems that no attack knew
+    Systems whose strongest knowing attack is flagged as misled come after those, and systems that no attack knew
     come last, since their robustness is unknown. Attacks crafted on other networks, or through other defenses, count as
     attacks that do not know the system.
     """
@@ -87,7 +87,7 @@ def _worth(name: str, rows: Sequence[Row]) -> Worth:
 
 
 def _masked(knowing: Sequence[Row]) -> list[str]:
-    """Return the flags by which the strongest knowing attack was led astray; weaker ones found no more than it."""
+    """Return the flags by which the strongest knowing attack was misled; weaker ones found no more than it."""
     row = _strongest(knowing)
     return [] if row is None else list(filter(leads_astray, row.flags))
 
