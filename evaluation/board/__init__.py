@@ -1,1 +1,1 @@
-"""Boards: what runs have found as a page to read, as tables for papers and as figures."""
+"""Boards: the results of one or several runs as an HTML page, tables for papers, and figures."""

@@ -1,4 +1,4 @@
-"""The rows of one or several runs as one board: what all have in common is said once, what differs is a column."""
+"""Merge the rows of one or several runs into a board, which states shared facts once and has columns for the others."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ FACTS: Mapping[str, str] = {
     DATA: "fingerprint of the images, as the network takes them",
     SETTINGS: "what else of the recipe decides numbers",
 }
-"""What a run's manifest adds to its rows, beside the versions and the hardware that they were made with."""
+"""The columns that a run adds to its rows, beside the versions and the hardware that made them."""
 _HARDWARE = ("device", "processor", "cores", "threads")
 _CELL = (
     *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "source_defense"),
@@ -28,12 +28,12 @@ _CELL = (
 )
 _APART = {"dataset", "n", "clusters", "sampling", "task", "model_sha", "behaviour", "metric"}
 _TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
-"""Rows that differ in anything but these, as in versions, data or weights, do not stand in one table."""
+"""The columns in which rows of one table may differ; other differences, such as versions or weights, split it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row(NamedRow):
-    """`number` counts the rows of the board, `place` those of the run's own table, from 1 on."""
+    """A row of a board; `number` is its position on the board, `place` that in its run's own table, both from 1."""
 
     number: int
     place: int
@@ -42,9 +42,9 @@ class Row(NamedRow):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Rows that can stand in one table: of one network, on the same images, by the same versions.
+    """Rows that can stand in one table: of one network, on the same images, made with the same versions.
 
-    `setting` says what tells it from other parts of the same network; the `title` names the network, too.
+    `setting` states what distinguishes the part from others of the same network; `title` also names the network.
     """
 
     model: str
@@ -56,7 +56,7 @@ class Part:
         return ", ".join(filter(None, [self.model, self.setting]))
 
     def by_budget(self) -> "list[Part]":
-        """A part for each norm and budget, where there are several: what a defense is worth is so under one of them."""
+        """Split the part by norm and budget, if there are several: the rank of a defense depends on them."""
         threats = grouped(self.rows, lambda row: (row["norm"], row["eps"]))
         if len(threats) == 1 or all(row.bare for row in self.rows):
             return [self]
@@ -67,15 +67,16 @@ class Part:
         ]
 
     def system(self, row: Row) -> str:
-        """The title, with the defense that one of its rows is scored through."""
+        """Return the title, with the defense that `row` is scored through."""
         return self.title if row.bare else f"{self.title} behind {row.defense}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """`shared` has what is the same in all rows, `differing` the columns that differ; neither has what has no value.
+    """The rows of one or several runs.
 
-    `repeated` rows of later runs were those of earlier ones.
+    `shared` has the values that are the same in all rows, `differing` the columns that differ; columns without any
+    value are in neither. `repeated` counts the rows of later runs that were left out as equal to those of earlier ones.
     """
 
     runs: Sequence[Run]
@@ -86,7 +87,7 @@ class Board:
     repeated: int
 
     def frame(self) -> pd.DataFrame:
-        """The rows with the leaderboard's columns and with what else differs; `setting` is the part that each is of."""
+        """Return the rows with the leaderboard's and all differing columns; `setting` names the part of each row."""
         settings = {row.number: part.setting for part in self.parts for row in part.rows}
         names = list(dict.fromkeys([*COLUMNS, *self.differing]))
         listed = [{name: row.values.get(name) for name in names} | {SETTING: settings[row.number]} for row in self.rows]
@@ -94,9 +95,9 @@ class Board:
 
 
 def make_board(runs: Sequence[Run]) -> Board:
-    """Of runs in their order. A row that an earlier run has as well, to the digit, is left out of the later one.
+    """Merge runs, in their order, into a board, without the rows that equal one of an earlier run to the digit.
 
-    Raises ConfigError where there are no rows.
+    Raises ConfigError if there are no rows.
     """
     listed = [
         (run, place, values | _facts(run, values))
@@ -127,7 +128,7 @@ def make_board(runs: Sequence[Run]) -> Board:
 
 def _facts(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
     recipe = run.recipe
-    settings = {SETTINGS: values["recipe"]}  # all that a table alone says of them
+    settings = {SETTINGS: values["recipe"]}  # a table alone says no more of its settings
     if recipe is not None:
         draws = f"{recipe.draws} draws, {recipe.eot_draws} EOT draws"
         settings = {SETTINGS: f"seed {recipe.seed}, {recipe.storage}, {draws}"}
@@ -135,13 +136,13 @@ def _facts(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same(values: Mapping[str, Any]) -> str:
-    """Equal for rows that agree in all but what they are called and the time it took."""
+    """Return a key that is equal for rows that agree in all but their recipe, run, file and time."""
     ignored = ("recipe", "run", "seconds", FROM)
     return json.dumps({name: value for name, value in values.items() if name not in ignored}, default=str)
 
 
 def _parts(rows: Sequence[Row], columns: Sequence[str]) -> list[Part]:
-    """A network a part; several where its rows differ in more than what a cell is called by."""
+    """Split the rows by network, and further where they differ in more than the columns that name a cell."""
     by_model = grouped(rows, lambda row: row["model"]).values()
     apart = [
         name
@@ -149,7 +150,7 @@ def _parts(rows: Sequence[Row], columns: Sequence[str]) -> list[Part]:
         if name not in _TOGETHER and any(len({row[name] for row in same}) > 1 for same in by_model)
     ]
     if len({tuple(row[name] for name in (*_CELL, *apart)) for row in rows}) < len(rows):
-        apart.append(FROM)  # one cell twice, with other numbers
+        apart.append(FROM)  # one cell in two runs, with different numbers
     parts = grouped(rows, lambda row: tuple(row[name] for name in ("model", *apart))).values()
     return [Part(model=str(same[0]["model"]), setting=_told(same[0], apart), rows=same) for same in parts]
 

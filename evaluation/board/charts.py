@@ -1,6 +1,4 @@
-"""The charts of a board: what clean accuracy a defense leaves against how often it is fooled, what knowing it is worth,
-and the rates of all attacks on all defenses.
-"""
+"""The charts of a board: clean accuracy against fooling rate, oblivious against adaptive attacks, and heat maps."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -16,14 +14,14 @@ from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
 from .worth import Worth, worths
 
 WIDTH, LINE = 5.2, 0.21
-"""Inches: of a chart, of a line of its labels."""
+"""The width of a chart, and the height of a line of its labels, in inches."""
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#fbf3ee", "#e8a07d", "#8f2416"])
 _DARK = 60
-"""Percent from which letters on a cell are white."""
+"""The fooling rate in percent from which on the text of a cell is white."""
 
 
 class Chart(NamedTuple):
-    """A figure with its title, and what it shows in words."""
+    """A figure with its title, and a description of it as text."""
 
     title: str
     told: str
@@ -31,15 +29,17 @@ class Chart(NamedTuple):
 
 
 def tradeoffs(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """One for each budget."""
+    """Yield the trade-off chart of each norm and budget."""
     for under in part.by_budget():
         if (chart := tradeoff(under, palette)) is not None:
             yield chart
 
 
 def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
-    """Each defense at its clean accuracy and at the rate at which the strongest attack fools it: one that knows it,
-    where any has been tried. Both have their 95% interval. None without labels, or without a defense.
+    """Return a chart of each system's clean rate and the fooling rate of the strongest attack, with 95% intervals.
+
+    The marker is filled if an attack that knows the system was tried. Returns None without clean rates, which need
+    labels, or with fewer than two systems.
     """
     found = [(worth, worth.clean, worth.strongest) for worth in worths(part.rows)]
     shown = [(worth, clean, attack) for worth, clean, attack in found if clean is not None and attack is not None]
@@ -63,7 +63,7 @@ def tradeoff(part: Part, palette: Palette = PAPER) -> Chart | None:
 
 
 def slopes(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """Of each attack that was tried both ways: how often it fools not knowing the defense, and knowing it."""
+    """Yield a chart for each attack that was run oblivious and adaptive: its fooling rates on each defense."""
     finished = [row for row in part.rows if row.ok and not row.transfers and not row.of_one_seed]
     for attack, rows in grouped(finished, lambda row: row.attack).items():
         by_defense = grouped(rows, lambda row: row.defense).values()
@@ -74,7 +74,7 @@ def slopes(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
 
 
 def heat_chart(heat: Matrix[Row], palette: Palette = PAPER) -> Chart:
-    """The matrix with its numbers, darker where more is fooled."""
+    """Return a heat map of a matrix, with its numbers; higher fooling rates are darker."""
     names = max(len(name) for name in heat.columns)
     with styled():
         size = 1.6 + max(0.6 * len(heat.columns), 1.6), 0.6 + 0.26 * len(heat.lines) + 0.06 * names
@@ -91,7 +91,7 @@ def heat_chart(heat: Matrix[Row], palette: Palette = PAPER) -> Chart:
 
 
 def _clean_axis(row: Row, low: float, high: float) -> tuple[tuple[float, float], str]:
-    """The ends of an axis that shows all from `low` to `high`, and its name."""
+    """Return the limits and the label of an axis that shows clean rates from `low` to `high`."""
     if row["unit"] == "error":
         margin = 0.05 * (high - low) or 0.05 * high or 1.0
         return (max(0.0, low - margin), high + margin), f"{row['metric']} on clean images, an error"
@@ -120,7 +120,7 @@ def _point(axes: Axes, worth: Worth, clean: Row, attack: Row, palette: Palette) 
 
 
 def beyond(row: Row, rate: str) -> tuple[list[float], list[float]]:
-    """How far an interval reaches below and above; rounding never takes it below nothing."""
+    """Return how far an interval reaches below and above its rate, at least 0 in spite of rounding."""
     return [max(0.0, row[rate] - row[f"{rate}_low"])], [max(0.0, row[f"{rate}_high"] - row[rate])]
 
 

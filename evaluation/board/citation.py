@@ -1,4 +1,4 @@
-"""How to cite a row: the board that it is of, and the papers behind its attack and its defense."""
+"""Citations of a row: the run that it is from, and the papers of its attack and its defense."""
 
 import json
 
@@ -10,7 +10,7 @@ from .runs import Run
 
 
 def cited(row: Row) -> str:
-    """The row in one line: what anybody needs to find its number again."""
+    """Return a one-line citation of a row, enough to find its numbers again."""
     run = row.run
     told = [
         f"foolbench {run.makers.last.get('foolbench', '')}".strip(),
@@ -24,21 +24,22 @@ def cited(row: Row) -> str:
 
 
 def sources(row: Row) -> list[str]:
-    """The papers of its attacks and its defense, as their files name them."""
+    """Return the papers of a row's attacks and its defense, as the docstrings of their modules cite them."""
     attack = str(row["attack"]).partition("/")[0]
     listed = json.loads(row["attack_params"] or "{}").get("worst_of", [])
-    members = [one if isinstance(one, str) else next(iter(one)) for one in listed]  # those of a group with parameters
+    # a member with parameters is {name: parameters}
+    members = [one if isinstance(one, str) else next(iter(one)) for one in listed]
     named = [("attacks", name) for name in dict.fromkeys([attack, *(one.partition("/")[0] for one in members)])]
     found = []
     for kind, name in (*named, ("defenses", str(row["defense"]))):
         registry = REGISTRIES[kind]
-        if name in list(registry):  # a family's are made, with all that they import, where one asks for them
+        if name in list(registry):  # not the on-demand names of a family, whose lookup would import its library
             found += [f"{name}: {paper}" for paper in papers(registry[name])]
     return found
 
 
 def bibtex(run: Run) -> str:
-    """An entry for a run; its hash names recipe, data and networks."""
+    """Return a BibTeX entry for a run, identified by its hash of recipe, data and networks."""
     row = run.table.iloc[0]
     year = run.written[:4]
     fields = {

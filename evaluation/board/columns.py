@@ -1,4 +1,4 @@
-"""The columns of a page's table: a few that all look at, and the others that differ, for whoever wants them."""
+"""The columns of a page's table: those shown at first, and further ones that a reader can add."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -36,17 +36,17 @@ _SHOWN = (
     "gfr_gap",
 )
 _SHOWN_AFTER = ("floor", "robust", *ABSTAINING, "flagged", "status")
-"""In their order, where they differ. Fooling and clean rates and flags stand there in any case."""
+"""The columns after those of `_SHOWN`; each is shown if it differs between rows, or is in `_ALWAYS`."""
 _OF_NETWORK = ("run", "model_sha", "behaviour")
 _ALWAYS = ("attack", "defense", "gfr")
 _PARAMETERS = ("attack_params", "source_defense_params", "defense_params")
 _ELSEWHERE = ("cell", "crafted", *_PARAMETERS, "error", SETTINGS, DATA, *_OF_NETWORK)
-"""Too long for a table: what is told of each row, or of each network, alone."""
+"""The columns that are too long for the table, and are told of each row or network instead."""
 _POINTS = ("clean_drop", "clean_drop_rel", "gfr_area", "gfr_area_queries", "gfr_gap", "gfr_over_pgd10", "floor")
 
 
 class Cell(NamedTuple):
-    """`value` is what a column is sorted by; `low` and `high` are ends of an interval."""
+    """A cell of the table: its text, the `value` to sort by, and the ends of its interval as text."""
 
     text: str
     value: Any = None
@@ -55,7 +55,7 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """`name` is the leaderboard's; `chosen` says whether it is seen at first, `told` what it says."""
+    """A column of the table: `name` is the leaderboard's, `told` its meaning, `chosen` whether it is shown at first."""
 
     name: str
     heading: str
@@ -66,7 +66,7 @@ class Column(NamedTuple):
 
 
 def columns(board: Board) -> list[Column]:
-    """Of a board's table, those that are seen at first before the others."""
+    """Return the columns of a board's table, those that are shown at first before the others."""
     ends = {f"{rate}_{end}" for rate in _RATES for end in ("low", "high")}
     rest = [name for name in board.differing if name not in {*_SHOWN, *_SHOWN_AFTER, *_ELSEWHERE, *ends}]
     seen = [name for name in (*_SHOWN, *_SHOWN_AFTER) if name in board.differing or name in _ALWAYS]
@@ -77,7 +77,7 @@ def columns(board: Board) -> list[Column]:
 
 
 def facts(board: Board, row: Row) -> Mapping[str, str]:
-    """What there is to say of a row beside its rates and what its title says: parameters, costs, and what differs."""
+    """Return the details of a row by name: parameters of attack and defenses, and the columns not shown at first."""
     kinds = {"attack": "attack", "crafted through": "source_defense", "defense": "defense"}
     parameters = {told: _listed(row[f"{kind}_params"]) for told, kind in kinds.items()}
     rest = [column.name for column in columns(board) if not column.chosen] + ["gfr_gap", "clean_drop"]
@@ -86,12 +86,12 @@ def facts(board: Board, row: Row) -> Mapping[str, str]:
 
 
 def network(board: Board, row: Row) -> Mapping[str, str]:
-    """What names the network of a row, and its images."""
+    """Return the hashes and settings that identify the network and the images of a row."""
     return {name: shown(row[name]) for name in (*_OF_NETWORK, DATA, SETTINGS) if row[name] is not None}
 
 
 def _listed(parameters: str | None) -> str:
-    """JSON as people write it."""
+    """Return a JSON object of parameters as readable text."""
     return ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in json.loads(parameters or "{}").items()
@@ -100,12 +100,12 @@ def _listed(parameters: str | None) -> str:
 
 
 def shown(value: Any) -> str:
-    """Numbers short, texts as they are."""
+    """Return a value as text, a float with six significant digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def explained(name: str) -> str:
-    """What a column says."""
+    """Return the meaning of a column."""
     return COLUMNS.get(name) or FACTS.get(name) or f"version or hardware that the row was made with: {name}"
 
 

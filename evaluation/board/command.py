@@ -1,4 +1,4 @@
-"""What to type to get a row again."""
+"""The command lines that reproduce or verify a row of a board."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from .board import Row
 from .runs import Run
 
 _VALUED = ("--out", "--set", "--device", "--plugin")
-"""The options of `foolbench run`, each with a value."""
+"""The options of `foolbench run` that take a value and are read here."""
 
 
 def commands(row: Row) -> Mapping[str, str]:
-    """What each does, and how it is typed: this row alone, and whether it holds.
+    """Return command lines by what they do: run this row alone, and verify that it holds.
 
-    Of a table alone only the latter is known, where the name of its recipe is one that ships.
+    For a table without its folder there is only the latter, and only if its recipe ships with foolbench.
     """
     run, found = row.run, {}
     words = _run(run.command)
@@ -36,25 +36,25 @@ def commands(row: Row) -> Mapping[str, str]:
 
 
 def told(run: Run) -> str:
-    """What was typed to run all of it."""
+    """Return the command line that ran the whole run."""
     path = PurePath(run.command[0])
     return _typed("foolbench" if path.stem == "__main__" else path.name, *run.command[1:])
 
 
 def _typed(*words: str) -> str:
-    """For a shell, on one line."""
+    """Return the words as a shell command on one line."""
     return shlex.join(" ".join(word.split("\n")) for word in words)
 
 
 def _run(command: Sequence[str]) -> list[str] | None:
-    """The recipe and the options that decide numbers, of a `foolbench run`."""
+    """Return the arguments of a `foolbench run` without `--out`, or None for another command."""
     if len(command) < 3 or PurePath(command[0]).stem not in ("foolbench", "__main__") or command[1] != "run":
         return None
     return [word for option in _options(command[2:]) if _name(option) != "--out" for word in option]
 
 
 def _options(words: Sequence[str]) -> Iterator[list[str]]:
-    """Each with its value, and what is no option by itself."""
+    """Yield each option with its value, and each other word by itself."""
     left = iter(words)
     for word in left:
         yield [word, *islice(left, 1)] if word in _VALUED else [word]
@@ -65,7 +65,7 @@ def _name(option: Sequence[str]) -> str:
 
 
 def _alone(recipe: Recipe, row: Row) -> dict[str, Any] | None:
-    """What of the recipe is to be set for the row alone; None where it is not the recipe's."""
+    """Return the overrides that reduce the recipe to one row, or None if the row is not of the recipe."""
     try:
         part = part_of(recipe, text_row(row))
     except ConfigError:
@@ -73,18 +73,18 @@ def _alone(recipe: Recipe, row: Row) -> dict[str, Any] | None:
     document = part.model_dump(exclude_none=True)
     changed = ("models", "source_models", "attacks", "defenses", "gates")
     settings = {key: document[key] for key in changed if document[key] or getattr(recipe, key)}
-    if isinstance(recipe.expect_clean, dict):  # which may name networks that the row is not of
+    if isinstance(recipe.expect_clean, dict):  # it may name models that the reduced recipe lacks
         settings["expect_clean"] = part.expect_clean or {}
     return settings
 
 
 def text_row(row: Row) -> TextRow:
-    """As leaderboard.csv writes it."""
+    """Return a row as text, as leaderboard.csv has it."""
     return {name: "" if row[name] is None else str(row[name]) for name in row.values}
 
 
 def _plugins(command: Sequence[str]) -> list[str]:
-    """The options that brought them in, of whatever command."""
+    """Return the `--plugin` options of a command, with their values."""
     return [word for option in _options(command) if _name(option) == "--plugin" for word in option]
 
 

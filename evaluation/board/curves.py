@@ -1,4 +1,4 @@
-"""The curves of a board: fooling rate over the budget and over queries, as a table and as charts."""
+"""The curves of a board: fooling rate over the budget or the number of queries, as a table and as charts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ COLUMNS = (
     *("model", "attack", "attack_params", "seed", "knowledge", "source_defense", "source_defense_params", "norm"),
     *("defense", "defense_params", "metric"),
 )
-"""Of curves.csv, as in leaderboard.csv; then `eps`, the budget, and `queries`, with the rates there, and the `cell`.
+"""The first columns of curves.csv, as in leaderboard.csv; `eps`, `queries`, the rates and the `cell` follow.
 
-Of a curve over budgets `queries` is empty; of one over queries, `eps` is the same in all lines.
+`queries` is empty for a curve over budgets, and `eps` is constant for one over queries.
 """
 _STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Shown:
-    """A curve with a row of the board that it is made from, and what the board calls its attack."""
+    """A curve with a row of the board that it belongs to, and the name of its attack on the board."""
 
     row: Row
     attack: str
@@ -37,7 +37,7 @@ class _Shown:
 
 
 def curve_table(board: Board) -> pd.DataFrame:
-    """A line a curve and point of it, rates in percent."""
+    """Return a line for each point of each curve, rates in percent."""
     lines = [
         {name: shown.curve.facts[name] for name in COLUMNS}
         | {"eps": shown.curve.facts["eps"], "queries": None, shown.curve.over: point}
@@ -52,8 +52,10 @@ def curve_table(board: Board) -> pd.DataFrame:
 
 
 def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[Chart]:
-    """In each norm, or over queries under each threat: the strongest on each system, where there are several of these;
-    then each system with all its attacks.
+    """Yield charts of the curves over budgets for each norm, or over queries for each norm and eps.
+
+    The first chart has the strongest attack on each system, if there are several systems; then each system has a chart
+    of all its attacks.
     """
     shown = [shown for shown in _shown(part) if shown.curve.over == over and not shown.row.crossed]
     for under, same in grouped(shown, _under).items():
@@ -68,20 +70,24 @@ def curve_charts(part: Part, over: Axis, palette: Palette = PAPER) -> Iterator[C
 
 
 def _strongest(defense: str, found: Sequence[_Shown]) -> tuple[str, _Shown]:
-    """The worst case, the higher one of several runs; where there is none, the attack that fools most, by its name."""
+    """Return the name and the curve of a system's worst case, or else of the attack that fools most.
+
+    Of several worst cases, from several runs, the highest is taken.
+    """
     best = max(found, key=lambda shown: (shown.curve.is_worst_case, shown.ends[1]))
     return defense if best.curve.is_worst_case else f"{defense}: {best.attack}", best
 
 
 def _under(shown: _Shown) -> str:
-    """What all curves of a chart have in common."""
+    """Return the norm, or norm and eps, that the curves of a chart share."""
     norm, eps = shown.curve.facts["norm"], shown.curve.facts["eps"]
     return norm if shown.curve.over == "eps" else f"{norm} {eps:.4g}"
 
 
 def _shown(part: Part) -> list[_Shown]:
-    """A curve whose row the board leaves out, since an earlier run has it too, is left out with it."""
-    rows = {(row.run.path, row["cell"], row["metric"]): row for row in reversed(part.rows)}  # before a group's of one
+    """Return the curves of a part; those whose row the board left out as a repetition are left out with it."""
+    # reversed: of rows of one cell the first wins, an attack's before that of a group of it alone
+    rows = {(row.run.path, row["cell"], row["metric"]): row for row in reversed(part.rows)}
     found = []
     for run in dict.fromkeys(row.run.path for row in part.rows):
         for curve in next(row.run for row in part.rows if row.run.path == run).curves:
@@ -113,7 +119,7 @@ def _line(axes: Axes, curve: Curve, place: int, palette: Palette, *, thick: bool
 
 
 def _halves(curve: Curve) -> str:
-    """In words: where half of the images are fooled, and what all of it fools."""
+    """Return in words at which point half of the images are fooled, and the rate at the last point."""
     whole = f"{100 * curve.rates[-1].mean:.1f}% at {curve.points[-1]:.4g}"
     half = next((point for point, rate in zip(curve.points, curve.rates, strict=True) if rate.mean >= 0.5), None)
     return whole if half is None else f"half are fooled at {half:.4g}, {whole}"

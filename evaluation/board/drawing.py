@@ -1,4 +1,4 @@
-"""Drawing with matplotlib: figures without its global state, labels that do not cover each other, SVG for a page."""
+"""Matplotlib helpers: figures without global state, labels that do not overlap, and SVG for an HTML page."""
 
 import io
 import re
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
-    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and set in the page's own letters
-    "svg.hashsalt": "foolbench",  # the same names of elements at every call
-    "text.parse_math": False,  # a dollar sign in a name is one
+    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and shown in the page's font
+    "svg.hashsalt": "foolbench",  # the same element ids at every call
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "axes.linewidth": 0.6,
     "axes.unicode_minus": False,
 }
@@ -28,7 +28,7 @@ _DECLARED = re.compile(r"\b(id=\"|href=\"#|url\(#)")
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Colours: of letters, of frames and leaders, of an attacker who knows a defense and of one who does not."""
+    """Colours of text, of frames and leader lines, and of attackers who know a defense or do not."""
 
     ink: str = "#1b1b1f"
     pale: str = "#8a8a94"
@@ -38,20 +38,20 @@ class Palette:
 
 PAPER = Palette()
 PAGE = Palette(ink="#010101", pale="#010102", knowing="#010103", oblivious="#010104")
-"""Stands for the page's own colours, which are others at night."""
+"""Placeholders that `svg` replaces by the page's CSS variables, whose colours differ in dark mode."""
 _VARIABLES = {"#010101": "--ink", "#010102": "--pale", "#010103": "--knowing", "#010104": "--oblivious"}
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Within, figures are made and written as ours are. A letter that a font lacks is a box, and no warning."""
+    """Apply this module's style while figures are made and saved; characters missing from the font give no warning."""
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
 def canvas(width: float, height: float, palette: Palette) -> tuple[Figure, Axes]:
-    """Of so many inches, on no ground."""
+    """Return a figure of this size in inches, with one pair of axes and a transparent background."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
@@ -68,9 +68,9 @@ def canvas(width: float, height: float, palette: Palette) -> tuple[Figure, Axes]
 def name_beside(
     figure: Figure, axes: Axes, x: float, names: Sequence[str], ends: Sequence[tuple[float, float]], palette: Palette
 ) -> None:
-    """Write a name for each point (x, y) at `x`, one below the other, with a line to its point."""
+    """Write a name for each point of `ends` at the position `x`, one below the other, with a line to its point."""
     low, high = axes.get_ylim()
-    room = figure.get_figheight() * 72 * 0.8  # points, of which a line takes 10
+    room = figure.get_figheight() * 72 * 0.8  # in points; a line of text takes 10
     places = spread([y for _, y in ends], 10.5 / room * (high - low), low, high)
     for name, (left, y), place in zip(names, ends, places, strict=True):
         axes.annotate(
@@ -93,12 +93,13 @@ def name_beside(
 
 
 def spread(values: Sequence[float], gap: float, low: float, high: float) -> NDArray[np.float64]:
-    """Places as near to the values as can be, in their order, no two nearer than `gap`; within the ends where they fit.
+    """Return positions as near to the values as possible, in their order and at least `gap` apart.
 
-    Of neighbours that are too near the whole block moves to its mean (the pool of adjacent violators).
+    They lie in [low, high] if they fit. Neighbours that are too near move together to their mean (pool adjacent
+    violators).
     """
     order = np.argsort(values, kind="stable")
-    blocks: list[list[float]] = []  # sum of (value - offset within the board), how many
+    blocks: list[list[float]] = []  # [sum of (value - rank * gap), count]
     for rank, at in enumerate(order):
         blocks.append([values[at] - rank * gap, 1])
         while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
@@ -114,7 +115,10 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> NDAr
 
 
 def svg(figure: Figure, *, name: str) -> str:
-    """An <svg> element for a page: no two with a `name` share an id, and colours of `PAGE` are the page's own."""
+    """Return a figure as an <svg> element for a page.
+
+    Ids are prefixed with `name`, so that no two figures share one, and the colours of `PAGE` become CSS variables.
+    """
     file = io.StringIO()
     with styled():
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -127,5 +131,5 @@ def svg(figure: Figure, *, name: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Without what no XML may hold, and on one line."""
+    """Return the text on one line, with characters that XML forbids replaced."""
     return " ".join(_NO_TEXT.sub("\ufffd", text).split())

@@ -1,4 +1,4 @@
-"""The charts of a board as files for a paper, one a network."""
+"""The charts of a board as image files for a paper."""
 
 import io
 import re
@@ -17,11 +17,11 @@ from .sweeps import sweep_charts
 FOLDER = "figures"
 DPI = 300
 _LONGEST = 80
-"""Letters of a file's name."""
+"""The maximal length of a file name without its suffix."""
 
 
 def figures(board: Board, kind: Literal["png", "svg"]) -> Iterator[tuple[str, bytes]]:
-    """Names of files, and what to write there."""
+    """Yield the file name and content of each chart."""
     taken: set[str] = set()
     for what, chart in _charts(board):
         stem = re.sub(r"[^A-Za-z0-9.]+", "-", f"{what}-{chart.title}")[:_LONGEST].strip("-.")
@@ -35,7 +35,7 @@ def figures(board: Board, kind: Literal["png", "svg"]) -> Iterator[tuple[str, by
 
 
 _METADATA = {"png": {"Software": None}, "svg": {"Date": None}}
-"""Nothing that differs from one day to the next."""
+"""Metadata without dates and versions, so that equal figures give equal files."""
 
 
 def _charts(board: Board) -> Iterator[tuple[str, Chart]]:

@@ -1,4 +1,4 @@
-"""What a board leaves on the disk, in the formats that are asked for."""
+"""Write a board to files, in the chosen formats."""
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +21,10 @@ CURVES, LAYERS = "curves.csv", "layers.csv"
 
 
 def write_board(board: Board, folder: Path, formats: Sequence[Format], *, but: Collection[str] = ()) -> list[str]:
-    """Names of what was written, below the folder, `but` for some. Raises OutputError where it cannot be."""
+    """Write a board in these formats, without the files named in `but`, and return the names of the written files.
+
+    Raises OutputError if a file cannot be written.
+    """
     written = []
     for form in dict.fromkeys(formats):
         for name, content in _files(board, form):
@@ -34,13 +37,13 @@ def write_board(board: Board, folder: Path, formats: Sequence[Format], *, but: C
 
 
 def publish(folder: Path, table: pd.DataFrame) -> str:
-    """The name of the page of a run that has ended. Raises OutputError where it cannot be written."""
+    """Write the page of a run into its folder and return its name. Raises OutputError if it cannot be written."""
     (name,) = write_board(make_board([read_run(folder, table)]), folder, ["html"])
     return name
 
 
 def _files(board: Board, form: Format) -> Iterator[tuple[str, bytes]]:
-    """What a format needs is imported where it is asked for: drawing alone takes a second."""
+    """Yield the file names and contents of a format; imports stand inside, since that of matplotlib takes a second."""
     if form == "html":
         from .page import page
 

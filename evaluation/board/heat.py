@@ -1,6 +1,6 @@
-"""Fooling rates as matrices that a board shows: of each network, and from one network or one defense to another.
+"""Matrices of fooling rates on a board: defenses by attacks, and transfer between networks or between defenses.
 
-An attack of several seeds is there by their mean.
+An attack with several seeds is represented by their mean.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from .board import Part, Row
 
 
 def heatmap(part: Part) -> Matrix[Row] | None:
-    """Defenses by attacks, knowing ones in columns of their own; of what was crafted on the network itself.
+    """Return a part's matrix of defenses by attacks crafted on the network itself, or None if there are none.
 
-    Every attack knows the bare network: its rate stands in both columns of an attack.
+    Adaptive attacks have columns of their own. Every attack knows the bare network, whose rate stands in both.
     """
     rows = [row for row in part.rows if not row.transfers and not row.of_one_seed]
     tried = grouped([row for row in rows if not row.bare], lambda row: row.attack)
@@ -33,7 +33,7 @@ def heatmap(part: Part) -> Matrix[Row] | None:
 
 
 def transfers(parts: Sequence[Part]) -> list[Matrix[Row]]:
-    """From one network to another, where there is any; of all parts of one setting and metric."""
+    """Return the matrices of transfer between networks, over all parts of one setting and metric."""
     rows = [(part.setting, row) for part in parts for row in part.rows if not row.sourceless]
     return [
         replace(found, title=", ".join(filter(None, [found.title, setting])))
@@ -44,5 +44,5 @@ def transfers(parts: Sequence[Part]) -> list[Matrix[Row]]:
 
 
 def crossings(part: Part) -> list[Matrix[Row]]:
-    """From one defense to another."""
+    """Return a part's matrices of transfer between defenses."""
     return [replace(found, title=f"{part.title}: {found.title}") for found in matrices.crossings(part.rows)]

@@ -1,4 +1,4 @@
-"""The tables of a board for a paper: LaTeX with booktabs, in the shape of Tables 1 and 10 of GD-UAP."""
+"""Format a board as LaTeX tables with booktabs, in the shape of Tables 1 and 10 of GD-UAP."""
 
 import re
 
@@ -15,7 +15,7 @@ _STARRED = "% *: a flag, a reason not to believe the number; the board's page sa
 
 
 def latex(table: pd.DataFrame) -> str:
-    """A table environment for each network, or for each setting in which attacks transfer."""
+    """Return the LaTeX source: a table environment for each network, or for each transfer setting."""
     parts = [_table(title, lines) for title, lines in pivot(table)]
     return "\n".join([_HEADER + _STARRED, *parts])
 
@@ -25,7 +25,7 @@ def _table(title: str, lines: list[dict[str, str]]) -> str:
     names = sum(name in NAMES for name in lines[0])
     return shown.to_latex(
         index=False,
-        escape=False,  # pandas' own would escape the commands of `_cell`, too
+        escape=False,  # pandas would also escape the commands of `_cell`
         caption=for_latex(title),
         column_format="l" * names + "r" * (len(shown.columns) - names),
         position="tb",
@@ -33,7 +33,7 @@ def _table(title: str, lines: list[dict[str, str]]) -> str:
 
 
 def _cell(value: str) -> str:
-    """The interval small; how much more knowing the defense fools has its column in the board, not in a paper."""
+    """Return a cell in LaTeX, its interval small and without the adaptive gap, which only the board shows."""
     found = _RATE.match(value)
     if found is None:
         return "--" if value == "-" else for_latex(value)

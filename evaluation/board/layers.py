@@ -1,4 +1,4 @@
-"""How far layers move, of a board: as a table, layer by layer, and against what the changes give by themselves."""
+"""How far attacks move the layers of networks: a table, and charts by layer and by attack."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from .curves import COLUMNS
 from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
 
 ENOUGH = 3
-"""Attacks, for a straight line through what they do to say something."""
+"""The smallest number of attacks for a regression line."""
 _STYLES = ("-", "--", ":", "-.")
 _TICKS = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
 _RELATIVE = ("relative", "relative_low", "relative_high")
@@ -26,7 +26,7 @@ class _Shown(NamedTuple):
 
 
 def layer_table(board: Board) -> pd.DataFrame:
-    """A line a row and layer: `relative` in percent with its 95% interval, `moved` and `alone`; see `Moved`."""
+    """Return a line for each row and layer, with the values of `Moved`, `relative` in percent with its interval."""
     lines = [
         {name: moved.facts[name] for name in COLUMNS if name in moved.facts}
         | {"layer": layer}
@@ -42,9 +42,9 @@ def layer_table(board: Board) -> pd.DataFrame:
 
 
 def layer_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """Of each system the layers in their order under each attack; then, of the bare network, attacks side by side.
+    """Yield, for each system, a chart of how far each attack moves each layer, and one that compares the attacks.
 
-    Runs that look at other layers have charts of their own.
+    The latter needs `Moved.alone`, known for bare networks only. Runs that record other layers have their own charts.
     """
     systems = grouped(_shown(part), lambda shown: (shown.row.defense, tuple(shown.moved.layers)))
     for same in systems.values():
@@ -56,14 +56,14 @@ def layer_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
 
 
 def _shown(part: Part) -> list[_Shown]:
-    """In the order of the board's rows; of a cell with several metrics the first row."""
+    """Return the recorded movements in the order of the rows; a cell with several metrics has its first row."""
     moved = {(row.run.path, found.cell): found for row in part.rows for found in row.run.layers}
     rows = {(row.run.path, row["cell"]): row for row in reversed(part.rows)}
     return [_Shown(rows[key], moved[key]) for key in reversed(rows) if key in moved]
 
 
 def _by_layer(title: str, same: Sequence[_Shown], palette: Palette) -> Chart:
-    """Figure 9 of GD-UAP, on a logarithmic scale."""
+    """Return a chart like Figure 9 of GD-UAP: relative movement by layer, on a logarithmic scale."""
     layers, last = same[0].moved.layers, len(same[0].moved.layers) - 1
     lines = np.array([[np.nan if one is None else 100 * one.mean for one in shown.moved.relative] for shown in same])
     heights = np.log10(lines, out=np.full_like(lines, np.nan), where=lines > 0)
@@ -88,7 +88,7 @@ def _told(moved: Moved) -> str:
 
 
 def _by_attack(title: str, same: Sequence[_Shown], palette: Palette) -> Chart:
-    """Figure 10 of GD-UAP: what the change gives by itself, and how far it moves what images give."""
+    """Return a chart like Figure 10 of GD-UAP: how far perturbations move a layer, over its output for them alone."""
     alone = np.array([shown.moved.alone[-1] for shown in same if shown.moved.alone])
     moved = np.array([shown.moved.moved[-1] for shown in same])
     varies = np.ptp(alone) > 0 and np.ptp(moved) > 0

@@ -1,7 +1,7 @@
-"""A board as one file of HTML, which needs nothing else: no network, and for reading no JavaScript either.
+"""Render a board as one self-contained HTML file, readable without a network connection and without JavaScript.
 
-Whatever a name holds is text there: the template escapes everything, and the page's own policy lets no script run but
-the one that is part of it, whose hash it states.
+Names cannot inject code: the template escapes everything, and the page's content security policy allows no script but
+its own, by its hash.
 """
 
 import base64
@@ -33,13 +33,13 @@ from .sweeps import sweep_charts
 from .worth import verdict, worths
 
 SLOPES, CURVES = 12, 12
-"""Charts of single attacks, and of single systems, at most: nobody reads more."""
+"""The maximal numbers of slope charts, and of charts of each kind of curve: nobody reads more."""
 MOST = 2_900_000
-"""Bytes of the whole page; pictures are as good as they fit into it, and left out where the text alone is longer."""
+"""The maximal page size in bytes: pictures are compressed into it, and left out if the text alone exceeds it."""
 RULE = 100
-"""Bytes of a picture's style, beside the picture."""
+"""The bytes of a picture's CSS rule, without the picture itself."""
 SMALL = 64
-"""Pixels, below which a picture is shown in squares."""
+"""The size in pixels below which a picture is enlarged without smoothing."""
 _PICTURES = "/* pictures */"
 _HERE = Path(__file__).parent
 
@@ -51,7 +51,7 @@ class _Drawn(NamedTuple):
 
 
 def page(board: Board) -> str:
-    """The whole file."""
+    """Return the HTML page of a board."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     album, budgets = Album(), [part for whole in board.parts for part in whole.by_budget()]
     known = [(part, worths(part.rows)) for part in budgets]
@@ -93,7 +93,7 @@ def page(board: Board) -> str:
         script_hash=_hash(script),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
     )
-    whole = text.encode("utf-8", "replace").decode()  # names of files may hold what UTF-8 does not
+    whole = text.encode("utf-8", "replace").decode()  # file names may not be valid UTF-8
     left = MOST - len(whole.encode()) - RULE * len(album)
     return whole.replace(_PICTURES, _rules(album.encoded(left)), 1)
 
@@ -108,8 +108,9 @@ def _template() -> Template:
 
 
 def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:
-    """Of each network those of the metric that its task has first. To draw one takes a fifth of a second, and depth has
-    21: the others have tables alone.
+    """Return the parts of each network's main metric, the ones with charts; the other metrics have tables only.
+
+    A chart takes a fifth of a second, and a depth task has 21 metrics.
     """
     main: dict[str, Any] = {}
     for part in parts:
@@ -118,13 +119,13 @@ def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:
 
 
 def _unseen(found: Iterable[Column]) -> str:
-    """The style that hides the columns nobody has chosen; the first column is that of the rows' numbers."""
+    """Return the CSS that hides the columns that are not chosen; the table's first column is the row number."""
     hidden = [f"#table tr>:nth-child({at})" for at, column in enumerate(found, start=2) if not column.chosen]
     return f"{','.join(hidden)}{{display:none}}" if hidden else ""
 
 
 def _rules(pictures: Mapping[str, Encoded]) -> str:
-    """A style a picture, so that it is there once; small ones are shown pixel by pixel."""
+    """Return a CSS rule for each picture, so that the page contains it once; small ones are not smoothed."""
     return "\n".join(
         f".{name}{{background-image:url({one.uri});aspect-ratio:{one.width}/{one.height}"
         f"{';image-rendering:pixelated' if max(one.width, one.height) < SMALL else ''}}}"
@@ -133,7 +134,7 @@ def _rules(pictures: Mapping[str, Encoded]) -> str:
 
 
 def _described(board: Board) -> Iterator[str]:
-    """What recipes say of themselves, and what was changed in them."""
+    """Yield the description of each row's recipe, with the overrides that changed it."""
     for row in board.rows:
         told = row.run.recipe.description if row.run.recipe else ""
         changed = str(row["recipe"]).partition(" (")[2].removesuffix(")")
@@ -150,5 +151,5 @@ def _drawn(prefix: str, charts: Iterable[Chart]) -> Iterator[_Drawn]:
 
 
 def _hash(script: str) -> str:
-    """As a content security policy states it."""
+    """Return the base64 SHA-256 of a script, as a content security policy states it."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""Pictures for a page: each once, however many rows show it, and all of them within so many bytes."""
+"""The pictures of a page: each stored once, and all of them compressed into a given number of bytes."""
 
 import base64
 import io
@@ -10,11 +10,11 @@ from PIL import Image
 from ..engine.scoring.example import Picture
 
 _PROBED = 24
-"""Of so many the size is tried before all are encoded."""
+"""The number of pictures by which the total size is estimated before all are encoded."""
 
 
 class _Setting(NamedTuple):
-    """Pixels of the longer side at most, and WebP's quality; None is PNG, which loses nothing."""
+    """The maximal length of the longer side in pixels, and the quality of WebP; None stands for lossless PNG."""
 
     side: int
     quality: int | None
@@ -24,11 +24,11 @@ _LADDER = (
     *(_Setting(160, None), _Setting(160, 90), _Setting(160, 75), _Setting(128, 70), _Setting(112, 55)),
     *(_Setting(96, 45), _Setting(80, 40), _Setting(64, 35), _Setting(48, 30)),
 )
-"""From the best on."""
+"""The encoding settings, from the best to the smallest."""
 
 
 class Encoded(NamedTuple):
-    """A data URI, and how many pixels the picture had before it was encoded."""
+    """A picture as a data URI, with its width and height in pixels before encoding."""
 
     uri: str
     width: int
@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
 
 
 class Album:
-    """Pictures get names, the same for the same pixels."""
+    """A collection of pictures; pictures with equal pixels share a name."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[tuple[int, ...], bytes], str] = {}
@@ -49,8 +49,10 @@ class Album:
         return self._names.setdefault(key, f"p{len(self._names)}")
 
     def encoded(self, budget: int) -> Mapping[str, Encoded]:
-        """By name, as well as so many bytes allow. Those that no longer fit, of very many, are left out: all of them
-        where the budget is below zero.
+        """Return the pictures by name, in the best setting of which all fit into `budget` bytes.
+
+        If they do not fit in the smallest setting either, the last ones are left out; all of them if the budget is
+        negative.
         """
         images = {name: _image(shape, pixels) for (shape, pixels), name in self._names.items()}
         probed = list(images.values())[:: max(1, len(images) // _PROBED)]
@@ -78,7 +80,7 @@ def _image(shape: Sequence[int], pixels: bytes) -> Image.Image:
 
 
 def _encode(image: Image.Image, setting: _Setting) -> str:
-    """As a data URI."""
+    """Return an image as a data URI."""
     scale = setting.side / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

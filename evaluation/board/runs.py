@@ -1,4 +1,4 @@
-"""A run as a board needs it: its table, and what is known of how it came about."""
+"""Read a run for a board: its table, and what is known of how it was made."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from ..report.manifest import MANIFEST
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """`path` is its folder, or its table where that is all there is.
+    """A run; `path` is its folder, or its leaderboard.csv if there is no folder.
 
-    `makers` say with which versions and hardware, `data` are the fingerprints of the images for each network, `command`
-    is what was typed, `commit` and `written` say when: all of them empty for a table alone, which has no recipe, no
-    `curves` and no `layers`, either.
+    `makers` hold versions and hardware, `data` the fingerprint of the images for each network, `command` the command
+    line, `commit` and `written` the time and the commit of the code. A table alone has none of these, and no recipe,
+    `curves` or `layers`.
     """
 
     path: Path
@@ -48,9 +48,10 @@ class Run:
 
 
 def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
-    """Of the folder of a run, from its ledger where no `table` of it is at hand; or of a leaderboard.csv alone.
+    """Read a run from its folder, or from a leaderboard.csv alone.
 
-    Raises ConfigError where there is neither, OutputError for what is damaged.
+    The `table` of a folder is made from its ledger if it is not given. Raises ConfigError if `path` is neither a folder
+    nor a file, and OutputError if it is damaged.
     """
     if is_file(path):
         return Run(path=path, table=_numbered(read_rows(path)))
@@ -73,7 +74,7 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
 
 
 def _numbered(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """As `leaderboard` makes it."""
+    """Return rows of text as a table with the columns and types that `leaderboard` gives it."""
     table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     numbers = [name for name in COLUMNS if name not in TEXTS]
     table[numbers] = table[numbers].apply(pd.to_numeric)

@@ -1,4 +1,4 @@
-"""What a row's panel shows: the image before and after, what was changed, and what was said of each."""
+"""The panel of a row: an example image before and after the attack, the perturbation, and the predictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _NAMED = {
     "clean defended": "clean, defended",
     "attacked defended": "attacked, defended",
 }
-_MAPS = {  # of a system, and where the bare network stands beside it
+_MAPS = {  # captions of a system's maps, alone and beside those of the bare network
     "truth": ("in truth", "in truth"),
     "bare clean": ("", "bare network, clean"),
     "bare attacked": ("", "bare network, attacked"),
@@ -23,7 +23,7 @@ _MAPS = {  # of a system, and where the bare network stands beside it
 
 
 class Shot(NamedTuple):
-    """A picture of the album. `said` is the network's answer, `fooled` whether it is another than to the clean."""
+    """A picture of the album; `said` is the prediction, `fooled` whether nothing remains of that for the clean one."""
 
     picture: str
     caption: str
@@ -32,8 +32,10 @@ class Shot(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """`about` says what is seen, and of which attack of a group. `maps` are answers that are pictures, with the colours
-    of their legend.
+    """The pictures of a row.
+
+    `about` describes the image and, in a group, names the attack. `maps` are predictions shown as pictures, and
+    `legend` are their (name, colour) pairs.
     """
 
     about: str
@@ -43,14 +45,17 @@ class Panel(NamedTuple):
 
 
 class Shots:
-    """Of the rows of a board, as far as the folders of its runs have kept something."""
+    """The panels of a board's rows, from the examples that are kept in the folders of its runs."""
 
     def __init__(self, board: Board, album: Album) -> None:
         self._album = album
         self._attacks = {row["cell"]: row.attack for row in board.rows}
 
     def of(self, row: Row) -> Panel | None:
-        """None where there is nothing to see; of a group the first attack that fooled most, or the last of all."""
+        """Return a row's panel, or None without an example.
+
+        For a group it shows the first of the attacks that changed the prediction most, or the last if none did.
+        """
         if not row.run.has_folder or not row.ok:
             return None
         cells = str(row["cell"] or "").split()
@@ -98,7 +103,7 @@ class Shots:
 
 
 def _kept(answers: Mapping[str, Answer], who: str) -> float:
-    """How much of the answer to the clean image is left."""
+    """Return the share of the clean prediction that remains under attack, in [0, 1]."""
     attacked = answers.get(f"{who}attacked")
     return 1.0 if attacked is None else attacked.kept
 

@@ -1,4 +1,4 @@
-"""What a parameter of an attack is worth: fooling rates over its values, where a table has several of them.
+"""Charts of fooling rates over the values of an attack's parameter, where a table has several of them.
 
 Figure 8 of GD-UAP (https://arxiv.org/abs/1801.08092) is one: UAP over the number of its training images.
 """
@@ -15,13 +15,16 @@ from .charts import LINE, WIDTH, Chart, beyond
 from .drawing import PAPER, Palette, canvas, harmless, name_beside, styled
 
 ENOUGH = 3
-"""Values of a parameter, for a line to say something."""
+"""The smallest number of values of a parameter for a chart."""
 _WIDE = 8
-"""Largest by smallest value, from which on the scale is logarithmic."""
+"""The ratio of the largest to the smallest value from which on the scale is logarithmic."""
 
 
 class _Sweep(NamedTuple):
-    """Rows of one attack on one system that differ in a number alone, by its value; `others` are of other attacks."""
+    """Rows of one attack on one system that differ only in a numeric parameter, with its values in ascending order.
+
+    `others` are the rows of other attacks on the system.
+    """
 
     parameter: str
     rows: Sequence[tuple[float, Row]]
@@ -29,7 +32,7 @@ class _Sweep(NamedTuple):
 
 
 def sweep_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
-    """Of each attack that is there with values of one parameter; other attacks on the system as level lines."""
+    """Yield a chart for each attack with several values of one parameter, other attacks as horizontal lines."""
     finished = [row for row in part.rows if row.ok and not row.transfers and not row.of_one_seed]
     systems = grouped(finished, lambda row: (row.defense, row["knowledge"], row["metric"], row["norm"], row["eps"]))
     for same in systems.values():

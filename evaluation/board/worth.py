@@ -1,4 +1,4 @@
-"""What each defense is worth: the strongest attack on it, by what the attack knew, and what it costs."""
+"""Rank defenses by the strongest attack on each, with and without knowledge of the defense, and state their cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ from .board import Row
 
 @dataclass(frozen=True, kw_only=True)
 class Worth:
-    """Of one system. `knowing` and `oblivious` are the rows of the strongest attack that knew it, and of the strongest
-    that did not: of the bare network, which every attack knows, there is only the former. `clean` is a row that has the
-    clean rate, if any has. `masked` are flags by which an attack that knew it was led astray.
+    """How robust one system is.
+
+    `knowing` and `oblivious` are the rows of the strongest attack that knew the system and of the strongest that did
+    not; the bare network, which every attack knows, has only the former. `clean` is a row with the clean rate, if there
+    is one. `masked` are flags of the strongest attack that knew the system, by which its knowledge or its gradient
+    misled it, as with gradient masking.
     """
 
     defense: str
@@ -26,23 +29,23 @@ class Worth:
 
     @property
     def strongest(self) -> Row | None:
-        """Of all attacks: whoever knows the defense can also do what those do that don't."""
+        """The row of the strongest of all attacks: an attacker who knows the defense can use oblivious attacks, too."""
         return _strongest([row for row in (self.knowing, self.oblivious) if row is not None])
 
 
 def worths(rows: Sequence[Row]) -> list[Worth]:
-    """Of a part of a board, the best first: those that an attack knew, by how often the strongest fools them.
+    """Return the systems of a part of a board, the most robust first, by the rate of the strongest attack.
 
-    Behind them those at which such an attack was led astray, and those that none has known, of which nobody can say how
-    they stand; attacks from other networks, or through other defenses, count for what they are: they do not know the
-    system.
+    Systems whose strongest knowing attack is flagged as misled come after those, and systems that no attack knew
+    come last, since their robustness is unknown. Attacks crafted on other networks, or through other defenses, count as
+    attacks that do not know the system.
     """
     found = [_worth(name, same) for name, same in grouped(rows, lambda row: row.defense).items()]
     return sorted(found, key=lambda worth: (worth.knowing is None, bool(worth.masked), _rate(worth.strongest)))
 
 
 def verdict(found: Sequence[Worth]) -> str:
-    """In words, for whoever reads one sentence; nothing where there is no defense, or none with numbers."""
+    """Return the ranking in one or two sentences, or "" if there is no defense, or none with results."""
     bare = next((worth for worth in found if worth.bare), None)
     defended = [worth for worth in found if not worth.bare]
     known = [worth for worth in defended if worth.knowing is not None]
@@ -70,7 +73,7 @@ def verdict(found: Sequence[Worth]) -> str:
 def _worth(name: str, rows: Sequence[Row]) -> Worth:
     finished = [row for row in rows if row.ok]
     whole = {_attacker(row, row["attack"]) for row in finished}
-    attacks = [  # behind a random defense the best of several seeds, or members, is luck, which what is for all has not
+    attacks = [  # no single seeds or ensemble members: the best of several is luck where the defense is random
         row for row in finished if not (row.of_one_seed or _attacker(row, row.ensemble) in whole)
     ]
     return Worth(
@@ -84,18 +87,18 @@ def _worth(name: str, rows: Sequence[Row]) -> Worth:
 
 
 def _masked(knowing: Sequence[Row]) -> list[str]:
-    """Flags of the strongest of those that knew: whatever else was tried found no more than it."""
+    """Return the flags by which the strongest knowing attack was misled; weaker ones found no more than it."""
     row = _strongest(knowing)
     return [] if row is None else list(filter(leads_astray, row.flags))
 
 
 def _attacker(row: Row, name: str | None) -> tuple[Any, ...]:
-    """An attack of that name with what else the row's has."""
+    """Return what identifies the attack `name` in the setting of a row."""
     return name, *(row[column] for column in ("source_model", "knowledge", "source_defense", "norm", "eps", "metric"))
 
 
 def _strongest(rows: Sequence[Row]) -> Row | None:
-    """The first of those that fool most."""
+    """Return the first row with the highest fooling rate, or None."""
     return max(rows, key=_rate, default=None)
 
 

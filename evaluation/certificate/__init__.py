@@ -1,3 +1,3 @@
-"""What no attack can do, where it is known: the distances of linear classifiers."""
+"""Certified robustness, where it is known exactly: how far images are from the decision boundary of linear models."""
 
 from .linear import LinearClassifier as LinearClassifier

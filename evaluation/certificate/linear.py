@@ -1,10 +1,10 @@
-"""What attacks can leave of a linear classifier, exactly: how far each image is from the nearest other class.
+"""Compute the exact robustness of a linear classifier: the distance of each image from the nearest other class.
 
-A change delta moves the lead of class z over y by (w_z - w_y) delta. Within an L_p norm of eps that is at most eps
-times the dual norm of w_z - w_y (Hölder), and some delta reaches it. So class z begins at the lead divided by that
-norm, and the nearest of all other classes decides, also where there are many: each of them is a half-space of its own.
-Where the image has to stay in [0, 1] the smallest move to each half-space is still exact, found by filling up the
-entries that meet their bounds.
+A perturbation delta changes the lead of class z over y by (w_z - w_y) delta. Within an L_p norm of eps that is at most
+eps times the dual norm of w_z - w_y (Hölder), and some delta attains it. So the distance to class z is the lead of y
+over z divided by that norm, and the nearest of the other classes decides, since each of them is a half-space of its
+own. If the image has to stay in [0, 1], the smallest perturbation to each half-space is still exact: entries that reach
+their bounds are fixed, and the others move further.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,22 @@ from ...core.model import Model
 from ...core.norms import Norm, size
 
 _ROUNDING = 1e-4
-"""Of the largest logit, what a network may be off its own weights and still be linear."""
+"""The largest deviation of a linear network's logits from those of its weights, relative to the largest logit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearClassifier:
-    """Logits are `weight` (K, D) times the flat image plus `bias` (K,), both in double precision."""
+    """A linear classifier with logits `weight` (K, D) @ flattened image (D,) + `bias` (K,), in double precision."""
 
     weight: Tensor
     bias: Tensor
 
     @classmethod
     def of(cls, model: Model) -> "LinearClassifier":
-        """The weights of any network that is linear, its normalisation included.
+        """Return a network's linear classifier, its normalisation included, for any network that is linear.
 
-        Raises ConfigError for one that is not, or whose images may have any size.
+        Raises ConfigError for a network that is not linear, is defended, predicts no classes, or takes images of any
+        size.
         """
         shape = tuple(side for side in model.shape if side is not None)
         if len(shape) < 3 or model.shells or model.task.class_scores is None:
@@ -45,14 +46,15 @@ class LinearClassifier:
         return found
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits (N, K)."""
+        """Return the logits (N, K) of images (N, C, H, W)."""
         return x.flatten(1).double() @ self.weight.T + self.bias
 
     def distances(self, x: Tensor, y: Tensor, norm: Norm, *, in_box: bool = True) -> Tensor:
-        """How far (N,) images are, in `norm`, from the nearest that is not of class `y`: 0 where they are not of it.
+        """Return the distances (N,) of images (N, C, H, W) from the nearest point that is not of class `y` (N,).
 
-        `in_box` counts images in [0, 1] alone, as attacks have to make them; without it, all. Infinite where there are
-        none. No attack with a smaller budget fools, and with any larger one some change does.
+        `norm` is linf, l2 or l1. The distance is 0 for images that are not of class `y`. With `in_box` only points in
+        [0, 1] count, as for attacks; the distance is infinite if there are none. No attack with a smaller budget than
+        the distance fools the classifier, and with any larger one some perturbation does.
         """
         logits, found = self(x), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
         for other in range(len(self.bias)):
@@ -71,7 +73,7 @@ class LinearClassifier:
 
 
 def _in_box(x: Tensor, lead: Tensor, slope: Tensor, norm: Norm) -> Tensor:
-    """The size of the smallest move (N, D) that brings the lead to 0."""
+    """Return the norms (N,) of the smallest moves within [0, 1] that bring the lead (N,) to 0, inf if none does."""
     move = move_onto(x, slope, -lead, norm)
     missing = -lead - (slope * move).sum(dim=1)
     return torch.where(missing > 1e-9 * (1 + lead.abs()), torch.inf, size(move, norm))

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: `foolbench run`, `report`, `compare`, `verify`, `plan` and the other commands."""

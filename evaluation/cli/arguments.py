@@ -1,4 +1,4 @@
-"""What commands take: arguments that several of them share, and the words that one may choose from."""
+"""Arguments and options that several commands share, and the enums of their choices."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,10 @@ from .imports import undisturbed
 
 
 def named_folder(text: str) -> Path:
-    """An empty name is a variable that a script has forgotten to set, and not the current folder."""
+    """Return the path of a folder argument. Raises typer.BadParameter for an empty one.
+
+    An empty name is most likely an unset variable of a script, and must not mean the current folder.
+    """
     if not text.strip():
         raise typer.BadParameter("expected the name of a folder, got none; the current one is called .")
     return Path(text)
@@ -34,7 +37,7 @@ Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped
 
 
 class Kind(StrEnum):
-    """What `foolbench list` lists."""
+    """The kinds of names that `foolbench list` shows."""
 
     attacks = "attacks"
     defenses = "defenses"
@@ -44,7 +47,7 @@ class Kind(StrEnum):
 
 
 class By(StrEnum):
-    """What the rows differ in that `foolbench compare` compares."""
+    """The column in which the rows that `foolbench compare` compares differ."""
 
     defense = "defense"
     attack = "attack"
@@ -53,14 +56,14 @@ class By(StrEnum):
 
 
 class Rate(StrEnum):
-    """What `foolbench compare` compares them by."""
+    """The rate that `foolbench compare` compares: fooling rate, or robust rate under attack."""
 
     gfr = "gfr"
     robust = "robust"
 
 
 class Catalogued(StrEnum):
-    """What `foolbench catalogue` has a page of."""
+    """The pages that `foolbench catalogue` prints."""
 
     attacks = "attacks"
     defenses = "defenses"
@@ -68,7 +71,7 @@ class Catalogued(StrEnum):
 
 
 class ExecutorKind(StrEnum):
-    """Who carries out a run."""
+    """The executor of a run: processes of this machine, or a Ray cluster."""
 
     local = "local"
     ray = "ray"
@@ -124,7 +127,10 @@ ReportFolder = Annotated[
 
 
 def load_plugins(files: list[Path] | None) -> None:
-    """What registers names: installed plugins and these files. Imported here, for it takes seconds."""
+    """Import the built-in modules, the installed plugins and these files, which register their names.
+
+    The import stands inside because it takes seconds.
+    """
     with undisturbed():
         from ..recipe.plugins import load_plugins
 

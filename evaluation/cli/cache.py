@@ -1,4 +1,4 @@
-"""The cache as a user sees it."""
+"""Implementation of `foolbench cache`, and the cache that `foolbench run` uses."""
 
 from datetime import datetime
 from pathlib import Path
@@ -16,19 +16,19 @@ from .console import console, say
 
 
 def chosen(folder: Path | None, gigabytes: float | None, *, none: bool) -> Cache | None:
-    """For a run. Raises ConfigError where a cache and `none` are asked for at once."""
+    """Return the cache of a run, or None. Raises ConfigError if `none` comes with a folder or a size."""
     if none and (folder is not None or gigabytes is not None):
         raise ConfigError("Expected --no-cache alone, or --cache and --cache-size without it.")
     return None if none else Cache.default(folder, gigabytes)
 
 
 def _there(folder: Path | None) -> Cache:
-    """To be looked at, whatever size it may have."""
+    """Return the cache to inspect; its size limit plays no part, so that FOOLBENCH_CACHE_SIZE is not read."""
     return Cache.default(folder, LIMIT / GIGABYTE)
 
 
 class _Listed(NamedTuple):
-    """One thing, of one file or of several, with the time of its last use."""
+    """A row of the list: one cache entry of one or several files, its size in bytes, and the time of its last use."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""The pages of all attacks and of all defenses, attacks/README.md and defenses/README.md, made from the registries."""
+"""`foolbench catalogue`: make attacks/README.md and defenses/README.md from the registries and docstrings."""
 
 import inspect
 import json
@@ -79,7 +79,7 @@ Row = tuple[str, ...]
 
 
 def attack_page(registry: Registry) -> str:
-    """Markdown: a table of the attacks that ship with foolbench, and one of each family."""
+    """Return attacks/README.md: a table of the attacks that ship with foolbench, and one for each adapted library."""
     headers = ("name", "kind", "norms", "access", "targeted", "paper", "parameters")
     families = [
         _FAMILY.format(
@@ -92,13 +92,13 @@ def attack_page(registry: Registry) -> str:
 
 
 def defense_page(registry: Registry) -> str:
-    """Markdown: a table of the defenses that ship with foolbench."""
+    """Return defenses/README.md: a table of the defenses that ship with foolbench."""
     headers = ("name", "gradient", "random", "learns", "broken by", "paper", "parameters")
     return _DEFENSES + _table(headers, _shipped(registry, "defenses", _defense)) + "\n"
 
 
 def _shipped(registry: Registry, folder: str, row: Callable[[Registry, str], Row]) -> list[Row]:
-    """Those of the registry's names that no plugin has added."""
+    """Return the table rows of the registered classes that ship with foolbench, without those of plugins."""
     home = f"{__name__.partition('.')[0]}.{folder}."
     return [row(registry, name) for name in registry if registry[name].__module__.startswith(home)]
 
@@ -122,7 +122,7 @@ def _kind(cls: type) -> str:
 
 
 def _targeted(registry: Registry, name: str) -> str:
-    """What the attack itself says to it, or the parameter that names one class for all images."""
+    """Return "yes", "no", or the parameter `target` that names one target class for all images."""
     cls: Any = registry[name]
     if any(field.name == "target" for field in fields(cls)):
         return "`target`"
@@ -130,10 +130,10 @@ def _targeted(registry: Registry, name: str) -> str:
 
 
 def can_be_targeted(attack: Any) -> bool:
-    """By what the class itself says to it."""
+    """Return whether an attack class accepts `targeted=True`."""
     try:
         attack(eps=1, norm=attack.norms[0], targeted=True)
-    except (ConfigError, TypeError):  # universal ones have no such parameter
+    except (ConfigError, TypeError):  # a TypeError: universal attacks have no such parameter
         return False
     return True
 
@@ -143,7 +143,7 @@ def _defense(registry: Registry, name: str) -> Row:
     learns = "yes" if issubclass(cls, LearnedDefense) else "no"
     try:
         defense = registry.create(name, {})
-    except ConfigError:  # it has no default setting: a chain is what its steps are
+    except ConfigError:  # it has no default setting: a chain depends on its steps
         facts = ("as its steps",) * 3
     else:
         facts = (_gradient(defense), "yes" if defense.randomized else "no", learns)
@@ -158,13 +158,13 @@ def _gradient(defense: Any) -> str:
 
 
 def _broken_by(cls: type) -> str:
-    """What the paragraph of its docstring says that begins so."""
+    """Return the rest of the docstring's paragraph that begins with "Broken by", citations as links, or ""."""
     found = _BROKEN.search(inspect.getdoc(cls) or "")
     return _CITED.sub(r"\1[\2](\3)", " ".join(found[1].split())) if found else ""
 
 
 def _paper(cls: type) -> str:
-    """What the docstring of its file names in brackets, as links."""
+    """Return the papers that the docstring of its module cites in parentheses, as links."""
     return "; ".join(_LINK.sub(r"[\1](\2)", paper) for paper in papers(cls))
 
 
@@ -173,7 +173,7 @@ def _parameters(own: Iterable[Field[Any]]) -> str:
 
 
 def default(field: Field[Any]) -> str:
-    """What follows a parameter's name in a recipe; nothing where it has no value of its own."""
+    """Return " = VALUE" for a parameter with a default, as a recipe would write it, or "" for one without or None."""
     if field.default is None or field.default is MISSING:
         return ""
     return f" = {field.default:.6g}" if isinstance(field.default, float) else f" = {json.dumps(field.default)}"

@@ -1,4 +1,4 @@
-"""Print which promises are kept, and of those that are not what was seen and what to do."""
+"""`foolbench check`: print which promises of a contract are kept, and why the others are not."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from .console import console
 
 
 def show(subject: str, parameters: Mapping[str, Any], device: str) -> bool:
-    """Whether all of them are kept."""
+    """Check a subject, print the outcome of each check, and return whether all promises are kept."""
     found = check_named(subject, parameters, device)
     for name, seen in found.items():
         words = name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Compare systems that were judged on the same images, and show by how much they differ and whether that is chance."""
+"""`foolbench compare`: print paired comparisons of systems on the same images, with intervals and p-values."""
 
 import json
 import math
@@ -24,7 +24,10 @@ UNITS = " in percent, errors in their own unit; difference in points or in that 
 
 
 def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
-    """Raises OutputError where the file cannot be written."""
+    """Print a table of comparisons, or its JSON, and write it to the file `csv` if one is given.
+
+    Raises OutputError if the file cannot be written.
+    """
     if csv is not None:
         try:
             write_whole(csv, for_csv(table).to_csv(index=False).encode("utf-8", "replace"))
@@ -45,13 +48,13 @@ def show(table: pd.DataFrame, *, as_json: bool, csv: Path | None) -> None:
 
 
 def _as_json(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """JSON knows no infinite budget: there it is "inf", as recipes and tables write it."""
+    """Return the rows for JSON, which has no infinity: an infinite budget becomes "inf", as in recipes and tables."""
     known = table.astype(object).replace(math.inf, "inf")
     return known.where(table.notna(), None).to_dict("records")
 
 
 def _say(text: str, style: str) -> None:
-    """Lines end between words, where the tables end."""
+    """Print a line, wrapped between words at the width of the tables."""
     console.print(Text(printable(text), style=style))
 
 
@@ -74,7 +77,7 @@ def _clusters(part: pd.DataFrame) -> str:
 
 
 def _lines(part: pd.DataFrame) -> Table:
-    """Names are broken where the terminal is narrow, numbers never."""
+    """Return a table of comparisons; a narrow terminal wraps the names, but never the numbers."""
     shown = Table()
     shown.add_column("compared", overflow="fold")
     for heading in ("rates", "difference", "p", "needs"):

@@ -1,4 +1,4 @@
-"""Attack one picture, show what network and defenses say of it, and what it looks like."""
+"""`foolbench demo`: attack one picture, and show the images and the predictions without and with each defense."""
 
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from .console import console, say
 
 
 def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: Path) -> None:
-    """Raises ConfigError or InputError for what makes no sense, OutputError where the picture cannot be written."""
+    """Attack a picture, print the predictions, and write the images to the PNG file `out`.
+
+    Raises ConfigError or InputError for invalid arguments, and OutputError if the file cannot be written.
+    """
     if out.suffix.lower() != ".png":
         raise ConfigError(f"Expected --out to name a PNG file, as demo.png, got {out}.")
     keep_freed_memory()
@@ -44,5 +47,5 @@ def _table(found: list[Answers], target: str) -> Table:
 
 
 def _shown(answer: Answer) -> Text:
-    """Red where the system says otherwise of the clean image."""
+    """Return a prediction as text, red where it differs from that for the clean image."""
     return Text(str(answer), style="red" if answer.fooled else "")

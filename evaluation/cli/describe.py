@@ -1,4 +1,4 @@
-"""What has a name, in words: what its author says of it, and its parameters."""
+"""`foolbench describe`: the docstring and the parameters of an attack, defense, model, data set or recipe."""
 
 import inspect
 import textwrap
@@ -26,7 +26,7 @@ _SHARED = {
     "number of changed values, of which a pixel of three colours has three",
     "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
 }
-"""Parameters that attacks have in common."""
+"""Descriptions of the parameters that attacks have in common."""
 _PRIORS = {
     "none": "nothing",
     "range": "the mean and range of images",
@@ -42,10 +42,11 @@ _CALL = {
 
 
 def description(name: str, overrides: list[str]) -> str:
-    """Plain text, with `KEY=VALUE` set. Raises ConfigError for a name that nothing has, and for parameters of an attack
-    or a defense.
+    """Return the description of a name as plain text, with `KEY=VALUE` overrides for models, data sets and recipes.
+
+    Raises ConfigError for an unknown name, and for overrides of an attack or a defense.
     """
-    taken = any(name in registry for registry in REGISTRIES.values())  # an attack may be called like a recipe
+    taken = any(name in registry for registry in REGISTRIES.values())  # which win over a recipe of the same name
     if name.endswith(".toml") or (name in shipped_recipes() and not taken):
         return _recipe(name, load_recipe(name, overrides))
     parameters = parse_overrides(overrides)
@@ -62,7 +63,7 @@ def description(name: str, overrides: list[str]) -> str:
 
 
 def _configuration(found: Any) -> Iterable[str]:
-    """Of an attack or a defense."""
+    """Yield the norms, the parameters and the call of an attack or a defense."""
     if norms := getattr(found, "norms", None):
         yield f"Norms: {', '.join(norms)}. Access: {found.access}."
     shared = _shared(found) if issubclass(found, Attack | UniversalAttack) else {}
@@ -74,7 +75,7 @@ def _configuration(found: Any) -> Iterable[str]:
 
 
 def _shared(attack: type[Attack] | type[UniversalAttack]) -> Mapping[str, str]:
-    """What is said of its parameters that others have, too, as far as it takes their values."""
+    """Return the descriptions of an attack's shared parameters; `targeted` only if the attack accepts it."""
     priors = getattr(attack, "priors", ())
     found = dict(_SHARED, prior="what it may look at: " + "; ".join(f"{name}, {_PRIORS[name]}" for name in priors))
     return found if can_be_targeted(attack) else {name: text for name, text in found.items() if name != "targeted"}

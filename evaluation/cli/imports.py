@@ -1,4 +1,4 @@
-"""Imports that nothing interrupts."""
+"""Faster imports, without garbage collection in between."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """What is imported stays; to look for rubbish among it time and again takes a fifth of the time."""
+    """Switch garbage collection off during imports: it takes a fifth of their time and imported objects stay anyway."""
     searches = gc.isenabled()
     gc.disable()
     try:

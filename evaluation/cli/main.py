@@ -1,7 +1,7 @@
-"""The command line. Bad input ends with one sentence and exit code 2, failed cells with exit code 1, gates with 3.
+"""The commands of the command line. Exit code 1 stands for failed cells, 2 for bad input, 3 for a failed gate.
 
-Here are the commands. What they do is in the files beside this one, each imported by the command that needs it: torch
-and pandas take seconds, which `--version`, `--help` and completion in a shell need not.
+This file declares the commands and their options only. Each command imports its implementation, from the files beside
+this one, when it runs: torch and pandas take seconds to import, which `--version`, `--help` and shell completion avoid.
 """
 
 import gc
@@ -44,14 +44,14 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def main() -> None:
-    """Entry point: turns the errors that foolbench raises on purpose into one sentence and exit code 2."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by which schedulers end a job: the same as Ctrl-C
+    """Run the command line, and report a FoolbenchError or lost output as one sentence with exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job by SIGTERM: handle it as Ctrl-C
     try:
         try:
             app()
-        finally:  # it leaves by SystemExit, and what is printed at the interpreter's end can no longer be told about
+        finally:  # also on SystemExit: an error in the flush at the interpreter's exit could no longer be handled
             sys.stdout.flush()
-            gc.freeze()  # all ends here: a last search for rubbish among what torch has made takes most of a second
+            gc.freeze()  # the process ends here: a last garbage collection of torch's objects takes most of a second
     except OSError as error:
         from .console import lost_output
 
@@ -98,9 +98,9 @@ def run(
     cache_size: CacheSize = None,
     plugin: Plugins = None,
 ) -> None:
-    """Run a recipe and print its table. The same command again continues a run that was broken off.
+    """Run a recipe and print its table. The same command again continues an interrupted run.
 
-    Exit code 1 where cells failed, 3 where none did, but a gate of the recipe failed; 130 where it was interrupted.
+    Exit code 1 if cells failed, 3 if no cell but a gate of the recipe failed, 130 if the run was interrupted.
     """
     load_plugins(plugin)
     from ..cli import run
@@ -122,7 +122,7 @@ def report(
     speed: Speeds = None,
     plugin: Plugins = None,
 ) -> None:
-    """Show what runs have found, anew from their ledgers, and write it: as a page, tables, figures for a paper."""
+    """Print the results of runs, computed anew from their ledgers, and write a page, tables or figures for a paper."""
     if bool(runs) == (speed is not None):
         raise typer.BadParameter("expected the folder of a run, or --speed F.json")
     if speed is not None:
@@ -155,7 +155,7 @@ def compare(
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all columns there.")] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Say by how much systems differ on the same images, whether that is chance, and how many images would show it."""
+    """Compare systems on the same images: differences, their significance, and how many images would show them."""
     load_plugins(plugin)
     from ..report.comparison import compare
     from .compare import show
@@ -186,7 +186,7 @@ def verify(
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Compute rows of a finished run anew. Exit code 1 if one does not hold, with the reason."""
+    """Recompute rows of a finished run. Exit code 1, with the reason, if one does not hold."""
     load_plugins(plugin)
     from .verify import chosen, claimed, show
 
@@ -203,7 +203,7 @@ def plan(
     only_list: Annotated[bool, typer.Option("--list", help="Only the cells.")] = False,
     plugin: Plugins = None,
 ) -> None:
-    """Show the cells that a recipe spans, and what they will cost on this device, measured on a few images of each."""
+    """List the cells of a recipe and forecast their cost on this device, measured on a few images of each."""
     load_plugins(plugin)
     from .plan import plan
 
@@ -226,7 +226,7 @@ def demo(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="For the model: KEY=VALUE, a parameter.")] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Attack one picture, and show what a network says of it, with each defense and without."""
+    """Attack one picture, and show what a network predicts for it, with each defense and without."""
     load_plugins(plugin)
     from ..demo.subject import network
     from ..opening.recipes import parse_overrides
@@ -261,7 +261,7 @@ def describe(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Show what a name stands for and its parameters; of a model, its input and its feature layers."""
+    """Describe an attack, defense, model, data set or recipe: what it is and its parameters; of a model, its layers."""
     load_plugins(plugin)
     from .console import say
     from .describe import description

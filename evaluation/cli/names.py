@@ -1,4 +1,4 @@
-"""Everything that has a name, each with a line on what it is."""
+"""`foolbench list`: all registered names of a kind, each with a one-line summary."""
 
 import json
 
@@ -11,7 +11,7 @@ from .console import console
 
 
 def summaries(kind: str) -> dict[str, str]:
-    """Of all attacks, defenses, models, datasets or recipes, by name."""
+    """Return the one-line summaries of all attacks, defenses, models, datasets or recipes, by name."""
     if kind == "recipes":
         return {name: summary(name) for name in shipped_recipes()}
     registry = REGISTRIES[kind]

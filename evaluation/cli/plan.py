@@ -1,4 +1,4 @@
-"""What a recipe spans, and what it will cost on this device."""
+"""`foolbench plan`: list the cells of a recipe and forecast what they cost on this device."""
 
 import os
 import time
@@ -31,7 +31,7 @@ from .console import console, say
 
 
 def plan(name: str, overrides: list[str], device: str, workers: int, *, only_list: bool) -> None:
-    """Raises FoolbenchError where the recipe cannot run."""
+    """Print the cells of a recipe and, unless `only_list`, its cost. Raises FoolbenchError if it cannot run."""
     recipe = load_recipe(name, overrides)
     for job, row in spanned(recipe):
         say(_line(recipe, job, row))
@@ -55,7 +55,7 @@ def _line(recipe: Recipe, job: Job, row: Sequence[Cell]) -> str:
 def _forecast(recipe: Recipe, device: str, workers: int) -> None:
     start = time.perf_counter()
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))  # as each of them will have
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))  # as many as each worker will have
     with (
         repeatable(device),
         TemporaryDirectory(prefix="foolbench-") as folder,

@@ -1,4 +1,4 @@
-"""The page on recipes and on what they leave, leaderboards/recipes/README.md, made from the code."""
+"""`foolbench catalogue recipes`: make leaderboards/recipes/README.md, on recipes and their results, from the code."""
 
 import json
 from collections.abc import Iterable
@@ -61,7 +61,7 @@ its members.
 
 
 def recipe_page() -> str:
-    """Markdown: the recipes that ship, the keys of a recipe, the columns and the flags of its leaderboard."""
+    """Return the page: the shipped recipes, the keys of a recipe, the columns and the flags of its leaderboard."""
     described = ((f"[{name}]({name}.toml)", summary(name)) for name in shipped_recipes())
     return _PAGE.format(
         recipes=_table(("recipe", "what it runs"), described),
@@ -75,7 +75,7 @@ def recipe_page() -> str:
 
 
 def _keys(table: type[BaseModel]) -> str:
-    """Those that are described."""
+    """Return a Markdown table of the keys that have a description."""
     described = {key: field for key, field in table.model_fields.items() if field.description}
     rows = ((f"`{key}`", _default(field), str(field.description)) for key, field in described.items())
     return _table(("key", "default", "what it is"), rows)

@@ -1,4 +1,4 @@
-"""Show what runs have found, and write it as tables, as a page, as figures."""
+"""`foolbench report`: print the results of runs and write them as tables, a page and figures."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -23,9 +23,10 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def report(runs: Sequence[Path], formats: Sequence[str], out: Path | None, *, images: bool) -> None:
-    """Of one run into its own folder, where nothing else is said; of several into `out`.
+    """Print the table of runs and write their report: into `out`, or for a single run into its own folder.
 
-    Raises ConfigError for what cannot be one board, OutputError for what cannot be read or written.
+    Without `formats` a page, Markdown and CSV are written. Raises ConfigError for arguments or runs that do not go
+    together, and OutputError for files that cannot be read or written.
     """
     chosen = _formats(formats)
     if out is None and (len(runs) > 1 or is_file(runs[0])):
@@ -56,10 +57,10 @@ def _write_images(run: Path, folder: Path) -> None:
 
 
 def _rewrite(board: Board, table: pd.DataFrame, folder: Path, chosen: Sequence[Format]) -> None:
-    """A run's own tables are written under its lock, and never shorter than they are."""
+    """Rewrite the report in a run's own folder, under the run's lock; a table is never replaced by a shorter one."""
     try:
         results = Results(folder)
-    except OutputError as error:  # a read-only medium, or a run that is under way
+    except OutputError as error:  # a read-only disk, or a run in progress
         say(f"Nothing was written: {error}", style="yellow")
         return
     with results:
@@ -75,7 +76,7 @@ def _write(board: Board, folder: Path, formats: Sequence[Format], *, but: Collec
 
 
 def _formats(asked: Sequence[str]) -> list[Format]:
-    """One may be given several times, and several at once with commas between."""
+    """Return the formats of all `--format` options, each a name or several names separated by commas."""
     names = [name.strip() for text in asked for name in text.split(",")]
     for name in names:
         if name not in FORMATS:

@@ -1,4 +1,4 @@
-"""Run a recipe and show what it has found."""
+"""`foolbench run`: run a recipe, print its table and gates, and write its page."""
 
 from pathlib import Path
 
@@ -14,15 +14,18 @@ from ..report.tables import terminal
 from .console import console, say
 
 GATE_FAILED = 3
-"""Exit code: everything has run, and something is not as robust as a gate demands."""
+"""The exit code of a run without failed cells in which a gate failed."""
 STYLES = {"passed": "green", "failed": "red", "undecided": "yellow", "unknown": "red"}
-"""Of lines on gates, by what they came to."""
+"""The style in which a gate is printed, by its outcome."""
 
 
 def run(
     source: str, out: Path | None, overrides: list[str], device: str, machines: Machines, cache: Cache | None
 ) -> None:
-    """Raises typer.Exit where it was interrupted, or where cells or gates failed."""
+    """Run a recipe into the folder `out`, by default runs/RECIPE, and print its results.
+
+    Raises typer.Exit if the run was interrupted, or if cells or gates failed.
+    """
     recipe = load_recipe(source, overrides)
     device = choose_device(device)
     folder = out or Path("runs") / recipe.name

@@ -1,4 +1,4 @@
-"""Print the speed leaderboard, from what pytest-benchmark has measured."""
+"""`foolbench report --speed`: print the speed leaderboard from a file of pytest-benchmark."""
 
 import sys
 from pathlib import Path
@@ -8,5 +8,5 @@ from ..report.text import for_csv
 
 
 def show(file: Path) -> None:
-    """As CSV. Raises OutputError for a file without speeds."""
+    """Print the speed table of a file as CSV. Raises OutputError for a file without speeds."""
     sys.stdout.write(for_csv(speed_table(file)).to_csv(index=False))

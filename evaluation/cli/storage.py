@@ -1,4 +1,4 @@
-"""`foolbench cache`: what runs share on this machine, how large it is, and away with it."""
+"""`foolbench cache`: the commands that list, measure and clear the cache that runs on this machine share."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ WhichKind = Annotated[Kind | None, typer.Argument(help="Of these only.")]
 
 @app.command("list")
 def list_entries(kind: WhichKind = None, cache: CacheFolder = None) -> None:
-    """List what the cache holds, most recently used last."""
+    """List the entries of the cache, most recently used last."""
     from .cache import show_entries
 
     show_entries(cache, kind and kind.value)
@@ -22,7 +22,7 @@ def list_entries(kind: WhichKind = None, cache: CacheFolder = None) -> None:
 
 @app.command()
 def size(cache: CacheFolder = None) -> None:
-    """Say how much room the cache takes, and where it is."""
+    """Print the size of the cache, by kind of entry, and its folder."""
     from .cache import show_sizes
 
     show_sizes(cache)
@@ -30,7 +30,7 @@ def size(cache: CacheFolder = None) -> None:
 
 @app.command()
 def clear(kind: WhichKind = None, cache: CacheFolder = None) -> None:
-    """Empty the cache. Runs make anew what they need."""
+    """Empty the cache. Later runs compute again what they need."""
     from .cache import clear
 
     clear(cache, kind and kind.value)

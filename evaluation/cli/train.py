@@ -1,4 +1,4 @@
-"""Train what is to be trained: a network of the zoo, or a defense that learns."""
+"""`foolbench train`: train a network of the zoo, or fit a defense that learns."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -36,12 +36,14 @@ from .console import console, say
 
 CHUNK = 64
 REPORTED = 20
-"""Batches between two reports: to look at a loss is to wait for the device."""
+"""The number of batches between two reports of the loss; reading a loss makes the program wait for the device."""
 
 
 def train(name: str, out: Path | None, device: str, options: Mapping[str, Any]) -> None:
-    """Say where it is written. Raises ConfigError for `out` with a defense, which runs find where they keep it, and for
-    `options` with a network, those that were given for a defense.
+    """Train a network or fit a defense, and print the paths of the files.
+
+    Raises ConfigError for `out` with a defense, which belongs into the cache, where runs look for it, and for `options`
+    with a network: they apply to defenses only.
     """
     if name in defenses and out is not None:
         raise ConfigError("--out is for networks: what a defense learns is kept in the user's cache, for runs to find.")
@@ -65,19 +67,20 @@ def train(name: str, out: Path | None, device: str, options: Mapping[str, Any]) 
 
 
 def train_network(name: str, progress: Progress, device: str = "cpu", out: Path | None = None) -> Path:
-    """A network. Weights and card go to `out`, or over those that ship. Continues where an earlier call was broken off.
+    """Train a network of the zoo and return the path of its weights; an interrupted training continues.
 
-    Returns the path of the weights. Raises UnknownNameError, and OutputError where they could not be written.
+    Weights and model card are written to `out`, by default over the shipped ones. Raises UnknownNameError for an
+    unknown network, and OutputError if the folder cannot be written.
     """
     known = _trainable()
     if name not in known:
         raise UnknownNameError("network or defense to train:", name, [*known, *defenses])
     entry = replace(known[name], folder=out or known[name].folder)
-    writable_folder(entry.folder)  # asked now, not after an hour of training
+    writable_folder(entry.folder)  # checked now, not after an hour of training
     dataset = datasets[entry.learns_from or entry.dataset]()
     with progress.step("training images", entry.training_images, "images") as step:
         images, labels = dataset.training(entry.training_images, step.advance)
-    assert labels is not None  # of the embedded data sets
+    assert labels is not None  # the embedded data sets have labels
     folder, net = writable_folder(user_cache_path("foolbench") / "training"), entry.build().to(device)
     checkpoints = [folder / f"{entry.dataset}-{entry.net}-{number}.pt" for number in range(len(entry.phases))]
     _fit_in_phases(net, entry, images, labels, checkpoints, progress)
@@ -91,7 +94,7 @@ def train_network(name: str, progress: Progress, device: str = "cpu", out: Path 
 def _fit_in_phases(
     net: nn.Module, entry: Entry, images: Tensor, labels: Tensor, checkpoints: Sequence[Path], progress: Progress
 ) -> None:
-    """Each phase goes on from what the one before it has learned, and keeps its own checkpoint."""
+    """Train in phases, each of which starts from the weights of the one before and keeps its own checkpoint."""
     begun = entry.training.begins_as
     beginning = None if begun is None else ENTRIES[begun].load().net.state_dict()
     for number, (phase, checkpoint) in enumerate(zip(entry.phases, checkpoints, strict=True)):
@@ -110,7 +113,7 @@ def _fit_in_phases(
 
 
 def _reporter(phases: Sequence[Training], number: int, images: int, progress: Progress) -> Callable[..., None]:
-    """What tells `progress` about the batches of phase `number`."""
+    """Return the callback that reports the batches of phase `number` to `progress`."""
     total = sum(phase.epochs for phase in phases)
     before = sum(phase.epochs for phase in phases[:number])
     batches = math.ceil(images / phases[number].batch_size)
@@ -138,14 +141,15 @@ def train_defense(
     model: str = "scenes:caffenet",
     seed: int = 0,
 ) -> list[Path]:
-    """All that a defense has to learn, anew, for the runs to come that use it with these parameters and this seed.
+    """Fit a defense anew, and return the paths of its cache entries.
 
-    Returns where it is kept. Raises ConfigError for a defense that learns nothing.
+    Later runs with these parameters, data, model and seed use them. Raises ConfigError for a defense that learns
+    nothing, and for a negative seed.
     """
     if seed < 0:
         raise ConfigError(f"Expected --seed of 0 or more, as recipes have it, got {seed}.")
     defense, found, shelf = defenses.create(name, parameters), [], Shelf(Cache.default().folder)
-    network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run has them
+    network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run loads them
     school = School(images, network.to(device), seed, progress, shelf)
 
     def taught(part: LearnedDefense) -> Learned:
@@ -159,10 +163,10 @@ def train_defense(
 
 
 def main_metric(model: Model, dataset: Dataset) -> float:
-    """Of clean images, on the whole evaluation split, as a share of the best, 0..1."""
+    """Return the task's main metric on all clean evaluation images, as a share of its best value, in [0, 1]."""
     metric, found = next(iter(model.task.metrics.values())), []
     for start in range(0, len(dataset), CHUNK):
         x, y = dataset.load(range(start, min(start + CHUNK, len(dataset))))
-        assert y is not None  # of the embedded data sets
+        assert y is not None  # the embedded data sets have labels
         found.append(metric.statistics(model.predict(x), y).double())
     return metric.share(metric.of_set(torch.cat(found).numpy()))

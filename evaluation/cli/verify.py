@@ -1,4 +1,4 @@
-"""Compute rows of a finished run anew, and say of each whether it holds, and why not if not."""
+"""`foolbench verify`: recompute rows of a finished run, and say of each whether it holds, or why not."""
 
 import random
 from collections.abc import Sequence
@@ -17,18 +17,21 @@ from ..report.verify import Verification, verify
 from .console import say
 
 USUAL = 3
-"""Rows, where nobody says which."""
+"""The number of rows that are verified by default."""
 
 
 def claimed(run: Path, recipe: str | None, overrides: list[str]) -> Claims:
-    """Of a run's folder, or of a table and the recipe that made it. Raises ConfigError or OutputError."""
+    """Return the rows to verify: those of a run's folder, or of a table and the recipe that made it.
+
+    Raises ConfigError for overrides without a recipe, and ConfigError or OutputError for a run that cannot be read.
+    """
     if overrides and recipe is None:
         raise ConfigError("Expected --set beside --recipe, which it changes: the folder of a run has its own recipe.")
     return read_claims(run, None if recipe is None else load_recipe(recipe, overrides))
 
 
 def show(claims: Claims, numbers: Sequence[int], device: str) -> None:
-    """A line a row. Raises typer.Exit where one does not hold, or where somebody breaks it off."""
+    """Verify rows and print the outcome of each. Raises typer.Exit if one does not hold, or on an interrupt."""
     holding, device = 0, choose_device(device)
     try:
         for done, verdict in enumerate(verify(claims, numbers, device, Console(stderr=True, emoji=False)), start=1):
@@ -46,7 +49,10 @@ def show(claims: Claims, numbers: Sequence[int], device: str) -> None:
 def chosen(
     claims: Claims, rows: Sequence[int], *, everything: bool, sample: int | None, seed: int | None
 ) -> Sequence[int]:
-    """The numbers of the rows that are asked for, or some by chance. Raises ConfigError for those there are not."""
+    """Return the numbers of the rows to verify: those that are asked for, or a random sample.
+
+    Raises ConfigError for a number without a row, and for several of `rows`, `everything` and `sample` at once.
+    """
     if (bool(rows) + everything + (sample is not None)) > 1:
         raise ConfigError("Expected one of --row, --all and --sample, got several.")
     there = range(1, len(claims.rows) + 1)

@@ -1,4 +1,4 @@
-"""Commands for those who make attacks, defenses and networks; `main.py` registers them."""
+"""Commands for developers of attacks, defenses and networks; `main.py` registers them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from .arguments import Catalogued, Device, Plugins, load_plugins, named_folder
 
 
 def catalogue(kind: Annotated[Catalogued, typer.Argument(help="attacks, defenses or recipes")]) -> None:
-    """Print the page of all attacks, of all defenses, or of recipes and what they leave, as Markdown."""
+    """Print the reference page of all attacks, all defenses, or recipes and their results, as Markdown."""
     from ..recipe.plugins import REGISTRIES
     from .catalogue import attack_page, defense_page
     from .reference import recipe_page
@@ -34,7 +34,7 @@ def check_promises(
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Check that an attack, defense, model or data set keeps its contract: what is broken, and what to do about it."""
+    """Check that an attack, defense, model or data set keeps its contract, and say what is broken and how to fix it."""
     load_plugins(plugin)
     from ..opening.recipes import parse_overrides
     from ..report.results import choose_device
@@ -69,7 +69,7 @@ def train(
 ) -> None:
     """Train a network of the zoo on its embedded data, or a defense that learns.
 
-    The training of a network continues where it was broken off. A run trains by itself what its defenses lack.
+    Interrupted training of a network continues where it stopped. Runs train their defenses by themselves.
     """
     load_plugins(plugin)
     from ..cli import train

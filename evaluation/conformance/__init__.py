@@ -1,4 +1,4 @@
-"""The conformance kit: what a defense, an attack, a model and a data set promise, checked on yours."""
+"""The conformance kit: checks that a defense, an attack, a model or a data set keeps the promises of its interface."""
 
 from .attack_checks import ATTACK_CHECKS as ATTACK_CHECKS
 from .checks import BrokenPromiseError as BrokenPromiseError

@@ -1,4 +1,4 @@
-"""What an attack promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+"""Checks of attacks. A check's docstring is the promise; if it is broken, one sentence says what was seen instead."""
 
 import copy
 
@@ -25,13 +25,13 @@ from .checks import (
     streams,
 )
 
-CLOSE = 1e-3  # between an image alone and in a batch: rounding grows over the steps of an attack
+CLOSE = 1e-3  # largest difference between an image alone and in a batch: rounding grows over an attack's steps
 ROUNDING = 1e-5
-SHAPE = (3, 10, 12)  # small: an attack takes its steps many times over
+SHAPE = (3, 10, 12)  # small, because an attack takes many steps
 
 
 def budget_is_kept(attack: Attack | UniversalAttack) -> None:
-    """The result lies within eps of the images, and in [0, 1]."""
+    """Adversarial images lie within eps of the images, and in [0, 1]."""
     for x in (images(4, SHAPE), extremes(SHAPE)):
         try:
             found = _attacked(attack, x)
@@ -44,7 +44,7 @@ def budget_is_kept(attack: Attack | UniversalAttack) -> None:
 
 
 def model_and_images_are_left_alone(attack: Attack | UniversalAttack) -> None:
-    """Weights, their gradients, the model's mode and the images are as they were."""
+    """The attack changes neither the images nor the model's weights, their gradients and its mode."""
     target, x = model(), images(4, SHAPE)
     before, weights = x.clone(), copy.deepcopy(target.net.state_dict())
     _attacked(attack, x, target)
@@ -57,7 +57,7 @@ def model_and_images_are_left_alone(attack: Attack | UniversalAttack) -> None:
 
 
 def randomness_is_declared(attack: Attack | UniversalAttack) -> None:
-    """Equal streams give equal results; other streams may give others only if it says randomized = True."""
+    """Equal random streams give equal results; other streams may give other results only if randomized = True."""
     x = images(4, SHAPE)
     first, same, other = (_attacked(attack, x, seed=seed) for seed in (0, 0, 1))
     hold(torch.equal(first, same), "Two calls with the same rng differ; draw every random number from rng.")
@@ -66,14 +66,14 @@ def randomness_is_declared(attack: Attack | UniversalAttack) -> None:
 
 
 def global_random_state_is_left_alone(attack: Attack | UniversalAttack) -> None:
-    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    """No random number is drawn from the global generators of torch, NumPy or Python."""
     before = global_random_states()
     _attacked(attack, images(4, SHAPE))
     hold(before == global_random_states(), "It drew from a global random generator; draw from rng instead.")
 
 
 def batch_does_not_matter(attack: Attack | UniversalAttack) -> None:
-    """What becomes of an image does not depend on the others in its batch, nor on their order."""
+    """The result for an image depends neither on the other images in its batch nor on their order."""
     if isinstance(attack, UniversalAttack):
         return
     target, x = model(), images(4, SHAPE)
@@ -90,7 +90,7 @@ def batch_does_not_matter(attack: Attack | UniversalAttack) -> None:
 
 
 def flat_models_do_no_harm(attack: Attack | UniversalAttack) -> None:
-    """Where the model answers the same to everything, finite images come back."""
+    """For a model with constant outputs, the attack returns finite images or raises FoolbenchError."""
     target = model()
     for parameter in target.net.parameters():
         parameter.data.zero_()
@@ -99,11 +99,11 @@ def flat_models_do_no_harm(attack: Attack | UniversalAttack) -> None:
     except BudgetError as error:
         hold(False, f"{error} Look for a division by a gradient's norm.")
     except FoolbenchError:
-        return  # it says that there is nothing to follow
+        return  # the attack refuses a model without a gradient
 
 
 def random_systems_can_be_attacked(attack: Attack | UniversalAttack) -> None:
-    """It runs on a system that draws random numbers, and equal streams give equal results there."""
+    """The attack runs on a randomized system, and equal random streams give equal results there."""
     target = adaptive(RandomNoise(), model(), draws=2)
     try:
         first, same = (_attacked(attack, images(4, SHAPE), target) for _ in range(2))
@@ -114,9 +114,9 @@ def random_systems_can_be_attacked(attack: Attack | UniversalAttack) -> None:
 
 
 def access_is_what_it_says(attack: Attack | UniversalAttack) -> None:
-    """It asks for gradients exactly if access is "gradient" or "features", and asks nothing with access "none"."""
+    """The attack uses gradients exactly if access is "gradient" or "features", and no model exactly if it is "none"."""
     if isinstance(attack, UniversalAttack):
-        return  # its validation asks for predictions whatever it looks at
+        return  # its validation uses predictions whatever its access is
     target, x = model(), images(4, SHAPE)
     y = _labels(attack, target, x)
     before = copy.copy(target.passes)
@@ -130,7 +130,7 @@ def access_is_what_it_says(attack: Attack | UniversalAttack) -> None:
 
 
 def queries_are_counted(attack: Attack | UniversalAttack) -> None:
-    """What it says of an image's queries is what it asks, but for one look at the image as it comes."""
+    """The reported queries of an image equal the forward passes, without or with the one of the clean image."""
     if not isinstance(attack, QueryAttack):
         return
     target = model()
@@ -161,7 +161,7 @@ ATTACK_CHECKS = [
 
 
 def _labels(attack: Attack, target: Model, x: Tensor) -> Tensor:
-    """The classes to leave, or those to reach: the next ones."""
+    """Return the predicted classes, or for a targeted attack the next ones as targets."""
     predicted = target.judge(x, rng=streams(len(x)))
     return (predicted + 1) % class_count(target) if attack.targeted else predicted
 

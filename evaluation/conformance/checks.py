@@ -1,4 +1,4 @@
-"""What a check is, and what they share: small models, images at the edges, and the global random states."""
+"""The class of a check, and what checks share: test images, a small model, and the global random states."""
 
 import pickle
 import random
@@ -27,7 +27,7 @@ _DEVICE = ContextVar("device", default="cpu")
 
 @contextmanager
 def on(device: str) -> Iterator[None]:
-    """Images, models and streams of the checks lie on this device."""
+    """Place the images, models and random streams of the checks on this device."""
     token = _DEVICE.set(device)
     try:
         yield
@@ -36,14 +36,14 @@ def on(device: str) -> Iterator[None]:
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise that is not kept: what was promised, what was seen, what to do; one sentence."""
+    """The error of a check whose promise is broken; its sentence says what was seen and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Check(Generic[T]):
-    """One promise. `run` raises BrokenPromiseError where it is not kept.
+    """A check of one promise; `run` takes the subject, and raises BrokenPromiseError if the promise is broken.
 
-    `needs` names the checks without which this one would only say again what they have said.
+    `needs` names the checks that must succeed first; otherwise this one would only repeat their failure.
     """
 
     run: Callable[[T], None]
@@ -51,7 +51,7 @@ class Check(Generic[T]):
 
     @property
     def promise(self) -> str:
-        """Its docstring: what is promised."""
+        """The promise in words, which is the docstring of `run`."""
         return (self.run.__doc__ or "").strip()
 
     def __str__(self) -> str:
@@ -64,19 +64,19 @@ def hold(kept: bool | Tensor, sentence: str) -> None:
 
 
 def describes_itself(subject: object) -> None:
-    """The first line of its docstring says what it does."""
+    """The class has a docstring, whose first line says what it does."""
     cls = type(_configuration(subject))
     doc = (cls.__doc__ or "").strip()
-    own = doc and not doc.startswith(f"{cls.__name__}(")  # a dataclass without one gets its signature
+    own = doc and not doc.startswith(f"{cls.__name__}(")  # Python gives a dataclass without a docstring its signature
     hold(bool(own), f"{cls.__name__} has no docstring; say in one sentence what it does.")
 
 
 def configuration_survives_pickling(subject: object) -> None:
-    """Pickled and unpickled it is equal and has the same repr, which is its identity in the ledger."""
+    """The configuration survives pickling, and its repr, its identity in the ledger, holds plain values only."""
     subject = _configuration(subject)
     try:
         again = pickle.loads(pickle.dumps(subject))
-    except Exception as error:  # noqa: BLE001 (whatever pickling raises is what was seen)
+    except Exception as error:  # noqa: BLE001 (pickling may raise anything)
         where = "keep only plain values in its fields, at the top level of a module"
         raise BrokenPromiseError(f"Pickling it raised {error!r}; {where}.") from None
     hold(again == subject, f"Unpickled it is {again!r}, not {subject!r}; make it a frozen dataclass.")
@@ -86,12 +86,15 @@ def configuration_survives_pickling(subject: object) -> None:
 
 
 def _configuration(subject: object) -> object:
-    """What a user has written; one that is fitted is foolbench's own."""
+    """Return the user's object; that of a fitted defense is its configuration."""
     return subject.configuration if isinstance(subject, FittedDefense) else subject
 
 
 def images(count: int = 4, shape: tuple[int, int, int] = SHAPE) -> Tensor:
-    """Structure, noise, and values at both bounds, as photographs have them; the same at every call."""
+    """Return float32 images (count, C, H, W) in [0, 1], the same at every call.
+
+    Like photographs, they have structure, noise, and values at both bounds.
+    """
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, shape[0], 4, 5, generator=rng)
     smooth = F.interpolate(coarse, shape[1:], mode="bicubic", align_corners=False)
@@ -100,17 +103,17 @@ def images(count: int = 4, shape: tuple[int, int, int] = SHAPE) -> Tensor:
 
 
 def extremes(shape: tuple[int, int, int] = SHAPE) -> Tensor:
-    """A black image, a white one, and one of both."""
+    """Return an all-black image, an all-white one and one of black and white pixel values, (3, C, H, W)."""
     both = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
     return torch.stack([torch.zeros(shape), torch.ones(shape), both]).to(_DEVICE.get())
 
 
 def model(channels: int = SHAPE[0], classes: int = 5) -> Model:
-    """A small random network that takes images of any size."""
+    """Return a small random network that takes images of any size."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = nn.Linear(128, classes)
-        head.weight.data *= 20  # classes that differ, as those of a trained network do
+        head.weight.data *= 20  # confident predictions, like those of a trained network
         net = nn.Sequential(
             nn.Conv2d(channels, 8, 3, padding=1),
             nn.Tanh(),
@@ -124,7 +127,7 @@ def model(channels: int = SHAPE[0], classes: int = 5) -> Model:
 
 
 class _Cells(nn.Module):
-    """Means of 4 x 4 cells, as of `AdaptiveAvgPool2d`, whose gradients on a GPU are not the same every time."""
+    """Average pooling to 4 x 4; `AdaptiveAvgPool2d` is not used, since its gradients on a GPU are not deterministic."""
 
     def forward(self, x: Tensor) -> Tensor:
         down, across = (F.adaptive_avg_pool1d(torch.eye(side).to(x), 4) for side in x.shape[2:])
@@ -136,7 +139,7 @@ def streams(count: int, seed: int = 0) -> Draws:
 
 
 def global_random_states() -> tuple[bytes, str, str]:
-    """Of torch, NumPy and Python: what foreign code draws from unseen."""
+    """Return the states of the global random generators of torch, NumPy and Python."""
     states = [torch.random.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
     state = b"".join(one.numpy().tobytes() for one in states)
-    return state, repr(np.random.get_state()), repr(random.getstate())  # noqa: NPY002 (the one that others use)
+    return state, repr(np.random.get_state()), repr(random.getstate())  # noqa: NPY002 (the global generator)

@@ -1,4 +1,4 @@
-"""What a data set promises. Each check has the promise for its docstring, and one sentence for what was seen."""
+"""Checks of data sets. A check's docstring is the promise; if it is broken, one sentence says what was seen instead."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ Loaded = tuple[Tensor, Tensor | None]
 
 COUNT = 8
 COMPARED = 512
-"""Training images that are looked for among as many evaluation images."""
+"""The number of training images that are compared with as many evaluation images."""
 FACTS = ("name", "task", "shape", "fingerprint", "labels", "load", "training")
 
 
 def facts_are_stated(dataset: Dataset) -> None:
-    """It says its name, its task, the shape of its images, and how many there are."""
+    """The data set states its name, its task, the shape of its images, and how many there are."""
     for fact in FACTS:
         hold(hasattr(dataset, fact), f"{type(dataset).__name__} has no {fact}; see foolbench.core.Dataset.")
     hold(isinstance(dataset.name, str), f"Its name is {dataset.name!r}; give it text.")
@@ -36,7 +36,7 @@ def facts_are_stated(dataset: Dataset) -> None:
 
 
 def fingerprint_names_the_data(dataset: Dataset) -> None:
-    """The fingerprint is text, and the same whenever it is asked for."""
+    """The fingerprint is text, and the same at every access."""
     first, again = dataset.fingerprint, dataset.fingerprint
     named = isinstance(first, str) and bool(first.strip())
     hold(named, f"Its fingerprint is {first!r}; give a hash of all evaluation images and targets.")
@@ -44,7 +44,7 @@ def fingerprint_names_the_data(dataset: Dataset) -> None:
 
 
 def labels_are_for_every_image(dataset: Dataset) -> None:
-    """The labels, where there are any, are int64 and as many as there are evaluation images."""
+    """The labels, if there are any, are int64 (N,), one for each evaluation image."""
     labels: object = dataset.labels
     if labels is not None:
         known = isinstance(labels, Tensor) and labels.dtype == torch.int64 and labels.shape == (len(dataset),)
@@ -53,7 +53,7 @@ def labels_are_for_every_image(dataset: Dataset) -> None:
 
 
 def images_are_images(dataset: Dataset) -> None:
-    """Evaluation images are float32 (N, C, H, W) in [0, 1] of the shape it says, one for each sample, on the CPU."""
+    """Evaluation images are float32 (N, C, H, W) in [0, 1], of the stated shape, one for each sample, on the CPU."""
     for samples in _some(dataset):
         found: Any = dataset.load(samples)
         pair = isinstance(found, tuple) and len(found) == 2
@@ -68,7 +68,7 @@ def images_are_images(dataset: Dataset) -> None:
 
 
 def targets_fit_the_task(dataset: Dataset) -> None:
-    """The targets are of the task, by type, shape and values; `labels`, where there are any, say the same."""
+    """The targets have the type, shape and values of the task, and agree with `labels` if there are any."""
     for samples in _some(dataset):
         y = dataset.load(samples)[1]
         _hold_targets(dataset, _loading(samples), y, len(samples))
@@ -78,7 +78,7 @@ def targets_fit_the_task(dataset: Dataset) -> None:
 
 
 def loading_is_repeatable(dataset: Dataset) -> None:
-    """A sample is the same at every call, whichever others are loaded with it."""
+    """A sample is the same at every call, whichever other samples are loaded with it."""
     samples = looked_at(dataset)
     whole, again = dataset.load(samples), dataset.load(samples)
     hold(_equal(whole, again), "Two calls of load give other data; leave out random crops, flips and shuffling.")
@@ -90,14 +90,14 @@ def loading_is_repeatable(dataset: Dataset) -> None:
 
 
 def global_random_state_is_left_alone(dataset: Dataset) -> None:
-    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    """Loading draws no random number from the global generators of torch, NumPy or Python."""
     before = global_random_states()
     dataset.load(looked_at(dataset))
     hold(before == global_random_states(), "load drew from a global random generator; the data must not be random.")
 
 
 def training_images_fit(dataset: Dataset) -> None:
-    """Training images, where it has any, are uint8 (N, C, H, W), at most as many as asked for, with targets."""
+    """Training images, if there are any, are uint8 (N, C, H, W), at most as many as requested, with targets."""
     found = _training(dataset, COUNT)
     if found is None:
         return
@@ -132,7 +132,7 @@ IMAGES_CHECKS = [
     Check(targets_fit_the_task, needs=("facts_are_stated", "labels_are_for_every_image")),
     Check(loading_is_repeatable, needs=("facts_are_stated", "images_are_images")),
 ]
-"""What every run asks of its data, beside the facts."""
+"""The checks that every run makes of its data, beside `FACTS_CHECK`."""
 DATASET_CHECKS = [
     FACTS_CHECK,
     *IMAGES_CHECKS,
@@ -145,7 +145,7 @@ DATASET_CHECKS = [
 
 
 def _some(dataset: Dataset) -> list[list[int]]:
-    """Many, the last one, and two in no order."""
+    """Return lists of samples to load: many, the last one alone, and two out of order."""
     many = looked_at(dataset)
     return [many, [len(dataset) - 1], [many[-1], many[0]]]
 
@@ -155,7 +155,7 @@ def _loading(samples: Sequence[int]) -> str:
 
 
 def _training(dataset: Dataset, count: int) -> Loaded | None:
-    """None where it says that it has none."""
+    """Return up to `count` training images with targets, or None if the data set has none."""
     try:
         return dataset.training(count)
     except FoolbenchError:
@@ -170,7 +170,7 @@ def _hold_targets(dataset: Dataset, what: str, targets: Tensor | None, count: in
         dataset.task.check_targets(targets, count)
     except InputError as error:
         hold(False, f"{what}: {error}")
-    except Exception as error:  # noqa: BLE001 (of what no task has foreseen)
+    except Exception as error:  # noqa: BLE001 (the task may not foresee such targets)
         hold(False, f"{what} gives targets that the task cannot read: {one_line(error)}")
 
 

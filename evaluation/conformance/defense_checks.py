@@ -1,4 +1,4 @@
-"""What a defense promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+"""Checks of defenses. A check's docstring is the promise; if it is broken, one sentence says what was seen instead."""
 
 import torch
 from torch import Tensor
@@ -21,18 +21,18 @@ from .checks import (
     streams,
 )
 
-CLOSE = 1e-5  # between an image alone and in a batch
+CLOSE = 1e-5  # largest relative difference between the outputs of an image alone and in a batch
 
 
 def facts_are_stated(defense: Defense) -> None:
-    """It says whether it is differentiable and whether it is randomized."""
+    """The defense states whether it is differentiable and whether it is randomized."""
     for fact in ("differentiable", "randomized"):
         stated = getattr(defense, fact, None)
         hold(isinstance(stated, bool), f"{fact} is {stated!r}; add {fact} = True or False to the class.")
 
 
 def images_stay_images(defense: Defense) -> None:
-    """What the network gets is float32, finite, in [0, 1], on the same device, and one output comes for each image."""
+    """The network receives finite float32 images in [0, 1] on the same device, and gives one output for each image."""
     for count in (4, 1):
         x = images(count)
         _hold_images(defense, x)
@@ -45,11 +45,11 @@ def other_sizes_work_or_are_refused(defense: Defense) -> None:
     try:
         _hold_images(defense, images(2, (SHAPE[0], SHAPE[2], SHAPE[1])))
     except InputError:
-        return  # it has learned from images of one size, say
+        return  # such as a defense that was fitted to images of one size
 
 
 def extreme_images_stay_images(defense: Defense) -> None:
-    """Wholly black, wholly white and black-and-white images give images, too."""
+    """All-black, all-white and black-and-white images give valid images, too."""
     _hold_images(defense, extremes())
 
 
@@ -60,7 +60,7 @@ def one_channel_works_or_is_refused(defense: Defense) -> None:
         system(x, rng=streams(2))
     except InputError:
         return
-    except Exception as error:  # noqa: BLE001 (whatever else it raises is what was seen)
+    except Exception as error:  # noqa: BLE001 (any other error breaks the promise)
         hold(False, f"Images of one channel raised {error!r}; work on them, or raise InputError with one sentence.")
 
 
@@ -86,7 +86,7 @@ def bad_images_are_refused(defense: Defense) -> None:
 
 
 def input_is_left_alone(defense: Defense) -> None:
-    """The images it is given are not changed in place."""
+    """The input images are not changed in place."""
     x = images()
     before = x.clone()
     _outputs(defense, x)
@@ -94,7 +94,7 @@ def input_is_left_alone(defense: Defense) -> None:
 
 
 def randomness_is_declared(defense: Defense) -> None:
-    """Equal streams give equal outputs; other streams give others exactly if it says randomized = True."""
+    """Equal random streams give equal outputs; other streams give other outputs exactly if randomized = True."""
     x = images()
     first, same, other = (_outputs(defense, x, seed) for seed in (0, 0, 1))
     hold(torch.equal(first, same), "Two calls with the same rng differ; draw every random number from rng.")
@@ -105,14 +105,14 @@ def randomness_is_declared(defense: Defense) -> None:
 
 
 def global_random_state_is_left_alone(defense: Defense) -> None:
-    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    """No random number is drawn from the global generators of torch, NumPy or Python."""
     before = global_random_states()
     _outputs(defense, images())
     hold(before == global_random_states(), "It drew from a global random generator; draw from rng instead.")
 
 
 def batch_does_not_matter(defense: Defense) -> None:
-    """What becomes of an image does not depend on the others in its batch, nor on their order."""
+    """The output for an image depends neither on the other images in its batch nor on their order."""
     system, x = _defended(defense), images()
     together = system(x, rng=streams(4))
     for rows in (torch.tensor([2]), torch.tensor([3, 0])):
@@ -126,7 +126,7 @@ def batch_does_not_matter(defense: Defense) -> None:
 
 
 def gradient_is_as_declared(defense: Defense) -> None:
-    """With differentiable = True, autograd gives the slope that the outputs have."""
+    """With differentiable = True, the gradient of autograd agrees with finite differences of the outputs."""
     if not defense.differentiable:
         return
     system, rng = _defended(defense), streams(2)
@@ -151,7 +151,7 @@ def gradient_is_as_declared(defense: Defense) -> None:
 
 
 def black_and_white_have_a_gradient(defense: Defense) -> None:
-    """With differentiable = True, a gradient comes back to wholly black and wholly white images, too."""
+    """With differentiable = True, the gradient at all-black, all-white and black-and-white images is not zero."""
     if not defense.differentiable:
         return
     x = extremes().requires_grad_()
@@ -165,13 +165,13 @@ def black_and_white_have_a_gradient(defense: Defense) -> None:
 
 
 def adaptive_attack_sees_the_defended_system(defense: Defense) -> None:
-    """Behind `adaptive`, outputs are exactly those of the defended system, and a gradient comes by every surrogate."""
+    """With `adaptive`, outputs equal those of the defended system, and every surrogate gives a finite gradient."""
     expected, system = _outputs(defense, images(2)), adaptive(defense, model(), draws=2)
     for name, one in {"": system, **system.alternatives}.items():
         x, what = images(2).requires_grad_(), f" by the surrogate {name!r}" if name else ""
         try:
             outputs = one.logits(x, rng=streams(2))
-        except ConfigError as error:  # a surrogate of another shape
+        except ConfigError as error:  # a surrogate's output has another shape
             hold(False, f"{error}")
             return
         hold(torch.equal(outputs, expected), f"The outputs{what} differ from those of the defended system.")

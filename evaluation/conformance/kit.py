@@ -1,4 +1,4 @@
-"""Run the checks: for the command line, and as pytest parameters."""
+"""Run the conformance checks from the command line, from Python, or as pytest parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from .model_checks import MODEL_CHECKS
 from .subjects import Subject, find, in_file, it_is_registered, kind_of, made, prepared
 
 NOT_CHECKED = "not checked: "
-"""How the sentence of a check begins that says nothing about its promise."""
+"""The prefix of the result of a check that could not be carried out."""
 
 CHECKS: Mapping[str, Sequence[Check[Any]]] = {
     "attacks": ATTACK_CHECKS,
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
 
 def checks_of(subject: Subject) -> Sequence[Check[Any]]:
-    """What is promised by the likes of it. Raises ConfigError for something else."""
+    """Return the checks of a subject's kind. Raises ConfigError if it is no attack, defense, model or data set."""
     return CHECKS[kind_of(subject)]
 
 
 def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:
-    """Each promise, by the name of its check, with what was seen instead; None where it is kept.
+    """Run all checks on a subject, and return by name of the check None, or what was seen if the promise is broken.
 
-    A defense that learns is checked on that, too, and then with what it learns from a few images.
+    A defense that learns is checked for that, too, and then fitted to a few images for the other checks. Raises
+    ConfigError if the subject is no attack, defense, model or data set.
     """
     found: dict[str, str | None] = {}
     checks = checks_of(subject)
@@ -52,7 +53,10 @@ def check(subject: Subject, device: str = "cpu") -> dict[str, str | None]:
 
 
 def check_named(subject: str, parameters: Mapping[str, Any], device: str = "cpu") -> dict[str, str | None]:
-    """The same for NAME or FILE.py:NAME. Raises ConfigError where there is none, or for parameters it does not take."""
+    """Run all checks, as `check` does, on the subject NAME or FILE.py:NAME.
+
+    Raises ConfigError if there is none, or for parameters that it does not accept.
+    """
     found, seen = find(subject), {}
     instance = made(found, subject, parameters)
     if in_file(subject) and isinstance(instance, Attack | UniversalAttack | Defense):
@@ -61,7 +65,7 @@ def check_named(subject: str, parameters: Mapping[str, Any], device: str = "cpu"
 
 
 def _run(checks: Sequence[Check[Any]], subject: Any, found: dict[str, str | None]) -> None:
-    """Each check on the subject, into `found`. What several raise alike is said once."""
+    """Run each check on the subject, and add the results to `found`; an error that checks share is reported once."""
     for one in checks:
         lacking = next((name for name in one.needs if found.get(name)), None)
         seen = f"{NOT_CHECKED}see {_words(lacking)}." if lacking else _seen(one, subject)
@@ -74,7 +78,7 @@ def _seen(one: Check[Any], subject: Any) -> str | None:
         one.run(subject)
     except BrokenPromiseError as broken:
         return str(broken)
-    except FOREIGN as error:  # whatever it raises is what was seen
+    except FOREIGN as error:  # any error of the subject's own code
         return f"It raised {one_line(error)}"
     return None
 
@@ -84,11 +88,12 @@ def _words(name: str) -> str:
 
 
 def parametrize_with_checks(subjects: Sequence[Subject]) -> "pytest.MarkDecorator":
-    """Decorates a test function of `subject` and `check`, whose body is `check.run(subject)`: a test a promise.
+    """Return a decorator that parametrizes a test function of `subject` and `check` with each check of each subject.
 
-    Fit a defense that learns before you hand it over.
+    The body of the test is `check.run(subject)`. A defense that learns must be fitted before. Raises ConfigError for a
+    subject that is no attack, defense, model or data set.
     """
-    import pytest  # here, as only tests need it
+    import pytest  # here, since only tests need it
 
     pairs = [(subject, one) for subject in subjects for one in checks_of(subject)]
     names = [f"{type(subject).__name__}-{one}" for subject, one in pairs]

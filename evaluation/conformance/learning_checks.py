@@ -1,4 +1,4 @@
-"""What a defense that learns promises beside what every defense does; checked before it has learned anything."""
+"""Checks of defenses that learn, made before the defense is fitted, beside those of all defenses."""
 
 import copy
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ IMAGES = 32
 
 
 def it_learns(defense: Defense) -> None:
-    """From a few training images `learn` returns named tensors."""
+    """`learn` returns tensors by name when it is given a few training images."""
     for part in learning_parts(defense):
         try:
             found: object = _learn(part)
-        except Exception as error:  # noqa: BLE001 (whatever it raises is what was seen)
+        except Exception as error:  # noqa: BLE001 (any error breaks the promise)
             hold(False, f"{type(part).__name__}.learn raised {one_line(error)}")
             return
         what = f"{type(part).__name__}.learn returned"
@@ -35,14 +35,14 @@ def it_learns(defense: Defense) -> None:
 
 
 def learning_is_repeatable(defense: Defense) -> None:
-    """From the same images, with the same seed, it learns the same."""
+    """Learning from the same images with the same seed gives the same tensors."""
     for part in learning_parts(defense):
         same = Learned(_learn(part)) == Learned(_learn(part))
         hold(same, f"Two calls of {type(part).__name__}.learn differ; draw every random number from rng.")
 
 
 def learning_leaves_global_random_state_alone(defense: Defense) -> None:
-    """It draws no random number from torch, NumPy or Python behind the harness's back."""
+    """Learning draws no random number from the global generators of torch, NumPy or Python."""
     for part in learning_parts(defense):
         before = global_random_states()
         _learn(part)
@@ -51,7 +51,7 @@ def learning_leaves_global_random_state_alone(defense: Defense) -> None:
 
 
 def learning_leaves_images_and_model_alone(defense: Defense) -> None:
-    """The training images and the model it is given are as they were."""
+    """Learning changes neither the training images nor the model."""
     for part in learning_parts(defense):
         data = _data()
         before, weights = data.images.clone(), copy.deepcopy(data.model.net.state_dict())
@@ -62,13 +62,13 @@ def learning_leaves_images_and_model_alone(defense: Defense) -> None:
 
 
 def without_labels_it_learns_or_says_that_it_cannot(defense: Defense) -> None:
-    """Where nobody knows the labels of the training images it does without, or raises InputError."""
+    """Without labels for the training images, the defense learns all the same or raises InputError."""
     for part in learning_parts(defense):
         try:
             _learn(part, replace(_data(), labels=None))
         except InputError:
             continue
-        except Exception as error:  # noqa: BLE001 (whatever it raises is what was seen)
+        except Exception as error:  # noqa: BLE001 (any other error breaks the promise)
             hold(False, f"Without labels {type(part).__name__}.learn raised {one_line(error)}; raise InputError there.")
 
 

@@ -1,4 +1,4 @@
-"""What a model promises. Each check has the promise for its docstring, and one sentence for what was seen instead."""
+"""Checks of models. A check's docstring is the promise; if it is broken, one sentence says what was seen instead."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from .steady import check_alone, check_repeated, check_unchanged
 
 
 def outputs_fit_the_task(model: Model) -> None:
-    """For every image one finite output comes, of the shape that the task asks for."""
+    """The model gives one finite output for each image, of the shape that its task requires."""
     for count in (4, 1):
         try:
             _outputs(model, _images(model, count))
@@ -33,7 +33,7 @@ def equal_images_give_equal_outputs(model: Model) -> None:
 
 
 def batch_does_not_matter(model: Model) -> None:
-    """What comes for an image does not depend on the others in its batch."""
+    """The output for an image does not depend on the others in its batch."""
     _hold(check_alone, model)
 
 
@@ -43,7 +43,7 @@ def network_is_left_alone(model: Model) -> None:
 
 
 def images_are_left_alone(model: Model) -> None:
-    """The images it is given are not changed in place."""
+    """The input images are not changed in place."""
     x = _images(model)
     before = x.clone()
     _outputs(model, x)
@@ -51,14 +51,14 @@ def images_are_left_alone(model: Model) -> None:
 
 
 def global_random_state_is_left_alone(model: Model) -> None:
-    """No random number is drawn from torch, NumPy or Python behind the harness's back."""
+    """No random number is drawn from the global generators of torch, NumPy or Python."""
     before = global_random_states()
     _outputs(model, _images(model))
     hold(before == global_random_states(), "It drew from a global random generator; an evaluation must be repeatable.")
 
 
 def gradient_reaches_the_images(model: Model) -> None:
-    """There is a finite gradient that is not zero: what gradient attacks follow."""
+    """The outputs have a finite, non-zero gradient with respect to each image, which gradient attacks need."""
     x = _images(model).requires_grad_()
     outputs = model(x, rng=streams(len(x)))
     only = "score and decision attacks still work"
@@ -71,7 +71,7 @@ def gradient_reaches_the_images(model: Model) -> None:
 
 
 def features_are_recorded(model: Model) -> None:
-    """Each feature layer that it names gives one finite tensor for each image, whenever it is used."""
+    """Each of the model's feature layers gives finite features, one entry for each image."""
     if not model.feature_names:
         return
     layers = f"A feature layer of {', '.join(model.feature_names)}"
@@ -109,7 +109,7 @@ def _outputs(model: Model, x: Tensor) -> Tensor:
 
 
 def _hold(check: Callable[[Model, Tensor], None], model: Model) -> None:
-    """What every run checks of its networks, before any defense."""
+    """Run a check of `steady.py`, which every run makes, too, on the model without its defenses."""
     try:
         check(model.through(()), _images(model))
     except ConfigError as error:

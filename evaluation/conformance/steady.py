@@ -1,6 +1,7 @@
-"""Whether a network is a function: of the image alone, the same whenever it is asked, with weights that stay.
+"""Check that a network is a deterministic function of each image alone, and that a forward pass does not change it.
 
-One that is not makes every attack look guilty, or strong. So it is asked first, and the sentence names the layer.
+A network that is not would make every attack look broken, or strong. So it is checked first, and the error names the
+layer.
 """
 
 from collections.abc import Callable
@@ -15,13 +16,13 @@ from ...core.model import Model
 from ...core.network import tensors_in
 
 _AGAIN = 1e-5
-"""How far, relative to the largest output, two passes of the same images may differ."""
+"""The largest difference, relative to the largest output, between two forward passes of the same images."""
 
 
 def batch_tolerance(model: Model) -> float:
-    """The same for batches of two sizes: for each, other kernels are chosen.
+    """Return the largest relative difference between outputs of one image in batches of different sizes.
 
-    Dynamic quantisation takes its levels from the whole batch.
+    Different kernels are chosen for each size, and dynamic quantisation takes its levels from the whole batch.
     """
     rough = model.precision in (torch.float16, torch.bfloat16)
     quantized = any(tensor.is_quantized for _, tensor in tensors_in(model.net.state_dict().items()))
@@ -29,9 +30,9 @@ def batch_tolerance(model: Model) -> float:
 
 
 def check_steady(model: Model, x: Tensor) -> None:
-    """Raise ConfigError for a network that changes itself, is random, or mixes the images of a batch; `x` are images.
+    """Raise ConfigError for a network that changes itself, is random, or mixes the images `x` of a batch.
 
-    Raises InputError for outputs that the task does not know, as NaN.
+    Raises InputError for outputs that are invalid for the task, such as NaN.
     """
     try:
         check_unchanged(model, x)
@@ -42,7 +43,7 @@ def check_steady(model: Model, x: Tensor) -> None:
 
 
 def check_unchanged(model: Model, x: Tensor) -> None:
-    """Raise ConfigError where looking at images makes the network, which is restored, another one."""
+    """Raise ConfigError if a forward pass changes the network, which is restored."""
     guard, before = Guard(model), {name: tensor.clone() for name, tensor in _held(model.net).items()}
     with torch.no_grad():
         model(x)
@@ -60,17 +61,17 @@ def check_unchanged(model: Model, x: Tensor) -> None:
 
 
 def check_repeated(model: Model, x: Tensor) -> None:
-    """Raise ConfigError where equal images get other answers."""
+    """Raise ConfigError if two forward passes of the same images give different outputs."""
     what = "when it is asked again"
     _same(_outputs(model, x), _outputs(model, x), model, what, "draw no random numbers, keep nothing", _AGAIN)
 
 
 def check_alone(model: Model, x: Tensor) -> None:
-    """Raise ConfigError where an image gets another answer without the others in its batch."""
+    """Raise ConfigError if the output for an image depends on the others in its batch, or if it needs others."""
     together = _outputs(model, x)
     try:
         alone = _outputs(model, x[:1])
-    except FOREIGN as error:  # whatever the network raises
+    except FOREIGN as error:  # any error of the network's own code
         raise ConfigError(f"{model.name} takes {len(x)} images, but not one alone: {error}") from None
     of_one = {name: outputs[:1] for name, outputs in together.items()}
     what = "when an image shares its batch with other images"
@@ -84,7 +85,7 @@ def _held(net: nn.Module) -> dict[str, Tensor]:
 def _same(
     first: dict[str, Tensor], second: dict[str, Tensor], model: Model, when: str, advice: str, tolerance: float
 ) -> None:
-    """Raise ConfigError where the model's answers differ, and name the first layer whose do."""
+    """Raise ConfigError if the model's outputs differ, and name the first layer whose outputs do."""
     differing = [name for name in first if name in second and not _near(first[name], second[name], tolerance)]
     if "" in differing:
         begins = _described(model.net, differing[0])
@@ -93,14 +94,14 @@ def _same(
 
 def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
     if one.shape != other.shape:
-        return True  # a layer that counts something else than images
+        return True  # a layer whose first dimension is not the batch
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance * float(one.abs().max()))
 
 
 def _outputs(model: Model, x: Tensor) -> dict[str, Tensor]:
-    """What each layer answers, in the order in which they finish; under "" the model itself."""
+    """Return the output of each layer by name, in the order of execution, then that of the model under ""."""
     found: dict[str, Tensor] = {}
-    script = isinstance(model.net, torch.jit.ScriptModule)  # which cannot be looked into
+    script = isinstance(model.net, torch.jit.ScriptModule)  # which takes no hooks
     layers = [] if script else [(name, module) for name, module in model.net.named_modules() if name]
     handles = [module.register_forward_hook(_keeper(found, name)) for name, module in layers]
     try:

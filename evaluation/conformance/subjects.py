@@ -1,4 +1,4 @@
-"""What is checked and described: found by its registered name or in a file, and made."""
+"""Find the subject of a check or description by its registered name or in a file, and make an instance of it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +25,9 @@ Subject = Attack | UniversalAttack | Defense | Model | Dataset
 
 
 def find(subject: str) -> Any:
-    """What has this registered name, or stands in FILE.py as FILE.py:NAME: a class, a function, or the thing itself.
+    """Return the class, function or object with this registered name or address, or at FILE.py:NAME.
 
-    Raises ConfigError where there is none and where its file cannot be imported.
+    Raises ConfigError if there is none, or if its file cannot be imported.
     """
     file, _, name = subject.rpartition(":")
     if in_file(subject):
@@ -47,12 +47,18 @@ def find(subject: str) -> Any:
 
 
 def named(subject: str, parameters: Mapping[str, Any]) -> Subject:
-    """An instance of it. Raises ConfigError for parameters it does not take."""
+    """Return an instance of the subject NAME or FILE.py:NAME.
+
+    Raises ConfigError if there is none, or for parameters that it does not accept.
+    """
     return made(find(subject), subject, parameters)
 
 
 def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
-    """An instance of what was found. Raises ConfigError for parameters it does not take, and for what is no subject."""
+    """Return an instance of what `find` returned for the name `what`.
+
+    Raises ConfigError for parameters that it does not accept, and for another kind of object.
+    """
     if isinstance(found, type) and issubclass(found, Attack | UniversalAttack | Defense):
         return configure(found, what, _budget(found) | dict(parameters))
     registry = None if in_file(what) else _registry_of(what)
@@ -64,7 +70,7 @@ def made(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
 
 
 def _given_by(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
-    """A data set that is there, or what a function or a class in Python code gives when it is called."""
+    """Return a data set object as it is, or the result of calling a function or class."""
     own = {parameter.name for parameter in parameters_of(found)} if callable(found) else set()
     with foreign(what):
         thing: Any = found(**{key: parameters[key] for key in own & set(parameters)}) if callable(found) else found
@@ -80,7 +86,7 @@ def _given_by(found: Any, what: str, parameters: Mapping[str, Any]) -> Subject:
 
 
 def _registry_of(subject: str) -> Registry[Any] | None:
-    """The one that knows the name; of several whose addresses begin alike, as those of ImageNet do, the first."""
+    """Return the registry that knows the name; if none knows it, the first with its prefix, such as `imagenet:`."""
     prefix = subject.partition(":")[0]
     holders = [one for one in (defenses, models, datasets, attacks) if subject in one or prefix in one.families]
     return next((one for one in holders if _knows(one, subject)), next(iter(holders), None))
@@ -91,7 +97,7 @@ def _knows(registry: Registry[Any], subject: str) -> bool:
         registry[subject]
     except UnknownNameError:
         return False
-    except ConfigError:  # a package that is missing, say, which is told when it is needed
+    except ConfigError:  # such as a missing package, which is reported when it is needed
         return True
     return True
 
@@ -102,24 +108,27 @@ def _is_network(thing: object) -> bool:
 
 
 def in_file(subject: str) -> bool:
-    """Whether it is FILE.py:NAME."""
+    """Return whether a subject has the form FILE.py:NAME."""
     return subject.rpartition(":")[0].endswith(".py")
 
 
 def is_dataset(thing: object) -> bool:
-    """By what it can do: a data set need not inherit from anything. Networks may have a method of that name, too."""
+    """Return whether an object is a data set: it has a method `load`, and is no network, which may have one, too.
+
+    A data set need not inherit from anything.
+    """
     return callable(getattr(thing, "load", None)) and not _is_network(thing)
 
 
 def it_is_registered(found: type) -> None:
-    """The class of an attack or a defense is registered, so that recipes know it by a name."""
+    """The class of an attack or a defense is registered, so that recipes can name it."""
     registry, decorator = (defenses, "register_defense") if issubclass(found, Defense) else (attacks, "register_attack")
     if not any(registry[name] is found for name in registry):
         raise BrokenPromiseError(f'No recipe can name it: put @{decorator}("a-name") before the class.')
 
 
 def kind_of(subject: Subject) -> str:
-    """The name of its registry. Raises ConfigError for something else."""
+    """Return the name of the registry that a subject belongs to. Raises ConfigError for another kind of object."""
     if isinstance(subject, Defense):
         return "defenses"
     if isinstance(subject, Attack | UniversalAttack):
@@ -132,7 +141,7 @@ def kind_of(subject: Subject) -> str:
 
 
 def prepared(subject: Subject) -> Subject:
-    """The subject itself; a defense that learns is fitted to a few images first."""
+    """Return the subject, a defense that learns fitted to a few images."""
     if not isinstance(subject, Defense):
         return subject
     network, x = model(), images(64)
@@ -140,6 +149,6 @@ def prepared(subject: Subject) -> Subject:
 
 
 def _budget(cls: Any) -> dict[str, Any]:
-    """For an attack: what it needs to be made at all."""
+    """Return a default norm and eps for an attack, which has none of its own; {} for other classes."""
     norm = getattr(cls, "norms", ("",))[0]
     return {"eps": BUDGETS[norm], "norm": norm} if norm in BUDGETS else {}

@@ -1,1 +1,1 @@
-"""One picture, attacked: what a network says of it, and what defenses are worth there."""
+"""The demonstration: attack one picture, and compare the predictions of a network without and with each defense."""

@@ -1,4 +1,4 @@
-"""What the bare network and each of its defended systems say of the image, before and after it was attacked."""
+"""The predictions of the bare network and of each defended system for the image before and after the attack."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,7 +19,7 @@ STEPS, TARGETED_STEPS = 20, 40
 
 
 class Attacked(NamedTuple):
-    """The image as it was, away from what the network said of it, and towards `target`."""
+    """The clean image, the untargeted and the targeted adversarial image, (1, C, H, W) each, and the target's name."""
 
     clean: Tensor
     untargeted: Tensor
@@ -28,7 +28,7 @@ class Attacked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a system says, how sure it is, and whether it said otherwise of the clean image."""
+    """A system's prediction, its confidence in [0, 1], and whether it differs from that for the clean image."""
 
     label: str
     confidence: float
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Of one system, to the three images; `problem` says why there are none."""
+    """The predictions of one system for the three images, or the `problem` why there are none."""
 
     system: str
     answers: tuple[Answer, ...]
@@ -47,7 +47,10 @@ class Answers(NamedTuple):
 
 
 def attacked(model: Model, x: Tensor, target: str | None, eps: str) -> Attacked:
-    """By PGD on the bare network. Raises ConfigError for a budget or a target that makes no sense."""
+    """Attack an image (1, C, H, W) by PGD on the bare network, untargeted and towards `target`.
+
+    Raises ConfigError for an invalid budget or target.
+    """
     towards = target_class(model, target, model(x))
     away = PGD(eps=parse_eps(eps), steps=STEPS)(model, x, rng=0)
     reach = PGD(eps=parse_eps(eps), steps=TARGETED_STEPS, targeted=True)
@@ -56,23 +59,26 @@ def attacked(model: Model, x: Tensor, target: str | None, eps: str) -> Attacked:
 
 
 def answers(model: Model, images: Attacked) -> Iterator[Answers]:
-    """Of the bare network, and of each defense in its default setting that need not learn."""
+    """Yield the predictions of the bare network, and of each defense that needs no training, in its default setting."""
     yield Answers(NOTHING, _answers(model, images))
     for name in defenses:
         try:
             defense = defenses.create(name, {})
-        except ConfigError:  # a chain is what its steps are
+        except ConfigError:  # no default setting: a chain depends on its steps
             continue
         if isinstance(defense, LearnedDefense):
             continue
         try:
             yield Answers(name, _answers(defense.defend(model), images))
-        except FoolbenchError as error:  # an image that is too small for it, say
+        except FoolbenchError as error:  # such as an image that is too small for the defense
             yield Answers(name, (), str(error))
 
 
 def _answers(system: Model, images: Attacked) -> tuple[Answer, ...]:
-    """One image at a time: there may be thirty views of each. Where a system is random, it draws the same for all."""
+    """Return a system's predictions; a randomized one draws the same random numbers for each image.
+
+    Images go through one at a time, because a defense may make thirty views of each.
+    """
     with torch.no_grad():
         outputs = torch.cat([system(x, rng=Draws.of(0, "demo", samples=[0])) for x in images[:3]])
     confidences, labels = outputs.softmax(dim=1).max(dim=1)

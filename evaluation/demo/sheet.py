@@ -1,4 +1,4 @@
-"""The picture of the demonstration: clean, attacked twice, and below what was changed, made visible."""
+"""Draw the picture of the demonstration: a clean and two adversarial images, and the perturbations, amplified."""
 
 import io
 
@@ -10,12 +10,12 @@ from .answers import Answers, Attacked
 
 AMPLIFIED = 50
 SIDE, MARGIN, LINE = 336, 16, 22
-"""Pixels: of an image's longer side, between images, of a line of text."""
+"""Sizes in pixels: an image's longer side, the space between images, and a line of text."""
 INK, PAPER, PALE = "#202020", "white", "#707070"
 
 
 def sheet(images: Attacked, bare: Answers, about: list[str]) -> bytes:
-    """A PNG. `bare` is what the network says of the images, `about` lines of text for the corner that stays free."""
+    """Return the picture as PNG; `bare` are the network's predictions, `about` lines of text for the empty corner."""
     clean, untargeted, targeted = (_picture(x) for x in images[:3])
     changes = [_picture(0.5 + AMPLIFIED * (x - images.clean)) for x in (images.untargeted, images.targeted)]
     width, height = clean.size
@@ -33,7 +33,7 @@ def sheet(images: Attacked, bare: Answers, about: list[str]) -> bytes:
 
 
 def _picture(x: Tensor) -> Image.Image:
-    """Enlarged pixel by pixel where it is small."""
+    """Return an image resized to `SIDE`, a small one enlarged without smoothing."""
     levels = (x[0].clamp(0, 1) * 255).round().to(torch.uint8)
     pixels = levels.expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
     picture = Image.fromarray(pixels)
@@ -60,7 +60,7 @@ def _text(page: Image.Image, corner: tuple[int, int], lines: list[str], width: i
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
-    """As much of a text as fits."""
+    """Return the text, shortened with an ellipsis to the width in pixels."""
     if draw.textlength(text, _font()) <= width:
         return text
     while text and draw.textlength(f"{text}…", _font()) > width:

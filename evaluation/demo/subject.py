@@ -1,4 +1,4 @@
-"""Whom and what the demonstration is about: a network, and an image as it takes it."""
+"""The subject of the demonstration: a network, an image in its format, and a target class."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,12 +19,15 @@ from ...models import load_model
 
 REAL, EMBEDDED = "imagenet:efficientnet-lite0", "scenes:resnet"
 PHOTOGRAPH = "coffee"
-"""Of a cup, that scikit-image installs."""
+"""The name of a photograph of a cup that scikit-image ships."""
 TARGET = "black swan"
 
 
 def network(address: str | None, options: Mapping[str, Any] = MappingProxyType({})) -> Model:
-    """By default a real one where it is installed, else an embedded one. Raises ConfigError for one without classes."""
+    """Return the network at an address, by default `REAL` if it is installed, else `EMBEDDED`.
+
+    Raises ConfigError for an unknown address, and for a network that does not predict classes.
+    """
     model = load_model(address or _installed(), **options)
     if model.task.class_scores is None:
         raise ConfigError(f"Expected a network that tells classes, got {model.name}: {model.task!r}.")
@@ -32,9 +35,10 @@ def network(address: str | None, options: Mapping[str, Any] = MappingProxyType({
 
 
 def image(path: Path | None, model: Model) -> tuple[Tensor, str]:
-    """(1, C, H, W) in [0, 1], and what it is called: a picture, else one of the network's data, else a photograph.
+    """Return an image (1, C, H, W) in [0, 1] that fits the model, and its name.
 
-    Raises InputError for a path without a picture.
+    It is the picture at `path`, by default the first image of the network's data set, or else a photograph. Raises
+    InputError for a path without a picture.
     """
     if path is not None:
         if not is_file(path):
@@ -49,9 +53,9 @@ def image(path: Path | None, model: Model) -> tuple[Tensor, str]:
 
 
 def target_class(model: Model, wanted: str | None, outputs: Tensor) -> int:
-    """The class to reach: the one wanted, by default a black swan or, where nobody knows it, the most unlikely class.
+    """Return the target class: the one `wanted`, by default a black swan if the network has it, else the least likely.
 
-    Raises UnknownNameError for one that the network does not know, ConfigError for the one that it sees already.
+    Raises UnknownNameError for a class that the network does not have, ConfigError for the class that it predicts.
     """
     names = [model.class_name(label).lower() for label in range(outputs.shape[1])]
     if wanted is None:
@@ -75,5 +79,5 @@ def _installed() -> str:
 
 def _fitted(picture: Image.Image, name: str, model: Model) -> Tensor:
     images = TorchImages(name, [picture])
-    images.preprocess = IMAGENET_SIZE  # for a network that takes any size
+    images.preprocess = IMAGENET_SIZE  # the size for a network that takes any
     return images.for_model(model).load([0])[0]

@@ -1,1 +1,1 @@
-"""The crash-safe record of finished work."""
+"""The ledger: the crash-safe record of finished work in a result folder."""

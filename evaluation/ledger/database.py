@@ -1,4 +1,4 @@
-"""The SQLite file of a ledger: made, recognised before it is touched, opened to write or only to read."""
+"""The SQLite file of a ledger: create it, recognise it before it is touched, and open it to write or to read."""
 
 import shutil
 import sqlite3
@@ -10,9 +10,9 @@ from ...core.errors import OutputError
 
 APPLICATION = int.from_bytes(b"fool")
 VERSION = 4
-"""Of the tables and records; a file of another one is refused."""
+"""The version of the tables and records; a file of another version is refused."""
 PATIENCE = 60.0
-"""Seconds to wait for another process of the same run that is writing a record."""
+"""The seconds to wait for another process of the run that is writing."""
 
 _MAGIC = b"SQLite format 3\0"
 SCHEMA = f"""
@@ -28,7 +28,7 @@ COMMIT;
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The file, made where there is none. Raises OutputError where it is something else, or cannot be written."""
+    """Open a ledger to write, created if it is missing. Raises OutputError for another file, or if it cannot."""
     try:
         recognise(path)
         connection = sqlite3.connect(path, timeout=PATIENCE)
@@ -51,9 +51,9 @@ def _begin(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """The file as it is, which nothing changes, wherever it lies. Raises OutputError where there is no ledger.
+    """Open a ledger to read, without a change to the file or its folder. Raises OutputError if there is no ledger.
 
-    SQLite wants to write beside a file that a killed run has left with a journal: it is given a copy.
+    SQLite would write beside a file that a killed run has left with a journal, so such a file is copied first.
     """
     try:
         if not path.is_file():
@@ -82,14 +82,14 @@ def _unchanged(path: Path) -> sqlite3.Connection:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether it is the file's content that is to blame, and not the disk or another process."""
+    """Return whether an error comes from damaged content of the file, and not from the disk or another process."""
     return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CORRUPT_INDEX)
 
 
 def hides_its_tables(connection: sqlite3.Connection) -> bool:
-    """Whether what says where its tables are cannot be read, or says something else; a file without any hides none.
+    """Return whether the ledger's tables are missing from the schema, or the schema cannot be read.
 
-    There may be others beside them: SQLite's own of an ANALYZE, a view of somebody who looked at it.
+    A file without any table counts as new. Further tables are allowed, such as SQLite's own of an ANALYZE, or a view.
     """
     with closing(sqlite3.connect(":memory:")) as new:
         new.executescript(SCHEMA)
@@ -113,7 +113,7 @@ def recognise(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(100)
     if not head:
-        return  # a run that was killed as it began
+        return  # left by a run that was killed at its start
     application, version = int.from_bytes(head[68:72]), int.from_bytes(head[60:64])
     if not head.startswith(_MAGIC) or application not in (0, APPLICATION):
         raise OutputError(f"Expected a ledger of foolbench at {path}, got another file; choose another --out.")
@@ -129,5 +129,5 @@ def _damaged(path: Path) -> OutputError:
 
 
 def _plain(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.text_factory = bytes  # a damaged text may be no UTF-8
+    connection.text_factory = bytes  # a damaged text may not be valid UTF-8
     return connection

@@ -1,9 +1,8 @@
-"""The crash-safe record of finished work: one SQLite file, one compact record per cell and shard.
+"""The crash-safe record of finished work: one SQLite file, with one compact record per cell and shard.
 
-Only the driver writes it. A shard's record comes in one transaction, so a shard is wholly in it or not, and killing the
-process at any moment loses at most the shard in flight. Every record and every note has a checksum: one that is damaged
-costs its own cell, which the next run makes anew. The file stays the same for all who have it open; `restore` gives a
-damaged one another before that.
+Only the driver writes it. A shard's record is written in one transaction, so a process that is killed loses at most the
+shard in progress. Every record and every note has a checksum: damage costs only the cell concerned, which the next run
+computes again. The file is never replaced while a process has it open; `restore` replaces a damaged one before that.
 """
 
 import hashlib
@@ -21,11 +20,11 @@ _ERROR, _COSTS, _LEARNED, _GLIMPSE, _BEHAVIOUR = "error", "costs", "learned", "g
 _DOUBTS, _MAKER, _MADE, _SCORED = "doubts", "maker", "made", "scored"
 
 Maker = Mapping[str, Any]
-"""The versions and the hardware of a process that has made something."""
+"""The versions and the hardware of a process that has computed scores or perturbations."""
 
 
 class Costs(NamedTuple):
-    """What crafting took: images forward, gradients back, seconds."""
+    """The cost of crafting: images sent forward, gradients computed, and seconds."""
 
     forwards: float = 0.0
     backwards: float = 0.0
@@ -39,14 +38,18 @@ class Costs(NamedTuple):
 
 
 class Doubts(NamedTuple):
-    """What the clean images say against a network: flags, or in a sentence why it is not to be attacked or scored."""
+    """Problems of a network that clean images reveal: flags, or a sentence on why it must not be attacked or scored."""
 
     flags: frozenset[str] = frozenset()
     refusal: str | None = None
 
 
 class Ledger:
-    """Opens or creates the file; `read_only` opens what is there. Raises OutputError where it is no ledger."""
+    """The ledger of a run; the file is created if it is missing, unless it is opened `read_only`.
+
+    Raises OutputError if the file is no ledger, or cannot be opened. Methods that write raise OutputError if they
+    cannot.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._store = Store(path, read_only=read_only)
@@ -56,9 +59,9 @@ class Ledger:
         self._store.close()
 
     def write(self, cell: str, outcomes: Outcomes, by: Maker | None = None, perturbation: str | None = None) -> None:
-        """Add a shard, with who has made it and the hash of the `perturbation` it is of, if it is of a universal one.
+        """Add the outcomes of a shard, with their maker and, for a universal attack, the hash of its perturbation.
 
-        An error that an earlier run met in this cell is forgotten.
+        This removes the error that an earlier run recorded for the cell.
         """
         with self._store.transaction() as transaction:
             self._insert(transaction, cell, outcomes)
@@ -68,9 +71,9 @@ class Ledger:
             self._notes.forget(transaction, _ERROR, cell)
 
     def mend(self, cell: str) -> None:
-        """Drop what is damaged of a cell, so that it can be made anew, and make one record of many.
+        """Drop the damaged records of a cell, so that they are computed again, and merge the others into one.
 
-        One record of many images takes less room than many of few, and far less time to read.
+        One record of many images takes less space than many of few, and far less time to read.
         """
         with self._store.transaction() as transaction:
             intact, damaged = self._records(cell)
@@ -83,7 +86,7 @@ class Ledger:
                 self._unsign(transaction, cell)
 
     def repair(self, cell: str) -> None:
-        """Only drop what is damaged of a cell: of one without damage other processes may be writing."""
+        """Drop the damaged records of a cell; without damage leave it alone, since other processes may write to it."""
         if self._records(cell)[1]:
             self.mend(cell)
 
@@ -98,7 +101,7 @@ class Ledger:
         self._write(_ERROR, cell, message)
 
     def write_costs(self, job: str, costs: Costs, perturbation: str, by: Maker | None = None) -> None:
-        """Of a universal attack, with the hash of what it found, and with who has searched."""
+        """Record the costs of a universal attack's job, the hash of its perturbation, and its maker."""
         with self._store.transaction() as transaction:
             self._notes.write(transaction, _COSTS, job, json.dumps([*costs, perturbation]))
             self._unsign(transaction, job)
@@ -111,11 +114,11 @@ class Ledger:
         self._write(_GLIMPSE, data, glimpse)
 
     def lacks_learned(self, system: str) -> bool:
-        """Whether `learned` was known of a system, and is damaged."""
+        """Return whether the note that `learned` reads exists for a system, but is damaged."""
         return self._notes.is_lost(_LEARNED, system)
 
     def lacks_glimpse(self, data: str) -> bool:
-        """Whether a `glimpse` of the data was known, and is damaged."""
+        """Return whether the note that `glimpse` reads exists for the data, but is damaged."""
         return self._notes.is_lost(_GLIMPSE, data)
 
     def forget_learned(self, system: str) -> None:
@@ -125,7 +128,7 @@ class Ledger:
         self._forget(_GLIMPSE, data)
 
     def write_doubts(self, look: str, doubts: Doubts, judged: str) -> None:
-        """`judged` names how they were found."""
+        """Record the doubts that a look at a network has found; `judged` names the method."""
         told = {"judged": judged, "flags": sorted(doubts.flags), "refusal": doubts.refusal}
         self._write(_DOUBTS, look, json.dumps(told))
 
@@ -133,25 +136,28 @@ class Ledger:
         self._write(_BEHAVIOUR, f"{model} {name}", answers.hex())
 
     def take_over(self, other: "Ledger") -> None:
-        """What another ledger remembers of networks, data and defenses, to be held to it; of its scores nothing."""
+        """Copy what another ledger records of networks, data and defenses, to compare them with it, but no scores."""
         for kind in (_BEHAVIOUR, _GLIMPSE, _LEARNED):
             for name, value in other._notes.intact(kind).items():
                 self._write(kind, name, value)
 
     def outcomes(self, cell: str) -> Outcomes | None:
-        """All that is known of a cell. Raises DamagedRecordError where a part of it is not what was written."""
+        """Return all outcomes of a cell, or None. Raises DamagedRecordError if a record of it is damaged."""
         intact, damaged = self._records(cell)
         if damaged:
             raise DamagedRecordError(f"A record of this cell in {self._store.path} is damaged; run the recipe again.")
         return _together(intact) if intact else None
 
     def finished(self, cell: str) -> set[int]:
-        """The samples that are scored."""
+        """Return the samples of a cell that are scored. Raises DamagedRecordError if a record of it is damaged."""
         known = self.outcomes(cell)
         return set() if known is None else set(known.samples.tolist())
 
     def costs(self, job: str) -> Costs | None:
-        """Of crafting a universal perturbation, where they are known; those of an image attack stand at its images."""
+        """Return the costs of crafting a universal perturbation, or None if they are not known.
+
+        Those of an image attack are recorded with its images.
+        """
         try:
             found = self._notes.find(_COSTS, job)
         except DamagedRecordError:
@@ -159,7 +165,7 @@ class Ledger:
         return None if found is None else Costs(*json.loads(found)[:3])
 
     def perturbation(self, job: str) -> str | None:
-        """The hash of what a universal attack found, where it is known."""
+        """Return the hash of the perturbation of a universal attack's job, or None if it is not known."""
         try:
             found = self._notes.find(_COSTS, job)
         except DamagedRecordError:
@@ -167,7 +173,7 @@ class Ledger:
         return None if found is None else json.loads(found)[3]
 
     def is_of_another(self, cell: str, job: str) -> bool:
-        """Whether a cell was not scored with the perturbation that its job has found, as far as anybody knows."""
+        """Return whether a cell was scored with another perturbation than its job has found, or may have been."""
         try:
             return self._notes.find(_SCORED, cell) != self.perturbation(job)
         except DamagedRecordError:
@@ -180,23 +186,23 @@ class Ledger:
             return str(damage)
 
     def learned(self, system: str) -> str | None:
-        """The defense of a system, with the hash of what it had learned, when it was first scored.
+        """Return a system's defense, with the hash of its learned tensors, as recorded when it was first scored.
 
-        Raises DamagedRecordError where that cannot be known any more.
+        Returns None if nothing is recorded. Raises DamagedRecordError if the note is damaged.
         """
         return self._notes.find(_LEARNED, system)
 
     def glimpse(self, data: str) -> str | None:
-        """How some of the images of that fingerprint looked when they were first scored.
+        """Return the glimpse of the data with this fingerprint, thumbnails of some images as first scored.
 
-        Raises DamagedRecordError where that cannot be known any more.
+        Returns None if nothing is recorded. Raises DamagedRecordError if the note is damaged.
         """
         return self._notes.find(_GLIMPSE, data)
 
     def doubts(self, look: str, judged: str | None = None) -> Doubts | None:
-        """What came of looking at a network; None where nobody did, or where it was `judged` otherwise.
+        """Return the doubts that a look at a network has found, or None without a look or by another method.
 
-        Raises DamagedRecordError where that cannot be known any more.
+        Any method counts if `judged` is None. Raises DamagedRecordError if the note is damaged.
         """
         told = json.loads(self._notes.find(_DOUBTS, look) or "null")
         if told is None or judged not in (None, told["judged"]):
@@ -204,13 +210,13 @@ class Ledger:
         return Doubts(frozenset(told["flags"]), told["refusal"])
 
     def behaviours(self, model: str) -> dict[str, bytes]:
-        """What networks with this hash have answered so far, by the id of each; one that is damaged is none."""
+        """Return the recorded outputs of networks with this hash, by the id of each, without damaged ones."""
         known = self._notes.intact(_BEHAVIOUR)
         prefix = f"{model} "
         return {name.removeprefix(prefix): bytes.fromhex(known[name]) for name in known if name.startswith(prefix)}
 
     def makers(self) -> dict[str, list[Maker]]:
-        """Of cells, and of jobs whose perturbation was searched: who had a part in it, as far as that is known."""
+        """Return the known makers of cells and of universal attacks' jobs, by the name of the cell or job."""
         known = {name: json.loads(value) for name, value in self._notes.intact(_MAKER).items()}
         found: dict[str, list[Maker]] = {}
         for name in self._notes.intact(_MADE):
@@ -246,7 +252,7 @@ class Ledger:
             self._notes.forget(transaction, kind, name)
 
     def _records(self, cell: str) -> tuple[list[bytes], bool]:
-        """What can be read of a cell, and whether there is more, which is damaged."""
+        """Return the intact records of a cell, and whether there are damaged ones, too."""
         try:
             rows = self._store.read("SELECT record, checksum FROM records WHERE cell = ? ORDER BY id", cell)
         except DamagedRecordError:

@@ -1,4 +1,4 @@
-"""Short texts in the ledger, each known by its kind and its name, with a checksum."""
+"""Notes: short texts in the ledger, each identified by its kind and its name, with a checksum."""
 
 import sqlite3
 
@@ -6,7 +6,7 @@ from .store import DamagedRecordError, Store, checksum
 
 
 class Notes:
-    """Those of one file. What is written or forgotten is so in a transaction of the caller's."""
+    """The notes of one ledger file; writing and deleting take part in a transaction of the caller."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -14,14 +14,14 @@ class Notes:
     def write(self, transaction: sqlite3.Connection, kind: str, name: str, value: str) -> None:
         known = checksum(kind, name, value.encode())
         insert = "INSERT INTO facts (kind, name, value, checksum) VALUES (?, ?, ?, ?)"
-        instead = "ON CONFLICT DO UPDATE SET value = excluded.value, checksum = excluded.checksum"  # keeps its place
+        instead = "ON CONFLICT DO UPDATE SET value = excluded.value, checksum = excluded.checksum"  # keeps the id
         transaction.execute(f"{insert} {instead}", (kind, name, value, known))
 
     def forget(self, transaction: sqlite3.Connection, kind: str, name: str) -> None:
         transaction.execute("DELETE FROM facts WHERE kind = ? AND name = ?", (kind, name))
 
     def find(self, kind: str, name: str) -> str | None:
-        """None where there is none. Raises DamagedRecordError where there is one, which is damaged."""
+        """Return a note, or None if there is none. Raises DamagedRecordError if it is damaged."""
         found = self._store.read("SELECT value, checksum FROM facts WHERE kind = ? AND name = ?", kind, name)
         if not found:
             return None
@@ -33,7 +33,7 @@ class Notes:
         return value.decode()
 
     def is_lost(self, kind: str, name: str) -> bool:
-        """Whether it is damaged."""
+        """Return whether a note exists, but is damaged."""
         try:
             self.find(kind, name)
         except DamagedRecordError:
@@ -41,7 +41,7 @@ class Notes:
         return False
 
     def intact(self, kind: str) -> dict[str, str]:
-        """All of a kind by their names, in the order in which they came; those that are damaged are none."""
+        """Return the undamaged notes of a kind by name, in the order in which they were first written."""
         rows = self._store.read("SELECT name, value, checksum FROM facts WHERE kind = ? ORDER BY id", kind)
         return {
             name.decode(): value.decode()

@@ -1,4 +1,4 @@
-"""Columns of numbers as one compact run of bytes, and back, to the last bit."""
+"""Pack columns of numbers into compact bytes, and unpack them without loss."""
 
 import zlib
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ Column = NDArray[np.generic]
 
 _COMPRESSED, _VALUES = "compressed", " values"
 _PAYS = 0.75
-"""What compressing leaves more than this of is quicker to read as it is."""
+"""The largest compressed share of a column that is worth compressing; beyond it, plain bytes are faster to read."""
 
 
 def pack(columns: Mapping[str, Column]) -> bytes:
-    """Each in the narrowest type that holds it, and as numbers in a list of values where it has few.
+    """Return the columns as bytes, each in the narrowest type, or as indices into its values if these are few.
 
-    A safetensors file, of which one tensor is another such file, compressed: with all that gets smaller that way.
+    The bytes are a safetensors file, in which one tensor holds another such file, compressed, with the columns that
+    compress well.
     """
     parts: dict[str, Column] = {}
     for name, column in columns.items():
@@ -31,7 +32,7 @@ def pack(columns: Mapping[str, Column]) -> bytes:
 
 
 def unpack(record: bytes) -> dict[str, Column]:
-    """What `pack` was given, in whatever type it was kept. Raises InputError for anything else."""
+    """Return the columns that `pack` was given, each in its packed type. Raises InputError for other bytes."""
     try:
         parts = load(record)
         parts |= load(zlib.decompress(parts.pop(_COMPRESSED).tobytes()))
@@ -45,9 +46,9 @@ def unpack(record: bytes) -> dict[str, Column]:
 
 
 def _narrow(column: Column) -> Column:
-    """The same numbers in the first type that holds them all; contiguous, as what writes them demands."""
+    """Return the column in the first type that holds all its numbers, contiguous as safetensors requires."""
     for dtype in (np.uint8, np.uint16, np.int32, np.float32):
-        with np.errstate(invalid="ignore", over="ignore"):  # what does not fit is seen by comparing
+        with np.errstate(invalid="ignore", over="ignore"):  # the comparison finds what does not fit
             narrow = column.astype(dtype)
         if (narrow == column).all():
             return np.ascontiguousarray(narrow)
@@ -55,7 +56,7 @@ def _narrow(column: Column) -> Column:
 
 
 def _listed(name: str, column: Column) -> dict[str, Column]:
-    """Budgets, means over draws, the times of shards: which value each entry has, and the values."""
+    """Return a float column as indices and values if that is smaller, as for budgets, means over draws and times."""
     if column.dtype.kind != "f" or column.ndim > 1:
         return {name: column}
     values, numbers = np.unique(column, return_inverse=True)

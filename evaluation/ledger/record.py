@@ -1,4 +1,4 @@
-"""What one cell came to on some images, as columns of numbers and as one compact record of bytes."""
+"""The outcomes of one cell on some images, as columns of numbers, and encoded as one compact record."""
 
 import json
 import sys
@@ -15,19 +15,20 @@ from .packing import Column, pack, unpack
 Columns = Mapping[str, Column]
 
 SHARES = ("gfr", "floor")
-"""The columns of a metric that are in 0..1, whatever the metric."""
+"""The columns that are in [0, 1] for every metric."""
 _FLAGS, _STEPS, _OF_METRIC = "flags", "steps", "/"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcomes:
-    """One entry per image in every column.
+    """The outcomes of one cell, with one entry per image in every column.
 
-    `samples` are the images' indices, in any order, each once. `images` are columns about the images themselves: the
-    size of the change, what it cost; `metrics` has those of each metric by its name, in the metric's units but for
-    `gfr` and `floor`, which are in 0..1. An entry is a number or, in columns of two dimensions, the statistics that the
-    metric is made of; of `gfr` and `floor` those of the agreement that they are what is lacking of. `flags` say what
-    makes all of it doubtful. Raises InputError for what cannot be: missing, negative or infinite numbers.
+    `samples` (N,) are the images' indices, in any order, each once. `images` are columns about the images themselves,
+    such as the size of the perturbation and its cost. `metrics` has the columns of each metric by its name, in the
+    metric's unit, except `gfr` and `floor`, which are in [0, 1]. A column (N,) holds values, a column (N, S) the
+    statistics that the metric is computed from; for `gfr` and `floor` these are the statistics of the agreement, whose
+    complement they are. `flags` are reasons to doubt all of it. Raises InputError for missing, negative or infinite
+    numbers, and for columns that do not fit the samples.
     """
 
     samples: NDArray[np.int64]
@@ -45,33 +46,33 @@ class Outcomes:
             _check(name, column, len(self.samples))
 
     def only(self, samples: ArrayLike) -> "Outcomes":
-        """Those of some images, ordered by sample; images that are not here are left out."""
+        """Return the outcomes of those of `samples` that are present, ordered by sample."""
         wanted = np.sort(np.asarray(samples, dtype=np.int64))
         if np.array_equal(wanted, self.samples):
             return self
         return self._take(np.isin(self.samples, wanted)).ordered()
 
     def ordered(self) -> "Outcomes":
-        """By sample."""
+        """Return the outcomes ordered by sample."""
         return self if _ascends(self.samples) else self._take(np.argsort(self.samples))
 
     def frame(self, metric: str) -> pd.DataFrame:
-        """A row per image: its sample, and the columns that are numbers."""
+        """Return a row per image: its sample, and the columns that hold one number per image."""
         columns = sorted({**self.images, **self.metrics[metric]}.items())
         numbers = {name: column.astype(float) for name, column in columns if column.ndim == 1}
-        return pd.DataFrame({"sample": self.samples} | numbers, copy=False)  # they are copies already
+        return pd.DataFrame({"sample": self.samples} | numbers, copy=False)  # `astype` has copied them
 
     def encode(self) -> bytes:
-        """Lossless, ordered by sample."""
+        """Return the outcomes as a record, lossless and ordered by sample."""
         if not _ascends(self.samples):
             return self.ordered().encode()
-        steps = np.diff(self.samples, prepend=0)  # mostly ones, of which nothing is left
+        steps = np.diff(self.samples, prepend=0)  # mostly ones, which compress to nothing
         flags = np.frombuffer(json.dumps(sorted(self.flags)).encode(), dtype=np.uint8)
         return pack({_STEPS: steps, _FLAGS: flags, **self._columns()})
 
     @classmethod
     def decode(cls, record: bytes) -> "Outcomes":
-        """What `encode` has made a record of. Raises InputError for anything else."""
+        """Return the outcomes of a record that `encode` has made. Raises InputError for other bytes."""
         columns = unpack(record)
         try:
             flags = frozenset(map(str, json.loads(columns.pop(_FLAGS).tobytes())))
@@ -94,7 +95,7 @@ class Outcomes:
         return {**self.images, **of_metrics}
 
     def _take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Outcomes":
-        """By number, or where they are True."""
+        """Return the outcomes of these rows, selected by index or by a boolean mask."""
         return Outcomes(
             samples=self.samples[rows],
             images={name: column[rows] for name, column in self.images.items()},
@@ -107,7 +108,7 @@ class Outcomes:
 
 
 def merged(parts: Sequence[Outcomes]) -> Outcomes:
-    """All of them as one, ordered by sample; of an image that several have, the last. All have the same columns."""
+    """Merge outcomes with the same columns, ordered by sample; for an image in several parts the last one counts."""
     samples = np.concatenate([part.samples for part in parts])
     known, from_behind = np.unique(samples[::-1], return_index=True)
     rows = len(samples) - 1 - from_behind

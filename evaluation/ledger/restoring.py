@@ -1,4 +1,4 @@
-"""A ledger that is damaged, made whole before a run begins: nobody else may have the file open, for it gets another."""
+"""Repair a damaged ledger before a run starts; the file is replaced, so no other process may have it open."""
 
 import os
 import sqlite3
@@ -13,14 +13,14 @@ from .database import PATIENCE, SCHEMA, hides_its_tables, is_damage, recognise
 
 _HIGHEST = 2**63 - 1
 _LOST = 10_000
-"""So many ids in a row that cannot be asked for: what lies beyond is lost."""
+"""The number of consecutive unreadable ids after which the search for further rows ends."""
 
 
 def restore(path: Path) -> str | None:
-    """A file with every row that can still be read, in the place of one whose pages or indices are damaged.
+    """Replace a ledger with damaged pages or indices by one with every row that can still be read.
 
-    One in which nothing can be found, since its first page is damaged, is put aside: what is returned says where.
-    Raises OutputError where the file is no ledger, or cannot be written.
+    A file with a damaged first page, in which nothing can be found, is renamed, and a message that says so is returned;
+    otherwise None is. Raises OutputError if the file is no ledger, or cannot be read or written.
     """
     if not path.is_file() or not path.stat().st_size:
         return None
@@ -48,7 +48,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _aside(path: Path) -> Path:
-    """Where the file lies from now on: beside those that were put aside before."""
+    """Rename a damaged file to a name that is free, and return it."""
     names = (f"{path.name}.damaged{number}" for number in chain([""], (f".{again}" for again in count(2))))
     place = next(place for place in map(path.with_name, names) if not place.exists())
     path.rename(place)
@@ -70,9 +70,9 @@ def _is_whole(connection: sqlite3.Connection) -> bool:
 
 
 def _copy_readable(damaged: sqlite3.Connection, path: Path) -> None:
-    damaged.text_factory = lambda text: text.decode(errors="replace")  # as bytes it would be stored as bytes, too
+    damaged.text_factory = lambda text: text.decode(errors="replace")  # bytes would be stored as a BLOB
     with closing(sqlite3.connect(path)) as copy:
-        copy.execute("PRAGMA journal_mode = MEMORY")  # nothing beside the file that a full disk would leave
+        copy.execute("PRAGMA journal_mode = MEMORY")  # no journal file that a full disk would leave behind
         copy.executescript(SCHEMA)
         with copy:
             for table, columns in (("records", "cell, record, checksum"), ("facts", "kind, name, value, checksum")):
@@ -92,7 +92,10 @@ def _readable(connection: sqlite3.Connection, table: str, columns: str) -> Itera
 
 
 def _ids(connection: sqlite3.Connection, table: str, step: Literal[1, -1]) -> set[int]:
-    """Those that are met upwards, or downwards: a damaged one, taken for another, may hide all that come after it."""
+    """Return the ids that are found in ascending (1) or descending (-1) order.
+
+    Both are needed: a damaged id, read as another, may hide all ids that follow it in one direction.
+    """
     beyond, number, order = (">", 0, "") if step == 1 else ("<", _HIGHEST, "DESC")
     query = f"SELECT id FROM {table} WHERE id {beyond} ? ORDER BY id {order} LIMIT 1"
     found, lost = set[int](), 0

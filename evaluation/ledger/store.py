@@ -1,4 +1,4 @@
-"""The ledger's file while it is open: what is asked of it and written to it."""
+"""The open file of a ledger: queries, transactions and checksums."""
 
 import hashlib
 import sqlite3
@@ -11,11 +11,11 @@ from .database import is_damage, open_to_read, open_to_write
 
 
 class DamagedRecordError(FoolbenchError):
-    """Something in the ledger is not what was written."""
+    """The error for a record or note of the ledger that does not match its checksum, or cannot be read."""
 
 
 class Store:
-    """Opens or creates the file; `read_only` opens what is there. Raises OutputError where it is no ledger."""
+    """An open ledger file, created if it is missing, unless `read_only`. Raises OutputError if it is no ledger."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class Store:
         self._connection.close()
 
     def read(self, query: str, *parameters: str) -> list[tuple[object, ...]]:
-        """All rows. Raises DamagedRecordError where a page is damaged, OutputError where it cannot be read at all."""
+        """Return all rows of a query. Raises DamagedRecordError for a damaged page, OutputError for another error."""
         try:
             return self._connection.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
@@ -35,8 +35,9 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and nobody else writes meanwhile. Raises OutputError where the disk is full or the file is
-        locked or damaged.
+        """Open an exclusive transaction, which an error undoes as a whole.
+
+        Raises OutputError if the disk is full, or if the file is locked or damaged.
         """
         try:
             with self._connection:
@@ -48,7 +49,7 @@ class Store:
 
 
 def checksum(*parts: str | bytes) -> bytes:
-    """Of what lies there together with the names under which it lies."""
+    """Return the checksum of a content together with the names under which it is stored."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         content = part.encode() if isinstance(part, str) else part

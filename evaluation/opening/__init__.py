@@ -1,1 +1,1 @@
-"""What a run is given, checked before any work: recipes from their files, data sets by their names."""
+"""Load and check the inputs of a run before any work: recipes from files, and data sets by name."""

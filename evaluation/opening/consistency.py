@@ -1,4 +1,4 @@
-"""Whether a recipe makes sense as a whole, seen before any work: its names, their parameters, what goes together."""
+"""Check a recipe as a whole before any work: that its names resolve, and that its parameters are valid together."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,18 +17,18 @@ from .data import make_dataset
 
 
 def check_consistency(recipe: Recipe) -> None:
-    """Raise ConfigError for a name that does not resolve, a parameter that is not accepted, things that contradict."""
+    """Raise ConfigError for a name that does not resolve, an invalid parameter, or settings that contradict."""
     dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
     _check_samples(recipe, dataset)
     for gate in recipe.gates:
         gate.judges(dataset.task.metrics)
     for entry in recipe.networks.values():
-        models.bind(entry.name, entry.parameters)  # raises where it makes no sense
+        models.bind(entry.name, entry.parameters)  # raises for an unknown name or invalid parameter
     check_methods(recipe)
 
 
 def check_methods(recipe: Recipe) -> None:
-    """The same but for its networks and images, which may be gone when a run is over."""
+    """Check a recipe as `check_consistency` does, without its networks and data, which a finished run may lack."""
     for attack in recipe.build_attacks():
         if isinstance(attack, Attack) and attack.targeted:
             raise ConfigError(
@@ -57,7 +57,7 @@ def _check_samples(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def _check_groups(recipe: Recipe) -> None:
-    """The best of several attacks says something where they had the same budget."""
+    """Check the groups of attacks: a worst case is meaningful only over attacks of one threat."""
     threats: dict[str, Threat] = {}
     names = {*attacks, *(attack.name for attack in recipe.attacks)}
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
@@ -73,7 +73,7 @@ def _check_groups(recipe: Recipe) -> None:
 
 
 def _check_ensembles(recipe: Recipe) -> None:
-    """Members of two ensembles of one name could not be told apart."""
+    """Check that no ensemble is listed twice under one threat: its members could not be told apart."""
     known: set[tuple[str, Threat]] = set()
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         if not isinstance(attack, Ensemble):
@@ -84,7 +84,7 @@ def _check_ensembles(recipe: Recipe) -> None:
 
 
 def _check_seeds(recipe: Recipe) -> None:
-    """Several seeds say something where there is chance, and of one attack."""
+    """Check that several seeds are set for randomized single attacks only."""
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         if entry.seeds == 1:
             continue
@@ -95,7 +95,7 @@ def _check_seeds(recipe: Recipe) -> None:
 
 
 def _check_training(recipe: Recipe) -> None:
-    """Which training images an attack sees is said of those that see some."""
+    """Check that training images are set only for attacks that see some, and of data that they can use."""
     for entry, attack in zip(recipe.attacks, recipe.build_attacks(), strict=True):
         if not (told := entry.training.told):
             continue
@@ -107,11 +107,11 @@ def _check_training(recipe: Recipe) -> None:
             continue
         if prior == "less-background":
             raise ConfigError(f"{entry.name} with prior {prior} needs maps of its own task: leave training_data out.")
-        make_dataset(entry.training_data.name, entry.training_data.parameters)  # raises where it makes no sense
+        make_dataset(entry.training_data.name, entry.training_data.parameters)  # raises if it is invalid
 
 
 def _check_gates(recipe: Recipe) -> None:
-    """A gate that is about no row would never close."""
+    """Check that each gate applies to some row: otherwise it could never fail."""
     rows = planned(recipe) if recipe.gates else []
     for gate in recipe.gates:
         if any(gate.matches(row.facts, row.labels) for row in rows):
@@ -125,7 +125,7 @@ def _check_gates(recipe: Recipe) -> None:
 
 
 def _check_none_is_listed_twice(recipe: Recipe) -> None:
-    """By what tables show: budgets that differ beyond their digits are one to a reader."""
+    """Check for duplicates among the entries, with budgets rounded to six decimals as tables show them."""
     as_shown = [replace(attack, eps=float(f"{attack.eps:.6f}") or attack.eps) for attack in recipe.build_attacks()]
     listed: dict[str, Sequence[tuple[str, Any]]] = {
         "models": [(label, None) for label in recipe.model_labels],

@@ -1,4 +1,4 @@
-"""A data set is not believed when it is opened: a table is worth as much as the images behind it."""
+"""Open data sets and check that they keep their promises: a table is only as reliable as the images behind it."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,14 +13,17 @@ from ..conformance.dataset_checks import FACTS_CHECK, IMAGES_CHECKS
 
 
 def open_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
-    """A data set that keeps its promises. Raises ConfigError, in one sentence, for the first that is broken."""
+    """Return a data set by name or address, all checked. Raises ConfigError, in one sentence, for a broken promise."""
     dataset = make_dataset(name, parameters)
     _hold(name, dataset, IMAGES_CHECKS)
     return dataset
 
 
 def make_dataset(name: str, parameters: Mapping[str, Any] = MappingProxyType({})) -> Dataset:
-    """The same, checked as far as can be without its images."""
+    """Return a data set by name or address, checked as far as possible without loading images.
+
+    Raises ConfigError for an unknown name, an invalid parameter or a broken promise.
+    """
     make = datasets.bind(name, parameters)
     with foreign(f"Data set {name}"):
         dataset = make()

@@ -1,4 +1,4 @@
-"""From a TOML file and `--set` to a checked recipe; whatever is wrong is one sentence."""
+"""Load a recipe from a TOML file and `--set` overrides, and check it; every error is one sentence."""
 
 import tomllib
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from ..recipe.recipe import Recipe
 from .consistency import check_consistency
 
 _LONG = 100
-"""Minutes that are rather told in hours."""
+"""The number of minutes beyond which a duration is stated in hours."""
 RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 
 
 def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
-    """A recipe from a file, or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
+    """Load a recipe from a file or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
 
-    Raises ConfigError, in one sentence, for whatever is wrong with it: the file, a key, a value, a name.
+    Raises ConfigError, in one sentence, for an invalid file, key, value or name.
     """
     document = parse_overrides(overrides or [], _read(source))
     recipe = read_document(document, source)
@@ -32,7 +32,7 @@ def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
 
 
 def read_document(document: Any, source: str, check: Callable[[Recipe], None] = check_consistency) -> Recipe:
-    """A checked recipe. Raises ConfigError; `source` says in it which recipe is meant."""
+    """Return the checked recipe of a parsed document. Raises ConfigError, in which `source` names the recipe."""
     try:
         recipe = Recipe.model_validate(document)
         check(recipe)
@@ -44,7 +44,10 @@ def read_document(document: Any, source: str, check: Callable[[Recipe], None] = 
 
 
 def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`document` with `KEY=VALUE` set in it. Raises ConfigError for what is no such thing."""
+    """Set each `KEY=VALUE` in `document`, by default an empty one, and return it.
+
+    Raises ConfigError for an override of another form, or a key below a value that is no table.
+    """
     document = {} if document is None else document
     for override in overrides:
         _override(document, override)
@@ -56,7 +59,7 @@ def shipped_recipes() -> list[str]:
 
 
 def summary(name: str) -> str:
-    """What a shipped recipe says of itself, and how long it takes. Nothing that it names is loaded."""
+    """Return the description and the duration of a shipped recipe, without loading anything that it names."""
     document = _read(name)
     if (minutes := document.get("minutes")) is None:
         return str(document["description"])
@@ -65,9 +68,9 @@ def summary(name: str) -> str:
 
 
 def recipe_path(source: str) -> Path:
-    """The file of a recipe: itself, or of the name of a shipped one.
+    """Return the path of a recipe, given as a TOML file or as the name of a shipped one.
 
-    Raises UnknownNameError for another name, ConfigError for the path of something else.
+    Raises UnknownNameError for an unknown name, and ConfigError for a path of another kind.
     """
     path, shipped = Path(source), RECIPES / f"{source}.toml"
     if path.suffix == ".toml":
@@ -80,7 +83,7 @@ def recipe_path(source: str) -> Path:
 
 
 def _read(source: str) -> dict[str, Any]:
-    """With the gates that stand in a file beside it."""
+    """Read a recipe, with the gates of the file NAME.gates.toml beside it."""
     path = recipe_path(source)
     document = _parsed(path, "recipe")
     beside = path.with_name(f"{path.stem}.gates.toml")
@@ -102,7 +105,7 @@ def _parsed(path: Path, what: str) -> dict[str, Any]:
         raise ConfigError(
             f"Expected a TOML {what} at {path}, got lists or tables within each other without end."
         ) from None
-    except (OSError, ValueError) as error:  # no file, no UTF-8, no TOML, a null byte in the path
+    except (OSError, ValueError) as error:  # a missing file, invalid UTF-8 or TOML, a null byte in the path
         raise ConfigError(f"Expected a TOML {what} at {path}, but: {why(error)}.") from None
 
 
@@ -112,10 +115,10 @@ def _override(document: dict[str, Any], override: str) -> None:
         raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
     try:
         parsed = tomllib.loads(f"value = {text}")
-        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break starts another key
+        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break would start another key
     except RecursionError:
         raise ConfigError(f"Expected --set {key} with a value, got too many lists within each other.") from None
-    except ValueError:  # a number of thousands of digits, too
+    except ValueError:  # no TOML, or a number of thousands of digits
         value = text  # a bare word is a string: --set dataset=digits
     *parents, leaf = key.strip().split(".")
     table = document

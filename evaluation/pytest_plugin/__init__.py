@@ -1,1 +1,1 @@
-"""pytest: the cells of recipes as tests, gates and a baseline that fail them, and a fixture for one's own tests."""
+"""The pytest plugin: recipe rows as tests, which gates or a baseline may fail, and a fixture for tests of users."""

@@ -1,4 +1,4 @@
-"""The runs of a session: whose folders it holds, and whose cells this process carries out."""
+"""The runs of a pytest session: their folders, and the cells that this process executes."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ from .plugin import BENCHES
 
 
 class _Begun(NamedTuple):
-    """What a process has of a run in which it takes part."""
+    """The objects through which a process takes part in a run."""
 
     engine: Engine
     networks: Networks
@@ -39,9 +39,9 @@ class _Begun(NamedTuple):
 
 @dataclass(eq=False)
 class Bench:
-    """The run of one recipe. `rows` are all that it will have.
+    """The run of one recipe in a pytest session; `rows` are all rows that it will have.
 
-    The process that hands out tests holds the folder; those that run them, without xdist the same one, finish cells.
+    The pytest process locks the result folder, and executes the cells itself or, with xdist, leaves them to workers.
     """
 
     recipe: Recipe
@@ -55,24 +55,27 @@ class Bench:
     _part: ExitStack = field(default_factory=ExitStack)
 
     def hold(self) -> None:
-        """Raises OutputError where the folder cannot be had."""
+        """Lock the result folder. Raises OutputError if it cannot be made or locked."""
         if self._results is None:
             self._results = Results(self.folder)
 
     def made(self, plan: Planned) -> list[MadeRow]:
-        """A row for each metric, finished or failed. Raises FoolbenchError where nothing runs."""
+        """Execute a planned row and return it for each metric, finished or failed.
+
+        Raises FoolbenchError if the run cannot start.
+        """
         self.finish(plan)
         return list(self._begun().growing.made(plan))
 
     def finish(self, plan: Planned) -> None:
-        """What a row is made of, and what its gates compare it with."""
+        """Execute the cells of a row, and the cell that its gates compare it with."""
         engine = self._begun().engine
         for cell in [*self._compared(plan), *plan.cells]:
-            with exclusive(self.folder, engine.prepared.grid.key(cell)):  # another process may be at it
+            with exclusive(self.folder, engine.prepared.grid.key(cell)):  # or another process executes it
                 engine.finish([(cell.job, [cell])])
 
     def _compared(self, plan: Planned) -> list[Cell]:
-        """Where a gate asks what a defense costs, a cell of the bare network, by the same attack if it has one."""
+        """Return a cell of the bare network if a gate bounds the clean drop, with the same attack if there is one."""
         if not any(bound.quantity == "drop" for bound in bounds_of(self.recipe, plan)):
             return []
         whole = [cell for row in self.rows for cell in row.cells if cell.model == plan.facts["model"]]
@@ -81,11 +84,11 @@ class Bench:
 
     @property
     def networks(self) -> Networks:
-        """Those of the recipe, for what is measured of them. Raises FoolbenchError where they cannot be had."""
+        """The networks of the recipe, for speed tests. Raises FoolbenchError if the run cannot start."""
         return self._begun().networks
 
     def _begun(self) -> "_Begun":
-        """Made once, and an error is the same for all cells."""
+        """Join the run once, and raise the same error for all cells if that fails."""
         if self._engine is None:
             try:
                 part = joined(self.recipe, self.folder, choose_device("auto"), self.command)
@@ -99,7 +102,7 @@ class Bench:
         return self._engine
 
     def close(self) -> None:
-        """Let networks go; who holds the folder writes its table, also where the session was broken off."""
+        """Release the networks and, if this process holds the folder, write its table, also after an interrupt."""
         self._part.close()
         if self._results is None:
             return
@@ -111,7 +114,7 @@ class Bench:
         self._results = None
 
     def _written(self, results: Results) -> pd.DataFrame | None:
-        """Nothing where no process came so far as to know what it runs."""
+        """Write the leaderboard and return it, or None if no process has written this recipe's manifest."""
         if not (self.folder / MANIFEST).exists():
             return None
         recipe, facts = read_manifest(self.folder)
@@ -119,7 +122,7 @@ class Bench:
 
 
 class Benches:
-    """Those of a session, by the files of their recipes."""
+    """The benches of a pytest session, by the files of their recipes."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -130,7 +133,7 @@ class Benches:
         return config.stash.setdefault(BENCHES, cls(config))
 
     def bench(self, path: Path) -> Bench:
-        """Raises FoolbenchError, in one sentence, for whatever is wrong with the recipe."""
+        """Return the bench of a recipe file. Raises FoolbenchError, in one sentence, for an invalid recipe."""
         if path not in self._known:
             load_plugins([])
             recipe = load_recipe(str(path), self._config.getoption("foolbench_set"))
@@ -147,16 +150,16 @@ class Benches:
         return folder
 
     def hold(self, items: Iterable[pytest.Item]) -> None:
-        """The folders of the tests that are to run; under xdist they are held elsewhere."""
+        """Lock the folders of the tests to run; in an xdist worker do nothing, since the controller holds them."""
         if hasattr(self._config, "workerinput"):
             return
         self.hold_files(dict.fromkeys(item.path for item in items if item.path in self._known))
 
     def hold_files(self, paths: Iterable[Path]) -> None:
-        """Raises UsageError where one cannot be had."""
+        """Lock the result folders of these recipe files. Raises UsageError if one cannot be locked."""
         for path in paths:
             try:
-                self.bench(Path(os.path.abspath(path))).hold()  # noqa: PTH100 (links are kept)
+                self.bench(Path(os.path.abspath(path))).hold()  # noqa: PTH100 (keeps symbolic links)
             except FoolbenchError as error:
                 self.close()
                 raise pytest.UsageError(str(error)) from None
@@ -167,10 +170,10 @@ class Benches:
 
     @property
     def finished(self) -> list[Bench]:
-        """Those that have left a table, or should have."""
+        """The benches that have written a table, or failed to."""
         return [bench for bench in self._known.values() if bench.table is not None or bench.problem]
 
 
 def _command(config: Any) -> Sequence[str]:
-    """What was typed."""
+    """Return the command line of pytest, in an xdist worker that of the controller."""
     return getattr(config, "workerinput", {}).get("mainargv", sys.argv)

@@ -1,4 +1,4 @@
-"""A recipe as a file of tests: a test for each row of its table, which the gates of the recipe may fail."""
+"""Collect a recipe as a test file, with a test for each row of its leaderboard, which gates of the recipe may fail."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ NUMBERS = (
     *("n", "clean", "clean_drop", "gfr", "gfr_low", "gfr_high", "floor", "robust", "robust_low", "robust_high"),
     *("seconds", "flagged"),
 )
-"""The columns of the leaderboard that a report has as properties."""
+"""The leaderboard columns that a test report carries as user properties."""
 
 
 def recipe_files(config: pytest.Config) -> list[str]:
-    """Those that `--foolbench` names. Raises UsageError for what is none."""
+    """Return the recipe files that `--foolbench` names. Raises UsageError for an argument that names none."""
     found = []
     for source in config.getoption("foolbench") or []:
         try:
@@ -34,12 +34,12 @@ def recipe_files(config: pytest.Config) -> list[str]:
             raise pytest.UsageError(str(error)) from None
         if not path.is_file():
             raise pytest.UsageError(f"Expected --foolbench to name a recipe, found no file at {path}.")
-        found.append(os.path.abspath(path))  # noqa: PTH100 (links are kept)
+        found.append(os.path.abspath(path))  # noqa: PTH100 (keeps symbolic links)
     return found
 
 
 class RecipeFile(pytest.File):
-    """Its tests are named as `resnet50-jpeg-pgd`."""
+    """A recipe as a test file, with tests named like `resnet50-jpeg-pgd`."""
 
     def collect(self) -> Iterator[pytest.Item]:
         try:
@@ -60,7 +60,7 @@ class RecipeFile(pytest.File):
 
 
 class RecipeItem(pytest.Item):
-    """Its own failures are sentences."""
+    """A test of a recipe, whose failures are shown as a sentence instead of a traceback."""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, pytest.fail.Exception | FoolbenchError):
@@ -72,7 +72,7 @@ class RecipeItem(pytest.Item):
 
 
 class RowItem(RecipeItem):
-    """A row of the leaderboard: what goes wrong while it is made is an error, a gate that is not passed a failure."""
+    """The test of a leaderboard row: an error if a cell fails, a failure if a gate does."""
 
     def __init__(self, *, bench: Bench, plan: Planned, **facts: Any) -> None:
         super().__init__(**facts)
@@ -80,7 +80,7 @@ class RowItem(RecipeItem):
         self._made: Sequence[MadeRow] = ()
 
     def setup(self) -> None:
-        """Before the test is called, so that pytest calls it an error if it fails."""
+        """Execute the row; failures in the setup phase are errors to pytest, not test failures."""
         try:
             self._made = self._bench.made(self._plan)
         except FoolbenchError as error:
@@ -100,10 +100,10 @@ class RowItem(RecipeItem):
         self._judge(verdicts)
 
     def _report(self, made: MadeRow, prefix: str) -> None:
-        """The numbers as properties, which go into JUnit's file too, and as a line."""
+        """Add the numbers as user properties, which JUnit files contain, too, and as a report section."""
         for name in NUMBERS:
             value = made.row.get(name)
-            if value is not None:  # xdist sends plain numbers only
+            if value is not None:  # xdist serialises plain numbers only
                 self.user_properties.append((prefix + name, value.item() if isinstance(value, np.generic) else value))
         self.add_report_section("call", "foolbench", line_of(made.row))
 
@@ -118,7 +118,10 @@ class RowItem(RecipeItem):
 
 
 class BaselineItem(RecipeItem):
-    """Comes last, and makes what is not made yet: what is corrected for how many rows there are needs them all."""
+    """The comparison with a baseline, the last test of a recipe.
+
+    It executes all rows that are missing, because p-values are corrected for the number of rows.
+    """
 
     def __init__(self, *, bench: Bench, baseline: Path, **facts: Any) -> None:
         super().__init__(**facts)

@@ -1,4 +1,4 @@
-"""The fixture `foolbench`: one attack on one system, by the code that runs recipes, as numbers to assert on."""
+"""The fixture `foolbench`: evaluate one attack on one system, and return rates to assert on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from .summary import line_of
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Rates in percent; those with an interval have `mean`, `low` and `high`, and are None for images without labels.
+    """The result of one attack on one system; fields are named like the leaderboard's columns.
 
-    The names are columns of the leaderboard. `row` has all of them; `flagged` are reasons not to believe the numbers.
+    Rates are in percent. `gfr`, `clean` and `robust` have `mean`, `low` and `high`; `clean`, `robust` and `clean_drop`
+    are None without labels. `row` has all columns, and `flagged` the reasons not to believe the numbers.
     """
 
     gfr: Estimate
@@ -51,15 +52,16 @@ class Result:
 
 
 class Foolbench:
-    """What a test gets. Its results stand in the test's report, in JUnit's file and in the summary."""
+    """The value of the fixture `foolbench`; its results are also shown in the test report, JUnit file and summary."""
 
     def __init__(self, node: pytest.Item) -> None:
         self._node = node
 
     def evaluate(self, model: Any, data: Any, *, attack: Any, defense: Any = None, **options: Any) -> Result:
-        """One row of the table of `foolbench.evaluate`, whose other parameters are `options`; of an ensemble its best.
+        """Evaluate one attack on a model with or without a defense; for an ensemble, return the worst case.
 
-        The test fails where the attack or the defense does. Raises FoolbenchError for what makes no sense.
+        `options` are the other parameters of `foolbench.evaluate`. The test fails if the attack or the defense raises
+        an error. Raises FoolbenchError for invalid arguments.
         """
         several = [name for name in ("attacks", "defenses", "source_models") if name in options]
         if several:
@@ -78,7 +80,7 @@ class Foolbench:
 
 
 def _chosen(table: pd.DataFrame, *, defended: bool, knowledge: str) -> dict[str, Any]:
-    """The last row of the system is its attack, or the worst case over the members of an ensemble."""
+    """Return the system's last row in the main metric: the attack, or the worst case over an ensemble's members."""
     if table.model.nunique() > 1:
         raise ConfigError(f"Expected one model, got {table.model.nunique()}; see foolbench.evaluate.")
     main = table.metric.iloc[0]

@@ -1,6 +1,7 @@
-"""What pytest loads of foolbench wherever that is installed: hooks that cost nothing until a recipe is named.
+"""The hooks of the pytest plugin, which cost nothing until a recipe is named.
 
-All that does something is in the files beside this one, and imported by the hook that needs it.
+pytest loads this file wherever foolbench is installed, so the implementation is in the files beside it, imported by the
+hooks that need it.
 """
 
 import os
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .fixture import Foolbench
 
 SHOWN = ("foolbench", "foolbench gate")
-"""Properties of reports that the summary shows: what the fixture has found, and what gates came to."""
+"""The user properties that the summary shows: results of the fixture, and verdicts of gates."""
 BENCHES: "pytest.StashKey[Benches]" = pytest.StashKey()
 
 
@@ -49,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What `--foolbench` names is collected as if it stood among the arguments."""
+    """Add the recipes that `--foolbench` names to the arguments, so that they are collected."""
     if config.getoption("foolbench"):
         from .collection import recipe_files
 
@@ -57,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Recipes that are named, by an option, an argument or `testpaths`; those that a folder holds are left alone."""
+    """Collect recipes that an option, an argument or `testpaths` names; not those in a collected folder."""
     if file_path.suffix != ".toml" or str(file_path) not in _named(parent.config):
         return None
     if not (parent.config.getoption("foolbench") or _is_recipe(file_path)):
@@ -69,11 +70,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def _named(config: pytest.Config) -> set[str]:
     files = (argument.partition("::")[0] for argument in config.args)
-    return {os.path.abspath(config.invocation_params.dir / file) for file in files}  # noqa: PTH100 (links are kept)
+    return {os.path.abspath(config.invocation_params.dir / file) for file in files}  # noqa: PTH100 (keeps symbolic links)
 
 
 def _is_recipe(path: Path) -> bool:
-    """Whether a TOML file is meant to be one, although it may have mistakes."""
+    """Return whether a TOML file is meant to be a recipe, even if it has errors."""
     import tomllib
 
     with suppress(OSError, UnicodeDecodeError):
@@ -87,21 +88,21 @@ def _is_recipe(path: Path) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Between its beginning and its end the folders of runs are held; at its end their tables are written."""
+    """Lock the result folders while the tests run, and write their tables at the end."""
     benches = session.config.stash.get(BENCHES, None)
     if benches is not None and not session.config.option.collectonly:
         benches.hold(session.items)
     try:
         return (yield)
     finally:
-        benches = session.config.stash.get(BENCHES, None)  # under xdist those of the workers are known only now
+        benches = session.config.stash.get(BENCHES, None)  # under xdist they are created while tests run
         if benches is not None:
             benches.close()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
-    """The process that hands out the tests holds the folders for those that run them."""
+    """Lock the result folders in the xdist controller, on behalf of its workers."""
     files = dict.fromkeys(node_id.partition("::")[0] for node_id in ids)
     recipes = [name for name in files if name.endswith(".toml")]
     if recipes:
@@ -116,13 +117,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.skipped and hasattr(item, "undecided"):
-        vars(report)["undecided"] = True  # what a report holds, xdist sends
-        report.longrepr = (str(item.path), 0, getattr(item, "undecided"))  # noqa: B009 (of our items alone)
+        vars(report)["undecided"] = True  # xdist sends the attributes of a report
+        report.longrepr = (str(item.path), 0, getattr(item, "undecided"))  # noqa: B009 (only items of foolbench have it)
     return report
 
 
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> Any:
-    """A gate that so few images cannot decide is neither passed nor failed, and is seen."""
+    """Report a gate that too few images leave open as undecided, neither passed nor failed."""
     return ("undecided", "u", ("UNDECIDED", {"yellow": True})) if getattr(report, "undecided", False) else None
 
 
@@ -145,7 +146,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture
 def foolbench(request: pytest.FixtureRequest) -> "Foolbench":
-    """`foolbench.evaluate(model, data, attack=..., defense=...)`: rates with intervals, for one's own asserts."""
+    """Evaluate an attack in a test: `foolbench.evaluate(model, data, attack=..., defense=...)` returns its rates."""
     from .fixture import Foolbench
 
     return Foolbench(request.node)

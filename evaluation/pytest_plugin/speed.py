@@ -1,4 +1,4 @@
-"""How fast the attacks and defenses of a recipe are, measured by pytest-benchmark where its numbers are asked for."""
+"""Speed tests of the attacks and defenses of a recipe, measured by pytest-benchmark."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -22,14 +22,14 @@ from .benches import Bench
 
 Kind = Literal["attack", "defense"]
 Measured = Callable[[Network, Shard], Callable[[], torch.Tensor]]
-"""From a network and a batch to what is timed; its result is waited for, also on a GPU."""
+"""A function of a network and a batch that returns the function to time, which waits for its result on a GPU, too."""
 
 
 def speed_tests(parent: pytest.File, bench: Bench) -> Iterator[pytest.Function]:
-    """A test for each attack and each defense on each model, with `--benchmark-json` or `--benchmark-only`.
+    """Yield a speed test for each attack and defense on each model, with `--benchmark-json` or `--benchmark-only`.
 
     An attack is timed on the bare network, a defense with the network behind it. Universal attacks are left out: they
-    craft once for all images, as long as the column `seconds` says.
+    craft once for all images, and the column `seconds` has their time.
     """
     config = parent.config
     asked = config.getoption("benchmark_json", None) or config.getoption("benchmark_only", False)
@@ -88,7 +88,7 @@ def _test(bench: Bench, facts: dict[str, Any], measured: Measured) -> Callable[[
 
 
 def _measure(benchmark: Any, networks: Networks, facts: dict[str, Any], measured: Measured) -> None:
-    """On the networks of the cells, which go on with them. Raises ConfigError for what changes one."""
+    """Time a function on the network that the cells use, too. Raises ConfigError if it changes the network."""
     network = networks.use(facts["model"])
     shard = network.shard(next(networks.batches()))
     batch = {"images": len(shard.samples), "device": str(network.model.device)}

@@ -1,4 +1,4 @@
-"""What the session says of its runs at its end."""
+"""The foolbench section of pytest's terminal summary."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
@@ -13,7 +13,7 @@ from .benches import Bench
 
 
 def write_summary(reporter: Any, benches: Iterable[Bench], lines: Sequence[str]) -> None:
-    """The tables of runs, what gates and a baseline came to, and what the fixture has found."""
+    """Write the tables of runs, then the lines on gates, the baseline and the fixture's results."""
     reporter.section("foolbench", sep="=")
     for bench in benches:
         if bench.problem:
@@ -26,7 +26,7 @@ def write_summary(reporter: Any, benches: Iterable[Bench], lines: Sequence[str])
 
 
 def _drawn(table: pd.DataFrame, reporter: Any) -> str:
-    """Without the rows that were not asked for."""
+    """Return the table as text for the terminal, without the rows that were not executed."""
     text = StringIO()
     console = Console(file=text, width=reporter._tw.fullwidth, color_system=None, force_terminal=False, emoji=False)
     console.print(terminal(table.query("status != 'pending'"), console.width))
@@ -34,7 +34,7 @@ def _drawn(table: pd.DataFrame, reporter: Any) -> str:
 
 
 def line_of(row: Mapping[str, Any]) -> str:
-    """The rates of one row that it has, in its unit, in a line."""
+    """Return the rates that a row has, in its unit, with metric, number of images and flags, on one line."""
     rates = [f"gfr {_interval(row, 'gfr')}"]
     if _is_known(row, "clean"):
         rates.append(f"clean {_number(row, 'clean')}")
@@ -47,7 +47,7 @@ def line_of(row: Mapping[str, Any]) -> str:
 
 
 def _is_known(row: Mapping[str, Any], rate: str) -> bool:
-    """Not where images have no labels."""
+    """Return whether a row has this rate; images without labels have only the fooling rate."""
     return rate in row and not pd.isna(row[rate])
 
 

@@ -1,1 +1,1 @@
-"""From Python: a run of objects that exist in memory, by the code that runs recipes."""
+"""The Python interface: evaluate networks, data, attacks and defenses in memory with the code that runs recipes."""

@@ -1,4 +1,4 @@
-"""`foolbench.evaluate`: the leaderboard of what exists in memory, by the code that runs recipes."""
+"""`foolbench.evaluate`: the leaderboard of objects in memory, made by the code that runs recipes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,26 +57,27 @@ def evaluate(
     cache: str | Path | Literal[False] | None = None,
     silent: bool = False,
 ) -> pd.DataFrame:
-    """The table that `foolbench run` makes: a row for each model, attack, defense and what the attack knew.
+    """Return the leaderboard that `foolbench run` makes: a row per model, attack, defense and attacker's knowledge.
 
-    `model` is a Model, an address, an `nn.Module`, a recipe's table, a list of these or a mapping with names for them.
-    Of an `nn.Module` must be known its `mean` and `std`; `classes` are checked, and `size` (height, width) is that of
-    the images where it is not given. These are of every `nn.Module`; an address has its own in a table. Attacks are
-    crafted on each of `source_models`, which are given as `model` is, and scored on every model; without any each model
-    is its own source. `data` is an address, a torch Dataset of (image, target), a pair of tensors, or a Dataset, as for
-    `load_dataset`. `attacks` and `defenses` are names, recipe's tables or instances. `eps` and `norm` hold for the
-    attacks that do not state their own. All `samples` count where there is no number.
+    `model` is a Model, an address, an `nn.Module`, a recipe's table (a dict with "name" and options), a list of these
+    or a dict that names them. Every `nn.Module` shares `mean`, `std`, `classes` and `size`: `mean` and `std` are
+    required, `classes` is checked, and `size` (height, width) defaults to that of the images. An address takes its own
+    options in a table. Attacks are crafted on each of `source_models`, given like `model`, and scored on every model;
+    without any, each model is its own source. `data` is an address, a torch Dataset of (image, target), a pair of
+    tensors, or a Dataset, as for `load_dataset`. `attacks` and `defenses` are names, recipe's tables or instances.
+    `norm` and `eps` (for pixels in [0, 1]) apply to attacks that do not state their own. `samples` is the number of
+    evaluation images, by default all. The other parameters are keys of a recipe.
 
-    With a folder `out` everything is kept there, as by `foolbench run`, and what is in it is not run again; `foolbench
-    report` makes its tables anew. The other parameters are keys of a recipe. Failed cells are rows with `status`
-    "error". Raises FoolbenchError, in one sentence, for what makes no sense.
-
-    What was crafted or learned in other runs is found in the user's cache, or in another one, the folder `cache`; with
-    False nothing is.
+    The folder `out` keeps all results, as `foolbench run` does: a later call with it runs only what is missing, and
+    `foolbench report` makes its tables anew. `cache` is the folder of crafted perturbations and fitted defenses that
+    runs share, by default the user's cache; False uses none.
 
     With several `workers`, or the `executor` "ray" and the `address` of a cluster, other processes share the work, as
-    by `foolbench run`; networks and data are then given by their addresses. They begin by importing the script that
-    calls this, which therefore does so below `if __name__ == "__main__":`.
+    in `foolbench run`. Networks and data must then be given by their addresses, and the call must stand below
+    `if __name__ == "__main__":`, because each process begins by importing the calling script.
+
+    Failed cells are rows with `status` "error". Raises FoolbenchError, in one sentence, for invalid arguments, and
+    KeyboardInterrupt when the run was interrupted.
     """
     machines = Machines(executor=executor, workers=workers, address=address, gpus=device != "cpu")
     load_plugins([])
@@ -142,7 +143,7 @@ def _cache(given: str | Path | Literal[False] | None) -> Cache | None:
 
 
 def _data(given: Any) -> tuple[Dataset, str | dict[str, Any], dict[str, Callable[[], Dataset]]]:
-    """The data, what the recipe calls them, and by that name what gives them, if they exist in memory alone."""
+    """Return the dataset, its entry in the recipe, and, for data in memory, a mapping from its name to its maker."""
     if is_table(given):
         name, options = given["name"], {key: value for key, value in given.items() if key != "name"}
         return load_dataset(name, **options), dict(given), {}
@@ -151,20 +152,20 @@ def _data(given: Any) -> tuple[Dataset, str | dict[str, Any], dict[str, Callable
 
 
 def _threat(listed: Sequence[Mapping[str, Any]], norm: Norm, eps: float | str | None) -> dict[str, Any]:
-    """Of attacks that do not state their own. Raises ConfigError where one of them lacks an eps."""
+    """Return the recipe's default norm and budget. Raises ConfigError where an attack is left without an eps."""
     without = [table for table in listed if "eps" not in table]
     if eps is None and without:
         raise ConfigError(f'Expected eps= for {without[0].get("name")}, a number or a fraction such as "8/255".')
     if eps is None and listed:
-        return {"norm": norm, "eps": listed[0]["eps"]}  # which nobody asks for: each has its own
+        return {"norm": norm, "eps": listed[0]["eps"]}  # a recipe requires one, though every attack has its own
     return {"norm": norm, "eps": eps}
 
 
 @contextmanager
 def _in_memory(found: GivenNetworks, held: Mapping[str, Callable[[], Dataset]]) -> Iterator[None]:
-    """While their names stand for them; networks go back to where they were.
+    """Register networks and data that exist in memory under their names, and move the networks back at the end.
 
-    What has an address is opened by it: it may be named again with other options, as data to train on.
+    Data with an address are not held: the recipe may list them again with other options, as training data.
     """
     devices = {name: model.device for name, model in found.held.items()}
     try:

@@ -1,4 +1,4 @@
-"""Networks, however they are given, as the models of a recipe."""
+"""Convert networks in any accepted form to the model entries of a recipe."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,14 +11,16 @@ from ...core.model import Model
 from ...models import load_model
 
 Network = Model | nn.Module | str | Mapping[str, Any]
-"""A Model, a network, an address, or a recipe's table of an address and options."""
+"""A network as `foolbench.evaluate` takes it: a Model, an `nn.Module`, an address, or a recipe's table."""
 
 
 @dataclass(frozen=True)
 class GivenNetworks:
-    """Those of a run, however they are given. `options` are what `load_model` needs of a bare network, whose `size` is
-    that of the images if none is given; `held` are those that exist in memory, by name, and `given` the objects that
-    they were made of.
+    """The networks of one `foolbench.evaluate` call.
+
+    `options` are the arguments of `load_model` for an `nn.Module`, and `size` (height, width) is its default input
+    size, that of the images. `held` maps names to the Models that exist in memory, and `given` maps the same names to
+    the objects they were made from.
     """
 
     options: Mapping[str, Any]
@@ -31,9 +33,10 @@ class GivenNetworks:
         return {name: lambda model=model: model for name, model in self.held.items()}
 
     def entries(self, given: Any) -> list[Any]:
-        """What the recipe lists for one or several, by name where they come in a mapping.
+        """Return the recipe's entries for one network, a list of them or a mapping from names to them.
 
-        Raises ConfigError for what is no network, or has the name of another one.
+        Networks in memory are added to `held`. Raises ConfigError for an object that is no network, and for two
+        networks of one name.
         """
         if isinstance(given, Mapping) and not is_table(given):
             return [self._entry(one, name) for name, one in given.items()]
@@ -41,7 +44,7 @@ class GivenNetworks:
         return [self._entry(one, None) for one in several]
 
     def check_options(self) -> None:
-        """Raises ConfigError for options of bare networks where there are none, which would be told nobody."""
+        """Raise ConfigError if options were given but no `nn.Module` that takes them: they would be ignored."""
         told = [option for option, value in self.options.items() if value is not None]
         if told and not any(isinstance(one, nn.Module) for one in self.given.values()):
             raise ConfigError(
@@ -55,7 +58,7 @@ class GivenNetworks:
         if name is not None and not (isinstance(name, str) and name.strip()):
             raise ConfigError(f"Expected names of networks, as {{'mine': net}}, got {name!r}.")
         known = next((known for known, one in self.given.items() if one is given and name in (None, known)), None)
-        if known is not None:  # a model that is a source too
+        if known is not None:  # the same object is a model and a source model
             return known
         model = _bare(given, self.options, self.size)
         name = name or model.name
@@ -66,7 +69,7 @@ class GivenNetworks:
 
 
 def is_table(given: Any) -> bool:
-    """Whether it is a recipe's, and not networks by name."""
+    """Return whether a value is a recipe's table, a dict with a text "name", rather than a dict of named networks."""
     return isinstance(given, Mapping) and isinstance(given.get("name"), str)
 
 

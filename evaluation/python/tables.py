@@ -1,4 +1,4 @@
-"""Attacks and defenses, however they are given, as the tables of a recipe."""
+"""Convert attacks and defenses in any accepted form to the tables of a recipe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -11,11 +11,14 @@ from ...core.registry import Registry
 from ..recipe.plugins import REGISTRIES
 
 Given = str | Mapping[str, Any] | object
-"""A name, a table (a name and parameters), or an instance."""
+"""An attack or a defense as `foolbench.evaluate` takes it: a name, a table (a name and parameters), or an instance."""
 
 
 def tables(kind: str, given: Given | Sequence[Given]) -> list[dict[str, Any]]:
-    """Of "attacks" or "defenses"; one may stand alone. Raises ConfigError for what no recipe can name."""
+    """Return the recipe's tables for one or several attacks or defenses; `kind` is "attacks" or "defenses".
+
+    Raises ConfigError for an object that a recipe cannot name, such as an unregistered class or a fitted defense.
+    """
     several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     return [_table(REGISTRIES[kind], one) for one in several]
 
@@ -43,7 +46,7 @@ def _table(registry: Registry[Any], given: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As a recipe writes it: the steps of a chain are tables, too."""
+    """Return a parameter as a recipe writes it: defenses inside it, such as the steps of a chain, become tables."""
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     return _table(REGISTRIES["defenses"], value) if isinstance(value, Defense) else value

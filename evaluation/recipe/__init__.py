@@ -1,1 +1,1 @@
-"""What to run: recipes, and the plugins that give names to what they name."""
+"""Recipes, which say what to run, and the registries and plugins that resolve the names in them."""

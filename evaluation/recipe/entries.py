@@ -1,4 +1,4 @@
-"""What a recipe is made of: names with parameters beside them, and the threat that attacks share."""
+"""The entries of a recipe: models, data sets, attacks and defenses with their parameters, and the default threat."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -11,11 +11,11 @@ from ...core.norms import NORMS, Norm
 from ...core.threat import Eps
 
 Knowledge = Literal["oblivious", "adaptive", "crossed"]
-"""What an attack knew: nothing of the defense, all of it, or all of another one."""
+"""The attacker's knowledge: nothing of the defense (oblivious), all of it (adaptive), or all of another (crossed)."""
 
 
 class Named(BaseModel):
-    """What a recipe names: its registered name, and its parameters beside it."""
+    """A recipe entry: a registered name, with the parameters as further keys beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -27,7 +27,7 @@ class Named(BaseModel):
 
 
 class Addressed(Named):
-    """A model or a data set: a registered name or an address, and its parameters. Without any the name alone stands."""
+    """A model or data set entry: a registered name or an address, alone as text or in a table with parameters."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -40,7 +40,7 @@ class Addressed(Named):
 
     @property
     def label(self) -> str:
-        """What tables call it: two of one address differ in their parameters."""
+        """The name in result tables; it includes the parameters, by which two entries of one address differ."""
         given = self.parameters.items()
         told = [f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}" for key, value in given]
         return f"{self.name} ({', '.join(told)})" if told else self.name
@@ -53,9 +53,10 @@ def _unpadded(text: str) -> str:
 
 
 class Training(BaseModel):
-    """From which training images a universal attack with a data prior draws; None of both is what is usual.
+    """The training images from which a universal attack with a data prior draws; None stands for the default.
 
-    `images`: the first so many, all where there are fewer. `data`: those of other data than the network's own.
+    `images` is how many of the first training images are used, all if there are fewer. `data` is a data set that
+    replaces the network's own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,13 +66,13 @@ class Training(BaseModel):
 
     @property
     def told(self) -> dict[str, Any]:
-        """By the keys of a recipe, as far as it is not usual: empty where it is."""
+        """The values that are not the default, by their keys in a recipe; empty if both are."""
         given = {"training_images": self.images, "training_data": None if self.data is None else self.data.label}
         return {key: value for key, value in given.items() if value is not None}
 
 
 class NamedAttack(Named):
-    """An attack of a recipe, with what is said of it beside its own parameters."""
+    """An attack entry of a recipe: its name, its parameters, and the keys that say how a run uses it."""
 
     group: Annotated[str, AfterValidator(_unpadded)] | None = Field(
         default=None,
@@ -100,7 +101,7 @@ class NamedAttack(Named):
 
 
 class ThreatDefault(BaseModel):
-    """The norm and budget of every attack that does not state its own."""
+    """The default threat of a recipe: the norm and budget of every attack that does not state its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -108,7 +109,10 @@ class ThreatDefault(BaseModel):
     eps: Eps = Field(description='the budget, for pixels in 0..1: a number or, as text, a fraction such as `"8/255"`')
 
     def fill(self, attack: NamedAttack) -> dict[str, Any]:
-        """The parameters of an attack. Raises ConfigError for one of another norm without a budget in that."""
+        """Return an attack's parameters, with this norm and budget where it states none.
+
+        Raises ConfigError for an attack that sets another norm but no eps: this eps has no meaning in that norm.
+        """
         given = attack.parameters
         norm = given.get("norm", self.norm)
         if norm in NORMS and norm != self.norm and "eps" not in given:

@@ -1,4 +1,4 @@
-"""Gates of a recipe: what its rates may be, so that a model's tests fail where it has become less robust."""
+"""Gates of a recipe: bounds on its rates, so that a model's tests fail when it has become less robust."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
@@ -11,11 +11,11 @@ from ...core.task import Metric
 from .entries import Knowledge
 
 Quantity = Literal["gfr", "drop", "clean", "robust"]
-"""What a bound is of; `drop` is the column `clean_drop`."""
+"""The rate that a bound applies to, by its column; `drop` stands for the column `clean_drop`."""
 
 
 class Bound(NamedTuple):
-    """A rate may be `limit` percent at most, or must be that at least."""
+    """One bound on a rate: at most (`max`) or at least (`min`) `limit`, in percent."""
 
     quantity: Quantity
     side: Literal["max", "min"]
@@ -33,10 +33,10 @@ Percent = Annotated[float, AfterValidator(_percent)]
 
 
 class Gate(BaseModel):
-    """Bounds for all rows of a recipe that are of this model, attack, defense and so on; of any where nothing is said.
+    """Bounds for the rows of one model, attack, defense, source model and knowledge; a key left out matches any.
 
-    Attacks and defenses are named as in the recipe, or as tables call them where several share a name. Without a
-    `metric` it is about the task's main one.
+    Attacks and defenses are named as in the recipe, or as in result tables where several share a name. Without a
+    `metric` the gate applies to the task's main one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -60,7 +60,7 @@ class Gate(BaseModel):
 
     @property
     def bounds(self) -> list[Bound]:
-        """In the order of the fields."""
+        """The bounds that are set, in the order of the fields."""
         found: list[tuple[Quantity, Literal["max", "min"], float | None]] = [
             ("gfr", "max", self.gfr_max),
             ("drop", "max", self.drop_max),
@@ -71,11 +71,15 @@ class Gate(BaseModel):
 
     @property
     def chosen(self) -> dict[str, str]:
-        """What the rows have in common that it is about, by column."""
+        """The values by which the gate selects rows, by column."""
         return self.model_dump(include={"model", "source_model", "attack", "defense", "knowledge"}, exclude_none=True)
 
     def judges(self, metrics: Mapping[str, Metric]) -> str:
-        """Which of a task's metrics it is about. Raises ConfigError for none of them, and for an error."""
+        """Return the name of the metric that the gate applies to, by default the first of a task's `metrics`.
+
+        Raises UnknownNameError for a metric that the task lacks, and ConfigError for one that is an error instead of a
+        rate in percent.
+        """
         name = next(iter(metrics)) if self.metric is None else self.metric
         if name not in metrics:
             raise UnknownNameError("metric in a gate:", name, metrics)
@@ -88,7 +92,7 @@ class Gate(BaseModel):
         return name
 
     def matches(self, facts: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-        """Whether it is about a row, given what the row is about and what tables call its attack and its defense."""
+        """Return whether the gate applies to a row with these `facts` by column and these `labels` in tables."""
         return all(value in (facts[column], labels.get(column)) for column, value in self.chosen.items())
 
 

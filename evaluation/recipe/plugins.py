@@ -1,4 +1,4 @@
-"""Everything that has a name: the built-in attacks, defenses, models and datasets, and those of plugins."""
+"""The registries of named attacks, defenses, models and datasets, built-in or from plugins."""
 
 import importlib
 from functools import partial
@@ -23,10 +23,10 @@ REGISTRIES: dict[str, Registry] = {
 
 
 def load_plugins(files: list[Path]) -> None:
-    """Import what registers names: modules put into `attacks/` and `defenses/`, the entry points `foolbench.plugins`
-    of installed packages, and the given files.
+    """Import every plugin, which registers its names.
 
-    Raises ConfigError for a plugin that cannot be imported, saying which and why.
+    Plugins are the modules in `attacks/` and `defenses/`, the entry points `foolbench.plugins` of installed packages,
+    and the given files. Raises ConfigError, with the plugin and the reason, if one cannot be imported.
     """
     for package in (attacks, defenses):
         for module in iter_modules(package.__path__, prefix=f"{package.__name__}."):

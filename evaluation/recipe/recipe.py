@@ -1,4 +1,4 @@
-"""A recipe: the versioned TOML file that spans a grid of models x attacks x defenses."""
+"""The recipe: a versioned TOML file that describes a grid of models x attacks x defenses."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,11 +14,11 @@ from .entries import Addressed, Knowledge, Named, NamedAttack, ThreatDefault
 from .gates import Gates
 
 Sampling = Literal["balanced", "random", "first"]
-"""Which evaluation images are taken."""
+"""How the evaluation images are selected: classes in turn, at random, or the first ones."""
 
 
 AUTOMATIC = 256
-"""Images of a shard where nobody says how many."""
+"""The number of images in a shard when `batch_size` is "auto"."""
 
 
 def _name_of_folder(text: str) -> str:
@@ -34,14 +34,17 @@ def _batch_size(given: Any) -> int | Literal["auto"]:
 
 
 def _expected(given: Any) -> float | dict[str, float] | None:
-    """A rate in percent, or one for each model."""
+    """Check `expect_clean`: a rate in percent, or one for each model."""
     if isinstance(given, dict):
         return {name: checked_percent(rate, f"expect_clean of {name}") for name, rate in given.items()}
     return None if given is None else checked_percent(given, "expect_clean")
 
 
 class Recipe(BaseModel):
-    """What to run. See `leaderboards/recipes/README.md` for the keys, `quickstart.toml` there for an example."""
+    """A recipe: the data, models, attacks, defenses and settings of a run.
+
+    `leaderboards/recipes/README.md` describes the keys, and `quickstart.toml` beside it is an example.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -125,46 +128,46 @@ class Recipe(BaseModel):
 
     @property
     def label(self) -> str:
-        """Name, version, and what was changed: what rows call it."""
+        """The recipe's name in result rows: name, version, and the overrides if there are any."""
         changed = f" ({', '.join(self.overrides)})" if self.overrides else ""
         return f"{self.name}-v{self.version}{changed}"
 
     @property
     def sampled(self) -> str:
-        """How the evaluation images were chosen, in words."""
+        """How the evaluation images are selected, in words, with the seed where it plays a part."""
         return self.sampling if self.sampling == "first" else f"{self.sampling}, seed {self.seed}"
 
     @property
     def content(self) -> dict[str, Any]:
-        """What decides the numbers, however it was written."""
+        """The keys that decide the numbers, as a dict that does not depend on how the file was written."""
         return self.model_dump(exclude={"description", "minutes", "overrides", "keep_images", "expect_clean", "gates"})
 
     @property
     def shard(self) -> int:
-        """How many images are kept and recorded together."""
+        """The number of images in a shard, the unit in which images are crafted, stored and recorded."""
         return AUTOMATIC if self.batch_size == "auto" else self.batch_size
 
     def expected_clean(self, model: str) -> float | None:
-        """Of one model, in percent, where it is known."""
+        """Return the expected clean rate of one model, in percent, or None if the recipe states none."""
         return self.expect_clean.get(model) if isinstance(self.expect_clean, dict) else self.expect_clean
 
     @property
     def model_labels(self) -> list[str]:
-        """What rows call the models."""
+        """The names of the models in result rows."""
         return [model.label for model in self.models]
 
     @property
     def source_labels(self) -> list[str]:
-        """What rows call the networks that attacks are crafted on."""
+        """The names, in result rows, of the models that attacks are crafted on."""
         return [model.label for model in self.source_models or self.models]
 
     @property
     def networks(self) -> dict[str, Addressed]:
-        """All that are loaded, by what rows call them: sources first."""
+        """The entries of all models of the run, source models first, by their names in result rows."""
         return {entry.label: entry for entry in (*self.source_models, *self.models)}
 
     def build_attacks(self) -> list[Attack | UniversalAttack]:
-        """The attacks, checked. Raises ConfigError for a name or parameter that makes no sense."""
+        """Return the attacks of the recipe. Raises ConfigError for an unknown name or an invalid parameter."""
         return [attacks.create(a.name, self.threat.fill(a)) for a in self.attacks]
 
     def build_defenses(self) -> list[Defense]:

@@ -1,4 +1,4 @@
-"""Values as TOML writes them on one line, for `--set`."""
+"""Format values as TOML on one line, for `--set`."""
 
 import json
 import math
@@ -10,7 +10,10 @@ _BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 def inline(value: Any) -> str:
-    """What a recipe can hold: text, numbers, truths, lists and tables of these. TOML has no null: it is left out."""
+    """Return a recipe's value (text, number, boolean, or lists and tables of these) as TOML on one line.
+
+    Keys whose value is None are left out, since TOML has no null.
+    """
     if isinstance(value, Mapping):
         told = ", ".join(f"{_key(key)} = {inline(one)}" for key, one in value.items() if one is not None)
         return f"{{ {told} }}" if told else "{}"

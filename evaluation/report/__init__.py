@@ -1,1 +1,1 @@
-"""From numbers to what people read, and the folder that a run leaves."""
+"""Turn recorded scores into tables, comparisons and verifications, and manage the result folder of a run."""

@@ -1,4 +1,4 @@
-"""Whether two rows of one cell agree: to the digit, but for rounding, or within an interval where chance has a part."""
+"""Compare two rows of one cell: equal digits, differences by rounding, or by chance where the cell is randomized."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,21 +12,21 @@ from ..leaderboard.stats import CONFIDENCE
 from ..leaderboard.units import decimals
 
 ROUNDED = 1.0
-"""In percent of the images: so many another processor may count otherwise, and one image always."""
+"""Percent of the images that may score differently on another processor; one image always may."""
 _OWN = (*ABSTAINING, "rounding_undone")
-"""Percent of images in any unit."""
+"""The columns that are a percentage of images whatever the unit of the row."""
 _RATES: Mapping[str, str] = {"clean_drop": "clean"} | dict.fromkeys(
     ("floor", "gfr_area", "gfr_area_queries", "gfr_seeds_sd"), "gfr"
 )
-"""The rates whose intervals say how far images differ, of columns that have no interval."""
+"""The rate whose interval tells how much images vary, for each column that has no interval of its own."""
 _SIZES = ("linf_max", "l2_mean", "layer_shift")
-"""Of changes, and of what they do to a layer, which no share of the images bounds."""
+"""Sizes of perturbations and of layer shifts: a share of the images says nothing about how far they may differ."""
 _RESIZED, _LEAST = 0.1, 1.1e-4
-"""By so much of itself a size may come out otherwise, where a search ends elsewhere; and by so much in any case."""
+"""The relative and the absolute tolerance of a size: a search may end at another point."""
 
 
 class Deviation(NamedTuple):
-    """A number that came out otherwise; `explained` says by what, and is empty where nothing explains it."""
+    """A number that differs from the claimed one; `explained` names the cause, and is empty if there is none."""
 
     column: str
     claimed: str
@@ -35,15 +35,16 @@ class Deviation(NamedTuple):
 
 
 def deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Deviation]:
-    """Of all rates, their intervals, the drop, the floor and measured sizes. `chance`: it has a part in crafting or
-    scoring. What a table leaves empty, or has no column for, it does not claim, and that is no difference; but every
-    finished row claims a fooling rate.
+    """Return the differences between two rows in rates, their intervals, the drop, the floor and measured sizes.
 
-    Rounding explains what one image in a hundred is, and one in any case; twice that for the drop, a difference of two
-    rates. An image is 0 or 100 percent; of an error, whose range says nothing, it is as far off as images differ, one
-    standard deviation. Chance explains a rate under attack that lies in the claimed interval, where the claimed one
-    lies in that of now, but for rounding. The ends of an interval may be off by twice as much as its rate is, beside
-    rounding. A size may be off by a tenth of itself.
+    `chance` says whether crafting or scoring is randomized. An empty or missing column claims nothing and is no
+    difference, except the fooling rate, which every finished row claims.
+
+    Rounding explains a change of one image in a hundred, and of one image in any case; of twice that for the drop, a
+    difference of two rates. An image counts as 100 percent; for a metric that is an error, whose range says nothing, as
+    one standard deviation over images. Chance explains a rate under attack where each of the two lies in the interval
+    of the other, up to rounding. The ends of an interval may differ by rounding plus twice the difference of the rate,
+    a size by a tenth of itself.
     """
     return list(_deviations(claimed, found, chance=chance))
 
@@ -67,32 +68,32 @@ def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[D
 
 
 def _rounding(column: str, found: TextRow) -> float:
-    """What rounding explains, in the column's unit."""
+    """Return the largest difference that rounding explains, in the column's unit."""
     count = int(found["n"])
     image = _deviation(_RATES.get(column, column), found, count) if _of_error(column, found) else 100.0
     return max(1 / count, ROUNDED / 100) * image + _digits(column, found)
 
 
 def _of_error(column: str, found: TextRow) -> bool:
-    """Whether it is made of errors of images, which may be small beside the largest there can be."""
+    """Return whether a column averages errors of images, which may be far smaller than the metric's range."""
     return found["unit"] == "error" and column not in _OWN
 
 
 def _deviation(rate: str, found: TextRow, count: int) -> float:
-    """Of images, by the interval of their mean; 0 where there is none."""
+    """Return the standard deviation over images, derived from the interval of their mean; 0 without an interval."""
     width = _number(found, f"{rate}_high") - _number(found, f"{rate}_low")
     return 0.0 if math.isnan(width) else width / 2 / float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(count)
 
 
 def _digits(column: str, found: TextRow) -> float:
-    """As far as two numbers that are rounded to a table's digits may differ."""
+    """Return how far two equal numbers may differ when each is rounded to the table's digits."""
     return 1.1 * 10.0 ** -decimals(found["unit"], column)
 
 
 def _difference(
     column: str, claimed: TextRow, found: TextRow, rounding: float, *, chance: bool = False
 ) -> Iterator[Deviation]:
-    """None where the texts or the numbers are equal, or nothing is claimed."""
+    """Yield the deviation of a column, unless the texts or numbers are equal or nothing is claimed."""
     then, now, off = claimed.get(column, ""), found.get(column, ""), _off(column, claimed, found)
     if (then or column == "gfr") and then != now and off != 0:
         explained = "rounding" if off <= rounding else "its interval" if chance else ""
@@ -104,7 +105,7 @@ def _off(column: str, claimed: TextRow, found: TextRow) -> float:
 
 
 def _near(column: str, claimed: TextRow, found: TextRow) -> bool:
-    """Whether each of two rates lies in the interval of the other."""
+    """Return whether each of two rates lies in the interval of the other, up to rounding."""
     then, now = _number(claimed, column), _number(found, column)
     low, high = _number(claimed, f"{column}_low"), _number(claimed, f"{column}_high")
     least, most = _number(found, f"{column}_low"), _number(found, f"{column}_high")
@@ -113,9 +114,7 @@ def _near(column: str, claimed: TextRow, found: TextRow) -> bool:
 
 
 def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
-    """Whether two rates without an interval of their own, or means of such, are no farther apart than chance explains:
-    four standard errors of a difference, at most.
-    """
+    """Return whether two rates without an interval, or means of such rates, differ by at most four standard errors."""
     count = int(found["n"])
     if _of_error(column, found):
         deviation = _deviation(_RATES[column], found, count)
@@ -126,7 +125,7 @@ def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
 
 
 def _number(row: TextRow, column: str) -> float:
-    """NaN, which agrees with nothing, where there is none."""
+    """Return a field as a number, or NaN, which compares as unequal, if it is none."""
     try:
         return float(row.get(column, ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a leaderboard.csv claims, and what is known of the run that made it."""
+"""Read the rows that a leaderboard.csv claims, with what is known of the run that made it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,17 +21,17 @@ NAMED_BY = (
     *("access", "knowledge", "source_defense", "source_defense_params", "norm", "eps", "defense", "defense_params"),
     *("metric", "unit"),
 )
-"""The columns that say what a row is about."""
+"""The columns that identify the cell of a row."""
 _RATES = (f"{rate}{end}" for rate in ("clean", "gfr", "robust") for end in ("", "_low", "_high"))
 _NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "crafted"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """The rows of a table with the recipe that made it.
+    """The rows of a leaderboard.csv, and the recipe that made them.
 
-    Of a run's folder also what its networks and data were, who made its rows, and where its ledger lies; a table alone
-    says none of these.
+    The identities of networks and data, the makers of the rows and the path of the ledger are known for the folder of a
+    run only, not for a table alone.
     """
 
     recipe: Recipe
@@ -42,7 +42,11 @@ class Claims:
 
 
 def read_claims(path: Path, recipe: Recipe | None) -> Claims:
-    """Of the folder of a run, or of a table with the recipe that made it. Raises ConfigError or OutputError."""
+    """Read the claims in the folder of a run, or in a table with the recipe that made it.
+
+    Raises ConfigError for a table without a recipe, a folder with one, or a missing path, and OutputError for a
+    manifest or table that cannot be read.
+    """
     if is_folder(path):
         if recipe is not None:
             raise ConfigError(f"Expected no --recipe with the folder of a run, whose manifest has it; got {path}.")
@@ -63,10 +67,10 @@ def read_claims(path: Path, recipe: Recipe | None) -> Claims:
 
 
 def read_rows(path: Path) -> list[TextRow]:
-    """Every field as it is written. Raises OutputError for what is no leaderboard, or has numbers that are none."""
+    """Read the rows of a leaderboard.csv as text. Raises OutputError for another file, and for invalid fields."""
     try:
         table = from_csv(pd.read_csv(path, dtype=str, keep_default_na=False).fillna(""))
-    except (OSError, ValueError, MemoryError) as error:  # pandas' errors are ValueErrors, and so is what is no UTF-8
+    except (OSError, ValueError, MemoryError) as error:  # errors of pandas and of UTF-8 are ValueErrors
         raise OutputError(f"Expected a leaderboard.csv at {path}, but: {why(error)}.") from None
     missing = sorted(_NEEDED - set(table.columns))
     if missing:

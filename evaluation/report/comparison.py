@@ -1,4 +1,4 @@
-"""`foolbench.compare`: rows of one run, or of two, as a table of differences."""
+"""`foolbench.compare`: a table of paired differences between rows of one run or of two."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,7 +46,7 @@ COLUMNS: Mapping[str, str] = {
     "cell_first": "what the scores of the first are called in `ledger.sqlite`",
     "cell_second": "those of the second",
 }
-"""Of the table, in their order, and what each says."""
+"""The columns of the table in their order, each with its meaning."""
 _COUNTS = ("n", "clusters", "only_first", "only_second", "images_needed")
 
 
@@ -59,13 +59,15 @@ def compare(
     all_pairs: bool = False,
     of: Rate = "gfr",
 ) -> pd.DataFrame:
-    """Differences between systems that were judged on the same images; a row a pair, with the columns of `COLUMNS`.
+    """Compare systems on the same images; return a row per pair, with the columns of `COLUMNS`.
 
-    Within one `run`, a folder of results: pairs that differ in nothing but their defense, or `by` attack, model or
-    knowledge. Defenses are compared with "none", others each with each, unless a `baseline` is named or `all_pairs` are
-    asked for. With an `other` run: its rows with the equal ones of the first, or with those that differ `by` something.
-    `of` is the rate, "gfr" or "robust". Raises ConfigError or InputError, in one sentence, where there is nothing to
-    compare, where images or versions differ or where a row is not run yet; OutputError for what is no folder of a run.
+    Within one `run`, a result folder, pairs are rows that differ only in their defense, or in the `by` that is given:
+    attack, model or knowledge. Defenses are compared with "none" or the `baseline`, and each with each if `all_pairs`;
+    the others each with each or with the `baseline`. With an `other` run, its rows are compared with the equal ones of
+    the first, or with those that differ in `by`. `of` is the rate, "gfr" or "robust".
+
+    Raises ConfigError or InputError, in one sentence, if there is nothing to compare, if images or versions differ or
+    if a row has not run yet; OutputError for a folder without a run.
     """
     load_plugins([])
     for name, given, known in (("by", by, (*get_args(By), None)), ("of", of, get_args(Rate))):

@@ -1,4 +1,4 @@
-"""From a recipe to its table: what `foolbench run`, `foolbench.evaluate` and pytest have in common."""
+"""Execute a recipe and write its results: the code that `foolbench run`, `foolbench.evaluate` and pytest share."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -33,9 +33,7 @@ HERE = Machines()
 
 
 class Execution(NamedTuple):
-    """The table of all that is finished, what the recipe's gates say to it, and whether somebody has broken the run off
-    before the rest was.
-    """
+    """The outcome of a run: the leaderboard so far, the verdicts of the gates, and whether it was interrupted."""
 
     table: pd.DataFrame
     verdicts: list[Verdict]
@@ -53,10 +51,10 @@ def execute(
     cache: Cache | None = None,
     crafted_anew: bool = False,
 ) -> Execution:
-    """Run what the folder's ledger lacks, and write its files. Raises FoolbenchError where it cannot begin or go on.
+    """Run the cells that the folder's ledger lacks, and write its files.
 
-    What other runs have left in a `cache` is used: what defenses learn, and what attacks craft unless it is to be
-    `crafted_anew`.
+    Fitted defenses and, unless `crafted_anew`, crafted images are taken from the `cache` that runs share. Raises
+    FoolbenchError if the run cannot start or continue.
     """
     interrupted = False
     with Results(folder) as results, repeatable(device):
@@ -73,7 +71,7 @@ def execute(
                 run(prepared, results.ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
         except KeyboardInterrupt:
             interrupted = True
-        finally:  # also where nothing can be shown any more
+        finally:  # also after an error, such as output that can no longer be printed
             table = results.write_leaderboard(scored)
         judged = verdicts(scored, planned(recipe)) if recipe.gates else []
     return Execution(table, judged, interrupted)
@@ -81,10 +79,11 @@ def execute(
 
 @contextmanager
 def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) -> Iterator[tuple[Engine, Networks]]:
-    """The part of one process in a run whose folder another one, or this one, holds by its `Results`, and its networks.
+    """Join a run as one of its processes, and yield the process's engine and networks.
 
-    Processes come in one after the other: the first writes down what networks and data are, the others are held to it.
-    Raises FoolbenchError where it cannot begin or go on.
+    The folder is held by the `Results` of this or another process. Processes join one after the other: the first
+    records the identities of networks and data, and the others must agree with them. Raises FoolbenchError if the
+    process cannot start or continue.
     """
     with ExitStack() as stack:
         stack.enter_context(repeatable(device))
@@ -103,5 +102,5 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
 
 
 def scored_images(recipe: Recipe) -> int:
-    """How often some image is scored, of all cells."""
+    """Return the number of images that are scored, summed over all cells."""
     return recipe.samples * sum(len(row) for _, row in spanned(recipe))

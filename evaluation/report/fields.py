@@ -1,4 +1,4 @@
-"""Whether the fields of a row of leaderboard.csv are what their columns say: spreadsheets write some of them, too."""
+"""Validate the fields of a row of leaderboard.csv, which a spreadsheet may have rewritten."""
 
 import json
 import math
@@ -11,14 +11,14 @@ from ..leaderboard.units import is_error
 
 _COUNTS = ("n", "clusters")
 _NAMED = ("n", "eps")
-"""The numbers that every row has."""
+"""The numeric columns that every row has."""
 _RATES = ("clean", "gfr", "robust", *ABSTAINING)
 _WITH_ENDS = {rate: [f"{rate}{end}" for end in ("", "_low", "_high")] for rate in _RATES}
 _PERCENTS = {"floor", "gfr_area", "gfr_area_queries", *(name for names in _WITH_ENDS.values() for name in names)}
 
 
 def wrong_field(row: TextRow) -> str | None:
-    """In words, for the first that is none of its column."""
+    """Return a description of the first field that is invalid in its column, or None."""
     return next(_wrong(row), None)
 
 
@@ -41,7 +41,7 @@ def _wrong(row: TextRow) -> Iterator[str]:
 
 
 def _needed(row: TextRow) -> set[str]:
-    """A rate that is there has an interval."""
+    """Return the numeric columns that must not be empty; a rate that is given needs its interval."""
     if row["status"] != "ok":
         return {*_NAMED}
     return {*_NAMED, *(name for rate in _RATES if rate == "gfr" or row.get(rate) for name in _WITH_ENDS[rate])}
@@ -56,7 +56,7 @@ def _range(column: str, unit: str) -> tuple[float, float]:
 
 
 def _number(text: str) -> float:
-    """NaN, which lies in no range, where it is none."""
+    """Return the text as a number, or NaN, which lies in no range, if it is none."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A run read from its folder, by manifest and ledger: nothing is loaded, and the folder need not be writable."""
+"""Read a finished run from its manifest and ledger, without loading networks or data; read access is enough."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

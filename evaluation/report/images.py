@@ -1,4 +1,4 @@
-"""`foolbench.image_scores`: what the rows of a run came to on every image."""
+"""`foolbench.image_scores`: the scores of a run's rows image by image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,14 +41,18 @@ COLUMNS = {
     "seconds": "its share of the time to craft",
     "cluster": "number of the group of images that depend on each other",
 }
-"""Of the table, in their order; those against the truth only where there are labels, others where an image has them."""
+"""The columns in their order, each with its meaning.
+
+A column against the truth needs labels; a column that no row has is left out.
+"""
 
 
 def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
-    """A line an image of every finished row, or of the one with that number in leaderboard.csv; see `COLUMNS`.
+    """Return the scores of every finished row of a run, or of one row, with a line per image; see `COLUMNS`.
 
-    Of a worst case each image is at the attack that fooled it. Raises OutputError for what is no folder of a run,
-    ConfigError for a number that no row has, or a row without scores.
+    `run` is the result folder, and `row` a row's number in leaderboard.csv, counted from 1. In a worst case, each image
+    has the scores of the attack that fooled it. Raises OutputError for a folder without a run, and ConfigError for a
+    number that no row has, or if there are no scores.
     """
     load_plugins([])
     folder = Path(run)
@@ -72,7 +76,7 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
 
 
 def _scored(source: Source) -> Iterator[tuple[Row, Scores]]:
-    """The finished rows of one model and metric."""
+    """Yield the finished rows of one model and metric with their scores."""
     for system in system_rows(source):
         for row, scores in system.scored():
             if scores is not None:

@@ -1,4 +1,4 @@
-"""One writer to a folder: two runs at once would each overwrite what the other says about itself."""
+"""The lock of a result folder: two runs that write to it at once would overwrite each other's manifest and tables."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ NAME = ".lock"
 
 
 def lock(folder: Path) -> FileLock:
-    """Held until it is released, or the process ends in whatever way. Raises OutputError where another one holds it."""
+    """Lock a folder until the lock is released or the process ends. Raises OutputError if another process holds it."""
     try:
         return acquired(folder, NAME, timeout=0)
     except Timeout:

@@ -1,4 +1,4 @@
-"""By whom the rows of a run were made: versions and hardware, of each row those of all who had a part in it."""
+"""The makers of the rows of a run: the versions and the hardware of all processes that contributed to each."""
 
 import json
 import re
@@ -14,27 +14,28 @@ from .manifest import MANIFEST
 from .results import LEDGER
 
 Environment = Mapping[str, str]
-"""Versions by what pip calls each, and facts of the hardware. Where several have a part, "1.0 and 2.0"."""
+"""Versions by package name, and hardware facts; values of several makers are joined, as in "1.0 and 2.0"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Makers:
-    """`last` is the environment of who began the run last; `known` are the makers of cells and of searched jobs.
+    """The makers of a run's rows.
 
-    A table alone knows none.
+    `last` is the environment of the process that last started the run; `known` are the makers of cells and of crafting
+    jobs, by their names. Both are empty for a table without its folder.
     """
 
     last: Environment = field(default_factory=dict)
     known: Mapping[str, Sequence[Maker]] = field(default_factory=dict)
 
     def of(self, row: Mapping[str, Any]) -> Environment:
-        """Of a row of the leaderboard; the last where nothing is known of its own."""
+        """Return the environment that made a leaderboard row; `last` if its own makers are unknown."""
         made = [maker for name in _names(row) for maker in self.known.get(name, ())]
         return _together(made) if made else self.last
 
 
 def read_makers(folder: Path) -> Makers:
-    """Of the folder of a run, whose manifest can be read."""
+    """Return the makers of the run in a folder, whose manifest must be readable."""
     last = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     known = {}
     if is_file(folder / LEDGER):
@@ -44,7 +45,7 @@ def read_makers(folder: Path) -> Makers:
 
 
 def _names(row: Mapping[str, Any]) -> Iterator[str]:
-    """Of the cells of a row, and of the jobs that have crafted for them, with whose names their places end."""
+    """Yield the names of a row's cells, and of the jobs that crafted for them, with which the `crafted` paths end."""
     yield from str(row["cell"]).split()
     for place in str(row["crafted"]).split():
         yield from re.findall(r"([0-9a-f]{16})(?:\.safetensors)?$", place)

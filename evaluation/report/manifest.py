@@ -1,4 +1,4 @@
-"""What ran in a folder: recipe, networks, data, and who has made the rows. All of it in one file with a checksum."""
+"""The manifest of a run: recipe, networks, data and the makers of its rows, in one file with a checksum."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,16 +30,16 @@ _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 
 
 def write_manifest(folder: Path, run: ScoredRun, device: str, command: Sequence[str]) -> None:
-    """Write down what runs in a folder, and with what: enough to make the tables of a run that was broken off.
+    """Write the manifest of a run, enough to make the tables of an interrupted one. Raises OutputError if it cannot.
 
-    Versions and hardware are those of this process; `makers` has those of all by whom the ledger has something.
+    Versions and hardware are those of this process; `makers` has those of all who have written to the ledger.
     """
     recipe, facts = run.recipe, run.facts
     content = {
         "run": run.name,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),
-        "recipe": recipe.model_dump(),  # as it is: what is called JSON mode has no infinite eps
+        "recipe": recipe.model_dump(),  # not in pydantic's JSON mode, which has no infinite eps
         "recipe_hash": digest(recipe.content),
         "identities": dict(facts.identities),
         **maker(recipe, device),
@@ -55,7 +55,7 @@ def write_manifest(folder: Path, run: ScoredRun, device: str, command: Sequence[
 
 
 def name_makers(folder: Path, ledger: Ledger) -> None:
-    """In the manifest that is there: also those who came while the run went on. Raises OutputError as reading does."""
+    """Update the makers in an existing manifest: processes may have joined since. Raises OutputError if it cannot."""
     path = folder / MANIFEST
     with _expected(path):
         content = _read(path)
@@ -63,7 +63,7 @@ def name_makers(folder: Path, ledger: Ledger) -> None:
 
 
 def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
-    """What ran in a folder before. Raises OutputError where there is no manifest that can be read."""
+    """Return the recipe and the facts of the run in a folder. Raises OutputError without a valid manifest."""
     path = folder / MANIFEST
     with _expected(path):
         manifest = _read(path)
@@ -87,7 +87,7 @@ def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
 
 
 def _distinct(ledger: Ledger) -> list[Maker]:
-    """Each once, who came first before the others."""
+    """Return the distinct makers, in the order of their first contribution."""
     found: list[Maker] = []
     for makers in ledger.makers().values():
         found += [one for one in makers if one not in found]
@@ -95,7 +95,7 @@ def _distinct(ledger: Ledger) -> list[Maker]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """All of it, without the checksum: a changed digit would be another number in the tables."""
+    """Read a manifest. Raises ValueError for a wrong checksum: a changed digit would change numbers in the tables."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if content.pop("checksum") != digest(content):
         raise ValueError("it is not what a run has written; run the recipe again for a new one")

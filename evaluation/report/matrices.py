@@ -1,6 +1,4 @@
-"""Fooling rates as matrices: networks that attacks are crafted on by those that they are scored on, and defenses that
-they are crafted through by those that they are scored through.
-"""
+"""Arrange rows as matrices: networks (or defenses) that attacks are crafted on by those that they are scored on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +9,13 @@ from .rows import NamedRow
 
 ON, THROUGH = "crafted on", "crafted through"
 _ANY = "(any)"
-"""The source of an attack that asks no network anything."""
+"""The source of an attack that needs no access to any network."""
 R = TypeVar("R", bound=NamedRow)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix(Generic[R]):
-    """`corner` says what its lines are; `cells` are by line and column, and some may be missing."""
+    """A matrix of rows, `cells` by line and column, of which some may be missing; `corner` heads the names of lines."""
 
     title: str
     corner: str
@@ -37,14 +35,14 @@ class Matrix(Generic[R]):
 
 
 def transfers(rows: Sequence[R]) -> list[Matrix[R]]:
-    """Of each attack, what it knew, and the defense that it is scored through: networks by networks."""
+    """Return a matrix of source networks by scored networks for each attack, defense and attacker's knowledge."""
     kept = [row for row in rows if not (row.crossed or row.of_one_seed)]
     settings = grouped(kept, lambda row: (row.attack, row.defense, row["knowledge"]))
     return [matrix(_setting(same[0]), ON, same, _source, lambda row: [row["model"]]) for same in settings.values()]
 
 
 def crossings(rows: Sequence[R]) -> list[Matrix[R]]:
-    """Of each attack that was crafted through one defense and scored through another, on one network."""
+    """Return a matrix of source defenses by scored defenses for each attack and source network with crossed rows."""
     kept = [row for row in rows if not row.of_one_seed]
     attacks = grouped(kept, lambda row: (row["source_model"], row.attack)).values()
     return [
@@ -57,7 +55,7 @@ def crossings(rows: Sequence[R]) -> list[Matrix[R]]:
 def matrix(
     title: str, corner: str, rows: Sequence[R], line: Callable[[R], str], columns: Callable[[R], Sequence[str]]
 ) -> Matrix[R]:
-    """A row may stand in several columns; of rows that have one place the first is there."""
+    """Arrange rows as a matrix; a row may stand in several columns, and the first row of a place is kept."""
     cells: dict[tuple[str, str], R] = {}
     for row in rows:
         for column in columns(row):

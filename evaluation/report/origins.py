@@ -1,4 +1,4 @@
-"""What a row was made from, and what of it is another now."""
+"""Find what a claimed row was made from that has changed: network, data, code, versions or hardware."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,15 @@ from .claims import Claims
 from .makers import Environment
 
 _COLUMNS = ("model_sha", "behaviour")
-"""What a row itself says of its network."""
+"""The columns of a row that identify its network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origins:
-    """`others`: it is of another network, or of other data. `changes`: the code behind it is another. `elsewhere`: so
-    are versions or hardware. Each a sentence. `chance`: whether random draws, or a long search, have a part in it.
+    """The differences between the origins of a claimed row and of the row found now, each a sentence.
+
+    `others` says that the network or the data differ, `changes` that the code does, `elsewhere` that versions or
+    hardware do. `chance` says whether random draws, or a long search, affect the row.
     """
 
     others: Sequence[str]
@@ -38,19 +40,20 @@ class Origins:
         identities: Identities,
         environment: Environment,
     ) -> "Origins":
-        """Of a claimed row, and the one that was found now by that part of the recipe."""
+        """Compare a claimed row with the row that `part`, the part of the recipe that it is of, has given now."""
         wanted = found["cell"].split()
         made_by = [cell for key, cell in Grid(part, identities).cells.items() if key in wanted]
         others, doubts = [], []
         for name in dict.fromkeys([claimed["source_model"], claimed["model"]]):
             if not identities[name]["model_sha"]:
-                continue  # it could not be loaded, as the row says
+                continue  # it could not be loaded, which the row's error says
             told = {column: claimed[column] for column in _COLUMNS} if name == claimed["model"] else {}
             then = {**(claims.identities or {}).get(name, {}), **told}
             others += _others(name, then, identities[name])
             if then.get("behaviour", "") not in ("", identities[name]["behaviour"]):
                 sentence = f"{name} does not answer to fixed images as it did."
-                (doubts if claims.ledger is None else others).append(sentence)  # unless rounding did that
+                # without the ledger, rounding may be the cause: a doubt, not another network
+                (doubts if claims.ledger is None else others).append(sentence)
         return cls(
             others=others,
             changes=[*doubts, *_code(claims, claimed, made_by, identities)],
@@ -72,7 +75,11 @@ def _others(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Itera
 
 
 def _code(claims: Claims, claimed: TextRow, made_by: Sequence[Cell], identities: Identities) -> Iterator[str]:
-    """The names of records and files are hashes of facts and of code: with the facts of then, those differ by code."""
+    """Yield a sentence if the code behind a row has changed.
+
+    The names of records and files are hashes of facts and of code: computed with the claimed run's facts, they differ
+    only if the code does.
+    """
     if claims.identities is None:
         what = "code, the data or the version of foolbench"
     else:
@@ -92,7 +99,7 @@ def _elsewhere(then: Environment, now: Environment) -> list[str]:
 
 
 def _chance(cell: Cell) -> bool:
-    """Rounding alone can send a search another way, of a universal perturbation most of all."""
+    """Return whether a cell is randomized or has a search, which rounding alone can lead elsewhere."""
     defenses = (cell.defense.defense, cell.job.through.defense)
     drawn = any(defense is not None and defense.randomized for defense in defenses)
     return drawn or any(_searches(job) for job in _chain(cell.job))
@@ -103,7 +110,7 @@ def _searches(job: Job) -> bool:
 
 
 def _chain(job: Job | None) -> Iterator[Job]:
-    """A member of an ensemble goes on from those before it."""
+    """Yield a job and those it continues from: a member of an ensemble starts from the images of those before it."""
     while job is not None:
         yield job
         job = job.after

@@ -1,4 +1,4 @@
-"""From rows of a leaderboard to small tables: a line a defense and a column an attack, or one network by another."""
+"""Pivot a leaderboard into small tables: defenses by attacks, or source networks by scored networks."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -12,21 +12,21 @@ from .matrices import ON, THROUGH, Matrix
 from .rows import NamedRow, named, records
 
 SETTING = "setting"
-"""A column that merged tables have beside a leaderboard's: what tells rows apart that cannot stand in one table."""
+"""The extra column of merged leaderboards: what distinguishes rows that cannot stand in one table."""
 
 NAMES = ("defense", "knowledge", ON, THROUGH)
-"""The columns that say what a line is."""
+"""The columns that name a line."""
 _CLEAN = "(clean)"
 Line = dict[str, str]
 Part = tuple[str, list[Line]]
-"""A title, and lines."""
+"""A small table: its title, and its lines."""
 
 
 def pivot(table: pd.DataFrame) -> list[Part]:
-    """For each model and metric defense, clean, drop, floor, then GFR and interval per attack.
+    """Return a table for each model and metric: defense, clean, drop, floor, then GFR and interval per attack.
 
-    Where attacks were crafted on other networks than those scored, a matrix for each attack and defense instead. What
-    was crafted through other defenses has matrices of its own.
+    If attacks were crafted on other networks than those scored, there is a matrix of networks for each attack and
+    defense instead. Attacks crafted through other defenses have matrices of their own.
     """
     by_metric, by_model = list(_by(table, "metric")), list(_by(table, "model", "metric"))
     foreign = {rows[0][SETTING] for rows in by_metric if any(row.foreign for row in rows)}
@@ -39,19 +39,19 @@ def pivot(table: pd.DataFrame) -> list[Part]:
 
 
 def transfers(table: pd.DataFrame) -> bool:
-    """Whether some attack was crafted on another network than the one it is scored on."""
+    """Return whether some attack was crafted on another network than the one it is scored on."""
     return bool((table.source_model != table.model).any())
 
 
 def _by(table: pd.DataFrame, *columns: str) -> Iterator[list[NamedRow]]:
-    """Rows together that agree in these columns, and in their setting; of several seeds their mean alone."""
+    """Yield groups of rows that agree in these columns and their setting; of several seeds, only the mean's rows."""
     shown = [row for row in records(table) if not is_of_one_seed(row.get("seed"))]
     for same in grouped(shown, lambda row: tuple(row.get(column) for column in (*columns, SETTING))).values():
         yield named(same)
 
 
 def _defenses(rows: Sequence[NamedRow]) -> Part:
-    """A line a defense and what attacks know of it."""
+    """Return a table with a line for each defense and attacker's knowledge, and a column for each attack."""
     adaptive = any(row.adaptive for row in rows)
     attacks, defenses = (dict.fromkeys(row.attack for row in rows), dict.fromkeys(row.defense for row in rows))
     reached = {(row.defense, row["knowledge"]) for row in rows}
@@ -68,7 +68,7 @@ def _defenses(rows: Sequence[NamedRow]) -> Part:
 
 
 def _rejections(rows: Sequence[NamedRow]) -> list[Part]:
-    """Of the systems that may reject an image, how often they do, if there are any."""
+    """Return a table of how often systems that may reject an image do so, if there are such systems."""
     abstaining = [row for row in rows if row["rejected_clean"] is not None]
     attacks = dict.fromkeys(row.attack for row in abstaining)
     lines: dict[tuple[str, str], Line] = {}
@@ -82,7 +82,7 @@ def _rejections(rows: Sequence[NamedRow]) -> list[Part]:
 
 
 def _transfers(rows: Sequence[NamedRow]) -> Iterator[Part]:
-    """Like Table 1 of GD-UAP: a line a network that the attack was crafted on, a column one that it is scored on."""
+    """Yield tables like Table 1 of GD-UAP: a line for each source network, a column for each scored network."""
     models = dict.fromkeys(row["model"] for row in rows)
     for found in matrices.transfers(rows):
         clean = {row["model"]: _number(row, "clean") for row in found.rows if row["clean"] is not None}
@@ -91,7 +91,7 @@ def _transfers(rows: Sequence[NamedRow]) -> Iterator[Part]:
 
 
 def _crossings(rows: Sequence[NamedRow]) -> Iterator[Part]:
-    """Of each attack that was crafted through other defenses: a line one of these, a column what it is scored on."""
+    """Yield a table for each attack crafted through other defenses: these in lines, the scored defenses in columns."""
     for found in matrices.crossings(rows):
         yield _title(f"{rows[0]['model']}, {found.title}", found.rows), _lines(found, found.columns)
 
@@ -113,7 +113,7 @@ def _title(what: str, rows: Sequence[NamedRow]) -> str:
 
 
 def _threat(rows: Sequence[NamedRow]) -> str:
-    """Where there is one for all."""
+    """Return the norm and eps that all rows share, or ""."""
     threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in rows}
     return threats.pop() if len(threats) == 1 else ""
 
@@ -123,7 +123,7 @@ def _number(row: NamedRow, column: str) -> str:
 
 
 def _rate(row: NamedRow) -> str:
-    """The fooling rate with its interval; of a row that failed what became of it."""
+    """Return the fooling rate with its interval, or the status of an unfinished row."""
     if not row.ok:
         return row["status"]
     gap = "" if row["gfr_gap"] is None else f" ({row['gfr_gap']:+.1f})"

@@ -1,14 +1,14 @@
-"""The numbers of the papers' tables, leaderboards/published/RECIPE.csv, beside those of a run of that recipe.
+"""Compare a run with the numbers of a paper's table, from leaderboards/published/RECIPE.csv.
 
-A file begins with what the paper measured on and with: lines `# what: text`. Then comes a line a number: where it
-stands in the paper's table, the `rate` that it is, and the row of a leaderboard that is the same here. Networks are
-meant whose name is one of those with spaces between, whatever their address; parameters are those that must be among
-the row's; the empty text stands for anything or, as `source_model`, for the network itself. Where a task has several
-metrics, a column `metric` says which one a number is of; where images were made against a defense and shown to another,
-`source_defense` says against which.
+Such a file begins with lines `# what: text` on the paper's data, networks and settings. Then comes a line per number:
+its line and column in the paper's table, its `rate`, and the leaderboard row that corresponds to it. `model` and
+`source_model` list network names, without their addresses, separated by spaces; `attack_params` and `defense_params`
+must be among those of the row. An empty `attack`, `metric` or field of parameters matches any, an empty `source_model`
+the network itself. The column `metric` selects one of several metrics, and `source_defense` the defense against which
+images were crafted that are scored through another.
 
-The budgets are those of the recipe that ships under that name; rows of other budgets, of another version or of a recipe
-that was changed stand beside the paper, too, and a remark says so.
+The budgets are those of the shipped recipe of that name. Rows of other budgets, of another version or of a changed
+recipe are compared as well, with a remark.
 """
 
 import csv
@@ -29,16 +29,19 @@ from ..recipe.recipe import Recipe
 from .rows import Record, records
 
 _Budget = tuple[str, float]
-"""Norm and eps, as a row has them."""
+"""The norm and eps of a row, eps rounded to six decimals."""
 _NARROW = 2.0
-"""Points: of an interval that is narrower, whole percents say nothing."""
+"""The width in points below which an interval is shown with decimals, since whole percents would hide it."""
 PUBLISHED = RECIPES.parent / "published"
 HEADING = "Behind each number of ours, with its 95% interval, stands the paper's in brackets."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """Of a paper: `published` as it is printed, at `line` and `column` of its table; the rest chooses rows of ours."""
+    """A number of a paper, `published` as printed at `line` and `column` of its table.
+
+    The other fields select the rows of a leaderboard that it is compared with.
+    """
 
     line: str
     column: str
@@ -56,19 +59,19 @@ class Number:
 
     @property
     def printed(self) -> int:
-        """Digits after the point."""
+        """The number of digits after the point as printed."""
         return len(self.published.partition(".")[2])
 
 
 class Table(NamedTuple):
-    """`about` are pairs of what and text: source, data, networks, iterations, notes."""
+    """A paper's table; `about` holds (what, text) pairs: source, data, networks, iterations, notes."""
 
     about: Sequence[tuple[str, str]]
     numbers: Sequence[Number]
 
 
 class Beside(NamedTuple):
-    """A paper's table with our numbers, and what differs."""
+    """A paper's table with our numbers beside its own, and remarks on what differs."""
 
     title: str
     remarks: Sequence[str]
@@ -76,7 +79,7 @@ class Beside(NamedTuple):
 
 
 def published(recipe: str) -> Table | None:
-    """The paper's table that a shipped recipe is of; None of any other."""
+    """Return the paper's table that a shipped recipe reproduces, or None."""
     path = PUBLISHED / f"{recipe}.csv"
     if not path.is_file():
         return None
@@ -87,14 +90,14 @@ def published(recipe: str) -> Table | None:
 
 
 def beside(table: pd.DataFrame) -> list[Beside]:
-    """Of all rows together that are of one recipe; nothing where no row has a number of the paper."""
+    """Return a comparison with the paper for each recipe in a table, if some row corresponds to a published number."""
     by_recipe = grouped(records(table), lambda row: str(row["recipe"]).partition(" (")[0].rpartition("-v")[0])
     known = [(name, found, rows) for name, rows in by_recipe.items() if (found := published(name)) is not None]
     return [made for name, found, rows in known if (made := _beside(_shipped(name), found, rows)) is not None]
 
 
 def _shipped(name: str) -> Recipe:
-    """As it ships; its networks and data are not looked at."""
+    """Return a recipe as it ships, without a check of its networks and data."""
     return read_document(tomllib.loads((RECIPES / f"{name}.toml").read_text(encoding="utf-8")), name, check_methods)
 
 
@@ -119,8 +122,9 @@ def _beside(shipped: Recipe, found: Table, rows: Sequence[Record]) -> Beside | N
 
 
 def _is_of(number: Number, row: Record) -> bool:
-    """Whether the row is finished and the paper's, crafted on the bare network where nothing else is said; of several
-    seeds it is their mean.
+    """Return whether a row is finished and corresponds to the number; of several seeds, only their mean does.
+
+    Unless the number names a `source_defense`, its images were crafted on the bare network.
     """
     crossed = (row["knowledge"], row.get("source_defense")) == ("crossed", number.source_defense)
     known = crossed if number.source_defense else row["knowledge"] == "oblivious"
@@ -140,12 +144,12 @@ def _is_of(number: Number, row: Record) -> bool:
 
 
 def _short(network: str) -> str:
-    """The name without its address and its parameters."""
+    """Return a network's name without its address and parameters."""
     return network.partition(" (")[0].rpartition(":")[2]
 
 
 def _among(some: str, given: str) -> bool:
-    """Both as JSON; nothing is among all."""
+    """Return whether the JSON object `given` contains the items of `some`; an empty text contains none."""
     known = json.loads(given)
     return all(known.get(name) == value for name, value in json.loads(some or "{}").items())
 
@@ -163,7 +167,7 @@ def _shown(number: Number, row: Record | None) -> str:
 
 
 def _remarks(found: Table, used: Sequence[Record]) -> list[str]:
-    """What the paper had and what is had here; then what is to be said of single numbers."""
+    """Return remarks on the paper's and our data, networks and iterations, then the notes on single numbers."""
     here = {
         "data": _listed(f"{row['n']} images of {row['dataset']}" for row in used),
         "networks": _listed(row["model"] for row in used),
@@ -181,7 +185,7 @@ def _remarks(found: Table, used: Sequence[Record]) -> list[str]:
 
 
 def _otherwise(shipped: Recipe, ours: Mapping[Number, Record | None], usual: Collection[_Budget]) -> Iterator[str]:
-    """What was run that is not the recipe as it ships."""
+    """Yield remarks on rows of a changed recipe, another version or other budgets."""
     labels = dict.fromkeys(str(row["recipe"]) for row in ours.values() if row is not None)
     others = [label for label in labels if label != shipped.label]
     if others:
@@ -193,7 +197,7 @@ def _otherwise(shipped: Recipe, ours: Mapping[Number, Record | None], usual: Col
 
 
 def _choices(fitting: Mapping[Number, Sequence[Record]]) -> Iterator[str]:
-    """Where rows with other numbers might stand there as well."""
+    """Yield a remark for each number that several rows with different values correspond to."""
     for number, rows in fitting.items():
         others = [row for row in rows if _shown(number, row) != _shown(number, rows[0])]
         if others:

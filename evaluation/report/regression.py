@@ -1,4 +1,4 @@
-"""Whether a run is worse than an earlier one, by the test of `foolbench compare`, corrected for all of its rows."""
+"""Test whether a run is worse than an earlier one as `foolbench compare` does, with p-values corrected for all rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +22,14 @@ _SAME = (
     *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),
     *("defense_params", "source_defense", "source_defense_params", "metric", "unit", "dataset"),
 )
-"""The columns in which a row is the same as one of an earlier table."""
+"""The columns by which a row is matched with one of an earlier table."""
 
 
 class Change(NamedTuple):
-    """Of a rate of one row, in its `unit`, from `before` to `now`; p is corrected for all changes."""
+    """The change of one row's rate from `before` to `now`, in its `unit`.
+
+    `low` and `high` are the interval of the difference; `p` is corrected for all changes.
+    """
 
     row: str
     unit: str
@@ -39,7 +42,7 @@ class Change(NamedTuple):
 
     @property
     def is_worse(self) -> bool:
-        """More than chance explains."""
+        """Whether the rate is worse than before, and significantly so."""
         return self.p < LEVEL and for_the_worse(self.unit, self.rate) * (self.now - self.before) > 0
 
     def __str__(self) -> str:
@@ -50,17 +53,17 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """`found` are those of all rows that both runs have finished; `failed` counts rows that one of them has not."""
+    """The changes of all rows that both runs have finished; `failed` counts the rows that one of them has not."""
 
     found: Sequence[Change]
     failed: int
 
 
 def changes(run: Path, baseline: Path) -> Changes:
-    """Of fooling rates and, where there are labels, robust rates: a finished run against an earlier one, or its table.
+    """Return the changes of fooling rates and, with labels, robust rates from an earlier run or its table to a run.
 
-    Image by image against the folder of a run, which must be of the same images and version; against a table alone by
-    intervals. Raises InputError where no row is finished in both, OutputError for what is neither.
+    The folder of an earlier run, which must have the same images and version, is compared image by image; a table alone
+    by its intervals. Raises InputError if no row is finished in both, and OutputError if `baseline` is neither.
     """
     check_baseline(baseline)
     if is_folder(baseline):
@@ -76,7 +79,7 @@ def changes(run: Path, baseline: Path) -> Changes:
 
 
 def check_baseline(baseline: Path | None) -> None:
-    """Raises OutputError for what is no folder and no file; None where nobody said any."""
+    """Raise OutputError if the baseline is None or no existing folder or file."""
     if baseline is None or not (is_folder(baseline) or is_file(baseline)):
         at = "an empty text" if baseline is None else f"none at {baseline}"
         raise OutputError(f"Expected the folder of an earlier run, or its leaderboard.csv, found {at}.")
@@ -94,7 +97,7 @@ def _image_by_image(run: Path, baseline: Path) -> Changes:
 
 
 def _rates(rows: Sequence[ScoredRow]) -> Sequence[Rate]:
-    """Without labels nothing is right."""
+    """Return the rates to compare; without labels there is no robust rate."""
     labelled = all("robust" in scored.row for scored in rows if scored.scores is not None)
     return ("gfr", "robust") if labelled else ("gfr",)
 
@@ -122,7 +125,7 @@ def _same(row: TextRow | Row) -> tuple[str, ...]:
 
 
 def _change(first: TextRow, second: Row, rate: Rate, *, several: bool) -> Change:
-    """`several`: of the task's metrics."""
+    """Return the change of one rate; its name includes the metric if the rows have `several`."""
     before, now = (
         Estimate(*(float(row[name]) for name in (rate, f"{rate}_low", f"{rate}_high"))) for row in (first, second)
     )

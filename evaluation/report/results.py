@@ -1,4 +1,4 @@
-"""The folder a run leaves behind: ledger, manifest, leaderboard as CSV and as Markdown, perturbations."""
+"""The result folder of a run: ledger, manifest, leaderboard as CSV and Markdown, and perturbations."""
 
 import shutil
 import sys
@@ -25,14 +25,14 @@ LEDGER, CSV, MARKDOWN = "ledger.sqlite", "leaderboard.csv", "leaderboard.md"
 
 
 class Results:
-    """One output folder, to write to. Raises OutputError where it cannot be made, or another run writes to it."""
+    """A result folder, locked for writing. Raises OutputError if it cannot be made or another run writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = writable_folder(folder)
         self._lock = lock(folder)
         try:
             remove_leftovers(folder)
-            if told := restore(folder / LEDGER):  # here, where no other process can have it open
+            if told := restore(folder / LEDGER):  # under the lock: no other process can have it open
                 print(told, file=sys.stderr)
             self.ledger = Ledger(folder / LEDGER)
         except FoolbenchError:
@@ -41,7 +41,7 @@ class Results:
 
     def close(self) -> None:
         self.ledger.close()
-        shutil.rmtree(self.folder / LOCKS, ignore_errors=True)  # of the processes of this run, which are through
+        shutil.rmtree(self.folder / LOCKS, ignore_errors=True)  # of this run's processes, which have ended
         self._lock.release()
 
     def __enter__(self) -> "Results":
@@ -57,14 +57,14 @@ class Results:
         write_manifest(self.folder, run, device, sys.argv)
 
     def write_leaderboard(self, run: ScoredRun) -> pd.DataFrame:
-        """Write the table of what the ledger holds; the manifest comes to name all who have contributed to it."""
+        """Write the leaderboard from the ledger, update the makers in the manifest, and return the table."""
         table = leaderboard(run)
         self._write_table(table)
         name_makers(self.folder, self.ledger)
         return table
 
     def rewrite_leaderboard(self, table: pd.DataFrame) -> None:
-        """The same for a run that is over. Raises OutputError rather than lose rows of the table that is there."""
+        """Write the leaderboard of a finished run. Raises OutputError if it has fewer finished rows than the file."""
         path = self.folder / CSV
         before, found = _finished_rows(path), int((table.status == "ok").sum())
         if found < before:
@@ -87,26 +87,26 @@ def _write(path: Path, text: str) -> None:
 
 
 def _finished_rows(path: Path) -> int:
-    """Of a table that is there; none of one that is damaged, or that a spreadsheet has saved in its own way."""
+    """Return the number of finished rows in a leaderboard.csv; 0 if it is missing, damaged or rewritten."""
     try:
         table = pd.read_csv(path, usecols=["recipe", "status"], dtype=str)
         return int((table.status == "ok").sum())
-    except (OSError, ValueError, MemoryError):  # pandas' errors are ValueErrors, and so is what is no UTF-8
+    except (OSError, ValueError, MemoryError):  # errors of pandas and of UTF-8 are ValueErrors
         return 0
 
 
 def choose_device(device: str) -> str:
-    """ "auto" is the GPU where there is one. Raises ConfigError for a device that torch does not have."""
+    """Return the device to use; "auto" is the GPU if there is one. Raises ConfigError for one that torch lacks."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     expected = f"Expected --device auto, cpu or a GPU of this machine, got {device!r}"
     try:
         torch.device(device)
-    except RuntimeError:  # which would list every kind of device that there is
+    except RuntimeError:  # its message lists every kind of device
         raise ConfigError(f"{expected}.") from None
     try:
         torch.zeros(1, device=device).item()
-    except Exception as error:  # noqa: BLE001 (every kind of device that torch lacks has an exception of its own)
+    except Exception as error:  # noqa: BLE001 (each kind of missing device raises another exception)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{expected}: {reason}.") from None
     return device

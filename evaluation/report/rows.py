@@ -1,4 +1,4 @@
-"""Rows of a leaderboard for people, who know an attack and a defense by a name that tells it from others in sight."""
+"""Leaderboard rows for display, with names of attacks and defenses that are unique among the rows shown together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from ..grid.labels import labels, throughs
 from ..leaderboard.units import shown_decimals
 
 Record = dict[str, Any]
-"""A row by its columns."""
+"""A leaderboard row: its values by column."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamedRow:
-    """`values` are by column.
+    """A leaderboard row, `values` by column, with display names.
 
-    `attack` and `defense` are what the row calls them, with the parameters that tell them from their namesakes; so is
-    `through`, the system that the attack was crafted through.
+    `attack`, `defense` and `through`, the system that the attack was crafted through, include the parameters that
+    distinguish them from others of the same name.
     """
 
     values: Mapping[str, Any]
@@ -29,12 +29,12 @@ class NamedRow:
     through: str
 
     def __getitem__(self, column: str) -> Any:
-        """None where there is nothing."""
+        """Return the value of a column, or None if it is missing, empty or NaN."""
         found = self.values.get(column)
         return None if found is None or found == "" or pd.isna(found) else found
 
     def digits(self, column: str) -> tuple[int, int]:
-        """After the point, of a rate and of the ends of its interval: errors in their own unit need more."""
+        """Return the decimals of a rate and of its interval's ends; errors need more than percents."""
         return shown_decimals(self["unit"], column)
 
     @property
@@ -43,48 +43,48 @@ class NamedRow:
 
     @property
     def of_one_seed(self) -> bool:
-        """Whether it stands behind the mean over several."""
+        """Whether the row is of one of several seeds, whose mean is another row."""
         return is_of_one_seed(self["seed"])
 
     @property
     def ensemble(self) -> str | None:
-        """The ensemble that its attack is a member of."""
+        """The ensemble that the attack is a member of, or None."""
         whole, slash, _ = str(self["attack"]).partition("/")
         return whole if slash else None
 
     @property
     def bare(self) -> bool:
-        """Whether it is of the network alone."""
+        """Whether the row scores the network without a defense."""
         return self["defense"] == NOTHING
 
     @property
     def sourceless(self) -> bool:
-        """Whether its attack asked no network anything."""
+        """Whether the attack needs no access to any network."""
         return self["access"] == "none"
 
     @property
     def adaptive(self) -> bool:
-        """Whether it was crafted through the defense that it is scored on."""
+        """Whether the attack was crafted through the defense that it is scored on."""
         return self["knowledge"] == "adaptive"
 
     @property
     def crossed(self) -> bool:
-        """Whether it was crafted through another defense than the one that it is scored on."""
+        """Whether the attack was crafted through another defense than the one that it is scored on."""
         return self["knowledge"] == "crossed"
 
     @property
     def foreign(self) -> bool:
-        """Whether it was crafted on another network than the one that it is scored on."""
+        """Whether the attack was crafted on another network than the one that it is scored on."""
         return self["source_model"] != self["model"]
 
     @property
     def transfers(self) -> bool:
-        """Whether it was crafted on another network, or through another defense."""
+        """Whether the attack was crafted on another network, or through another defense."""
         return self.foreign or self.crossed
 
     @property
     def knows(self) -> bool:
-        """Whether the attack knew all of the system that it is scored on."""
+        """Whether the attack knew the whole system that it is scored on: network and defense."""
         return not self.transfers and (self.adaptive or self.bare)
 
     @property
@@ -93,12 +93,12 @@ class NamedRow:
 
 
 def records(table: pd.DataFrame) -> list[Record]:
-    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # empty in a row that failed, or came from a file
+    known = table.astype({"flagged": object}).fillna({"flagged": ""})  # may be missing, as in failed rows
     return [{str(key): value for key, value in row.items()} for row in known.to_dict("records")]
 
 
 def named(values: Sequence[Record]) -> list[NamedRow]:
-    """With what their attacks and defenses are called among each other; where budgets differ, with the attack's."""
+    """Return the rows with display names that are unique among them; attacks include the budget if budgets differ."""
     attacks = labels(values, "attack")
     if len({(own["norm"], own["eps"]) for own in values}) > 1:
         attacks = [_with_budget(attack, own) for attack, own in zip(attacks, values, strict=True)]
@@ -107,5 +107,5 @@ def named(values: Sequence[Record]) -> list[NamedRow]:
 
 
 def _with_budget(attack: str, row: Record) -> str:
-    """Unless its name tells it already."""
+    """Return an attack's name with its budget, unless the name contains it already."""
     return attack if " eps " in attack else f"{attack}, {row['norm']} {float(row['eps']):.4g}"

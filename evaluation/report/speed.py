@@ -1,4 +1,4 @@
-"""How fast attacks and defenses are, as a table: from what pytest-benchmark has written of a recipe's speed tests."""
+"""The speed table of attacks and defenses, read from the JSON file of pytest-benchmark."""
 
 import json
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ COLUMNS: Mapping[str, str] = {
     "device": "where the network was",
     "machine": "the processor, as far as pytest-benchmark knows it",
 }
-"""Of the table, in their order, and what each says."""
+"""The columns of the table in their order, each with its meaning."""
 _DIGITS = 6
-"""Of seconds, to the microsecond."""
+"""Decimals of seconds: microseconds."""
 
 
 def speed_table(path: Path) -> pd.DataFrame:
-    """A row for each attack and defense; within a model the fastest of a kind comes first.
+    """Return a row for each attack and defense; within a model and kind, the fastest comes first.
 
     Raises OutputError for a file that pytest-benchmark has not written, or that has no speed tests of a recipe.
     """

@@ -1,4 +1,4 @@
-"""A leaderboard for people, as Markdown and in a terminal: like Tables 10 and 11 of GD-UAP, or like its Table 1."""
+"""Format a leaderboard as Markdown or for a terminal, like Tables 10 and 11 of GD-UAP or, for transfer, its Table 1."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,11 +28,11 @@ TRANSFER = (
 )
 
 FRAME = 3
-"""Columns of a terminal beside those of a cell's text: a space on each side, and a line."""
+"""The terminal columns of a cell's frame: a space on each side of its text, and a line."""
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The tables as Markdown, and the errors below."""
+    """Return the tables as Markdown: rates, comparisons with papers, flags and errors."""
     parts = [f"# {for_markdown(table.recipe.iloc[0])}", _heading(table)]
     for title, lines in pivot(table):
         parts += [f"## {for_markdown(title)}", _tabulated(lines)]
@@ -53,9 +53,10 @@ def _tabulated(lines: Sequence[Mapping[str, str]]) -> str:
 
 
 def terminal(table: pd.DataFrame, width: int) -> Group:
-    """The same for a terminal of so many columns; the interval has a line of its own, so that ten attacks fit in 200.
+    """Return rates, flags and errors for a terminal of `width` columns.
 
-    What does not fit side by side goes below, under the names of the defenses again: no word is ever torn.
+    Intervals have a line of their own, so that ten attacks fit in 200 columns. Further attacks continue in a table
+    below, which repeats the names of the defenses, so that no word is ever broken.
     """
     parts: list[Table | Text] = [Text(_heading(table), style="dim")]
     for title, lines in pivot(table):
@@ -67,7 +68,7 @@ def terminal(table: pd.DataFrame, width: int) -> Group:
 
 
 def _side_by_side(lines: list[dict[str, str]], width: int) -> list[list[str]]:
-    """The columns of each table, as many as fit; every table begins with those that say what a line is."""
+    """Distribute the columns over tables that fit the width; each table begins with the columns that name a line."""
     names = [column for column in lines[0] if column in NAMES]
     tables = [list(names)]
     for column in lines[0]:
@@ -80,7 +81,7 @@ def _side_by_side(lines: list[dict[str, str]], width: int) -> list[list[str]]:
 
 
 def _shown(columns: list[str], lines: list[dict[str, str]], width: int) -> Table:
-    """As wide as its words are, or with the names of attacks broken at their spaces."""
+    """Return a table with whole headings if they fit, else with the names of attacks wrapped at spaces."""
     shown = Table()
     whole = _widths(columns, lines, least=False)
     widths = whole if sum(whole) < width else _widths(columns, lines, least=True)
@@ -93,7 +94,7 @@ def _shown(columns: list[str], lines: list[dict[str, str]], width: int) -> Table
 
 
 def _widths(columns: list[str], lines: list[dict[str, str]], *, least: bool) -> list[int]:
-    """Of each column with its frame; at `least`, where its heading is broken."""
+    """Return the width of each column with its frame; at `least`, with its heading wrapped at spaces."""
     headings = [column.split() if least else [column] for column in columns]
     cells = [[part for line in lines for part in _two_lines(line[column]).plain.split("\n")] for column in columns]
     return [max(map(cell_len, [*words, *texts])) + FRAME for words, texts in zip(headings, cells, strict=True)]
@@ -106,7 +107,7 @@ def _heading(table: pd.DataFrame) -> str:
 
 
 def _flags(table: pd.DataFrame) -> list[str]:
-    """One line for each flag, with the numbers that it makes doubtful."""
+    """Return a line for each flag, with the cells that it marks as doubtful."""
     flagged: dict[str, list[str]] = {}
     rows = records(table.query("status == 'ok'"))
     for row, knowledge in zip(rows, knowledges(rows), strict=True):
@@ -116,7 +117,7 @@ def _flags(table: pd.DataFrame) -> list[str]:
 
 
 def _failures(table: pd.DataFrame) -> list[str]:
-    """One line for all cells that failed for the same reason; where it is all that a network has, its name will do."""
+    """Return a line for each error with its cells, or the network's name alone if all its cells failed with it."""
     failed: dict[str, list[str]] = {}
     for model, rows in table.groupby("model", sort=False):
         errors = rows.query("status == 'error'")

@@ -1,4 +1,4 @@
-"""Text of others, as names of plugins and their messages, made harmless where a program would take it for a command."""
+"""Escape untrusted text, such as names and messages of plugins, for CSV, Markdown and LaTeX."""
 
 import pandas as pd
 
@@ -12,9 +12,9 @@ _LATEX = str.maketrans(
 
 
 def for_csv(table: pd.DataFrame) -> pd.DataFrame:
-    """Spreadsheets compute a text that begins like a formula: an apostrophe before it, which they hide, keeps it text.
+    """Return the table with an apostrophe before each text that a spreadsheet would compute as a formula.
 
-    A text that begins with an apostrophe gets one as well, so that taking one away gives every text back.
+    Spreadsheets hide the apostrophe. A text that begins with one gets another, so that `from_csv` restores every text.
     """
     return table.map(
         lambda value: f"'{value}" if isinstance(value, str) and value.startswith(("'", *_FORMULA)) else value
@@ -22,15 +22,15 @@ def for_csv(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def from_csv(table: pd.DataFrame) -> pd.DataFrame:
-    """The texts that `for_csv` was given."""
+    """Undo `for_csv`: return the original texts."""
     return table.map(lambda value: value.removeprefix("'") if isinstance(value, str) else value)
 
 
 def for_markdown(text: str) -> str:
-    """No cell ends early, and no text becomes an element of HTML."""
+    """Escape a text for a cell of a Markdown table, so that it neither ends the cell nor becomes HTML."""
     return text.translate(_MARKDOWN)
 
 
 def for_latex(text: str) -> str:
-    """Every character stands for itself."""
+    """Escape a text for LaTeX, so that every character is printed as it is."""
     return text.translate(_LATEX)

@@ -1,4 +1,4 @@
-"""Rows of a leaderboard computed anew, by the code that runs recipes, and whether they are what they were."""
+"""Recompute rows of a leaderboard with the code that runs recipes, and compare them with the claimed ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -25,9 +25,9 @@ from .results import CSV, LEDGER
 
 
 class Verification(NamedTuple):
-    """Of one row, by its number in the table, the first being 1.
+    """The outcome for one row, with its number in the table, counted from 1.
 
-    `deviations` are the numbers that came out otherwise, `reasons` what was found that may be why.
+    `deviations` are the numbers that differ, and `reasons` are possible causes, each a sentence.
     """
 
     number: int
@@ -38,9 +38,9 @@ class Verification(NamedTuple):
 
 
 def verify(claims: Claims, numbers: Sequence[int], device: str, console: Console) -> Iterator[Verification]:
-    """A verdict for each of the rows; those that are crafted together come together.
+    """Yield a verdict for each of the rows; rows whose images are crafted together follow each other.
 
-    Whatever can be wrong with a row is its verdict. Raises KeyboardInterrupt where somebody breaks it off.
+    Errors in a row become its verdict. Raises KeyboardInterrupt if the computation is interrupted.
     """
     parts: dict[int, Recipe] = {}
     for number in numbers:
@@ -58,7 +58,7 @@ def verify(claims: Claims, numbers: Sequence[int], device: str, console: Console
 
 
 def _remember(claims: Claims, folder: Path) -> None:
-    """What the run knew of its networks, data and defenses: by it they are known again in spite of rounding."""
+    """Copy what the run recorded of its networks, data and defenses, so that they are recognised despite rounding."""
     if claims.ledger is not None:
         with (
             closing(Ledger(claims.ledger, read_only=True)) as known,
@@ -87,7 +87,7 @@ def _of_part(
 
 
 def _misnamed(claimed: TextRow, found: TextRow) -> list[str]:
-    """The columns by which they are not of one cell."""
+    """Return the columns that identify a cell and differ between the two rows."""
     return [column for column in NAMED_BY if claimed.get(column, "") != found.get(column, "")]
 
 
@@ -109,7 +109,7 @@ def _verdict(number: int, claimed: TextRow, found: TextRow, origins: Origins) ->
 
 
 def _unfinished(number: int, claimed: TextRow, found: TextRow, origins: Origins) -> Verification:
-    """An error is as good a claim as a number."""
+    """Return the verdict for a row that failed then or now; an error is a claim as well, and holds if it recurs."""
     if claimed["status"] not in ("ok", "error"):
         return Verification(
             number, claimed, holds=False, reasons=[f"It claims nothing: its status is {claimed['status']}."]
