@@ -97,10 +97,17 @@ def other_classes(logits: Tensor, y: Tensor) -> Tensor:
 def rivals(model: Model, outputs: Tensor, y: Tensor, most: int) -> Tensor:
     """Return up to `most` classes that an attack away from `y` may end in, (N, D), the likeliest first.
 
-    Rejection is never among them. Raises ConfigError for a model without class scores.
+    Rejection is never among them; away from it, an attack may end in any class. Then those of images that are rejected
+    are one more: others have their likeliest class twice. Raises ConfigError for a model without class scores.
     """
-    reachable = class_count(model) - 1 - (model.task.rejected is not None)
-    return other_classes(model.task.to_leave(outputs, y), y).topk(min(most, reachable), dim=1).indices
+    classes, rejected = class_count(model), model.task.rejected
+    others = other_classes(model.task.to_leave(outputs, y), y)
+    if rejected is None:
+        return others.topk(min(most, classes - 1), dim=1).indices
+    others = others.index_fill(1, torch.tensor(rejected, device=y.device), -torch.inf)
+    from_rejected = bool((y == rejected).any())
+    found = others.topk(min(most, classes - 1 if from_rejected else classes - 2), dim=1).indices
+    return torch.where(others.gather(1, found) > -torch.inf, found, found[:, :1])
 
 
 def check_target_classes(count: int, *, targeted: bool) -> None:

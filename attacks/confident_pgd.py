@@ -71,5 +71,10 @@ class ConfidentPGD(Attack):
 
 def _drawn(model: Model, y: Tensor, rng: Draws) -> Tensor:
     """Return a random class for each image (N,), other than `y` and never rejection."""
-    classes = class_count(model) - (model.task.rejected is not None)
-    return (y + 1 + rng.integers(classes - 1)) % classes
+    rejected = model.task.rejected
+    if rejected is None:
+        classes = class_count(model)
+        return (y + 1 + rng.integers(classes - 1)) % classes
+    classes = class_count(model) - 1
+    another = (y + 1 + rng.integers(classes - 1)) % classes
+    return torch.where(y == rejected, rng.fork("from rejection").integers(classes), another)

@@ -29,8 +29,9 @@ class Momentum(Attack):
     """Projected ascent along a sum of normalised gradients, in which older ones `decay`, in steps that become smaller.
 
     The `steps` steps begin with length `step_size`, in pixel space (None: 2 eps, all across the budget), and fall to
-    zero along half a cosine: the first ones explore, the last ones settle. On a randomized system one evaluation per
-    step is enough, since the sum averages them; `draws` > 0 is their number, instead of the model's.
+    zero along half a cosine: the first ones explore, the last ones settle (the paper: 10 steps of eps / 10, decay 1).
+    On a randomized system one evaluation per step is enough, since the sum averages them; `draws` > 0 is their number,
+    instead of the model's.
 
     With `target_classes` = n > 0 the lead of each of the n highest-scoring other classes over `y` is ascended in turn,
     `steps` steps each, and the strongest end counts; that is still an attack away from the class `y`.

@@ -13,9 +13,9 @@ from ..core.model import Model
 from ..core.norms import Norm, random_point
 from ..core.registry import register_attack
 from ..core.seeding import Draws
+from ..core.strength import Strength, strength
 from ..core.task import Task
-from ._adaptive import beats
-from ._gradient import check_finite, loss_and_outputs, unchecked_loss_and_gradient
+from ._gradient import check_finite, unchecked_loss_and_gradient
 from ._looks import Parted, asked_of_step
 from ._losses import Loss, Objective
 
@@ -26,9 +26,9 @@ class PGD(Attack):
     """Steepest ascent of the loss in `steps` steps, each projected onto the threat; the last point counts.
 
     `step_size` is in pixel space; None means 2.5 eps / steps, the paper's choice. `random_start` starts at a uniform
-    point of the ball, and `restarts` repeats that; per image the result is a restart that reached the goal, then the
-    one with the largest loss. If `targeted`, the loss towards `y` descends. Under L1 a step fills the values with the
-    largest gradients up to black or white.
+    point of the ball, and `restarts` repeats that; per image the strongest end counts: one that reached the goal, of
+    maps then the one that changed most pixels, then the one with the largest loss. If `targeted`, the loss towards `y`
+    descends. Under L1 a step fills the values with the largest gradients up to black or white.
 
     With an `aim` the attack descends towards another answer made of `y`: for maps "flip-left-right" and "flip-up-down",
     for depths also "nearer" and "farther", by a tenth (Wong, Cicek and Soatto, NeurIPS 2020, whose loss is the relative
@@ -104,21 +104,16 @@ class PGD(Attack):
         """Return the best restart of every image."""
         if self.restarts == 1:
             return self._ascend(model, x, y, rng.fork(0))
-        loss = Objective(model.task, targeted=self.targeted)
-        best = x.clone()
-        best_gain = torch.full((len(x),), -torch.inf, device=x.device)
-        fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        best, known, judges = x.clone(), Strength.none(x), rng.fork("judges")
         todo = torch.arange(len(x), device=x.device)
         for restart in range(self.restarts):
-            draws = rng.fork(restart)[todo]
-            point = self._ascend(model, x[todo], y[todo], draws)
-            gained, outputs = loss_and_outputs(model, point, y[todo], rng=draws.fork("judge"), loss=loss)
-            reached = self.reached(model, outputs, y[todo])
-            better = beats(reached, gained, fooled[todo], best_gain[todo])
-            rows = todo[better]
-            best[rows], best_gain[rows], fooled[rows] = point[better], gained[better], reached[better]
+            points = self._ascend(model, x[todo], y[todo], rng.fork(restart)[todo])
+            found = strength(model, points, y[todo], targeted=self.targeted, rng=judges[todo])
+            better = found.beats(known.at(todo))
+            best[todo[better]] = points[better]
+            known.put(todo[better], found.at(better))
             if self.early_stop:
-                todo = todo[~reached]
+                todo = todo[found.reached < 1]
             if not len(todo):
                 break
         return best

@@ -15,6 +15,7 @@ from ..core.norms import Norm, per_row
 from ..core.query_attack import QueryAttack, Searched
 from ..core.registry import register_attack
 from ..core.seeding import Draws
+from ..core.threat import Threat
 from ._rows import Rows
 
 _BISECTIONS = 8  # of the way to a boundary: it is known to 1/256 of that
@@ -29,7 +30,7 @@ class RayS(QueryAttack):
     one block of values after the other are flipped: all of them, each half, each quarter, and so on to single values,
     and again from the beginning. If the new ray is adversarial at the distance of the last boundary, it is kept, and
     its boundary bisected. An image is finished if it is misclassified as it comes, or once its boundary lies within the
-    budget; else it is moved by the whole budget along its ray.
+    budget; else it is moved by the whole budget along its ray. (The paper spends 10,000 queries and more.)
     """
 
     queries: int = 1000
@@ -39,29 +40,28 @@ class RayS(QueryAttack):
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
 
     def search(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Searched:
-        reach = self.eps if self.norm == "linf" else self.eps / math.sqrt(x[0].numel())  # of each value
         blocks = torch.tensor([*islice(_blocks(x[0].numel()), self.queries)], device=x.device)
         found, asked = x.clone(), torch.zeros(len(x), dtype=torch.int64, device=x.device)
         fooled = self.reached(model, model.averaged(x, rng=rng.fork("clean")), y)  # the clean image is no query
-        rays = _Rays.of(x, y, rng)[~fooled]
+        rays = _Rays.of(x, y, rng, self.threat)[~fooled]
         for query in range(self.queries):
-            going = rays.boundary > reach
+            going = rays.boundary > rays.reach
             if not going.all():
                 resting = rays[~going]
-                found[resting.rows], asked[resting.rows] = resting.points(resting.boundary.clamp(max=reach)), query
+                found[resting.rows], asked[resting.rows] = resting.points(resting.boundary), query
                 rays = rays[going]
             if not len(rays.rows):
                 break
             tried, lengths = rays.tried(blocks)
             outputs = model.averaged(tried.points(lengths), rng=rays.draws.fork(query))
             rays.note(tried, lengths, self.reached(model, outputs, rays.y))
-        found[rays.rows], asked[rays.rows] = rays.points(rays.boundary.clamp(max=reach)), self.queries
+        found[rays.rows], asked[rays.rows] = rays.points(torch.minimum(rays.boundary, rays.reach)), self.queries
         return Searched(found, asked)
 
 
 @dataclass
 class _Rays(Rows):
-    """A ray for each image: the signs of its direction, and the distance of its boundary.
+    """A ray for each image: the signs of its direction, the distance of its boundary, and how far it may `reach`.
 
     `turn` is the number of its present block; `left` is how many more times the way to the boundary is halved before
     the next block, and no point up to `low` is adversarial then. So every image queries one point a step.
@@ -71,17 +71,20 @@ class _Rays(Rows):
     x: Tensor
     y: Tensor
     draws: Draws
+    threat: Threat
     signs: Tensor
+    reach: Tensor
     boundary: Tensor
     low: Tensor
     turn: Tensor
     left: Tensor
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor, draws: Draws) -> "_Rays":
-        rows = torch.arange(len(x), device=x.device)
+    def of(cls, x: Tensor, y: Tensor, draws: Draws, threat: Threat) -> "_Rays":
+        rows, signs = torch.arange(len(x), device=x.device), torch.ones_like(x)
         unknown, none = x.new_full((len(x),), torch.inf), torch.zeros_like(rows)
-        return cls(rows, x, y, draws, torch.ones_like(x), unknown, torch.zeros_like(unknown), none, none.clone())
+        reach = _reach(x, signs, threat)
+        return cls(rows, x, y, draws, threat, signs, reach, unknown, torch.zeros_like(unknown), none, none.clone())
 
     def tried(self, blocks: Tensor) -> "tuple[_Rays, Tensor]":
         """Return the rays to query, and how far along: half the way, or with a block flipped at the last boundary."""
@@ -95,7 +98,9 @@ class _Rays(Rows):
     def note(self, tried: "_Rays", lengths: Tensor, hit: Tensor) -> None:
         """Update the rays by whether the points that were `tried` are adversarial."""
         halving = self.left > 0
-        self.signs = torch.where(per_row(hit, self.x), tried.signs, self.signs)
+        turned = (hit & ~halving).nonzero()[:, 0]
+        self.signs[turned] = tried.signs[turned]
+        self.reach[turned] = _reach(self.x[turned], self.signs[turned], self.threat)
         self.boundary = torch.where(hit, lengths, self.boundary)
         self.low = torch.where(halving, torch.where(hit, self.low, lengths), 0)
         self.left = torch.where(halving, self.left - 1, _BISECTIONS * hit)
@@ -103,6 +108,25 @@ class _Rays(Rows):
 
     def points(self, lengths: Tensor) -> Tensor:
         return (self.x + per_row(lengths, self.x) * self.signs).clamp_(0, 1)
+
+
+def _reach(x: Tensor, signs: Tensor, threat: Threat) -> Tensor:
+    """Return how far images (N, C, H, W) may be moved along rays before their change is as large as the budget, (N,).
+
+    Values stop at black and white. Under L2 the others then have more of the budget: with those that have stopped by
+    then it allows another length, up to which more may stop, until these are all.
+    """
+    if threat.norm == "linf":
+        return x.new_full((len(x),), threat.eps)
+    room = torch.where(signs > 0, 1 - x, x).flatten(1)
+    length = x.new_full((len(x),), threat.eps / math.sqrt(room.shape[1]))
+    while True:
+        stopped = room <= length[:, None]
+        left = (threat.eps**2 - (room * stopped).square().sum(dim=1)).clamp_min(0)
+        longer = torch.where(stopped.all(dim=1), 1.0, (left / (~stopped).sum(dim=1).clamp_min(1)).sqrt())
+        if not (longer > length).any():
+            return length
+        length = torch.maximum(length, longer)
 
 
 def _blocks(values: int) -> Iterator[tuple[int, int]]:

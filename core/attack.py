@@ -20,13 +20,12 @@ from .threat import Eps, Threat
 
 Access = Literal["none", "decision", "score", "features", "gradient"]
 """The access to a model that an attack needs: none, its decisions, scores, layer features or gradients."""
+MOST = 10**9
+"""The largest parameter of an attack: larger ones overflow somewhere inside."""
 Prior = Literal["none", "range", "data", "less-background"]
 """What a universal attack may know of images: nothing, their range, training images, or some of little background."""
 LATER = "later"
-"""The metadata key of a dataclass field that was added after results had been published.
-
-While such a field has its default, row names and random streams are what they were without it.
-"""
+"""Metadata key of a field added after results were published: with its default, names and streams are as before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +60,9 @@ class _Budgeted:
         if self.norm not in self.norms:
             raise ConfigError(f"{type(self).__name__} works in {' and '.join(self.norms)}, got norm={self.norm!r}.")
         for name, value in vars(self).items():
-            if isinstance(value, float) and not math.isfinite(value) and name not in self.may_be_infinite:
-                raise ConfigError(f"{type(self).__name__}: expected a finite {name}, got {value}.")
+            unlimited = value == math.inf and name in self.may_be_infinite
+            if isinstance(value, int | float) and not unlimited and not abs(value) <= MOST:  # NaN is not, either
+                raise ConfigError(f"{type(self).__name__}: expected a finite {name} up to {MOST:,}, got {value:.3g}.")
 
     @property
     def threat(self) -> Threat:

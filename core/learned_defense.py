@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
 
 from torch import Tensor
 
@@ -32,8 +32,16 @@ class LearnedDefense(Defense):
             raise ConfigError(f"Expected training_images >= 1, got {self.training_images}.")
 
     def taught(self, data: LearningData, seed: int) -> Learned:
-        """Return what the defense learns from `data` under a seed."""
-        return Learned(self.learn(data, rng=Draws.of(seed, "learning", samples=[0], device=data.images.device)))
+        """Return what the defense learns from `data` under a seed.
+
+        Raises ConfigError if it asks the model without `needs_model`.
+        """
+        rng = Draws.of(seed, "learning", samples=[0], device=data.images.device)
+        return Learned(self.learn(self.shown(data), rng=rng))
+
+    def shown(self, data: LearningData) -> LearningData:
+        """Return what `learn` gets: without `needs_model`, in the model's place something that refuses to be asked."""
+        return data if self.needs_model else replace(data, model=cast(Model, _Unasked(type(self).__name__)))
 
     @abstractmethod
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
@@ -55,6 +63,19 @@ class LearnedDefense(Defense):
     def defend(self, model: Model) -> Model:
         raise ConfigError(
             f"{self!r} learns from images: call fit(images, model=model) first, and defend with the result."
+        )
+
+
+class _Unasked:
+    """Stands in for the model where what is learned is kept for all models alike."""
+
+    def __init__(self, learner: str) -> None:
+        self._learner = learner
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigError(
+            f"{self._learner} asks the model for {name} while it learns; add needs_model = True to it, or what one "
+            "network taught it would be used for all."
         )
 
 

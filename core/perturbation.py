@@ -33,6 +33,7 @@ class Perturbation:
             check_layout(self.delta[None])
         else:
             check_layout(self.delta)  # its error says what is expected
+        object.__setattr__(self, "delta", self.delta.detach())
         self.threat.check_size(self.delta[None])
 
     @cached_property
@@ -45,16 +46,16 @@ class Perturbation:
         check_images(x, tuple(self.delta.shape))
         return (x + self.delta.to(x.device)).clamp(0, 1)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a safetensors file with the threat and the source as metadata, atomically."""
         about = {"threat": json.dumps(asdict(self.threat)), "source": self.source, "sha256": self.sha}
-        write_tensors(path, {"delta": self.delta}, about)
+        write_tensors(Path(path), {"delta": self.delta}, about)
 
     @classmethod
-    def load(cls, path: Path) -> "Perturbation":
+    def load(cls, path: str | Path) -> "Perturbation":
         """Read a file that `save` wrote. Raises WeightsError for a file that is missing, corrupt or something else."""
         try:
-            tensors, about = read_tensors(path)
+            tensors, about = read_tensors(Path(path))
             delta = tensors["delta"]
             found = cls(delta=delta, threat=Threat(**json.loads(about["threat"])), source=about["source"])
             if found.sha != about["sha256"]:

@@ -23,8 +23,18 @@ class Strength(NamedTuple):
     share: Tensor
     loss: Tensor
 
+    @classmethod
+    def none(cls, points: Tensor) -> "Strength":
+        """Return what any strength of these points beats."""
+        return cls(*(points.new_full((len(points),), -torch.inf) for _ in cls._fields))
+
     def at(self, rows: Tensor) -> "Strength":
         return Strength(*(part[rows] for part in self))
+
+    def put(self, rows: Tensor, found: "Strength") -> None:
+        """Overwrite these rows."""
+        for part, new in zip(self, found, strict=True):
+            part[rows] = new
 
     def beats(self, other: "Strength") -> Tensor:
         """Return a mask (N,) of what is stronger: by `reached`, if these are equal by `share`, then by `loss`."""

@@ -30,7 +30,8 @@ class Metric:
     """A measure of how well predictions agree with a reference, over a set of images.
 
     It depends on sums over images only: `statistics` are the contribution of each image, and `value` computes the
-    metric from their sum. Without a `value` they are the metric of each image, (N,), and that of a set is their mean.
+    metric from their sum. Without a `value` they are the metric of each image, (N,), or hold it in one `column` of
+    several, (N, S), and the metric of a set is the mean over images.
     The metric lies in [0, range]; larger is better unless it is an `error`. `proportion`: every image scores either 0
     or `range`, so that the mean is a proportion with a Wilson interval. `separable`: a set has its lowest value where
     every image has its own, as with any mean. `align` changes predictions before they are compared.
@@ -40,6 +41,7 @@ class Metric:
 
     statistics: Statistics
     value: Value | None = None
+    column: int | None = None
     range: float = 1.0
     error: bool = False
     proportion: bool = False
@@ -51,18 +53,27 @@ class Metric:
     def is_mean(self) -> bool:
         return self.value is None
 
+    @property
+    def keeps_rates(self) -> bool:
+        """Whether the statistics of an image are its metric itself, so that rates can be kept instead of them."""
+        return self.value is None and self.column is None
+
     def of_images(self, statistics: Numbers) -> Numbers:
         """Return the metric of each image alone, (N,)."""
-        return statistics if self.value is None else self.value(statistics)
+        if self.value is not None:
+            return self.value(statistics)
+        return statistics if self.column is None else statistics[..., self.column]
 
     def of_set(self, statistics: Numbers) -> float:
         """Return the metric of all images together."""
-        return float(statistics.mean() if self.value is None else self.value(statistics.sum(axis=0)))
+        return float(self.of_images(statistics).mean() if self.value is None else self.value(statistics.sum(axis=0)))
 
     def per_image(self, prediction: Tensor, reference: Tensor) -> Tensor:
         """Return the metric of each prediction against its reference, (N,), without alignment."""
         found = self.statistics(prediction, reference)
-        return found if self.value is None else torch.from_numpy(self.value(found.double().cpu().numpy()))
+        if self.value is not None:
+            return torch.from_numpy(self.value(found.double().cpu().numpy()))
+        return found if self.column is None else found[..., self.column]
 
     def share(self, values: T) -> T:
         """Scale metric values to 0..1, where 1 is the best, also for an error."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
 from ..core.straight_through import with_gradient_of
-from ..core.task import Align, Drawing, Metric, Numbers, Places, Task
+from ..core.task import Align, Drawing, Metric, Places, Task
 from .colours import as_hex, ramp
 from .maps import FLIPS, mean_over_places
 
@@ -29,6 +29,10 @@ ALMOST_ALL = 0.99
 """Share of the pixels that must be wrong (for a targeted attack: right) before an attack is done with an image."""
 TENTH = 0.1
 """Relative change of all depths in the target maps `nearer` and `farther`."""
+AT_TARGET = 1 + TENTH / 4
+"""Largest ratio between prediction and target, either way round, at which a pixel has reached a target: well within a
+`TENTH`, for the unattacked prediction itself is that near to some targets.
+"""
 TICKS = 5
 """Number of labelled depths in the legend of a drawing."""
 _MEASURED = ("delta1", "delta2", "delta3", "abs-rel", "sq-rel", "rmse", "rmse-log")
@@ -41,7 +45,8 @@ class Depth(Task):
 
     A target outside [`min_depth`, `max_depth`], such as 0 or NaN, marks a pixel whose depth is unknown; predictions are
     clamped to that interval. `crop` selects the part of the map that is evaluated: all of it ("none"), or the crop of
-    Garg et al. 2016 ("garg") or Eigen et al. 2014 ("eigen"), both made for KITTI.
+    Garg et al. 2016 ("garg") or Eigen et al. 2014 ("eigen"), both made for KITTI and given as shares of the map that
+    the network sees: let it see whole pictures (`crop = "squash"` of its preprocessing), not their middle.
 
     The metrics are those of Eigen et al. 2014 (https://arxiv.org/abs/1406.2283), computed per image and then averaged:
     `delta1` to `delta3`, the share of pixels within a factor of 1.25, 1.25^2 and 1.25^3 of the truth, and the errors
@@ -70,10 +75,9 @@ class Depth(Task):
         return {
             f"{name}{scale}": Metric(
                 statistics=self._measured,
-                value=partial(_mean_of, place=_MEASURED.index(name)),
+                column=_MEASURED.index(name),
                 range=most,
                 error=not name.startswith("delta"),
-                separable=True,
                 align=align,
                 kept_as=f"errors{scale}",
             )
@@ -146,8 +150,10 @@ class Depth(Task):
         return mean_over_places((_ratio(predictions, targets) < NEAR).float(), self._counts(targets))
 
     def reached(self, predictions: Tensor, targets: Tensor, *, targeted: bool) -> Tensor:
-        agreement = self.agreement(predictions, targets)
-        return agreement >= ALMOST_ALL if targeted else agreement <= 1 - ALMOST_ALL
+        if not targeted:
+            return self.agreement(predictions, targets) <= 1 - ALMOST_ALL
+        there = (_ratio(predictions, targets) < AT_TARGET).float()
+        return mean_over_places(there, self._counts(targets)) >= ALMOST_ALL
 
     def draw(self, answers: Tensor, name: Callable[[int], str]) -> Drawing:
         """Draw depth maps: near pixels are bright, far ones dark, unknown ones black.
@@ -197,7 +203,7 @@ class Depth(Task):
         return torch.where(gap >= 0, gap, -gap)
 
     def _measured(self, predictions: Tensor, reference: Tensor) -> Tensor:
-        """Return (N, 8): the seven values of `_MEASURED` for each image, and a 1 that sums to the number of images."""
+        """Return (N, 7): the values of `_MEASURED` for each image."""
         counts = self._counts(reference)
         truth = reference.where(counts, self.max_depth)
         found = predictions.where(counts, truth)  # no error where the depth is unknown
@@ -210,7 +216,7 @@ class Depth(Task):
         within = [known - each for each in beyond]
         means = torch.stack([*within, *errors], dim=1) / known.clamp_min(1)[:, None]
         means[:, -2:] = means[:, -2:].sqrt()
-        return torch.cat([means, torch.ones_like(means[:, :1])], dim=1)
+        return means
 
     def _clamped(self, predictions: Tensor, reference: Tensor, clean: Tensor) -> Tensor:
         return predictions.clamp(self.min_depth, self.max_depth)
@@ -243,8 +249,6 @@ def _dot(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _median(depths: Tensor, counts: Tensor) -> Tensor:
-    return depths.masked_fill(~counts, math.nan).flatten(1).nanmedian(dim=1).values
-
-
-def _mean_of(sums: Numbers, *, place: int) -> Numbers:
-    return sums[..., place] / sums[..., -1]
+    """Return the median depth of each image; of an even number of pixels the mean of the middle two."""
+    known = depths.masked_fill(~counts, math.nan).flatten(1)
+    return (known.nanmedian(dim=1).values - (-known).nanmedian(dim=1).values) / 2

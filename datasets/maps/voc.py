@@ -86,19 +86,20 @@ def _matlab(path: Path) -> NDArray[np.uint8]:
 
     try:
         found: Any = loadmat(path, variable_names=["GTcls"])["GTcls"]
-        values = np.asarray(found[0]["Segmentation"][0], dtype=np.uint8)
+        values = np.asarray(found[0]["Segmentation"][0])
     except Exception as error:  # noqa: BLE001 (whatever damaged bytes lead to)
         raise InputError(f"Expected GTcls.Segmentation of SBD in {path}, but: {one_line(error)}") from None
     return _classes(path, values)
 
 
-def _classes(path: Path, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _classes(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the values of a map as bytes. Raises InputError for what is no class."""
     wrong = np.setdiff1d(values, [*range(len(CLASSES)), VOID])
     if values.ndim != 2 or len(wrong):
         raise InputError(
             f"Expected classes 0..{len(CLASSES) - 1} or {VOID} in the map {path}, got {wrong[:5].tolist()}."
         )
-    return values
+    return values.astype(np.uint8)
 
 
 def _listed(path: Path) -> list[str]:

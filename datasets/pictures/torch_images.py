@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import Tensor
 
+from ...core.complaint import short
 from ...core.errors import ConfigError, InputError
 from ...core.foreign import foreign
 from ...core.model import Model
@@ -125,5 +126,7 @@ def _as_class(target: Any) -> int | None:
     except (RuntimeError, ValueError):  # a map
         number = None
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MOST_CLASSES:
-        raise InputError(f"Expected a class 0, 1, 2, ... below {MOST_CLASSES:,} or None as target, got {target!r}.")
+        raise InputError(
+            f"Expected a class 0, 1, 2, ... below {MOST_CLASSES:,} or None as target, got {short(target)}."
+        )
     return number

@@ -104,7 +104,10 @@ class TorchMaps(Pictures):
 
 def _as_map(given: Any, size: tuple[int, ...]) -> np.ndarray:
     """Return a map as uint8 classes or float32 depths, (H, W); raises InputError for anything else."""
-    values = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    if isinstance(given, Tensor):
+        given = given.detach().cpu()
+        given = (given.float() if given.is_floating_point() else given).numpy()  # NumPy knows no bfloat16
+    values = np.asarray(given)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values.reshape(size) if values.size == size[0] * size[1] else values
     if values.shape != size:
@@ -114,5 +117,8 @@ def _as_map(given: Any, size: tuple[int, ...]) -> np.ndarray:
             raise InputError("Expected finite depths from 0 on, 0 where nobody knows, got others.")
         return values.astype(np.float32)
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > VOID:
-        raise InputError(f"Expected classes 0..{VOID - 1}, {VOID} for void, or depths as floats, got {values.dtype}.")
+        raise InputError(
+            f"Expected classes 0..{VOID - 1}, {VOID} for void, or depths as floats, got {values.dtype} from "
+            f"{values.min()} to {values.max()}; make other labels of void, such as -1, {VOID}."
+        )
     return values.astype(np.uint8)

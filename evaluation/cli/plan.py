@@ -80,7 +80,7 @@ def _show(found: Forecast, loading: float, workers: int) -> None:
     say(
         f"At most about {_clock(found.seconds + loading)}{by}, {found.forwards:,.0f} images forward, "
         f"{found.backwards:,.0f} gradients back, {memory}, {decimal(int(found.disk))} of disk; "
-        "less where the cache holds some of it."
+        "less where the cache holds some of it. Tables and page come after that."
     )
     once = {"learned by defenses": found.learning, "searched for universal perturbations": found.searching}
     if told := [f"for {_clock(seconds)} is {what}" for what, seconds in once.items() if seconds >= 1]:

@@ -11,6 +11,7 @@ from ...core.errors import FoolbenchError, InputError, one_line
 from ...core.images import check_images
 from ..grid.sampling import looked_at
 from .checks import Check, global_random_states, hold
+from .targets import check_targets
 
 Loaded = tuple[Tensor, Tensor | None]
 
@@ -71,7 +72,7 @@ def targets_fit_the_task(dataset: Dataset) -> None:
     """The targets have the type, shape and values of the task, and agree with `labels` if there are any."""
     for samples in _some(dataset):
         y = dataset.load(samples)[1]
-        _hold_targets(dataset, _loading(samples), y, len(samples))
+        _hold_targets(dataset, _loading(samples), y, samples)
         if dataset.labels is not None and y is not None and y.ndim == 1:
             same = torch.equal(dataset.labels[samples], y)
             hold(same, f"{_loading(samples)} gives other targets than its labels say; give the same.")
@@ -108,7 +109,7 @@ def training_images_fit(dataset: Dataset) -> None:
     got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
     hold(fits, f"training({COUNT}) gives images of {got}; give uint8 (N, {', '.join(map(str, dataset.shape))}).")
     hold(0 < len(x) <= COUNT, f"training({COUNT}) gives {len(x)} images; give the first {COUNT}, or all.")
-    _hold_targets(dataset, f"training({COUNT})", y, len(x))
+    _hold_targets(dataset, f"training({COUNT})", y, range(len(x)))
 
 
 def training_images_are_others(dataset: Dataset) -> None:
@@ -162,12 +163,12 @@ def _training(dataset: Dataset, count: int) -> Loaded | None:
         return None
 
 
-def _hold_targets(dataset: Dataset, what: str, targets: Tensor | None, count: int) -> None:
+def _hold_targets(dataset: Dataset, what: str, targets: Tensor | None, samples: Sequence[int]) -> None:
     if targets is None:
         hold(dataset.labels is None, f"{what} gives no targets, but there are labels; give both or neither.")
         return
     try:
-        dataset.task.check_targets(targets, count)
+        check_targets(dataset.task, targets, samples)
     except InputError as error:
         hold(False, f"{what}: {error}")
     except Exception as error:  # noqa: BLE001 (the task may not foresee such targets)

@@ -93,4 +93,4 @@ def _data() -> LearningData:
 
 def _learn(part: LearnedDefense, data: LearningData | None = None) -> dict[str, Tensor]:
     data = data or _data()
-    return part.learn(data, rng=Draws.of(0, "learning", samples=[0], device=data.images.device))
+    return part.learn(part.shown(data), rng=Draws.of(0, "learning", samples=[0], device=data.images.device))

@@ -121,8 +121,15 @@ class Driver:
         if self._deaths[unit] < DEATHS and self._losses[unit] < LOSSES:
             self._schedule.again(unit, place)
             return
-        losses = self._losses[unit]
-        self._fail(unit, f"WorkerLost: {losses} processes were lost over this, the last one {lost.reason}")
+        losses, left = self._losses[unit], self._left(unit)
+        message = f"WorkerLost: {losses} processes were lost over this, the last one {lost.reason}"
+        if isinstance(left, Score) and len(left.cells) > 1:
+            # cells come one after the other: the first that is lacking has the blame, the others are tried again
+            self._fail(unit, message, left.cells[0])
+            self._deaths[unit], self._losses[unit] = DEATHS - 1, LOSSES - 1
+            self._schedule.again(unit, place)
+            return
+        self._fail(unit, message)
         self._remaining.done(unit, None)
         self._schedule.done(unit)
 

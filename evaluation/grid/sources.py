@@ -79,16 +79,20 @@ def _as_file(path: object) -> Path | None:
 
 
 def _uses(name: str, file: Path | None) -> set[str]:
-    """The modules that define what a module has imported; of a user's own also those that its text names."""
+    """The modules that define what a module has imported; of a user's own also those that its text names.
+
+    `from foolbench.core import *` also binds whichever modules of foolbench happen to be loaded by then, which differ
+    from process to process: those count only where the text of a user's module names them.
+    """
     module = sys.modules.get(name)
     values = [] if module is None else list(vars(module).values())
-    found = {
-        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values
-    }
-    loaded = {str(used) for used in found} & sys.modules.keys()
+    modules = {value.__name__ for value in values if isinstance(value, ModuleType)}
+    loaded = {str(getattr(value, "__module__", None)) for value in values if not isinstance(value, ModuleType)}
     if file is None or _package(name) == "foolbench" or not _INSTALLED.isdisjoint(file.parts):
-        return loaded
-    return loaded | {used for used in imported_names(file, name) if _package(used) != "foolbench"}
+        return (loaded | modules) & sys.modules.keys()
+    named = imported_names(file, name)
+    bound = {used for used in modules if _package(used) != "foolbench" or used in named}
+    return ((loaded | bound) & sys.modules.keys()) | {used for used in named if _package(used) != "foolbench"}
 
 
 def _is_followed(name: str, start: ModuleType) -> bool:

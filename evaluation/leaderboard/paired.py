@@ -23,6 +23,9 @@ LEVEL = 1 - CONFIDENCE
 """How often it sees one where there is none."""
 BATCH = 2_000_000
 """Signs that are drawn at a time."""
+SEEN = 10
+MOST_DRAWN = 30_000_000
+"""Signs of one test where differences as large as the observed one are rare; 100,000 drawings for 300 images."""
 Test = Literal["mcnemar", "permutation"]
 
 
@@ -123,16 +126,23 @@ def difference_of_values(
 
 
 def _swapped(first: Numbers, second: Numbers, value: Callable[[Numbers], Numbers]) -> float:
-    """The permutation test of `difference_of_values`, from 1999 drawings."""
+    """The permutation test of `difference_of_values`.
+
+    From 1999 drawings or, where fewer than `SEEN` of them reach the observed difference, from as many as it takes to
+    see so many, within `MOST_DRAWN` signs: a p that is to hold among many tests must be known to be small.
+    """
     one, change, rng = first.sum(axis=0), second - first, np.random.default_rng(0)
     total = one + second.sum(axis=0)
-    least, reached = abs(float(value(total - one) - value(one))) - 1e-12, 0
-    at_once = max(1, AT_ONCE // len(first))
-    for begin in range(0, RESAMPLES_OF_SUMS, at_once):
-        swap = rng.integers(2, size=(min(at_once, RESAMPLES_OF_SUMS - begin), len(first))).astype(float)
+    least, reached, done = abs(float(value(total - one) - value(one))) - 1e-12, 0, 0
+    most = max(RESAMPLES_OF_SUMS, MOST_DRAWN // len(first))
+    at_once = min(RESAMPLES_OF_SUMS, max(1, AT_ONCE // len(first)))
+    while done < RESAMPLES_OF_SUMS or (reached < SEEN and done < most):
+        count = min(at_once, most - done)
+        swap = rng.integers(2, size=(count, len(first))).astype(float)
         others = one + swap @ change
         reached += int((np.abs(value(total - others) - value(others)) >= least).sum())
-    return (reached + 1) / (RESAMPLES_OF_SUMS + 1)
+        done += count
+    return (reached + 1) / (done + 1)
 
 
 def mcnemar(up: int, down: int) -> float:
@@ -168,8 +178,11 @@ def tango(up: int, down: int, count: int) -> tuple[float, float]:
 def permutation(changes: ArrayLike) -> float:
     """The paired permutation test, two-sided: which system an outcome is of, so each change's sign, is drawn by lot.
 
-    From 9999 drawings, of which the observed one counts as another, so that p is at least 0.0001 (Phipson and Smyth
-    2010, https://doi.org/10.2202/1544-6115.1585). Changes that are all of one size are McNemar's, and exact.
+    From 9999 drawings, of which the observed one counts as another (Phipson and Smyth 2010,
+    https://doi.org/10.2202/1544-6115.1585). These alone could not tell p below 0.0001, and a correction for many tests
+    would then find no difference, however plain: what is less likely than that by Hoeffding's bound on sums of random
+    signs (1963, https://doi.org/10.1080/01621459.1963.10500830) has the bound for its p. Changes that are all of one
+    size are McNemar's, and exact.
     """
     observed = np.asarray(changes, dtype=float)
     kinds, counts = np.unique(np.abs(observed[observed != 0]), return_counts=True)
@@ -180,7 +193,13 @@ def permutation(changes: ArrayLike) -> float:
     for begin in range(0, RESAMPLES, at_once):
         signs = rng.binomial(counts, 0.5, size=(min(at_once, RESAMPLES - begin), len(kinds)))  # positive, of each size
         reached += int((np.abs((2 * signs - counts) @ kinds) >= least).sum())
-    return (reached + 1) / (RESAMPLES + 1)
+    return min((reached + 1) / (RESAMPLES + 1), hoeffding(observed))
+
+
+def hoeffding(changes: Numbers) -> float:
+    """Bound the probability that changes with random signs have a sum as large as theirs."""
+    squares = float((changes**2).sum())
+    return 2 * math.exp(-(float(changes.sum()) ** 2) / (2 * squares)) if squares else 1.0
 
 
 def images_needed(changes: ArrayLike, sizes: ArrayLike | None = None) -> int | None:

@@ -40,7 +40,9 @@ def rate_of(
     """The share of the best that images with these statistics come to."""
     if metric.value is None:
         proportion = metric.proportion
-        return estimate(metric.share(found), proportion=proportion, confidence=confidence, clusters=clusters)
+        return estimate(
+            metric.share(metric.of_images(found)), proportion=proportion, confidence=confidence, clusters=clusters
+        )
     value = metric.value
     return estimate_of_value(found, lambda sums: metric.share(value(sums)), confidence=confidence, clusters=clusters)
 

@@ -36,11 +36,11 @@ class Scores:
     def of(cls, outcomes: Outcomes, name: str, metric: Metric) -> Self:
         """What a ledger has. Raises KeyError or ValueError for what are no scores of that metric."""
         kept_as, ordered = metric.kept_as or name, outcomes.ordered()
-        images, behind = ordered.frame(kept_as), {}
-        if not metric.is_mean:
-            kept = ordered.metrics[kept_as]
-            behind = {column: kept[column].astype(float)[:, None] for column in _OF_METRIC if column in kept}
-            images = images.assign(**{column: _alone(metric, column, found) for column, found in behind.items()})
+        images, behind, kept = ordered.frame(kept_as), {}, ordered.metrics[kept_as]
+        if not metric.keeps_rates:
+            statistics = {column: kept[column].astype(float) for column in _OF_METRIC if column in kept}
+            images = images.assign(**{column: _alone(metric, column, found) for column, found in statistics.items()})
+            behind = {} if metric.is_mean else {column: found[:, None] for column, found in statistics.items()}
         if images.empty or any(
             images[column].max() > metric.range for column in ("clean", "attacked") if column in images
         ):
@@ -126,6 +126,6 @@ def _goodness(scores: Scores, column: str) -> Numbers:
 
 
 def _alone(metric: Metric, column: str, statistics: Numbers) -> Numbers:
-    """What the metric is of each image, of statistics (N, 1, S)."""
-    values = metric.of_images(statistics[:, 0])
+    """Return a column of single images from their statistics (N, S)."""
+    values = metric.of_images(statistics)
     return metric.lack(values) if column in SHARES else values

@@ -19,12 +19,19 @@ def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -
     Of a metric that is no matter of single images, as mIoU of a set, it is the worst choice of attacks that is found:
     an upper bound of what they could do together.
 
-    Where `chance` has a part in the scores, those of the one attack that fools most: at each image the largest of
-    several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last` member has the
-    strongest points of all, chosen by other draws than these, it is that one.
+    Where `chance` has a part in the scores, each rate is that of the one attack for which it is worst: at each image
+    the largest of several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last`
+    member has the strongest points of all, chosen by other draws than these, all are of that one.
     """
-    if chance:
-        found = members[-1] if last else max(members, key=lambda member: point(member, "gfr"))
+    if chance and last:
+        found = members[-1]
+    elif chance:
+        most = max(members, key=lambda member: point(member, "gfr"))
+        found = (
+            _with_robust_of(most, min(members, key=lambda member: point(member, "robust")))
+            if "robust" in most
+            else most
+        )
     else:
         found = _most_fooled(members)
     costs = {cost: np.sum([member.numbers(cost) for member in members], axis=0) for cost in Costs._fields}
@@ -47,6 +54,9 @@ def _most_fooled(members: Sequence[Scores]) -> Scores:
     found = chosen(members, worst(members, "gfr"))
     if "robust" not in found:
         return found
-    robust = chosen(members, worst(members, "robust"))
+    return _with_robust_of(found, chosen(members, worst(members, "robust")))
+
+
+def _with_robust_of(found: Scores, robust: Scores) -> Scores:
     behind = {name: (robust if name == "robust" else found).behind[name] for name in found.behind}
     return replace(found.with_columns(robust=robust.numbers("robust")), behind=behind)

@@ -21,7 +21,8 @@ from foolbench.attacks import (
     Square,
     TrustRegion,
 )
-from foolbench.core import Model, NetworkDefense
+from foolbench.attacks.confident_pgd import _drawn
+from foolbench.core import Draws, Model, NetworkDefense
 from foolbench.core.attack import CraftingData
 from foolbench.defenses import adaptive
 from foolbench.tasks import Recognition
@@ -136,3 +137,33 @@ def test_a_search_does_not_end_because_images_are_rejected(bare, x):
     passes.clear()
     attack.craft(bare, data, rng=0)
     assert passes == [0, 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlwaysRejects(NetworkDefense):
+    """Rejects what lies within 0.1 of the middle in the first pixel."""
+
+    differentiable = True
+    randomized = False
+    abstains = True
+
+    def answer(self, inside, x, *, rng):
+        first = x[:, 0, 0, :1] - 0.5
+        return torch.cat([-first, first * 0.5, 0.05 - 0.5 * first.abs() - 0.25 * first], dim=1)
+
+
+@pytest.mark.parametrize("attack", [DeepFool(eps=1.0), FAB(eps=1.0, norm="l2"), Momentum(eps=0.2, target_classes=3)])
+def test_from_a_rejection_an_attack_may_go_to_any_class(bare, attack):
+    """Class 0 is near, class 1 far: of two classes none may be left out."""
+    model = AlwaysRejects().defend(bare)
+    x = torch.full((3, 1, 1, 2), 0.5)
+    assert model.predict(x).tolist() == [REJECTED] * 3
+    found = attack(model, x, rng=0)
+    assert model.predict(found).tolist() == [0] * 3
+    assert (found - x).abs().amax() <= 0.25
+
+
+def test_a_confident_target_of_a_rejected_image_is_any_class(bare):
+    model = AlwaysRejects().defend(bare)
+    drawn = _drawn(model, torch.full((200,), REJECTED), Draws.of(0, samples=range(200)))
+    assert set(drawn.tolist()) == {0, 1}

@@ -3,10 +3,12 @@
 import pytest
 import torch
 from foolbench.attacks import RayS
-from foolbench.attacks.rays import _blocks
-from foolbench.core import ConfigError, Draws, Model
+from foolbench.attacks.rays import _blocks, _reach
+from foolbench.core import ConfigError, Draws, Model, Threat
 from foolbench.core.norms import size
 from foolbench.datasets import Digits
+from foolbench.tasks import Recognition
+from torch import nn
 
 SHAPE = (1, 3, 4)
 
@@ -24,6 +26,31 @@ def test_it_fools_where_the_best_vector_of_signs_does(linear_model, mid_images, 
     assert size(adversarial - x, norm).max() <= eps + 1e-6
     clear = (distance / eps - 1).abs() > 0.02
     assert torch.equal((model.predict(adversarial) != y)[clear], (distance < eps)[clear])
+
+
+def test_of_values_at_black_or_white_the_rest_of_the_budget_goes_to_the_others():
+    """What stops at the end of the range leaves more to others; a shorter way would be given up in vain."""
+    x = torch.tensor([[0.0, 1.0, 0.5, 0.9], [0.0, 0.0, 0.0, 0.0]]).view(2, 1, 2, 2)
+    signs = torch.tensor([[-1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]).view(2, 1, 2, 2)
+    reach = _reach(x, signs, Threat(norm="l2", eps=0.4))
+    assert reach.tolist() == pytest.approx([(0.16 - 0.01) ** 0.5, 0.2])
+    moved = (x + reach[:, None, None, None] * signs).clamp(0, 1)
+    assert size(moved - x, "l2").tolist() == pytest.approx([0.4, 0.4])
+    assert _reach(x, signs, Threat(norm="l2", eps=3.0)).min() >= 1  # all are at an end
+
+
+def test_an_adversarial_point_within_the_budget_is_not_given_up():
+    """One value of many decides, and the others cannot move: a search sees it on the first ray that raises it."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    with torch.no_grad():
+        net[1].weight.zero_()
+        net[1].weight[1, 0] = 1.0
+        net[1].bias.copy_(torch.tensor([0.3, 0.0]))
+    model = Model(net, task=Recognition(classes=2), shape=(1, 4, 4))
+    x = torch.ones(1, 1, 4, 4)
+    x[0, 0, 0, 0] = 0.0
+    found = RayS(eps=0.35, norm="l2", queries=50)(model, x, rng=0)
+    assert model.predict(found).tolist() == [1]
 
 
 def test_what_resists_gets_all_of_the_budget(linear_model, mid_images):

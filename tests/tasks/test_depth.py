@@ -53,6 +53,21 @@ def test_where_nothing_is_known_no_number_no_loss_and_no_gradient_changes():
     assert torch.equal(gradients[0][truth > 0], gradients[1][truth > 0])
 
 
+def test_scales_are_medians_also_of_an_even_number_of_pixels():
+    """Of NumPy: the mean of the middle two."""
+    truth, guess = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[1.0, 4.0]]])
+    expected = np.abs(guess.numpy() * (np.median(truth) / np.median(guess)) - truth.numpy()) / truth.numpy()
+    assert value("abs-rel:median", guess, truth) == pytest.approx(expected.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("aim", ["nearer", "farther"])
+def test_no_target_of_an_aim_is_reached_before_anything_has_changed(aim):
+    clean = 2 + 3 * torch.rand(2, 8, 9, generator=torch.Generator().manual_seed(0))
+    target = TASK.aims[aim](clean)
+    assert not TASK.reached(clean, target, targeted=True).any()
+    assert TASK.reached(target * 1.01, target, targeted=True).all()
+
+
 def test_three_columns_for_the_scale():
     rng = torch.Generator().manual_seed(0)
     truth = 2 + 3 * torch.rand(2, 8, 9, generator=rng)

@@ -57,11 +57,18 @@ class Resized(Dataset):
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         images, targets = self.original.load(samples)
-        return resized(images, self._size).clamp(0, 1), targets
+        return resized(images, self._size).clamp(0, 1), self._fitted(targets)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         images, targets = self.original.training(count, advance)
-        return resized(images.float(), self._size).round().clamp(0, 255).to(torch.uint8), targets
+        images = resized(images.float(), self._size).round().clamp(0, 255).to(torch.uint8)
+        return images, self._fitted(targets)
+
+    def _fitted(self, targets: Tensor | None) -> Tensor | None:
+        """Return maps (N, H, W) in the size of the images, by nearest pixels; other targets as they are."""
+        if targets is None or targets.ndim != 3 or targets.shape[1:] == self._size:
+            return targets
+        return F.interpolate(targets[:, None].float(), self._size, mode="nearest-exact")[:, 0].to(targets.dtype)
 
 
 def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) -> Crafted:

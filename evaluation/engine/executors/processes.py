@@ -10,8 +10,8 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -77,7 +77,8 @@ class _Process:
         self.pipe, theirs = _CONTEXT.Pipe()
         self.busy = False
         self._process = _CONTEXT.Process(target=_work, args=(theirs, pickle.dumps(setup), threads))
-        self._process.start()
+        with _ignoring_interrupts():
+            self._process.start()
         theirs.close()  # so that this end hears when the other is gone
 
     def begin(self, unit: Unit, following: Step | None) -> None:
@@ -101,6 +102,19 @@ class _Process:
         self._process.kill()
         self._process.join()
         self.pipe.close()
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Begin processes that ignore Ctrl-C, which is for this one, from their first moment, while they import."""
+    if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _epitaph(code: int) -> str:

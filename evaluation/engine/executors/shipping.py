@@ -36,7 +36,7 @@ class Shipping:
 
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._folder, self._steps = prepared, setup.folder, steps
-        self._learned_on: Shelf = setup.cache or setup.own
+        self._learned_on: list[Shelf] = [setup.own] if setup.cache is None else [setup.own, setup.cache]
         self._grid = prepared.grid
         self._known: dict[tuple[str, str], list[tuple[str, Path]]] = {}
 
@@ -47,7 +47,8 @@ class Shipping:
     def keep(self, name: str, content: bytes) -> None:
         """What a worker has made. Raises OutputError where it cannot be."""
         if Path(name).parts[0] == LEARNED:
-            self._learned_on.take(name.removesuffix(SUFFIX), content)
+            for shelf in self._learned_on:
+                shelf.take(name.removesuffix(SUFFIX), content)
             return
         path = self._folder / name
         with writing(path):
@@ -81,9 +82,11 @@ class Shipping:
             return []
         if (network, named.digest) not in self._known:
             model, dataset = self._prepared.network(network)
-            school = School(dataset, model, self._prepared.recipe.seed, self._steps, self._learned_on)
-            names = map(school.name, learning_parts(named.defense))
-            self._known[network, named.digest] = [(name + SUFFIX, self._learned_on.path(name)) for name in names]
+            school = School(dataset, model, self._prepared.recipe.seed, self._steps, self._learned_on[-1])
+            names = list(map(school.name, learning_parts(named.defense)))
+            # a later file of a name takes the place of an earlier one: the run's own comes last
+            places = [(name + SUFFIX, shelf.path(name)) for shelf in reversed(self._learned_on) for name in names]
+            self._known[network, named.digest] = places
         return self._known[network, named.digest]
 
 

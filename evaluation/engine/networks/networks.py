@@ -5,10 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from torch import Tensor
+
 from ....core.behaviour import Behaviour
 from ....core.dataset import Dataset
+from ....core.errors import ConfigError, InputError
 from ....core.guard import Guard
 from ....core.model import Model
+from ....core.task import Task
+from ...conformance.targets import check_targets
 from ..crafting.shard import Shard
 from ..memory.one_at_a_time import itself, one_at_a_time
 from ..memory.pieces import is_out_of_memory
@@ -40,7 +45,16 @@ class Network:
         """Where the network is."""
         device = self.model.device
         x, y = self.dataset.load(tuple(samples))
+        if y is not None:
+            _check(self.model.task, self.dataset, samples, y)
         return Shard(samples=samples, x=x.to(device), y=None if y is None else y.to(device))
+
+
+def _check(task: Task, dataset: Dataset, samples: Sequence[int], y: Tensor) -> None:
+    try:
+        check_targets(task, y, samples)
+    except InputError as error:
+        raise ConfigError(f"{dataset.name}, {error}") from None
 
 
 class Networks:
@@ -108,11 +122,12 @@ class Networks:
         model, images = self._load(name)
         dataset = one_at_a_time(images, self._coming)
         setup, undo = self._setup, lambda: self._there[name].undo()
+        shelf, own = (setup.own, None) if setup.cache is None else (setup.cache, setup.own)
         systems = Systems(
             recipe=setup.recipe,
             dataset=dataset,
             model=model,
-            school=self._school(dataset, model, setup.recipe.seed, self._steps, setup.cache or setup.own),
+            school=self._school(dataset, model, setup.recipe.seed, self._steps, shelf, own),
             undo=undo,
             first=lambda: self._known[name].shard(next(self.batches())),
             room=self._room,

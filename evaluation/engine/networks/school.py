@@ -17,6 +17,7 @@ from ....core.model import Model
 from ....core.training_images import training_fingerprint_of
 from ...grid.digest import digest
 from ...grid.named_files import named_files
+from ...grid.parameters import parameters
 from ...grid.sources import source_hash
 from ..cache.shelf import Shelf
 from ..memory.one_at_a_time import itself
@@ -33,13 +34,22 @@ _BEHAVIOUR = " behaviour"
 
 @dataclass(frozen=True)
 class School:
-    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`."""
+    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`.
+
+    A run whose shelf is a cache keeps a copy in its `own` folder: the cache may be cleared, and what is learned again
+    on other threads or another device is not the same to the last bit, so the run could not go on with it.
+    """
 
     dataset: Dataset
     model: Model
     seed: int
     progress: Steps
     shelf: Shelf
+    own: Shelf | None = None
+
+    @property
+    def _shelves(self) -> list[Shelf]:
+        return [self.shelf] if self.own is None else [self.own, self.shelf]
 
     @cached_property
     def _behaviour(self) -> Behaviour:
@@ -81,16 +91,23 @@ class School:
             return part.taught(told, self.seed)
 
     def kept(self, part: LearnedDefense, found: Learned) -> Learned:
-        """The same, on the shelf. Raises OutputError where the run's own folder cannot be written."""
-        self.shelf.keep(self.name(part), dict(found) | self._about(part))
+        """The same, on each shelf that lacks it. Raises OutputError where the run's own folder cannot be written."""
+        name = self.name(part)
+        for shelf in self._shelves:
+            if self._on(shelf, part) is None:
+                shelf.keep(name, dict(found) | self._about(part))
         return found
 
     def _refused(self, part: LearnedDefense) -> ConfigError:
         return ConfigError(f"{type(part).__name__} has changed {self.model.name}, which whoever learns may only ask.")
 
     def _kept(self, part: LearnedDefense) -> Learned | None:
+        found = next((read for shelf in self._shelves if (read := self._on(shelf, part)) is not None), None)
+        return None if found is None else self.kept(part, found)
+
+    def _on(self, shelf: Shelf, part: LearnedDefense) -> Learned | None:
         """Nothing of a model whose name this one has, and that answers otherwise by more than rounding."""
-        tensors = self.shelf.recall(self.name(part), {_BEHAVIOUR} if part.needs_model else set())
+        tensors = shelf.recall(self.name(part), {_BEHAVIOUR} if part.needs_model else set())
         if tensors is None:
             return None
         if part.needs_model:
@@ -119,5 +136,5 @@ class School:
         """
         model = (self.model.sha, self._behaviour.id, self.model.feature_names) if part.needs_model else None
         code = source_hash(type(part)), libraries(), named_files(part)
-        key = digest(repr(part), *code, self._data, self.seed, model)
+        key = digest(parameters(part), *code, self._data, self.seed, model)
         return f"{LEARNED}/{type(part).__name__}-{key}"

@@ -33,8 +33,8 @@ def device_name(device: str) -> str:
 
 def _commit() -> str | None:
     """Of the checkout this code runs from, where it runs from one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
+    root = next((folder for folder in Path(__file__).parents if (folder / "pyproject.toml").is_file()), None)
+    if root is None or not (root / ".git").exists():
         return None
     try:
         asked = subprocess.run(

@@ -41,9 +41,9 @@ class Answers(NamedTuple):
         return found
 
     def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
-        """The rate itself of a mean; of other metrics the statistics of the agreement, for it is made of their sum."""
+        """Return the fooling rate (N,), or the statistics of the agreement where the ledger keeps those."""
         agreement = self._compared(metric, found, self.references)
-        return _mean([metric.lack(values) for values in agreement] if metric.is_mean else agreement)
+        return _mean([metric.lack(values) for values in agreement] if metric.keeps_rates else agreement)
 
     def _compared(self, metric: Metric, found: list[Tensor], references: Sequence[Tensor]) -> list[Tensor]:
         return [

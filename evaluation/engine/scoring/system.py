@@ -83,6 +83,7 @@ class System:
     def _inspect(self, shard: Shard) -> None:
         """What must be known before the first score: that the system keeps its promises, and what makes it doubtful."""
         outputs = self._evaluate(shard, slice(None))
+        _check_size(self.model, self.model.task.predict(outputs), shard.x)
         if not torch.equal(outputs, self._evaluate(shard, slice(None))):
             raise ConfigError(
                 f"{self.model} draws random numbers elsewhere than from `rng`: two evaluations with one seed differ."
@@ -140,6 +141,16 @@ class System:
         parts = self.pieces.each(len(shard.x), compared)
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return found | {"layer_shift": shift(found)}
+
+
+def _check_size(model: Model, predictions: Tensor, x: Tensor) -> None:
+    """Raise ConfigError unless predicted maps (N, H, W) have the size of the images."""
+    if predictions.ndim == 3 and predictions.shape[1:] != x.shape[2:]:
+        found, images = (" x ".join(map(str, size)) for size in (predictions.shape[1:], x.shape[2:]))
+        raise ConfigError(
+            f"{model} answers with maps of {found} to images of {images}; resize them in its forward, as with "
+            'torch.nn.functional.interpolate(..., mode="bilinear").'
+        )
 
 
 def _are_probabilities(outputs: Tensor) -> bool:

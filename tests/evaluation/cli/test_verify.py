@@ -147,14 +147,15 @@ def test_one_image_more_is_rounding_and_is_told(honest, verify, falsify):
 
 
 @pytest.mark.parametrize(
-    ("edited", "code", "says"),
+    ("edited", "code", "says", "told"),
     [
-        (("x - self.eps", "x"), 1, "which nothing explains"),
-        (("darker", "darker than before"), 0, "row 1 holds"),
+        (("x - self.eps", "x"), 1, "which nothing explains", True),
+        (("x - self.eps", "x - 1 * self.eps"), 0, "row 1 holds", True),
+        (("darker", "darker than before"), 0, "row 1 holds", False),  # in the docstring
     ],
 )
-def test_an_edited_plugin_is_told_whether_or_not_it_matters(
-    foolbench, recipe_file, verify, tmp_path, edited, code, says
+def test_edited_code_of_a_plugin_is_told_whether_or_not_it_matters(
+    foolbench, recipe_file, verify, tmp_path, edited, code, says, told
 ):
     plugin = tmp_path / "shift.py"
     plugin.write_text(PLUGIN)
@@ -166,7 +167,7 @@ def test_an_edited_plugin_is_told_whether_or_not_it_matters(
     found, out = verify("--row", 1, "--plugin", plugin)
     assert found == code
     assert says in out
-    assert "The code behind my-shift is another now." in out
+    assert ("The code behind my-shift is another now." in out) is told
 
 
 def test_edited_code_of_a_defense_is_told_at_its_rows_only(honest, verify, monkeypatch):

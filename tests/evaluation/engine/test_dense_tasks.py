@@ -14,6 +14,7 @@ from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.board.shots import Shots
 from foolbench.evaluation.engine.networks import training_data
 from foolbench.evaluation.engine.scoring.example import read_example
+from foolbench.evaluation.grid import sampling
 from foolbench.evaluation.python import evaluate as evaluate_module
 from foolbench.tasks.segmentation import VOID
 from torch import nn
@@ -134,6 +135,52 @@ def test_what_needs_classes_is_refused_and_networks_of_another_task_too(tmp_path
         foolbench.evaluate(model, "scenes-segmentation", attacks="deepfool", eps=0.1, samples=2, silent=True)
     with pytest.raises(ConfigError, match="does segmentation, the images are for depth"):
         foolbench.evaluate(model, "scenes-depth", attacks="fgsm", eps=0.1, samples=2, silent=True)
+
+
+class Quarter(nn.Sequential):
+    """Forgets to bring its maps to the size of the image."""
+
+    def forward(self, x):
+        return super().forward(x)[:, :, ::4, ::4]
+
+
+def test_maps_of_another_size_than_the_image_are_one_sentence():
+    data = SceneMaps()
+    model = Model(Quarter(nn.Conv2d(3, 7, 1)), task=data.task, shape=data.shape, mean=0.42, std=0.15, name="small")
+    table = foolbench.evaluate(model, data.name, attacks="fgsm", eps=0.1, samples=2, silent=True)
+    assert table.error.str.contains("answers with maps of 32 x 32 to images of 128 x 128").all()
+
+
+def test_a_map_that_says_nothing_is_named_before_anything_is_attacked(monkeypatch):
+    images, maps = SceneMaps().load(range(4))
+    maps[2] = VOID
+    told, given = TensorDataset(images, maps), {"attacks": "fgsm", "eps": 0.1, "sampling": "first", "silent": True}
+    with pytest.raises(ConfigError, match=r"image 2: .*void everywhere"):
+        foolbench.evaluate(network(SceneMaps()), told, **given)
+    monkeypatch.setattr(sampling, "LOOKED_AT", 1)  # image 3, as in a large data set others than the void one
+    table = foolbench.evaluate(network(SceneMaps()), told, **given)
+    assert table.error.str.contains(r"image 2: .*void everywhere").all()
+
+
+def test_maps_are_carried_over_between_networks_of_other_sizes(tmp_path):
+    """Each network is scored against maps of its own size."""
+    data = SceneMaps()
+    (tmp_path / "nets.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "from foolbench.core import Model\n"
+        "from foolbench.tasks import Segmentation\n"
+        "def net(size):\n"
+        "    torch.manual_seed(size)\n"
+        "    return Model(nn.Conv2d(3, 7, 3, padding=1), task=Segmentation(classes=7), shape=(3, size, size), mean=0.4,"
+        " std=0.2, name=str(size))\n"
+        "def small(): return net(64)\ndef large(): return net(128)\n"
+    )
+    small, large = (f"{tmp_path}/nets.py:{name}" for name in ("small", "large"))
+    given = {"attacks": ["fgsm", {"name": "universal-pgd", "max_iterations": 2}], "eps": 0.1, "samples": 3}
+    table = foolbench.evaluate(large, data.name, source_models=[small, large], **given, silent=True)
+    assert set(table.status) == {"ok"}
+    assert {name.rpartition(":")[2] for name in table.source_model} == {"small", "large"}
 
 
 def test_void_pixels_are_none_that_an_attack_has_to_change():

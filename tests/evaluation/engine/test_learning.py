@@ -1,6 +1,6 @@
 """Defenses that learn: once for all runs, kept on this machine, and each with a sentence where it cannot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import pytest
@@ -112,12 +112,58 @@ def test_where_nothing_can_be_kept_a_run_goes_on_and_a_lesson_is_not_begun(
 def test_scores_of_what_was_learned_before_and_anew_are_not_mixed(execute, mean_pull, monkeypatch, tmp_path):
     settings = (PGD_ONLY, "defenses=[{name='mean-pull'}, {name='jpeg'}]")
     execute("out", *settings, "samples=8")
-    for kept in (tmp_path / "cache" / "learned").iterdir():
-        kept.unlink()
+    _forget(tmp_path / "cache", tmp_path / "out")
     monkeypatch.setattr(mean_pull, "learn", lambda self, data, *, rng: {"mean": data.images.mean(dim=0) / 2})
     table = execute("out", *settings, "samples=24").set_index("defense")
     assert table.status.to_dict() == {"none": "ok", "mean-pull": "error", "jpeg": "ok"}
     assert "learned anew since this run began" in table.error["mean-pull"]
+
+
+def test_a_run_goes_on_with_what_it_has_learned_though_the_cache_is_cleared(execute, mean_pull, tmp_path):
+    settings = (PGD_ONLY, "defenses=[{name='mean-pull'}]")
+    execute("out", *settings, "samples=8")
+    _forget(tmp_path / "cache")
+    table = execute("out", *settings, "samples=24")
+    assert set(table.status) == {"ok"}
+    assert mean_pull.lessons == [20]
+    assert list((tmp_path / "cache" / "learned").iterdir())  # for other runs
+
+
+def _forget(*folders):
+    for folder in folders:
+        for kept in (folder / "learned").iterdir():
+            kept.unlink()
+
+
+def test_a_parameter_that_the_repr_hides_is_another_lesson(execute, tmp_path):
+    @register_defense("hidden-pull")
+    @dataclass(frozen=True, kw_only=True)
+    class HiddenPull(MeanPull):
+        share: float = field(default=1.0, repr=False)
+
+        def learn(self, data, *, rng):
+            return {"mean": self.share * data.images.mean(dim=0)}
+
+    def clean(*shares):
+        defenses = ", ".join(f"{{name='hidden-pull', part=0.9, share={share}}}" for share in shares)
+        table = execute("-".join(map(str, shares)), PGD_ONLY, f"defenses=[{defenses}]")
+        return table.clean.tolist()[1:]
+
+    assert clean(1.0, 0.0) == [*clean(1.0), *clean(0.0)]
+    assert len(set(clean(1.0, 0.0))) == 2
+
+
+def test_who_asks_the_network_while_it_learns_must_say_so(execute, mean_pull, monkeypatch):
+    """Or what one network taught it would be used for all."""
+
+    def learn(self, data, *, rng):
+        return {"mean": data.images.mean(dim=0) * data.model.logits(data.images).mean().sigmoid()}
+
+    monkeypatch.setattr(mean_pull, "learn", learn)
+    table = execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}]").set_index("defense")
+    assert "add needs_model = True" in table.error["mean-pull"]
+    monkeypatch.setattr(mean_pull, "needs_model", True)
+    assert set(execute("out", PGD_ONLY, "defenses=[{name='mean-pull'}]").status) == {"ok"}
 
 
 def test_train_teaches_a_defense_for_later_runs(foolbench, execute, mean_pull):
@@ -137,6 +183,7 @@ def test_train_refuses_a_defense_that_changes_the_network(foolbench, mean_pull, 
         return {"mean": data.images.mean(dim=0)}
 
     monkeypatch.setattr(mean_pull, "learn", learn)
+    monkeypatch.setattr(mean_pull, "needs_model", True)
     code, _, err = foolbench("train", "mean-pull", "--dataset", "digits", "--model", "digits:convnet")
     assert code == 2
     assert "MeanPull has changed digits:convnet" in " ".join(err.split())

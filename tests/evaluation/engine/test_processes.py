@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from foolbench.core import ConfigError
 from foolbench.evaluation.engine.executors.machines import Machines
@@ -42,6 +43,36 @@ def test_what_kills_every_process_is_an_error_that_says_so(
     assert set(table.status[died]) == {"error"}
     assert table.error[died].str.contains("2 processes were lost over this, .* SIGKILL").all()
     assert_same(table[~died].reset_index(drop=True), alone)
+
+
+KILLER = """
+import os
+from dataclasses import dataclass
+from foolbench.core import *
+
+@register_defense("killer")
+@dataclass(frozen=True, kw_only=True)
+class Killer(InputTransform):
+    differentiable = True
+    randomized = False
+
+    def transform(self, x, *, rng):
+        os._exit(3)
+"""
+
+
+@pytest.mark.slow
+def test_a_defense_that_kills_its_process_takes_no_other_cell_along(foolbench, recipe_file, tmp_path):
+    """Nor does a plugin that imports all names of foolbench.core call things otherwise in another process."""
+    (tmp_path / "killer.py").write_text(KILLER)
+    defenses = "defenses=[{name='jpeg'}, {name='killer'}, {name='bit-depth'}, {name='median'}]"
+    settings = ["--set", "attacks=[{name='fgsm'}, {name='random-sign'}]", "--set", defenses]
+    plugin = ["--plugin", tmp_path / "killer.py", "--out", tmp_path / "out", "--workers", "2"]
+    foolbench("run", recipe_file, *settings, *plugin)
+    table = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    died = table.defense == "killer"
+    assert set(table.status[~died]) == {"ok"}
+    assert table.error[died].str.contains("WorkerLost: .* exit code 3").all()
 
 
 @pytest.mark.parametrize(

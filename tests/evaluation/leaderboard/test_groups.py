@@ -158,6 +158,14 @@ def test_of_chance_the_strongest_member_counts():
     assert found.robust.tolist() == [1, 0.5, 0.5]
 
 
+def test_of_chance_no_member_is_worse_in_any_rate():
+    """The attack that fools most need not be the one after which least is right."""
+    fooling, harming = scores([1, 1, 0.5], [0.5, 0.5, 1]), scores([0.5, 0.5, 0.5], [0, 0, 0.5])
+    found = worst_case([fooling, harming], chance=True).images
+    assert found.gfr.tolist() == [1, 1, 0.5]
+    assert found.robust.tolist() == [0, 0, 0.5]
+
+
 def test_of_chance_the_last_member_of_an_ensemble_counts():
     """Its points were chosen by other draws; the luckiest of all members would be chosen by these."""
     lucky, last = scores([1, 1, 0.5], [0, 0, 0.5]), scores([0.5, 1, 0.5], [0.5, 0, 0.5])

@@ -6,7 +6,16 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 from foolbench.core import InputError
-from foolbench.evaluation.leaderboard.paired import difference, holm, images_needed, mcnemar, permutation, tango
+from foolbench.evaluation.leaderboard.paired import (
+    difference,
+    difference_of_values,
+    hoeffding,
+    holm,
+    images_needed,
+    mcnemar,
+    permutation,
+    tango,
+)
 from foolbench.evaluation.leaderboard.stats import summed
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, multinomial
@@ -97,6 +106,26 @@ def test_the_permutation_test_by_all_permutations():
         signs = np.array(list(product((-1, 1), repeat=len(changes))))
         exact = (abs(signs @ changes) >= abs(changes.sum()) - 1e-9).mean()
         assert permutation(changes) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 9999) + 1e-4)
+
+
+def test_a_plain_difference_stays_one_among_many_tests():
+    """Drawings alone end at p = 0.0001 or 0.0005, which a correction for 1,000 tests makes 0.1 and 0.5."""
+    rng = np.random.default_rng(0)
+    first = rng.uniform(0.0, 0.3, size=60)
+    second = rng.uniform(0.6, 0.9, size=60)
+    sums = [np.stack([rates, np.ones(60)], axis=1) for rates in (first, second)]
+    found = difference(first, second, proportion=False)
+    of_sums = difference_of_values(*sums, lambda totals: totals[..., 0] / totals[..., 1])
+    assert holm([found.p] * 1000)[0] < 1e-6
+    assert of_sums.p < 5e-5
+
+
+def test_no_sum_of_random_signs_is_likelier_than_its_bound():
+    for seed in range(20):
+        changes = np.random.default_rng(seed).normal(1, 1, size=11)
+        signs = np.array(list(product((-1, 1), repeat=len(changes))))
+        exact = (abs(signs @ changes) >= abs(changes.sum()) - 1e-9).mean()
+        assert exact <= hoeffding(changes)
 
 
 def test_changes_of_one_size_are_mcnemars():
