@@ -60,7 +60,7 @@ class _Budgeted:
         if self.norm not in self.norms:
             raise ConfigError(f"{type(self).__name__} works in {' and '.join(self.norms)}, got norm={self.norm!r}.")
         for name, value in vars(self).items():
-            unlimited = value == math.inf and name in self.may_be_infinite
+            unlimited = name in self.may_be_infinite and not math.isfinite(value)
             if isinstance(value, int | float) and not unlimited and not abs(value) <= MOST:  # NaN is not, either
                 raise ConfigError(f"{type(self).__name__}: expected a finite {name} up to {MOST:,}, got {value:.3g}.")
 

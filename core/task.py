@@ -1,8 +1,9 @@
 """What a model's outputs mean: their loss, decoded predictions, metrics, and when an attack has succeeded."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -113,41 +114,40 @@ class Drawing(NamedTuple):
     legend: Sequence[tuple[str, str]]
 
 
-@runtime_checkable
-class Task(Protocol):
-    """The interface of a task, implemented by `foolbench.tasks`. Tensors have the batch first.
+class Task(ABC):
+    """The base class of a task, such as those of `foolbench.tasks`. Tensors have the batch first.
 
-    Members that have a body here need not be overridden.
+    A subclass has to define what is abstract here; the other members have defaults.
     """
 
     @property
+    @abstractmethod
     def metrics(self) -> Mapping[str, Metric]:
         """Metrics by name; the first is the task's main one."""
-        ...
 
+    @abstractmethod
     def check_outputs(self, outputs: Tensor, samples: int) -> None:
         """Raise InputError unless outputs for `samples` images are finite and have this task's shape."""
-        ...
 
+    @abstractmethod
     def check_targets(self, targets: Tensor, samples: int) -> None:
         """Raise InputError unless targets for `samples` images have this task's shape, type and values."""
-        ...
 
+    @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the training loss of each sample, shape (N,)."""
-        ...
 
+    @abstractmethod
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
         """Average the outputs (N, V, ...) for several views of each image to outputs (N, ...).
 
         For maps, the mask `shown` (N, V, H, W) says which pixels each view shows: its other pixels do not count. Each
         pixel is shown by some view.
         """
-        ...
 
+    @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
         """Decode outputs into predictions, which have the form of targets."""
-        ...
 
     @property
     def class_scores(self) -> int | None:

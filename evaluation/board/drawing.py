@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -95,20 +96,12 @@ def name_beside(
 def spread(values: Sequence[float], gap: float, low: float, high: float) -> NDArray[np.float64]:
     """Return positions as near to the values as possible, in their order and at least `gap` apart.
 
-    They lie in [low, high] if they fit. Neighbours that are too near move together to their mean (pool adjacent
-    violators).
+    They lie in [low, high] if they fit. Neighbours that are too near move together to their mean.
     """
-    order = np.argsort(values, kind="stable")
-    blocks: list[list[float]] = []  # [sum of (value - rank * gap), count]
-    for rank, at in enumerate(order):
-        blocks.append([values[at] - rank * gap, 1])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, count = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += count
-    starts = np.repeat([total / count for total, count in blocks], [int(count) for _, count in blocks])
+    order, steps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
+    starts = isotonic_regression(np.asarray(values, dtype=float)[order] - steps).x if len(values) else steps
     top = high - gap * (len(values) - 1)
-    placed = np.clip(starts, min(low, top), max(low, top)) + gap * np.arange(len(values))
+    placed = np.clip(starts, min(low, top), max(low, top)) + steps
     found = np.empty(len(values))
     found[order] = placed
     return found

@@ -32,6 +32,8 @@ class Driver:
         self._remaining = Remaining(plan.waits, foreseen, executor.places)
         self._begun: dict[int, float] = {}
         self._running: dict[int, Unit] = {}
+        self._handed: dict[int, Unit] = {}
+        """What of each running unit was left to do when it was handed out."""
         self._seen: dict[str, dict[int, Seen]] = defaultdict(dict)
         self._deaths: Counter[Unit] = Counter()
         self._losses: Counter[Unit] = Counter()
@@ -52,7 +54,7 @@ class Driver:
             if isinstance(step, str):
                 self._conclude(step)
             elif (unit := self._left(step)) is not None:
-                self._running[place], self._begun[place] = step, time.perf_counter()
+                self._running[place], self._handed[place], self._begun[place] = step, unit, time.perf_counter()
                 self._books.progress.main.describe(unit.title)
                 self._executor.begin(place, unit, self._schedule.peek(place))
                 return
@@ -121,17 +123,24 @@ class Driver:
         if self._deaths[unit] < DEATHS and self._losses[unit] < LOSSES:
             self._schedule.again(unit, place)
             return
-        losses, left = self._losses[unit], self._left(unit)
+        losses, handed = self._losses[unit], self._handed[place]
         message = f"WorkerLost: {losses} processes were lost over this, the last one {lost.reason}"
-        if isinstance(left, Score) and len(left.cells) > 1:
-            # cells come one after the other: the first that is lacking has the blame, the others are tried again
-            self._fail(unit, message, left.cells[0])
-            self._deaths[unit], self._losses[unit] = DEATHS - 1, LOSSES - 1
+        if self._deaths[unit] == DEATHS and isinstance(handed, Score) and len(handed.cells) > 1:
+            # cells come one after the other: the first that has not come has the blame, the others are tried again
+            self._fail(unit, message, self._at_work(unit, handed))
+            self._deaths[unit] = DEATHS - 1
             self._schedule.again(unit, place)
             return
         self._fail(unit, message)
         self._remaining.done(unit, None)
         self._schedule.done(unit)
+
+    def _at_work(self, unit: Unit, handed: Score) -> str:
+        """The cell that a worker was at when it was lost, or about to begin with."""
+        cells = self._plan.cells[unit]
+        return next(
+            (key for key in handed.cells if not cells[key].samples.isdisjoint(handed.samples)), handed.cells[-1]
+        )
 
     def _fail(self, step: Step, message: str, cell: str | None = None) -> None:
         """The cell, or all that need the step."""

@@ -11,6 +11,7 @@ import re
 import signal
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +28,7 @@ from ..networks.setup import Loader, Setup
 from ..work.progress import Progress
 from ..work.schedule import Step
 from ..work.units import Ended, Lost, Result, Unit
-from .shipping import Scratch, Shipping
+from .shipping import Scratch, Shipping, remove_dead
 from .telling import Telling, Told
 from .worker import Worker
 
@@ -55,6 +56,7 @@ class OnRay:
         self._starting: dict[Any, int] = {}
         self._busy: dict[Any, int] = {}
         self._nodes: dict[int, str] = {}
+        self._folders: set[Path] = set()
         self._failed_starts = 0
         self._bars = [progress.place(f"worker {place + 1}: waits for a machine") for place in range(self.places)]
         for place in range(self.places):
@@ -99,6 +101,15 @@ class OnRay:
             self._progress.remove(bar)
         if self._own:
             ray.shutdown()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the folders of workers that were killed at work, on this machine; on another the next worker does."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and (left := [folder for folder in self._folders if folder.is_dir()]):
+            for folder in left:
+                remove_dead(folder)  # once its process is gone
+            time.sleep(0.05)
 
     def _start(self, place: int) -> None:
         """Where there is room, or as soon as there is."""
@@ -111,7 +122,8 @@ class OnRay:
         """Raises ConfigError where workers cannot begin."""
         place = self._starting.pop(begun)
         try:
-            self._nodes[place] = ray.get(begun)
+            self._nodes[place], folder = ray.get(begun)
+            self._folders.add(folder)
             self._failed_starts = 0
         except RayTaskError as error:
             raise error.cause from None
@@ -151,10 +163,10 @@ class OnRay:
 class _Actor:
     """One worker. Its units are carried out in a thread, so that it can tell how far they are."""
 
-    def begin(self, setup: Setup, beside: Path) -> str:
+    def begin(self, setup: Setup, beside: Path) -> tuple[str, Path]:
         """Relative paths in the recipe are meant as where the run was begun, if that is here, too.
 
-        Returns the name of the machine.
+        Returns the name of the machine, and the worker's folder there.
         """
         if beside.is_dir():
             os.chdir(beside)
@@ -164,7 +176,7 @@ class _Actor:
         setup.begin()
         steps = Telling(self._events.put)
         self._worker = Worker(setup, Networks(setup, Loader(setup), steps), steps)
-        return ray.get_runtime_context().get_node_id()
+        return ray.get_runtime_context().get_node_id(), self._scratch.folder
 
     def carry_out(self, unit: Unit, following: Step | None, files: Mapping[str, Any]) -> Iterator[Any]:
         """What is told and what comes of it, what was made before that; then that it has ended."""

@@ -105,7 +105,7 @@ class Scratch:
         the folder. Where nothing can be locked it stays.
         """
         for left in beside.glob(f"{_PREFIX}*"):
-            _remove_dead(left)
+            remove_dead(left)
         begun, held = Path(tempfile.mkdtemp(prefix=_BEGINNING, dir=beside)), None
         with suppress(OutputError):
             held = acquired(begun, _LIVES)
@@ -139,7 +139,8 @@ class Scratch:
             self._held.release()
 
 
-def _remove_dead(folder: Path) -> None:
+def remove_dead(folder: Path) -> None:
+    """Remove the folder of a worker whose process has ended; that of a living one, or of another user, stays."""
     if not (folder / _LIVES).is_file():
         return
     with suppress(Timeout, OutputError):  # it lives, or is another user's

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from threading import Thread
@@ -19,14 +20,18 @@ NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """The head, which only knows of the others, and two machines that may go."""
+    """The head, which only knows of the others, and two machines that may go; workers have their folders in `tmp`."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    tmp = tempfile.TemporaryDirectory(prefix="fb-")  # Ray's sockets have short names
+    monkeypatch.setenv("TMPDIR", tmp.name)
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+    cluster.tmp = Path(tmp.name)
     cluster.others = [cluster.add_node(**NODE) for _ in range(2)]
     cluster.wait_for_nodes()
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+    tmp.cleanup()
 
 
 def images(folder):
@@ -75,5 +80,7 @@ def test_the_run_itself_ends_and_the_same_command_goes_on(
             time.sleep(0.01)
         run.send_signal(how)
         assert run.wait(timeout=60) == (-9 if how == signal.SIGKILL else 130)
+    if how == signal.SIGTERM:
+        assert not list(cluster.tmp.glob("foolbench-worker-*"))
     machines = Machines(executor="ray", address=cluster.address)
     assert_same(execute("out", *settings, machines=machines), execute("undisturbed", *settings))
