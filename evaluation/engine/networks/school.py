@@ -1,5 +1,6 @@
 """Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -91,19 +92,23 @@ class School:
             return part.taught(told, self.seed)
 
     def kept(self, part: LearnedDefense, found: Learned) -> Learned:
-        """The same, on each shelf that lacks it. Raises OutputError where the run's own folder cannot be written."""
-        name = self.name(part)
-        for shelf in self._shelves:
-            if self._on(shelf, part) is None:
-                shelf.keep(name, dict(found) | self._about(part))
+        """Keep what was learned, and return it. Raises OutputError if the run's own folder cannot be written."""
+        return self._keep(part, found, self._shelves)
+
+    def _keep(self, part: LearnedDefense, found: Learned, shelves: Iterable[Shelf]) -> Learned:
+        for shelf in shelves:
+            shelf.keep(self.name(part), dict(found) | self._about(part))
         return found
 
     def _refused(self, part: LearnedDefense) -> ConfigError:
         return ConfigError(f"{type(part).__name__} has changed {self.model.name}, which whoever learns may only ask.")
 
     def _kept(self, part: LearnedDefense) -> Learned | None:
-        found = next((read for shelf in self._shelves if (read := self._on(shelf, part)) is not None), None)
-        return None if found is None else self.kept(part, found)
+        """What was learned, from the first shelf that has it, and then on all of them."""
+        read = [self._on(shelf, part) for shelf in self._shelves]
+        found = next((learned for learned in read if learned is not None), None)
+        lacking = (shelf for shelf, learned in zip(self._shelves, read, strict=True) if learned is None)
+        return None if found is None else self._keep(part, found, lacking)
 
     def _on(self, shelf: Shelf, part: LearnedDefense) -> Learned | None:
         """Nothing of a model whose name this one has, and that answers otherwise by more than rounding."""
