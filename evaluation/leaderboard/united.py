@@ -17,12 +17,12 @@ def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -
     """Return the worst case over several attacks: an image is fooled if any of them fools it, at the cost of all.
 
     For a metric that does not separate into single images, such as the mIoU of a set, it is the worst choice of attacks
-    that a search finds: an upper bound of the metric under the worst choice there is.
+    that a search finds: another choice may be worse still, so that they might do more together.
 
     If the scores depend on `chance`, each rate is taken whole from the one attack for which it is worst: the maximum
     per image over several random rates would turn many harmless attacks into a strong one. If the `last` member of an
-    ensemble also starts from the strongest points of all others, which were selected with other random draws than those
-    of the scores, all rates are its own.
+    ensemble holds the strongest points of all, which were selected with other random draws than those of the scores,
+    all rates are its own.
     """
     if chance and last:
         found = members[-1]
