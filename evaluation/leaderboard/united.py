@@ -19,10 +19,10 @@ def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -
     For a metric that does not separate into single images, such as the mIoU of a set, it is the worst choice of attacks
     that a search finds: another choice may be worse still, so that they might do more together.
 
-    If the scores depend on `chance`, each rate is taken whole from the one attack for which it is worst: the maximum
-    per image over several random rates would turn many harmless attacks into a strong one. If the `last` member of an
-    ensemble holds the strongest points of all, which were selected with other random draws than those of the scores,
-    all rates are its own.
+    If the scores depend on `chance`, `gfr` (with all other rates) and `robust` are each taken whole from the one attack
+    for which they are worst: the maximum per image over several random rates would turn many harmless attacks into a
+    strong one. If the `last` member of an ensemble holds the strongest points of all, which were selected with other
+    random draws than those of the scores, all rates are its own.
     """
     if chance and last:
         found = members[-1]
