@@ -1,1 +1,1 @@
-"""From the ledger to numbers: rows, their intervals and flags."""
+"""Turn the scores in a ledger into leaderboard rows, with intervals, flags, comparisons and verdicts on gates."""

@@ -1,4 +1,4 @@
-"""What a system comes to that may reject an image: how often it does so, on clean images and on attacked ones."""
+"""Rates of systems that may reject an image: rejections of clean images, and of attacked ones."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ RATES: Mapping[str, str] = {
     "detected": "percent of the attacked images that it rejects: there the attack has failed",
     "corrected": "percent of the attacked images that it answers rightly nonetheless",
 }
-"""Of a system that may reject an image, each with what it says; of other systems there are none."""
+"""The columns of these rates, each with its meaning; they are empty for systems that cannot reject an image."""
 
 
 def rates(scores: Scores) -> dict[str, Estimate]:
-    """Those that the scores of a cell have, in 0..1."""
+    """Return those of these rates that the scores of a cell have, in 0..1, with their intervals."""
     return {
         name: estimate(scores.numbers(name), proportion=True, clusters=scores.clusters)
         for name in RATES

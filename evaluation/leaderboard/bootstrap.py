@@ -1,4 +1,4 @@
-"""The percentile bootstrap over images, or over clusters of them, which are resampled together then."""
+"""The percentile bootstrap over images, or over clusters of images that are resampled together."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -13,20 +13,25 @@ from scipy.stats import bootstrap
 Numbers = NDArray[np.float64]
 
 RESAMPLES = 9999
+"""Resamples for the interval of a mean."""
 MANY = 1000
-"""So many have a mean whose quantiles are known better than any number of resamples shows."""
+"""From this many images on, the interval of a mean is computed by a series expansion instead of resampling."""
 RESAMPLES_OF_SUMS = 1999
-"""Fewer where each is a sum of many numbers an image: chance then moves an end by 6% of a standard error."""
+"""Resamples of several statistics per image, fewer for speed: chance moves an end by 6% of a standard error."""
 AT_ONCE = 4_000_000
-"""Draws that are held in memory."""
+"""The largest number of draws that are held in memory at once."""
 LOPSIDED = 0.3
-"""... but where its distribution is more skewed than that: a few of them decide."""
+"""The absolute skewness of resampled means above which they are resampled all the same: few images decide there."""
 OFTEN = 8
-"""Where values come so often on average, their counts are resampled: faster than to resample the images themselves."""
+"""If each distinct value occurs this often on average, its counts are resampled, faster than resampling images."""
 
 
 def percentile_interval(totals: Numbers, sizes: Numbers, confidence: float) -> tuple[float, float]:
-    """Where the mean of all images lies, given the sum of each cluster's values, not all alike, and their numbers."""
+    """Return the ends of the bootstrap interval of the mean over all images.
+
+    `totals` are the sums of the values of each image or cluster, `sizes` the numbers of images in it; the means of the
+    clusters must not be all equal.
+    """
     tail = (1 - confidence) / 2
     computed = _computed(totals, sizes, tail) if len(totals) >= MANY else None
     if computed is not None:
@@ -48,13 +53,13 @@ def percentile_interval(totals: Numbers, sizes: Numbers, confidence: float) -> t
 
 
 def resampled(count: int) -> Iterable[Numbers]:
-    """Batches (B, count) of how often each of so many images, or clusters, comes in a resample; always the same."""
+    """Return batches (B, count) of how often each image, or cluster, occurs in a resample, equal in every call."""
     return _kept_batch(count) if count * RESAMPLES_OF_SUMS <= AT_ONCE else _batches(count)
 
 
 @lru_cache(maxsize=4)
 def _kept_batch(count: int) -> tuple[Numbers, ...]:
-    """Of few images all resamples are one, for every row of a table."""
+    """Keep the resamples of few images, which all rows of a table share."""
     return tuple(_batches(count))
 
 
@@ -67,14 +72,14 @@ def _batches(count: int) -> Iterator[Numbers]:
 
 
 def percentiles(statistic: Callable[[Numbers], Numbers], count: int, confidence: float) -> tuple[float, float]:
-    """Where a `statistic` of how often each image comes, (B, count) to (B,), lies."""
+    """Return the ends of the interval of a `statistic` that maps how often each image occurs, (B, count), to (B,)."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.concatenate([statistic(often) for often in resampled(count)]), [tail, 1 - tail])
     return float(low), float(high)
 
 
 class _Resampled(NamedTuple):
-    """How means of resampled values are spread around the mean of all: standard error, skewness, excess kurtosis."""
+    """The distribution of means of resampled values: standard error, skewness and excess kurtosis."""
 
     error: float
     skewness: float
@@ -89,9 +94,9 @@ class _Resampled(NamedTuple):
         return cls(math.sqrt(variance / count), float(third) / math.sqrt(count), float(fourth - 3) / count)
 
     def quantile(self, z: float) -> float:
-        """The one that a normal distribution has at z, by the expansion of Cornish and Fisher.
+        """Return the quantile, relative to the mean, at the level of a standard normal z.
 
-        1938, https://doi.org/10.2307/1400905.
+        It is the expansion of Cornish and Fisher 1938, https://doi.org/10.2307/1400905.
         """
         by_kurtosis = self.kurtosis * (z**3 - 3 * z) / 24
         by_skewness = self.skewness * (z**2 - 1) / 6 - self.skewness**2 * (2 * z**3 - 5 * z) / 36
@@ -99,11 +104,11 @@ class _Resampled(NamedTuple):
 
 
 def _computed(totals: Numbers, sizes: Numbers, tail: float) -> tuple[float, float] | None:
-    """The ends as an expansion tells them; None where the means are too skewed for one.
+    """Return the ends of the interval by an expansion, or None if the means are too skewed for one.
 
-    A resampled mean is below an end where the sum of totals - end * sizes, whose quantiles are known, is below 0: with
-    sizes that differ, that is solved for the end. Of 1,000 images it is off by a hundredth of a standard error; with
-    9,999 resamples, chance moves an end by three.
+    A resampled mean is below an end if the sum of totals - end * sizes, whose quantiles are known, is below 0; if sizes
+    differ, that is solved for the end. For 1,000 images an end is off by a hundredth of a standard error; with 9,999
+    resamples, chance moves it by three hundredths.
     """
     mean, size = totals.sum() / sizes.sum(), sizes.mean()
     around_mean = _Resampled.of(totals - mean * sizes)
@@ -120,7 +125,7 @@ def _computed(totals: Numbers, sizes: Numbers, tail: float) -> tuple[float, floa
 
 @lru_cache(maxsize=4096)
 def _of_counts(kinds: tuple[complex, ...], counts: tuple[int, ...], tail: float) -> tuple[float, float]:
-    """How often each sum and size comes is multinomial. Remembered: rows of one system share clean scores."""
+    """Resample the multinomial counts of pairs of sum and size. Cached: rows of one system share clean scores."""
     total, values = sum(counts), np.array(kinds, dtype=np.complex128)
     drawn = np.random.default_rng(0).multinomial(total, np.array(counts) / total, size=RESAMPLES)
     low, high = np.quantile(drawn @ values.real / (drawn @ values.imag), [tail, 1 - tail])

@@ -1,4 +1,4 @@
-"""The columns of leaderboard.csv, in their order, and what each says."""
+"""The columns of leaderboard.csv in their order, each with its meaning."""
 
 from collections.abc import Mapping
 
@@ -75,4 +75,4 @@ TEXTS = (
     *("seed", "access", "source_model", "knowledge", "source_defense", "source_defense_params", "norm", "defense"),
     *("defense_params", "metric", "unit", "flagged", "status", "error", "cell", "crafted"),
 )
-"""Those that are no numbers."""
+"""The columns that hold text; all others hold numbers."""

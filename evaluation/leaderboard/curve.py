@@ -1,4 +1,4 @@
-"""Fooling rate over what an attack may use, a budget or queries, from what each image took in one run."""
+"""Trace the fooling rate over a budget or a number of queries, from what each image took in a single run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,20 @@ from .source import Source
 from .stats import Estimate, estimate
 
 WORST = "worst case"
-"""What the attack is called in the curve of all attacks on a system."""
+"""The name of the attack in the curve of all attacks on a system together."""
 STEPS = 100
-"""Points of a curve, above 0 and equally far from each other; as many as there are queries where these are fewer."""
+"""The number of equally spaced points of a curve above 0; fewer if an attack has fewer queries."""
 
 Axis = Literal["eps", "queries"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """`facts` are columns of the leaderboard that say what it is of, `cells` the names of what it is made from.
+    """The fooling rate of an attack, or of the worst case over several, as a function of budget or queries.
 
-    `rates` in 0..1 stand at `points` of the axis `over`, of which the first is 0 and the last the attack's own: its
-    queries, or its budget, an infinite one being the largest distance found.
+    `facts` are the columns of the leaderboard that identify the row, `cells` the keys of the cells behind it. `rates`,
+    in 0..1, belong to `points` on the axis `over`. The first point is 0, the last is the attack's number of queries or
+    its budget; if that is infinite, the largest distance found.
     """
 
     facts: Row
@@ -41,12 +42,13 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taken:
-    """What each image took (N,), and the share (N,) of draws in which it is fooled from there on."""
+    """The budget or queries that each image took, (N,), and the share of draws that fool it from there on, (N,)."""
 
     values: Numbers
     fooled: Numbers
 
     def at(self, point: float) -> Numbers:
+        """Return the share, (N,) in 0..1, at which each image is fooled with a budget or number of queries."""
         return np.where(self.values <= point, self.fooled, 0.0)
 
 
@@ -60,7 +62,7 @@ def traced(
     points: Numbers,
     clusters: Numbers | None,
 ) -> Iterator[Curve]:
-    """Of an image that several have taken, the largest share counts. None of no length."""
+    """Yield the curve of one or several attacks, the best of which counts per image; nothing if it would end at 0."""
     if not points[-1]:
         return
     rates: list[Estimate] = []

@@ -1,8 +1,8 @@
-"""Fooling rate over the budget, from one run of any attack that looks for the smallest change, and over queries.
+"""Derive curves of the fooling rate over budgets and over queries from single runs of attacks.
 
-What is found for an image at a distance fools it under every budget from there on; what fooled it after some queries,
-with any number from there on. The worst case counts an image from the least on at which any attack on the system fools
-it; over the budget also one that works within a budget.
+An adversarial image at some distance fools under every budget from there on, and one found after some queries with any
+number from there on. In the worst case an image counts from the smallest value on at which any attack on the system
+fools it. Over the budget this includes attacks that work within a fixed budget, not only those that minimize.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ from .source import MissingScoresError, ScoredRun, Source
 
 
 def curves(run: ScoredRun) -> list[Curve]:
-    """Of every finished attack that has one, on the system that it was crafted on, and of the worst case over several.
+    """Return the curves of every finished attack on the system that it was crafted on, and of worst cases over several.
 
-    Those over the budget are of minimal attacks, those over queries of attacks that count these.
+    Minimal attacks have curves over the budget, attacks that count their queries have curves over queries.
     """
     if not any(isinstance(attack, MinimalAttack | QueryAttack) for attack in run.recipe.build_attacks()):
-        return []  # without a look at the ledger
+        return []  # the ledger need not be read
     return [curve for source in run.sources for curve in _of_source(source)]
 
 
@@ -45,7 +45,7 @@ def _of_source(source: Source) -> Iterator[Curve]:
 
 
 def _over_budgets(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
-    """Those of attacks on one system in one norm."""
+    """Yield the curves over the budget of attacks on one system in one norm."""
     scores = [(cell, found) for cell in attacks if (found := _finished(source, cell)) is not None]
     known = [(cell, found, measured) for cell, found in scores if (measured := distances(cell, found)) is not None]
     minimal = [(cell, found, measured) for cell, found, measured in known if is_minimal(cell)]
@@ -65,7 +65,7 @@ def _over_budgets(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
 
 
 def _over_queries(source: Source, attacks: Sequence[Cell]) -> Iterator[Curve]:
-    """Those of attacks on one system under one threat."""
+    """Yield the curves over queries of attacks on one system under one threat."""
     known: list[tuple[Cell, Scores, Taken]] = []
     for cell in attacks:
         found = _finished(source, cell)
@@ -98,7 +98,7 @@ def _finished(source: Source, cell: Cell) -> Scores | None:
 
 
 def _reach(measured: Distances) -> float:
-    """The budget at which a curve ends: 0 where an infinite one has not fooled a single image."""
+    """Return the budget at which a curve ends; 0 if it is infinite and no image is fooled."""
     if np.isfinite(measured.eps):
         return measured.eps
     return max(measured.values[np.isfinite(measured.values)], default=0.0)

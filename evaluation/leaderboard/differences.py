@@ -1,4 +1,4 @@
-"""What two rows of one system say together: what knowing the defense is worth, and what a group adds to plain PGD."""
+"""Compute columns from two rows of one system: the gain from knowing the defense, and a group's gain over PGD."""
 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from ..grid.described import Row, compact
 
 
 class Made(NamedTuple):
-    """A row with the cells that it is made from, and the bundle that these are, if it is not of one alone."""
+    """A row with the cells that it is made from, and their bundle, None for the row of a single cell."""
 
     row: Row
     bundle: Bundle | None
@@ -18,7 +18,7 @@ class Made(NamedTuple):
 
     @property
     def attacks(self) -> Hashable:
-        """Equal for rows of the same attacks with the same parameters, whatever they know and are scored on."""
+        """A key that is equal for rows of the same attacks and parameters, whatever they know or are scored on."""
         kind = None if self.bundle is None else self.bundle.kind
         members = [(cell.job.attack_name, compact(cell.job.parameters), cell.job.seed) for cell in self.cells]
         return kind, tuple(members)
@@ -33,7 +33,10 @@ class Made(NamedTuple):
 
 
 def with_differences(made: Sequence[Made]) -> list[Row]:
-    """The rows of one network, those with such numbers having them in `gfr_gap` and `gfr_over_pgd10`."""
+    """Return the rows of one network, with `gfr_gap` and `gfr_over_pgd10` filled in where both rows are finished.
+
+    `gfr_gap` is in adaptive rows, `gfr_over_pgd10` in those of worst cases, if the same setting has plain PGD as well.
+    """
     finished = [one for one in made if one.finished]
     oblivious = {(one.system, one.attacks): one for one in finished if one.row["knowledge"] == "oblivious"}
     pgd = {_threat(one): one for one in finished if _is_pgd10(one)}
@@ -47,13 +50,13 @@ def with_differences(made: Sequence[Made]) -> list[Row]:
 
 
 def _threat(one: Made) -> Hashable:
-    """Of an attack on a system, and what it is crafted through."""
+    """Return a key for the system, the defense that the attack is crafted through, and its threat."""
     job = one.cells[0].job
     return one.system, job.through.digest, job.attack.threat
 
 
 def _is_pgd10(one: Made) -> bool:
-    """PGD of ten steps, of which nothing else was chosen; of several seeds their mean."""
+    """Return whether a row is of PGD with ten steps and defaults otherwise; with several seeds, only their mean is."""
     first = one.cells[0].job
     attack, kind = first.attack, None if one.bundle is None else one.bundle.kind
     if not isinstance(attack, PGD) or first.attack_name != "pgd" or kind != ("mean" if first.seeds > 1 else None):

@@ -1,4 +1,4 @@
-"""What the attacks on one system, whatever they know of it, say about each other."""
+"""Compare all attacks on one system, whatever their knowledge, and collect the flags that this raises."""
 
 from functools import partial
 
@@ -13,30 +13,36 @@ from .source import Source
 
 
 def scores_of(source: Source, cell: Cell) -> Scores:
-    """Of a finished cell, with the columns that only some attacks have. Raises MissingScoresError."""
+    """Return the scores of a cell, with the areas under curves for attacks that have them.
+
+    Raises MissingScoresError for a cell that failed or is not finished.
+    """
     return with_query_areas(cell, with_areas(cell, source.scores(cell)))
 
 
 class Findings:
-    """They come one by one, and each is compared with those before it. Of the scores is kept only what that takes."""
+    """The findings on one system's cells, each compared with all earlier ones as it is added.
+
+    Only the columns of the scores that comparisons need are kept.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._found: dict[str, Finding] = {}
         self.fingerprints: dict[str, tuple[str, Fingerprint | None]] = {}
-        """By the keys of cells, with the jobs that crafted."""
+        """The key of the job and the fingerprint of the scores, by the key of the cell."""
 
     def __contains__(self, key: str) -> bool:
         return key in self._found
 
     def add(self, key: str, cell: Cell, scores: Scores) -> None:
-        """Of a finished cell; once is enough."""
+        """Add the scores of a finished cell, unless it was added before."""
         if key in self._found:
             return
         before = cell.job.after
         finding = Finding(
             cell.job.attack,
-            scores.images.filter(["gfr", "cluster"]).copy(),  # not as a view, by which all would be kept
+            scores.images.filter(["gfr", "cluster"]).copy(),  # a view would keep all columns alive
             direct=cell.direct,
             source=cell.job.source,
             through=cell.job.through.digest,
@@ -44,7 +50,7 @@ class Findings:
             training=str(cell.job.training.told or ""),
             flags=set(scores.flags) | _boundary(cell),
         )
-        if not self._source.metric.error:  # of which no attack comes near the largest there can be
+        if not self._source.metric.error:  # no attack comes near the largest possible error
             finding.flags |= resistance_flags(finding, partial(_gfr_high, scores))
         for other in self._found.values():
             compare(finding, other)
@@ -52,12 +58,12 @@ class Findings:
         self.fingerprints[key] = self._source.run.grid.key(cell.job), fingerprint(scores.images)
 
     def flags(self, key: str) -> set[str]:
-        """What is against a cell, as far as others are known."""
+        """Return the flags of a cell, as far as comparisons with the cells added so far raise them."""
         return self._found[key].flags
 
 
 def _gfr_high(scores: Scores) -> float:
-    """In percent, as all fooling rates are."""
+    """Return the upper end of the interval of the fooling rate, in percent."""
     return 100 * rate(scores, "gfr").high
 
 

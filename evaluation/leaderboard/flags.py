@@ -1,6 +1,6 @@
-"""When a number should not be believed. Flags travel with the row into the leaderboard.
+"""Flags for rows whose numbers should not be trusted, as the leaderboard shows them in `flagged`.
 
-What they look for are the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
+They look for the signs of masked gradients of Carlini et al. 2019, https://arxiv.org/abs/1902.06705.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,35 +53,38 @@ FLAGS: Mapping[str, str] = {
     TWICE: "two results agree in every number of every image and in time: one of them is the other",
     RESISTS_ANY_EPS: "a budget that can turn every image grey does not fool (almost) all",
 }
-"""What each says, of the rows that bear it; of two that contradict each other both do."""
+"""The meaning of each flag; if two rows contradict each other, both have it."""
 
 MOST_DEAD = 50.0
-"""Percent of images without a gradient, from which on an attack that follows it says nothing of the system."""
+"""From this percentage of images without a gradient on, a gradient attack says nothing about the system."""
 ANY_EPS = 0.5
+"""A Linf budget that can turn every image grey, for pixels in [0, 1]."""
 ALMOST_ALL = 95.0
+"""The fooling rate, in percent, that a white-box attack with such a budget has to reach."""
 LENGTHS = {"steps", "restarts", "queries", "searches", "max_iterations"}
-"""Parameters of attacks that say how long they run."""
+"""The parameters of attacks that set how long they run."""
 
 
 def gradient_flags(vanishing: float) -> set[str]:
-    """What an attack found that followed a gradient, and found none at such a share of images."""
+    """Return the flag of an attack that found no gradient on a share of images, in 0..1; none for a share of 0."""
     return {f"{ZERO_GRADIENTS}:{100 * vanishing:.0f}%"} if vanishing > 0 else set()
 
 
 def leads_astray(flag: str) -> bool:
-    """Whether it says that what an attack knew of a system, or its gradient, has misled it."""
+    """Return whether a flag says that an attack was misled by what it knew of a system, or by vanishing gradients."""
     name, _, share = flag.partition(":")
     return name == OBLIVIOUS_WINS or (name == ZERO_GRADIENTS and float(share.rstrip("%")) >= MOST_DEAD)
 
 
 @dataclass
 class Finding:
-    """One finished row of one model, metric and system; of its `scores`, a row per image, `gfr` and `cluster` count.
+    """A finished cell of one model, metric and system, as comparisons between attacks need it, and its flags.
 
-    `direct`: the attack was crafted on the very system that it is scored on. Of others, as oblivious ones behind a
-    defense, and those from another `source`, the network it was crafted on, or `through` another defense, little can be
-    asked: a single step often transfers better than many. `after`: the attack that went before it, whose images its row
-    has as well. `training` names its training images, where they are not the usual ones.
+    `scores` has a row per image; only its columns `gfr` and `cluster` are used. `source` is the network that the attack
+    was crafted on, `through` the digest of the defense that it was crafted through. `direct` says that this is the very
+    system that is scored; little can be expected of other attacks, such as oblivious ones behind a defense, because a
+    single step often transfers better than many. `after` is the attack that went before, whose images the row has as
+    well. `training` names the training images, if they are not the usual ones.
     """
 
     attack: Attack | UniversalAttack
@@ -95,9 +98,7 @@ class Finding:
 
     @property
     def setting(self) -> tuple[object, ...]:
-        """Only what is crafted on one system, from the same images, can be compared by how long it ran and by its
-        budget.
-        """
+        """A key for the system and training images: only attacks with equal keys are compared by length or budget."""
         return self.direct, self.source, self.through, self.training
 
 
@@ -106,10 +107,9 @@ Suspicion = Callable[[Finding, Finding], bool]
 
 
 def compare(one: Finding, other: Finding) -> None:
-    """Flag what should not be of two attacks on the same system: adds to the flags of both.
+    """Add flags to both findings if the attack that should be weaker beats the other one on the same system.
 
-    One beats the other where it fools more images than chance explains, by a sign test on the same images, or clusters
-    of them.
+    An attack beats another if it fools more images than chance explains, by a sign test on the same images or clusters.
     """
     for better, worse in ((one, other), (other, one)):
         found = {name for name, suspicious in _PAIRS.items() if suspicious(better, worse)}
@@ -119,17 +119,20 @@ def compare(one: Finding, other: Finding) -> None:
 
 
 def resistance_flags(finding: Finding, gfr_high: Callable[[], float]) -> set[str]:
-    """What an attack with a huge budget comes to by itself. `gfr_high`, in percent, takes time to tell."""
+    """Return the flag of a white-box attack with a huge budget that does not fool almost all images.
+
+    `gfr_high` returns the upper end of its fooling rate in percent. It takes time, so it is called only if needed.
+    """
     huge = finding.attack.norm == "linf" and finding.attack.eps >= ANY_EPS
     return {RESISTS_ANY_EPS} if huge and _should_win(finding) and gfr_high() < ALMOST_ALL else set()
 
 
 def fingerprint(scores: pd.DataFrame) -> Fingerprint | None:
-    """A hash of every number of every image, one a column; None where no time was spent: equal numbers mean nothing.
+    """Return a hash of each numeric column of scores; None if no time was spent: equal numbers mean nothing then.
 
-    The multilinear hash of their bits, modulo 2**64, a tenth of whose time a cryptographic one would take.
+    It is the multilinear hash of their bits, modulo 2**64, for speed: ten times as fast as a cryptographic one.
     """
-    if not scores.seconds.any():  # the time of no two that were crafted is the same
+    if not scores.seconds.any():  # no two attacks take exactly the same time
         return None
     weights = np.random.default_rng(0).integers(2**64, size=len(scores), dtype=np.uint64)
     numbers = (scores[name].to_numpy(float) for name in scores.select_dtypes("number"))
@@ -137,7 +140,7 @@ def fingerprint(scores: pd.DataFrame) -> Fingerprint | None:
 
 
 def twice(found: Mapping[str, tuple[str, Fingerprint | None]]) -> set[str]:
-    """The cells, given with the job that crafted and the fingerprint of the scores, that agree with another job's."""
+    """Return the keys of cells whose fingerprint equals that of another job; `found` has (job, fingerprint) by cell."""
     jobs: dict[Fingerprint, set[str]] = {}
     for job, known in found.values():
         if known is not None:
@@ -195,14 +198,14 @@ _PAIRS: dict[str, Suspicion] = {
 
 
 def _should_win(finding: Finding) -> bool:
-    """An iterated attack that follows the gradient of what it is scored on, away from its answer."""
+    """Return whether a finding is of an iterated, untargeted gradient attack on the very system that is scored."""
     attack = finding.attack
     iterated = isinstance(attack, Attack) and attack.access == "gradient" and attack.leaves and not attack.one_step
     return finding.direct and iterated
 
 
 def _should_win_over(other: Finding, finding: Finding) -> bool:
-    """... and so should fool no fewer images than an attack of another kind under the same threat."""
+    """Return whether `finding` should fool no fewer images than `other`, because both have the same threat."""
     return _should_win(finding) and other.attack.threat == finding.attack.threat
 
 

@@ -1,4 +1,4 @@
-"""Rows of a run made one by one, while its ledger grows: what they share is read once."""
+"""Make the rows of a run one by one while its ledger grows, reading what they share only once."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,13 +17,13 @@ from .verdicts import MadeRow, bare_scores, made_row, system_of
 
 
 class GrowingRows:
-    """Of all models and metrics of a run."""
+    """The rows of a run, for all models and metrics, made as they are asked for."""
 
     def __init__(self, run: ScoredRun) -> None:
         self._of_sources = [_OfSource(source) for source in run.sources]
 
     def made(self, plan: Planned) -> Iterator[MadeRow]:
-        """A planned row for each of its metrics, with what all that is finished by now says against it."""
+        """Yield a planned row for each metric, with the flags that all cells finished by now raise."""
         for of_source in self._of_sources:
             if of_source.model == plan.facts["model"]:
                 yield of_source.made(plan)
@@ -50,12 +50,12 @@ class _OfSource:
 
     @cached_property
     def _cells(self) -> dict[str, dict[str, Cell]]:
-        """By system and key."""
+        """The cells by the digest of the defense, then by key."""
         systems = grouped(self._source.cells, lambda cell: cell.defense.digest)
         return {digest: {self._source.key(cell): cell for cell in same} for digest, same in systems.items()}
 
     def _bare_scores(self) -> Scores | None:
-        """Kept once they are there."""
+        """Return the scores of the bare network, cached once there are any."""
         if self._bare is None:
             self._bare = bare_scores(self._source)
         return self._bare

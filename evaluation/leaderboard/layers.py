@@ -1,4 +1,4 @@
-"""How far each layer of a system moves under each attack: means over the images of a run that looked at layers."""
+"""Average over images how far the activations of each layer move under each attack, if a recipe names layers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from .stats import Estimate, estimate
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moved:
-    """`facts` are columns of the leaderboard that say what attacked what, `cell` names it.
+    """How far the layers of one system move under one attack, with an entry per layer in every sequence.
 
-    Entries are one a layer, means over images: `relative` of |l(x') - l(x)| / |l(x)|, None of a layer that is dead on
-    all of them; `moved` of |l(x') - l(x)|; and `alone` of |l(mean image + x' - x)|, what the change gives by itself,
-    known of bare networks only. All norms are L2.
+    `facts` are the columns of the leaderboard that identify the row, `cell` is the cell's key. The others are means
+    over images of L2 norms: `relative` of |l(x') - l(x)| / |l(x)| over images with |l(x)| > 0, None if there are none;
+    `moved` of |l(x') - l(x)|; and `alone` of |l(mean image + x' - x)|, the response to the perturbation by itself,
+    which is known for bare networks only.
     """
 
     facts: Row
@@ -31,7 +32,7 @@ class Moved:
 
 
 def moved_layers(run: ScoredRun) -> list[Moved]:
-    """Of every finished cell; nothing where the recipe names no layers."""
+    """Return the movement of layers in every finished cell; an empty list if the recipe names no layers."""
     if not run.recipe.layers:
         return []
     first = next(iter(run.facts.task.metrics))
@@ -63,7 +64,7 @@ def _of_model(source: Source) -> Iterator[Moved]:
 def _relative(
     clean: NDArray[np.float64], moved: NDArray[np.float64], groups: NDArray[np.int64] | None
 ) -> Estimate | None:
-    """Over the images on which the layer is not dead."""
+    """Return the mean relative movement over images on which the layer is not all zero, or None without any."""
     alive = clean > 0
     if not alive.any():
         return None

@@ -1,4 +1,4 @@
-"""The worst case of a metric that is no sum over images, as mIoU of a set: which attack counts for which image."""
+"""Search the worst case over attacks for a metric that is no mean over images, such as the mIoU of a set."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 from ...core.task import Metric, Numbers
 
 PASSES = 100
+"""The largest number of passes over the images."""
 GAIN = 1e-6
-"""A pass that lowers the metric by less is the last."""
+"""The search ends after a pass that lowers the metric, scaled to 0..1, by less than this."""
 
 
 def lowest(candidates: Sequence[Numbers], metric: Metric) -> NDArray[np.int64]:
-    """Whose statistics (N, S) to take for each image, so that the metric of their sum is as bad as can be found.
+    """Return the index (N,) of the candidate whose statistics (N, S) count for each image in the worst case found.
 
-    Beginning with the one candidate that is worst for all images, an image changes to another where the sum gets worse
-    by it, image after image in random order, until that gains nothing more (as Croce et al. 2024 do for SEA,
-    https://arxiv.org/abs/2306.12941). It is never better than any candidate, and some other choice may be worse still.
+    It is a local search: it starts with the candidate that is worst over all images together, and visits the images in
+    random order, moving each to the candidate that makes the metric of the summed statistics worst, until that gains
+    nothing more (as Croce et al. 2024 do for SEA, https://arxiv.org/abs/2306.12941). The result is at least as bad as
+    every candidate alone; some other choice may be worse still.
     """
     stacked = np.stack(candidates)
     alone = _goodness(stacked.sum(axis=1), metric)

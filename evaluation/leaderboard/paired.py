@@ -1,7 +1,7 @@
-"""Two systems on the same images: their difference, its interval, whether chance explains it, how many images show it.
+"""Compare two systems on the same images: difference, interval, p-value, and how many images the test needs.
 
-Pure functions of outcomes image by image, in [0, 1]. Images that depend on each other are a cluster, and clusters are
-what is tested and resampled then.
+All are pure functions of outcomes image by image, in [0, 1]. Images that depend on each other form a cluster; clusters
+are tested and resampled then instead of images.
 """
 
 import math
@@ -18,23 +18,24 @@ from .bootstrap import AT_ONCE, RESAMPLES, RESAMPLES_OF_SUMS, Numbers, percentil
 from .stats import CONFIDENCE, drawn, estimate, of_few, summed, unseen
 
 POWER = 0.8
-"""How often a test that has the images it needs sees the difference."""
+"""The power of a test: the probability that it detects the difference, with the images that it needs."""
 LEVEL = 1 - CONFIDENCE
-"""How often it sees one where there is none."""
+"""The significance level: the probability that a test finds a difference where there is none."""
 BATCH = 2_000_000
-"""Signs that are drawn at a time."""
+"""The largest number of random numbers that `permutation` draws at a time."""
 SEEN = 10
+"""Drawings as extreme as the observed difference, after which a permutation test may end."""
 MOST_DRAWN = 30_000_000
-"""Signs of one test where differences as large as the observed one are rare; 100,000 drawings for 300 images."""
+"""The largest number of random signs of a test if such drawings are rare: 100,000 drawings for 300 images."""
 Test = Literal["mcnemar", "permutation"]
 
 
 class Difference(NamedTuple):
-    """Of two means over the same images: the second minus the first, and the ends of its 95% interval.
+    """The difference of two rates on the same images, the second minus the first, with the ends of its 95% interval.
 
-    `p`: how likely one as large is where the two are alike, two-sided, by `test`. `needed`: how many images show half
-    of it, see `images_needed`. `only_first`, `only_second`: where outcomes are 0 or 1, how many images have a 1 of one
-    alone.
+    `p` is the two-sided p-value of `test`. `needed` is how many images would show half of the difference, see
+    `images_needed`. `only_first` and `only_second` count the images with outcome 1 for this system alone, if all
+    outcomes are 0 or 1, and are None otherwise.
     """
 
     first: float
@@ -52,18 +53,19 @@ class Difference(NamedTuple):
 def difference(
     first: ArrayLike, second: ArrayLike, *, proportion: bool, clusters: ArrayLike | None = None
 ) -> Difference:
-    """Compare outcomes of two systems, an entry an image, in the same order.
+    """Compare the outcomes of two systems, (N,) in [0, 1], on the same images in the same order.
 
-    Where every image alone scored 0 or 1 (`proportion`): McNemar's exact test and Tango's interval. Else, as for means
-    over draws of a randomized system and for images in `clusters`: the permutation test and the bootstrap. Raises
-    InputError for no images, other counts of them, or outcomes outside [0, 1].
+    If all images scored 0 or 1 (a `proportion`) and are independent, this uses McNemar's exact test and Tango's
+    interval. Otherwise, as for means over draws of a randomized system and for `clusters`, a number for each image, it
+    uses the permutation test and the bootstrap. Raises InputError for no images, for different numbers of images, and
+    for outcomes outside [0, 1].
     """
     one, two = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if one.shape != two.shape or one.ndim != 1 or not one.size:
         raise InputError(f"Expected outcomes of the same images, at least one, got {one.shape} and {two.shape}.")
     if not ((one >= 0) & (one <= 1) & (two >= 0) & (two <= 1)).all():
         raise InputError("Expected outcomes in 0..1.")
-    change = (two - one).round(12)  # what differs by the rounding of a mean over draws alone is equal
+    change = (two - one).round(12)  # means over draws may differ by rounding alone
     totals, sizes = (change, np.ones_like(change)) if clusters is None else summed(change, clusters)
     binary = proportion and bool(np.isin([one, two], (0, 1)).all())
     up, down = int((change > 0).sum()), int((change < 0).sum())
@@ -90,10 +92,11 @@ def difference(
 def difference_of_values(
     first: Numbers, second: Numbers, value: Callable[[Numbers], Numbers], *, clusters: ArrayLike | None = None
 ) -> Difference:
-    """Compare two systems by what `value` makes, in 0..1, of the sum of the same images' statistics, (N, S) of each.
+    """Compare two systems by the `value`, in 0..1, of their summed statistics, (N, S) for the same images.
 
-    The interval resamples images, or clusters, the test draws by lot which system an image's statistics are of, and
-    `needed` goes by how the difference changes without an image (the jackknife). Raises InputError for no images.
+    The interval resamples images or clusters, the permutation test swaps the two systems' statistics of random ones,
+    and `needed` is derived from how the difference changes without each of them (the jackknife). Raises InputError for
+    no images, and for statistics of different shapes.
     """
     if first.shape != second.shape or first.ndim != 2 or not len(first):
         raise InputError(f"Expected statistics of the same images, at least one, got {first.shape} and {second.shape}.")
@@ -126,10 +129,10 @@ def difference_of_values(
 
 
 def _swapped(first: Numbers, second: Numbers, value: Callable[[Numbers], Numbers]) -> float:
-    """The permutation test of `difference_of_values`.
+    """Return the p-value of the permutation test of `difference_of_values`.
 
-    From 1999 drawings or, where fewer than `SEEN` of them reach the observed difference, from as many as it takes to
-    see so many, within `MOST_DRAWN` signs: a p that is to hold among many tests must be known to be small.
+    It takes 1999 drawings and, if fewer than `SEEN` of them reach the observed difference, goes on until so many do or
+    `MOST_DRAWN` signs are drawn: a p-value that is to survive a correction for many tests must be known to be small.
     """
     one, change, rng = first.sum(axis=0), second - first, np.random.default_rng(0)
     total = one + second.sum(axis=0)
@@ -146,18 +149,19 @@ def _swapped(first: Numbers, second: Numbers, value: Callable[[Numbers], Numbers
 
 
 def mcnemar(up: int, down: int) -> float:
-    """McNemar's test, exact and two-sided (McNemar 1947, https://doi.org/10.1007/BF02295996).
+    """Return the p-value of McNemar's test, exact and two-sided (McNemar 1947, https://doi.org/10.1007/BF02295996).
 
-    Of the images on which two systems differ, half should go either way.
+    `up` and `down` count the images that changed in either direction, which should be half each under the null.
     """
     return float(binomtest(up, up + down).pvalue) if up + down else 1.0
 
 
 def tango(up: int, down: int, count: int) -> tuple[float, float]:
-    """The score interval of (up - down) / count, a difference of two proportions of the same images.
+    """Return the score interval of (up - down) / count, a difference of two proportions on the same images.
 
-    Tango 1998, https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B: all differences that
-    a score test does not reject. It has a width where no image differs, too.
+    It holds all differences that a score test does not reject (Tango 1998,
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B), and has a width even if no image
+    differs.
     """
     found, z = (up - down) / count, _z(1 - LEVEL / 2)
 
@@ -165,7 +169,7 @@ def tango(up: int, down: int, count: int) -> tuple[float, float]:
         far = up - down - count * supposed
         if not far:
             return 0.0
-        # the share of `down` that is most likely if the difference is the supposed one
+        # the maximum-likelihood share of `down` under the supposed difference
         b, c = (2 * count - up + down) * supposed - up - down, -down * supposed * (1 - supposed)
         share = (math.sqrt(b * b - 8 * count * c) - b) / (4 * count)
         return far / math.sqrt(count * max(2 * share + supposed * (1 - supposed), 1e-12))
@@ -176,13 +180,13 @@ def tango(up: int, down: int, count: int) -> tuple[float, float]:
 
 
 def permutation(changes: ArrayLike) -> float:
-    """The paired permutation test, two-sided: which system an outcome is of, so each change's sign, is drawn by lot.
+    """Return the two-sided p-value of the paired permutation test, which draws the sign of each change at random.
 
-    From 9999 drawings, of which the observed one counts as another (Phipson and Smyth 2010,
-    https://doi.org/10.2202/1544-6115.1585). These alone could not tell p below 0.0001, and a correction for many tests
-    would then find no difference, however plain: what is less likely than that by Hoeffding's bound on sums of random
-    signs (1963, https://doi.org/10.1080/01621459.1963.10500830) has the bound for its p. Changes that are all of one
-    size are McNemar's, and exact.
+    It takes 9999 drawings, and counts the observed signs as another (Phipson and Smyth 2010,
+    https://doi.org/10.2202/1544-6115.1585). These alone cannot give a p-value below 0.0001, so that a correction for
+    many tests would find no difference, however plain. If Hoeffding's bound on sums of random signs (1963,
+    https://doi.org/10.1080/01621459.1963.10500830) is smaller, it is the p-value. If all changes other than 0 have the
+    same size, the test is McNemar's, and exact.
     """
     observed = np.asarray(changes, dtype=float)
     kinds, counts = np.unique(np.abs(observed[observed != 0]), return_counts=True)
@@ -191,27 +195,27 @@ def permutation(changes: ArrayLike) -> float:
     rng, at_once = np.random.default_rng(0), max(1, BATCH // len(kinds))
     least, reached = abs(observed.sum()) * (1 - 1e-9), 0
     for begin in range(0, RESAMPLES, at_once):
-        signs = rng.binomial(counts, 0.5, size=(min(at_once, RESAMPLES - begin), len(kinds)))  # positive, of each size
+        signs = rng.binomial(counts, 0.5, size=(min(at_once, RESAMPLES - begin), len(kinds)))  # positive, by size
         reached += int((np.abs((2 * signs - counts) @ kinds) >= least).sum())
     return min((reached + 1) / (RESAMPLES + 1), hoeffding(observed))
 
 
 def hoeffding(changes: Numbers) -> float:
-    """Bound the probability that changes with random signs have a sum as large as theirs."""
+    """Bound the probability that changes with random signs have a sum as large as the observed one, two-sided."""
     squares = float((changes**2).sum())
     return 2 * math.exp(-(float(changes.sum()) ** 2) / (2 * squares)) if squares else 1.0
 
 
 def images_needed(changes: ArrayLike, sizes: ArrayLike | None = None) -> int | None:
-    """How many images show half of the mean change with power 80% at level 5%; None where nothing changes on average.
+    """Return how many images show half of the mean change with power 80% at level 5%; None if the mean change is 0.
 
-    By the normal approximation, with images that change as often and as much as these (for proportions Connor 1987,
-    https://doi.org/10.2307/2531961). `changes` are sums over clusters of `sizes` images.
+    It is a normal approximation for images that change as often and as much as these (for proportions Connor 1987,
+    https://doi.org/10.2307/2531961). `changes` are sums over clusters of `sizes` images, or those of single images.
     """
     totals = np.asarray(changes, dtype=float)
     size = 1.0 if sizes is None else float(np.asarray(sizes, dtype=float).mean())
     mean, square = float(totals.mean()) / size, float((totals**2).mean()) / size**2
-    if abs(mean) < 1e-9:  # what is left of rounding
+    if abs(mean) < 1e-9:  # only rounding errors
         return None
     half = mean / 2
     root = _z(1 - LEVEL / 2) * math.sqrt(square) + _z(POWER) * math.sqrt(square - half**2)
@@ -219,7 +223,7 @@ def images_needed(changes: ArrayLike, sizes: ArrayLike | None = None) -> int | N
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Each p corrected for how many there are (Holm 1979, https://www.jstor.org/stable/4615733).
+    """Correct p-values for multiple comparisons by Holm's method (1979, https://www.jstor.org/stable/4615733).
 
     Those that stay below 5% are, with 95% probability, all true differences.
     """
@@ -231,10 +235,10 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _resampled(change: Numbers, means: Numbers, clusters: ArrayLike | None) -> tuple[float, float]:
-    """The bootstrap's, over images or over clusters with these means.
+    """Return the bootstrap interval over images, or over clusters with these means.
 
-    Where all are alike, those that were not seen may change as much as anything can; where they all change by -1, 0 or
-    1 that is Tango's interval.
+    If all means are equal, images that were not seen may change by anything from -1 to 1; if all are -1, 0 or 1, that
+    is Tango's interval.
     """
     if (means == means[0]).all():
         return unseen(float(means[0]), len(means), least=-1)

@@ -1,4 +1,4 @@
-"""Which rows are compared with which: those that differ in one thing, or the same ones of two runs."""
+"""Pair leaderboard rows for comparison: rows that differ in one respect, or equal rows of two runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,9 +17,9 @@ from .scored_rows import ScoredRow
 from .units import difference_in_unit
 
 By = Literal["defense", "attack", "model", "knowledge"]
-"""What two rows differ in."""
+"""The respect in which the two rows of a pair differ."""
 Rate = Literal["gfr", "robust"]
-"""What is compared: how often attacks change an answer, or how often it stays right."""
+"""The rate that is compared: how often attacks change a prediction, or how often it stays right."""
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "attack": ("attack", "attack_params", "seed"),
@@ -31,7 +31,7 @@ _DECISIVE = ("version of foolbench", "hash of the images")
 
 
 class Pair(NamedTuple):
-    """The first is what the second is compared with; `setting` is what they have in common, in words."""
+    """Two rows, the second compared with the first; `setting` describes what they have in common."""
 
     first: ScoredRow
     second: ScoredRow
@@ -44,9 +44,9 @@ class Pair(NamedTuple):
         return self.first.scores is not None and self.second.scores is not None
 
     def difference(self, of: Rate) -> Difference | None:
-        """The second minus the first, in the unit of a leaderboard; None where one of them has failed.
+        """Return the second rate minus the first, in the unit of a leaderboard; None if one of the rows has no scores.
 
-        Raises InputError where nothing is `robust`, for want of labels.
+        Raises InputError for `robust` if the images have no labels.
         """
         first, second = self.first.scores, self.second.scores
         if first is None or second is None:
@@ -60,16 +60,16 @@ class Pair(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """A row, and what people call what it is of."""
+    """A row with readable names of its model, attack, defense, knowledge and metric."""
 
     scored: ScoredRow
     names: dict[str, str]
 
     def key(self, by: By | None) -> tuple[Any, ...]:
-        """Equal for rows that differ in nothing else."""
+        """Return a key that is equal for rows that differ at most in `by`."""
         row = self.scored.row
         compared = [name for thing, names in _COLUMNS.items() if thing != by for name in names]
-        source = None if row["source_model"] == row["model"] else row["source_model"]  # None: itself
+        source = None if row["source_model"] == row["model"] else row["source_model"]  # None: the model itself
         return source, *(row[name] for name in (*compared, *_ALWAYS_EQUAL))
 
     def setting(self, by: By | None) -> str:
@@ -81,9 +81,10 @@ class _Named(NamedTuple):
 
 
 def pairs_within(rows: Sequence[ScoredRow], by: By, baseline: str | None) -> list[Pair]:
-    """Rows of one run that differ in nothing but `by`: with the `baseline`, a name of such a thing, or every two.
+    """Pair rows of one run that differ in nothing but `by`: each with the row named `baseline`, or else every two.
 
-    Raises InputError where there are none, or one is not run yet; UnknownNameError for a baseline that is not there.
+    Raises InputError if there are no pairs, or if a row of one is not run yet, and UnknownNameError for a baseline that
+    no row has. Rows that share a cell, such as a worst case and one of its members, are not paired.
     """
     named = _with_bare_for_all(_named(rows), by)
     _check_baseline(named, by, baseline)
@@ -103,10 +104,11 @@ def pairs_within(rows: Sequence[ScoredRow], by: By, baseline: str | None) -> lis
 def pairs_between(
     ours: Sequence[ScoredRow], theirs: Sequence[ScoredRow], by: By | None, baseline: str | None
 ) -> list[Pair]:
-    """A row of each of two runs: equal ones, or those that differ in nothing but `by`.
+    """Pair rows of two runs: equal rows without `by`, otherwise rows that differ in `by` and in nothing else.
 
-    Of the first run only the `baseline` where there is one. Raises InputError where there are none, one is not run yet,
-    or they are not of the same images; UnknownNameError for a baseline that is not there.
+    With `by` and a `baseline`, only the first run's rows of this name are paired. Raises InputError if there are no
+    pairs, if a row of one is not run yet, or if the runs differ in images or version, and UnknownNameError for a
+    baseline that no row of the first run has.
     """
     named = _named([*ours, *theirs])
     first, second = _with_bare_for_all(named[: len(ours)], by), _with_bare_for_all(named[len(ours) :], by)
@@ -128,7 +130,7 @@ def pairs_between(
 
 
 def _named(rows: Sequence[ScoredRow]) -> list[_Named]:
-    """The metric has a name where there are several."""
+    """Give each row its readable names; the name of the metric is empty if all rows have the same."""
     facts = [scored.row for scored in rows]
     same = ["model", *(["metric"] if len({row["metric"] for row in facts}) > 1 else [])]
     called = zip(labels(facts, "attack"), labels(facts, "defense"), knowledges(facts), strict=True)
@@ -143,7 +145,10 @@ def _named(rows: Sequence[ScoredRow]) -> list[_Named]:
 
 
 def _with_bare_for_all(named: list[_Named], by: By | None) -> list[_Named]:
-    """An attack on the bare network knows all of it: with that defenses are compared, whatever is known of these."""
+    """If defenses are compared, repeat the rows of the bare network as adaptive ones.
+
+    An attack on the bare network knows all of it, so oblivious and adaptive rows alike are compared with it.
+    """
     if by != "defense":
         return named
     bare = [one for one in named if _is_on_bare(one.scored.row)]
@@ -156,7 +161,7 @@ def _is_on_bare(row: dict[str, Any]) -> bool:
 
 
 def _share_cells(first: _Named, second: _Named) -> bool:
-    """A worst case is no less than each of its members, whatever the images."""
+    """Return whether two rows share a cell, as a worst case does with its members: it is no weaker by construction."""
     return not set(first.scored.row["cell"].split()).isdisjoint(second.scored.row["cell"].split())
 
 
@@ -172,7 +177,7 @@ def _check_baseline(named: Sequence[_Named], by: By, baseline: str | None) -> No
 
 
 def _check_finished(pairs: Sequence[Pair]) -> None:
-    """What is corrected for how many there are needs them all."""
+    """Raise InputError for a pending row: the correction for multiple comparisons needs all pairs."""
     for scored in (scored for pair in pairs for scored in pair[:2]):
         if scored.row["status"] == "pending":
             cell = " x ".join(scored.row[thing] for thing in ("model", "attack", "defense"))
@@ -210,7 +215,7 @@ def _threat(row: dict[str, Any]) -> str:
 
 
 def _nothing_in_common(first: Sequence[_Named], second: Sequence[_Named], by: By | None) -> str:
-    """In which thing no row of the one is like any of the other, where there is such a thing."""
+    """Return a message that names the budget, or the first respect, that no two rows of the two runs share, if any."""
     runs = f"{first[0].scored.run} and {second[0].scored.run}"
     threats, theirs = ({_threat(one.scored.row) for one in named} for named in (first, second))
     if threats.isdisjoint(theirs):

@@ -1,4 +1,4 @@
-"""From a row of a leaderboard back to the part of its recipe that makes it."""
+"""Reduce a recipe to the part that makes one row of its leaderboard."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -14,14 +14,14 @@ from ..recipe.entries import Addressed, Knowledge, Named, NamedAttack
 from ..recipe.recipe import Recipe
 
 TextRow = Mapping[str, str]
-"""A row of leaderboard.csv as it is written, by column."""
+"""The text of a row of leaderboard.csv, by column."""
 
 
 def part_of(recipe: Recipe, row: TextRow) -> Recipe:
-    """The recipe of that row alone: its network and the source of its attack, the attack, the defense.
+    """Return the recipe of a row alone, with its model, source model, attack and defenses only.
 
-    An attack of an ensemble needs the whole ensemble, a worst case all of its group; all else of a recipe does not
-    change a number. Raises ConfigError for a row that the recipe does not make.
+    A member of an ensemble needs the whole ensemble, a worst case all attacks of its group; nothing else in a recipe
+    changes a number of the row. Raises ConfigError for a row that the recipe does not make.
     """
     source, model = _network(recipe, row["source_model"]), _network(recipe, row["model"])
     rates = {entry.label: recipe.expected_clean(entry.label) for entry in (source, model)}
@@ -33,19 +33,19 @@ def part_of(recipe: Recipe, row: TextRow) -> Recipe:
             "defenses": _defenses(recipe, row),
             "expect_clean": {label: rate for label, rate in rates.items() if rate is not None} or None,
             "gates": [],
-            "keep_images": True,  # for the next member of an ensemble, and for the other rows of the attack
+            "keep_images": True,  # reused by the next member of an ensemble, and by other rows of the attack
         }
     )
 
 
 def together(parts: Sequence[Recipe]) -> Recipe:
-    """One recipe of several that differ in their defenses only."""
+    """Merge recipes that differ in their defenses only."""
     listed = [defense for part in parts for defense in part.defenses]
     return parts[0].model_copy(update={"defenses": [one for at, one in enumerate(listed) if one not in listed[:at]]})
 
 
 def crafting(part: Recipe) -> str:
-    """Names what is crafted for a part: those of one name can be run together."""
+    """Return a key that is equal for parts that differ in their defenses only, which can be run together."""
     return repr(part.model_dump(exclude={"defenses"}))
 
 
@@ -56,7 +56,7 @@ def _network(recipe: Recipe, label: str) -> Addressed:
 
 
 def _attacks(recipe: Recipe, row: TextRow) -> list[NamedAttack]:
-    """Those that the row is of, knowing what its attack knew."""
+    """Return the attacks that a row needs, each with the row's knowledge alone. Raises ConfigError for none."""
     known: list[Knowledge] = [one for one in get_args(Knowledge) if one == row["knowledge"]]
     found = [
         entry.model_copy(update={"knowledge": known})
@@ -70,13 +70,13 @@ def _attacks(recipe: Recipe, row: TextRow) -> list[NamedAttack]:
 
 
 def _knows(recipe: Recipe, entry: NamedAttack, row: TextRow) -> bool:
-    """Every attack is scored on the bare network, which there is nothing to know about."""
+    """Return whether an attack has rows with this knowledge; on the bare network every attack has an oblivious row."""
     bare = (row["defense"], row["knowledge"]) == (NOTHING, "oblivious")
     return bare or row["knowledge"] in (entry.knowledge or recipe.knowledge)
 
 
 def _is_of(entry: NamedAttack, attack: Attack | UniversalAttack, row: TextRow) -> bool:
-    """Whether the row is the attack's, of one of its members, or of the worst case over its group."""
+    """Return whether a row is that of an attack, of one of its members, or of the worst case over its group."""
     if (row["norm"], row["eps"]) != (attack.norm, str(round(attack.eps, 6))):
         return False
     if isinstance(attack, Ensemble):
@@ -86,7 +86,7 @@ def _is_of(entry: NamedAttack, attack: Attack | UniversalAttack, row: TextRow) -
 
 
 def _defenses(recipe: Recipe, row: TextRow) -> list[Named]:
-    """The one that the row is scored through, and the other one that its attack is crafted through, if it is."""
+    """Return the defenses that a row is scored and crafted through. Raises ConfigError for one the recipe lacks."""
     told = [(row["defense"], row["defense_params"])]
     if row["knowledge"] == "crossed":
         told.append((row["source_defense"], row["source_defense_params"]))

@@ -1,12 +1,12 @@
-"""After how many queries each image was fooled, by black-box attacks that count them.
+"""Tell after how many queries each image was fooled, for black-box attacks that count their queries.
 
-An image counts from the query on with which its search ended, and as much as the scoring says it is fooled. One that
-nothing fools took all queries, and counts nowhere. One that the search did not see fooled and the scoring does, as a
-randomized system's may be, counts from the last query on. So a curve ends at the rate of its row. It is the curve of
-one run: with fewer queries to plan for, an attack such as Square may fool more by then.
+An image counts as fooled from the query on at which its search ended, with the share at which scoring finds it fooled.
+An image that nothing fools has spent all queries and counts nowhere. An image that only scoring finds fooled, possible
+behind a randomized system, counts from the last query on. So a curve ends at the fooling rate of its row. It is the
+curve of a single run: an attack such as Square, given fewer queries to plan for, may fool more images by then.
 
-An attack that does not end its search at the first success, as one that looks for the nearest boundary, has no such
-number; nor has one that goes on where others have failed, or that asked another system than the one that is scored.
+There are no such counts for attacks that do not end their search at the first success (such as searches for the nearest
+boundary), that continue where others have failed, or that queried another system than the scored one.
 """
 
 from dataclasses import replace
@@ -17,24 +17,25 @@ from .curve import Taken
 from .scores import Scores
 
 QUERIES = "queries"
-"""The column of scores."""
+"""The column of scores with the queries spent on each image."""
 QUERY_AREA = "area_queries"
-"""The column that says at what share of all numbers of queries an image is fooled."""
+"""The column of scores with the share of query counts, up to the attack's own, at which an image is fooled."""
 
 
 def counts_queries(cell: Cell) -> bool:
+    """Return whether a cell's attack counts queries of the very system that is scored, and attacks every image."""
     return isinstance(cell.job.attack, QueryAttack) and cell.direct and cell.job.after is None
 
 
 def queries(cell: Cell, scores: Scores) -> Taken | None:
-    """None where they were not counted, and where a metric is no matter of single images."""
+    """Return the queries spent on each image; None if they are not counted, or the metric is no mean over images."""
     if not counts_queries(cell) or not scores.metric.is_mean:
         return None
     return Taken(values=scores.numbers(QUERIES), fooled=scores.numbers("gfr"))
 
 
 def with_query_areas(cell: Cell, scores: Scores) -> Scores:
-    """With the column `QUERY_AREA` where there are queries."""
+    """Add the column `QUERY_AREA` if queries are counted."""
     found = queries(cell, scores)
     if found is None:
         return scores
@@ -44,5 +45,5 @@ def with_query_areas(cell: Cell, scores: Scores) -> Scores:
 
 
 def without_query_areas(scores: Scores) -> Scores:
-    """Of several attacks together, none of which has asked alone."""
+    """Drop the column `QUERY_AREA`, which several attacks together do not have: each of them spent queries."""
     return replace(scores, images=scores.images.drop(columns=QUERY_AREA, errors="ignore"))

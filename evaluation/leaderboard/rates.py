@@ -1,4 +1,4 @@
-"""The rates of a row, with their intervals, and the difference of two rows, whatever the metric is made of."""
+"""Compute the rates of a row with intervals, and differences of two rows, for means and for metrics of whole sets."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,11 @@ from .stats import CONFIDENCE, Estimate, estimate, estimate_of_value
 
 
 def rate(scores: Scores, column: str) -> Estimate:
-    """Of `gfr` and `floor` the share that has changed, of `clean` and `robust` the share of the best; in 0..1."""
+    """Return the rate of a column in 0..1 with its interval.
+
+    For `gfr` and `floor` it is the share of predictions that changed, for `clean` and `robust` the share of the best
+    possible metric.
+    """
     metric = scores.metric
     if metric.is_mean:
         return estimate(shares(scores, column), proportion=metric.proportion, clusters=scores.clusters)
@@ -21,7 +25,7 @@ def rate(scores: Scores, column: str) -> Estimate:
 
 
 def point(scores: Scores, column: str) -> float:
-    """The same without its interval."""
+    """Return the rate of a column in 0..1, without its interval."""
     if scores.metric.is_mean:
         return float(shares(scores, column).mean())
     told = _Told(scores.metric, column, scores.seeds)
@@ -29,7 +33,7 @@ def point(scores: Scores, column: str) -> float:
 
 
 def shares(scores: Scores, column: str) -> Numbers:
-    """The same image by image."""
+    """Return the rate of each image alone, (N,) in 0..1."""
     values = scores.numbers(column)
     return values if column in SHARES else scores.metric.share(values)
 
@@ -37,7 +41,7 @@ def shares(scores: Scores, column: str) -> Numbers:
 def rate_of(
     metric: Metric, found: Numbers, *, confidence: float = CONFIDENCE, clusters: ArrayLike | None = None
 ) -> Estimate:
-    """The share of the best that images with these statistics come to."""
+    """Return the metric of images with the statistics `found`, (N,) or (N, S), as a share of the best in 0..1."""
     if metric.value is None:
         proportion = metric.proportion
         return estimate(
@@ -48,7 +52,7 @@ def rate_of(
 
 
 def difference_between(first: Scores, second: Scores, column: str) -> Difference:
-    """The second minus the first, on the same images."""
+    """Compare a rate, in 0..1, of two scores of the same images: the second minus the first."""
     metric, clusters = first.metric, first.clusters
     if metric.is_mean:
         both = (shares(scores, column) for scores in (first, second))
@@ -59,17 +63,14 @@ def difference_between(first: Scores, second: Scores, column: str) -> Difference
 
 @dataclass(frozen=True)
 class _Told:
-    """What sums of statistics say of a column, in 0..1: the mean over seeds of what each says by itself.
-
-    Of a metric that is no mean.
-    """
+    """The function from summed statistics to a rate in 0..1, the mean over seeds, of a metric that is no mean."""
 
     metric: Metric
     column: str
     seeds: int
 
     def behind(self, scores: Scores) -> Numbers:
-        """(N, seeds * S), of all seeds; scores of a single one say the same for each."""
+        """Return the statistics of all seeds, (N, seeds * S); those of a single seed are repeated."""
         return scores.statistics(self.column, self.seeds).reshape(len(scores), -1)
 
     def __call__(self, sums: Numbers) -> Numbers:

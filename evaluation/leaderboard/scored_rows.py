@@ -1,4 +1,4 @@
-"""The rows of a run with their scores image by image, which is what two of them are compared by."""
+"""Leaderboard rows together with their scores image by image, as paired comparisons need them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,10 @@ from .table import system_rows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoredRow:
-    """`row` has the columns of the leaderboard; `run` is where it is from, `identity` what its network brings into it.
+    """A leaderboard row with its scores image by image, which are None unless it is finished.
 
-    `scores` are None where it is not finished.
+    `row` has the columns of the leaderboard, `run` names the run that it is from, and `identity` has the facts that
+    identify its network, data and version of foolbench.
     """
 
     run: str
@@ -24,7 +25,7 @@ class ScoredRow:
 
 
 def scored_rows(name: str, run: ScoredRun) -> list[ScoredRow]:
-    """Return all rows of a run's leaderboard, worst cases too; `name` says where they are from."""
+    """Return all rows of a run's leaderboard, including those of worst cases and means; `name` names the run."""
     return [found for source in run.sources for found in _of_source(name, source)]
 
 

@@ -1,4 +1,4 @@
-"""What a system came to on each image, and what a metric of all of them together is made of."""
+"""The scores of a system on each image, with the statistics from which metrics of the whole set are computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,18 +13,18 @@ from ..ledger.record import SHARES, Outcomes
 from .lowest import lowest
 
 _AMONG_EQUALS = ("robust", "corrected", "detected")
-"""What tells apart attacks that come to the same, of images where no attack fools, for one."""
+"""The columns that break ties between attacks, for instance on images that no attack fools."""
 _OF_METRIC = ("clean", "attacked", "gfr", "floor")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scores:
-    """Of the same images under one attack, or several taken together; `flags` say what makes them doubtful.
+    """The scores of one system on a set of images under one attack, or under several attacks combined.
 
-    `images` has a row per image, ordered by `sample`. Of the metric its columns are `gfr` and `floor` and, where there
-    are labels, `clean`, `attacked` and `robust`: what it comes to on each image alone. Of a metric that is no mean over
-    images, as mIoU, `behind` has for each of these columns the statistics (N, seeds, S) that are summed; of a mean it
-    is empty.
+    `images` has a row per image, ordered by `sample`. Its columns for the metric of each image alone are `gfr` and
+    `floor` and, if there are labels, `clean`, `attacked` and `robust`; others are about size and cost. For a metric
+    that is no mean over images, such as mIoU, `behind` has the statistics (N, seeds, S) that are summed, for each of
+    these columns; for a mean it is empty. `flags` are reasons to doubt the scores.
     """
 
     metric: Metric
@@ -34,7 +34,7 @@ class Scores:
 
     @classmethod
     def of(cls, outcomes: Outcomes, name: str, metric: Metric) -> Self:
-        """What a ledger has. Raises KeyError or ValueError for what are no scores of that metric."""
+        """Return the scores of a ledger's outcomes for a metric. Raises KeyError or ValueError if they do not fit."""
         kept_as, ordered = metric.kept_as or name, outcomes.ordered()
         images, behind, kept = ordered.frame(kept_as), {}, ordered.metrics[kept_as]
         if not metric.keeps_rates:
@@ -51,35 +51,36 @@ class Scores:
         return len(self.images)
 
     def __contains__(self, column: str) -> bool:
-        """Of `images`."""
+        """Return whether `images` has a column."""
         return column in self.images
 
     @property
     def clusters(self) -> Numbers | None:
-        """Numbers of groups of images that depend on each other, where they do."""
+        """The cluster number of each image, (N,); None if every image stands alone."""
         return self.numbers("cluster") if "cluster" in self else None
 
     @property
     def seeds(self) -> int:
-        """How many seeds of one attack they are the mean of, as far as that matters to a metric."""
+        """The number of seeds whose statistics `behind` has; 1 for a metric that is a mean."""
         return next((found.shape[1] for found in self.behind.values()), 1)
 
     def numbers(self, column: str) -> Numbers:
-        """A column of `images`."""
+        """Return a column of `images` as float64 (N,)."""
         return self.images[column].to_numpy(float)
 
     def statistics(self, column: str, seeds: int = 1) -> Numbers:
-        """Those behind a column, (N, seeds, S): fewer seeds come again."""
+        """Return the statistics behind a column, (N, seeds, S), repeating them if there are fewer seeds."""
         return np.take(self.behind[column], np.arange(seeds) % self.seeds, axis=1)
 
     def with_columns(self, **columns: Numbers) -> Self:
-        """Also these, one entry an image."""
+        """Return the scores with these columns, (N,), added or replaced in `images`."""
         return replace(self, images=self.images.assign(**columns))
 
     def _with_robust(self) -> Self:
-        """The worse of `clean` and `attacked`: the clean image is within every budget, too, and no attack helps by it.
+        """Add the column `robust`, the worse of `clean` and `attacked`, if there are labels.
 
-        An attack that changes an answer puts some of the wrong ones right.
+        An attack that changes predictions puts some wrong ones right. That must not help the system, since the clean
+        image is within every budget, too.
         """
         if "attacked" not in self:
             return self
@@ -96,10 +97,11 @@ class Scores:
 
 
 def worst(members: Sequence[Scores], column: str) -> NDArray[np.int64]:
-    """Which of several scores of the same images have the worst of a column, image by image.
+    """Return for each image the index, (N,), of the member whose column is worst.
 
-    Of equal ones the one whose image is right least, then the one that does not correct, nor detect it: whatever order
-    attacks are listed in. Where that is no matter of single images, their worst together, as near as a search finds it.
+    Ties go to the member that is worst in `robust`, then in `corrected`, then in `detected`, so that the order in which
+    attacks are listed does not matter. For a metric that does not separate into single images, it is the choice with
+    the worst metric of the whole set that a search finds.
     """
     metric = members[0].metric
     if metric.is_mean or metric.separable:
@@ -110,7 +112,7 @@ def worst(members: Sequence[Scores], column: str) -> NDArray[np.int64]:
 
 
 def chosen(members: Sequence[Scores], choice: NDArray[np.int64]) -> Scores:
-    """Each image from the member that is chosen for it. A column that this one lacks is NaN there."""
+    """Take each image from the member with the index in `choice` (N,); columns that this member lacks are NaN there."""
     parts = [one.images[choice == number] for number, one in enumerate(members)]
     images = pd.DataFrame(pd.concat([part for part in parts if len(part)]).sort_index())
     rows = np.arange(len(choice))

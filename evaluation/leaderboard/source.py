@@ -1,4 +1,4 @@
-"""A run as its ledger has it, and one model and metric of it: the scores that rows are made from."""
+"""Read the scores that rows are made from: a run with its ledger, and one model and metric of a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from .scores import Scores
 
 
 class MissingScoresError(FoolbenchError):
-    """A cell without numbers; `status` says whether it failed or was not reached."""
+    """A cell has no scores; `status` is "error" if it failed, or "pending" if it was not reached."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class MissingScoresError(FoolbenchError):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredRun:
-    """All that the rows of a run are made from; what there is of it is asked of its ledger anew each time."""
+    """All that the rows of a run are made from; outcomes are read from its ledger at each access."""
 
     recipe: Recipe
     facts: Facts
@@ -40,12 +40,12 @@ class ScoredRun:
 
     @cached_property
     def name(self) -> str:
-        """A short name that equal recipes on equal data and models share."""
+        """A short hash, equal for equal recipes on equal data and models."""
         return digest(self.recipe.content, dict(self.facts.identities))[:12]
 
     @property
     def sources(self) -> "Iterator[Source]":
-        """Each model with each metric of the task."""
+        """Every combination of a model of the recipe and a metric of the task."""
         for model in self.recipe.model_labels:
             for name, metric in self.facts.task.metrics.items():
                 yield Source(run=self, model=model, name=name, metric=metric)
@@ -53,7 +53,7 @@ class ScoredRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One model and metric of a run."""
+    """One model and metric of a run, `name` being that of the metric."""
 
     run: ScoredRun
     model: str
@@ -66,14 +66,17 @@ class Source:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """The cells that score the model, whichever network they are crafted on."""
+        """The cells in which the model is scored, whichever network their attacks are crafted on."""
         return self.run.grid.cells_of(self.model)
 
     def key(self, cell: Cell) -> str:
         return self.run.grid.key(cell)
 
     def scores(self, cell: Cell) -> Scores:
-        """Of a finished cell; each image bears its share of what a universal attack cost. Raises MissingScoresError."""
+        """Return the scores of a cell; the cost of a universal attack is divided evenly among the images.
+
+        Raises MissingScoresError for a cell that failed or is not finished.
+        """
         try:
             found = self.run.ledger.outcomes(self.key(cell))
             wanted = None if found is None else found.only(self.run.facts.ordered)
@@ -87,9 +90,10 @@ class Source:
         return replace(scores, flags=scores.flags | doubts)
 
     def _doubts(self, cell: Cell) -> set[str]:
-        """Those about both networks with the images of this table: what was scored among fewer may have had others.
+        """Return the flags of the source and the scored network, as found on exactly the images of this table.
 
-        Raises MissingScoresError where nobody has looked, and where what was seen forbids to use a network.
+        On fewer images, among which a cell may have been scored first, other flags may have been found. Raises
+        MissingScoresError if a network was not checked on these images, or if the check forbids its use.
         """
         found = set[str]()
         for name in dict.fromkeys([cell.job.source, cell.model]):
@@ -121,6 +125,6 @@ class Source:
         return scores.with_columns(**shared)
 
     def _grouped(self, scores: Scores) -> Scores:
-        """With a column `cluster` where images depend on each other."""
+        """Add the column `cluster` if images depend on each other."""
         groups = self.run.facts.groups
         return scores if groups is None else scores.with_columns(cluster=groups.astype(float))

@@ -1,6 +1,7 @@
-"""Means, and values of sums, with 95% intervals. Missing data is an error, never 0.
+"""Estimate means, and metrics of summed statistics, with 95% intervals. Missing data is an error, never 0.
 
-Images that depend on each other, as crops of one photograph, are a cluster: what is resampled are clusters then.
+Images that depend on each other, such as crops of one photograph, form a cluster: clusters are resampled then instead
+of images.
 """
 
 import math
@@ -17,12 +18,13 @@ from .bootstrap import Numbers, percentile_interval, percentiles
 
 CONFIDENCE = 0.95
 FEW = 50
-"""Resamples of fewer images are too much alike."""
+"""Below this number of images (or clusters) bootstrap intervals are too narrow, and are widened."""
 _TRACE = 1e-9
+"""The share of the whole set's sums that is added to those of a resample."""
 
 
 class Estimate(NamedTuple):
-    """A mean over images and the ends of its 95% interval."""
+    """A mean over images, or a metric of all of them, with the ends of its interval (95% by default)."""
 
     mean: float
     low: float
@@ -32,11 +34,11 @@ class Estimate(NamedTuple):
 def estimate(
     values: ArrayLike, *, proportion: bool, confidence: float = CONFIDENCE, clusters: ArrayLike | None = None
 ) -> Estimate:
-    """Mean over images, whose values are in [0, 1], as changes also in [-1, 1], and its interval.
+    """Estimate the mean over images, with values in [0, 1], or in [-1, 1] for changes, and its interval.
 
-    Wilson's for a `proportion` whose images each scored 0 or 1; else the image-level percentile bootstrap (also for the
-    mean over several draws of a randomized system), of clusters where `clusters` has a number for each image. Raises
-    InputError for no values or values that are not finite.
+    The interval is Wilson's for a `proportion` of independent images that each scored 0 or 1. Otherwise it is that of
+    the percentile bootstrap over images, also for means over several draws of a randomized system, or over clusters if
+    `clusters` has a cluster number for each image. Raises InputError for no values or values that are not finite.
     """
     sample = np.asarray(values, dtype=float)
     if not sample.size:
@@ -62,11 +64,11 @@ def estimate_of_value(
     confidence: float = CONFIDENCE,
     clusters: ArrayLike | None = None,
 ) -> Estimate:
-    """What `value` makes, in 0..1, of the sum of all images' statistics (N, S); its interval by resampling images.
+    """Estimate the `value`, in 0..1, of all images' summed statistics (N, S), with a bootstrap interval over images.
 
-    With `clusters` these are resampled, as `estimate` does it. What a resample lacks, as a class that few images have,
-    counts as it does in the whole set: left out, it would make the value of a resample another metric. Raises
-    InputError for no images.
+    With `clusters`, clusters are resampled, as in `estimate`. A resample may lack something, such as a class that few
+    images have: it then counts as in the whole set, because leaving it out would turn the value of this resample into
+    another metric. Raises InputError for no images.
     """
     if not len(statistics):
         raise InputError("Expected at least one image: the metric of none does not exist.")
@@ -81,15 +83,19 @@ def estimate_of_value(
 
 
 def drawn(often: Numbers, totals: Numbers) -> Numbers:
-    """The sums (B, S) of resamples, given how often each image comes, with a trace of the whole set."""
+    """Return the summed statistics (B, S) of resamples, given how often each image occurs in them, (B, N).
+
+    A trace of the whole set's sums is added, so that nothing is missing from any resample.
+    """
     return often @ totals + _TRACE * totals.sum(axis=0)
 
 
 def unseen(mean: float, count: int, confidence: float = CONFIDENCE, least: float = 0.0) -> tuple[float, float]:
-    """The interval where there is nothing to resample, as all of so many images, or clusters, are alike.
+    """Return the interval of the mean of `count` images, or clusters, of equal value, where resampling shows no spread.
 
-    Those that were not seen may have any value from `least` to 1, as far as none of them seen allows, which of 0 and 1
-    alone is Wilson's interval. One image says nothing about others: all is possible.
+    Images that were not seen may have any value from `least` to 1. Their share is bounded by that of Wilson's interval
+    for 0 successes out of `count`, so that the result for values of only 0, or only 1, is Wilson's interval. A single
+    image says nothing about others: the interval is everything from `least` to 1.
     """
     if count == 1:
         return least, 1.0
@@ -99,7 +105,7 @@ def unseen(mean: float, count: int, confidence: float = CONFIDENCE, least: float
 
 
 def summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
-    """The sum of each cluster's values, (N,) or (N, S), and how many they are."""
+    """Return the sums of the values, (N,) or (N, S), over each cluster, and the sizes of the clusters."""
     _, group = np.unique(np.asarray(clusters), return_inverse=True)
     sizes = np.bincount(group).astype(float)
     if sample.ndim == 1:
@@ -110,10 +116,10 @@ def summed(sample: Numbers, clusters: ArrayLike) -> tuple[Numbers, Numbers]:
 
 
 def of_few(count: int, confidence: float) -> float:
-    """The confidence at which percentiles over so many images, or clusters, have the one that is asked for.
+    """Return the nominal confidence at which a percentile interval over `count` images, or clusters, has `confidence`.
 
-    Of few they are too near to each other, so they are taken as much further out as Student's quantiles are than the
-    normal ones (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789).
+    Percentiles over few images are too near to each other. They are taken as much further out as Student's quantiles
+    are than the normal ones (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789).
     """
     if count >= FEW:
         return confidence
@@ -122,7 +128,7 @@ def of_few(count: int, confidence: float) -> float:
 
 
 def _wilson(successes: int, count: int, confidence: float) -> tuple[float, float]:
-    """Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953. SciPy's comes with a slow test."""
+    """Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953. SciPy's runs a slow test as well."""
     rate, z = successes / count, float(ndtri((1 + confidence) / 2))
     middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * math.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
@@ -132,9 +138,9 @@ def _wilson(successes: int, count: int, confidence: float) -> tuple[float, float
 def larger(
     values: ArrayLike, others: ArrayLike, *, significance: float = 0.01, clusters: ArrayLike | None = None
 ) -> bool:
-    """Whether `values` exceed `others` more often than chance explains: a one-sided sign test.
+    """Return whether `values` exceed `others` more often than chance explains, by a one-sided sign test.
 
-    Image by image, or cluster by cluster.
+    The two are compared image by image, or by their sums over each cluster.
     """
     difference = np.asarray(values, dtype=float) - np.asarray(others, dtype=float)
     if clusters is not None:

@@ -1,4 +1,4 @@
-"""The rows of all attacks on one defended system."""
+"""Make the leaderboard rows of all attacks on one system, a model with or without a defense."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import stdev
@@ -22,13 +22,13 @@ from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of
 
 
 class SystemRows:
-    """Made from the scores of its `cells`, which need memory as long as this lives, and are read once; a row is made
-    when it is asked for, as intervals take time.
+    """The rows of one system, each made only when it is asked for, because intervals take time.
 
-    `findings` are what all attacks on the system say about each other: those of the cells are added where they are not
-    among them. `undefended` is the clean rate of the bare model, in 0..1; of the bare model itself it may be left open.
-    `cells` are known by their keys, `members` are those of each bundle, crafted through the defense of a digest, and
-    `digest` names the defense that they are scored through.
+    The scores of its `cells` are read once, and stay in memory as long as the object lives. `findings` collect what the
+    attacks on the system say about each other; these cells are added to them if they are not there yet. `undefended` is
+    the clean rate of the bare model, in 0..1; None is computed from the cells if they are the bare model's. The
+    attribute `cells` maps keys to cells, `members` has the cells by bundle and digest of the defense that they are
+    crafted through, and `digest` is that of the defense that they are scored through.
     """
 
     def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None, findings: Findings) -> None:
@@ -49,7 +49,7 @@ class SystemRows:
                 self.members.setdefault((bundle, cell.job.through.digest), []).append(cell)
 
     def of_cell(self, key: str) -> Row:
-        """Always the same one."""
+        """Return the row of a cell by its key; every call returns the same object."""
         if key not in self._of_cells:
             found, facts = self._scores[key], self._facts_of(self.cells[key])
             missing = isinstance(found, MissingScoresError)
@@ -58,18 +58,18 @@ class SystemRows:
         return self._of_cells[key]
 
     def of_bundle(self, bundle: Bundle, through: str) -> Row:
-        """All of its members must be among the cells."""
+        """Make the row of a bundle crafted through a defense, given by digest; the cells must have all its members."""
         return self._together(bundle, self.members[bundle, through])
 
     def scored(self) -> Iterator[tuple[Row, Scores | None]]:
-        """Every row, with what it is made from where it is finished; those of bundles come last."""
+        """Yield every row with its scores, None unless it is finished; the rows of bundles come last."""
         for key in self.cells:
             yield self.scored_cell(key)
         for bundle, through in self.members:
             yield self.scored_bundle(bundle, through)
 
     def scored_plan(self, plan: Planned) -> tuple[Row, Scores | None]:
-        """Of one that is planned for this system."""
+        """Return a planned row of this system with its scores, None unless it is finished."""
         first = plan.cells[0]
         if plan.bundle is None:
             return self.scored_cell(self._source.key(first))
@@ -87,7 +87,7 @@ class SystemRows:
         return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
 
     def _together(self, bundle: Bundle, members: list[Cell]) -> Row:
-        """The row of a bundle's members on this system, crafted through the same one."""
+        """Make the row of a bundle from its members, all crafted through the same defense."""
         rows = [self.of_cell(self._source.key(cell)) for cell in members]
         together = {name: " ".join(dict.fromkeys(row[name] for row in rows)) for name in ("cell", "crafted")}
         named = rows[0] | described_bundle(bundle, members) | together
@@ -102,7 +102,7 @@ class SystemRows:
         return facts | self._ok(united, flags)
 
     def _united(self, bundle: Bundle, members: list[Cell]) -> Scores:
-        """The scores of a bundle. Raises MissingScoresError for the first member without any."""
+        """Combine the scores of a bundle. Raises MissingScoresError for the first member without any."""
         finished: list[Scores] = []
         for cell in members:
             found = self._scores[self._source.key(cell)]
@@ -137,7 +137,7 @@ class SystemRows:
     def _numbers(self, scores: Scores) -> Row:
         metric, numbers = scores.metric, {"floor": 100 * point(scores, "floor")}
         for name in ("gfr", "clean", "robust"):
-            if name in scores:  # the last two where there are labels
+            if name in scores:  # the last two need labels
                 numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(scores, name)))
         for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
             if area in scores:
@@ -164,12 +164,12 @@ class SystemRows:
 
 
 def _goes_on(members: Sequence[Cell]) -> bool:
-    """Whether the last of them was handed the strongest points of all, as they are on this very system."""
+    """Return whether the last member continued from the strongest points of all others, on this very system."""
     return members[-1].job.after is not None and all(cell.direct for cell in members)
 
 
 def flag_twice(rows: Iterable[Row], cells: set[str]) -> None:
-    """Rows that are made from one of the cells bear the flag."""
+    """Add the flag `same-result-twice` to the finished rows that are made from one of the cells."""
     for row in rows:
         if row["status"] == "ok" and not cells.isdisjoint(row["cell"].split()):
             row["flagged"] = " ".join(sorted({*row["flagged"].split(), TWICE}))

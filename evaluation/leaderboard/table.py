@@ -1,4 +1,4 @@
-"""From the ledger to the leaderboard: one row per cell and metric, and one for the best attack of each group."""
+"""Build the leaderboard from the ledger: a row for each cell, worst case and mean over seeds, per metric."""
 
 from collections.abc import Iterator
 
@@ -15,19 +15,22 @@ from .system_rows import Row, SystemRows, flag_twice
 
 
 def leaderboard(run: ScoredRun) -> pd.DataFrame:
-    """Rates in percent. A cell that failed has an error and no numbers, one that was not reached is pending."""
+    """Return the leaderboard of a run, with the columns of `COLUMNS`.
+
+    A cell that failed has status `error` and no numbers, a cell that was not reached is `pending`.
+    """
     return pd.DataFrame(leaderboard_rows(run), columns=list(COLUMNS))
 
 
 def leaderboard_rows(run: ScoredRun) -> list[Row]:
-    """The same before they are a table, where what some rows have not, as a seed, is NaN instead of None."""
+    """Return the rows of the leaderboard as dictionaries, in which missing values stay None instead of NaN."""
     return [row for source in run.sources for row in _rows(source)]
 
 
 def system_rows(source: Source) -> Iterator[SystemRows]:
-    """Of each system of a model, the bare one first, with whose clean rate the others are compared.
+    """Yield the rows of each system of a model, the bare one first, with whose clean rate the others are compared.
 
-    One after the other, as each holds the scores of its cells.
+    Each holds the scores of its cells in memory, so that it is best dropped before the next one is taken.
     """
     undefended = None
     for same in grouped(source.cells, lambda cell: cell.defense.digest).values():
@@ -37,7 +40,7 @@ def system_rows(source: Source) -> Iterator[SystemRows]:
 
 
 def _rows(source: Source) -> list[Row]:
-    """A row a cell, and after the last of a bundle one row a system for all of it."""
+    """Return a row for each cell, and after the last cell of a bundle one row for the bundle on each system."""
     of_cells: dict[str, Made] = {}
     together: dict[tuple[Bundle, str, str], Made] = {}
     fingerprints = {}

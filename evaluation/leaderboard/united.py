@@ -1,4 +1,4 @@
-"""The scores of several cells as those of one: their worst case, or their mean."""
+"""Combine the scores of several cells of one system: their worst case, or their mean over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,14 +14,15 @@ from .scores import Scores, chosen, worst
 
 
 def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -> Scores:
-    """Per image of several attacks' scores: fooled if one of them fooled it, at the cost of all of them.
+    """Return the worst case over several attacks: an image is fooled if any of them fools it, at the cost of all.
 
-    Of a metric that is no matter of single images, as mIoU of a set, it is the worst choice of attacks that is found:
-    an upper bound of what they could do together.
+    For a metric that does not separate into single images, such as the mIoU of a set, it is the worst choice of attacks
+    that a search finds: another choice may be worse still, so that they might do more together.
 
-    Where `chance` has a part in the scores, each rate is that of the one attack for which it is worst: at each image
-    the largest of several such rates would make a strong attack of many harmless ones. Of an ensemble, whose `last`
-    member has the strongest points of all, chosen by other draws than these, all are of that one.
+    If the scores depend on `chance`, `gfr` (with all other rates) and `robust` are each taken whole from the one attack
+    for which they are worst: the maximum per image over several random rates would turn many harmless attacks into a
+    strong one. If the `last` member of an ensemble holds the strongest points of all, which were selected with other
+    random draws than those of the scores, all rates are its own.
     """
     if chance and last:
         found = members[-1]
@@ -35,13 +36,14 @@ def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -
     else:
         found = _most_fooled(members)
     costs = {cost: np.sum([member.numbers(cost) for member in members], axis=0) for cost in Costs._fields}
-    return without_query_areas(with_largest_area(found.with_columns(**costs), members))  # they have asked together
+    return without_query_areas(with_largest_area(found.with_columns(**costs), members))  # whose queries add up
 
 
 def mean_over_seeds(members: Sequence[Scores]) -> Scores:
-    """Per image the mean of the scores of one attack that was crafted several times, and what it costs once.
+    """Return the mean per image over several seeds of one attack, with the cost of one run.
 
-    The statistics behind scores stay those of each seed: a rate of the whole is the mean of the seeds' own.
+    `linf` is the largest of the seeds. The statistics of a metric that is no mean are kept for each seed, so that a
+    rate of the set is the mean of the rates of the seeds.
     """
     means = pd.DataFrame(pd.concat([one.images for one in members]).groupby("sample", as_index=False).mean())
     images = means.assign(linf=np.max([member.numbers("linf") for member in members], axis=0))
@@ -50,7 +52,7 @@ def mean_over_seeds(members: Sequence[Scores]) -> Scores:
 
 
 def _most_fooled(members: Sequence[Scores]) -> Scores:
-    """Of what is robust the least, whichever attack it is at."""
+    """Take each image from the attack that fools it most, and `robust` from the attack where that is worst."""
     found = chosen(members, worst(members, "gfr"))
     if "robust" not in found:
         return found

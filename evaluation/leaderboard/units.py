@@ -1,6 +1,7 @@
-"""The unit of a row's `clean` and `robust`: percent of the best there can be, or an error's own; less of it is better.
+"""Convert rates to the unit of a row: percent of the best possible value, or an error metric's own unit.
 
-All other rates, as fooling rates and floors, are in percent whatever the metric is.
+The unit applies to `clean`, `robust`, their intervals and `clean_drop`. All other rates, such as fooling rates and
+floors, are in percent for every metric. Of an error, less is better.
 """
 
 from typing import Literal
@@ -10,9 +11,9 @@ from .paired import Difference
 from .stats import Estimate
 
 Unit = Literal["percent", "error"]
-"""What the column `unit` says."""
+"""The values of the column `unit`."""
 _OWN = ("clean", "clean_low", "clean_high", "clean_drop", "robust", "robust_low", "robust_high")
-"""The columns that an error has in its own unit."""
+"""The columns that are in an error metric's own unit."""
 
 
 def unit_of(metric: Metric) -> Unit:
@@ -20,38 +21,38 @@ def unit_of(metric: Metric) -> Unit:
 
 
 def is_error(unit: str, column: str) -> bool:
-    """Whether a column is an error's in its own unit, of a row of that unit."""
+    """Return whether a column is in an error metric's own unit, in a row with this `unit`."""
     return unit == "error" and column in _OWN
 
 
 def for_the_worse(unit: str, column: str) -> Literal[1, -1]:
-    """The sign of a change by which a system is worse."""
+    """Return the sign of a change in this column that makes a system worse."""
     return -1 if column in ("clean", "robust") and not is_error(unit, column) else 1
 
 
 def decimals(unit: str, column: str) -> int:
-    """Digits after the point that a table keeps."""
+    """Return the number of decimals to which leaderboard.csv rounds a column."""
     return 5 if is_error(unit, column) else 2
 
 
 def shown_decimals(unit: str, column: str) -> tuple[int, int]:
-    """Digits after the point for people: of a rate, and of the ends of its interval."""
+    """Return the numbers of decimals that reports show: for a rate, and for the ends of its interval."""
     return (3, 3) if is_error(unit, column) else (1, 0)
 
 
 def in_unit(metric: Metric, column: str, share: float) -> float:
-    """Of a share of the best in 0..1, or of a fooling rate, what a table says."""
+    """Convert a share of the best, or any other rate, from 0..1 to the unit that the column has in a leaderboard."""
     return metric.range * (1 - share) if is_error(unit_of(metric), column) else 100 * share
 
 
 def estimate_in_unit(metric: Metric, column: str, share: Estimate) -> Estimate:
-    """The same of an interval, whose ends change places where it is an error's."""
+    """Convert a rate and its interval likewise; the ends of an error's interval change places."""
     mean, *ends = (in_unit(metric, column, value) for value in share)
     return Estimate(mean, min(ends), max(ends))
 
 
 def difference_in_unit(metric: Metric, column: str, found: Difference) -> Difference:
-    """The same of a difference of two such shares."""
+    """Convert two such rates, their difference and its interval likewise."""
     first, second = (in_unit(metric, column, value) for value in (found.first, found.second))
     zero = in_unit(metric, column, 0.0)
     change, *ends = (in_unit(metric, column, value) - zero for value in (found.difference, found.low, found.high))

@@ -1,4 +1,4 @@
-"""Whether a row keeps within the gates of its recipe, as far as so few images can say."""
+"""Judge rows by the gates of their recipe, taking into account the uncertainty of a finite number of images."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ from .system_rows import SystemRows, flag_twice
 from .table import system_rows
 
 Outcome = Literal["passed", "failed", "undecided", "unknown"]
-"""Undecided: the bound lies within the interval. Unknown: there is no number to judge."""
+"""A verdict is undecided if the bound lies within the interval, and unknown if there is no number to judge."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MadeRow:
-    """A planned row with its numbers, and image by image what they are made from, `scores`, where it is finished.
+    """A planned row with its numbers, and with the scores behind them, None unless the row is finished.
 
-    `bare` are those of some attack on the undefended network.
+    `bare` are the scores of some finished attack on the undefended network, for its clean rate; None if there are none.
     """
 
     plan: Planned
@@ -46,10 +46,10 @@ class MadeRow:
 
 
 class Verdict(NamedTuple):
-    """On one bound of a gate and one row; rates in percent.
+    """The verdict on one bound of a gate for one row, with the rate in percent, over `n` images.
 
-    `needed` is about how many images would decide, None where no number of them would; `metric` says what the rate is
-    of where the task has several.
+    `needed` is roughly how many images would decide an undecided verdict, None if no number would. `remark` says why a
+    verdict is unknown, or lists the flags of the row. `metric` names the metric if the task has several.
     """
 
     row: str
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
     @property
     def told(self) -> str:
-        """Without the row."""
+        """The verdict in words, without the name of the row."""
         bound = f"{self.bound} of {self.metric}" if self.metric else str(self.bound)
         if self.rate is None:
             return f"{bound} cannot be judged: {self.remark}"
@@ -78,7 +78,7 @@ class Verdict(NamedTuple):
 
 
 def verdicts(run: ScoredRun, rows: Sequence[Planned]) -> list[Verdict]:
-    """Of all gates of a recipe on these of its rows, with the flags that its table has."""
+    """Return the verdicts of all gates of a recipe on these rows, in their order, with the flags of the leaderboard."""
     bounded = [row for row in rows if bounds_of(run.recipe, row)]
     found: dict[str, list[Verdict]] = {row.name: [] for row in bounded}
     for source in run.sources:
@@ -88,7 +88,7 @@ def verdicts(run: ScoredRun, rows: Sequence[Planned]) -> list[Verdict]:
 
 
 def _of_source(source: Source, rows: Sequence[Planned]) -> Iterator[Verdict]:
-    """That two results are one is known of none of them before all are read."""
+    """Yield the verdicts for one model and metric, after all rows are read: only then are repeated results known."""
     if not any(bound for row in rows for bound in _bounds_on(source, row)):
         return
     waiting, bare, fingerprints = grouped(rows, system_of), bare_scores(source), {}
@@ -105,7 +105,7 @@ def _of_source(source: Source, rows: Sequence[Planned]) -> Iterator[Verdict]:
 
 
 def bounds_of(recipe: Recipe, row: Planned) -> list[Bound]:
-    """Of any metric."""
+    """Return the bounds of all gates that apply to a row, for any metric."""
     return [bound for gate in recipe.gates if gate.matches(row.facts, row.labels) for bound in gate.bounds]
 
 
@@ -119,7 +119,7 @@ def system_of(plan: Planned) -> str:
 
 
 def bare_scores(source: Source) -> Scores | None:
-    """What is known of the undefended network, whatever it was attacked with."""
+    """Return the scores of the first finished attack on the undefended network, or None if there is none."""
     for cell in source.cells:
         if cell.defense.defense is None:
             try:
@@ -130,7 +130,10 @@ def bare_scores(source: Source) -> Scores | None:
 
 
 def judged(made: MadeRow) -> list[Verdict]:
-    """Of the gates that are about its metric. Raises ConfigError for one whose metric the task has not, or an error."""
+    """Return the verdicts of the gates on a row that apply to its metric.
+
+    Raises ConfigError for a gate whose metric the task lacks, or whose metric is an error.
+    """
     source = made.source
     verdicts = [_verdict(made, bound) for bound in _bounds_on(source, made.plan)]
     several = len(source.run.facts.task.metrics) > 1
@@ -138,7 +141,7 @@ def judged(made: MadeRow) -> list[Verdict]:
 
 
 def _bounds_on(source: Source, plan: Planned) -> list[Bound]:
-    """Of its metric."""
+    """Return the bounds of the gates on a row that apply to the metric of the source."""
     metrics = source.run.facts.task.metrics
     about = [gate for gate in source.run.recipe.gates if gate.matches(plan.facts, plan.labels)]
     return [bound for gate in about if gate.judges(metrics) == source.name for bound in gate.bounds]
@@ -165,7 +168,7 @@ def _verdict(made: MadeRow, bound: Bound) -> Verdict:
 
 
 def _drop(scores: Scores, bare: Scores, *, is_bare: bool) -> Estimate:
-    """What a defense costs, image by image: in one and the same network nothing."""
+    """Return how much of the clean rate a defense costs, in 0..1, from paired images; 0 for the bare network itself."""
     if is_bare:
         return Estimate(0.0, 0.0, 0.0)
     found = difference_between(scores, bare, "clean")
@@ -180,10 +183,10 @@ def _outcome(bound: Bound, rate: Estimate) -> Outcome:
 
 
 def images_to_decide(rate: Estimate, limit: float, count: int, *, wilson: bool) -> int | None:
-    """How many images with the same rate have an interval that leaves a limit out; all in 0..1.
+    """Return how many images at the same rate would have an interval without the limit, rates being in 0..1.
 
-    Exact for Wilson's interval, which holds what a score test does not reject; others shrink with the root of the
-    count. None where the rate is the limit.
+    It is more than the present `count` in any case, and None if the rate equals the limit. For Wilson's interval, which
+    inverts the score test, it is exact; other intervals are assumed to shrink with the square root of the count.
     """
     far = limit - rate.mean
     if abs(far) < 1e-9:
