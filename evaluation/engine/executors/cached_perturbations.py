@@ -1,4 +1,4 @@
-"""Universal perturbations in the cache, with what they have cost."""
+"""Keep universal perturbations in the cache, with the costs of their search, and read them back."""
 
 import torch
 
@@ -16,7 +16,7 @@ def keep_found(cache: Cache, name: str, perturbation: Perturbation, costs: Costs
 
 
 def recall_found(cache: Cache, name: str, threat: Threat) -> tuple[Perturbation, Costs] | None:
-    """None where there is none that can be read."""
+    """Return a perturbation and its costs; None if the cache has none under this name that is valid for the threat."""
     tensors = cache.recall(name, {"delta", "source", "costs"})
     if tensors is None:
         return None

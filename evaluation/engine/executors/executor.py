@@ -1,4 +1,4 @@
-"""What all executors have in common."""
+"""The interface of all executors."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -8,25 +8,25 @@ from ..work.units import Ended, Lost, Result, Unit
 
 
 class Executor(Protocol):
-    """Has `places`, numbered from 0, each of which carries out one unit at a time."""
+    """Carries out units of work at its `places`, numbered from 0, each of which takes one unit at a time."""
 
     places: int
 
     def idle(self) -> Collection[int]:
-        """Those that wait for a unit."""
+        """Return the places that can take a unit."""
         ...
 
     def begin(self, place: int, unit: Unit, following: Step | None) -> None:
-        """Give one of them a unit; what it may be given next is a hint."""
+        """Give a unit to an idle place; `following`, the step that it may get next, is a hint to read ahead."""
         ...
 
     def wait(self) -> tuple[int, Result | Ended | Lost] | None:
-        """The next that comes of a place's unit: results, one after the other, then that it has ended, or was lost.
+        """Wait for the next event, and return it with its place: a unit's results one by one, then Ended or Lost.
 
-        None where another place has become idle. Raises OutputError where something could not be kept.
+        Returns None if another place has become idle. Raises OutputError if a result could not be stored.
         """
         ...
 
     def close(self) -> None:
-        """End what is being done, and give everything back."""
+        """Stop all units, and release all resources."""
         ...

@@ -1,4 +1,4 @@
-"""Carries units out here, one after the other."""
+"""Carry out units in the process of the run, one after the other."""
 
 from collections.abc import Collection, Iterator
 
@@ -12,7 +12,7 @@ from .worker import Worker
 
 
 class InProcess:
-    """With the networks that are loaded already."""
+    """An executor with a single place: this process, with the networks that are loaded already."""
 
     places = 1
 

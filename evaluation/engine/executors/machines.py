@@ -1,4 +1,4 @@
-"""Who is to carry out a run, as a user says it."""
+"""The user's choice of the processes or machines that carry out a run."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,9 +15,12 @@ Kind = Literal["local", "ray"]
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """`workers` processes of this machine, by default this one, or of a Ray cluster, by default as many as it has GPUs,
-    or processors where it has none. `address` is that of the cluster; without one Ray begins its own on this machine.
-    `gpus` says whether its GPUs may be used.
+    """The processes that carry out a run, on this machine or on a Ray cluster.
+
+    `workers` is their number: by default 1 for `local`, which is the process of the run itself, and for `ray` the
+    number of the cluster's GPUs, or of its CPU cores if it has no GPU. `address` is that of the cluster; without one,
+    Ray starts its own on this machine. `gpus` says whether the cluster's GPUs may be used. Raises ConfigError for
+    invalid values.
     """
 
     executor: Kind = "local"
@@ -35,11 +38,11 @@ class Machines:
 
     @property
     def are_here(self) -> bool:
-        """Whether this process does all."""
+        """Whether the process of the run does all the work."""
         return self.executor == "local" and self.workers in (None, 1)
 
     def executor_for(self, prepared: Prepared, setup: Setup, progress: Progress) -> Executor:
-        """To be closed. Raises ConfigError where Ray, or its cluster, cannot be had."""
+        """Return the executor; the caller closes it. Raises ConfigError if Ray or its cluster is not available."""
         if self.executor == "ray":
             try:
                 from .on_ray import OnRay

@@ -1,8 +1,8 @@
-"""What a job crafts has a name in the cache that says all that decides it, to the last bit.
+"""Name what a job crafts in the cache by a hash of all that decides it, to the last bit.
 
-A run's ledger knows a network again in spite of rounding. Here it must answer with the very same bits: whoever rounds
-otherwise, as another processor or another number of threads, crafts otherwise in the last digit, and finds what was
-crafted like that. So no number depends on what lies in a cache.
+A run's ledger recognises a network in spite of rounding. In the cache its outputs must be equal to the last bit:
+another processor or number of threads rounds differently, crafts images that differ in the last digits, and gets
+entries of its own. So no number depends on what the cache happens to hold.
 """
 
 import re
@@ -28,15 +28,15 @@ from ..provenance.versions import libraries
 
 
 def name_of(job: Job, identities: Identities, source: Network, substitutes: int) -> str:
-    """The folder of a job's images, or the file of its perturbation, below the folder of its kind.
+    """Return a job's name in the cache: the folder of its images, or the file of its universal perturbation.
 
-    `substitutes` is how many images a universal perturbation is validated on. Raises what keeps the network from being
-    asked, or the defense that the job crafts through from learning.
+    `substitutes` is the number of images that a universal perturbation is validated on. Raises the error by which the
+    network cannot be evaluated, or the defense that the job crafts through cannot learn.
     """
     known = identities[job.source] | {"behaviour": source.answers}
     decides: list[Any] = [
         job.key({**identities, job.source: known}),
-        repr(source.systems.fitted(job.through)),  # with the hash of what it has learned
+        repr(source.systems.fitted(job.through)),  # includes the hash of what it has learned
         source_hash(adaptive),
         environment(source.model.device),
     ]
@@ -45,7 +45,7 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
         decides += [glimpse(dataset), source_hash(type(itself(dataset))), substitutes, source_hash(substitute_images)]
         if (other := job.training.data) is not None:
             decides.append(make_dataset(other.name, other.parameters).fingerprint)
-    else:  # each shard is known by its clean images
+    else:  # the entry of a shard has the hash of its clean images
         decides += [source_hash(Storage), source_hash(attack_survivors)]
         if job.batch_matters:
             decides.append(source.systems.crafting(job.through).most)
@@ -55,8 +55,8 @@ def name_of(job: Job, identities: Identities, source: Network, substitutes: int)
 
 
 def environment(device: torch.device) -> Mapping[str, Any]:
-    """What rounding depends on, and what the libraries do that compute."""
-    versions = {**libraries(), "torch": torch.__version__}  # which also says for which CUDA it was built
+    """Return what results and their rounding depend on: library versions, processor or GPU, number of CPU threads."""
+    versions = {**libraries(), "torch": torch.__version__}  # includes the CUDA version that it was built for
     if device.type == "cuda":
         return versions | {"device": torch.cuda.get_device_name(device)}
     processor = torch.backends.cpu.get_cpu_capability()

@@ -1,7 +1,7 @@
-"""Carries units out on the machines of a Ray cluster (https://www.ray.io). One that is lost is replaced elsewhere.
+"""Carry out units on the machines of a Ray cluster (https://www.ray.io); a worker that is lost is replaced.
 
-Each worker is an actor, which keeps its networks from one unit to the next. What units need and make are files; they go
-through Ray's object store, for workers need not see the folder of the run.
+Each worker is an actor, which keeps its networks from one unit to the next. Units read and write files; these go
+through Ray's object store, because workers need not see the folder of the run.
 """
 
 import logging
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from .machines import Machines
 
 PATIENCE = 5.0
-"""Seconds that workers have to remove what they leave behind."""
+"""Seconds that workers have, at the end, to remove their folders."""
 FAILED_STARTS = 3
-"""So often in a row may all workers end before they can begin: then all would. One machine may take many with it."""
+"""Failed starts in a row, per place, after which a run stops: one lost machine may account for many of them."""
 
 
 class OnRay:
-    """A worker for each GPU or processor of the cluster, or as many as are asked for."""
+    """An executor with a worker for each GPU of the cluster, or each CPU core without any, or as many as requested."""
 
     def __init__(self, machines: "Machines", prepared: Prepared, setup: Setup, progress: Progress) -> None:
         self._own = _connect(machines.address)
@@ -63,7 +63,7 @@ class OnRay:
             self._start(place)
 
     def idle(self) -> Collection[int]:
-        """Waits for a first worker where none has begun."""
+        """Return the places that can take a unit; waits for a first worker if none has started."""
         while not self._busy and len(self._starting) == self.places:
             self._started(ray.wait(list(self._starting))[0][0])
         away = {*self._starting.values(), *self._busy.values()}
@@ -104,22 +104,22 @@ class OnRay:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove the folders of workers that were killed at work, on this machine; on another the next worker does."""
+        """Remove the folders of workers killed on this machine; on another machine its next worker does that."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and (left := [folder for folder in self._folders if folder.is_dir()]):
             for folder in left:
-                remove_dead(folder)  # once its process is gone
+                remove_dead(folder)  # succeeds once its process has ended
             time.sleep(0.05)
 
     def _start(self, place: int) -> None:
-        """Where there is room, or as soon as there is."""
+        """Start a worker, as soon as the cluster has room for it."""
         remote: Any = ray.remote(_Actor)  # it is typed for functions only
         actor = remote.options(num_cpus=1, num_gpus=1 if self._gpus else 0).remote()
         self._actors[place] = actor
         self._starting[actor.begin.remote(self._setup, Path.cwd())] = place
 
     def _started(self, begun: Any) -> None:
-        """Raises ConfigError where workers cannot begin."""
+        """Note that a worker has started, or replace it. Raises ConfigError if too many starts fail in a row."""
         place = self._starting.pop(begun)
         try:
             self._nodes[place], folder = ray.get(begun)
@@ -134,7 +134,7 @@ class OnRay:
             self._start(place)
 
     def _next(self, results: Any) -> Any:
-        """Of a unit. Raises what the worker cannot go on from."""
+        """Return the next event of a unit. Raises an error after which the worker cannot go on."""
         place = self._busy[results]
         try:
             event = ray.get(next(results))
@@ -152,7 +152,7 @@ class OnRay:
         return event
 
     def _put(self, name: str, path: Path) -> Any:
-        """In the object store; once for all units what many of them need."""
+        """Put a file in the object store and return its reference; files that several units need are put there once."""
         if name.startswith("adversarial/"):
             return ray.put(path.read_bytes())
         if name not in self._shared:
@@ -161,12 +161,12 @@ class OnRay:
 
 
 class _Actor:
-    """One worker. Its units are carried out in a thread, so that it can tell how far they are."""
+    """A worker, which carries out units in a thread, so that it can report their progress."""
 
     def begin(self, setup: Setup, beside: Path) -> tuple[str, Path]:
-        """Relative paths in the recipe are meant as where the run was begun, if that is here, too.
+        """Prepare the worker, and return the id of its Ray node and its folder there.
 
-        Returns the name of the machine, and the worker's folder there.
+        Relative paths in the recipe are relative to `beside`, the run's working directory, if it exists here.
         """
         if beside.is_dir():
             os.chdir(beside)
@@ -179,7 +179,7 @@ class _Actor:
         return ray.get_runtime_context().get_node_id(), self._scratch.folder
 
     def carry_out(self, unit: Unit, following: Step | None, files: Mapping[str, Any]) -> Iterator[Any]:
-        """What is told and what comes of it, what was made before that; then that it has ended."""
+        """Yield progress reports and results, each result after the files made for it; then Ended or an exception."""
         for name, content in files.items():
             if not self._scratch.has(name):
                 self._scratch.unpack(name, ray.get(content))
@@ -202,7 +202,7 @@ class _Actor:
             self._events.put(Ended())
         except FoolbenchError as error:
             self._events.put(error)
-        except BaseException:  # noqa: BLE001 (a fault of foolbench, to be raised where it is seen)
+        except BaseException:  # noqa: BLE001 (a bug in foolbench, to be raised in the run's process)
             self._events.put(RuntimeError(traceback.format_exc()))
 
     def leave(self) -> None:
@@ -210,12 +210,12 @@ class _Actor:
 
 
 def _connect(address: str | None) -> bool:
-    """Whether it is this process that is to leave. Raises ConfigError where there is no such cluster."""
+    """Connect to Ray, and return whether this process must disconnect. Raises ConfigError if there is no cluster."""
     if ray.is_initialized():
         return False
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that this runs
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
     alone: dict[str, Any] = {"include_dashboard": False} if address is None else {}
-    handler = signal.getsignal(signal.SIGTERM)  # which Ray takes
+    handler = signal.getsignal(signal.SIGTERM)  # Ray replaces it
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (RayError, ConnectionError, ValueError, RuntimeError) as error:
@@ -231,6 +231,6 @@ def _dead_nodes() -> set[str]:
 
 
 def _epitaph(error: RayError) -> str:
-    """What is known of how a worker has ended."""
+    """Describe how a worker ended, as far as Ray says."""
     why = re.search(r"because (.+?)[.\n]", str(error))
     return f"ended because {why[1]}" if why else f"ended: {one_line(error)}"

@@ -1,7 +1,7 @@
-"""Carries units out in processes of this machine. One that is lost, whatever killed it, is replaced.
+"""Carry out units in several processes of this machine; one that dies, for whatever reason, is replaced.
 
-A pool of `concurrent.futures` breaks as a whole where one process is killed, and does not say which unit it was at. So
-each has a pipe of its own, on which results and progress come in order, and which ends with it.
+A pool of `concurrent.futures` breaks as a whole when one process is killed, and does not say which unit that one had.
+So each process has a pipe of its own, which delivers results and progress in order, and closes with the process.
 """
 
 import multiprocessing
@@ -31,7 +31,7 @@ _CONTEXT = multiprocessing.get_context("spawn")  # a fork of a process with thre
 
 
 class Processes:
-    """So many workers, each with networks and progress of its own, in turn on the GPUs where there are any."""
+    """An executor with `count` worker processes, each with its own networks and progress bar; they share the GPUs."""
 
     def __init__(self, count: int, setup: Setup, progress: Progress) -> None:
         self.places = count
@@ -50,7 +50,7 @@ class Processes:
         self._workers[place].begin(unit, following)
 
     def wait(self) -> tuple[int, Result | Ended | Lost]:
-        """What is told of long steps is shown."""
+        """Wait for the next event, like `Executor.wait`, and show progress reports meanwhile."""
         while True:
             busy = {worker.pipe: place for place, worker in self._workers.items() if worker.busy}
             place = busy[wait(busy)[0]]  # pyright: ignore[reportArgumentType] (all of them are connections)
@@ -71,7 +71,7 @@ class Processes:
 
 
 class _Process:
-    """One worker, as who hands out the units sees it."""
+    """A worker process, as the executor sees it."""
 
     def __init__(self, setup: Setup, threads: int) -> None:
         self.pipe, theirs = _CONTEXT.Pipe()
@@ -79,15 +79,15 @@ class _Process:
         self._process = _CONTEXT.Process(target=_work, args=(theirs, pickle.dumps(setup), threads))
         with _ignoring_interrupts():
             self._process.start()
-        theirs.close()  # so that this end hears when the other is gone
+        theirs.close()  # so that this end notices when the worker closes its own
 
     def begin(self, unit: Unit, following: Step | None) -> None:
         self.busy = True
-        with suppress(OSError):  # it is gone, as the pipe will say
+        with suppress(OSError):  # the process has ended: `receive` returns Lost
             self.pipe.send_bytes(pickle.dumps((unit, following)))
 
     def receive(self) -> Any:
-        """Raises what the worker cannot go on from."""
+        """Return the next event, Lost if the process has ended. Raises an error after which the worker cannot go on."""
         try:
             event = pickle.loads(self.pipe.recv_bytes())
         except (EOFError, OSError):  # also in the middle of a message
@@ -106,7 +106,7 @@ class _Process:
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Begin processes that ignore Ctrl-C, which is for this one, from their first moment, while they import."""
+    """Return a context whose new processes ignore Ctrl-C, which is for the parent, even while they still import."""
     if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
         yield
         return
@@ -124,8 +124,8 @@ def _epitaph(code: int) -> str:
 
 
 def _work(pipe: Connection, pickled: bytes, threads: int) -> None:
-    """All that the process does. It ends with the one that began it, in whatever way that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for that one
+    """The main function of a worker process, which ends with its parent, in whatever way that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)
@@ -147,7 +147,7 @@ def _work(pipe: Connection, pickled: bytes, threads: int) -> None:
         return
     except FoolbenchError as error:
         send(error)
-    except Exception:  # noqa: BLE001 (a fault of foolbench, to be raised where it is seen)
+    except Exception:  # noqa: BLE001 (a bug in foolbench, to be raised in the run's process)
         send(RuntimeError(traceback.format_exc()))
 
 

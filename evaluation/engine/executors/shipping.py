@@ -1,4 +1,4 @@
-"""Files between the folder of a run and workers that cannot see it: by name, as they are."""
+"""Exchange files, by name and unchanged, between the folder of a run and workers that cannot see it."""
 
 import shutil
 import tempfile
@@ -28,11 +28,11 @@ _IMAGES = "adversarial"
 _MADE = (_IMAGES, EXAMPLES, LEARNED)
 _PREFIX, _BEGINNING = "foolbench-worker-", "foolbench-begins-"
 _LIVES = "lives.lock"
-"""In the folder of a worker, which holds it as long as it lives, on whatever machine that is."""
+"""The lock file in a worker's folder, locked as long as the worker lives, on whatever machine."""
 
 
 class Shipping:
-    """At the end of the run: what a unit needs of it, and where to put what comes back."""
+    """The run's side of the exchange: finds the files that a unit needs, and keeps those that workers send back."""
 
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._folder, self._steps = prepared, setup.folder, steps
@@ -41,11 +41,11 @@ class Shipping:
         self._known: dict[tuple[str, str], list[tuple[str, Path]]] = {}
 
     def needs(self, unit: Unit) -> dict[str, Path]:
-        """The files that are there, by the name that they have for a worker."""
+        """Return the existing files that a unit needs, by the names that they have in a worker's folder."""
         return {name: path for name, path in self._files(unit) if path.is_file()}
 
     def keep(self, name: str, content: bytes) -> None:
-        """What a worker has made. Raises OutputError where it cannot be."""
+        """Keep a file that a worker has made. Raises OutputError if the run's folder cannot be written."""
         if Path(name).parts[0] == LEARNED:
             for shelf in self._learned_on:
                 shelf.take(name.removesuffix(SUFFIX), content)
@@ -70,7 +70,7 @@ class Shipping:
                     yield from self._learned(cell.model, cell.defense)
 
     def _crafted(self, job: Job, samples: Samples) -> Iterator[tuple[str, Path]]:
-        """Of an attack that goes on where another one failed also what that one has crafted."""
+        """Yield what a job has crafted, and what the attack has whose failures it continues from, if there is one."""
         place = self._grid.place(job).as_posix()
         name = place if isinstance(job.attack, UniversalAttack) else name_of_images(place, samples) + SUFFIX
         yield name, self._folder / name
@@ -84,14 +84,14 @@ class Shipping:
             model, dataset = self._prepared.network(network)
             school = School(dataset, model, self._prepared.recipe.seed, self._steps, self._learned_on[-1])
             names = list(map(school.name, learning_parts(named.defense)))
-            # a later file of a name takes the place of an earlier one: the run's own comes last
+            # a later file replaces an earlier one of the same name, so those in the run's own folder come last
             places = [(name + SUFFIX, shelf.path(name)) for shelf in reversed(self._learned_on) for name in names]
             self._known[network, named.digest] = places
         return self._known[network, named.digest]
 
 
 class Scratch:
-    """At a worker: a folder in the place of the run's."""
+    """The worker's side of the exchange: a temporary folder that takes the place of the folder of the run."""
 
     def __init__(self, folder: Path, held: FileLock | None) -> None:
         self.folder, self._held = folder, held
@@ -99,10 +99,10 @@ class Scratch:
 
     @classmethod
     def begin(cls, beside: Path) -> "Scratch":
-        """Of this process, in that folder, from which those of processes that were killed go.
+        """Create the folder of this process in `beside`, and remove those that killed processes have left there.
 
-        Machines and containers may share it: a folder is known to be left by its lock, which is held before others see
-        the folder. Where nothing can be locked it stays.
+        Machines and containers may share `beside`, so the lock of a folder tells whether its worker lives. It is taken
+        before the folder gets the name by which others find it. A folder that could not be locked is never removed.
         """
         for left in beside.glob(f"{_PREFIX}*"):
             remove_dead(left)
@@ -115,13 +115,13 @@ class Scratch:
         return (self.folder / name).is_file()
 
     def unpack(self, name: str, content: bytes) -> None:
-        """Raises OutputError where the disk is full."""
+        """Write a file that the run has sent. Raises OutputError if that fails, as on a full disk."""
         with writing(self.folder / name):
             write_whole(self.folder / name, content)
         self._known.add(name)
 
     def made(self) -> dict[str, bytes]:
-        """What has been made here since this was asked last."""
+        """Return the content of the files made here since the last call, by name."""
         paths = (path for made in _MADE for path in (self.folder / made).glob("**/[!.]*.safetensors"))
         names = {path.relative_to(self.folder).as_posix(): path for path in paths}
         new = {name: path.read_bytes() for name, path in names.items() if name not in self._known}
@@ -129,7 +129,7 @@ class Scratch:
         return new
 
     def tidy(self) -> None:
-        """Once a unit has ended, and what it made is shipped: its images, which are most of all there is."""
+        """Remove adversarial images, the largest files, after a unit has ended and what it made is sent."""
         shutil.rmtree(self.folder / _IMAGES, ignore_errors=True)
         self._known = {name for name in self._known if Path(name).parts[0] != _IMAGES}
 
@@ -143,7 +143,7 @@ def remove_dead(folder: Path) -> None:
     """Remove the folder of a worker whose process has ended; that of a living one, or of another user, stays."""
     if not (folder / _LIVES).is_file():
         return
-    with suppress(Timeout, OutputError):  # it lives, or is another user's
+    with suppress(Timeout, OutputError):  # the worker lives, or the folder is another user's
         held = acquired(folder, _LIVES, timeout=0)
         shutil.rmtree(folder, ignore_errors=True)
         held.release()

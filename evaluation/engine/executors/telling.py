@@ -1,4 +1,4 @@
-"""How long steps of one process are told to another one."""
+"""Report the progress of a process's long steps to another process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 EVERY = 0.5
-"""Seconds between two words on the same step."""
+"""The least time, in seconds, between two reports on one step."""
 
 
 class Told(NamedTuple):
-    """How far a step has come."""
+    """A progress report: the title of a step, and how many of its `total` units are done."""
 
     what: str
     done: float
@@ -19,7 +19,7 @@ class Told(NamedTuple):
 
 
 class Telling:
-    """Steps that `send` what is to be shown."""
+    """Steps whose progress is reported through `send`, rather than shown here."""
 
     def __init__(self, send: Callable[[Told], None]) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""Carries out units of work, with the networks of a run at hand: in the process of the run, or in one of its own."""
+"""Carry out units of work with the networks of a run, in the process of the run or in one of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def attempt(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | Failed:
-    """What is raised is a result, too, unless nothing can be kept any more."""
+    """Return the result of `work`, or Failed if it raises. Raises OutputError, after which nothing can be stored."""
     try:
         return work(*arguments, **options)
     except OutputError:
@@ -48,7 +48,7 @@ def attempt(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T 
 
 
 class Worker:
-    """Whatever attacks, defenses and networks raise is a result."""
+    """Carries out units of work. Whatever attacks, defenses and networks raise becomes a Failed result."""
 
     def __init__(self, setup: Setup, networks: Networks, steps: Steps) -> None:
         self._setup, self._networks, self._steps = setup, networks, steps
@@ -56,14 +56,14 @@ class Worker:
         self._following: Step | None = None
         self._reading = Prefetcher()
         self._shelf = (setup.shared or setup.own) if setup.recipe.keep_images else None
-        """Where adversarial images are kept, if they are."""
+        """The shelf of adversarial images; None if they are not kept."""
         self._shared: dict[str, str] = {}
         self._makers: dict[str, Maker] = {}
 
     def carry_out(self, unit: Unit, following: Step | None = None) -> Iterator[Result]:
-        """Results as they come. Raises OutputError where something cannot be kept, which is nobody's fault.
+        """Yield the results of a unit as they come. Raises OutputError if one cannot be stored, which fails no cell.
 
-        The images of what may be `following` are loaded meanwhile.
+        The images of `following`, the step that may come next, are loaded meanwhile.
         """
         self._following = following
         match unit:
@@ -85,7 +85,7 @@ class Worker:
         return Taught(repr(systems.fitted(self._grid.defenses[unit.defense])))
 
     def _search(self, unit: Search) -> Iterator[Result]:
-        """Meanwhile another process of the run that wants the same perturbation waits, until this one is kept."""
+        """Yield a perturbation unless it is kept; other processes that want it wait until the caller has kept it."""
         with self._setup.own.exclusive(unit.job):
             found = attempt(self._found, unit)
             if found is not None:
@@ -130,9 +130,9 @@ class Worker:
                 yield found._replace(cell=key)
 
     def _crafted(self, unit: Score) -> tuple[Job, Shard, Crafted, Perturbation | None]:
-        """The shard, the images, and the perturbation if it is one for all.
+        """Return the job, the shard, its adversarial images, and the perturbation of a universal attack.
 
-        Raises ConfigError where the job or one of the cells is unknown here.
+        Raises ConfigError if the job or one of the cells is unknown in this process.
         """
         job = self._grid.jobs[unit.job]
         self._grid.check(unit.cells)
@@ -150,8 +150,9 @@ class Worker:
         return shard
 
     def _read_ahead(self) -> None:
-        """The images that are kept for what follows, while those at hand are scored: if it is known by now what they
-        are called, for this is a hint, which works nothing out and raises nothing.
+        """Start to read the kept images of the next unit, while the current ones are scored.
+
+        This is only a hint: it does nothing if their name is not known yet, because computing it may raise an error.
         """
         unit = self._following
         if not isinstance(unit, Score) or unit.job not in self._grid.jobs:
@@ -164,7 +165,7 @@ class Worker:
     def _carried(
         self, model: str, shard: Shard, crafted: Crafted, perturbation: Perturbation | None, job: Job
     ) -> tuple[Shard, Crafted]:
-        """The images as the model takes them, and what was crafted, at its input."""
+        """Return a model's own clean images, and the adversarial images carried over to its input."""
         network, facts = self._networks.use(model, beside=job.source), self._setup.identities
         if facts[model]["data"] == facts[job.source]["data"]:
             return shard, crafted
@@ -188,7 +189,7 @@ class Worker:
         return Scored(key, doubtful, self._maker(cell.model))
 
     def _maker(self, network: str) -> Maker:
-        """This process, as it is once the network is there, which may bring libraries of its own."""
+        """Return the facts about this process, once the network is loaded: it may import libraries of its own."""
         if network not in self._makers:
             self._makers[network] = maker(self._setup.recipe, self._setup.device)
         return self._makers[network]
@@ -217,14 +218,14 @@ class Worker:
         )
 
     def _place(self, source: Network, job: Job) -> str:
-        """On the shelf."""
+        """Return the job's name on the shelf."""
         return self._place_in_run(job) if self._setup.shared is None else self._shared_name(source, job)
 
     def _place_in_run(self, job: Job) -> str:
         return self._grid.place(job).as_posix()
 
     def _shared_name(self, source: Network, job: Job) -> str:
-        """In the cache."""
+        """Return the job's name in the cache, computed once."""
         key = self._grid.key(job)
         if key not in self._shared:
             self._shared[key] = name_of(job, self._setup.identities, source, training_data.SUBSTITUTES)

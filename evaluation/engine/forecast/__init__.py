@@ -1,1 +1,1 @@
-"""What a run will cost on a device: measured on a few images, and added up."""
+"""Forecast what a run costs on a device: measure the costs of a few images, and add up those of all."""

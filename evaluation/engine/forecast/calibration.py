@@ -1,4 +1,4 @@
-"""A few images of each job of a recipe, carried out as in a run: what work costs on this device."""
+"""Measure what work costs on this device, by carrying out a few images of each job of a recipe as in a run."""
 
 import sys
 import time
@@ -27,18 +27,20 @@ from .rates import Call, Rate
 from .trial import Lesson, Trial
 
 SIZES = (2, 4, 12)
-"""Images of the calls; the first of them also pays for what is done once."""
+"""The number of images in each call; the first call also pays for what is done once per process."""
 PATIENCE = 3.0
-"""Seconds after which a search is broken off when it tells how far it is, and a few images of an attack are enough."""
+"""Seconds after which a search that reports progress is stopped, and after which an attack gets no larger call."""
 
 
 @dataclass(kw_only=True)
 class Calibration:
-    """Rates by what is done: a network's name for its clean images, the key of a job for crafting and scoring it.
+    """The measured costs of a recipe's work.
 
-    `searches` are whole, and so are the `lessons`, by network and defense, that are left to the run. `failed` says of
-    jobs why they fail. `image` are the bytes of one, by job, `example` those of a cell's; `peak` the bytes of
-    memory at most, 0 where the system does not tell.
+    `looks` are the rates of predicting clean images, by network name; `scores` those of crafting and scoring, by job
+    key. `searches` are the costs of whole searches, by job key; `lessons` those of whole lessons that are left to the
+    run, by network name and defense digest. `failed` has the first error message, by job key, or `clean NAME` for a
+    network's clean images. `image` is the mean size of a stored image in bytes, by job key, and `example` that of a
+    cell's example file; `peak` is the peak memory in bytes, 0 if the system does not report it.
     """
 
     looks: dict[str, Rate] = field(default_factory=dict)
@@ -52,7 +54,7 @@ class Calibration:
 
 
 class Calibrator:
-    """Carries out units in the folder of a setup, which is for this alone."""
+    """Measures costs by carrying out units in the folder of a setup, which must not be used for anything else."""
 
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._setup, self._steps = prepared, setup, steps
@@ -66,6 +68,7 @@ class Calibrator:
         self._found = Calibration()
 
     def calibrate(self) -> Calibration:
+        """Measure and return the costs of all jobs but those with a network that could not be loaded."""
         models = self._prepared.models
         usable = {name for name, model in models.items() if isinstance(model, Model)}
         rows = self._grid.rows
@@ -91,7 +94,7 @@ class Calibrator:
                 self._found.looks[name] = self._rate(looks, [name], f"clean {name}")
 
     def _teach(self, job: Job, row: Sequence[Cell]) -> None:
-        """As far as it takes to know the rest; what takes seconds in whole, which is kept for the run."""
+        """Teach a row's defenses: short lessons in full, kept for the run; long ones on a few images, to time them."""
         taught = {(job.source, job.through.digest): job.through}
         taught |= {(cell.model, cell.defense.digest): cell.defense for cell in row}
         for (network, digest), defense in taught.items():
@@ -103,7 +106,7 @@ class Calibrator:
                     self._found.lessons[network, digest] = reduce(Costs.plus, new)
 
     def _search(self, job: Job) -> None:
-        """As far as it takes to know the rest. What changes nothing is scored in the place of what it would find."""
+        """Run a search until its whole cost is known, and keep a zero perturbation to score in place of its result."""
         if not isinstance(job.attack, UniversalAttack):
             return
         key, source = self._grid.key(job), self._networks.use(job.source)
@@ -133,7 +136,7 @@ class Calibrator:
         self._found.image[key] = sum(path.stat().st_size for path in kept) / max(images, 1)
 
     def _rate(self, units: Sequence[Look | Score], networks: Sequence[str], what: str) -> Rate:
-        """From as many of the units as patience allows."""
+        """Measure a rate on as many of the units as `PATIENCE` allows."""
         calls: list[Call] = []
         with self._steps.step(units[0].title, sum(len(unit.samples) for unit in units), "images") as step:
             for unit in units:
@@ -162,20 +165,20 @@ class Calibrator:
         return Costs(forwards, backwards, time.perf_counter())
 
     def _peak(self, names: Iterable[str]) -> int:
-        """After a whole batch went through each network and back."""
+        """Return the peak memory in bytes, after a forward and backward pass of a full batch through each network."""
         for name in names:
             network = self._networks.use(name)
             x = network.shard(self._setup.samples[: network.systems.bare.pieces.most]).x
             try:
                 with torch.enable_grad():
                     network.model.logits(x.clone().requires_grad_()).sum().backward()
-            except FOREIGN:  # a network without a gradient, say
+            except FOREIGN:  # such as that of a network without a gradient
                 continue
         return peak_memory(self._setup.device)
 
 
 def peak_memory(device: str) -> int:
-    """Bytes that this process has had at once, on the GPU where it uses one; 0 where nobody counts them."""
+    """Return the peak memory of this process in bytes, on the GPU if it uses one; 0 if it is not counted."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -187,7 +190,7 @@ def peak_memory(device: str) -> int:
 
 
 def _shards(samples: Sequence[int], most: int) -> Iterator[Samples]:
-    """The first images of a run, in calls of the sizes, as far as there are any."""
+    """Yield shards of the first samples of a run, of `SIZES` or `most`, as far as there are any."""
     start = 0
     for size in SIZES:
         shard = tuple(samples[start : start + min(size, most)])

@@ -1,4 +1,4 @@
-"""What a run will cost: the rates of its steps, added up along the schedule that it will follow."""
+"""Forecast the costs of a run, by simulating its schedule with the measured rates of its steps."""
 
 import heapq
 from collections.abc import Sequence
@@ -13,16 +13,17 @@ from ..work.units import Look, Score, Search, Teach
 from .calibration import Calibration
 
 OUTCOME = 40
-"""Bytes of the ledger for an image of a cell, at most."""
+"""The most bytes that an image of a cell takes in the ledger."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Of a whole run, of which nothing is in the cache: images forward, gradients back, seconds, bytes of memory of one
-    process, bytes of disk. Of the seconds, all processes together spend some on what defenses learn (`learning`) and on
-    universal perturbations (`searching`).
+    """The costs, at most, of a whole run with an empty cache.
 
-    Searches may end before their last iteration, and images take less room in the cache: so it is at most that.
+    `forwards` counts images that go forward, `backwards` gradients that come back. `seconds` is the time until the run
+    ends; `learning` and `searching` are the seconds that all processes together spend on what defenses learn and on
+    universal perturbations. `memory` is in bytes, per process; `disk` in bytes. Searches may end before their last
+    iteration, and images take less room in the cache, so a run may cost less.
     """
 
     cells: int
@@ -36,7 +37,7 @@ class Forecast:
 
 
 def forecast(prepared: Prepared, found: Calibration, places: int = 1) -> Forecast:
-    """By so many processes, each as fast as the one that was calibrated."""
+    """Forecast a run by `places` processes, each as fast as the calibrated one."""
     recipe, grid, samples = prepared.recipe, prepared.grid, prepared.facts.samples
     plan = Plan(grid=grid, batches=list(batches(samples, recipe.shard)), known=(), kept=())
     for job, row in grid.rows:
@@ -58,7 +59,7 @@ def forecast(prepared: Prepared, found: Calibration, places: int = 1) -> Forecas
 
 
 def _simulated(plan: Plan, found: Calibration, places: int) -> tuple[Costs, float]:
-    """What all steps cost together, and when the last one ends."""
+    """Return the costs of all steps together, and the time in seconds at which the last one ends."""
     schedule, spent, now = Schedule(plan.waits, places), Costs(), 0.0
     busy: list[tuple[float, int, Step]] = []
     begun: set[tuple[int, str]] = set()
@@ -82,7 +83,7 @@ def _simulated(plan: Plan, found: Calibration, places: int) -> tuple[Costs, floa
 
 
 def _costs(step: Step, found: Calibration, place: int, begun: set[tuple[int, str]]) -> Costs:
-    """Of a step there, which pays for what each process does once where that is not `begun` yet."""
+    """Return the costs of a step at a place, with those of its kind's first call unless that has `begun` there."""
     match step:
         case Search():
             return found.searches[step.job]

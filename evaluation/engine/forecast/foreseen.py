@@ -1,4 +1,4 @@
-"""What a calibration found lies in the cache, for the run that comes after it, and whoever looks at its clock."""
+"""Keep the rates of a calibration in the cache, from which a later run estimates its remaining time."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,14 @@ _RATE = "rate"
 
 
 class Foreseen:
-    """Rates on one device, by all that decides them."""
+    """The cached rates of a recipe's work on one device, named by a hash of all that decides them."""
 
     def __init__(self, cache: Cache, grid: Grid, device: str) -> None:
         self._cache, self._grid = cache, grid
         self._environment = environment(torch.device(device))
 
     def keep(self, found: Calibration) -> None:
+        """Write the rates of a calibration to the cache."""
         for network, rate in found.looks.items():
             self._write(rate, ("look", network))
         for (network, defense), costs in found.lessons.items():
@@ -38,7 +39,7 @@ class Foreseen:
                 self._write(found.scores[key], ("score", key), list(map(self._grid.key, row)))
 
     def seconds(self, plan: Plan) -> Mapping[Kind, float]:
-        """For an image of the steps of a plan, as far as that is known."""
+        """Return the seconds per image of each kind of step in a plan, as far as they are known."""
         sizes: dict[Kind, list[int]] = defaultdict(list)
         names: dict[Kind, str] = {}
         for step, cells in plan.cells.items():
@@ -62,6 +63,6 @@ class Foreseen:
 
 
 def _each(rate: Rate, sizes: Sequence[int]) -> float:
-    """Of calls of these sizes, the first of them the first in the process."""
+    """Return the mean seconds per image over calls of these sizes, the first of them the first in the process."""
     calls = [rate.costs(size, first=place == 0).seconds for place, size in enumerate(sizes)]
     return sum(calls) / sum(sizes)

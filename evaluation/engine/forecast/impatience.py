@@ -1,4 +1,4 @@
-"""A search is broken off when it has shown what the rest of it will take."""
+"""Stop a universal search once its progress tells what the whole search will cost."""
 
 import time
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from ..work.progress import Bar, Steps
 
 
 class Report(NamedTuple):
-    """How many iterations were done, and what had been spent by then, as `Costs` have it."""
+    """A progress report: the number of iterations done, and the costs so far, in the order of `Costs`."""
 
     done: int
     spent: NDArray[np.float64]
 
 
-class Enough(BaseException):  # beyond all that is caught of attacks
-    """By now it is known what the `whole` search costs."""
+class Enough(BaseException):  # no handler of attack errors catches it
+    """Raised to stop a search when the costs of the `whole` search are known."""
 
     def __init__(self, whole: Costs) -> None:
         self.whole = whole
 
 
 class Watch:
-    """What a search spends, which is broken off at the first word on how far it is that tells, so many seconds of
-    `patience` after the first one, what the rest of it takes.
+    """Measures the costs of a search, and stops it once its whole costs can be extrapolated.
 
-    A search that says how many `validations` it makes, which cost more than iterations, tells of each iteration.
+    It is stopped at the first report that allows this, at least `patience` seconds after the first report. A search
+    that declares its `validations`, which cost more than iterations, reports every iteration.
     """
 
     def __init__(self, passes: Passes, validations: int, patience: float) -> None:
@@ -44,7 +44,7 @@ class Watch:
         return Costs(*(self._now() - self._begin))
 
     def look(self, done: int, total: int) -> None:
-        """Raises Enough."""
+        """Record a progress report. Raises Enough if that suffices to know the costs of the whole search."""
         self._reports.append(Report(done, self._now() - self._begin))
         first, last = self._reports[0], self._reports[-1]
         if done < total and (last.spent - first.spent)[-1] >= self._patience:
@@ -53,19 +53,19 @@ class Watch:
                 raise Enough(Costs(*whole))
 
     def _whole(self, total: int) -> NDArray[np.float64] | None:
-        """None as long as it cannot be told."""
+        """Extrapolate the costs of the whole search; None until two reports differ."""
         first, last = self._reports[0], self._reports[-1]
         if last.done == first.done:
             return None
         return first.spent + (last.spent - first.spent) * (total - first.done) / (last.done - first.done)
 
     def _whole_with_validations(self, total: int) -> NDArray[np.float64] | None:
-        """Clean images are validated as perturbed ones are, between the first two words."""
+        """Extrapolate with validations: between the first two reports, clean images are validated at the same cost."""
         if len(self._reports) < 3:
             return None
         first, second, last = *self._reports[:2], self._reports[-1]
         early, late = second.done - first.done, last.done - second.done  # iterations
-        made = self._validations * last.done // total  # among the later ones
+        made = self._validations * last.done // total  # validations since the second report
         if late <= made * early:
             return None
         begin, since = second.spent - first.spent, last.spent - second.spent
@@ -78,7 +78,7 @@ class Watch:
 
 
 class Impatience:
-    """Steps that tell a watch, where there is one, how far a search is."""
+    """Steps that pass the progress of a search on to a watch, if one is set."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps

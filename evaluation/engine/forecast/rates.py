@@ -1,4 +1,4 @@
-"""What a kind of work costs, as far as a few calls of it tell: once, for every call, for every image."""
+"""Estimate the costs of a kind of work from a few calls: once per process, per call, and per image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from ...ledger.ledger import Costs
 
 LEAST = 0.5
-"""Of a call's mean cost at least so much is that of an image: a hiccup of the machine in a smaller call hides it."""
+"""The least share of the mean cost per image that counts as the image's own: a delay in a smaller call may hide it."""
 
 
 class Call(NamedTuple):
-    """What was spent on so many images."""
+    """A measured call: the number of its images, and its costs."""
 
     images: int
     costs: Costs
@@ -19,7 +19,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """`once` is for the first call in a process."""
+    """The costs of a kind of work: `once` for the first call in a process, `call` for each call, `each` per image."""
 
     once: Costs
     call: Costs
@@ -27,35 +27,35 @@ class Rate:
 
     @classmethod
     def of(cls, calls: Sequence[Call]) -> "Rate":
-        """From one to three calls, the first of them in the process, the last of them the largest."""
+        """Estimate a rate from one to three calls: the first is the first in its process, the last is the largest."""
         columns = [_line([(call.images, call.costs[place]) for call in calls]) for place in range(len(Costs._fields))]
         once, call, each = (Costs(*values) for values in zip(*columns, strict=True))
         return cls(once=once, call=call, each=each)
 
     @classmethod
     def of_one(cls, costs: Costs) -> "Rate":
-        """Of what is done once, without images."""
+        """Return the rate of a unit that is carried out once, without images."""
         return cls(once=Costs(), call=costs, each=Costs())
 
     @classmethod
     def from_columns(cls, columns: Sequence[Sequence[float]]) -> "Rate":
-        """What `columns` gave."""
+        """Return the rate that has these `columns`."""
         once, call, each = (Costs(*values) for values in columns)
         return cls(once=once, call=call, each=each)
 
     @property
     def columns(self) -> Sequence[Sequence[float]]:
-        """All of it as numbers."""
+        """The costs `once`, `call` and `each`, as three rows of numbers."""
         return self.once, self.call, self.each
 
     def costs(self, images: int, *, first: bool) -> Costs:
-        """Of one call."""
+        """Return the costs of one call; `first` says whether it is the first in its process."""
         found = zip(self.once, self.call, self.each, strict=True)
         return Costs(*(first * once + call + images * each for once, call, each in found))
 
 
 def _line(calls: Sequence[tuple[int, float]]) -> tuple[float, float, float]:
-    """Of one kind of cost."""
+    """Return what one kind of cost is once, per call and per image, from (images, cost) of each call."""
     warm_images, warm = calls[0]
     images, cost = calls[-1]
     each = cost / images

@@ -1,4 +1,4 @@
-"""How long the rest of a run will take: as a calibration has foreseen it, and as the run itself turns out."""
+"""Estimate the remaining time of a run, from a calibration and from the units that the run has finished."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,14 +8,14 @@ from ..work.schedule import Step
 from ..work.units import Look, Score, Search, Teach, Unit
 
 Kind = tuple[str, ...]
-"""What costs the same an image: the clean images of a network, a job, a search, what one defense learns."""
+"""A kind of units with the same cost per image: clean images of a network, a job, a search, a defense that learns."""
 ENOUGH = 2
-"""From so many units on what they took says more than what was foreseen; the first also pays for what is done once."""
+"""The number of finished units from which on measured times replace foreseen ones; the first pays one-time costs."""
 
 
 @dataclass
 class _Work:
-    """Of one kind: images that are left, seconds `foreseen` for each if they are known, and what was measured."""
+    """The work of one kind: images left, seconds `foreseen` for each if known, and what was measured."""
 
     left: int = 0
     foreseen: float | None = None
@@ -25,14 +25,14 @@ class _Work:
 
     @property
     def each(self) -> float | None:
-        """Seconds for an image."""
+        """Seconds per image, measured or foreseen; None if unknown."""
         if self.units and (self.units >= ENOUGH or self.foreseen is None):
             return self.seconds / self.images
         return self.foreseen
 
 
 class Remaining:
-    """Of the steps of a run, which so many `places` share; `foreseen` are seconds an image, by kind."""
+    """The remaining time of a run whose steps `places` workers share; `foreseen` are seconds per image, by kind."""
 
     def __init__(self, steps: Iterable[Step], foreseen: Mapping[Kind, float], places: int) -> None:
         self._places = places
@@ -45,14 +45,14 @@ class Remaining:
                 self._work[kind].foreseen = seconds
 
     def done(self, unit: Unit, seconds: float | None) -> None:
-        """In so many seconds, None where there was nothing to do."""
+        """Record a unit as done, in `seconds`, or None if there was nothing to do."""
         work, images = self._work[kind_of(unit)], size_of(unit)
         work.left -= images
         if seconds is not None:
             work.units, work.images, work.seconds = work.units + 1, work.images + images, work.seconds + seconds
 
     def seconds(self) -> float | None:
-        """None as long as nothing is known. What is unknown is taken to cost an image what the rest does."""
+        """Return the seconds left, None if nothing is known; kinds of unknown cost are given the mean per image."""
         if not any(work.left for work in self._work.values()):
             return 0.0
         known = [(work.each, work.left + work.images) for work in self._work.values() if work.each is not None]
@@ -77,5 +77,5 @@ def kind_of(unit: Unit) -> Kind:
 
 
 def size_of(unit: Unit) -> int:
-    """Images, or 1 where it has none."""
+    """Return the number of images of a unit, or 1 if it has none."""
     return len(unit.samples) if isinstance(unit, Look | Score) else 1

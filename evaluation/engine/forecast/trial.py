@@ -1,4 +1,4 @@
-"""A school that teaches what takes seconds, and of what takes longer finds out how long."""
+"""Teach defenses for a calibration: short lessons in full; of long ones only the costs are estimated."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -13,15 +13,15 @@ from ..networks.school import School
 from .rates import Call, Rate
 
 FEW, MORE = 8, 32
-"""Images of a trial lesson, and of another one where the first is over quickly."""
+"""The number of images in a trial lesson, and in a second one if the first one is quick."""
 QUICK = 3.0
-"""Seconds of a lesson that is."""
+"""Seconds below which a trial lesson counts as quick."""
 LONG = 10.0
-"""Seconds of a whole lesson that is left to the run."""
+"""Estimated seconds above which a whole lesson is left to the run."""
 
 
 class Lesson(NamedTuple):
-    """What the whole of it costs, and what was learned from a few images, of which scoring takes as long."""
+    """The costs of a whole lesson, and what was learned from a few images, which takes as long to score with."""
 
     costs: Costs
     learned: Learned
@@ -29,12 +29,12 @@ class Lesson(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial(School):
-    """`lessons` that are left to the run, by their name on the shelf."""
+    """A school for calibrations; `lessons` collects those that are left to the run, by their name on the shelf."""
 
     lessons: dict[str, Lesson] = field(kw_only=True)
 
     def teach(self, part: LearnedDefense) -> Learned:
-        """In whole where that does not take long."""
+        """Return what a part learns: from all images if that takes at most `LONG` seconds, else from a few."""
         name = self.name(part)
         if name not in self.lessons:
             start = self._now()
@@ -47,7 +47,7 @@ class Trial(School):
         return self.lessons[name].learned
 
     def _tried(self, part: LearnedDefense, data: LearningData) -> Lesson | None:
-        """None where there are not more images than in a trial, or these are too few for it."""
+        """Return a trial lesson; None if there are no more images than it takes, or if the part fails on so few."""
         calls, count = [], len(data.images)
         if count <= FEW:
             return None

@@ -1,1 +1,1 @@
-"""What is in memory, and for how long: images to come, as many at a time as fit, answers that are needed again."""
+"""Manage memory: batches that fit, images that are read ahead, and predictions that are remembered."""

@@ -1,4 +1,4 @@
-"""A data set that is also read ahead: nobody reads it while another thread does."""
+"""A data set that is read ahead in another thread, but never by two threads at the same time."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -10,7 +10,7 @@ from .prefetch import Prefetcher
 
 
 class OneAtATime:
-    """As the data set, but its images are loaded by `coming`, and training images once nothing is done there."""
+    """A data set whose images are loaded in the thread of `coming`, and training images while that thread is idle."""
 
     def __init__(self, dataset: Dataset, coming: Prefetcher) -> None:
         self._dataset, self._coming = dataset, coming
@@ -25,15 +25,16 @@ class OneAtATime:
         return self._coming.result(self._dataset.load, tuple(samples))
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
-        """In the caller's thread, who may break it off: it can take minutes."""
+        """Load training images in the caller's thread, so that Ctrl-C can stop it: it can take minutes."""
         self._coming.wait()
         return self._dataset.training(count, advance)
 
 
 def one_at_a_time(dataset: Dataset, coming: Prefetcher) -> Dataset:
+    """Wrap a data set so that `coming` can read it ahead."""
     return cast(Dataset, OneAtATime(dataset, coming))
 
 
 def itself(dataset: Dataset) -> Dataset:
-    """Where its class is asked for."""
+    """Return the data set without the wrapper, for callers that need its class."""
     return dataset._dataset if isinstance(dataset, OneAtATime) else dataset

@@ -1,6 +1,6 @@
-"""As many images at a time as memory holds: where it runs out, fewer, with the same numbers.
+"""Process as many images at a time as memory holds: fewer after it has run out, with the same results.
 
-Draws belong to images, and no image has a part in another's result, so only rounding can tell how many went together.
+Random streams belong to images, and no image affects another's result, so the number of images changes rounding only.
 """
 
 import gc
@@ -18,18 +18,19 @@ from ...recipe.recipe import Recipe
 
 T = TypeVar("T")
 ON_PROCESSOR = 64
-"""Images at once; more are no faster there."""
+"""The number of images at a time on a CPU, where more are no faster."""
 _SAID = (
     *("out of memory", "not enough memory", "insufficient memory", "can't allocate memory", "cannot allocate memory"),
     *("bad_alloc", "alloc_failed"),  # the latter of cuBLAS and cuDNN
-    "unable to find an engine",  # of cuDNN, where no algorithm has room for what it needs beside the images
+    "unable to find an engine",  # of cuDNN, if no algorithm's workspace fits beside the images
 )
 
 
 @dataclass
 class Pieces:
-    """At most `most` images at a time, fewer from then on where that was too many. Of work that ran out of memory the
-    `passes` are not counted.
+    """Splits work into pieces of at most `most` images, a number that falls for good when memory runs out.
+
+    `passes` do not count the work that ran out of memory.
     """
 
     most: int = sys.maxsize
@@ -39,15 +40,17 @@ class Pieces:
 
     @classmethod
     def of(cls, recipe: Recipe, model: Model, views: int) -> "Pieces":
-        """To begin with what the recipe says, or what the network's device is fastest with, which is given so many
-        `views` of each image.
+        """Return pieces of the recipe's batch size at first, or of `ON_PROCESSOR` images if that is "auto" on a CPU.
+
+        The number is divided by the `views` of each image that the network gets.
         """
         automatic = recipe.batch_size == "auto" and model.device.type == "cpu"
         return cls(max(1, (ON_PROCESSOR if automatic else recipe.shard) // views), model.passes)
 
     def each(self, count: int, work: Callable[[slice], T]) -> list[T]:
-        """What comes of all pieces of so many images, in turn. Raises what `work` raises, also where one image is too
-        much.
+        """Call `work` on all pieces of `count` images, as slices, and return the results in order.
+
+        Raises what `work` raises, including its out-of-memory error if a single image is too much.
         """
         found: list[T] = []
         start = 0
@@ -58,11 +61,11 @@ class Pieces:
         return found
 
     def first(self, count: int, work: Callable[[slice], T]) -> T:
-        """The same of the first piece alone."""
+        """Call `work` on the first piece only, and return its result."""
         return self._tried(slice(0, min(self.most, count)), work)
 
     def _tried(self, rows: slice, work: Callable[[slice], T]) -> T:
-        """Of these rows, or of as many of them, from the first on, as memory holds."""
+        """Return the result for these rows, or for as many of them, from the first on, as memory holds."""
         while True:
             before = self.passes.forwards, self.passes.backwards
             try:
@@ -77,7 +80,7 @@ class Pieces:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Of a GPU or of the machine."""
+    """Return whether an error says that the memory of the GPU or of the machine has run out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError | cv2.error) and any(said in str(error).lower() for said in _SAID)

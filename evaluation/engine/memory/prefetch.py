@@ -1,6 +1,6 @@
-"""Work that is done while its predecessor's result is used: the next images are decoded while the network runs.
+"""Work ahead in the background: the next images are decoded while the network processes the current ones.
 
-All of it is done in one thread: a stranger's data set may not be safe in several (`one_at_a_time.py`).
+All calls run in one thread, because a third-party data set may not be thread-safe (`one_at_a_time.py`).
 """
 
 from collections.abc import Callable
@@ -12,20 +12,20 @@ R = TypeVar("R")
 
 
 class Prefetcher:
-    """One call at most is done ahead, so memory stays flat."""
+    """Runs at most one call ahead, in a thread of its own, so that memory use stays flat."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)
         self._begun: tuple[Callable[..., Any], Any, Future[Any]] | None = None
 
     def begin(self, work: Callable[[T], R], item: T) -> None:
-        """It will be asked for; nothing else is waited for."""
+        """Start the call `work(item)`, whose result will be requested, and drop another one that was started."""
         if not self._is(work, item):
             self.close()
             self._begun = work, item, self._pool.submit(work, item)
 
     def result(self, work: Callable[[T], R], item: T) -> R:
-        """Begun before, or done now, after what was begun instead."""
+        """Return the result of `work(item)`: of the call started before, or of a new one after that has ended."""
         if self._begun is None or not self._is(work, item):
             return self._pool.submit(work, item).result()
         _, _, future = self._begun
@@ -33,11 +33,11 @@ class Prefetcher:
         return future.result()
 
     def wait(self) -> None:
-        """Until nothing is done ahead, also of what is asked for no more."""
+        """Wait until no call runs any more, not even a dropped one."""
         self._pool.submit(bool).result()
 
     def close(self) -> None:
-        """What was begun is asked for no more."""
+        """Drop the call that was started, if any; if it runs already, it runs to its end."""
         if self._begun is not None:
             self._begun[2].cancel()
             self._begun = None

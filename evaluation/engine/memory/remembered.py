@@ -1,4 +1,4 @@
-"""What systems say about the clean images, remembered from one attack to the next as far as there is room."""
+"""Remember predictions for the clean images from one attack to the next, as far as memory allows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 ROOM = 2**30
-"""Bytes of all predictions that a run remembers: labels of any data set, and the maps of the first images."""
+"""Bytes for all predictions that a run remembers: enough for the labels of any data set, and for some maps."""
 
 
 @dataclass
 class Room:
-    """How many bytes are left, for all who share it."""
+    """A budget of memory that several systems share: the number of bytes left."""
 
     left: int = ROOM
 
     def take(self, size: int) -> bool:
-        """Whether there were so many."""
+        """Reserve `size` bytes if they are left, and return whether they were."""
         fits = size <= self.left
         self.left -= size if fits else 0
         return fits
@@ -25,10 +25,10 @@ class Room:
 
 @dataclass
 class Remembered:
-    """Predictions by what they are for and the samples. They lie in the machine's own memory, not the device's.
+    """Predictions by their purpose and samples, kept in the machine's memory rather than on the device.
 
-    What has no room is predicted whenever it is asked for, which changes no number: a prediction's draws depend on
-    nothing else either.
+    Predictions that do not fit are made again whenever they are requested, with the same result: their random streams,
+    too, depend on purpose and samples only.
     """
 
     room: Room
@@ -37,7 +37,7 @@ class Remembered:
     def predictions(
         self, purpose: str, samples: Sequence[int], device: torch.device, predict: Callable[[], list[Tensor]]
     ) -> list[Tensor]:
-        """One a draw, on the device."""
+        """Return one prediction per draw, on the device; `predict` is called unless they are remembered."""
         key = (purpose, *samples)
         if key in self._kept:
             kept, dtype = self._kept[key]
@@ -50,7 +50,7 @@ class Remembered:
 
 
 def _narrow(numbers: Tensor) -> Tensor:
-    """The same integers in the first type that holds them all: maps of classes are 8 bytes a pixel otherwise."""
+    """Return int64 numbers in the smallest type that holds them all: class maps would take 8 bytes per pixel."""
     if numbers.dtype != torch.int64:
         return numbers
     for dtype in (torch.uint8, torch.int16, torch.int32):

@@ -1,1 +1,1 @@
-"""The networks of a run: loaded, taught to their defenses, and the systems that they make with them."""
+"""Load the networks of a run, fit the defenses that learn, and build the bare and defended systems."""

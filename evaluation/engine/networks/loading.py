@@ -1,4 +1,4 @@
-"""A network of a recipe, where it can be asked about the images of the recipe."""
+"""Load a network of a recipe, together with the recipe's images in the form that the network takes."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from ..crafting.resizing import Resized
 
 
 def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:
-    """The network, and the images as it takes them: in its size where they may be resized.
+    """Return the network, and the data set as the network takes it: in its input size if `resize` allows that.
 
-    Raises ConfigError for a network that these images are not for, saying what differs.
+    Raises ConfigError for a data set of another task, number of classes or shape than the network's.
     """
     model = load_model(entry.name, **entry.parameters)
     if isinstance(dataset, Pictures):

@@ -1,4 +1,4 @@
-"""The networks of a run: on the device are those in use, with the systems that are made of them."""
+"""The networks of a run, with the systems built on them; only those in use are on the device."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +25,12 @@ from .setup import Setup
 from .systems import Systems
 
 MOST = 2
-"""For so many the device has room: one that is attacked, one that is scored."""
+"""The most networks on the device at a time: the attacked one and the scored one."""
 
 
 @dataclass(kw_only=True)
 class Network:
-    """One that is loaded, and the images as it takes them."""
+    """A loaded network, the evaluation images in the form that it takes, and the systems built on it."""
 
     model: Model
     dataset: Dataset
@@ -38,11 +38,11 @@ class Network:
 
     @cached_property
     def answers(self) -> str:
-        """A hash of what it answers to the probes here, to the last bit. Raises ConfigError for one that is random."""
+        """SHA-256 of its exact outputs and gradients for the probes. Raises ConfigError for a random network."""
         return hashlib.sha256(Behaviour.of(self.model, self.dataset.shape).to_bytes()).hexdigest()
 
     def shard(self, samples: Sequence[int]) -> Shard:
-        """Where the network is."""
+        """Load samples to the network's device. Raises ConfigError for targets that do not fit its task."""
         device = self.model.device
         x, y = self.dataset.load(tuple(samples))
         if y is not None:
@@ -58,7 +58,10 @@ def _check(task: Task, dataset: Dataset, samples: Sequence[int], y: Tensor) -> N
 
 
 class Networks:
-    """Those of a run by name, as `load` gives them, with the images and a school for each."""
+    """The networks of a run by name, loaded on first use; at most `MOST` of them are on the device.
+
+    `load` returns a network and its images by name; `school` makes the school that teaches a network's defenses.
+    """
 
     def __init__(
         self,
@@ -73,13 +76,14 @@ class Networks:
         self._room, self._coming = Room(), Prefetcher()
 
     def use(self, name: str, beside: str | None = None) -> Network:
-        """On the device, for which the one that was not used for longest makes room, but not `beside`.
+        """Return a network on the device, loaded and moved there if need be.
 
-        Raises what kept it from being loaded or moved.
+        If the device is full, the least recently used network moves to the CPU, but never `beside`. Raises the error
+        by which the network could not be loaded or moved.
         """
         network = self._known.setdefault(name, self._known.get(name) or self._made(name))
         if name in self._there:
-            self._there[name] = self._there.pop(name)  # the last one used
+            self._there[name] = self._there.pop(name)  # to the end, as the most recently used
             return network
         while len(self._there) >= MOST:
             self._remove(next(known for known in self._there if known != beside))
@@ -87,22 +91,22 @@ class Networks:
         return network
 
     def foresee(self, name: str, samples: Sequence[int]) -> None:
-        """These images of a network, if it is loaded, will be asked for next."""
+        """Start to read the images that will be requested next of a network, if it is loaded."""
         if name in self._known:
             self._coming.begin(itself(self._known[name].dataset).load, tuple(samples))
 
     def leave(self) -> None:
-        """The device to others."""
+        """Stop reading ahead, and move all networks to the CPU."""
         self._coming.close()
         for name in list(self._there):
             self._remove(name)
 
     def batches(self) -> Iterator[tuple[int, ...]]:
-        """The samples of the run, as many at a time as the recipe says."""
+        """Yield the evaluation samples of the run, one tuple per shard of the recipe."""
         return batches(self._setup.samples, self._setup.recipe.shard)
 
     def _moved(self, model: Model, beside: str | None) -> Guard:
-        """To the device, which may be smaller than thought: then others give way, as long as there are any."""
+        """Move a model to the device and return its guard; if memory runs out, other networks move to the CPU."""
         while True:
             try:
                 model.to(self._setup.device)
@@ -116,7 +120,7 @@ class Networks:
 
     def _remove(self, name: str) -> None:
         self._known[name].model.to("cpu")
-        del self._there[name]  # it holds a copy of the weights
+        del self._there[name]  # the guard holds a copy of the weights
 
     def _made(self, name: str) -> Network:
         model, images = self._load(name)
@@ -136,5 +140,6 @@ class Networks:
 
 
 def batches(samples: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Yield the samples in tuples of `size`; the last one may be shorter."""
     for start in range(0, len(samples), size):
         yield tuple(samples[start : start + size])

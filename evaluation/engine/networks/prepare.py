@@ -1,4 +1,4 @@
-"""Before a run: load what a recipe names, and see that its networks are what attacks can be judged on."""
+"""Before a run, load the networks and images of a recipe, and check that attacks on the networks can be judged."""
 
 import hashlib
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ from .loading import load
 from .training_facts import training_facts
 
 EXAMINED = 4
-"""On how many images a network shows that it keeps still."""
+"""The number of images on which a network is checked to be deterministic, and unchanged by a forward pass."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe with all that it names: `models` by name, those that attacks are crafted on too, or why one could not be
-    loaded.
+    """A recipe with its loaded networks and images.
 
-    `datasets` are the images for each: of its size, with its classes.
+    `models` has each network by name, source networks included, or the error by which it could not be loaded.
+    `datasets` has the evaluation images for each network, in its input size and with its classes.
     """
 
     recipe: Recipe
@@ -44,11 +44,11 @@ class Prepared:
 
     @cached_property
     def grid(self) -> Grid:
-        """The jobs and cells of the recipe, under their names in the ledger."""
+        """The jobs and cells of the recipe, under the names that they have in the ledger."""
         return Grid(self.recipe, self.facts.identities)
 
     def network(self, name: str) -> tuple[Model, Dataset]:
-        """With the images for it. Raises what kept it from being loaded."""
+        """Return a network and the images for it. Raises the error by which it could not be loaded."""
         model = self.models[name]
         if isinstance(model, BaseException):
             raise model
@@ -56,11 +56,11 @@ class Prepared:
 
 
 def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
-    """Load data and models. What is known now is enough to find every cell of the run in the ledger again.
+    """Load the data and networks of a recipe, and identify them, so that the ledger finds every cell of the run again.
 
-    A network that changes itself, or whose answers depend on more than the image, counts as one that cannot be loaded.
-    One with the hash of another that is known to the ledger, and other answers, gets cells of its own. Raises
-    ConfigError where no network is left to attack, or none to score, or an attack makes no sense for the task.
+    A network that changes itself, or whose outputs depend on more than the image, counts as one that cannot be loaded.
+    A network whose hash the ledger knows with other outputs gets cells of its own. Raises ConfigError, or the error of
+    the only network, if none is left to attack or none to score; ConfigError if a method does not apply to the task.
     """
     keep_freed_memory()
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.parameters)
@@ -106,14 +106,14 @@ def _check_one_is_left(loaded: Mapping[str, Model | BaseException]) -> None:
 
 
 def recognized(ledger: Ledger, sha: str, found: Behaviour) -> str:
-    """The id of the first known behaviour of this hash that is the same but for rounding; a new one where none is."""
+    """Return the id of the first known behaviour of this hash that is equal up to rounding, or else of a new record."""
     known = ledger.behaviours(sha)
     for name, answers in known.items():
         try:
             if Behaviour.from_bytes(answers).same(found):
                 return name
         except (SafetensorError, KeyError, TypeError):
-            continue  # a damaged record knows nobody
+            continue  # a damaged record matches no network
     answers = found.to_bytes()
     name = found.id if found.id not in known else hashlib.sha256(answers).hexdigest()[:16]
     ledger.write_behaviour(sha, name, answers)

@@ -1,4 +1,4 @@
-"""Where defenses learn: once, on the task's training images, and kept for all later runs on this machine."""
+"""Teach the defenses that learn, once, on the task's training images, and keep the result for later runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -28,17 +28,17 @@ from ..work.progress import Steps
 from .undoing import undoing
 
 LEARNED = "learned"
-"""The folder below a shelf's."""
+"""The folder of learned tensors, below the folder of a shelf."""
 _BEHAVIOUR = " behaviour"
-"""Beside the tensors that were learned, which nobody calls so: of the model that they were learned for."""
+"""The key of the model's behaviour among the learned tensors, none of which has such a name."""
 
 
 @dataclass(frozen=True)
 class School:
-    """Teaches the defenses of one model. What they learn is named by all that decides it, and kept on the `shelf`.
+    """Teaches the defenses of one model. What they learn is kept on `shelf`, named by a hash of all that decides it.
 
-    A run whose shelf is a cache keeps a copy in its `own` folder: the cache may be cleared, and what is learned again
-    on other threads or another device is not the same to the last bit, so the run could not go on with it.
+    If `shelf` is a cache, the run keeps a copy in its `own` folder: the cache may be cleared, and what is learned again
+    with other threads or on another device differs in the last bits, so the run could not be resumed with it.
     """
 
     dataset: Dataset
@@ -57,7 +57,7 @@ class School:
         return Behaviour.of(self.model, self.dataset.shape)
 
     def learned(self, part: LearnedDefense) -> Learned:
-        """From the shelf, or learned now where nothing is there that can be read."""
+        """Return what a part has learned, from a shelf, or by `teach` if no shelf has a valid entry."""
         found = self._kept(part)
         if found is not None:
             return found
@@ -66,14 +66,15 @@ class School:
             return self.teach(part) if found is None else found
 
     def teach(self, part: LearnedDefense) -> Learned:
-        """Learn anew, and keep it. Raises OutputError where the run's own folder cannot be written, ConfigError for a
-        part that changes the model.
+        """Teach a part, and keep and return what it learns.
+
+        Raises OutputError if the run's own folder cannot be written, ConfigError for a part that changes the model.
         """
-        self.shelf.ready()  # asked now, not after minutes of learning
+        self.shelf.ready()  # fail now, not after minutes of learning
         return self.kept(part, self.taught(part, self.data(part)))
 
     def data(self, part: LearnedDefense) -> LearningData:
-        """What there is to learn from."""
+        """Load the training images (N, C, H, W) in [0, 1], and their labels, if any, to the model's device."""
         with self.progress.step("  training images", part.training_images, "images") as step:
             images, labels = self.dataset.training(part.training_images, step.advance)
         return LearningData(
@@ -83,7 +84,7 @@ class School:
         )
 
     def taught(self, part: LearnedDefense, data: LearningData) -> Learned:
-        """What it learns from that. Raises ConfigError for a part that changes the model."""
+        """Return what a part learns from `data`. Raises ConfigError for a part that changes the model."""
         with (
             self.progress.step(f"  {type(part).__name__} learns", 1, "lessons") as step,
             undoing(Guard(self.model).undo, lambda: self._refused(part)),
@@ -104,14 +105,14 @@ class School:
         return ConfigError(f"{type(part).__name__} has changed {self.model.name}, which whoever learns may only ask.")
 
     def _kept(self, part: LearnedDefense) -> Learned | None:
-        """What was learned, from the first shelf that has it, and then on all of them."""
+        """Return what the first shelf has, and copy it to those that lack it; None if nobody has it."""
         read = [self._on(shelf, part) for shelf in self._shelves]
         found = next((learned for learned in read if learned is not None), None)
         lacking = (shelf for shelf, learned in zip(self._shelves, read, strict=True) if learned is None)
         return None if found is None else self._keep(part, found, lacking)
 
     def _on(self, shelf: Shelf, part: LearnedDefense) -> Learned | None:
-        """Nothing of a model whose name this one has, and that answers otherwise by more than rounding."""
+        """Return a valid entry, or None, also if its model's behaviour differs from this one's beyond rounding."""
         tensors = shelf.recall(self.name(part), {_BEHAVIOUR} if part.needs_model else set())
         if tensors is None:
             return None
@@ -135,9 +136,10 @@ class School:
         return (*known, lessons) if lessons else known
 
     def name(self, part: LearnedDefense) -> str:
-        """On the shelf: by all that decides it but device and threads, whose rounding it keeps as trained weights do.
+        """Return the name of a part's entry: a hash of all that decides what it learns but device and thread count.
 
-        So all processes of a run have the same, and whoever goes on with it elsewhere.
+        The entry keeps their rounding, as trained weights do, so that all processes of a run use the same entry, also
+        where the run is resumed on another machine.
         """
         model = (self.model.sha, self._behaviour.id, self.model.feature_names) if part.needs_model else None
         code = source_hash(type(part)), libraries(), named_files(part)

@@ -1,4 +1,4 @@
-"""What every process of a run has to know, as one value: recipe, code and data by name and by hash."""
+"""All that a process of a run must know, as one value: recipe, code and data by name and by hash."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from .training_facts import training_facts
 
 @dataclass(frozen=True)
 class Plugin:
-    """A file of Python that registers names, or that a name of the recipe lies in."""
+    """A Python file that registers names, or that defines an object which the recipe names."""
 
     path: Path
     content: bytes
@@ -39,7 +39,7 @@ class Plugin:
         return cls(path.absolute(), path.read_bytes())
 
     def load(self, scratch: Path) -> None:
-        """From where it lies, beside all that it may need there; where that is another file, from a copy of its own."""
+        """Load the file from its path, next to files that it may need, or if it differs here, a copy in `scratch`."""
         path = self.path
         if not path.is_file() or path.read_bytes() != self.content:
             path = scratch / "plugins" / hashlib.sha256(self.content).hexdigest()[:16] / self.path.name
@@ -51,10 +51,10 @@ class Plugin:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """`samples` are those of the run; `behaviours` what each network answers to the probes.
+    """What all processes of a run share. `behaviours` are the networks' serialised behaviours, by network name.
 
-    All that is kept lies in `folder`, but for what a `cache` is there for: what defenses learn, and what attacks craft
-    unless it is to be `crafted_anew`.
+    Results are kept in `folder`. What defenses learn also goes to the `cache`, if there is one, and what attacks craft
+    goes there unless it is to be `crafted_anew`.
     """
 
     recipe: Recipe
@@ -96,20 +96,20 @@ class Setup:
 
     @property
     def own(self) -> Shelf:
-        """The run's folder."""
+        """The shelf in the run's own folder."""
         return Shelf(self.folder)
 
     @property
     def shared(self) -> Cache | None:
-        """Where attacks find what was crafted in other runs."""
+        """The cache of what other runs have crafted; None if there is none, or if attacks are to be `crafted_anew`."""
         return None if self.crafted_anew else self.cache
 
     def at(self, place: int) -> "Setup":
-        """For one of several places: they take the GPUs in turn."""
+        """Return the setup for one of several places, to which the GPUs are assigned in turn."""
         return replace(self, device=f"cuda:{place % torch.cuda.device_count()}") if self.device == "cuda" else self
 
     def begin(self) -> None:
-        """Make this process one that knows the names of the recipe. Raises ConfigError where a plugin fails here."""
+        """Prepare this process and load the plugins that the recipe needs. Raises ConfigError if a plugin fails."""
         be_repeatable(self.device)
         keep_freed_memory()
         load_plugins([])
@@ -118,14 +118,14 @@ class Setup:
 
 
 class Loader:
-    """Loads the networks of a run in another process, each once, and sees that they are those of the run."""
+    """Loads the networks of a run in another process, and checks that they are those of the run."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._dataset: Dataset | None = None
 
     def __call__(self, name: str) -> tuple[Model, Dataset]:
-        """The network, on the CPU, and the images for it. Raises ConfigError where it is another one here."""
+        """Return a network, on the CPU, and its images. Raises ConfigError if code, weights or images differ here."""
         recipe, known = self._setup.recipe, self._setup.identities[name]
         if self._dataset is None:
             self._dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)

@@ -1,4 +1,4 @@
-"""The bare model of a run and its defended ones, as they are scored and as an attack sees them."""
+"""The bare and defended systems of one network, as they are scored and as an attack sees them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,10 +24,11 @@ from .undoing import undoing
 
 @dataclass(kw_only=True)
 class Systems:
-    """Made when they are asked for, and kept for the next attack. Raise ConfigError for a defense that cannot learn.
+    """The bare and defended systems of one model, built on first use and kept. ConfigError if a defense cannot learn.
 
-    `undo` restores the model and says whether it had been changed; `room` is for what they say of the clean images.
-    Each is inspected on the `first` shard of the run, whichever it scores: what is found there holds for all processes.
+    `undo` restores the model and returns whether it had been changed; `room` is the memory for predictions of clean
+    images. Each system is inspected on the `first` shard of the run, whichever shard it scores, so that all processes
+    find the same.
     """
 
     recipe: Recipe
@@ -46,11 +47,11 @@ class Systems:
 
     @cached_property
     def bare(self) -> System:
-        """The model alone, inspected when its scores are asked for."""
+        """The system without a defense; `scored` inspects it."""
         return self._system(self.model)
 
     def scored(self, named: NamedDefense) -> System:
-        """It remembers its predictions for the clean images, as far as there is room."""
+        """Return the inspected system; it remembers its predictions for clean images as far as there is room."""
         if named.digest not in self._scored:
             defense = self.fitted(named)
             with self.checked(named):
@@ -67,9 +68,10 @@ class Systems:
         return System(model, recipe.seed, recipe.draws, layers=recipe.layers, **kept)
 
     def crafting(self, named: NamedDefense) -> Pieces:
-        """How many images are crafted at once through it, which takes more memory than scoring.
+        """Return the pieces for crafting through a defense, which takes more memory than scoring.
 
-        Kept, for it is asked of every shard, and looking whether the network has changed takes as long as an image.
+        They are kept: every shard asks for them, and checking whether the network has changed takes as long as an
+        image.
         """
         if named.digest not in self._crafted:
             attacked = self.attacked(named)
@@ -78,12 +80,12 @@ class Systems:
         return self._crafted[named.digest]
 
     def _pieces(self, known: dict[int, Pieces], model: Model) -> Pieces:
-        """Those of all systems that show the network as many views: who runs out of memory, does so for the others."""
+        """Return the pieces that systems with equally many views share: memory that runs out for one, does for all."""
         views = self._views(model)
         return known.setdefault(views, Pieces.of(self.recipe, self.model, views))
 
     def _views(self, model: Model) -> int:
-        """How many images the network is given for one, where nobody says that memory runs out: on a processor."""
+        """Return how many inputs the network gets per image; 1 on a GPU, which reports when its memory runs out."""
         if not model.shells or model.device.type != "cpu":
             return 1
         rng = Draws.of(self.recipe.seed, model.sha, "views", samples=self._one.samples, device=model.device)
@@ -91,10 +93,11 @@ class Systems:
 
     @cached_property
     def _one(self) -> Shard:
-        """The first image of the run."""
+        """A shard of the first evaluation image only."""
         return self.first().part(slice(1))
 
     def attacked(self, named: NamedDefense) -> Model:
+        """Return the model as an adaptive attack sees it: behind the defense, with its surrogate gradients and EOT."""
         defense = self.fitted(named)
         if defense is None:
             return self.model
@@ -102,9 +105,9 @@ class Systems:
             return adaptive(defense, self.model, draws=self.recipe.eot_draws)
 
     def checked(self, named: NamedDefense) -> AbstractContextManager[None]:
-        """What the defense has changed of the model by then is undone, also where it raises.
+        """Return a context for code of a defense; changes of the model are undone at its end, also after an error.
 
-        Raises ConfigError for such a defense, now and whenever it is asked for again.
+        The context raises ConfigError for a defense that changes the model, and so does every later request for it.
         """
         return undoing(self.undo, lambda: self._refused(named))
 
@@ -115,7 +118,7 @@ class Systems:
         return error
 
     def vanishing(self, named: NamedDefense) -> float:
-        """At how large a share of images an attack on it finds no gradient."""
+        """Return the share of images, in [0, 1], at which an attack through a defense finds no gradient."""
         if named.digest not in self._vanishing:
             attacked, seed = self.attacked(named), self.recipe.seed
             judged = judged_for_gradients(self.dataset, seed)
@@ -124,7 +127,7 @@ class Systems:
         return self._vanishing[named.digest]
 
     def fitted(self, named: NamedDefense) -> Defense | None:
-        """With all that it has to learn."""
+        """Return the defense with what it learns; None without a defense. Raises ConfigError if it cannot be used."""
         if named.defense is None:
             return None
         if named.digest not in self._defenses:
@@ -135,8 +138,8 @@ class Systems:
         raise found
 
     def _educated(self, named: NamedDefense, defense: Defense) -> Defense | ConfigError:
-        """An error where it cannot: it is not tried again."""
+        """Return the fitted defense, or the error by which it cannot learn, so that it is not tried again."""
         try:
             return defense.with_learned(self.school.learned)
-        except FOREIGN as error:  # whatever a defense raises is the message of its cells
+        except FOREIGN as error:  # its cells fail with whatever a defense raises
             return ConfigError(f"{named.name} cannot learn: {one_line(error)}")

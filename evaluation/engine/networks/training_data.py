@@ -1,4 +1,4 @@
-"""What a universal attack crafts with: images to validate on, and those that its prior draws from."""
+"""The images that a universal attack crafts with: substitutes to validate on, training images for its prior."""
 
 import torch
 
@@ -11,15 +11,15 @@ from ..work.progress import Bar, Steps
 from .networks import Network
 
 SUBSTITUTES = 512
-"""How many images, none of them of the task, a universal attack validates on."""
+"""The number of substitute images, none of them of the task, that a universal attack validates on."""
 TRAINING_IMAGES = 512
-"""How many training images a data prior draws from."""
+"""The number of training images for a prior that uses them, unless the recipe gives another."""
 
 
 def of(source: Network, prior: Prior, given: Training, seed: int, steps: Steps, search: Bar) -> CraftingData:
-    """On the device of the network that is attacked; training images are loaded when they are asked for.
+    """Return the crafting data of an attack on `source`, on its device; training images are loaded on request.
 
-    The `search` shows how far it is, the `steps` what is loaded meanwhile.
+    `search` shows the progress of the search, `steps` that of loading training images.
     """
     model, dataset = source.model, source.dataset
 

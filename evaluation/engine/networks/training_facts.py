@@ -1,6 +1,6 @@
-"""Which training images the methods of a recipe see, by hash: they are no part of the fingerprint of the data.
+"""Fingerprint the training images that the methods of a recipe see, which a data set's fingerprint may not cover.
 
-A data set of somebody's own that does not say them is known by its code. Those of foolbench are by its version.
+A third-party data set without a training fingerprint is identified by its code, one of foolbench by the version.
 """
 
 from ....core.dataset import Dataset
@@ -16,10 +16,10 @@ from ..crafting.elsewhere import elsewhere, original
 
 
 def training_facts(recipe: Recipe, dataset: Dataset) -> dict[str, str]:
-    """The fingerprint of each data set's training images by its label, those of `dataset` as OWN.
+    """Return the fingerprint of each data set's training images by the set's label; OWN is the label of `dataset`.
 
-    Only of those that are seen: to look at all pictures of a folder takes its time. What has none, or cannot be opened,
-    is left out; whoever asks for such images is told why.
+    Only images that a method sees are fingerprinted: reading all pictures of a folder takes long. Data without a
+    fingerprint, or that cannot be opened, are left out; the method that requests such images gets the error.
     """
     attacks = zip(recipe.attacks, recipe.build_attacks(), strict=True)
     seen = {label: entry.training_data for entry, attack in attacks for label in draws_from(attack, entry.training)}
@@ -38,6 +38,6 @@ def _fingerprint(data: Addressed | None, dataset: Dataset) -> str:
 
 
 def _code(dataset: Dataset) -> str:
-    """Of a stranger's data set."""
+    """Return the source hash of a third-party data set; empty for one of foolbench."""
     cls = type(dataset)
     return "" if cls.__module__.startswith("foolbench.") else source_hash(cls)

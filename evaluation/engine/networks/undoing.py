@@ -1,4 +1,4 @@
-"""What foreign code has changed of a network is undone, whatever ended it."""
+"""Undo the changes that foreign code makes to a network, however the code ends."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +8,11 @@ from ....core.errors import FOREIGN, ConfigError, OutputError
 
 @contextmanager
 def undoing(undo: Callable[[], bool], refused: Callable[[], ConfigError]) -> Iterator[None]:
-    """Around foreign code: `undo` restores the network and says whether it had been changed. If so `refused` is raised.
+    """Return a context for foreign code that raises `refused()` if the code has changed the network.
 
-    It comes in the place of what the code itself raises. Whoever ends it from outside, as Ctrl-C does, or a full
-    disk, meets it in the middle, where a change may be one for the moment: what they raise remains.
+    `undo` restores the network and returns whether it had been changed. The error replaces any that the code itself
+    raises. Ctrl-C or a full disk (OutputError) may interrupt the code during a temporary change, so these exceptions
+    are kept; the network is restored all the same.
     """
     try:
         yield
