@@ -29,8 +29,7 @@ def placed(change: Tensor, samples: Sequence[int], source: Dataset, model: Datas
 
 
 def _seen(change: Tensor, ratio: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the middle of a perturbation, `ratio` (2,) of its height and width, as (1, C, *size); 0 beyond its edges.
-    """
+    """Return the middle of a perturbation, `ratio` (2,) of its height and width, as (1, C, *size); 0 outside it."""
     fine = [round(side / part) for side, part in zip(size, ratio.tolist(), strict=True)]  # at the scale of `size`
     smaller = [max(1, min(mine, its)) for mine, its in zip(change.shape[2:], fine, strict=True)]
     down, across = ratio.tolist()

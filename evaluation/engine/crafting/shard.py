@@ -8,8 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Some evaluation samples: their indices, images `x` (N, C, H, W), and targets `y`, if any, on the model's device.
-    """
+    """Some evaluation samples: indices, images `x` (N, C, H, W), and targets `y`, if any, on the model's device."""
 
     samples: Sequence[int]
     x: Tensor

@@ -50,8 +50,7 @@ class Storage:
         return levels.to(torch.uint8), undone
 
     def _recover(self, levels: Tensor, undone: Tensor, values: Tensor, *, outermost: bool) -> None:
-        """Round `values` in the rows that are `undone`; write those that fool into `levels` and clear them in `undone`.
-        """
+        """Round `values` in the `undone` rows; write those that fool into `levels` and clear them in `undone`."""
         rows = undone.nonzero()[:, 0]
         if not len(rows):
             return
@@ -65,8 +64,7 @@ class Storage:
             undone[found] = False
 
     def _back(self, kept: Tensor, values: Tensor, rows: Tensor, fooling: Tensor) -> Tensor:
-        """Return `kept` with thresholds raised as far as it still fools: values moved most by rounding go back first.
-        """
+        """Return `kept` with thresholds raised while it still fools: values moved most by rounding go back first."""
         honest = fooling.clamp_min(NEAREST)
         for _ in range(HALVINGS):
             middle = (fooling + honest) / 2
