@@ -23,7 +23,7 @@ class Answers(NamedTuple):
     references: list[Tensor]
 
     def columns(self, metric: Metric, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
-        """Return the columns that the ledger keeps of a metric, as means over draws; without `targets` only those of GFR."""
+        """Return the columns that the ledger keeps of a metric, as means over draws; only GFR without `targets`."""
         found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
         if targets is not None:
             for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):

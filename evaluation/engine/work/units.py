@@ -97,7 +97,7 @@ class Scored(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """An error of an attack, a defense or a network, as one line: for one `cell`, or for all cells that need the unit."""
+    """An error of an attack, a defense or a network, as one line: for one `cell`, or all cells that need the unit."""
 
     message: str
     cell: str | None = None
