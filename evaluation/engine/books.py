@@ -103,7 +103,7 @@ class Books:
                     self.doubts[name] = set(known.flags)
 
     def taught(self, network: str, named: NamedDefense, learned: str) -> None:
-        """Record what a defense has learned. Raises ConfigError if the ledger has scores of something else."""
+        """Record what a defense has learned. Raises ConfigError if it differs from what the ledger knows."""
         system = named.before(self.prepared.facts.identities[network])
         known = self.ledger.learned(system)
         if known is None:

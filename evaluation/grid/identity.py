@@ -63,7 +63,7 @@ def look(name: str, identities: Identities, samples: Sequence[int]) -> str:
 def seen_training(identity: Identity, labels: Sequence[str]) -> list[tuple[str, str]]:
     """Return (label, fingerprint) of the training images of these data sets, as far as the identity has them.
 
-    It lacks those of data sets whose code determines them, which are known anyway.
+    It lacks those that other facts identify, such as the version of foolbench for its own data sets.
     """
     known = identity.get(TRAINING, {})
     return [(label, known[label]) for label in labels if label in known]

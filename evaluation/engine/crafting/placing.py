@@ -22,7 +22,7 @@ def placed(change: Tensor, samples: Sequence[int], source: Dataset, model: Datas
     source, model = itself(source), itself(model)
     if not (isinstance(source, Pictures) and isinstance(model, Pictures)):
         return resized(change, size)
-    ratios = model.windows(samples) / source.windows(samples)  # (N, 2): height and width of the shown parts
+    ratios = model.windows(samples) / source.windows(samples)  # (N, 2): relative height and width
     if torch.allclose(ratios, torch.ones_like(ratios)):
         return resized(change, size)
     return torch.cat([_seen(one[None], ratio, size) for one, ratio in zip(change, ratios, strict=True)])

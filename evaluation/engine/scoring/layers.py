@@ -19,13 +19,12 @@ from ....core.seeding import Draws
 def changes(
     model: Model, layers: Sequence[str], x: Tensor, x_adv: Tensor, *, rng: Draws
 ) -> dict[str, NDArray[np.float32]]:
-    """Return L2 norms of the layers' whole outputs for each image, (N, L): `layers_clean` for the clean image,
-    `layers_moved` of the difference between attacked and clean image.
+    """Return L2 norms of the whole outputs of layers, (N, L), by column name.
 
-    For a bare network also `layers_alone`: for the perturbation added to the image that normalisation maps to zero,
-    which is what GD-UAP without data maximises. A randomized system gets the same draws each time. Raises
-    UnknownNameError for a layer that the network lacks, ConfigError for one that it uses never or several times, and
-    for no layers at all.
+    `layers_clean` is for the clean image, `layers_moved` for the difference between attacked and clean image and, for a
+    bare network only, `layers_alone` for the perturbation added to the image that normalisation maps to zero, which
+    GD-UAP without data maximises. A randomized system gets the same draws each time. Raises UnknownNameError for a
+    layer that the network lacks, ConfigError for one that it uses never or several times, and for no layers at all.
     """
     clean = _outputs(model, layers, x, rng)
     moved = [attacked - before for attacked, before in zip(_outputs(model, layers, x_adv, rng), clean, strict=True)]
