@@ -1,1 +1,1 @@
-"""How it is run: the grid, its systems, crafting and scoring."""
+"""The engine that runs a grid: its networks and defenses, crafting and scoring."""

@@ -1,4 +1,4 @@
-"""What a run has come to, written down: in the ledger, beside it, and for those who watch."""
+"""Record the results of a run: in the ledger, in files beside it, and in the progress display."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -24,7 +24,10 @@ from .work.units import Failed, Found, Scored, Seen
 
 @dataclass(frozen=True, kw_only=True)
 class Books:
-    """`doubts` are flags for what the bare networks made of the clean images, or why their cells fail."""
+    """The records of a run: the ledger, the perturbation files in its `folder`, and the `progress` display.
+
+    `doubts` maps each network that was looked at to its flags, or to the failure of its cells.
+    """
 
     prepared: Prepared
     ledger: Ledger
@@ -37,7 +40,7 @@ class Books:
         return self.prepared.grid
 
     def pending(self, job: Job, row: Sequence[Cell]) -> list[Pending]:
-        """The cells that lack something; what is damaged of them is made anew."""
+        """Return the cells of a job that lack samples. Damaged records are dropped, so that they are computed again."""
         wanted, keys = set(self.prepared.facts.samples), list(map(self.grid.key, row))
         for key in keys:
             self.ledger.mend(key)
@@ -50,15 +53,16 @@ class Books:
         return [pending for pending in found if pending.samples]
 
     def _is_of_another(self, job: Job, key: str) -> bool:
-        """Whether a cell was scored with a perturbation in whose place there is another one now."""
+        """Return whether a cell was scored with another universal perturbation than the one that its job has now."""
         if not isinstance(job.attack, UniversalAttack):
             return False
         return self.ledger.is_of_another(key, self.grid.key(job))
 
     def _has_lost(self, job: Job, lacking: Sequence[set[int]]) -> bool:
-        """Whether scores must go, as the perturbation that they are of is not there for those that are `lacking`.
+        """Return whether a job's scores must be dropped because the universal perturbation behind them is lost.
 
-        A search that is done again may find another one. Without its costs all is lacking.
+        `lacking` are the samples that each cell still lacks: they would be scored with the result of a new search,
+        which may be another perturbation. If the ledger lacks the costs of the search, all scores must be dropped.
         """
         if not isinstance(job.attack, UniversalAttack):
             return False
@@ -66,7 +70,7 @@ class Books:
         return costs is None or (any(lacking) and not self.has_perturbation(job))
 
     def has_perturbation(self, job: Job) -> bool:
-        """Whether the one that the ledger has the costs of is there; another one goes."""
+        """Return whether the universal perturbation that the ledger knows is on disk; remove the file of any other."""
         kept = self._file(job).kept() if isinstance(job.attack, UniversalAttack) else None
         if kept is None:
             return False
@@ -77,19 +81,19 @@ class Books:
         return known
 
     def seen(self, name: str, looks: Sequence[Seen]) -> None:
-        """All of a network. Raises ConfigError where its rate is not the expected one."""
+        """Record the looks at all clean images of a network. Raises ConfigError if its clean rate is unexpected."""
         model, _ = self.prepared.network(name)
         found = clean_doubts(model, looks, self._expected(name), self.prepared.facts.clusters)
         self.ledger.write_doubts(self._look(name), Doubts(frozenset(found)), self._judged(name))
         self.doubts[name] = found
 
     def refused(self, name: str, message: str) -> None:
-        """A network is not to be used, whatever is finished of it; the next run looks again."""
+        """Record that a network must not be used, even if its cells are finished; the next run looks at it again."""
         self.ledger.write_doubts(self._look(name), Doubts(refusal=message), self._judged(name))
         self.doubts[name] = Failed(message)
 
     def recall_looks(self) -> None:
-        """Networks that an earlier run has looked at, and found usable, need not be looked at again."""
+        """Read the doubts of networks that an earlier run found usable: they need not be looked at again."""
         for name, found in self.prepared.models.items():
             if isinstance(found, BaseException):
                 continue
@@ -99,7 +103,7 @@ class Books:
                     self.doubts[name] = set(known.flags)
 
     def taught(self, network: str, named: NamedDefense, learned: str) -> None:
-        """Raises ConfigError where the ledger's scores are of what it had learned otherwise."""
+        """Record what a defense has learned. Raises ConfigError if it differs from what the ledger knows."""
         system = named.before(self.prepared.facts.identities[network])
         known = self.ledger.learned(system)
         if known is None:
@@ -111,13 +115,13 @@ class Books:
             )
 
     def found(self, job: Job, found: Found) -> None:
-        """Costs come before the file: where that is there, its costs are known."""
+        """Record a universal perturbation: its costs before its file, so that a file's costs are always known."""
         key = self.grid.key(job)
         self.ledger.write_costs(key, found.costs, found.perturbation.sha, found.by)
         self._file(job).keep(found.perturbation)
 
     def scored(self, pending: Pending, scored: Scored) -> None:
-        """A shard of a cell."""
+        """Record the scores of one cell for a shard."""
         job = pending.cell.job
         universal = isinstance(job.attack, UniversalAttack)
         found = self.ledger.perturbation(self.grid.key(job)) if universal else None
@@ -130,7 +134,10 @@ class Books:
             self.progress.finished(pending.cell.title)
 
     def failed(self, cells: Iterable[Pending], message: str, order: int) -> None:
-        """These that are not finished, by a step of that number; of several messages that of the first step stays."""
+        """Record that a step, of number `order`, failed for cells that are not finished.
+
+        If several steps fail for a cell, the message of the first one stays.
+        """
         for pending in cells:
             if not pending.matters(order):
                 continue
@@ -149,7 +156,7 @@ class Books:
         return look(name, self.prepared.facts.identities, self.prepared.facts.samples)
 
     def _judged(self, name: str) -> str:
-        """Names by what it is seen whether a network is doubtful."""
+        """Return a digest of all that a network is judged by: its expected clean rate, and the code."""
         return digest(self._expected(name), source_hash(clean_doubts))
 
     def _file(self, job: Job) -> PerturbationFile:

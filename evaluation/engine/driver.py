@@ -1,4 +1,4 @@
-"""Hands the units of a plan to an executor, and what comes back to the books: the one writer of a run's ledger."""
+"""Hand the units of a plan to an executor, and their results to the books: the only writer of a run's ledger."""
 
 import time
 from collections import Counter, defaultdict
@@ -15,15 +15,15 @@ from .work.schedule import Schedule, Step
 from .work.units import Ended, Failed, Found, Look, Lost, Result, Score, Scored, Seen, Taught, Teach, Unit
 
 DEATHS = 2
-"""So many processes may die over a unit, on machines that live on: then it may be what they die of."""
+"""A unit fails once so many processes have died over it while their machines lived on: it may be what kills them."""
 LOSSES = 10
-"""So many may be lost over a unit, in whatever way: then it may be what machines fail of."""
+"""A unit fails once so many processes were lost over it in any way: it may be what makes machines fail."""
 
 
 class Driver:
-    """Finishes the cells of a plan. One that fails is recorded as failed, which costs no other.
+    """Finishes the cells of a plan. A cell that fails is recorded as failed, without harm to the others.
 
-    `foreseen` are seconds an image, for those who watch.
+    `foreseen` are the expected seconds per image for each kind of work, from which the remaining time is shown.
     """
 
     def __init__(self, plan: Plan, books: Books, executor: Executor, foreseen: Mapping[Kind, float]) -> None:
@@ -33,13 +33,13 @@ class Driver:
         self._begun: dict[int, float] = {}
         self._running: dict[int, Unit] = {}
         self._handed: dict[int, Unit] = {}
-        """What of each running unit was left to do when it was handed out."""
+        """The part of each running unit that was still needed when it was handed out, by place."""
         self._seen: dict[str, dict[int, Seen]] = defaultdict(dict)
         self._deaths: Counter[Unit] = Counter()
         self._losses: Counter[Unit] = Counter()
 
     def finish(self) -> None:
-        """Raises OutputError where nothing can be recorded any more."""
+        """Finish all cells. Raises OutputError if results can no longer be recorded."""
         self._books.progress.main.expect(self._remaining.seconds())
         while self._schedule:
             for place in self._executor.idle():
@@ -49,7 +49,7 @@ class Driver:
                 self._handle(place, self._running[place], event)
 
     def _begin(self, place: int) -> None:
-        """The next unit that still matters, if one can begin."""
+        """Start the next unit that is still needed at a place, if one can start."""
         while (step := self._schedule.take(place)) is not None:
             if isinstance(step, str):
                 self._conclude(step)
@@ -63,7 +63,7 @@ class Driver:
             self._schedule.done(step)
 
     def _left(self, unit: Unit) -> Unit | None:
-        """What of it matters: nothing where all cells that need it are finished, or have failed before."""
+        """Return the part of a unit that is still needed; None if all cells that need it are finished or failed."""
         cells, order = self._plan.cells[unit], self._schedule.order(unit)
         left = [pending for pending in cells.values() if pending.matters(order)]
         if not isinstance(unit, Score):
@@ -92,7 +92,7 @@ class Driver:
                     self._fail(unit, one_line(error))
 
     def _note(self, unit: Unit, result: Seen | Taught | Found | Scored) -> None:
-        """Raises what the cells fail with that need it."""
+        """Record a result. Raises the error that the cells which need the unit fail with, if there is one."""
         cells, order = self._plan.cells[unit], self._schedule.order(unit)
         match result:
             case Seen():
@@ -107,13 +107,13 @@ class Driver:
                     self._books.scored(cells[key], result)
 
     def _conclude(self, network: str) -> None:
-        """All of its clean images are seen, or its cells have failed."""
+        """Judge a network once all of its clean images are seen; if a look failed, its cells have failed already."""
         looks = self._seen.pop(network, {})
         if len(looks) < len(self._plan.batches):
             return
         try:
             self._books.seen(network, [looks[order] for order in sorted(looks)])
-        except FOREIGN as error:  # also of a metric of somebody else's
+        except FOREIGN as error:  # a user's metric may raise anything
             self._fail(network, one_line(error))
             self._books.refused(network, one_line(error))
 
@@ -126,7 +126,7 @@ class Driver:
         losses, handed = self._losses[unit], self._handed[place]
         message = f"WorkerLost: {losses} processes were lost over this, the last one {lost.reason}"
         if self._deaths[unit] == DEATHS and isinstance(handed, Score) and len(handed.cells) > 1:
-            # cells come one after the other: the first that has not come has the blame, the others are tried again
+            # a worker scores cells in turn: the first one without a result is blamed, the others are tried again
             self._fail(unit, message, self._at_work(unit, handed))
             self._deaths[unit] = DEATHS - 1
             self._schedule.again(unit, place)
@@ -136,14 +136,14 @@ class Driver:
         self._schedule.done(unit)
 
     def _at_work(self, unit: Unit, handed: Score) -> str:
-        """The cell that a worker was at when it was lost, or about to begin with."""
+        """Return the key of the cell that a worker was scoring when it was lost, or was about to score."""
         cells = self._plan.cells[unit]
         return next(
             (key for key in handed.cells if not cells[key].samples.isdisjoint(handed.samples)), handed.cells[-1]
         )
 
     def _fail(self, step: Step, message: str, cell: str | None = None) -> None:
-        """The cell, or all that need the step."""
+        """Record a failure of one `cell`, by its key, or of all cells that need the step."""
         cells = self._plan.cells[step]
         if isinstance(step, Look):
             self._books.refused(step.network, message)
@@ -151,7 +151,7 @@ class Driver:
 
 
 def _named(unit: Teach, pending: Pending) -> NamedDefense:
-    """The defense that the cell needs to have been taught."""
+    """Return the defense that a unit teaches for a cell: the one it is attacked through, or the one it is scored on."""
     cell = pending.cell
     through = cell.job.source == unit.network and cell.job.through.digest == unit.defense
     return cell.job.through if through else cell.defense

@@ -1,4 +1,4 @@
-"""What rests on a damaged fact of the ledger is made anew: nothing can vouch for it any more."""
+"""Drop all results that rest on a damaged note of the ledger, since nothing can vouch for them any more."""
 
 import shutil
 from pathlib import Path
@@ -11,10 +11,11 @@ from .networks.prepare import Prepared
 
 
 def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:
-    """Forget the scores of data, and of defenses that learn, where the ledger has lost what they were.
+    """Forget the scores of data sets, and of defenses that learn, whose notes in the ledger are damaged.
 
-    What was crafted through such a defense goes as well. Other images stay: they are held to their budget around the
-    clean ones whenever they are used. The facts go last, so that a process which is killed here begins again.
+    What was crafted through such a defense is removed as well. Other adversarial images stay, since their budget around
+    the clean images is checked whenever they are used. The notes are removed last, so that a process that is killed
+    here starts over. Raises OutputError if something cannot be removed.
     """
     grid, identities = prepared.grid, prepared.facts.identities
     data = {known["data"] for known in identities.values() if ledger.lacks_glimpse(known["data"])}
@@ -44,7 +45,7 @@ def renew(prepared: Prepared, ledger: Ledger, folder: Path) -> None:
 
 
 def _remove(place: Path, job: Job) -> None:
-    """Remove what a job has crafted. Raises OutputError where that cannot be done."""
+    """Remove what a job has crafted. Raises OutputError if that fails."""
     with writing(place):
         if isinstance(job.attack, UniversalAttack):
             for path in place.parent.glob(f"{place.stem}.*"):

@@ -1,4 +1,4 @@
-"""Run a recipe: find what the ledger lacks, and finish it; whatever is there already is not done again."""
+"""Run a recipe: compute all that the ledger lacks, and nothing that it has already."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,9 +32,8 @@ def run(
 ) -> None:
     """Finish every cell of the recipe that is not in the ledger yet. A cell that fails is recorded as failed.
 
-    What is `foreseen` of a run tells those who watch its `progress` how long it will take.
-
-    Raises OutputError where the ledger's scores are of other data.
+    `foreseen` predicts how long the run will take, for its `progress` display. Raises OutputError if the ledger's
+    scores are of other data.
     """
     engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
     engine.finish(prepared.grid.rows)
@@ -42,10 +41,10 @@ def run(
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Finishes cells when they are asked for; `executor` carries out what that takes.
+    """Finishes cells on request; `executor` carries out the work.
 
-    Several processes may have one each for the same ledger and folder, as long as no cell is asked of two at a time:
-    what cells share is made by the first that needs it, and the others wait.
+    Several processes may each have an engine for the same ledger and folder, as long as no cell is requested from two
+    at a time: what cells share is computed by the first process that needs it, while the others wait.
     """
 
     prepared: Prepared
@@ -64,7 +63,10 @@ class Engine:
         progress: Progress,
         foreseen: Foreseen | None = None,
     ) -> "Engine":
-        """Raises OutputError where the ledger's scores are of other data."""
+        """Return an engine for a ledger, from which damaged results are dropped first.
+
+        Raises OutputError if the ledger's scores are of other data.
+        """
         renew(prepared, ledger, folder)
         for dataset in {known.fingerprint: known for known in prepared.datasets.values()}.values():
             check_glimpse(dataset, ledger)
@@ -73,9 +75,10 @@ class Engine:
         return cls(prepared=prepared, books=books, executor=executor, foreseen=foreseen)
 
     def finish(self, rows: Iterable[tuple[Job, Sequence[Cell]]]) -> None:
-        """Craft jobs, each once for some of the cells that score it, as far as the ledger lacks them.
+        """Finish the given cells of each job, as far as the ledger lacks them; a job is crafted once for all of them.
 
-        Networks are looked at where that was not done with these very images, also where their cells are finished.
+        Networks that were not looked at with these very images are looked at, even if their cells are finished. Raises
+        OutputError if results cannot be recorded.
         """
         rows = list(rows)
         waiting = [(job, pending) for job, row in rows if (pending := self.books.pending(job, row))]
@@ -89,7 +92,7 @@ class Engine:
         self._drive(plan)
 
     def _usable(self, job: Job, row: Sequence[Pending]) -> list[Pending]:
-        """Without the cells of networks of which it is known that they cannot be used, which fail."""
+        """Return the cells whose networks may be used; the cells of networks known to be unusable fail."""
         for name in dict.fromkeys([job.source, *(pending.cell.model for pending in row)]):
             found, doubts = self.prepared.models[name], self.books.doubts.get(name)
             cells = [pending for pending in row if name in (job.source, pending.cell.model)]

@@ -1,1 +1,1 @@
-"""What a recipe spans: which images, the jobs and cells of its grid by content, the rows that come of them."""
+"""The grid that a recipe spans: its evaluation images, its jobs and cells, named by content, and the rows they make."""

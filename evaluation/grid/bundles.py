@@ -1,4 +1,4 @@
-"""Cells that have a row together: the worst case over the attacks of a group, and the mean over an attack's seeds."""
+"""Cells that share a row: the worst case over the attacks of a group, and the mean over the seeds of an attack."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,20 +7,22 @@ from ...core.threat import Threat
 from .cells import Cell
 
 MEAN = "mean"
-"""What the column `seed` says of a mean over seeds."""
+"""The value of the column `seed` in a row that is a mean over seeds."""
 
 
 def is_of_one_seed(seed: Any) -> bool:
-    """Whether a row, by its column `seed`, is of one of several: where there is room for a row an attack, or one is
-    chosen, it stands behind their mean.
+    """Return whether a row, by its column `seed`, belongs to one of several seeds.
+
+    Where only one row per attack is shown or chosen, the mean over the seeds is preferred to such a row.
     """
     return str(seed).isdigit()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What is crafted on one network and has a row together on each system. `name` tells those of a kind apart, and of
-    ensembles that are listed with several budgets the threat.
+    """A group of jobs, crafted on one `source` network, whose cells on each system share a row.
+
+    `name` tells bundles of one kind apart; `threat` those of an ensemble that a recipe lists with several budgets.
     """
 
     kind: Literal["worst case", "mean"]
@@ -30,7 +32,7 @@ class Bundle:
 
 
 def bundles(cell: Cell) -> list[Bundle]:
-    """Those that a cell is of."""
+    """Return the bundles that a cell belongs to."""
     job, threat, found = cell.job, cell.job.attack.threat, []
     if job.seeds > 1:
         found.append(Bundle(kind="mean", name=f"{job.attack_name} {job.parameters}", source=job.source, threat=threat))

@@ -16,19 +16,19 @@ from .parameters import parameters
 from .sources import source_hash
 
 LABEL = 60
-"""Letters of a file's name that are for people: with the rest it must fit into what file systems take."""
+"""The most characters of a file name's readable part: the whole name must not be too long for file systems."""
 _NOT_FOR_SCORING = ("eot_draws", "features")
 _NOT_FOR_CRAFTING = ("draws", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One attack crafted against one network, the `source`.
+    """One attack that is crafted on one network, the `source`.
 
-    `through` is the defense that the attack knows and crafts through; the bare model where it knows none. `group` names
-    the attacks of whose best the table has a row, too, as of the members of an `ensemble`. `after` is the job whose
-    failures alone this one attacks: the member before it. Of `seeds` jobs that differ by chance only, this is that of
-    number `seed`. `training` says which training images it sees, if it sees any.
+    `through` is the defense that the attack knows and crafts through, or the bare model if it knows none. `group` names
+    attacks whose worst case has a row of its own, as the members of an `ensemble` do. `after` is the previous member of
+    the ensemble: this job attacks only the images on which that failed. Of `seeds` jobs that differ in their random
+    streams alone, this is the one with number `seed`. `training` says which training images it uses, if any.
     """
 
     source: str
@@ -44,24 +44,27 @@ class Job:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All that tells the attack from its namesakes: its own, and its training images where they are unusual."""
+        """The parameters that tell the attack from its namesakes, with its training images if not the default ones."""
         return parameters(self.attack) | self.training.told
 
     @property
     def stream(self) -> str:
-        """Names the job's random streams. What is left out of it can be compared between runs: storage, versions,
-        weights, and what the attack knows.
+        """The name of the job's random streams.
+
+        It leaves out storage, versions, weights and the attack's knowledge, so that runs which differ in these can be
+        compared under the same draws.
         """
-        numbered = [self.seed] if self.seed else []  # the first is what it would be alone
+        numbered = [self.seed] if self.seed else []  # number 0 has the streams of an attack without seeds
         return digest(self.source, self.attack_name, self.parameters, *numbered)
 
     @property
     def batch_matters(self) -> bool:
-        """Whether its images depend on how many are crafted at once: also where those do that it goes on from."""
+        """Whether its images depend on how many are crafted at once, or those do that it continues from."""
         own = isinstance(self.attack, Attack) and self.attack.batch_matters
         return own or (self.after is not None and self.after.batch_matters)
 
     def key(self, identities: Identities) -> str:
+        """Return a hash of all that decides what the job crafts, given the identities of the networks by name."""
         not_for_crafting = {*_NOT_FOR_CRAFTING, *(() if self.through.defense else ("eot_draws",))}
         known = identities[self.source]
         crafting = {fact: value for fact, value in without_training(known).items() if fact not in not_for_crafting}
@@ -71,7 +74,10 @@ class Job:
         return digest(crafting, self.stream, *made_of)
 
     def place(self, identities: Identities) -> PurePosixPath:
-        """In a run's folder: where its images lie, or the file with its perturbation, named for people as well."""
+        """Return the path, below a run's folder, of its images, or of the file with its universal perturbation.
+
+        The name of that file is readable as well.
+        """
         if not isinstance(self.attack, UniversalAttack):
             return PurePosixPath("adversarial", self.key(identities))
         words = [
@@ -101,23 +107,24 @@ class Cell:
 
     @property
     def transfers(self) -> bool:
-        """Whether it is scored on another network than the one it is crafted on."""
+        """Whether the attack is scored on another network than the one it is crafted on."""
         return self.job.source != self.model
 
     @property
     def direct(self) -> bool:
-        """Whether it is scored on the very system that it is crafted on."""
+        """Whether the attack is scored on the same system, network and defense, that it is crafted on."""
         return not self.transfers and self.job.through == self.defense
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The name of the cell for people, as messages and the progress display show it."""
         source = f"{self.job.source} > " if self.transfers else ""
         seed = f" (seed {self.job.seed})" if self.job.seeds > 1 else ""
         known = f"crossed from {self.job.through.name}" if self.knowledge == "crossed" else self.knowledge
         return f"{source}{self.model} x {self.job.attack_name}{seed} x {self.defense.name}, {known}"
 
     def key(self, identities: Identities) -> str:
+        """Return a hash of all that decides the cell's scores, given the identities of the networks by name."""
         known = identities[self.model]
         scoring = {fact: value for fact, value in without_training(known).items() if fact not in _NOT_FOR_SCORING}
         seen = seen_training(known, [OWN] if self.defense.learns else [])
@@ -125,7 +132,7 @@ class Cell:
 
 
 def draws_from(attack: Attack | UniversalAttack, training: Training) -> list[str]:
-    """The label of the data whose training images an attack sees, if it sees any."""
+    """Return the label of the data set whose training images an attack uses; an empty list if it uses none."""
     if not isinstance(attack, UniversalAttack) or not attack.sees_training_images:
         return []
     return [OWN if training.data is None else training.data.label]

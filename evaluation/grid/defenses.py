@@ -28,28 +28,28 @@ class NamedDefense:
 
     @cached_property
     def digest(self) -> str:
-        """The name of the defense by its content, its code, and the files that it names."""
+        """A hash of the defense's name, parameters and code, and of the files that it names."""
         made_of = [] if self.defense is None else [*_sources(self.defense), *named_files(self.defense)]
         return digest(self.name, self.parameters, made_of)
 
     @property
     def learns(self) -> bool:
-        """Whether it has to."""
+        """Whether the defense, or a part of it, learns."""
         return learns(self.defense)
 
     def before(self, identity: Identity) -> str:
-        """Names the system of the defense and the network behind it."""
+        """Return a hash that names the system: this defense in front of the network with this identity."""
         return digest(without_training(identity), self.digest, *seen_training(identity, [OWN] if self.learns else []))
 
 
 def systems(recipe: Recipe) -> list[NamedDefense]:
-    """The defenses of a recipe by name; the bare model comes first, for every other is compared with it."""
+    """Return the bare model, then the defenses of a recipe: the bare model is what every other is compared with."""
     named = zip(recipe.defenses, recipe.build_defenses(), strict=True)
     return [NamedDefense(), *(NamedDefense(name=entry.name, defense=defense) for entry, defense in named)]
 
 
 def _sources(defense: Defense) -> list[str]:
-    """Hashes of its code, and of the code of the defenses in its fields."""
+    """Return hashes of a defense's code, and of the code of the defenses in its fields."""
     found = [source_hash(type(defense))]
     for value in parameters(defense).values():
         for part in value if isinstance(value, tuple) else (value,):

@@ -1,4 +1,4 @@
-"""What a row is about, as far as its recipe says: known before anything is loaded."""
+"""Describe the rows of a leaderboard as far as the recipe alone determines them, before anything is loaded."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def described(cell: Cell) -> Row:
-    """By the columns of the leaderboard."""
+    """Return what is known of a cell's row, by column of the leaderboard."""
     attack, through = cell.job.attack, cell.job.through
     crossed = cell.knowledge == "crossed"
     return {
@@ -34,7 +34,7 @@ def described(cell: Cell) -> Row:
 
 
 def described_bundle(bundle: Bundle, members: Sequence[Cell]) -> Row:
-    """The same of what has a row together on one system."""
+    """Return what is known of a bundle's row, whose `members` are its cells on one system, by column."""
     if bundle.kind == "mean":
         return described(members[0]) | {"seed": MEAN}
     accesses = [cell.job.attack.access for cell in members]
@@ -47,7 +47,7 @@ def described_bundle(bundle: Bundle, members: Sequence[Cell]) -> Row:
 
 
 def _worst_of(members: Sequence[Cell]) -> Mapping[str, Any]:
-    """Names, which with the parameters of an ensemble say all; else each member with its own."""
+    """Return the members' names and the parameters of their ensemble; without one, each member's own parameters."""
     jobs = [cell.job for cell in members]
     if (ensemble := jobs[0].ensemble) is not None:
         return {"worst_of": [job.attack_name for job in jobs], **beside_threat(parameters(ensemble))}
@@ -55,15 +55,15 @@ def _worst_of(members: Sequence[Cell]) -> Mapping[str, Any]:
 
 
 def _seed(job: Job) -> dict[str, Any]:
-    """Where there are several."""
+    """Return the seed as a parameter, if there are several."""
     return {"seed": job.seed} if job.seeds > 1 else {}
 
 
 def beside_threat(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Without norm and budget, which have columns of their own."""
+    """Return the parameters without `norm` and `eps`, which have columns of their own."""
     return {key: value for key, value in parameters.items() if key not in ("norm", "eps")}
 
 
 def compact(parameters: Mapping[str, Any]) -> str:
-    """What a table says of parameters, as JSON."""
+    """Return parameters as compact JSON, the way tables show them."""
     return json.dumps(parameters, separators=(",", ":"), sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""Names for content: what is the same has the same."""
+"""Short hashes that name content: equal content has equal names."""
 
 import hashlib
 import json
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def digest(*parts: Any) -> str:
-    """Short hash of anything that JSON can hold; of what it cannot, as a path, the text counts."""
+    """Return a hash, 16 hexadecimal digits, of JSON values; of other values, such as a path, `str` of them counts."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What a run learned by loading things."""
+"""The facts about a run that are known only once its networks and data are loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +13,11 @@ from .identity import Identities
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Enough to find its cells in the ledger again. Models by name.
+    """The facts about a run's networks and data: enough to find its cells in the ledger again.
 
-    `samples` are the indices of the evaluation images, in the order in which they are taken; `clusters` the numbers of
-    the groups they are of, None where each stands alone; `skipped` the pictures that cannot be read, and why.
+    `identities` are those of the networks, by name. `samples` are the indices of the evaluation images, in the order in
+    which they are taken; `clusters` are their group numbers, or None if all images are independent; `skipped` maps the
+    pictures that cannot be read to the reason.
     """
 
     task: Task
@@ -27,10 +28,10 @@ class Facts:
 
     @cached_property
     def ordered(self) -> NDArray[np.int64]:
-        """The samples as the ledger has them: by index."""
+        """The samples in the order of the ledger, sorted by index."""
         return np.sort(np.array(self.samples, dtype=np.int64))
 
     @cached_property
     def groups(self) -> NDArray[np.int64] | None:
-        """The cluster of each of those."""
+        """The cluster of each sample, in the order of `ordered`; None if there are no clusters."""
         return None if self.clusters is None else np.array(self.clusters)[np.argsort(self.samples)]

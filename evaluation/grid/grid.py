@@ -22,9 +22,9 @@ JobCells = tuple[Job, list[Cell]]
 
 @dataclass(frozen=True)
 class Grid:
-    """All jobs and cells of a recipe, under the names that they have for networks with these `identities`.
+    """All jobs, cells and defenses of a recipe, by the names that they have for networks with these `identities`.
 
-    Jobs and cells are named by a key, a hash of all that decides their numbers; defenses by their digest.
+    The name of a job or a cell is its key, a hash of all that decides its numbers; that of a defense is its digest.
     """
 
     recipe: Recipe
@@ -32,7 +32,7 @@ class Grid:
 
     @cached_property
     def rows(self) -> list[JobCells]:
-        """Each job with its cells, network by network."""
+        """Each job with its cells, ordered by source network."""
         return list(spanned(self.recipe))
 
     def cells_of(self, model: str) -> list[Cell]:
@@ -40,6 +40,7 @@ class Grid:
         return [cell for _, row in self.rows for cell in row if cell.model == model]
 
     def key(self, point: Job | Cell) -> str:
+        """Return the key of a job or a cell."""
         return point.key(self.identities)
 
     def place(self, job: Job) -> PurePosixPath:
@@ -73,11 +74,11 @@ class _Known(dict[str, T]):
 
 
 def spanned(recipe: Recipe) -> Iterator[JobCells]:
-    """Yield each job with the cells that score it, network by network.
+    """Yield each job with the cells that score it, ordered by source network.
 
-    What is crafted on the bare network is scored on bare models and, as oblivious, through every defense; what is
-    crafted through a defense is scored through that, and crossed on all other systems. An attack that asks the model
-    nothing gains nothing from knowing one.
+    Attacks on the bare network are scored on bare models and, as oblivious, through every defense. Attacks through a
+    defense are scored through it, as adaptive, and on all other systems, as crossed. An attack without access to the
+    model is crafted on the bare network only, since knowing a defense would change nothing.
     """
     every = systems(recipe)
     attacks = list(zip(recipe.attacks, recipe.build_attacks(), strict=True))
@@ -89,7 +90,7 @@ def spanned(recipe: Recipe) -> Iterator[JobCells]:
 def _spanned(
     recipe: Recipe, source: str, entry: NamedAttack, attack: Attack | UniversalAttack, every: list[NamedDefense]
 ) -> Iterator[JobCells]:
-    """The rows of one attack on one network."""
+    """Yield the jobs of one attack on one network, with their cells."""
     knowledge = entry.knowledge or recipe.knowledge
     models = _models(recipe, source, attack)
     for through in every[:1] if attack.access == "none" else every:
@@ -99,16 +100,16 @@ def _spanned(
 
 
 def _is_scored(through: NamedDefense, system: NamedDefense, knowledge: Collection[Knowledge]) -> bool:
-    """Whether what is crafted through a system is scored on another, or on itself: the bare one always is on itself."""
+    """Return whether attacks through one defense are scored on a system; those on the bare model always are on it."""
     if through == system:
         return through.defense is None or "adaptive" in knowledge
     return ("oblivious" if through.defense is None else "crossed") in knowledge
 
 
 def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> list[str]:
-    """Those on which the attack is scored when it is crafted on `source`; each its own where nothing else is said.
+    """Return the models on which an attack that is crafted on `source` is scored.
 
-    So it is for attacks that ask no network anything, which have no source.
+    Without source models in the recipe each model is its own source; so it is for attacks without access to a model.
     """
     if not recipe.source_models or attack.access == "none":
         return [model for model in recipe.model_labels if model == source]
@@ -116,8 +117,9 @@ def _models(recipe: Recipe, source: str, attack: Attack | UniversalAttack) -> li
 
 
 def _jobs(source: str, entry: NamedAttack, attack: Attack | UniversalAttack, through: NamedDefense) -> Iterator[Job]:
-    """One attack of a recipe, once a seed; an ensemble is the group of its members, each after the one before unless it
-    does not need that.
+    """Yield the jobs of one attack: one per seed or, for an ensemble, one per member.
+
+    Each member continues after the one before it, unless the ensemble's members are independent.
     """
     if not isinstance(attack, Ensemble):
         alone = Job(source=source, attack_name=entry.name, attack=attack, through=through, training=entry.training)

@@ -1,4 +1,4 @@
-"""What a network brings into the numbers of the cells that it has a part in."""
+"""The identity of a network in a run: all about it that decides the numbers of its cells."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -12,11 +12,11 @@ from .digest import digest
 from .sources import net_hash, source_hash
 
 Identity = dict[str, Any]
-"""That of one network. It is kept in the manifest."""
+"""The identity of one network: facts by name, which the manifest keeps."""
 Identities = Mapping[str, Identity]
-"""Those of the networks of a recipe, by name."""
+"""The identities of a recipe's networks, by name."""
 OWN = ""
-"""Among the training images that are known by the label of their data: those of a network's own."""
+"""The label of a network's own training images, among those of other data sets by their labels."""
 TRAINING = "training"
 
 
@@ -27,8 +27,11 @@ def identity(
     behaviour: str = "",
     training: Mapping[str, str] = MappingProxyType({}),
 ) -> Identity:
-    """`model` is None where it could not be loaded; `behaviour` names what it answers to the probes, `training` the
-    training images that are seen, by the label of their data. How many samples, and in what batches, does not matter.
+    """Return the identity of a network.
+
+    `fingerprint` is that of its data; `model` is None if it could not be loaded; `behaviour` names its outputs for the
+    probe images; `training` has the fingerprints of the training images that are used, by the label of their data set.
+    The number of samples and the batch size are left out, since no image's result depends on them.
     """
     return {
         "data": fingerprint,
@@ -41,29 +44,32 @@ def identity(
         "draws": recipe.draws,
         "eot_draws": recipe.eot_draws,
         "foolbench": version("foolbench"),
-        **({"layers": recipe.layers} if recipe.layers else {}),  # without any, cells are called what they always were
+        **({"layers": recipe.layers} if recipe.layers else {}),  # without any, keys are as before `layers` existed
         **({TRAINING: dict(training)} if training else {}),
         **({} if model is None else _task_code(model.task)),
     }
 
 
 def without_training(identity: Identity) -> Identity:
-    """What counts where no training images are seen."""
+    """Return the identity as it counts for jobs and cells that use no training images."""
     return {fact: value for fact, value in identity.items() if fact != TRAINING}
 
 
 def look(name: str, identities: Identities, samples: Sequence[int]) -> str:
-    """Names what a network of a run was seen to make of these clean images."""
+    """Return a hash that names the look at a network with the clean images of these samples."""
     return digest(name, without_training(identities[name]), sorted(samples))
 
 
 def seen_training(identity: Identity, labels: Sequence[str]) -> list[tuple[str, str]]:
-    """The training images of these data, as far as they are known: by the code of a data set they are known anyway."""
+    """Return (label, fingerprint) of the training images of these data sets, as far as the identity has them.
+
+    It lacks those that other facts identify, such as the version of foolbench for its own data sets.
+    """
     known = identity.get(TRAINING, {})
     return [(label, known[label]) for label in labels if label in known]
 
 
 def _task_code(task: Task) -> Identity:
-    """That of a stranger's task; foolbench's own are known by its version."""
+    """Return a hash of the code of a user's task; foolbench's own tasks are known by its version."""
     own = type(task).__module__.startswith("foolbench.")
     return {} if own else {"task_code": source_hash(type(task))}

@@ -1,4 +1,4 @@
-"""What a file of Python imports, read from its text: a module of constants leaves no trace in the values of another."""
+"""Find what a Python file imports, from its text, since imported constants do not reveal the module they come from."""
 
 import ast
 import importlib.util
@@ -9,8 +9,9 @@ from pathlib import Path
 
 
 def imported_names(file: Path, module: str) -> set[str]:
-    """Of the modules that the text of a module names, wherever in it; of `from A import B` both A and A.B, of which the
-    second need not be one. None for what is no Python.
+    """Return the names of the modules that a module's text imports, at any place in it; empty if it is no Python.
+
+    `from A import B` gives both A and A.B, although the latter need not be a module.
     """
     try:
         tree = ast.parse(file.read_bytes())
@@ -20,7 +21,7 @@ def imported_names(file: Path, module: str) -> set[str]:
 
 
 def location(name: str) -> str | None:
-    """Of the file of a module, whether it has been imported yet or not. None for what is none."""
+    """Return the path of a module's file, without importing the module; None if there is none."""
     if name in sys.modules:
         return getattr(sys.modules[name], "__file__", None)
     package = name.rpartition(".")[0]

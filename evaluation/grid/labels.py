@@ -1,4 +1,4 @@
-"""What rows call their attacks and defenses, where several share a name, and what an attack knew."""
+"""Labels for the attacks and defenses of rows, which tell namesakes apart, and for an attack's knowledge."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from ...core.registry import NOTHING
 
 
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
-    """The name of each row's attack or defense, with those parameters that tell it from its namesakes."""
+    """Return the name of each row's attack or defense, with the parameters that tell it from its namesakes."""
     told = ("norm", "eps", "seed") if kind == "attack" else ()
     keys = [
         (row[kind], row[f"{kind}_params"], *(None if _empty(row.get(key)) else row[key] for key in told))
@@ -31,12 +31,12 @@ def _called(name: str, parameters: Mapping[str, Any], every: Collection[tuple[st
 
 
 def throughs(part: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the system is called, as a defense, that each row's attack was crafted through."""
+    """Return the label of the defense, or of the bare model, that each row's attack was crafted through."""
     return labels([*part, *map(_through, part)], "defense")[len(part) :]
 
 
 def _through(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """That system, as if the row were scored on it."""
+    """Return the columns of the defense that a row's attack was crafted through, as those of a row's own defense."""
     match row["knowledge"]:
         case "adaptive":
             return row
@@ -47,7 +47,7 @@ def _through(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def knowledges(part: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What each row's attack knew, in a few words."""
+    """Return the attacker's knowledge in each row: oblivious, adaptive, or crossed from a named defense."""
     return [
         f"crossed from {through}" if row["knowledge"] == "crossed" else row["knowledge"]
         for row, through in zip(part, throughs(part), strict=True)
@@ -55,5 +55,5 @@ def knowledges(part: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _empty(value: Any) -> bool:
-    """As in a row, or in a table that came from a file."""
-    return value is None or value == "" or value != value  # NaN alone is unlike itself
+    """Return whether a value is missing: None in a row, "" or NaN in a table that was read from a file."""
+    return value is None or value == "" or value != value  # only NaN differs from itself

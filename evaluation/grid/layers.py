@@ -1,12 +1,12 @@
-"""Which layers of a network a recipe looks at."""
+"""The layers of a network whose outputs a recipe compares."""
 
 from collections.abc import Sequence
 
 FEATURES = "features"
-"""Stands for all layers that a network names as its features."""
+"""A name in a recipe that stands for all feature layers of a network."""
 
 
 def named(layers: Sequence[str], features: Sequence[str]) -> list[str]:
-    """A recipe's layers of a network with these features, in their order, each once."""
+    """Return the layers that a recipe names, in its order, each once; `features` are the network's feature layers."""
     known = [name for layer in layers for name in (features if layer == FEATURES else [layer])]
     return list(dict.fromkeys(known))

@@ -1,4 +1,4 @@
-"""What of a defense has to learn."""
+"""Find the parts of a defense that have to learn."""
 
 from ...core.defense import Defense
 from ...core.errors import FOREIGN
@@ -7,7 +7,7 @@ from ...core.learned_defense import LearnedDefense
 
 
 def learning_parts(defense: Defense) -> list[LearnedDefense]:
-    """In their order."""
+    """Return the parts of a defense that learn, in the order in which they are fitted."""
     found: list[LearnedDefense] = []
 
     def noted(part: LearnedDefense) -> Learned:
@@ -19,8 +19,8 @@ def learning_parts(defense: Defense) -> list[LearnedDefense]:
 
 
 def learns(defense: Defense | None) -> bool:
-    """Whether it has to."""
+    """Return whether a defense has to learn; True also if a foreign one raises an error when it is asked."""
     try:
         return defense is not None and bool(learning_parts(defense))
-    except FOREIGN:  # which it says again when it is taught
+    except FOREIGN:  # raised again when it is fitted, and reported then
         return True

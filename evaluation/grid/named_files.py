@@ -1,4 +1,4 @@
-"""Files that an attack or a defense is told by name: where another one lies there, it is another attack or defense."""
+"""Hash the files that an attack or a defense names: if another file lies there, it is another attack or defense."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from .parameters import parameters
 
 
 def named_files(configuration: Any) -> list[str]:
-    """A hash for the content of each, in the order of its fields; also in what lies in these, as steps of a chain."""
+    """Return a hash of each file named in the fields of an attack or defense, in order, also in nested ones."""
     return [_content(file) for file in _files(parameters(configuration))]
 
 
@@ -28,12 +28,12 @@ def _files(value: Any) -> Iterator[Path]:
 
 
 def _may_be_a_path(value: str | PurePath) -> bool:
-    """Words as `uniform` are none, whatever lies in the folder where somebody calls them."""
+    """Return whether a value may be a path. Words such as `uniform` are none, even if a file has that name."""
     return isinstance(value, PurePath) or "/" in value or bool(PurePath(value).suffix)
 
 
 def _content(file: Path) -> str:
-    """Of one that cannot be read nothing: whoever needs it says so."""
+    """Return a hash of a file's content; "" if it cannot be read, which is reported where the file is used."""
     try:
         seen = file.stat()
         return _hash(file, seen.st_size, seen.st_mtime_ns)
@@ -43,6 +43,6 @@ def _content(file: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _hash(file: Path, size: int, changed: int) -> str:
-    """Kept as long as size and time stay, for it is asked for with every cell."""
+    """Return a hash of a file; cached until its size or time changes, because every cell needs it."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The rows that a recipe will have, known before it runs: each with the cells that make it, and a name for people."""
+"""Plan the rows of a recipe before it runs: each with the cells that it is computed from, and a name for people."""
 
 import re
 from collections import Counter
@@ -15,10 +15,10 @@ from .labels import labels
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A row for each metric: of one cell, or of the `cells` of a bundle.
+    """A planned result, one row per metric: of one cell, or of the `cells` of a `bundle` on one system.
 
-    `name` is short and unique, as `resnet50-jpeg-pgd`. `facts` are columns of the leaderboard, `labels` what tables
-    call the attack and the defense.
+    `name` is short and unique, such as `resnet50-jpeg-pgd`. `facts` are the columns of the leaderboard that are known
+    already; `labels` has what tables call the `attack` and the `defense`.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Planned:
 
 
 def planned(recipe: Recipe) -> list[Planned]:
-    """In the order in which they are best made: what is crafted together is together, a bundle's row comes last."""
+    """Return the planned rows in the best order to compute them: by job, and a bundle's row after its last cell."""
     whole = [cell for _, row in spanned(recipe) for cell in row]
     members: dict[Hashable, list[Cell]] = {}
     for cell in whole:
@@ -56,14 +56,14 @@ def _on_a_system(bundle: Bundle, cell: Cell) -> Hashable:
 
 
 def short_names(recipe: Recipe) -> dict[str, str]:
-    """Of networks, by what rows call them: without what stands before the colon where that tells nothing apart."""
+    """Return a short name for each network's label: the part after the colon, if it is unique, else the label."""
     short = {label: entry.name.rpartition(":")[2] for label, entry in recipe.networks.items()}
     often = Counter(short.values())
     return {label: name if often[name] == 1 else label for label, name in short.items()}
 
 
 def name_of(*words: str) -> str:
-    """Of a test: what can be typed without quotes."""
+    """Join words to the name of a test, without characters that a shell would need quotes for."""
     return "-".join(re.sub(r"[^\w.]+", "-", word).strip("-") for word in words)
 
 
@@ -79,7 +79,7 @@ def _names(recipe: Recipe, rows: Sequence[Row], attacks: Sequence[str], defenses
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """Names that differ in letters alone that were left out get a number."""
+    """Return the names, with a number added to those that occurred before."""
     seen: Counter[str] = Counter()
     found = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Which evaluation images a run takes: a stated sample, the same for every attack and defense."""
+"""Choose the evaluation images of a run: a reproducible sample, the same for every attack and defense."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,14 +8,15 @@ from ...core.seeding import derive_key
 from ..recipe.recipe import Sampling
 
 LOOKED_AT = 64
-"""How many of them show whether the data are what they are said to be."""
+"""The number of evaluation samples by which a data set is checked and recognised."""
 
 
 def sample(dataset: Dataset, count: int, sampling: Sampling, seed: int) -> tuple[int, ...]:
-    """`count` indices of evaluation samples, in the order in which they are taken: more of them begin with fewer.
+    """Return `count` indices of evaluation samples, in the order in which a run takes them.
 
-    "random" is a shuffle; "balanced" one in which the classes take turns, as long as they last; "first" none.
-    Folders of images lie sorted by class, so the first are of one.
+    "random" shuffles; "balanced" shuffles and lets the classes take turns, as long as they last; "first" does not
+    shuffle: in a folder that is sorted by class, the first images are all of one class. A larger sample begins with the
+    smaller one.
     """
     if sampling == "first":
         return tuple(range(count))
@@ -25,13 +26,13 @@ def sample(dataset: Dataset, count: int, sampling: Sampling, seed: int) -> tuple
 
 
 def looked_at(dataset: Dataset) -> list[int]:
-    """Some evaluation samples, spread over all: by them the data's promises are checked and the data known again."""
+    """Return the sorted indices of random evaluation samples, always the same, by which a data set is checked."""
     order = sorted(range(len(dataset)), key=lambda index: derive_key("looked at", index))
     return sorted(order[:LOOKED_AT])
 
 
 def _in_turn(order: Sequence[int], labels: Sequence[int]) -> list[int]:
-    """The first of every class, then the second of every class, and so on; the rest of the order as it was."""
+    """Return the first sample of every class, then the second of every class, and so on, otherwise in `order`."""
     turns: dict[int, list[int]] = defaultdict(list)
     seen: dict[int, int] = defaultdict(int)
     for index in order:

@@ -1,4 +1,4 @@
-"""The code behind a result: an edited attack is another attack, and so is one whose helpers were edited."""
+"""Hash the code behind a result: an attack counts as another one once its code, or that of its helpers, is edited."""
 
 import hashlib
 import sys
@@ -17,14 +17,17 @@ from .imports import imported_names, location
 from .typed_code import typed_code
 
 _INSTALLED = {"site-packages", "dist-packages", "lib-dynload"}
-"""Folders of what changes with its version only, as the standard library does."""
+"""The folders of installed packages, whose code changes with their version only."""
 _NOTED: ContextVar[dict[type | FunctionType, bytes] | None] = ContextVar("noted", default=None)
-"""What was typed, as it was when it was asked for first."""
+"""The code of classes and functions typed into a shell, as first seen within `typed_code_at_rest`; None outside it."""
 
 
 @contextmanager
 def typed_code_at_rest() -> Iterator[None]:
-    """Meanwhile what was typed counts as it was at first: a run may change values that it uses, as a list of losses."""
+    """Context manager: take code that was typed into a shell as it was when it was first hashed.
+
+    A run may change values that the code uses, such as a list of losses, which would change its hash.
+    """
     token = _NOTED.set({})
     try:
         yield
@@ -33,17 +36,21 @@ def typed_code_at_rest() -> Iterator[None]:
 
 
 def source_hash(cls: type | FunctionType) -> str:
-    """Hash of the code that defines a class or a function, and of the files whose classes and functions it uses.
+    """Return a hash of the file that defines a class or a function, and of the files that this one uses.
 
-    Followed are files of foolbench, of the class's own package, and those that are not installed, such as a module
-    beside it. Comments and docstrings do not count. Code that was typed into a shell counts as it is now.
+    Used files are followed if they belong to foolbench or to the class's own package, or are not installed, such as a
+    module beside it. Comments and docstrings do not count. Code that was typed into a shell counts as it is now, or as
+    it was at first within `typed_code_at_rest`.
     """
     start = sys.modules[cls.__module__]
     return _hash(cls, b"" if _as_file(getattr(start, "__file__", None)) else _typed(cls))
 
 
 def net_hash(net: nn.Module) -> str:
-    """Hash of the code of a network's modules; those of torch and torchvision are known by the manifest's versions."""
+    """Return a hash of the code of a network's modules, except those of torch and torchvision.
+
+    The manifest has the versions of these two.
+    """
     foreign = {type(module) for module in net.modules()}
     own = {cls for cls in foreign if cls.__module__.partition(".")[0] not in ("torch", "torchvision")}
     return hashlib.sha256(" ".join(sorted(map(source_hash, own))).encode()).hexdigest()[:16]
@@ -60,7 +67,10 @@ def _typed(cls: type | FunctionType) -> bytes:
 
 @cache
 def _hash(cls: type | FunctionType, typed: bytes) -> str:
-    """`typed` is what no file holds. A file counts as it is when it is asked for first, as it has been imported."""
+    """Return the hash of `source_hash`; `typed` is the code that is in no file.
+
+    Cached: a file counts as it was at the first call, since that is what was imported.
+    """
     start = sys.modules[cls.__module__]
     files, todo = {start.__name__: _as_file(getattr(start, "__file__", None))}, [start.__name__]
     while todo:
@@ -74,12 +84,12 @@ def _hash(cls: type | FunctionType, typed: bytes) -> str:
 
 
 def _as_file(path: object) -> Path | None:
-    """None of a shell and of a pipe, whatever they call themselves."""
+    """Return a module's file, or None if it has none, like a shell or a pipe, which may have a name such as <stdin>."""
     return Path(path) if isinstance(path, str) and is_file(Path(path)) else None
 
 
 def _uses(name: str, file: Path | None) -> set[str]:
-    """The modules that define what a module has imported; of a user's own also those that its text names.
+    """Return the modules that define what a module has imported and, for a user's own, those that its text imports.
 
     `from foolbench.core import *` also binds whichever modules of foolbench happen to be loaded by then, which differ
     from process to process: those count only where the text of a user's module names them.
@@ -96,7 +106,7 @@ def _uses(name: str, file: Path | None) -> set[str]:
 
 
 def _is_followed(name: str, start: ModuleType) -> bool:
-    """As far as its code is not known by versions."""
+    """Return whether a module's code is to be hashed, because no version number identifies it."""
     package = _package(name)
     if package in ("foolbench", _package(start.__name__)):
         return name != "foolbench" and (name in sys.modules or location(name) is not None)

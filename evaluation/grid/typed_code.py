@@ -1,4 +1,4 @@
-"""The code of what was typed into a notebook or a shell, where no file holds it: what was compiled counts."""
+"""Hash code that was typed into a notebook or a shell, and is in no file, by its compiled form."""
 
 import dis
 import hashlib
@@ -16,17 +16,17 @@ from ...core.errors import FOREIGN
 
 _PLAIN = (type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes)
 _OF_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-"""What bytecode does with the name of a value beside it."""
+"""The bytecode operations that load a global name."""
 _NO_MEMBERS = {"_abc_impl", "__dict__", "__weakref__"}
-"""What Python keeps in a class for itself."""
+"""The attributes of a class that Python adds for its own use."""
 
 
 def typed_code(cls: type | FunctionType) -> bytes:
-    """Names a class or a function by its code, and by all that this uses of what was typed beside it.
+    """Return a hash of a class or a function: of its code, and of all globals of its module that this uses.
 
-    Functions and classes count by their code, behind decorators and in closures, too; values by what pickle would take
-    of them, tensors by their bytes. Where something cannot be taken apart, as an open file, the name is new each time:
-    nothing is then known to be the same.
+    Functions and classes count by their code, also behind decorators and in closures; other values by what pickle would
+    store of them, and tensors by their bytes. If a value cannot be taken apart, such as an open file, the hash is new
+    each time, since nothing is known to be the same.
     """
     found = _Telling(cls.__module__)
     found.tell(cls)
@@ -34,12 +34,12 @@ def typed_code(cls: type | FunctionType) -> bytes:
 
 
 class _Telling:
-    """Hashes values, the same in every process; those of one object that come again by its number."""
+    """A hash of values that is the same in every process. An object that occurs again counts by its number."""
 
     def __init__(self, module: str) -> None:
         self._module, self._hash = module, hashlib.sha256()
         self._seen: dict[int, tuple[int, Any]] = {}
-        """By their ids, which would be given to others if nobody held the objects."""
+        """Objects with their numbers, by id. Holding the objects keeps Python from reusing the ids."""
 
     @property
     def digest(self) -> bytes:
@@ -54,7 +54,7 @@ class _Telling:
             self._seen[id(value)] = len(self._seen), value
             try:
                 self._tell_whole(value)
-            except FOREIGN:  # whatever its class raises, or that it is nested too deep
+            except FOREIGN:  # its class may raise anything, or it is nested too deeply
                 self._say("only now", uuid.uuid4().hex)
 
     def _say(self, *words: object) -> None:
@@ -92,7 +92,7 @@ class _Telling:
                 self._tell_object(value)
 
     def _is_known(self, one: type | FunctionType) -> bool:
-        """Of another module, by its name there: it is as old as its file."""
+        """Return whether a class or function is a built-in or of another module: there its name identifies it."""
         if one.__module__ == "builtins":
             return True
         found: Any = sys.modules.get(one.__module__)
@@ -101,7 +101,7 @@ class _Telling:
         return found is one and one.__module__ != self._module
 
     def _tell_function(self, one: FunctionType) -> None:
-        """With the values of its names where it was typed: a decorator's own are those of its file."""
+        """Add a function and, if it was typed, its globals; a decorator's wrapper has those of the decorator's file."""
         beside = one.__globals__
         names = sorted(set(_names(one.__code__)) & beside.keys()) if beside.get("__name__") == self._module else []
         named = [part for name in names for part in (name, beside[name])]
@@ -114,7 +114,7 @@ class _Telling:
         self._hash.update(plain.view(torch.uint8).numpy().data)
 
     def _tell_object(self, one: Any) -> None:
-        """A list by its items, others as pickle takes them apart. Raises whatever that does."""
+        """Add a collection by its items, and any other object as pickle takes it apart, which may raise anything."""
         if type(one) in (tuple, list):
             self._tell_all(type(one).__name__, *one)
         elif type(one) in (set, frozenset):
@@ -125,20 +125,20 @@ class _Telling:
             self._tell_all("object", type(one), *_taken_apart(one))
 
     def _apart(self, value: Any) -> bytes:
-        """Whatever stands beside it: a set has no order."""
+        """Return a hash of one value alone, by which the values of a set, which has no order, can be sorted."""
         found = _Telling(self._module)
         found.tell(value)
         return found.digest
 
 
 def _members(cls: type) -> Mapping[str, Any]:
-    """What a class defines, but for what Python writes about it."""
+    """Return what a class defines, without the attributes that Python adds, such as `__module__` and `__doc__`."""
     own = {name: value for name, value in vars(cls).items() if name not in _NO_MEMBERS}
     return {name: value for name, value in own.items() if name[:2] != "__" or hasattr(value, "__get__")}
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Those of values beside it that it uses, also in functions within it."""
+    """Yield the names of the globals that code uses, also in functions within it."""
     yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname in _OF_GLOBALS)
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
@@ -146,13 +146,13 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _told(code: CodeType) -> tuple[Any, ...]:
-    """Without addresses and numbers of lines, which change when nothing has."""
+    """Return the parts of a code object, except addresses and line numbers, which change without the code changing."""
     arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags, code.co_varnames
     return code.co_name, code.co_code, code.co_exceptiontable, code.co_names, code.co_consts, *arguments
 
 
 def _contents(cell: CellType) -> tuple[Any, ...]:
-    """None of a variable that has no value yet."""
+    """Return the content of a closure's cell; empty if its variable has no value yet."""
     try:
         return (cell.cell_contents,)
     except ValueError:
@@ -160,7 +160,7 @@ def _contents(cell: CellType) -> tuple[Any, ...]:
 
 
 def _taken_apart(one: Any) -> list[Any]:
-    """How pickle would make it anew, or the name by which it would find it, and what that wraps."""
+    """Return how pickle would rebuild an object or, for one that it finds by name, that name and what it wraps."""
     found = one.__reduce_ex__(4)
     if isinstance(found, str):
         return [found, getattr(one, "__module__", None), getattr(one, "__wrapped__", None)]

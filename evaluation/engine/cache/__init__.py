@@ -1,1 +1,1 @@
-"""What was crafted and learned, kept for the run itself, or for all runs of a user."""
+"""Keep what was crafted and learned, for one run or for all runs of a user."""

@@ -1,6 +1,6 @@
-"""The cache that all runs of a user share. What lies there is named by all that decides it, so nothing grows stale.
+"""The cache that all runs of a user share. An entry's name depends on all that decides its content, so none goes stale.
 
-It may be lost, damaged, full, or lie where nothing can be written: then its things are made anew, as without it.
+The cache may be lost, damaged, full or read-only: then its entries are computed again, as they are without a cache.
 """
 
 import os
@@ -27,20 +27,21 @@ from .shelf import SUFFIX, Shelf
 
 GIGABYTE = 10**9
 LIMIT = 20 * GIGABYTE
-"""Bytes, where nobody says how many."""
+"""The default limit, in bytes."""
 FULL, LOOKED_AT = 0.9, 8
-"""Beyond the limit, what was not used for longest goes until so much of it is left. Before a process has written an
-eighth of what was free when it looked, it looks again: as many processes at once keep to the limit together.
+"""If the cache exceeds its limit, the least recently used entries are removed until it is at this share of the limit.
+A process measures the cache again once it has written an eighth of the space that was free: up to eight processes at
+once keep to the limit together.
 """
 TORN = 24 * 3600
-"""Seconds after which nobody is still writing a file."""
+"""The age, in seconds, at which a temporary file counts as left behind: no process is still writing it."""
 _X_ADV, _CLEAN, _PLANES = "x_adv", "clean", "planes"
 _ABOUT = {_CLEAN, _PLANES}
-"""What is kept beside packed images."""
+"""The names of the tensors that are kept beside packed images."""
 
 
 class Entry(NamedTuple):
-    """A file of the cache: its size in bytes, and when it was used last, in seconds since 1970."""
+    """A cache entry: its file, its size in bytes, and the time of its last use in seconds since 1970."""
 
     path: Path
     size: int
@@ -49,7 +50,7 @@ class Entry(NamedTuple):
 
 @dataclass(eq=False)
 class Cache(Shelf):
-    """At most `limit` bytes in a folder. What cannot be kept there is told, once, and not kept."""
+    """The user's cache, a folder of at most `limit` bytes. If it cannot be written, it prints that once and goes on."""
 
     limit: int = LIMIT
     _free: int | None = field(default=None, init=False)
@@ -58,10 +59,9 @@ class Cache(Shelf):
 
     @classmethod
     def default(cls, folder: Path | None = None, gigabytes: float | None = None) -> "Cache":
-        """Where nothing is given: where FOOLBENCH_CACHE says, or in the user's folder of caches; of
-        FOOLBENCH_CACHE_SIZE gigabytes.
+        """Return the cache in `folder`, by default FOOLBENCH_CACHE or a folder among the user's caches.
 
-        Raises ConfigError for a size that is none.
+        Its limit is `gigabytes`, by default FOOLBENCH_CACHE_SIZE or `LIMIT`. Raises ConfigError for an invalid size.
         """
         chosen, size = os.environ.get("FOOLBENCH_CACHE"), os.environ.get("FOOLBENCH_CACHE_SIZE")
         where = folder or (Path(chosen) if chosen else user_cache_path("foolbench") / "cache")
@@ -70,10 +70,10 @@ class Cache(Shelf):
         return cls(where, _bytes(size, "FOOLBENCH_CACHE_SIZE") if size else LIMIT)
 
     def ready(self) -> None:
-        """What cannot be kept can be used all the same."""
+        """Do nothing: a cache that cannot be written does no harm."""
 
     def read(self, name: str) -> dict[str, Tensor] | None:
-        """What was found counts as used now."""
+        """Read an entry, and decompress packed images. An entry that is found counts as used now."""
         path = self.path(name)
         found = recall(path, set())
         with suppress(OSError):
@@ -83,16 +83,16 @@ class Cache(Shelf):
     def opened(
         self, read: dict[str, Tensor] | None, names: set[str], clean: Tensor | None = None
     ) -> dict[str, Tensor] | None:
-        """Nothing of other `clean` images either."""
+        """Unpack an entry that was read; None also for images that were crafted from other `clean` images."""
         found = super().opened(read, names if clean is None else {*names, *_ABOUT})
         return found if found is None or clean is None else _unpacked(found, clean)
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], clean: Tensor | None = None) -> None:
-        """Whole or not at all."""
+        """Write an entry, whole or not at all; with `clean` images, the adversarial ones are packed."""
         self._write(name, lambda path: keep(path, tensors if clean is None else _packed(tensors, clean)))
 
     def take(self, name: str, content: bytes) -> None:
-        """As `keep`."""
+        """Write the content of an entry's file, whole or not at all."""
         self._write(name, lambda path: write_whole(path, content))
 
     def _write(self, name: str, write: Callable[[Path], None]) -> None:
@@ -105,7 +105,10 @@ class Cache(Shelf):
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
-        """Where nothing can be locked nobody waits, and two may do the same."""
+        """Context manager: lock an entry while it is computed.
+
+        If nothing can be locked, nobody waits, and two processes may do the same work.
+        """
         lock = f"{LOCKS}/{name.replace('/', '-')}.lock"
         try:
             held = acquired(self.folder, lock)
@@ -115,25 +118,26 @@ class Cache(Shelf):
             yield
         finally:
             if held is not None:
-                with suppress(OSError):  # whoever waits for it then has it to himself, and at worst does it twice
+                with suppress(OSError):  # a process that waits then locks a new file: at worst work is done twice
                     (self.folder / lock).unlink()
                 held.release()
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Those that are there, the one first that was not used for longest."""
+        """Return all entries, or those of one kind, the least recently used first."""
         found = []
         for one in KINDS if kind is None else [kind]:
             for path in (self.folder / one).rglob(f"*{SUFFIX}"):
-                with suppress(OSError):  # gone meanwhile
+                with suppress(OSError):  # removed meanwhile
                     known = path.stat()
                     if path.is_file():
                         found.append(Entry(path, known.st_size, known.st_mtime))
         return sorted(found, key=lambda entry: entry.used)
 
     def clear(self, kind: str | None = None) -> int:
-        """Remove all entries, and folders that are empty then; nothing else that lies there. Returns their bytes.
+        """Remove all entries, or those of one kind, and return their size in bytes.
 
-        Raises OutputError for what cannot be removed.
+        Folders that are empty then are removed as well, but no other files. Raises OutputError if an entry cannot be
+        removed.
         """
         gone = 0
         for entry in self.entries(kind):
@@ -142,12 +146,12 @@ class Cache(Shelf):
             except OSError as error:
                 raise OutputError(f"{entry.path} cannot be removed: {error.strerror}.") from None
             gone += entry.size
-            with suppress(OSError):  # others lie there
+            with suppress(OSError):  # not empty
                 entry.path.parent.rmdir()
         return gone
 
     def _make_room(self, written: int) -> None:
-        """After so many bytes more."""
+        """Keep to the limit after `written` more bytes; the cache is measured only now and then."""
         self._written += written
         if self._free is not None and LOOKED_AT * self._written < self._free:
             return
@@ -163,7 +167,7 @@ class Cache(Shelf):
         self._free, self._written = self.limit - total, 0
 
     def _remove_torn(self) -> None:
-        """What processes have left that were killed while they wrote, long ago."""
+        """Remove old temporary files of processes that were killed while they wrote."""
         for path in self.folder.rglob(".*.[0-9]*.tmp"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > TORN:
@@ -196,7 +200,7 @@ def _packed(tensors: Mapping[str, Tensor], clean: Tensor) -> dict[str, Tensor]:
 def _decompressed(found: dict[str, Tensor]) -> dict[str, Tensor] | None:
     try:
         differences = decompressed(Packed(found[_X_ADV], int(found[_PLANES])))
-    except (ValueError, KeyError, RuntimeError):  # RuntimeError: several numbers in the place of one
+    except (ValueError, KeyError, RuntimeError):  # RuntimeError: `planes` is not a single number
         return None
     return found | {_X_ADV: differences}
 

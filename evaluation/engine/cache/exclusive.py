@@ -1,4 +1,4 @@
-"""What several processes may want at once is made by one of them, while the others wait for it."""
+"""Locks between processes: one computes what several need, while the others wait for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,15 @@ from filelock import FileLock, Timeout
 from ....core.errors import OutputError
 
 LOCKS = ".locks"
-"""The folder of the empty files that are locked. A lock ends with its process, in whatever way that ends."""
+"""The folder of the empty files that are locked. A lock ends with its process, however that ends."""
 
 
 @contextmanager
 def exclusive(folder: Path, name: str) -> Iterator[None]:
-    """Meanwhile no other process is in here for the same name in this folder.
+    """Context manager: wait until no other process is in it for the same folder and name, and keep others out.
 
-    Whoever gets in looks whether the work is done by now. Raises OutputError where nothing can be locked.
+    A process that gets in should check whether the work has been done meanwhile. Raises OutputError if nothing can be
+    locked.
     """
     held = acquired(folder, f"{LOCKS}/{name}.lock")
     try:
@@ -26,9 +27,9 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
 
 
 def acquired(folder: Path, name: str, timeout: float = -1) -> FileLock:
-    """A lock in a folder, to be released; after so many seconds filelock's Timeout, by default never.
+    """Return a lock on a file in a folder, acquired, which the caller releases.
 
-    Raises OutputError where nothing can be locked.
+    Raises filelock's Timeout after `timeout` seconds, by default never, and OutputError if nothing can be locked.
     """
     held = FileLock(folder / name)
     try:
@@ -36,6 +37,6 @@ def acquired(folder: Path, name: str, timeout: float = -1) -> FileLock:
         held.acquire(timeout)
     except Timeout:
         raise
-    except (OSError, NotImplementedError) as error:  # the latter is filelock's word for file systems without locks
+    except (OSError, NotImplementedError) as error:  # the latter: the file system has no locks
         raise OutputError(f"Expected a folder that can be written to and locked, got {folder}: {error}.") from None
     return held

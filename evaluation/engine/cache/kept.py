@@ -1,4 +1,4 @@
-"""Tensors that are kept on disk from one run to the next, and read as if a stranger had written them."""
+"""Tensors that are kept on disk from one run to the next, and checked when they are read, as an untrusted file is."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def keep(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def recall(path: Path, names: set[str]) -> dict[str, Tensor] | None:
-    """What `keep` wrote; None where there is nothing, where it is damaged, or lacks one of the names."""
+    """Return the tensors that `keep` wrote; None if the file is missing or damaged, or lacks one of the names."""
     try:
         found, about = read_tensors(path)
     except (SafetensorError, OSError, RuntimeError, ValueError):
@@ -30,13 +30,13 @@ def recall(path: Path, names: set[str]) -> dict[str, Tensor] | None:
 
 
 def added(checksum: xxhash.xxh3_128, tensor: Tensor) -> xxhash.xxh3_128:
-    """With the values of a tensor, fast enough to be asked of all that a run reads."""
+    """Update a checksum with the values of a tensor, and return it: xxh3 is fast enough for all that a run reads."""
     checksum.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return checksum
 
 
 def _hash(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Of the place, names, shapes and types as well: one file in the place of another is damage."""
+    """Return a checksum of the values and of place, names, shapes and types: a file in another's place is damage."""
     digest = xxhash.xxh3_128(os.fsencode(f"{path.parent.name}/{path.name}\n"))
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())

@@ -1,10 +1,10 @@
-"""What lies in the cache: named here without torch, for the command line."""
+"""The kinds of cache entries, in a module that does not import torch, for the command line."""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Each is a folder."""
+    """A kind of cache entry, and the name of its folder."""
 
     adversarial = "adversarial"
     perturbations = "perturbations"

@@ -1,7 +1,6 @@
-"""Adversarial images as what they differ in from the clean ones, compressed without loss by Zstandard.
+"""Pack adversarial images as their differences from the clean ones, compressed without loss by Zstandard.
 
-Unpacking has two steps: the longer one, decompression, needs no clean images, so that it can be done before they are
-there.
+Unpacking has two steps. The longer one, decompression, needs no clean images, so it can be done before they are loaded.
 """
 
 from typing import NamedTuple
@@ -14,18 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LEVEL = 1
-"""Of compression. Higher ones take longer, and hardly less room: what is left of floats is noise."""
+"""The compression level. Higher ones take longer and save hardly any space: what remains of floats is noise."""
 
 
 class Packed(NamedTuple):
-    """`data` (B,), uint8, and how many bytes of each number there are in it: one of levels, four or eight of floats."""
+    """Compressed differences: `data`, uint8 (B,), and the bytes per value in it, `planes`.
+
+    There is 1 byte for 8-bit images, and 4 for float images, or 8 if rounding errors had to be kept as well.
+    """
 
     data: Tensor
     planes: int
 
 
 def packed(images: Tensor, clean: Tensor) -> Packed:
-    """Of images (N, C, H, W), float32 or uint8, around clean ones, float32 of the same shape."""
+    """Pack images (N, C, H, W), float32 or uint8, with the clean ones, float32 of the same shape."""
     x = clean.cpu().contiguous()
     near = images.cpu().contiguous()
     if near.dtype == torch.uint8:
@@ -40,7 +42,10 @@ def packed(images: Tensor, clean: Tensor) -> Packed:
 
 
 def decompressed(found: Packed) -> Tensor:
-    """The differences (1 or 2, N * C * H * W), uint8 of levels, int32 of floats. Raises ValueError for damaged data."""
+    """Return the differences (1 or 2, N * C * H * W): uint8 for 8-bit images, int32 for float images.
+
+    Raises ValueError for damaged data.
+    """
     if found.planes not in (1, 4, 8):
         raise ValueError(f"expected 1, 4 or 8 planes, got {found.planes}")
     try:
@@ -52,7 +57,7 @@ def decompressed(found: Packed) -> Tensor:
 
 
 def unpacked(differences: Tensor, clean: Tensor) -> Tensor:
-    """The images, on the CPU. Raises ValueError for differences of other images."""
+    """Return the adversarial images, on the CPU. Raises ValueError if `clean` has another number of values."""
     x = clean.cpu().contiguous()
     if differences.shape[1] != x.numel():
         raise ValueError(f"expected differences of {x.numel()} numbers, got {differences.shape[1]}")
@@ -72,13 +77,13 @@ def _bits(x: Tensor) -> NDArray[np.int32]:
 
 
 def _planes(numbers: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """The first bytes of all numbers, then the second ones: equal bytes lie together."""
+    """Return the first bytes of all numbers, then the second ones, and so on: grouped bytes compress better."""
     return np.ascontiguousarray(numbers.reshape(-1).view(np.uint8).reshape(-1, 4).T)
 
 
 def _numbers(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """A row of them for every four planes."""
+    """Return the numbers whose bytes are the planes, a row for every four planes."""
     together = np.empty((len(planes) // 4, planes.shape[1], 4), dtype=np.uint8)
     for number, its in zip(together, planes.reshape(-1, 4, 1, planes.shape[1]), strict=True):
-        cv2.merge(list(its), number[None])  # NumPy takes seven times as long for that, or more
+        cv2.merge(list(its), number[None])  # NumPy takes at least seven times as long
     return together.view(np.int32)[..., 0]

@@ -1,4 +1,4 @@
-"""Named tensors below a folder, a file each: what is made once is found again, or made anew where it is damaged."""
+"""Keep named tensors below a folder, in one file per name: they are found again, or count as missing if damaged."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,45 +16,48 @@ SUFFIX = ".safetensors"
 
 @dataclass(eq=False)
 class Shelf:
-    """A run's own folder. What cannot be kept there ends the run."""
+    """The tensors that a run keeps in its own folder. If one cannot be written, the run ends."""
 
     folder: Path
 
     def path(self, name: str) -> Path:
-        """Where something lies; slashes in a name are folders."""
+        """Return the file for a name; slashes in the name stand for folders."""
         return self.folder / f"{name}{SUFFIX}"
 
     def ready(self) -> None:
-        """Raise OutputError where nothing can be kept."""
+        """Raise OutputError if the folder cannot be written to."""
         writable_folder(self.folder)
 
     def recall(self, name: str, names: set[str], clean: Tensor | None = None) -> dict[str, Tensor] | None:
-        """What `keep` was given; None where there is nothing, where it is damaged, or lacks one of the `names`.
+        """Return the tensors that were kept under a name; None if they are missing, damaged, or lack one of `names`.
 
         `clean` are the images (N, C, H, W) that the tensor `x_adv` was crafted from, if there is one.
         """
         return self.opened(self.read(name), names, clean)
 
     def read(self, name: str) -> dict[str, Tensor] | None:
-        """The first step of `recall`: as much as can be done before the clean images are there."""
+        """Do the first step of `recall`: as much as is possible before the clean images are loaded."""
         return recall(self.path(name), set())
 
     def opened(
         self, read: dict[str, Tensor] | None, names: set[str], clean: Tensor | None = None
     ) -> dict[str, Tensor] | None:
-        """The second step."""
+        """Do the second step of `recall`, on what `read` returned."""
         return read if read is not None and names <= read.keys() else None
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], clean: Tensor | None = None) -> None:
-        """Whole or not at all. Raises OutputError where the disk does not take it."""
+        """Write tensors under a name, whole or not at all. Raises OutputError if that fails.
+
+        `clean` is as in `recall`.
+        """
         with writing(self.path(name)):
             keep(self.path(name), tensors)
 
     def take(self, name: str, content: bytes) -> None:
-        """The whole file, as it was on the shelf of another machine. Raises OutputError as `keep` does."""
+        """Write the whole content of a file from the shelf of another machine. Raises OutputError if that fails."""
         with writing(self.path(name)):
             write_whole(self.path(name), content)
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """While it is made: other processes that want it wait, and find it."""
+        """Return a context manager that locks a name while its tensors are computed: other processes wait for them."""
         return exclusive(self.folder, name.replace("/", "-"))

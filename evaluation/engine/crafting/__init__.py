@@ -1,1 +1,1 @@
-"""Adversarial images and universal perturbations: crafted, stored as an attacker could, carried to other networks."""
+"""Adversarial images and universal perturbations: crafted, stored as an attacker could, moved to other networks."""

@@ -1,4 +1,4 @@
-"""What an attack made of a shard's images, in the form in which it is kept and scored."""
+"""The adversarial images of a shard and their costs, in the form in which they are kept and scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ...ledger.ledger import Costs
 
 @dataclass(frozen=True, kw_only=True)
 class Crafted:
-    """`stored` are the images (N, C, H, W), float32 or uint8.
+    """The adversarial images of a shard: `stored`, (N, C, H, W), float32 in [0, 1] or uint8.
 
-    `undone` (N,) says which of them had fooled the attacked system before they were stored, and do so no more; `costs`
-    are those of all images together. `queries` (N,) says after how many the attack was done with each image; None of
-    one that does not count them. `vanishing` is at how large a share of images the attacked system has no gradient; 0
-    for an attack that follows none.
+    `undone`, bool (N,), marks the images that fooled the attacked system before they were rounded for storage, but no
+    longer do. `costs` are those of all images together. `queries`, int64 (N,), are the queries that the attack spent on
+    each image; None for an attack that does not count them. `vanishing`, in 0..1, is the share of images at which the
+    attacked system has no gradient; 0 for an attack that follows none.
     """
 
     stored: Tensor
@@ -27,7 +27,7 @@ class Crafted:
 
     @classmethod
     def together(cls, parts: "Sequence[Crafted]") -> "Crafted":
-        """Those of a shard's parts, at no costs, and with any gradient."""
+        """Join the parts of a shard. `costs` and `vanishing` stay 0: the caller knows them for the whole shard."""
         counted = [part.queries for part in parts if part.queries is not None]
         return cls(
             stored=torch.cat([part.stored for part in parts]),
@@ -38,5 +38,5 @@ class Crafted:
 
     @property
     def x_adv(self) -> Tensor:
-        """As a model takes them."""
+        """The images as a model takes them: float32 in [0, 1]."""
         return self.stored.float() / 255 if self.stored.dtype == torch.uint8 else self.stored

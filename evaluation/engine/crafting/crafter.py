@@ -1,4 +1,4 @@
-"""Craft adversarial images once, keep them on disk, hand them out as an attacker could have stored them."""
+"""Craft adversarial images once, keep them on disk, and return them as an attacker could have stored them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -33,14 +33,15 @@ _CHECKPOINT_COSTS, _QUERIES, _VANISHING = "costs", "queries", "vanishing"
 
 @dataclass(frozen=True, kw_only=True)
 class Crafter:
-    """One attack on one model.
+    """Runs one attack on one model and keeps its results.
 
-    `stream` names its random streams. Image attacks keep their shards on the `shelf` under the name `place`; without a
-    shelf none is kept, and each is crafted whenever it is asked for. A universal one keeps how far it has come in the
-    file `partial`. With `before`, the attack goes on where that one failed. Where `batch_matters`, nothing is kept that
-    was crafted in smaller pieces than it is named for. `vanishing` says of the attacked system what `Crafted` does; it
-    takes passes, so it is kept with the images. `undoing` is entered around an attack and raises ConfigError where it
-    has changed the model: nothing of such an attack is kept. `prefetcher` reads images before they are asked for.
+    `stream` names the random streams. The shards of an image attack are kept on the `shelf` below the name `place`;
+    without a shelf each is crafted whenever it is requested. A universal attack keeps its checkpoint in the file
+    `partial`. With `before`, the attack continues from that crafter's images where they do not fool yet. If
+    `batch_matters`, shards that were crafted in smaller batches because memory ran out are not kept, since their name
+    stands for the full batch. `vanishing` measures the field of `Crafted` of that name; this costs passes, so it is
+    kept with the images. `undoing` is entered around an attack, and raises ConfigError if the attack changed the model:
+    nothing of such an attack is kept. `prefetcher` reads kept images before they are requested.
     """
 
     model: Model
@@ -59,7 +60,7 @@ class Crafter:
     before: "Crafter | None" = None
 
     def craft(self, data: CraftingData) -> tuple[Perturbation, Costs]:
-        """A universal perturbation, and what it cost."""
+        """Return a universal perturbation and its costs, continuing from a checkpoint in `partial` if there is one."""
         assert isinstance(self.attack, UniversalAttack)
         rng = Draws.of(self.seed, self.stream, samples=[0], device=self.model.device)
         with self.undoing(), _Meter(self.model) as meter:
@@ -68,7 +69,11 @@ class Crafter:
         return found, meter.costs
 
     def images(self, shard: Shard, perturbation: Perturbation | None) -> Crafted:
-        """Adversarial images for a shard, inside the threat and [0, 1]. Raises BudgetError where the attack left it."""
+        """Return adversarial images for a shard, within the threat and [0, 1]: those on the shelf, or new ones.
+
+        With a universal `perturbation` it is applied to the shard instead. Raises BudgetError if an attack exceeds its
+        threat.
+        """
         if perturbation is not None:
             found = self._in_pieces(shard, lambda part, rows: self._stored(perturbation.apply(part.x), part))
             return replace(found, vanishing=self.vanishing())
@@ -80,15 +85,15 @@ class Crafter:
             return kept
         with self.shelf.exclusive(name):
             kept = self._read(self.shelf, name, shard)
-            if kept is not None:  # by now
+            if kept is not None:  # another process has crafted it meanwhile
                 return kept
             crafted = self._crafted(shard)
-            if not (self.batch_matters and self.pieces.fell):  # which their name does not say
+            if not (self.batch_matters and self.pieces.fell):  # the name stands for the full batch
                 self.shelf.keep(name, _tensors(crafted), shard.x)
         return crafted
 
     def _crafted(self, shard: Shard) -> Crafted:
-        start = None if self.before is None else self.before.images(shard, None).x_adv  # at the costs of that one
+        start = None if self.before is None else self.before.images(shard, None).x_adv  # with costs of its own
 
         def crafted(part: Shard, rows: slice) -> Crafted:
             found = self._attack(part, None if start is None else start[rows])
@@ -105,11 +110,11 @@ class Crafter:
 
     @property
     def _counts(self) -> bool:
-        """Whether queries are known of each image: not where the attack goes on from points of another one."""
+        """Whether the queries of each image are known: not if the attack continues from another attack's images."""
         return isinstance(self.attack, QueryAttack) and self.before is None
 
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor | Searched:
-        """Away from the model's own prediction, that is GFR; from `x_adv` on where an attack came before."""
+        """Attack the model's own predictions, as GFR measures; continue from `x_adv` if another attack came before."""
         assert isinstance(self.attack, Attack)
         rng = self._draws(shard)
         own = self._own(shard, rng)
@@ -123,11 +128,11 @@ class Crafter:
         return Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
 
     def _own(self, shard: Shard, rng: Draws) -> Tensor:
-        """The model's own predictions, as an attack takes them; void where targets are: there nothing counts."""
+        """Return the model's own predictions as the attack's reference; pixels that are void in the targets stay so."""
         return self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
 
     def _stored(self, x_adv: Tensor, shard: Shard) -> Crafted:
-        """The images as they are, or as an attacker could have saved them in a file of 8 bits."""
+        """Return the images as float32, or rounded to uint8 as an attacker could have saved them in an 8-bit file."""
         threat = self.attack.threat
         x_adv = threat.enforce(x_adv, shard.x)
         if self.storage == "float32":
@@ -141,11 +146,11 @@ class Crafter:
 
         stored, undone = Storage(threat=threat, x=shard.x, fools=fools).search(x_adv)
         crafted = Crafted(stored=stored, undone=undone, costs=Costs())
-        threat.check(crafted.x_adv, shard.x)  # an x between the levels may leave no level within a tiny budget
+        threat.check(crafted.x_adv, shard.x)  # around an x between two levels, a tiny budget may hold no level
         return crafted
 
     def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
-        """Kept images for a shard; none where the file is damaged, of other images, or beyond the budget."""
+        """Return kept images; None if the file is missing, damaged, of other clean images, or exceeds the budget."""
         names = {"x_adv", "undone", "costs", _VANISHING} | ({_QUERIES} if self._counts else set())
         tensors = shelf.opened(self.prefetcher.result(shelf.read, name), names, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
@@ -165,12 +170,12 @@ class Crafter:
 
 
 def name_of_images(place: str, samples: Sequence[int]) -> str:
-    """What a shard of a job is called on a shelf."""
+    """Return the name under which a shelf keeps the images for these samples; `place` names the job."""
     return f"{place}/{digest(list(samples))}"
 
 
 def _tensors(crafted: Crafted) -> dict[str, Tensor]:
-    """What is kept of a shard."""
+    """Return the tensors that a shelf keeps for a shard."""
     found = {
         "x_adv": crafted.stored,
         "undone": crafted.undone,
@@ -185,7 +190,7 @@ def tensor_of(costs: Costs) -> Tensor:
 
 
 class _Meter:
-    """Passes and wall-clock seconds between entering and leaving, and what an earlier run had spent by then."""
+    """Measures passes and wall-clock seconds between entering and leaving, and adds those of an interrupted run."""
 
     def __init__(self, model: Model) -> None:
         self._passes = model.passes
@@ -202,7 +207,7 @@ class _Meter:
         return self._now().since(self._start).plus(self._before)
 
     def go_on_from(self, costs: Costs) -> None:
-        """What was spent until now, an earlier run had spent too, and counted."""
+        """Count from now on, on top of the `costs` of an interrupted run, which include all that came before."""
         self._start, self._before = self._now(), costs
 
     def _now(self) -> Costs:
@@ -210,7 +215,7 @@ class _Meter:
 
 
 class _CheckpointFile:
-    """A search's state with its costs. One that is damaged is none: the search begins anew."""
+    """The checkpoint file of a universal attack, with its costs. If it is damaged, the search starts over."""
 
     def __init__(self, path: Path, device: torch.device, meter: _Meter) -> None:
         self._path, self._device, self._meter = path, device, meter

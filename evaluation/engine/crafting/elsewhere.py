@@ -1,4 +1,4 @@
-"""Training images of other data than a network's own, as it takes them: Table 8 of GD-UAP crafts on those."""
+"""Training images of another data set than the network's own, in the shape it takes, as in Table 8 of GD-UAP."""
 
 import hashlib
 
@@ -14,11 +14,11 @@ from ..memory.one_at_a_time import itself
 from .resizing import Resized, resized
 
 _TOGETHER = 64
-"""Images that are compared at once."""
+"""The number of evaluation images that are loaded at once to be compared."""
 
 
 def elsewhere(data: Addressed, dataset: Dataset) -> Dataset:
-    """That data set, of pictures without those to train on that `dataset` evaluates on."""
+    """Return the data set that `data` names; if both are pictures, it does not train on those `dataset` evaluates."""
     found, evaluated = make_dataset(data.name, data.parameters), original(dataset)
     if isinstance(found, Pictures) and isinstance(evaluated, Pictures):
         return found.apart_from(evaluated)
@@ -26,10 +26,11 @@ def elsewhere(data: Addressed, dataset: Dataset) -> Dataset:
 
 
 def training_elsewhere(data: Addressed, count: int, dataset: Dataset, advance: Advance) -> Tensor:
-    """The first training images of `data`, uint8 (N, C, H, W), in the shape of those of `dataset`; at most `count`.
+    """Return the first training images of `data`, at most `count`, as uint8 (N, C, H, W) in the shape of `dataset`.
 
-    Grey ones are repeated in every channel, of coloured ones a grey network gets the mean. What `dataset` evaluates on
-    is left out. Raises ConfigError for other numbers of channels, and where no training images are left.
+    Grey images are repeated in every channel; for a grey `dataset`, the channels of coloured ones are averaged.
+    Evaluation images of `dataset` are left out. Raises ConfigError if the numbers of channels do not fit, and if no
+    training images are left.
     """
     other = elsewhere(data, dataset)
     images, _ = other.training(count, advance)
@@ -45,7 +46,7 @@ def training_elsewhere(data: Addressed, count: int, dataset: Dataset, advance: A
 
 
 def _unseen(images: Tensor, data: Addressed, dataset: Dataset) -> Tensor:
-    """Without what is evaluated, by its pixels."""
+    """Return the images without those whose pixels equal an evaluation image's. Raises ConfigError if none is left."""
     evaluated: set[bytes] = set()
     for start in range(0, len(dataset), _TOGETHER):
         x, _ = dataset.load(range(start, min(start + _TOGETHER, len(dataset))))
@@ -57,7 +58,7 @@ def _unseen(images: Tensor, data: Addressed, dataset: Dataset) -> Tensor:
 
 
 def original(dataset: Dataset) -> Dataset:
-    """The data set itself, in whatever size its images are."""
+    """Return the data set without the wrappers that resize it or read it ahead."""
     found = itself(dataset)
     return found.original if isinstance(found, Resized) else found
 

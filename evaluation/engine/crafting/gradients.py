@@ -1,4 +1,4 @@
-"""Whether a system has a gradient that an attack could follow."""
+"""Measure at how many images a system has a gradient that an attack can follow."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,17 +12,18 @@ from ....core.seeding import Draws
 from ...grid.sampling import sample
 
 VANISHING = 1e-30
-"""The largest entry of a gradient that counts as zero: float32 is about to lose it. A healthy network that is sure of
-an image has gradients of 1e-15, which attacks follow as well as any, for only the direction counts.
+"""The largest gradient entry that counts as zero: float32 is about to underflow there. A healthy network that is sure
+of an image has gradients of 1e-15, which attacks follow as well as any other, since only the direction counts.
 """
 JUDGED = 64
-"""How many images a system's gradient is judged by: the first of the data set, whatever a recipe takes of them."""
+"""The number of images by which a system's gradient is judged: a balanced sample, whatever images a recipe takes."""
 InPieces = Callable[[int, Callable[[slice], Tensor]], list[Tensor]]
-"""What comes of so many images, of as many at a time as memory holds."""
+"""Maps (number of images, function of a slice) to the function's results, for as many images at a time as memory holds.
+"""
 
 
 def judged_for_gradients(dataset: Dataset, seed: int) -> Sequence[int]:
-    """The samples at which gradients are looked for."""
+    """Return the indices of the evaluation samples at which gradients are measured."""
     return sample(dataset, min(JUDGED, len(dataset)), "balanced", seed)
 
 
@@ -33,8 +34,9 @@ def vanishing_share(
     seed: int,
     in_pieces: InPieces = lambda count, work: [work(slice(count))],
 ) -> float:
-    """At how many of the `images` of samples that are `judged`, in 0..1, an attack that follows the gradient of `model`
-    finds none.
+    """Return the share of `images` (N, C, H, W), in 0..1, at which the gradient of `model` vanishes.
+
+    `judged` are their sample indices, which name the random streams.
     """
 
     def magnitude(rows: slice) -> Tensor:
@@ -46,6 +48,6 @@ def vanishing_share(
         gradient = torch.autograd.grad(losses.sum(), point, allow_unused=True)[0] if losses.requires_grad else None
         return torch.zeros(len(x)) if gradient is None else gradient.flatten(1).abs().amax(dim=1).cpu()
 
-    with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
+    with torch.inference_mode(False), torch.enable_grad():  # the caller may have switched gradients off
         found = torch.cat(in_pieces(len(images), magnitude))
     return float((found <= VANISHING).double().mean())

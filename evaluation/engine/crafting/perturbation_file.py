@@ -14,7 +14,10 @@ from ....core.threat import Threat
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbationFile:
-    """`shape` (C, H, W) is that of the network's images; sizes that it leaves open are None."""
+    """The file at `place` for a universal perturbation within `threat`, with a PNG picture beside it.
+
+    `shape` (C, H, W) is that of the network's images; a size that the network leaves open is None.
+    """
 
     place: Path
     threat: Threat
@@ -22,11 +25,14 @@ class PerturbationFile:
 
     @property
     def partial(self) -> Path:
-        """Where a search keeps its state."""
+        """The file in which an unfinished search keeps its checkpoint."""
         return self.place.with_suffix(".partial")
 
     def kept(self) -> Perturbation | None:
-        """That of an earlier run, with its picture; none where the file is damaged."""
+        """Return the kept perturbation; None if it is missing, damaged, or of another threat or shape.
+
+        A missing picture is drawn again.
+        """
         try:
             found = Perturbation.load(self.place) if self.place.exists() else None
         except WeightsError:
@@ -38,12 +44,14 @@ class PerturbationFile:
         return found
 
     def keep(self, perturbation: Perturbation) -> None:
+        """Write the perturbation and its picture, and remove the checkpoint. Raises OutputError if that fails."""
         with writing(self.place):
             perturbation.save(self.place)
             self.partial.unlink(missing_ok=True)
         self._draw(perturbation)
 
     def remove(self) -> None:
+        """Remove the perturbation, but not its picture. Raises OutputError if that fails."""
         with writing(self.place):
             self.place.unlink(missing_ok=True)
 
@@ -56,7 +64,7 @@ class PerturbationFile:
         return self.place.with_suffix(".png")
 
     def _draw(self, perturbation: Perturbation) -> None:
-        """Encoded in memory: OpenCV cannot open every path that is one."""
+        """Write the picture. It is encoded in memory, since OpenCV cannot open every valid path."""
         _, png = cv2.imencode(".png", perturbation.picture().numpy()[:, :, ::-1])
         with writing(self._picture):
             write_whole(self._picture, png.tobytes())

@@ -1,4 +1,4 @@
-"""Between networks whose images have other sizes: bilinear, with antialiasing where they become smaller."""
+"""Resize images and perturbations between networks of different image sizes: bilinear, antialiased if made smaller."""
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
@@ -18,12 +18,12 @@ from .storage import Storage
 
 
 def resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Images or changes of images (N, C, H, W) in the size (H, W); in their own as they are."""
+    """Return images or perturbations (N, C, H, W) resized to `size` (H, W), or unchanged if they have it."""
     return x if list(x.shape[2:]) == list(size) else F.interpolate(x, list(size), mode="bilinear", antialias=True)
 
 
 class Resized(Dataset):
-    """The images of a data set in another size (H, W)."""
+    """A data set whose images, and targets that are maps, are resized to `size` (H, W)."""
 
     def __init__(self, dataset: Dataset, size: Sequence[int]) -> None:
         height, width = size
@@ -65,17 +65,18 @@ class Resized(Dataset):
         return images, self._fitted(targets)
 
     def _fitted(self, targets: Tensor | None) -> Tensor | None:
-        """Return maps (N, H, W) in the size of the images, by nearest pixels; other targets as they are."""
+        """Return maps (N, H, W) resized to the images by nearest pixels; other targets unchanged."""
         if targets is None or targets.ndim != 3 or targets.shape[1:] == self._size:
             return targets
         return F.interpolate(targets[:, None].float(), self._size, mode="nearest-exact")[:, 0].to(targets.dtype)
 
 
 def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) -> Crafted:
-    """What was crafted at the input of one network, for the images `x` that another one takes.
+    """Transfer adversarial images to another network, whose clean images are `x` (N, C, H, W).
 
-    The change (N or 1, C, H, W) is resized and added, and what is then beyond the budget or [0, 1] is taken back: the
-    budget holds at both inputs. Images of 8 bits are rounded to the nearest within it.
+    The perturbation `change` (N or 1, C, H, W) at the first network's input is resized, added to `x`, and projected
+    onto the budget and [0, 1], so that the budget holds at both inputs. 8-bit images are rounded to the nearest levels
+    within it. Raises ConfigError if the numbers of channels differ.
     """
     if change.shape[1] != x.shape[1]:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Some of the images that a run evaluates on."""
+"""A shard: some of the images that a run evaluates on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Some evaluation samples: indices, images and targets, if there are any, on the model's device."""
+    """Some evaluation samples: indices, images `x` (N, C, H, W), and targets `y`, if any, on the model's device."""
 
     samples: Sequence[int]
     x: Tensor
     y: Tensor | None
 
     def part(self, rows: slice) -> "Shard":
+        """Return the samples of some rows as a shard."""
         return Shard(samples=self.samples[rows], x=self.x[rows], y=None if self.y is None else self.y[rows])

@@ -1,9 +1,10 @@
-"""The 8-bit image that an attacker would store: near to what was crafted, within the budget, and still fooling.
+"""Round adversarial images to 8 bits as an attacker would: close to what was crafted, within the budget, still fooling.
 
-A value between two levels goes to the one away from the clean image where it has come further than a threshold of the
-way to it. One half is rounding to the nearest, which undoes what stops just beyond a boundary. Then the threshold falls
-as far as the budget allows, and where that is not enough the whole change grows; of a success it rises again as far as
-it can, so that as many values as can be go back.
+A value between two levels is rounded outwards, away from the clean image, if it has come further than a threshold of
+the way from the inner to the outer level. A threshold of one half rounds to the nearest level, which undoes attacks
+that stop just beyond the decision boundary. In that case the threshold is lowered as far as the budget allows and, if
+that does not suffice, the perturbation is scaled up. After a success the threshold is raised again as far as the image
+still fools, so that as many values as possible return to the nearest level.
 """
 
 from collections.abc import Callable
@@ -16,27 +17,28 @@ from ....core.norms import size
 from ....core.threat import Threat
 
 Judge = Callable[[Tensor, Tensor], Tensor]
-"""Whether images (M, C, H, W) for the given rows (M,) of the shard fool."""
+"""Maps images (M, C, H, W) and their rows (M,) in the shard to whether each image fools, bool (M,)."""
 
 NEAREST = 0.5
+"""The threshold that rounds to the nearest level."""
 GROWTH = (1.05, 1.2, 1.5, 2.0)
-"""Times the change, where rounding outwards alone does not fool."""
+"""The factors by which the perturbation is scaled, in turn, if rounding outwards alone does not fool."""
 HALVINGS = 8
-"""Of an interval of thresholds."""
+"""The number of bisection steps in a search for a threshold."""
 SLACK = 1e-3
-"""Levels by which a value that lies on a level may be off it: float32 images are levels / 255."""
+"""The tolerance, in levels, within which a value counts as lying on a level: float32 images are levels / 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Rounds images around `x` within `threat`; `fools` judges candidates."""
+    """Rounds adversarial images of the clean images `x` to 8 bits within `threat`; `fools` judges the candidates."""
 
     threat: Threat
     x: Tensor
     fools: Judge
 
     def search(self, x_adv: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 images, and which of them (N,) no longer fool although `x_adv` does."""
+        """Return the rounded images, uint8, and which of them, bool (N,), no longer fool although `x_adv` does."""
         rows = torch.arange(len(x_adv), device=x_adv.device)
         least = self._least(x_adv, rows)
         levels = self._rounded(x_adv, rows, least.clamp_min(NEAREST))
@@ -48,7 +50,7 @@ class Storage:
         return levels.to(torch.uint8), undone
 
     def _recover(self, levels: Tensor, undone: Tensor, values: Tensor, *, outermost: bool) -> None:
-        """Put into `levels` what fools by rounding `values`, and say in `undone` what is mended thereby."""
+        """Round `values` in the `undone` rows; write those that fool into `levels` and clear them in `undone`."""
         rows = undone.nonzero()[:, 0]
         if not len(rows):
             return
@@ -62,7 +64,7 @@ class Storage:
             undone[found] = False
 
     def _back(self, kept: Tensor, values: Tensor, rows: Tensor, fooling: Tensor) -> Tensor:
-        """The same with as large a threshold as still fools: values that rounding moved most go back first."""
+        """Return `kept` with thresholds raised while it still fools: values moved most by rounding go back first."""
         honest = fooling.clamp_min(NEAREST)
         for _ in range(HALVINGS):
             middle = (fooling + honest) / 2
@@ -73,7 +75,7 @@ class Storage:
         return kept
 
     def _least(self, values: Tensor, rows: Tensor) -> Tensor:
-        """The smallest thresholds (M,) that keep the budget; Linf is kept value by value, whatever they are."""
+        """Return the smallest thresholds (M,) that keep the budget; 0 for Linf, which `_rounded` enforces by value."""
         low = torch.zeros(len(rows), device=values.device)
         if self.threat.norm == "linf":
             return low
@@ -101,5 +103,5 @@ class Storage:
 
 
 def _each(of_images: Tensor) -> Tensor:
-    """(M,) to (M, 1, 1, 1)."""
+    """Reshape (M,) to (M, 1, 1, 1)."""
     return of_images[:, None, None, None]

@@ -1,1 +1,1 @@
-"""What made a run's numbers: versions, hardware, images."""
+"""The provenance of a run's numbers: versions, hardware and images."""

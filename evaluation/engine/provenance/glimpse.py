@@ -1,6 +1,6 @@
-"""A look at some images of a data set, by which a run that goes on notices that they are others.
+"""Thumbnails of some images of a data set, by which a resumed run notices that the data have changed.
 
-A fingerprint is the data set's own word, and may be a constant.
+The data set's fingerprint does not suffice: it is the data set's own claim, and may be a constant.
 """
 
 import json
@@ -14,14 +14,14 @@ from ....core.errors import OutputError
 from ...grid.sampling import looked_at
 from ...ledger.ledger import Ledger
 
-SIDE = 4  # pixels of a thumbnail
-TOLERANCE = 2  # levels of 255: another decoder rounds otherwise
+SIDE = 4  # of a thumbnail, in pixels
+TOLERANCE = 2  # in levels of 255: image decoders round differently
 
 Glimpse = dict[str, list[Any]]
 
 
 def glimpse(dataset: Dataset) -> Glimpse:
-    """Thumbnails of a few samples, in levels of 255, and their targets; of maps the mean."""
+    """Return thumbnails of a few samples, as integers in 0..255, with their targets; for maps the mean target."""
     samples = looked_at(dataset)
     images, targets = dataset.load(samples)
     levels = (F.adaptive_avg_pool2d(images, SIDE) * 255).round().int().flatten(1)
@@ -30,7 +30,7 @@ def glimpse(dataset: Dataset) -> Glimpse:
 
 
 def check_glimpse(dataset: Dataset, ledger: Ledger) -> None:
-    """Raise OutputError where the data are others than those that the ledger's scores are of; keep a first look."""
+    """Raise OutputError if the data differ from those behind the ledger's scores; at the first time, record them."""
     now, known = glimpse(dataset), ledger.glimpse(dataset.fingerprint)
     if known is None:
         ledger.write_glimpse(dataset.fingerprint, json.dumps(now))

@@ -1,4 +1,4 @@
-"""Who makes rows: the versions, the code and the hardware of this process."""
+"""The maker of a row: the versions, the commit and the hardware of this process."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from .versions import versions
 
 
 def maker(recipe: Recipe, device: str) -> Maker:
-    """With the libraries that the recipe's networks and data come from, as far as they are imported by now."""
+    """Return the maker of this process, with the libraries of the recipe's networks and data, if imported by now."""
     return {
         "versions": versions([recipe.dataset.name, *(entry.name for entry in recipe.networks.values())]),
         "commit": _commit(),
@@ -27,12 +27,12 @@ def maker(recipe: Recipe, device: str) -> Maker:
 
 
 def device_name(device: str) -> str:
-    """A GPU's is that of its kind, not of its place."""
+    """Return the name of a device; for a GPU that of its model, not "cuda:0"."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def _commit() -> str | None:
-    """Of the checkout this code runs from, where it runs from one."""
+    """Return the commit of the git checkout that this code runs from, or None if there is none."""
     root = next((folder for folder in Path(__file__).parents if (folder / "pyproject.toml").is_file()), None)
     if root is None or not (root / ".git").exists():
         return None

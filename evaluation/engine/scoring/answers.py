@@ -12,9 +12,9 @@ from ....core.task import Metric
 
 
 class Answers(NamedTuple):
-    """What a system has said, a prediction a draw: of the clean images, of them `again`, and of the attacked ones.
+    """A system's predictions, one tensor per draw: for clean images, for them once more (`again`), for attacked ones.
 
-    `references` are what of the clean predictions counts.
+    `references` are the clean predictions as the reference of GFR: pixels that are void in the targets are void there.
     """
 
     clean: list[Tensor]
@@ -23,7 +23,7 @@ class Answers(NamedTuple):
     references: list[Tensor]
 
     def columns(self, metric: Metric, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
-        """What the ledger keeps of a metric, means over draws; against the truth nothing where nobody knows it."""
+        """Return the columns that the ledger keeps of a metric, as means over draws; only GFR without `targets`."""
         found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
         if targets is not None:
             for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
@@ -31,7 +31,10 @@ class Answers(NamedTuple):
         return found
 
     def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
-        """Of a system that may reject an image, see `leaderboard.abstaining`; means over draws."""
+        """Return the columns of a system that may answer with the class `rejected`, as means over draws.
+
+        See `leaderboard.abstaining` for what they mean.
+        """
         found = {
             "rejected_clean": _mean([prediction == rejected for prediction in self.clean]),
             "detected": _mean([prediction == rejected for prediction in self.attacked]),
@@ -41,7 +44,7 @@ class Answers(NamedTuple):
         return found
 
     def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
-        """Return the fooling rate (N,), or the statistics of the agreement where the ledger keeps those."""
+        """Return the fooling rate (N,), or the statistics of the agreement if the ledger keeps those."""
         agreement = self._compared(metric, found, self.references)
         return _mean([metric.lack(values) for values in agreement] if metric.keeps_rates else agreement)
 

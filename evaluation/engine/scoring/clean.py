@@ -1,4 +1,4 @@
-"""What the bare network makes of the clean images: looked at before anything is attacked."""
+"""Check the bare network on the clean images, before anything is attacked."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from ..work.units import Seen
 from .system import System
 
 CONFIDENCE, TOLERANCE = 0.999, 1.0
-"""How sure it must be that a clean rate is not the expected one, and how many points do not matter."""
+"""The confidence level of the interval around a clean rate, and the percentage points beyond it that are tolerated."""
 FEW = 8
-"""So few answers may all be the same by chance."""
+"""The fewest images that can raise a flag: fewer predictions may all be the same by chance."""
 
 
 def look(system: System, shard: Shard) -> Seen:
-    """Of the bare network."""
+    """Evaluate the bare network, as a `system` without defense, on a shard of clean images."""
     predictions = system.clean(shard)[0]
     flags = frozenset(system.flags)
     if shard.y is None:
@@ -35,9 +35,10 @@ def look(system: System, shard: Shard) -> Seen:
 def clean_doubts(
     model: Model, looks: Sequence[Seen], expected: float | None, clusters: Sequence[int] | None = None
 ) -> set[str]:
-    """The flags of a network that has not learned the task of these images; of images without labels none of these.
+    """Return a bare network's flags, among them those of one that has not learned the task of these images.
 
-    Raises ConfigError where its rate, in percent, is not the one `expected`.
+    Without labels the latter are unknown and left out. Raises ConfigError if the clean rate is not the one `expected`,
+    in percent, or if a rate is expected of images without labels.
     """
     flags = set[str]().union(*(seen.flags for seen in looks))
     statistics = [seen.statistics for seen in looks if seen.statistics is not None]
@@ -63,7 +64,7 @@ def _classes(answers: Tensor) -> set[int]:
 
 
 def _untaught(model: Model, looks: Sequence[Seen], low: float) -> set[str]:
-    """Nothing where answers are no single class."""
+    """Return the flags of a network that has not learned the task; none if a prediction is not a single class."""
     classes = getattr(model.task, "classes", None)
     said = len(frozenset[int]().union(*(seen.said for seen in looks)))
     true = len(frozenset[int]().union(*(seen.true for seen in looks)))

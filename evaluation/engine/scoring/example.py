@@ -1,7 +1,7 @@
-"""One image of a run as each system saw it, before and after it was attacked: what a page shows beside a row's numbers.
+"""Keep one image as a system sees it, before and after the attack, for a report to show beside the numbers of a row.
 
-It is the one of the first images that the bare network knows, of several the first, or whose map it knows best; the
-same one for all rows of a network: nobody has chosen it for how well an attack did.
+It is the first of the run's first images that the bare network predicts rightly, or the one whose map it predicts best.
+All rows of a network show the same image: it was not chosen for how well an attack did.
 """
 
 import json
@@ -28,20 +28,22 @@ from .system import System
 
 FOLDER = "examples"
 CANDIDATES = 16
-"""So many images may become the example."""
+"""The number of images, the first of a run, from which the example is chosen."""
 SIDE = 160
-"""Pixels of the longer side at most: a run has hundreds of these."""
+"""The largest length of a picture's longer side, in pixels: a run keeps hundreds of pictures."""
 _TOLD = "told"
 _COLOUR = re.compile("#[0-9a-f]{6}")
 
 T = TypeVar("T")
 Picture = NDArray[np.uint8]
-"""(H, W, C) of one or three channels."""
+"""A picture, uint8 (H, W, C), with one or three channels."""
 
 
 class Answer(NamedTuple):
-    """What a network says of an image, the probability that it gives to that, and how much of it is what it says of the
-    clean one, in 0..1. Of a map, which stands among the pictures, the label is empty.
+    """A prediction for an image: its label, the probability that the network gives it, and how much of it is `kept`.
+
+    `kept`, in 0..1, is the agreement with the same system's prediction for the clean image. The label of a map is
+    empty, since the map itself is among the pictures. The confidence is 0 if the task has none.
     """
 
     label: str
@@ -51,13 +53,14 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """`pictures` are `clean`, `attacked` and `change`, which is shown `amplified` times around grey; behind a defense
-    also `clean defended` and `attacked defended`, as the network gets them: one draw of a random one, the first of
-    several views.
+    """The example image of a cell, as index `sample`, with pictures and the predictions for it.
 
-    `answers` are the system's to `clean` and `attacked` and, behind a defense, the bare network's (`bare clean`, `bare
-    attacked`). `truth` is empty where nobody knows. Answers that are maps are pictures as well: `clean map`, `attacked
-    map` and so on, and `truth map`; `legend` says what their colours, "#rrggbb", stand for.
+    `pictures` are `clean`, `attacked` and `change`, the perturbation, shown `amplified` times around grey; behind a
+    defense also `clean defended` and `attacked defended`, the network's inputs: one draw of a random defense, the first
+    of several views. `answers` has the system's predictions for `clean` and `attacked` and, behind a defense, those of
+    the bare network (`bare clean`, `bare attacked`). `truth` is empty if it is unknown. Predictions that are maps are
+    pictures as well: `clean map`, `attacked map` and so on, and `truth map`; `legend` pairs their colours, "#rrggbb",
+    with words.
     """
 
     sample: int
@@ -69,10 +72,10 @@ class Example:
 
 
 def keep_example(folder: Path, cell: str, bare: System, system: System, shard: Shard, crafted: Crafted) -> None:
-    """Below a run's folder, from a shard that holds the first images of the run.
+    """Write the example of a cell below a run's folder, from the shard that holds the first images of the run.
 
-    What a system does to one image alone may fail where its scores do not: then there is no example. Raises OutputError
-    where the disk is full.
+    A system may fail on a single image although its scores do not: then there is no example. Raises OutputError if the
+    file cannot be written.
     """
     path = _path(folder, cell)
     try:
@@ -86,7 +89,7 @@ def keep_example(folder: Path, cell: str, bare: System, system: System, shard: S
 
 
 def read_example(folder: Path, cell: str) -> Example | None:
-    """None where a run has kept none, or it is damaged."""
+    """Return the example of a cell, or None if the run kept none or it is damaged."""
     tensors = recall(_path(folder, cell), {_TOLD, "clean", "attacked", "change"})
     if tensors is None:
         return None
@@ -136,7 +139,7 @@ def _example(bare: System, system: System, shard: Shard, crafted: Crafted) -> Ex
 
 
 def _known(bare: System, shard: Shard) -> int:
-    """Of the candidates the first that the bare network is right about; the first of all where it is never."""
+    """Return the row of the candidate that the bare network predicts best, the first of several; 0 without labels."""
     first = shard.part(slice(CANDIDATES))
     if first.y is None:
         return 0
@@ -145,8 +148,9 @@ def _known(bare: System, shard: Shard) -> int:
 
 
 def _asked(system: System, sample: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs for two versions of an image, with the same draws, and what the network is given to answer them: of
-    several views the first.
+    """Return outputs for both versions of an image, with the same draws, and the network's inputs for them.
+
+    Of several views of an image, the inputs are the first one.
     """
     rng = Draws.of(system.seed, system.model.sha, "example", samples=[sample] * len(x), device=x.device)
     seen = [x]
@@ -156,12 +160,12 @@ def _asked(system: System, sample: int, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pair(name: str, found: Iterable[T]) -> dict[str, T]:
-    """Of the clean and the attacked image."""
+    """Name the results for the clean and the attacked image, by a format such as "bare {}"."""
     return {name.format(image): each for image, each in zip(("clean", "attacked"), found, strict=True)}
 
 
 def _answers(model: Model, outputs: Mapping[str, Tensor]) -> Mapping[str, Answer]:
-    """Each with how much of it is what the same system says of the clean image."""
+    """Return the predictions, each with its agreement with the same system's prediction for the clean image."""
     task, found = model.task, {}
     for name, out in outputs.items():
         clean = task.predict(outputs[name.replace("attacked", "clean")])
@@ -174,7 +178,7 @@ def _answers(model: Model, outputs: Mapping[str, Tensor]) -> Mapping[str, Answer
 def _drawn(
     model: Model, outputs: Mapping[str, Tensor], truth: Tensor | None
 ) -> tuple[dict[str, Picture], Sequence[tuple[str, str]]]:
-    """Answers that are maps as pictures, the truth among them, with their legend."""
+    """Return predictions and truth as pictures with a legend, if they are maps."""
     maps = {name: model.task.predict(out) for name, out in outputs.items()}
     maps |= {} if truth is None else {"truth": truth}
     drawing = model.task.draw(torch.cat([each.cpu() for each in maps.values()]), model.class_name)
@@ -187,7 +191,7 @@ def _drawn(
 
 
 def _picture(x: Tensor, *, sharp: bool = False) -> Picture:
-    """Of one image (C, H, W); a `sharp` one keeps the contrast of its pixels where it is made smaller."""
+    """Return an image (C, H, W) as a picture of limited size; if `sharp`, shrinking it keeps the contrast of pixels."""
     levels = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     pixels = levels if levels.shape[2] in (1, 3) else levels.mean(axis=2, keepdims=True).astype(np.uint8)
     longest = max(pixels.shape[:2])

@@ -1,4 +1,4 @@
-"""How far layers of a network move when it looks at an attacked image instead of the clean one.
+"""Measure how far the outputs of layers move when a network gets the attacked image instead of the clean one.
 
 Section 5.3 of GD-UAP (https://arxiv.org/abs/1801.08092): its Figures 9 and 10 and its Table 13.
 """
@@ -19,12 +19,12 @@ from ....core.seeding import Draws
 def changes(
     model: Model, layers: Sequence[str], x: Tensor, x_adv: Tensor, *, rng: Draws
 ) -> dict[str, NDArray[np.float32]]:
-    """L2 norms over all that each of the layers gives for an image, (N, L): for the clean one (`layers_clean`), and of
-    the difference between attacked and clean (`layers_moved`).
+    """Return L2 norms of the whole outputs of layers, (N, L), by column name.
 
-    Of a bare network also for the change by itself (`layers_alone`), on the pixels that its normalisation maps to zero:
-    what GD-UAP without data ascends. A randomized system draws the same for all. Raises UnknownNameError for a layer
-    that the network lacks, ConfigError for one that it uses never, or several times.
+    `layers_clean` is for the clean image, `layers_moved` for the difference between attacked and clean image and, for a
+    bare network only, `layers_alone` for the perturbation added to the image that normalisation maps to zero, which
+    GD-UAP without data maximises. A randomized system gets the same draws each time. Raises UnknownNameError for a
+    layer that the network lacks, ConfigError for one that it uses never or several times, and for no layers at all.
     """
     clean = _outputs(model, layers, x, rng)
     moved = [attacked - before for attacked, before in zip(_outputs(model, layers, x_adv, rng), clean, strict=True)]
@@ -35,7 +35,7 @@ def changes(
 
 
 def shift(found: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Of the last of the layers: how far it moves, relative to its norm on the clean image (N,); 0 where it is dead."""
+    """Return how far the last layer moves, relative to its norm on the clean image, (N,); 0 where that norm is 0."""
     clean, moved = found["layers_clean"][:, -1], found["layers_moved"][:, -1]
     return np.divide(moved, clean, out=np.zeros_like(moved), where=clean > 0)
 
@@ -51,7 +51,7 @@ def _outputs(model: Model, layers: Sequence[str], x: Tensor, rng: Draws) -> list
         outputs = record(model.net, layers, lambda: model.logits(x, rng=rng), model.name)
     if len(outputs) != len(layers):
         raise ConfigError(f"{model.name} uses one of its layers {', '.join(layers)} several times; name others.")
-    return [output.float().reshape(len(x), -1) for output in outputs]  # views of an image count together
+    return [output.float().reshape(len(x), -1) for output in outputs]  # the views of an image form one vector
 
 
 def _norms(outputs: Sequence[Tensor]) -> NDArray[np.float32]:

@@ -24,17 +24,18 @@ from .answers import Answers
 from .layers import changes, shift
 
 INSPECTED = 8
-"""How many images show whether a system keeps its promises, the first of a run."""
-_MEASURED: tuple[Norm, ...] = ("linf", "l2")  # of every change, whatever its budget is in
+"""The number of images, the first of a run, on which a system is inspected."""
+_MEASURED: tuple[Norm, ...] = ("linf", "l2")  # recorded whatever the norm of the budget
 
 
 @dataclass
 class System:
-    """A model, perhaps behind a defense, and what it says about the unperturbed images.
+    """A model, perhaps behind a defense, that is scored, with its predictions for clean images.
 
-    A randomized system is evaluated `draws` times on every image, each time with new streams, and every score is the
-    mean; a deterministic one once. `flags` say what makes the scores doubtful. `room` is for what it has said, shared
-    with other systems. `layers` of the network are compared as well, see `grid.layers`.
+    A randomized system is evaluated `draws` times on every image, each time with new random streams, and every score is
+    the mean; a deterministic one is evaluated once. `flags` are the reasons to doubt its scores. `room` is the memory
+    for its clean predictions, shared with other systems. The outputs of `layers` are compared as well, see
+    `grid.layers`.
     """
 
     model: Model
@@ -56,32 +57,40 @@ class System:
             self.flags.add(SINGLE_DRAW)
 
     def predictions(self, x: Tensor, samples: Sequence[int], purpose: str) -> list[Tensor]:
-        """One prediction per draw. Other purposes have other streams."""
+        """Return the predictions for images, one tensor per draw. Each `purpose` has random streams of its own."""
         return [torch.cat(self._predicted(x, samples, purpose, draw)) for draw in range(self.draws)]
 
     def _predicted(self, x: Tensor, samples: Sequence[int], purpose: str, draw: int) -> list[Tensor]:
-        """Of one draw, piece by piece."""
+        """Return the predictions of one draw, as a tensor for each piece that fits into memory."""
 
         def predict(rows: slice) -> Tensor:
             rng = Draws.of(self.seed, self.model.sha, purpose, draw, samples=samples[rows], device=x.device)
-            return self.model.predict(x[rows].clone(), rng=rng)  # no defense can change the images of the next
+            return self.model.predict(x[rows].clone(), rng=rng)  # a defense may write to its input
 
         return self.pieces.each(len(x), predict)
 
     def clean(self, shard: Shard) -> list[Tensor]:
+        """Return the predictions for clean images, one tensor per draw.
+
+        The first call inspects the system, and raises ConfigError if it breaks its promises.
+        """
         if not self._inspected:
             self.pieces.first(min(INSPECTED, len(shard.x)), lambda rows: self._inspect(shard.part(rows)))
             self._inspected = True
         return self.unperturbed(shard, "clean")
 
     def unperturbed(self, shard: Shard, purpose: str) -> list[Tensor]:
-        """The same for every attack."""
+        """Return the predictions for clean images, which are remembered, since every attack needs the same ones."""
         return self._said.predictions(
             purpose, shard.samples, shard.x.device, lambda: self.predictions(shard.x, shard.samples, purpose)
         )
 
     def _inspect(self, shard: Shard) -> None:
-        """What must be known before the first score: that the system keeps its promises, and what makes it doubtful."""
+        """Check the system before its first score, and add flags that make it doubtful.
+
+        Raises ConfigError if its predictions have a wrong size, depend on other images of the batch, or are not
+        repeatable.
+        """
         outputs = self._evaluate(shard, slice(None))
         _check_size(self.model, self.model.task.predict(outputs), shard.x)
         if not torch.equal(outputs, self._evaluate(shard, slice(None))):
@@ -100,13 +109,16 @@ class System:
             self.flags.add(PROBABILITIES)
 
     def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
-        """Outputs for some of the images; the same draws at every call."""
+        """Return the outputs for some of the images, with the same draws at every call."""
         rng = Draws.of(self.seed, self.model.sha, "inspection", samples=shard.samples[rows], device=shard.x.device)
         with torch.no_grad():
             return self.model(shard.x[rows].clone(), rng=rng)
 
     def score(self, shard: Shard, crafted: Crafted, purpose: str, norm: Norm = "linf") -> Outcomes:
-        """The reference of GFR is this system's own prediction for the clean image; `norm` is that of the budget."""
+        """Return the outcomes of a shard; GFR compares with this system's own predictions for the clean images.
+
+        `norm` is that of the budget: the perturbations are measured in it, and in Linf and L2.
+        """
         clean = self.clean(shard)
         perturbed = self.predictions(crafted.x_adv, shard.samples, purpose)
         again = self.unperturbed(shard, "floor") if self.model.randomized else clean
@@ -154,7 +166,7 @@ def _check_size(model: Model, predictions: Tensor, x: Tensor) -> None:
 
 
 def _are_probabilities(outputs: Tensor) -> bool:
-    """Whether class scores (N, K) have been through a softmax already."""
+    """Return whether class scores (N, K) look like probabilities: never negative, with rows that sum to one."""
     if outputs.ndim != 2 or outputs.min() < 0:
         return False
     totals = outputs.sum(dim=1)

@@ -1,4 +1,4 @@
-"""From the cells that lack something to the units of work that finish them."""
+"""Plan the units of work that finish the cells which still lack scores."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .units import Look, Samples, Score, Search, Teach
 
 @dataclass(eq=False)
 class Pending:
-    """A cell, and the samples that it still lacks. `failed` is the number of the step by which it failed, if it did."""
+    """A cell with the `samples` that it still lacks. `failed` is the number of the step that failed for it, if any."""
 
     cell: Cell
     key: str
@@ -21,15 +21,16 @@ class Pending:
     failed: int | None = None
 
     def matters(self, order: int) -> bool:
-        """Whether a step of that number does to it: of several that fail, the message is that of the first."""
+        """Return whether a step of this number is still needed: if several fail, the first one's message counts."""
         return bool(self.samples) and (self.failed is None or order < self.failed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Steps, in the order that is wished for, each with those that it `waits` for, and the `cells` that need it.
+    """The steps that finish some cells: `waits` maps each, in the preferred order, to the steps that come before it.
 
-    `known` are the networks that have been looked at, `kept` the jobs whose perturbation is there.
+    `cells` maps each step to the cells that need it, by key. `batches` are the samples of each shard, `known` the
+    networks that were looked at already, and `kept` the keys of jobs whose universal perturbation is on disk.
     """
 
     grid: Grid
@@ -42,7 +43,7 @@ class Plan:
     _scores: dict[tuple[str, Samples], Score] = field(default_factory=dict)
 
     def add(self, job: Job, row: Sequence[Pending]) -> None:
-        """All that some cells of a job lack."""
+        """Add all steps that some cells of a job need."""
         networks = dict.fromkeys([job.source, *(pending.cell.model for pending in row)])
         looked: list[Step] = []
         for name in networks:
@@ -56,7 +57,7 @@ class Plan:
                 self._score(job, batch, [*before, *(step for one in own for step in taught[one.key])], own)
 
     def look(self, name: str, row: Sequence[Pending] = ()) -> list[Step]:
-        """The network, as a step that comes when all of its clean images are seen; none where they are."""
+        """Add the look at a network's clean images, unless it is known; return the step that comes after it, if any."""
         if name in self.known:
             return []
         cells = self._looks.setdefault(name, {})
@@ -81,7 +82,7 @@ class Plan:
         return [self._step(Search(network=job.source, title=_title(job), job=key), before, row)]
 
     def _score(self, job: Job, batch: Samples, before: list[Step], row: Sequence[Pending]) -> None:
-        """After the shard of the attack whose failures it goes on from, which is kept then."""
+        """Add the scoring of a shard, after that of the attack whose failures it continues from: that keeps images."""
         key = self.grid.key(job)
         earlier = None if job.after is None else self._scores.get((self.grid.key(job.after), batch))
         cells = tuple(one.key for one in row)
@@ -90,7 +91,7 @@ class Plan:
         self._step(unit, before if earlier is None else [*before, earlier], row)
 
     def _step(self, step: Step, waits: Sequence[Step], row: Sequence[Pending]) -> Step:
-        """Made once, however many cells need it."""
+        """Add a step, or further cells to a step that was added before, and return it."""
         self.waits.setdefault(step, {}).update(dict.fromkeys(waits))
         self.cells.setdefault(step, {}).update((one.key, one) for one in row)
         return step

@@ -1,4 +1,4 @@
-"""How far a run has come and how long it will take yet: bars in a terminal, a line now and then elsewhere."""
+"""Show the progress and the remaining time of a run: bars in a terminal or notebook, occasional lines elsewhere."""
 
 import math
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from rich.table import Column
 from rich.text import Text
 
 EVERY = 30.0
-"""Seconds between two lines on what takes longer."""
+"""Seconds between two lines about work in progress, where there are no bars."""
 ROOM_FOR_BARS = 100
-"""Columns of a terminal; in a narrower one the words need them."""
+"""The width, in characters, from which a terminal shows bars; a narrower one needs the space for words."""
 
 
 class Bar(Protocol):
-    """How far one step has come."""
+    """The progress of one step."""
 
     def advance(self, amount: int) -> None: ...
 
@@ -29,15 +29,15 @@ class Bar(Protocol):
 
 
 class Steps(Protocol):
-    """Who is told of long steps."""
+    """A display of long steps, such as `Progress`."""
 
     def step(self, what: str, total: int, unit: str) -> AbstractContextManager[Bar]: ...
 
 
 class Progress:
-    """A main bar that counts images, and a second bar for a long step in between.
+    """A main bar that counts images, and further bars for long steps and for concurrent workers.
 
-    Where there is no terminal and no notebook with ipywidgets, `finished` and every half a minute are a line.
+    Without a terminal or a notebook with ipywidgets, a line is printed by `finished` and every half a minute instead.
     """
 
     def __init__(self, console: Console, total: int, what: str) -> None:
@@ -64,7 +64,7 @@ class Progress:
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator["Step"]:
-        """A second bar that disappears when the step ends."""
+        """Context manager: show a further bar, which disappears when the step ends."""
         step = self._begin(what, total, unit)
         try:
             yield step
@@ -72,7 +72,7 @@ class Progress:
             self.remove(step)
 
     def place(self, what: str) -> "Step":
-        """A bar for one of several who work at the same time, to be removed."""
+        """Return a new bar for one of several concurrent workers, to be removed with `remove`."""
         return self._begin(what, 1, "")
 
     def remove(self, step: "Step") -> None:
@@ -80,7 +80,7 @@ class Progress:
         self._bars.remove_task(step.task.id)
 
     def finished(self, what: str) -> None:
-        """One more of the things that a run consists of."""
+        """Report that a part of the run, such as a cell, is finished: print a line, unless there are bars."""
         if self._lines:
             self._print(f"{what}  {_state(self.main.task)}")
 
@@ -100,7 +100,7 @@ class Progress:
 
 
 class Step:
-    """One bar."""
+    """One bar of a `Progress`."""
 
     def __init__(self, bars: Bars, task: Task) -> None:
         self._bars, self.task = bars, task
@@ -109,11 +109,11 @@ class Step:
         self._bars.advance(self.task.id, amount)
 
     def skip(self, amount: int) -> None:
-        """What an earlier run has done: it says nothing about how long the rest will take."""
+        """Count what an earlier run has done, which says nothing about the speed of this one."""
         self._bars.update(self.task.id, advance=amount, earlier=self.task.fields["earlier"] + amount)
 
     def expect(self, seconds: float | None) -> None:
-        """It will take so long yet; what its own counts say counts no more."""
+        """Show this remaining time, in seconds, instead of an estimate from the bar's counts; None for the estimate."""
         elapsed = self.task.elapsed or 0.0
         self._bars.update(self.task.id, end=None if seconds is None else elapsed + seconds)
 
@@ -125,14 +125,14 @@ class Step:
 
 
 class _Times(ProgressColumn):
-    """Since when, and how long yet."""
+    """The column with the elapsed and the remaining time."""
 
     def render(self, task: Task) -> Text:
         return Text(_times(task))
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """Words give way where the terminal is narrow, counts and times never do."""
+    """Return the columns of a bar: in a narrow terminal words are cut short, but counts and times never are."""
     what, unit = (Column(no_wrap=True, overflow="ellipsis", ratio=ratio) for ratio in (3, 2))
     bar = [BarColumn(bar_width=None, table_column=Column(ratio=2))] if width >= ROOM_FOR_BARS else []
     return [
@@ -155,7 +155,7 @@ def _times(task: Task) -> str:
 
 
 def _left(task: Task, elapsed: float) -> float | None:
-    """Seconds: as expected, and once those are over by what was done in them; None where nothing is known."""
+    """Return the remaining seconds, or None if unknown: as expected or, once that time is over, from the counts."""
     if task.fields["end"] is not None and task.fields["end"] > elapsed:
         return task.fields["end"] - elapsed
     here = task.completed - task.fields["earlier"]

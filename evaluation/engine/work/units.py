@@ -1,7 +1,7 @@
-"""Units of work: frozen values that any process can carry out by name, and what comes of them.
+"""Units of work, which are frozen values that any process can carry out by name, and their results.
 
-A job and a cell are named by their keys, a defense by its digest. These are hashes of content and code, so a process
-that has other code than the one that made the unit knows no such name.
+Jobs and cells are named by their keys, defenses by their digests. These are hashes of content and code, so a process
+with other code than the one that made the unit does not know the name.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Samples = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class _Unit:
-    """`network` is the one that is asked most, `title` what people are told."""
+    """A unit of work. `network` is the network that it evaluates most, `title` its name for people."""
 
     network: str
     title: str = field(compare=False)
@@ -26,28 +26,28 @@ class _Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Look(_Unit):
-    """See what the bare network makes of a shard's clean images. Gives a Seen."""
+    """Evaluate the bare network on the clean images of a shard. Results in a Seen."""
 
     samples: Samples
 
 
 @dataclass(frozen=True, kw_only=True)
 class Teach(_Unit):
-    """Teach a defense of the network what it learns, unless it has been. Gives a Taught."""
+    """Let a defense of the network learn, unless what it learns is kept already. Results in a Taught."""
 
     defense: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search(_Unit):
-    """Craft a universal perturbation. Gives a Found, or nothing where another process has kept one meanwhile."""
+    """Craft a universal perturbation. Results in a Found, or in nothing if another process has kept one meanwhile."""
 
     job: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score(_Unit):
-    """Craft a shard of a job, unless it is kept, and score it through the defenses of some cells: a Scored for each."""
+    """Craft a shard of a job, unless it is kept, and score it for some cells. Results in a Scored for each cell."""
 
     job: str
     samples: Samples
@@ -58,8 +58,11 @@ Unit = Look | Teach | Search | Score
 
 
 class Seen(NamedTuple):
-    """`statistics` are those of the task's main metric, a row an image, None without labels. Of answers that are one
-    class each, `said` are those of the network and `true` those of the labels. `flags` are those of the bare system.
+    """The bare network's result for a shard of clean images.
+
+    `statistics` are those of the task's main metric, (N,) or (N, S); None without labels. If each prediction is one
+    class, `said` are the classes that occur among predictions, and `true` among labels; otherwise they are empty.
+    `flags` are those of the bare network.
     """
 
     statistics: Tensor | None
@@ -69,13 +72,16 @@ class Seen(NamedTuple):
 
 
 class Taught(NamedTuple):
-    """The repr of the defense, with the hash of what it has learned."""
+    """A defense that has learned: its repr, which contains the hash of what it has learned."""
 
     defense: str
 
 
 class Found(NamedTuple):
-    """To be kept by who asked for it, costs first. `by` says who has searched for it, or has found it in the cache."""
+    """A universal perturbation and its costs. Whoever requested it keeps them, the costs first.
+
+    `by` is the process that searched for it, or that found it in the cache.
+    """
 
     perturbation: Perturbation
     costs: Costs
@@ -83,7 +89,7 @@ class Found(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A shard of a cell, and who has made it."""
+    """The outcomes of one cell, named by its key, for a shard; `by` is the process that computed them."""
 
     cell: str
     outcomes: Outcomes
@@ -91,20 +97,20 @@ class Scored(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """What attack, defense or network raised, as one line; for all that waits for the unit where it names no `cell`."""
+    """An error of an attack, a defense or a network, as one line: for one `cell`, or all cells that need the unit."""
 
     message: str
     cell: str | None = None
 
 
 class Ended(NamedTuple):
-    """Nothing more comes of the unit."""
+    """The end of a unit: no more results follow."""
 
 
 class Lost(NamedTuple):
-    """Who carried the unit out is gone, for a reason that need not have to do with it.
+    """The loss of the process that carried out a unit, for a `reason` that may have nothing to do with the unit.
 
-    The unit is `suspect` where only the process is gone, and not its machine as well, or the way to it.
+    The unit is `suspect` if only the process is gone, but its machine and the connection to it are not.
     """
 
     reason: str
