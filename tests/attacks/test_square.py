@@ -246,7 +246,8 @@ def test_refuses_parameters(wrong):
 
 
 def test_refuses_a_model_without_class_scores(linear_model, mid_images):
-    other = type("Other", (Task,), {"check_targets": lambda self, y, n: None, "predict": lambda self, o: o.argmax(1)})
+    unasked = dict.fromkeys(("metrics", "check_outputs", "check_targets", "loss", "average"), lambda self, *given: None)
+    other = type("Other", (Task,), unasked | {"predict": lambda self, outputs: outputs.argmax(1)})
     model = Model(linear_model(3, SHAPE).net, task=other(), shape=SHAPE)
     with pytest.raises(ConfigError, match="class logits"):
         Square(eps=0.1)(model, mid_images(2, SHAPE), torch.zeros(2, dtype=torch.int64))
