@@ -97,16 +97,15 @@ def other_classes(logits: Tensor, y: Tensor) -> Tensor:
 def rivals(model: Model, outputs: Tensor, y: Tensor, most: int) -> Tensor:
     """Return up to `most` classes that an attack away from `y` may end in, (N, D), the likeliest first.
 
-    Rejection is never among them; away from it, an attack may end in any class. Then those of images that are rejected
-    are one more: others have their likeliest class twice. Raises ConfigError for a model without class scores.
+    Rejection is never among them. Away from it, an attack may end in any class; away from a class there is one less,
+    and the likeliest comes twice if all are asked for. Raises ConfigError for a model without class scores.
     """
     classes, rejected = class_count(model), model.task.rejected
     others = other_classes(model.task.to_leave(outputs, y), y)
     if rejected is None:
         return others.topk(min(most, classes - 1), dim=1).indices
     others = others.index_fill(1, torch.tensor(rejected, device=y.device), -torch.inf)
-    from_rejected = bool((y == rejected).any())
-    found = others.topk(min(most, classes - 1 if from_rejected else classes - 2), dim=1).indices
+    found = others.topk(min(most, classes - 1), dim=1).indices
     return torch.where(others.gather(1, found) > -torch.inf, found, found[:, :1])
 
 

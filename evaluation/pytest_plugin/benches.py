@@ -18,7 +18,6 @@ from ..engine.run import Engine
 from ..grid.cells import Cell
 from ..grid.planned import Planned, planned
 from ..leaderboard.growing import GrowingRows
-from ..leaderboard.source import ScoredRun
 from ..leaderboard.verdicts import MadeRow, bounds_of
 from ..opening.recipes import load_recipe
 from ..recipe.plugins import load_plugins
@@ -92,8 +91,7 @@ class Bench:
         if self._engine is None:
             try:
                 part = joined(self.recipe, self.folder, choose_device("auto"), self.command)
-                engine, networks = self._part.enter_context(part)
-                scored = ScoredRun(recipe=self.recipe, facts=engine.prepared.facts, ledger=engine.books.ledger)
+                engine, networks, scored = self._part.enter_context(part)
                 self._engine = _Begun(engine, networks, GrowingRows(scored))
             except FoolbenchError as error:
                 self._engine = error

@@ -78,8 +78,10 @@ def execute(
 
 
 @contextmanager
-def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) -> Iterator[tuple[Engine, Networks]]:
-    """Join a run as one of its processes, and yield the process's engine and networks.
+def joined(
+    recipe: Recipe, folder: Path, device: str, command: Sequence[str]
+) -> Iterator[tuple[Engine, Networks, ScoredRun]]:
+    """Join a run as one of its processes; yield its engine, its networks, and the run as the ledger scores it.
 
     The folder is held by the `Results` of this or another process. Processes join one after the other: the first
     records the identities of networks and data, and the others must agree with them. Raises FoolbenchError if the
@@ -98,7 +100,7 @@ def joined(recipe: Recipe, folder: Path, device: str, command: Sequence[str]) ->
             executor = InProcess(prepared, Setup.of(prepared, ledger, folder, device, cache=Cache.default()), progress)
             engine = Engine.begin(prepared, ledger, folder, executor=executor, progress=progress)
         stack.enter_context(closing(executor))
-        yield engine, executor.networks
+        yield engine, executor.networks, scored
 
 
 def scored_images(recipe: Recipe) -> int:
