@@ -22,7 +22,9 @@ def named_folder(text: str) -> Path:
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="A Python file that registers attacks, defenses, …")
 ]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe; TOML values.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE, overrides the recipe: samples=64, attacks.pgd.steps=40.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Out = Annotated[
     Path | None,

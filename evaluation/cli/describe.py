@@ -15,7 +15,8 @@ from ...core.registry import models
 from ...core.words import counted
 from ..conformance import find
 from ..conformance.subjects import made
-from ..opening.recipes import load_recipe, parse_overrides, shipped_recipes
+from ..opening.overrides import parse_overrides
+from ..opening.recipes import load_recipe, shipped_recipes
 from ..recipe.plugins import REGISTRIES
 from ..recipe.recipe import Recipe
 from .catalogue import can_be_targeted, default

@@ -229,7 +229,7 @@ def demo(
     """Attack one picture, and show what a network predicts for it, with each defense and without."""
     load_plugins(plugin)
     from ..demo.subject import network
-    from ..opening.recipes import parse_overrides
+    from ..opening.overrides import parse_overrides
     from .demo import demo
 
     with undisturbed():

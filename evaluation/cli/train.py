@@ -29,7 +29,7 @@ from ..engine.networks.school import School
 from ..engine.provenance.maker import device_name
 from ..engine.work.progress import Progress
 from ..opening.data import open_dataset
-from ..opening.recipes import parse_overrides
+from ..opening.overrides import parse_overrides
 from ..recipe.entries import Addressed
 from ..report.results import choose_device
 from .console import console, say

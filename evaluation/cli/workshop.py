@@ -36,7 +36,7 @@ def check_promises(
 ) -> None:
     """Check that an attack, defense, model or data set keeps its contract, and say what is broken and how to fix it."""
     load_plugins(plugin)
-    from ..opening.recipes import parse_overrides
+    from ..opening.overrides import parse_overrides
     from ..report.results import choose_device
     from .check import show
 

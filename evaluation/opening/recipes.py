@@ -15,6 +15,7 @@ from ..recipe.entries import ThreatDefault
 from ..recipe.gates import Gate
 from ..recipe.recipe import Recipe
 from .consistency import check_consistency
+from .overrides import parse_overrides
 
 _LONG = 100
 """The number of minutes beyond which a duration is stated in hours."""
@@ -22,7 +23,7 @@ RECIPES = Path(__file__).parents[2] / "leaderboards" / "recipes"
 
 
 def load_recipe(source: str, overrides: list[str] | None = None) -> Recipe:
-    """Load a recipe from a file or by the name of a shipped one, with `KEY=VALUE` overrides (TOML values, dotted keys).
+    """Load a recipe from a file or by the name of a shipped one, with `KEY=VALUE` overrides.
 
     Raises ConfigError, in one sentence, for an invalid file, key, value or name.
     """
@@ -41,17 +42,6 @@ def read_document(document: Any, source: str, check: Callable[[Recipe], None] = 
     except RecursionError:
         raise ConfigError(f"Recipe {source}: Expected fewer lists and tables within each other.") from None
     return recipe
-
-
-def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Set each `KEY=VALUE` in `document`, by default an empty one, and return it.
-
-    Raises ConfigError for an override of another form, or a key below a value that is no table.
-    """
-    document = {} if document is None else document
-    for override in overrides:
-        _override(document, override)
-    return document
 
 
 def shipped_recipes() -> list[str]:
@@ -107,26 +97,6 @@ def _parsed(path: Path, what: str) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:  # a missing file, invalid UTF-8 or TOML, a null byte in the path
         raise ConfigError(f"Expected a TOML {what} at {path}, but: {why(error)}.") from None
-
-
-def _override(document: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"Expected --set KEY=VALUE, got {override!r}.")
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-        value = parsed["value"] if parsed.keys() == {"value"} else text  # a line break would start another key
-    except RecursionError:
-        raise ConfigError(f"Expected --set {key} with a value, got too many lists within each other.") from None
-    except ValueError:  # no TOML, or a number of thousands of digits
-        value = text  # a bare word is a string: --set dataset=digits
-    *parents, leaf = key.strip().split(".")
-    table = document
-    for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"Expected --set with a key of the recipe, got {key!r}: {parent!r} is no table.")
-    table[leaf] = value
 
 
 def _sentence(source: str, found: Complaint) -> ConfigError:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from foolbench.core import ConfigError, UnknownNameError
+from foolbench.evaluation.opening.overrides import parse_overrides
 from foolbench.evaluation.opening.recipes import load_recipe, shipped_recipes
 from foolbench.evaluation.recipe.recipe import Recipe
 from foolbench.models.scenes.dense import ENTRIES
@@ -164,6 +165,8 @@ def test_a_path_of_something_else_is_told_from_a_misspelt_name(tmp_path):
         ('name="a=b"', lambda r: r.name, "a=b"),
         ("defenses=[]", lambda r: r.defenses, []),
         ("defenses=[{name = 'jpeg', quality = 50}]", lambda r: r.build_defenses()[0].quality, 50),
+        ("attacks.pgd.steps=7", lambda r: r.build_attacks()[1].steps, 7),
+        ("defenses.bit-depth.bits=2", lambda r: r.build_defenses()[0].bits, 2),
     ],
 )
 def test_overrides_are_typed(recipe_file, override, read, value):
@@ -172,6 +175,31 @@ def test_overrides_are_typed(recipe_file, override, read, value):
 
 def test_the_last_override_wins(recipe_file):
     assert load_recipe(str(recipe_file), ["samples=8", "samples=9"]).samples == 9
+
+
+def test_an_override_is_for_all_entries_of_a_name(recipe_file):
+    changed = ["attacks=[{name='pgd'}, {name='fgsm'}, {name='pgd', restarts=2}]", "attacks.pgd.steps=7"]
+    first, fgsm, second = load_recipe(str(recipe_file), changed).build_attacks()
+    assert (first.steps, second.steps, second.restarts) == (7, 7, 2)
+    assert not hasattr(fgsm, "steps")
+
+
+def test_a_name_with_dots_is_found_in_a_list():
+    document = parse_overrides(["models.net.py:made.width=3"], {"models": ["net.py:made", "net"]})
+    assert document == {"models": [{"name": "net.py:made", "width": 3}, {"name": "net"}]}
+
+
+def test_an_override_reaches_the_steps_of_a_composition(recipe_file):
+    steps = "defenses=[{name='compose', steps=[{name='bit-depth'}, {name='jpeg'}]}]"
+    (composed,) = load_recipe(str(recipe_file), [steps, "defenses.compose.steps.jpeg.quality=20"]).build_defenses()
+    assert composed.steps[1].quality == 20
+
+
+@pytest.mark.parametrize("override", ["attacks.pdg.steps=7", "attacks.steps=7", "attacks.pgd=7", "attacks..steps=7"])
+def test_a_name_that_no_entry_has_is_named(recipe_file, override):
+    sentence = complaint(recipe_file, override)
+    assert "attacks.NAME.KEY" in sentence
+    assert "pgd" in sentence
 
 
 @pytest.mark.parametrize(
