@@ -192,7 +192,7 @@ class MinimalAttack(Attack):
 
 
 class Checkpoint(Protocol):
-    """Storage for the state of a search at its last validation, from which it can resume."""
+    """Storage for the state of a search, from which it can resume."""
 
     def load(self) -> dict[str, Tensor]:
         """Return the state saved last; empty for a new search."""
@@ -218,7 +218,7 @@ class CraftingData:
     `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
     the task's training images, as the attack's prior requires them; it is called if that is "data" or
     "less-background". `progress` is called with (iterations done, limit, best validation fooling rate, -1 before the
-    first). A search saves its state to `checkpoint` after every validation, and resumes from it.
+    first). A search saves its state to `checkpoint` after every validation or batch, and resumes from it.
     """
 
     validation: Tensor

@@ -1,5 +1,6 @@
 """UAP: universal adversarial perturbations (Moosavi-Dezfooli et al. 2017, https://arxiv.org/abs/1610.08401)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from ...core.norms import Norm, project
 from ...core.registry import register_attack
 from ...core.seeding import Draws
 from ..deepfool import DeepFool
-from ._validation import UNJUDGED, BestSoFar, predictions
+from ._validation import BestSoFar, predictions
 from .priors import images_to_fool
 
 
@@ -64,23 +65,31 @@ class UAP(UniversalAttack):
     def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
         images = images_to_fool(self.prior, model, data, rng.fork("pool"))
         labels = predictions(model, images)
-        data.progress(0, self.passes, UNJUDGED)
         best = BestSoFar(model, data.validation)
         delta, done = torch.zeros_like(images[0]), 0
         if state := data.checkpoint.load():
             best.restore(state)
             delta, done = state["delta"], int(state["iteration"])
-        for index in range(done + 1, self.passes + 1):
-            order = rng.fork(index).uniform((len(images),))[0].argsort(stable=True)
-            draws = rng.fork(f"draws {index}").split(len(images))
-            for rows in order.split(self.batch_size):
-                delta = self._update(model, delta, images[rows], labels[rows], draws[rows])
-            best.offer(delta)
-            data.progress(index, self.passes, best.rate)
-            if (1 - model.task.agreement(predictions(model, images, delta), labels)).mean() >= self.target_rate:
-                break  # before the state is saved: a resumed search repeats this pass, and stops here
-            data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(index)})
+        batches = math.ceil(len(images) / self.batch_size)
+        limit = self.passes * batches
+        data.progress(done, limit, best.rate)
+        for lap in range(done // batches + 1, self.passes + 1):
+            order = rng.fork(lap).uniform((len(images),))[0].argsort(stable=True)
+            draws = rng.fork(f"draws {lap}").split(len(images))
+            for rows in order.split(self.batch_size)[done % batches :]:
+                delta, done = self._update(model, delta, images[rows], labels[rows], draws[rows]), done + 1
+                ends_pass = done % batches == 0
+                if ends_pass:
+                    best.offer(delta)
+                data.progress(done, limit, best.rate)
+                if ends_pass and self._reaches_target(model, delta, images, labels):
+                    return best.delta  # before the state is saved: a resumed search repeats this batch, and stops here
+                data.checkpoint.save(best.state() | {"delta": delta, "iteration": torch.tensor(done)})
         return best.delta
+
+    def _reaches_target(self, model: Model, delta: Tensor, images: Tensor, labels: Tensor) -> bool:
+        agreement = model.task.agreement(predictions(model, images, delta), labels)
+        return bool((1 - agreement).mean() >= self.target_rate)
 
     def _nearest_boundary(self) -> DeepFool:
         return DeepFool(classes=self.classes, overshoot=self.overshoot, steps=self.steps)
