@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ...core.errors import ConfigError
-from ..leaderboard.columns import COLUMNS
+from ..leaderboard.columns import CELL, COLUMNS
+from ..leaderboard.columns import DATA as IMAGES
 from ..leaderboard.grouping import grouped
 from ..report.pivot import SETTING
 from ..report.rows import NamedRow, named, records
@@ -22,11 +23,7 @@ FACTS: Mapping[str, str] = {
 }
 """The columns that a run adds to its rows, beside the versions and the hardware that made them."""
 _HARDWARE = ("device", "processor", "cores", "threads")
-_CELL = (
-    *("model", "source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge", "source_defense"),
-    *("source_defense_params", "defense", "defense_params"),
-)
-_APART = {"dataset", "n", "clusters", "sampling", "task", "model_sha", "behaviour", "metric"}
+_APART = {*IMAGES, "model_sha", "behaviour", "metric"}
 _TOGETHER = {*_HARDWARE, FROM, *COLUMNS} - _APART
 """The columns in which rows of one table may differ; other differences, such as versions or weights, split it."""
 
@@ -149,7 +146,7 @@ def _parts(rows: Sequence[Row], columns: Sequence[str]) -> list[Part]:
         for name in columns
         if name not in _TOGETHER and any(len({row[name] for row in same}) > 1 for same in by_model)
     ]
-    if len({tuple(row[name] for name in (*_CELL, *apart)) for row in rows}) < len(rows):
+    if len({tuple(row[name] for name in (*CELL, *apart)) for row in rows}) < len(rows):
         apart.append(FROM)  # one cell in two runs, with different numbers
     parts = grouped(rows, lambda row: tuple(row[name] for name in ("model", *apart))).values()
     return [Part(model=str(same[0]["model"]), setting=_told(same[0], apart), rows=same) for same in parts]

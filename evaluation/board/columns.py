@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..leaderboard.abstaining import RATES as ABSTAINING
-from ..leaderboard.columns import COLUMNS
+from ..leaderboard.columns import COLUMNS, RATES
 from .board import DATA, FACTS, SETTINGS, Board, Row
 
 _HEADINGS = {
@@ -19,7 +19,6 @@ _HEADINGS = {
     "gfr_over_pgd10": "beyond PGD-10",
     "flagged": "flags",
 }
-_RATES = ("clean", "gfr", "robust", *ABSTAINING)
 _SHOWN = (
     "model",
     "metric",
@@ -42,7 +41,6 @@ _ALWAYS = ("attack", "defense", "gfr")
 _PARAMETERS = ("attack_params", "source_defense_params", "defense_params")
 _ELSEWHERE = ("cell", "crafted", *_PARAMETERS, "error", SETTINGS, DATA, *_OF_NETWORK)
 """The columns that are too long for the table, and are told of each row or network instead."""
-_POINTS = ("clean_drop", "clean_drop_rel", "gfr_area", "gfr_area_queries", "gfr_gap", "gfr_over_pgd10", "floor")
 
 
 class Cell(NamedTuple):
@@ -67,7 +65,7 @@ class Column(NamedTuple):
 
 def columns(board: Board) -> list[Column]:
     """Return the columns of a board's table, those that are shown at first before the others."""
-    ends = {f"{rate}_{end}" for rate in _RATES for end in ("low", "high")}
+    ends = {f"{rate}_{end}" for rate in RATES for end in ("low", "high")}
     rest = [name for name in board.differing if name not in {*_SHOWN, *_SHOWN_AFTER, *_ELSEWHERE, *ends}]
     seen = [name for name in (*_SHOWN, *_SHOWN_AFTER) if name in board.differing or name in _ALWAYS]
     if all(row["source_model"] == row["model"] for row in board.rows):
@@ -106,13 +104,15 @@ def shown(value: Any) -> str:
 
 def explained(name: str) -> str:
     """Return the meaning of a column."""
-    return COLUMNS.get(name) or FACTS.get(name) or f"version or hardware that the row was made with: {name}"
+    if name in COLUMNS:
+        return COLUMNS[name].says
+    return FACTS.get(name) or f"version or hardware that the row was made with: {name}"
 
 
 def _column(rows: Sequence[Row], name: str, *, chosen: bool) -> Column:
     numeric = all(isinstance(row[name], int | float) for row in rows if row[name] is not None)
     cell = {"attack": _attack, "defense": _defense, "source_defense": _through}.get(name) or (
-        _rate(name) if name in _RATES else _plain(name)
+        _rate(name) if name in RATES else _plain(name)
     )
     heading = _HEADINGS.get(name, name.replace("_", " "))
     return Column(name, heading, explained(name), numeric, chosen, cell)
@@ -147,7 +147,8 @@ def _plain(name: str) -> Callable[[Row], Cell]:
         value = row[name]
         if value is None:
             return Cell("")
-        text = f"{value:.{row.digits(name)[0]}f}" if name in _POINTS else shown(value)
+        rounded = name in COLUMNS and COLUMNS[name].kind in ("percent", "points", "change")
+        text = f"{value:.{row.digits(name)[0]}f}" if rounded else shown(value)
         return Cell(text, value if isinstance(value, int | float) else None)
 
     return cell

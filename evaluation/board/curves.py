@@ -6,16 +6,14 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..leaderboard.columns import CELL
 from ..leaderboard.curve import WORST, Axis, Curve
 from ..leaderboard.grouping import grouped
 from .board import Board, Part, Row
 from .charts import LINE, WIDTH, Chart
 from .drawing import PAPER, Palette, canvas, name_beside, styled
 
-COLUMNS = (
-    *("model", "attack", "attack_params", "seed", "knowledge", "source_defense", "source_defense_params", "norm"),
-    *("defense", "defense_params", "metric"),
-)
+COLUMNS = (*(name for name in CELL if name not in ("source_model", "eps")), "metric")
 """The first columns of curves.csv, as in leaderboard.csv; `eps`, `queries`, the rates and the `cell` follow.
 
 `queries` is empty for a curve over budgets, and `eps` is constant for one over queries.

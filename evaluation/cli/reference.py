@@ -69,7 +69,7 @@ def recipe_page() -> str:
         threat=_keys(ThreatDefault),
         attack=_keys(NamedAttack),
         gate=_keys(Gate),
-        columns=_table(("column", "what it says"), ((f"`{name}`", text) for name, text in COLUMNS.items())),
+        columns=_table(("column", "what it says"), ((f"`{name}`", column.says) for name, column in COLUMNS.items())),
         flags=_table(("flag", "what it says"), ((f"`{name}`", text) for name, text in FLAGS.items())),
     )
 

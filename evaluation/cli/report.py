@@ -63,10 +63,16 @@ def _rewrite(board: Board, table: pd.DataFrame, folder: Path, chosen: Sequence[F
     except OutputError as error:  # a read-only disk, or a run in progress
         say(f"Nothing was written: {error}", style="yellow")
         return
+    anew = not chosen or bool({"csv", "md"} & set(chosen))
     with results:
-        if not chosen or {"csv", "md"} & set(chosen):
-            results.rewrite_leaderboard(table)
-        _write(board, folder, chosen or FORMATS[:3], but=(CSV, MARKDOWN))
+        if anew:
+            results.check_not_fewer(table)
+        try:
+            if anew:
+                results.write_table(table)
+            _write(board, folder, chosen or FORMATS[:3], but=(CSV, MARKDOWN))
+        except OutputError as error:  # a full disk
+            say(f"Not all was written, --out DIR writes elsewhere: {error}", style="yellow")
 
 
 def _write(board: Board, folder: Path, formats: Sequence[Format], *, but: Collection[str] = ()) -> None:

@@ -1,78 +1,134 @@
-"""The columns of leaderboard.csv in their order, each with its meaning."""
+"""The columns of leaderboard.csv in their order: what each says, and which of them identify a row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
-from .abstaining import RATES
+from .abstaining import RATES as ABSTAINING
 
-COLUMNS: Mapping[str, str] = {
-    "recipe": "name and version of the recipe, and what `--set` changed",
-    "run": "a hash: the same for the same recipe, overrides included, on the same data and models",
-    "task": "what the model's outputs mean",
-    "dataset": "where the evaluation images come from",
-    "n": "how many of them",
-    "clusters": "in how many groups whose images depend on each other; empty where each image stands alone",
-    "sampling": "how they were chosen",
-    "model": "the network",
-    "model_sha": "hash of its architecture, weights and normalisation",
-    "behaviour": "hash of what it answers to fixed images, to two digits: the same weights, told apart by what they do",
-    "attack": "the attack; of the worst case over several, their group",
-    "attack_params": "its parameters, as JSON",
-    "seed": "which of several seeds it was crafted with, from 0 on, or mean, which is over them; else empty",
-    "access": "what it needs of a model: none, decision, score, features or gradient",
-    "source_model": "the network on which it is crafted; where that is not `model`, it is a transfer attack",
-    "knowledge": "what it is crafted through: oblivious, the bare network; adaptive, the defense as well; crossed, "
-    "another defense",
-    "source_defense": "which other one; else empty",
-    "source_defense_params": "its parameters, as JSON",
-    "norm": "of the budget: linf, l2, l1 or l0",
-    "eps": "the budget, for pixels in 0..1",
-    "defense": 'the defense; "none" is the bare network',
-    "defense_params": "its parameters, as JSON",
-    "metric": "what the rates are rates of",
-    "unit": "what `clean`, `robust` and `clean_drop` are in: percent of the best, or error, the metric's own, of which "
-    "less is better",
-    "clean": "the metric of the system against the truth on clean images, in its `unit`",
-    "clean_low": "lower end of its 95% interval",
-    "clean_high": "upper end",
-    "clean_drop": "how much worse `clean` is than that of the bare network, in its `unit`",
-    "clean_drop_rel": "the same in percent of what the bare network has",
-    "gfr": "generalized fooling rate, in percent: attacked against clean predictions of the same system; of an error, "
-    "its share of the largest there can be; a rejection is no fooling",
-    "gfr_low": "lower end of its 95% interval",
-    "gfr_high": "upper end",
-    "gfr_area": "mean of `gfr` over budgets up to `eps`, the area under its curve; of minimal attacks that have it",
-    "gfr_area_queries": "mean of `gfr` over queries up to the attack's; of black-box attacks that count them",
-    "gfr_seeds_sd": "standard deviation of `gfr` over the seeds, in points; in rows of a mean",
-    "gfr_gap": "points that knowing the defense is worth: adaptive minus oblivious; in adaptive rows",
-    "gfr_over_pgd10": "points that a group of attacks fools beyond plain PGD of ten steps on this system; in its rows",
-    "floor": "the rate at which the system disagrees with itself on clean images, in percent",
-    "robust": "the metric of the defended system, of each image the worse of clean and attacked, in its `unit`; "
-    "an attacked image may be rejected where the clean one was not",
-    "robust_low": "lower end of its 95% interval",
-    "robust_high": "upper end",
-    **{
-        f"{rate}{end}": told
-        for rate, says in RATES.items()
-        for end, told in (("", says), ("_low", "lower end of its 95% interval"), ("_high", "upper end"))
-    },
-    "layer_shift": "how far the last of the recipe's `layers` moves, as a share of its norm on the clean image; a mean",
-    "linf_max": "largest change of a value of a pixel in any image, as measured",
-    "l2_mean": "mean L2 norm of the changes, as measured",
-    "rounding_undone": "percent of images that fooled the system they were crafted on until `storage` rounded them",
-    "forwards_mean": "images sent through the network to craft, for each image attacked",
-    "backwards_mean": "gradients taken to craft, for each image attacked",
-    "seconds": "time to craft, all images together",
-    "flagged": "reasons not to believe the row, with spaces between",
-    "status": "ok, error, or pending where a run was broken off",
-    "error": "what went wrong",
-    "cell": "what its scores are called in `ledger.sqlite`; of a worst case, those of its members",
-    "crafted": "what it is from: a file below `perturbations/`, or what the attacked images are called, a folder below "
-    "`adversarial/` where a run keeps them itself, as with `--no-cache`",
+Kind = Literal["text", "count", "size", "number", "percent", "points", "metric", "change"]
+"""What a column holds: "percent" is a rate in 0..100, "points" a difference of such rates, "metric" a value in the
+`unit` of its row, and "change" a difference of such values; a "size" is not negative."""
+
+
+class Column(NamedTuple):
+    """A column: its meaning, and the kind of its values."""
+
+    says: str
+    kind: Kind = "text"
+
+
+def _with_interval(name: str, says: str, kind: Kind) -> Iterator[tuple[str, Column]]:
+    yield name, Column(says, kind)
+    yield f"{name}_low", Column("lower end of its 95% interval", kind)
+    yield f"{name}_high", Column("upper end", kind)
+
+
+COLUMNS: Mapping[str, Column] = {
+    "recipe": Column("name and version of the recipe, and what `--set` changed"),
+    "run": Column("a hash, equal for equal recipes (overrides included) on the same data and models"),
+    "task": Column("the task of the model: what its outputs mean"),
+    "dataset": Column("the source of the evaluation images"),
+    "n": Column("number of evaluation images", "count"),
+    "clusters": Column(
+        "number of groups of images that depend on each other; empty if images are independent", "count"
+    ),
+    "sampling": Column("how the images were chosen"),
+    "model": Column("the network"),
+    "model_sha": Column("hash of its architecture, weights and normalisation"),
+    "behaviour": Column(
+        "hash of its outputs for fixed images, to two digits: it tells apart networks of equal weights that compute "
+        "different things"
+    ),
+    "attack": Column("the attack; for the worst case over several attacks, their group"),
+    "attack_params": Column("its parameters, as JSON"),
+    "seed": Column("number of the seed, from 0 on, if it is crafted with several; `mean` for the mean over them"),
+    "access": Column("what it needs of a model: none, decision, score, features or gradient"),
+    "source_model": Column("the network on which it is crafted; where that is not `model`, it is a transfer attack"),
+    "knowledge": Column(
+        "what it is crafted through: oblivious, the bare network; adaptive, the defense as well; crossed, another "
+        "defense"
+    ),
+    "source_defense": Column("that other defense; empty if there is none"),
+    "source_defense_params": Column("its parameters, as JSON"),
+    "norm": Column("norm of the budget: linf, l2, l1 or l0"),
+    "eps": Column("the budget, for pixels in 0..1", "size"),
+    "defense": Column('the defense; "none" for the bare network'),
+    "defense_params": Column("its parameters, as JSON"),
+    "metric": Column("the metric of the task that the rates are of"),
+    "unit": Column(
+        "unit of `clean`, `robust` and `clean_drop`: percent of the best possible value, or error, the metric's own "
+        "unit, in which less is better"
+    ),
+    **dict(_with_interval("clean", "the metric of the system on clean images, in its `unit`", "metric")),
+    "clean_drop": Column("how much worse `clean` is than that of the bare network, in its `unit`", "change"),
+    "clean_drop_rel": Column("the same in percent of the bare network's `clean`", "points"),
+    **dict(
+        _with_interval(
+            "gfr",
+            "generalized fooling rate, in percent: how often attacked and clean predictions of the same system differ; "
+            "for an error, how much of the largest possible one the attack adds; a rejected image is not fooled",
+            "percent",
+        )
+    ),
+    "gfr_area": Column(
+        "mean of `gfr` over budgets up to `eps`, the area under its curve; of minimal attacks that have one", "percent"
+    ),
+    "gfr_area_queries": Column(
+        "mean of `gfr` over queries up to the attack's limit; of black-box attacks that count them", "percent"
+    ),
+    "gfr_seeds_sd": Column("standard deviation of `gfr` over the seeds, in points; in rows of a mean", "points"),
+    "gfr_gap": Column(
+        "points of `gfr` gained by knowing the defense: adaptive minus oblivious; in adaptive rows", "points"
+    ),
+    "gfr_over_pgd10": Column(
+        "points of `gfr` that a group of attacks adds to plain PGD of ten steps on this system; in its rows", "points"
+    ),
+    "floor": Column(
+        "how often the system disagrees with itself on clean images, in percent: 0 unless it is randomized", "percent"
+    ),
+    **dict(
+        _with_interval(
+            "robust",
+            "the metric of the defended system, for each image the worse of clean and attacked, in its `unit`; "
+            "rejecting an attacked image counts as right where the clean one was not rejected",
+            "metric",
+        )
+    ),
+    **{name: column for rate, says in ABSTAINING.items() for name, column in _with_interval(rate, says, "percent")},
+    "layer_shift": Column(
+        "how far the activations of the last of the recipe's `layers` move, relative to their norm on the clean image; "
+        "a mean over images",
+        "number",
+    ),
+    "linf_max": Column("largest change of a pixel value in any image, as measured", "number"),
+    "l2_mean": Column("mean L2 norm of the changes, as measured", "number"),
+    "rounding_undone": Column(
+        "percent of the images that fooled the system they were crafted on until `storage` rounded them", "percent"
+    ),
+    "forwards_mean": Column("forward passes to craft, for each attacked image", "number"),
+    "backwards_mean": Column("backward passes to craft, for each attacked image", "number"),
+    "seconds": Column("time to craft all images", "number"),
+    "flagged": Column("reasons not to trust the row, separated by spaces"),
+    "status": Column("ok, error, or pending if the run was interrupted before it"),
+    "error": Column("what went wrong"),
+    "cell": Column("the name of its scores in `ledger.sqlite`; of a worst case, those of its members"),
+    "crafted": Column(
+        "what it was made with: a file below `perturbations/`, or the name of the attacked images, a folder below "
+        "`adversarial/` if the run keeps them itself, as with `--no-cache`"
+    ),
 }
 
-TEXTS = (
-    *("recipe", "run", "task", "dataset", "sampling", "model", "model_sha", "behaviour", "attack", "attack_params"),
-    *("seed", "access", "source_model", "knowledge", "source_defense", "source_defense_params", "norm", "defense"),
-    *("defense_params", "metric", "unit", "flagged", "status", "error", "cell", "crafted"),
-)
+TEXTS = tuple(name for name, column in COLUMNS.items() if column.kind == "text")
 """The columns that hold text; all others hold numbers."""
+RATES = tuple(name for name in COLUMNS if f"{name}_low" in COLUMNS)
+"""The columns that have an interval, NAME_low to NAME_high."""
+ATTACK = (
+    *("attack", "attack_params", "seed", "source_model", "knowledge", "source_defense", "source_defense_params"),
+    *("norm", "eps"),
+)
+"""The columns that identify an attack and its perturbations."""
+DEFENSE = ("defense", "defense_params")
+CELL = ("model", *ATTACK, *DEFENSE)
+"""The columns that identify a row of a run, together with its metric."""
+DATA = ("task", "dataset", "n", "clusters", "sampling")
+"""The columns that say what a row was measured on."""

@@ -10,6 +10,7 @@ import numpy as np
 from ...core.errors import InputError, UnknownNameError
 from ...core.registry import NOTHING
 from ..grid.labels import knowledges, labels
+from .columns import DEFENSE
 from .grouping import grouped
 from .paired import Difference
 from .rates import difference_between
@@ -23,7 +24,7 @@ Rate = Literal["gfr", "robust"]
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "attack": ("attack", "attack_params", "seed"),
-    "defense": ("defense", "defense_params"),
+    "defense": DEFENSE,
     "knowledge": ("knowledge", "source_defense", "source_defense_params"),
 }
 _ALWAYS_EQUAL = ("norm", "eps", "metric")

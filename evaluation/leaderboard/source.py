@@ -1,6 +1,6 @@
 """Read the scores that rows are made from: a run with its ledger, and one model and metric of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -42,6 +42,12 @@ class ScoredRun:
     def name(self) -> str:
         """A short hash, equal for equal recipes on equal data and models."""
         return digest(self.recipe.content, dict(self.facts.identities))[:12]
+
+    @cached_property
+    def looks(self) -> Mapping[str, str]:
+        """By network, the name of the look at it with this run's images: it takes long for many, and each cell asks."""
+        identities = self.facts.identities
+        return {name: look(name, identities, self.facts.samples) for name in identities}
 
     @property
     def sources(self) -> "Iterator[Source]":
@@ -97,7 +103,7 @@ class Source:
         """
         found = set[str]()
         for name in dict.fromkeys([cell.job.source, cell.model]):
-            known = self.run.ledger.doubts(look(name, self.run.facts.identities, self.run.facts.samples))
+            known = self.run.ledger.doubts(self.run.looks[name])
             if known is None:
                 raise MissingScoresError("pending", f"{name} was not looked at with these images; run the recipe again")
             if known.refusal is not None:

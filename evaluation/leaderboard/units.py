@@ -7,13 +7,12 @@ floors, are in percent for every metric. Of an error, less is better.
 from typing import Literal
 
 from ...core.task import Metric
+from .columns import COLUMNS
 from .paired import Difference
 from .stats import Estimate
 
 Unit = Literal["percent", "error"]
 """The values of the column `unit`."""
-_OWN = ("clean", "clean_low", "clean_high", "clean_drop", "robust", "robust_low", "robust_high")
-"""The columns that are in an error metric's own unit."""
 
 
 def unit_of(metric: Metric) -> Unit:
@@ -22,7 +21,7 @@ def unit_of(metric: Metric) -> Unit:
 
 def is_error(unit: str, column: str) -> bool:
     """Return whether a column is in an error metric's own unit, in a row with this `unit`."""
-    return unit == "error" and column in _OWN
+    return unit == "error" and column in COLUMNS and COLUMNS[column].kind in ("metric", "change")
 
 
 def for_the_worse(unit: str, column: str) -> Literal[1, -1]:

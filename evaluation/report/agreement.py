@@ -7,6 +7,7 @@ from typing import NamedTuple
 from scipy.stats import norm
 
 from ..leaderboard.abstaining import RATES as ABSTAINING
+from ..leaderboard.columns import RATES
 from ..leaderboard.part import TextRow
 from ..leaderboard.stats import CONFIDENCE
 from ..leaderboard.units import decimals
@@ -15,7 +16,7 @@ ROUNDED = 1.0
 """Percent of the images that may score differently on another processor; one image always may."""
 _OWN = (*ABSTAINING, "rounding_undone")
 """The columns that are a percentage of images whatever the unit of the row."""
-_RATES: Mapping[str, str] = {"clean_drop": "clean"} | dict.fromkeys(
+_LIKE: Mapping[str, str] = {"clean_drop": "clean"} | dict.fromkeys(
     ("floor", "gfr_area", "gfr_area_queries", "gfr_seeds_sd"), "gfr"
 )
 """The rate whose interval tells how much images vary, for each column that has no interval of its own."""
@@ -56,7 +57,7 @@ def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[D
     for column in (*_OWN, "gfr_area", "gfr_area_queries", "gfr_seeds_sd"):
         by_chance = chance and _near_enough(column, claimed, found)
         yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
-    for column in ("clean", "gfr", "robust", *ABSTAINING):
+    for column in RATES:
         rounding, off = _rounding(column, found), _off(column, claimed, found)
         for end in (f"{column}_low", f"{column}_high"):
             by_rate = _off(end, claimed, found) <= rounding + 2 * off
@@ -70,7 +71,7 @@ def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[D
 def _rounding(column: str, found: TextRow) -> float:
     """Return the largest difference that rounding explains, in the column's unit."""
     count = int(found["n"])
-    image = _deviation(_RATES.get(column, column), found, count) if _of_error(column, found) else 100.0
+    image = _deviation(_LIKE.get(column, column), found, count) if _of_error(column, found) else 100.0
     return max(1 / count, ROUNDED / 100) * image + _digits(column, found)
 
 
@@ -117,7 +118,7 @@ def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
     """Return whether two rates without an interval, or means of such rates, differ by at most four standard errors."""
     count = int(found["n"])
     if _of_error(column, found):
-        deviation = _deviation(_RATES[column], found, count)
+        deviation = _deviation(_LIKE[column], found, count)
     else:
         share = min(max((_number(claimed, column) + _number(found, column)) / 200, 0), 1)
         deviation = 100 * math.sqrt(share * (1 - share))

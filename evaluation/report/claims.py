@@ -8,6 +8,7 @@ import pandas as pd
 from ...core.errors import ConfigError, OutputError, why
 from ...core.files import is_file, is_folder
 from ..grid.identity import Identities
+from ..leaderboard.columns import CELL, DATA
 from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .fields import wrong_field
@@ -16,13 +17,10 @@ from .manifest import read_manifest
 from .results import CSV, LEDGER
 from .text import from_csv
 
-NAMED_BY = (
-    *("task", "dataset", "n", "clusters", "sampling", "model", "source_model", "attack", "attack_params", "seed"),
-    *("access", "knowledge", "source_defense", "source_defense_params", "norm", "eps", "defense", "defense_params"),
-    *("metric", "unit"),
-)
+NAMED_BY = (*DATA, *CELL, "access", "metric", "unit")
 """The columns that identify the cell of a row."""
 _RATES = (f"{rate}{end}" for rate in ("clean", "gfr", "robust") for end in ("", "_low", "_high"))
+"""The columns of rates that a table has had from the beginning."""
 _NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "crafted"}
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
+from ..leaderboard.columns import CELL
 from ..leaderboard.columns import COLUMNS as LEADERBOARD
 from ..leaderboard.paired import holm
 from ..leaderboard.pairing import By, Pair, Rate, pairs_between, pairs_within
@@ -15,17 +16,14 @@ from ..leaderboard.units import decimals
 from ..recipe.plugins import load_plugins
 from .finished import finished_rows
 
-_SHARED = (
-    *("model", "attack", "attack_params", "source_model", "knowledge", "norm", "eps", "defense", "defense_params"),
-    *("source_defense", "source_defense_params", "metric", "unit", "dataset", "n", "clusters"),
-)
+_SHARED = (*CELL, "metric", "unit", "dataset", "n", "clusters")
 COLUMNS: Mapping[str, str] = {
     "setting": "what the two have in common, in words",
     "first": "what is compared with: a name, or the folder of the first run",
     "second": "what is compared with it",
     "by": "what the two differ in: defense, attack, model or knowledge; empty for equal rows of two runs",
     "rate": "gfr or robust",
-    **{name: f"{LEADERBOARD[name]}; empty where the two differ" for name in _SHARED},
+    **{name: f"{LEADERBOARD[name].says}; empty where the two differ" for name in _SHARED},
     "rate_first": "the rate of the first: gfr in percent, robust in its `unit`",
     "rate_second": "that of the second",
     "difference": "the second minus the first, in points or in that unit",

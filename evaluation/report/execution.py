@@ -1,13 +1,14 @@
 """Execute a recipe and write its results: the code that `foolbench run`, `foolbench.evaluate` and pytest share."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from rich.console import Console
 
+from ...core.errors import OutputError
 from ...core.repeatable import repeatable
 from ..engine.cache.cache import Cache
 from ..engine.cache.exclusive import exclusive
@@ -71,8 +72,11 @@ def execute(
                 run(prepared, results.ledger, folder, executor=executor, progress=progress, foreseen=foreseen)
         except KeyboardInterrupt:
             interrupted = True
-        finally:  # also after an error, such as output that can no longer be printed
-            table = results.write_leaderboard(scored)
+        except BaseException:  # such as output that can no longer be printed
+            with suppress(OutputError):  # the error itself says more than that there is no table
+                results.write_leaderboard(scored)
+            raise
+        table = results.write_leaderboard(scored)
         judged = verdicts(scored, planned(recipe)) if recipe.gates else []
     return Execution(table, judged, interrupted)
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ...core.errors import ConfigError
 from ..leaderboard.abstaining import RATES as ABSTAINING
+from ..leaderboard.columns import CELL
 from ..leaderboard.scores import Scores
 from ..leaderboard.source import Source
 from ..leaderboard.system_rows import Row
@@ -14,14 +15,9 @@ from ..leaderboard.table import leaderboard_rows, system_rows
 from ..recipe.plugins import load_plugins
 from .finished import finished_run
 
-_ATTACK = (
-    *("source_model", "attack", "attack_params", "seed", "norm", "eps", "knowledge"),
-    *("source_defense", "source_defense_params"),
-)
-_NAMES = ("model", *_ATTACK, "defense", "defense_params")
 COLUMNS = {
     "row": "number of the row in leaderboard.csv, the first being 1",
-    **dict.fromkeys((*_NAMES, "metric"), "as in leaderboard.csv"),
+    **dict.fromkeys((*CELL, "metric"), "as in leaderboard.csv"),
     "sample": "index of the image in its data set",
     "clean": "the metric of the defended system on the clean image, mean over draws",
     "gfr": "how far the answer to the attacked image is from the system's own to the clean one, in 0..1",
@@ -64,7 +60,7 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
         scored = (found for source in finished.sources for found in _scored(source))
         named = ((numbers[_key(line)], line, scores) for line, scores in scored)
         frames = {
-            number: scores.images.assign(row=number, **{name: line[name] for name in (*_NAMES, "metric")})
+            number: scores.images.assign(row=number, **{name: line[name] for name in (*CELL, "metric")})
             for number, line, scores in named
             if row in (None, number)
         }
@@ -84,4 +80,4 @@ def _scored(source: Source) -> Iterator[tuple[Row, Scores]]:
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    return tuple(row[name] for name in (*_NAMES, "metric"))
+    return tuple(row[name] for name in (*CELL, "metric"))

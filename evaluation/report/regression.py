@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ...core.errors import InputError, OutputError
 from ...core.files import is_file, is_folder
 from ..grid.labels import knowledges
+from ..leaderboard.columns import CELL
 from ..leaderboard.paired import LEVEL, holm
 from ..leaderboard.pairing import Rate, pairs_between
 from ..leaderboard.part import TextRow
@@ -18,10 +19,7 @@ from ..leaderboard.unpaired import unpaired
 from .claims import read_rows
 from .finished import finished_rows
 
-_SAME = (
-    *("model", "attack", "attack_params", "seed", "source_model", "knowledge", "norm", "eps", "defense"),
-    *("defense_params", "source_defense", "source_defense_params", "metric", "unit", "dataset"),
-)
+_SAME = (*CELL, "metric", "unit", "dataset")
 """The columns by which a row is matched with one of an earlier table."""
 
 

@@ -59,12 +59,12 @@ class Results:
     def write_leaderboard(self, run: ScoredRun) -> pd.DataFrame:
         """Write the leaderboard from the ledger, update the makers in the manifest, and return the table."""
         table = leaderboard(run)
-        self._write_table(table)
+        self.write_table(table)
         name_makers(self.folder, self.ledger)
         return table
 
-    def rewrite_leaderboard(self, table: pd.DataFrame) -> None:
-        """Write the leaderboard of a finished run. Raises OutputError if it has fewer finished rows than the file."""
+    def check_not_fewer(self, table: pd.DataFrame) -> None:
+        """Raise OutputError if the table has fewer finished rows than the leaderboard that is to be rewritten."""
         path = self.folder / CSV
         before, found = _finished_rows(path), int((table.status == "ok").sum())
         if found < before:
@@ -72,9 +72,8 @@ class Results:
                 f"{path} has {before} finished rows, of which the ledger has {found} by the code of today: what they "
                 "were made with has been edited since, or the ledger is damaged. Run the recipe again for new ones."
             )
-        self._write_table(table)
 
-    def _write_table(self, table: pd.DataFrame) -> None:
+    def write_table(self, table: pd.DataFrame) -> None:
         _write(self.folder / CSV, for_csv(table).to_csv(index=False))
         _write(self.folder / MARKDOWN, markdown(table))
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from foolbench.evaluation.grid.facts import Facts
 from foolbench.evaluation.grid.grid import Grid
-from foolbench.evaluation.grid.identity import identity
+from foolbench.evaluation.grid.identity import identity, look
 from foolbench.evaluation.leaderboard.source import ScoredRun
 from foolbench.evaluation.leaderboard.table import leaderboard
-from foolbench.evaluation.ledger.ledger import Ledger
+from foolbench.evaluation.ledger.ledger import Doubts, Ledger
 from foolbench.evaluation.ledger.record import Outcomes
 from foolbench.evaluation.opening.recipes import load_recipe
 from foolbench.tasks import Recognition
@@ -73,6 +73,7 @@ def simulated(request, tmp_path):
     facts = Facts(task=Recognition(classes=10), samples=tuple(samples.tolist()), identities={model: known})
     keys = list(Grid(recipe, facts.identities).cells)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.write_doubts(look(model, facts.identities, facts.samples), Doubts(), "simulated")
         for key in keys:
             found = outcomes(request.param, samples, rng)
             ledger.write(key, found)
