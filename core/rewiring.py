@@ -26,9 +26,21 @@ def rewired(net: nn.Module, layers: Iterable[nn.Module], compute: Compute) -> It
             f"{type(net).__name__} is TorchScript, which cannot be looked into; wrap the network that it was made of."
         )
     with ExitStack() as stack:
+        stack.enter_context(_module_by_module())
         for layer in layers:
             stack.enter_context(_rewired(layer, compute))
         yield
+
+
+@contextmanager
+def _module_by_module() -> Iterator[None]:
+    """Context manager: transformer layers call their modules, which without gradients torch would fuse and skip."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @contextmanager

@@ -39,7 +39,10 @@ def nearest(queries: Tensor, index: Mapping[str, Tensor], count: int) -> Tensor:
     """Return the `count` rows (Q, count) of the indexed bank nearest to each query (Q, D), in no particular order."""
     # padded so that every product has the same shape: rounding must not depend on the number of images
     whole = F.pad(queries, (0, 0, 0, -len(queries) % _QUERIES))
-    return torch.cat([_nearest(some, index, count) for some in whole.split(_QUERIES)])[: len(queries)]
+    found = torch.empty(len(whole), count, dtype=torch.int64, device=whole.device)
+    for some, rows in zip(whole.split(_QUERIES), found.split(_QUERIES), strict=True):
+        rows.copy_(_nearest(some, index, count))  # results that stay would lie between what is freed, and pin the heap
+    return found[: len(queries)]
 
 
 def _nearest(queries: Tensor, index: Mapping[str, Tensor], count: int) -> Tensor:

@@ -16,15 +16,22 @@ from ..core.shell import Inside
 from ..core.winners import Scope, WinnersTakeAll, winners
 from ._modules import modules_of
 
+_ACTIVATIONS = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardswish, WinnersTakeAll),
+)
+"""The activations that stand between the layers of a network, one for each value: no gates, no softmax."""
+
 
 @register_defense("k-wta")
 @dataclass(frozen=True, kw_only=True)
 class KWTA(NetworkDefense):
-    """Replace every ReLU by k winners take all: keep the k largest activations, even if negative, and zero the rest.
+    """Replace activations by k winners take all: keep the k largest values, even if negative, and zero the rest.
 
-    k is the share `gamma` of the activations of the whole "layer", or of each "channel", rounded down, at least 1; all
-    activations equal to the k-th are kept. Only `nn.ReLU` modules (and k-WTA modules) are replaced, not ReLUs that the
-    network's code calls as functions. A network trained with ReLU loses much of its clean accuracy. The paper trains
+    k is the share `gamma` of the values of the whole "layer", or of each "channel", rounded down, at least 1; all
+    values equal to the k-th are kept. Replaced are the modules of torch's activations from ReLU to Mish (and k-WTA
+    modules), not what the network's code calls as functions. A network trained with other activations loses much of its
+    clean accuracy. The paper trains
     networks with k-WTA; around such a network, as `digits:convnet-k-wta`, with the same gamma, the defense only adds
     the surrogates for adaptive attacks.
 
@@ -50,7 +57,7 @@ class KWTA(NetworkDefense):
         def compete(forward: Callable[[Tensor], Tensor], activations: Tensor) -> Tensor:
             return winners(activations, self.gamma, self.scope, smooth=smooth)
 
-        activations = modules_of(inside.net, (nn.ReLU, WinnersTakeAll), "ReLU activations")
+        activations = modules_of(inside.net, _ACTIVATIONS, "activations")
         with rewired(inside.net, activations, compete):
             return inside(x)
 

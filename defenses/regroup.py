@@ -17,6 +17,7 @@ from ..core.seeding import Draws
 from ..core.shell import Inside
 from ..core.straight_through import with_gradient_of
 from ..core.task import Task
+from ..core.words import counted
 from ._borda import borda, divergences, log_shares, soft_borda
 from ._channel_sums import channel_sums
 from ._modules import modules_of
@@ -72,7 +73,11 @@ class REGroup(LearnedNetworkDefense):
         mixed = rng.fork("order").bits((count,))[0].argsort()
         known, fresh = mixed[count // 2 :], mixed[: count // 2]
         lessons = _Lessons(
-            data, self._layers(data.model.net), rng, to_show=count if self.layers else count + len(fresh)
+            data,
+            self._layers(data.model.net),
+            rng,
+            to_show=count if self.layers else count + len(fresh),
+            named=bool(self.layers),
         )
         one, other = _weighed(lessons.of(known)), _weighed(lessons.of(fresh))
         masses = [a + b for a, b in zip(one, other, strict=True)] if other else one
@@ -142,6 +147,7 @@ class _Lessons:
     layers: list[nn.Module]
     rng: Draws
     to_show: int
+    named: bool
     shown: int = 0
 
     def of(self, rows: Tensor) -> Iterator[_Lesson]:
@@ -151,10 +157,19 @@ class _Lessons:
             x = self.data.images[batch]
             with torch.no_grad(), channel_sums(model.net, self.layers) as found:
                 outputs = model.logits(x, rng=self.rng.fork(self.shown).split(len(x))).double()
+            self._check_used(len(found), model.net)
             targets = outputs.argmax(dim=1) if labels is None else labels[batch]
             yield outputs, targets, list(_distributions(found, len(x)))
             self.shown += len(x)
             self.data.progress(self.shown, self.to_show)
+
+    def _check_used(self, used: int, net: nn.Module) -> None:
+        """Raise ConfigError if the network did not call a layer that was asked for; attention calls not all it has."""
+        if self.named and used < len(self.layers):
+            layers = counted(len(self.layers), "layer")
+            raise ConfigError(
+                f"Expected {type(net).__name__} to call all of {layers}, it called {used}: name those alone."
+            )
 
 
 def _classes(task: Task) -> int:

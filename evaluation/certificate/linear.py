@@ -15,7 +15,7 @@ from torch import Tensor
 from ...attacks._hyperplane import linear_distance, move_onto
 from ...core.errors import ConfigError
 from ...core.model import Model
-from ...core.norms import Norm, size
+from ...core.norms import NORMS, Norm, size
 
 _ROUNDING = 1e-4
 """The largest deviation of a linear network's logits from those of its weights, relative to the largest logit."""
@@ -52,15 +52,17 @@ class LinearClassifier:
     def distances(self, x: Tensor, y: Tensor, norm: Norm, *, in_box: bool = True) -> Tensor:
         """Return the distances (N,) of images (N, C, H, W) from the nearest point that is not of class `y` (N,).
 
-        `norm` is linf, l2 or l1. The distance is 0 for images that are not of class `y`. With `in_box` only points in
-        [0, 1] count, as for attacks; the distance is infinite if there are none. No attack with a smaller budget than
-        the distance fools the classifier, and with any larger one some perturbation does.
+        The distance is 0 for images that are not of class `y`. With `in_box` only points in [0, 1] count, as for
+        attacks; the distance is infinite if there are none. No attack with a smaller budget than the distance fools the
+        classifier, and with any larger one some perturbation does. Raises ConfigError for an unknown norm.
         """
+        if norm not in NORMS:
+            raise ConfigError(f"Expected a norm of {', '.join(NORMS)}, got {norm!r}.")
         logits, found = self(x), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
         for other in range(len(self.bias)):
             lead = logits[:, other] - logits.gather(1, y[:, None])[:, 0]
             slope = self.weight[other] - self.weight[y]
-            reach = _in_box(x.flatten(1).double(), lead, slope, norm) if in_box else linear_distance(lead, slope, norm)
+            reach = _reach(x.flatten(1).double(), lead, slope, norm, in_box)
             found = torch.where(y == other, found, torch.minimum(found, torch.where(lead > 0, 0.0, reach)))
         return found
 
@@ -70,6 +72,20 @@ class LinearClassifier:
             logits = model(x)
         if (self(x) - logits).abs().max() > _ROUNDING * logits.abs().max():
             raise ConfigError(f"Expected a linear network, got {model!r}: its logits are no sum of weighted pixels.")
+
+
+def _reach(x: Tensor, lead: Tensor, slope: Tensor, norm: Norm, in_box: bool) -> Tensor:
+    if norm == "l0":
+        return _fewest(x, lead, slope) if in_box else torch.where(slope.any(dim=1), 1.0, torch.inf).double()
+    return _in_box(x, lead, slope, norm) if in_box else linear_distance(lead, slope, norm)
+
+
+def _fewest(x: Tensor, lead: Tensor, slope: Tensor) -> Tensor:
+    """Return how many values (N,) must change within [0, 1] to bring the lead (N,) to 0: those that gain most."""
+    gains = torch.where(slope > 0, 1 - x, x) * slope.abs()
+    together = gains.sort(dim=1, descending=True).values.cumsum(dim=1)
+    short = (together < -lead[:, None]).sum(dim=1)
+    return torch.where(short == slope.shape[1], torch.inf, short + 1.0).double()
 
 
 def _in_box(x: Tensor, lead: Tensor, slope: Tensor, norm: Norm) -> Tensor:

@@ -164,9 +164,17 @@ def test_refuses_what_makes_no_sense(facts):
         KWTA(**facts)
 
 
-def test_refuses_a_network_without_relu():
+@pytest.mark.parametrize("kind", [nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish])
+def test_other_activations_are_replaced_as_well(digits_model, kind):
+    layers = [kind() if isinstance(layer, nn.ReLU) else layer for layer in digits_model.net]
+    other = Model(nn.Sequential(*layers), task=digits_model.task, mean=0.5, std=0.5, channels_last=True)
+    x, _ = Digits().load(range(20))
+    assert torch.equal(KWTA().defend(other)(x), KWTA().defend(digits_model)(x))
+
+
+def test_refuses_a_network_without_such_activations():
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), nn.Tanh())
-    with pytest.raises(ConfigError, match="to have ReLU activations as modules, found none"):
+    with pytest.raises(ConfigError, match="to have activations as modules, found none"):
         KWTA().defend(Model(net, task=Recognition(classes=3)))(torch.rand(2, 1, 3, 4))
 
 

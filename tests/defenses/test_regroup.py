@@ -164,6 +164,26 @@ def test_refuses_other_networks_and_layers(digits_model, digits, linear_model):
         REGroup(training_images=0)
 
 
+def test_a_layer_that_the_network_does_not_call_is_named(digits_model, digits):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    net[1].spare = nn.Linear(3, 3)
+    with pytest.raises(ConfigError, match="Expected Sequential to call all of 2 layers, it called 1"):
+        REGroup(layers=("1", "1.spare")).fit(digits[1], model=Model(net, task=digits_model.task))
+
+
+def test_all_layers_of_a_transformer_vote(digits_model, digits):
+    """Without gradients torch fuses such a layer, and calls none of its modules."""
+    block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    net = nn.Sequential(nn.Flatten(1, 2), block, nn.Flatten(), nn.Linear(64, 10)).eval()
+    model = Model(net, task=digits_model.task)
+    x = digits[1]
+    system = REGroup(max_clean_drop=0).fit(x, model=model).defend(model)
+    assert torch.backends.mha.get_fastpath_enabled()
+    z = x[:4].clone().requires_grad_()
+    assert torch.autograd.grad(adaptive(REGroup().fit(x, model=model), model).logits(z).sum(), z)[0].abs().sum() > 0
+    assert system(x[:4]).shape == (4, 10)
+
+
 def test_points_of_equals_are_shared():
     found = borda(torch.tensor([[0.5, -1.0, 0.5, 3.0], [1.0, 1.0, 1.0, 1.0]]))
     assert found.tolist() == [[2.5, 1.0, 2.5, 4.0], [2.5, 2.5, 2.5, 2.5]]

@@ -19,6 +19,7 @@ from ..crafting.perturbation_file import PerturbationFile
 from ..crafting.placing import placed
 from ..crafting.resizing import carried_over
 from ..crafting.shard import Shard
+from ..memory.heap import give_back_memory
 from ..memory.prefetch import Prefetcher
 from ..networks import training_data
 from ..networks.networks import Network, Networks
@@ -66,15 +67,18 @@ class Worker:
         The images of `following`, the step that may come next, are loaded meanwhile.
         """
         self._following = following
-        match unit:
-            case Look():
-                yield attempt(self._look, unit)
-            case Teach():
-                yield attempt(self._teach, unit)
-            case Search():
-                yield from self._search(unit)
-            case Score():
-                yield from self._score(unit)
+        try:
+            match unit:
+                case Look():
+                    yield attempt(self._look, unit)
+                case Teach():
+                    yield attempt(self._teach, unit)
+                case Search():
+                    yield from self._search(unit)
+                case Score():
+                    yield from self._score(unit)
+        finally:
+            give_back_memory()
 
     def _look(self, unit: Look) -> Seen:
         network = self._networks.use(unit.network)

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from foolbench.attacks import APGD, FAB, PGD, CarliniWagner, DeepFool, RayS, Square, TrustRegion
+from foolbench.attacks import APGD, FAB, JSMA, PGD, CarliniWagner, DeepFool, RayS, Square, TrustRegion
 from foolbench.core import ConfigError
 from foolbench.core.norms import random_point, size, steepest
 from foolbench.core.seeding import Draws
@@ -47,6 +47,37 @@ def test_two_classes_have_the_textbook_distance(linear_model):
     for norm, order in (("linf", 1), ("l2", 2), ("l1", torch.inf)):
         expected = lead / torch.linalg.vector_norm(slope, ord=order)
         torch.testing.assert_close(linear.distances(x, y, norm, in_box=False), expected)
+
+
+def test_the_fewest_values_are_those_of_all_subsets(linear_model):
+    """Each subset of the values at the better end of [0, 1], against every other class."""
+    linear, x, y = rows(linear_model(4, SHAPE))
+    points, subsets = x.flatten(1).double(), torch.cartesian_prod(*[torch.tensor([False, True])] * 8)
+    for point, label, distance in zip(points, y.tolist(), linear.distances(x, y, "l0").tolist(), strict=True):
+        best = torch.inf
+        for other in {*range(4)} - {label}:
+            slope = linear.weight[other] - linear.weight[label]
+            moved = torch.where(subsets, (slope > 0).double(), point)
+            led = (moved - point) @ slope >= (linear.weight[label] - linear.weight[other]) @ point + (
+                linear.bias[label] - linear.bias[other]
+            )
+            best = min([best, *subsets[led].sum(dim=1).tolist()])
+        assert distance == best
+
+
+def test_an_attack_on_few_values_meets_the_certificate_and_none_exceeds_it(trained):
+    model, linear, x, _ = trained
+    distances = linear.distances(x, model.predict(x), "l0")
+    for eps in (4, 8):
+        fooled = model.predict(JSMA(eps=eps, norm="l0")(model, x)) != model.predict(x)
+        assert not (fooled & (distances > eps)).any()
+        assert fooled.any()
+
+
+def test_an_unknown_norm_is_refused(trained):
+    _, linear, x, y = trained
+    with pytest.raises(ConfigError, match="Expected a norm of linf, l2, l1"):
+        linear.distances(x, y, "l3")
 
 
 @pytest.mark.parametrize("in_box", [False, True])
