@@ -19,7 +19,7 @@ from ..crafting.perturbation_file import PerturbationFile
 from ..crafting.placing import placed
 from ..crafting.resizing import carried_over
 from ..crafting.shard import Shard
-from ..memory.heap import give_back_memory
+from ..memory.heap import Heap
 from ..memory.prefetch import Prefetcher
 from ..networks import training_data
 from ..networks.networks import Network, Networks
@@ -55,7 +55,7 @@ class Worker:
         self._setup, self._networks, self._steps = setup, networks, steps
         self._grid = Grid(setup.recipe, setup.identities)
         self._following: Step | None = None
-        self._reading = Prefetcher()
+        self._reading, self._heap = Prefetcher(), Heap()
         self._shelf = (setup.shared or setup.own) if setup.recipe.keep_images else None
         """The shelf of adversarial images; None if they are not kept."""
         self._shared: dict[str, str] = {}
@@ -78,7 +78,7 @@ class Worker:
                 case Score():
                     yield from self._score(unit)
         finally:
-            give_back_memory()
+            self._heap.after_unit()
 
     def _look(self, unit: Look) -> Seen:
         network = self._networks.use(unit.network)
