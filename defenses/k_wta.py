@@ -31,9 +31,8 @@ class KWTA(NetworkDefense):
     k is the share `gamma` of the values of the whole "layer", or of each "channel", rounded down, at least 1; all
     values equal to the k-th are kept. Replaced are the modules of torch's activations from ReLU to Mish (and k-WTA
     modules), not what the network's code calls as functions. A network trained with other activations loses much of its
-    clean accuracy. The paper trains
-    networks with k-WTA; around such a network, as `digits:convnet-k-wta`, with the same gamma, the defense only adds
-    the surrogates for adaptive attacks.
+    clean accuracy. The paper trains networks with k-WTA; around such a network, as `digits:convnet-k-wta`, with the
+    same gamma, the defense only adds the surrogates for adaptive attacks.
 
     The function is discontinuous where the winners change, so its own gradient, the surrogate "mask", misleads attacks.
     "smooth" is the gradient of a continuous function that rises where this one jumps.
