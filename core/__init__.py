@@ -34,6 +34,8 @@ from .learned_defense import LearnedTransform as LearnedTransform
 from .model import Model as Model
 from .norms import Norm as Norm
 from .perturbation import Perturbation as Perturbation
+from .place import Place as Place
+from .place import Teacher as Teacher
 from .preprocess import Preprocess as Preprocess
 from .query_attack import QueryAttack as QueryAttack
 from .query_attack import Searched as Searched

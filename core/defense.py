@@ -12,6 +12,7 @@ from torch import Tensor
 from .errors import ConfigError
 from .images import check_images
 from .model import Model
+from .place import ALONE, Place, Teacher
 from .seeding import Draws, as_draws
 from .shell import Inside
 from .straight_through import with_gradient_of
@@ -54,17 +55,23 @@ class Defense(ABC):
         """Return this defense with every part that learns fitted to training images (N, C, H, W) in [0, 1] of the task.
 
         A defense that learns nothing is returned unchanged. The same images, labels, model and seed give the same
-        result. Raises InputError for invalid images and for labels that do not fit the model's task.
+        result. Raises InputError for invalid images and for labels that do not fit the model's task, ConfigError for a
+        task that the defense does not apply to.
         """
         Model.check_is(model)
+        self.check_task(model.task)
         check_images(images)
         if labels is not None:
             model.task.check_targets(labels, len(images))
         data = LearningData(images=images, labels=labels, model=model)
-        return self.with_learned(lambda part: part.taught(data, seed))
 
-    def with_learned(self, learned: "Callable[[LearnedDefense], Learned]") -> "Defense":
-        """Return this defense with each part that learns fitted to the tensors that `learned(part)` returns."""
+        def learned(part: "LearnedDefense", place: Place = ALONE) -> "Learned":
+            return part.taught(place.seen(data, seed), seed)
+
+        return self.with_learned(learned)
+
+    def with_learned(self, learned: Teacher) -> "Defense":
+        """Return this defense with each part that learns fitted to the tensors that `learned` returns for it."""
         return self
 
 
@@ -73,7 +80,8 @@ class LearningData:
     """The data that a defense may use while it learns.
 
     `images` (N, C, H, W) in [0, 1] are the task's training images, `labels` their targets if known, `model` is the
-    model to defend; all parts of a chain get the same ones. `progress` is called with (steps done, number of steps).
+    model to defend; in a chain, both may be what the part meets at its `Place`. `progress` is called with (steps done,
+    number of steps).
     """
 
     images: Tensor

@@ -11,8 +11,10 @@ from .defense import Defense, InputTransform, LearningData, NetworkDefense, Shel
 from .errors import ConfigError
 from .learned import Learned
 from .model import Model
+from .place import Teacher
 from .seeding import Draws
 from .shell import Inside
+from .task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class LearnedDefense(Defense):
         return ()
 
     @abstractmethod
-    def with_learned(self, learned: "Callable[[LearnedDefense], Learned]") -> "FittedDefense": ...
+    def with_learned(self, learned: Teacher) -> "FittedDefense": ...
 
     def defend(self, model: Model) -> Model:
         raise ConfigError(
@@ -95,7 +97,7 @@ class LearnedTransform(LearnedDefense):
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         return {} if self.differentiable else {"surrogate": self.surrogate}
 
-    def with_learned(self, learned: Callable[[LearnedDefense], Learned]) -> "FittedTransform":
+    def with_learned(self, learned: Teacher) -> "FittedTransform":
         return FittedTransform(configuration=self, learned=learned(self))
 
 
@@ -111,7 +113,7 @@ class LearnedNetworkDefense(LearnedDefense):
     def surrogates(self) -> Mapping[str, Callable[..., Tensor]]:
         return {}
 
-    def with_learned(self, learned: Callable[[LearnedDefense], Learned]) -> "FittedNetworkDefense":
+    def with_learned(self, learned: Teacher) -> "FittedNetworkDefense":
         return FittedNetworkDefense(configuration=self, learned=learned(self))
 
 
@@ -145,6 +147,9 @@ class FittedDefense(ShellDefense):
     @property
     def valued(self) -> Collection[str]:
         return self.configuration.valued
+
+    def check_task(self, task: Task) -> None:
+        self.configuration.check_task(task)
 
     def _bound(self, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """Return a method with the learned tensors passed after the images, the last positional argument."""

@@ -1,7 +1,8 @@
 """Chains of defenses, applied one after the other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -12,9 +13,9 @@ from ..core import registry
 from ..core.defense import Defense, InputTransform
 from ..core.errors import ConfigError
 from ..core.images import check_images
-from ..core.learned import Learned
-from ..core.learned_defense import LearnedDefense
+from ..core.learned_defense import LearnedTransform
 from ..core.model import Model
+from ..core.place import Place, Teacher
 from ..core.registry import register_defense
 from ..core.seeding import Draws, as_draws
 from ..core.task import Task
@@ -44,8 +45,11 @@ class Compose(Defense):
 
     In a recipe each step is a table with the name of a defense and its parameters.
 
-    A step that learns is fitted as if it stood alone: to the original training images, and the model without the other
-    steps. Its fitted tensors are therefore the same in every chain and are computed once for all of them.
+    An input transform learns as if it stood alone: from the original training images, and the model without the other
+    steps. What it learns is therefore the same in every chain and is computed once for all of them. A step that decides
+    by what the network computes, as a detector does, learns at its place: from images that the input transforms before
+    it have changed, and the model behind the steps after it. Steps before it that are no input transforms are left out,
+    so those that change the network belong after it.
 
     Broken by what breaks its steps, through all of them at once (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
@@ -93,10 +97,8 @@ class Compose(Defense):
     def _transforms(self) -> list[InputTransform]:
         """Return the steps, and those of nested chains, as a flat list of input transforms."""
         found: list[InputTransform] = []
-        for step in self.steps:
-            if isinstance(step, Compose):
-                found += step._transforms()
-            elif isinstance(step, InputTransform):
+        for step in self._flat():
+            if isinstance(step, InputTransform):
                 found.append(step)
             else:
                 raise ConfigError(
@@ -104,12 +106,23 @@ class Compose(Defense):
                 )
         return found
 
-    def check_task(self, task: Task) -> None:
-        for step in self.steps:
-            step.check_task(task)
+    def _flat(self) -> list[Defense]:
+        """Return the steps, with those of nested chains in their place."""
+        return [part for step in self.steps for part in (step._flat() if isinstance(step, Compose) else [step])]
 
-    def with_learned(self, learned: Callable[[LearnedDefense], Learned]) -> "Compose":
-        return Compose(steps=tuple(step.with_learned(learned) for step in self.steps))
+    def check_task(self, task: Task) -> None:
+        for step in reversed(self._flat()):
+            step.check_task(task)
+            task = task.abstaining() if step.abstains else task
+
+    def with_learned(self, learned: Teacher) -> "Compose":
+        transforms = InputTransform, LearnedTransform
+        fitted = [step.with_learned(learned) if isinstance(step, transforms) else step for step in self._flat()]
+        for at in reversed(range(len(fitted))):
+            before = tuple(step for step in fitted[:at] if isinstance(step, InputTransform))
+            place = Place(before=before, after=tuple(fitted[at + 1 :]))
+            fitted[at] = fitted[at].with_learned(partial(learned, place=place))
+        return Compose(steps=tuple(fitted))
 
     def defend(self, model: Model) -> Model:
         for step in reversed(self.steps):

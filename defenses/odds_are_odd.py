@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from itertools import count
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -13,9 +13,12 @@ from ..core.defense import LearningData
 from ..core.errors import ConfigError
 from ..core.learned import Learned
 from ..core.learned_defense import LearnedNetworkDefense
+from ..core.model import Model
 from ..core.registry import register_defense
 from ..core.seeding import Draws
 from ..core.shell import Inside
+from ..core.task import Task
+from ._answering import check_answering
 
 Noise = Literal["normal", "uniform", "signs"]
 Detected = Literal["reject", "correct"]
@@ -88,6 +91,10 @@ class OddsAreOdd(LearnedNetworkDefense):
     def abstains(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here the parameters decide)
         return self.detected == "reject"
 
+    def check_task(self, task: Task) -> None:
+        super().check_task(task)
+        check_answering(self, task)
+
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """Return the shifts' `mean` and `deviation` (scales, predicted, other), and the evidence's `threshold` (1,)."""
         outputs, shifts = self._seen(data, rng)
@@ -132,7 +139,7 @@ class OddsAreOdd(LearnedNetworkDefense):
         for start in range(0, len(data.images), _BATCH):
             x = data.images[start : start + _BATCH]
             streams = rng.fork(start).split(len(x))
-            network = partial(data.model.logits, rng=streams)
+            network = _asked_anew(data.model, streams)
             with torch.no_grad():
                 outputs = network(x)
                 found.append((outputs, self._shifts(network, x, outputs, streams, self.draws)))
@@ -160,6 +167,12 @@ class OddsAreOdd(LearnedNetworkDefense):
         if self.noise == "signs":
             return rng.signs(x.shape[1:])
         return rng.uniform(x.shape[1:], -math.sqrt(3), math.sqrt(3))
+
+
+def _asked_anew(model: Model, streams: Draws) -> Callable[[Tensor], Tensor]:
+    """Return the model as a function whose every call draws new random numbers, as calls of what is inside do."""
+    calls = count()
+    return lambda x: model.logits(x, rng=streams.fork(("call", next(calls))))
 
 
 def _log_odds(outputs: Tensor, reference: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from ..core.shell import Inside
 from ..core.straight_through import with_gradient_of
 from ..core.task import Task
 from ..core.words import counted
+from ._answering import check_answering
 from ._borda import borda, divergences, log_shares, soft_borda
 from ._channel_sums import channel_sums
 from ._modules import modules_of
@@ -65,6 +66,10 @@ class REGroup(LearnedNetworkDefense):
         super().__post_init__()
         if not 0 <= self.max_clean_drop <= 100:
             raise ConfigError(f"Expected max_clean_drop in 0..100, in points of accuracy, got {self.max_clean_drop}.")
+
+    def check_task(self, task: Task) -> None:
+        super().check_task(task)
+        check_answering(self, task)
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """Return the prototypes (2, classes, C), positive and negative, of each voting layer, by its index."""

@@ -17,6 +17,7 @@ from ...core.files import writable_folder
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
+from ...core.place import ALONE, Place
 from ...core.registry import datasets, defenses
 from ...models import DENSE, ENTRIES
 from ...models.training import Training, fit
@@ -152,9 +153,9 @@ def train_defense(
     network, images = load(Addressed(name=model), open_dataset(dataset), resize=False)  # as a run loads them
     school = School(images, network.to(device), seed, progress, shelf)
 
-    def taught(part: LearnedDefense) -> Learned:
-        found.append(shelf.path(school.name(part)))
-        return school.teach(part)
+    def taught(part: LearnedDefense, place: Place = ALONE) -> Learned:
+        found.append(shelf.path(school.name(part, place)))
+        return school.teach(part, place)
 
     defense.with_learned(taught)
     if not found:

@@ -29,8 +29,7 @@ class NamedDefense:
     @cached_property
     def digest(self) -> str:
         """A hash of the defense's name, parameters and code, and of the files that it names."""
-        made_of = [] if self.defense is None else [*_sources(self.defense), *named_files(self.defense)]
-        return digest(self.name, self.parameters, made_of)
+        return digest(self.name, self.parameters, [] if self.defense is None else made_of(self.defense))
 
     @property
     def learns(self) -> bool:
@@ -46,6 +45,11 @@ def systems(recipe: Recipe) -> list[NamedDefense]:
     """Return the bare model, then the defenses of a recipe: the bare model is what every other is compared with."""
     named = zip(recipe.defenses, recipe.build_defenses(), strict=True)
     return [NamedDefense(), *(NamedDefense(name=entry.name, defense=defense) for entry, defense in named)]
+
+
+def made_of(defense: Defense) -> list[str]:
+    """Return hashes of a defense's code and of the files that it names, also of the defenses in its fields."""
+    return [*_sources(defense), *named_files(defense)]
 
 
 def _sources(defense: Defense) -> list[str]:

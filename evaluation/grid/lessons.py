@@ -4,13 +4,14 @@ from ...core.defense import Defense
 from ...core.errors import FOREIGN
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
+from ...core.place import ALONE, Place
 
 
 def learning_parts(defense: Defense) -> list[LearnedDefense]:
     """Return the parts of a defense that learn, in the order in which they are fitted."""
     found: list[LearnedDefense] = []
 
-    def noted(part: LearnedDefense) -> Learned:
+    def noted(part: LearnedDefense, place: Place = ALONE) -> Learned:
         found.append(part)
         return Learned({})
 

@@ -84,7 +84,7 @@ def test_prn(ratio, images):
     )
     weight = torch.from_numpy(svm.coef_).float().reshape(images.shape[2:])
     learned = Learned(network | {"detector.weight": weight, "detector.bias": torch.tensor(float(svm.intercept_[0]))})
-    defense = part.with_learned(lambda part: learned)
+    defense = part.with_learned(lambda part, place: learned)
 
     def peer():
         found = []

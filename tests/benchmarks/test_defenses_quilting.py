@@ -29,7 +29,7 @@ def test_quilting_against_scikit_learns_search(ratio, fitted, count, side):
 
     nearest = torch.stack([torch.from_numpy(found) for found in theirs()])
     best = (bank[nearest[..., 0]] - windows).norm(dim=2).mean()
-    single = Quilting(neighbours=1).with_learned(lambda part: fitted.learned)
+    single = Quilting(neighbours=1).with_learned(lambda part, place: fitted.learned)
     assert (single(x) - x).square().mean() <= best**2 / 75 * 4  # of the order of the nearest patches' own error
     start = time.perf_counter()
     fitted(x)

@@ -1,9 +1,10 @@
-"""A chain is its steps one after the other, for images as for models, and its parts learn as if they stood alone."""
+"""A chain is its steps one after the other, for images as for models, and its parts learn at their places."""
 
 import pytest
 import torch
-from foolbench.core import ConfigError, Draws, InputError, defenses
-from foolbench.defenses import JPEG, PCA, Compose, GaussianSmoothing, RandomNoise, TenCrop
+from foolbench.core import ConfigError, Draws, FittedNetworkDefense, InputError, defenses
+from foolbench.datasets import Digits
+from foolbench.defenses import JPEG, KWTA, PCA, Compose, GaussianSmoothing, OddsAreOdd, RandomNoise, REGroup, TenCrop
 from foolbench.evaluation.conformance import model, streams
 
 
@@ -36,11 +37,51 @@ def test_refuses_what_is_no_image_and_what_has_not_learned(photos):
         Compose(steps=(JPEG(), PCA()))(photos())
 
 
-def test_its_parts_learn_as_if_they_stood_alone(photos):
+def test_its_transforms_learn_as_if_they_stood_alone(photos):
     images, part = photos(20), PCA(components=5)
     chain = Compose(steps=(GaussianSmoothing(sigma=2.0), part, JPEG())).fit(images, model=model())
     assert [type(step) for step in chain.steps] == [GaussianSmoothing, type(part.fit(images, model=model())), JPEG]
     assert chain.steps[1].learned.sha == part.fit(images, model=model()).learned.sha
+
+
+def decisions(chain):
+    return [step.learned for step in chain.steps if isinstance(step, FittedNetworkDefense)]
+
+
+def test_a_detector_learns_from_what_the_steps_before_it_show(photos, digits_model):
+    """And from the model behind the steps after it, all of them fitted."""
+    images, odds, blur = Digits().training(250)[0].float() / 255, OddsAreOdd(draws=2), GaussianSmoothing()
+    pca = PCA(components=9)
+    fitted = pca.fit(images, model=digits_model)
+    chain = Compose(steps=(pca, Compose(steps=(odds, blur)))).fit(images, model=digits_model)
+    assert decisions(chain) == [odds.fit(fitted(images), model=blur.defend(digits_model)).learned]
+    assert decisions(chain) != [odds.fit(images, model=digits_model).learned]
+
+
+def test_steps_in_the_network_belong_after_those_that_learn_from_it(digits_model):
+    images, kwta, regroup = Digits().training(250)[0].float() / 255, KWTA(gamma=0.4), REGroup()
+    after = Compose(steps=(regroup, kwta)).fit(images, model=digits_model)
+    assert decisions(after) == [regroup.fit(images, model=kwta.defend(digits_model)).learned]
+    before = Compose(steps=(kwta, regroup)).fit(images, model=digits_model)
+    assert decisions(before) == [regroup.fit(images, model=digits_model).learned]
+
+
+def test_of_many_views_a_detector_learns_from_each_in_turn(digits_model):
+    images, odds = Digits().training(250)[0].float() / 255, OddsAreOdd(draws=2)
+    views, rows = TenCrop()(images), torch.arange(250)
+    chain = Compose(steps=(TenCrop(), odds)).fit(images, model=digits_model)
+    assert decisions(chain) == [odds.fit(views[rows, rows % 10], model=digits_model).learned]
+
+
+def test_what_decides_itself_stands_around_no_detector(digits_model):
+    images, detector = Digits().training(250)[0].float() / 255, OddsAreOdd(draws=2)
+    wrong = Compose(steps=(JPEG(), Compose(steps=(REGroup(), detector))))
+    with pytest.raises(ConfigError, match="put the step that rejects before it"):
+        wrong.check_task(digits_model.task)
+    with pytest.raises(ConfigError, match="put the step that rejects before it"):
+        wrong.fit(images, model=digits_model)
+    right = Compose(steps=(detector, REGroup())).fit(images, model=digits_model)
+    assert right.defend(digits_model)(images[:3], rng=streams(3)).shape == (3, 11)
 
 
 def test_recipes_give_tables(photos):

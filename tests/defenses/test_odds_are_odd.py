@@ -7,7 +7,7 @@ import torch
 from foolbench.attacks import PGD
 from foolbench.core import ConfigError, Draws, Model
 from foolbench.datasets import Digits
-from foolbench.defenses import JPEG, Compose, OddsAreOdd, TrainMean
+from foolbench.defenses import JPEG, BitDepth, Compose, OddsAreOdd, RandomNoise, TrainMean
 from foolbench.defenses.odds_are_odd import _evidence
 from foolbench.evaluation.leaderboard.stats import estimate
 from torch import nn
@@ -81,6 +81,17 @@ def test_false_positives_on_fresh_images_are_as_stated(digits_model, digits, sta
     assert rate.low <= 0.1 <= rate.high
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_false_positives_of_a_chain_are_as_stated_wherever_it_stands(digits_model, digits, place):
+    """Coarse noise moves the odds of every image, so a threshold for the network alone would reject many."""
+    steps = [RandomNoise(), BitDepth(bits=1)]
+    steps.insert(place, OddsAreOdd(scales=(0.1,), draws=4, false_positives=0.1))
+    known, fresh = digits[0][:800], digits[0][800:]
+    system = Compose(steps=steps).fit(known, model=digits_model).defend(digits_model)
+    rejected = system.predict(fresh, rng=streams(400)) == system.task.rejected
+    assert float(rejected.float().mean()) == pytest.approx(0.1, abs=0.05)
+
+
 def test_a_higher_rate_rejects_more(digits_model, digits):
     x, _ = Digits().load(range(100))
     facts = {"scales": (0.1,), "draws": 2}
@@ -133,7 +144,7 @@ def test_it_stands_in_a_chain_but_in_no_other_detector(digits_model, digits):
     fitted = OddsAreOdd(draws=2).fit(*digits, model=digits_model)
     chain = Compose(steps=(JPEG(), fitted)).defend(digits_model)
     assert chain(Digits().load(range(3))[0], rng=streams(3)).shape == (3, 11)
-    with pytest.raises(ConfigError, match="may reject it already"):
+    with pytest.raises(ConfigError, match="decides between the classes itself"):
         fitted.defend(fitted.defend(digits_model))
     with pytest.raises(ConfigError, match="one step at most that may reject"):
         Compose(steps=(OddsAreOdd(), JPEG(), OddsAreOdd(draws=2)))

@@ -233,5 +233,5 @@ def test_only_recognition_has_classes_to_rank(digits_model):
         metrics = Recognition(classes=10).metrics
         check_outputs = check_targets = loss = average = predict = lambda self, *given: None
 
-    with pytest.raises(ConfigError, match="recognises classes"):
+    with pytest.raises(ConfigError, match="a model of image recognition"):
         REGroup().fit(torch.rand(2, 1, 8, 8), model=Model(digits_model.net, task=Other()))

@@ -15,7 +15,9 @@ from ....core.guard import Guard
 from ....core.learned import Learned
 from ....core.learned_defense import LearnedDefense
 from ....core.model import Model
+from ....core.place import ALONE, Place
 from ....core.training_images import training_fingerprint_of
+from ...grid.defenses import made_of
 from ...grid.digest import digest
 from ...grid.named_files import named_files
 from ...grid.parameters import parameters
@@ -56,22 +58,22 @@ class School:
     def _behaviour(self) -> Behaviour:
         return Behaviour.of(self.model, self.dataset.shape)
 
-    def learned(self, part: LearnedDefense) -> Learned:
-        """Return what a part has learned, from a shelf, or by `teach` if no shelf has a valid entry."""
-        found = self._kept(part)
+    def learned(self, part: LearnedDefense, place: Place = ALONE) -> Learned:
+        """Return what a part has learned at its place, from a shelf, or by `teach` if no shelf has a valid entry."""
+        found = self._kept(part, place)
         if found is not None:
             return found
-        with self.shelf.exclusive(self.name(part)):
-            found = self._kept(part)  # another process may have learned it meanwhile
-            return self.teach(part) if found is None else found
+        with self.shelf.exclusive(self.name(part, place)):
+            found = self._kept(part, place)  # another process may have learned it meanwhile
+            return self.teach(part, place) if found is None else found
 
-    def teach(self, part: LearnedDefense) -> Learned:
-        """Teach a part, and keep and return what it learns.
+    def teach(self, part: LearnedDefense, place: Place = ALONE) -> Learned:
+        """Teach a part at its place, and keep and return what it learns.
 
         Raises OutputError if the run's own folder cannot be written, ConfigError for a part that changes the model.
         """
         self.shelf.ready()  # fail now, not after minutes of learning
-        return self.kept(part, self.taught(part, self.data(part)))
+        return self.kept(part, place, self.taught(part, place, self.data(part)))
 
     def data(self, part: LearnedDefense) -> LearningData:
         """Load the training images (N, C, H, W) in [0, 1], and their labels, if any, to the model's device."""
@@ -83,37 +85,37 @@ class School:
             model=self.model,
         )
 
-    def taught(self, part: LearnedDefense, data: LearningData) -> Learned:
-        """Return what a part learns from `data`. Raises ConfigError for a part that changes the model."""
+    def taught(self, part: LearnedDefense, place: Place, data: LearningData) -> Learned:
+        """Return what a part learns at its place from `data`. Raises ConfigError for a part that changes the model."""
         with (
             self.progress.step(f"  {type(part).__name__} learns", 1, "lessons") as step,
             undoing(Guard(self.model).undo, lambda: self._refused(part)),
         ):
             told = replace(data, progress=lambda done, total: step.at(done, total, "steps"))
-            return part.taught(told, self.seed)
+            return part.taught(place.seen(told, self.seed), self.seed)
 
-    def kept(self, part: LearnedDefense, found: Learned) -> Learned:
+    def kept(self, part: LearnedDefense, place: Place, found: Learned) -> Learned:
         """Keep what was learned, and return it. Raises OutputError if the run's own folder cannot be written."""
-        return self._keep(part, found, self._shelves)
+        return self._keep(part, place, found, self._shelves)
 
-    def _keep(self, part: LearnedDefense, found: Learned, shelves: Iterable[Shelf]) -> Learned:
+    def _keep(self, part: LearnedDefense, place: Place, found: Learned, shelves: Iterable[Shelf]) -> Learned:
         for shelf in shelves:
-            shelf.keep(self.name(part), dict(found) | self._about(part))
+            shelf.keep(self.name(part, place), dict(found) | self._about(part))
         return found
 
     def _refused(self, part: LearnedDefense) -> ConfigError:
         return ConfigError(f"{type(part).__name__} has changed {self.model.name}, which whoever learns may only ask.")
 
-    def _kept(self, part: LearnedDefense) -> Learned | None:
+    def _kept(self, part: LearnedDefense, place: Place) -> Learned | None:
         """Return what the first shelf has, and copy it to those that lack it; None if nobody has it."""
-        read = [self._on(shelf, part) for shelf in self._shelves]
+        read = [self._on(shelf, part, place) for shelf in self._shelves]
         found = next((learned for learned in read if learned is not None), None)
         lacking = (shelf for shelf, learned in zip(self._shelves, read, strict=True) if learned is None)
-        return None if found is None else self._keep(part, found, lacking)
+        return None if found is None else self._keep(part, place, found, lacking)
 
-    def _on(self, shelf: Shelf, part: LearnedDefense) -> Learned | None:
+    def _on(self, shelf: Shelf, part: LearnedDefense, place: Place) -> Learned | None:
         """Return a valid entry, or None, also if its model's behaviour differs from this one's beyond rounding."""
-        tensors = shelf.recall(self.name(part), {_BEHAVIOUR} if part.needs_model else set())
+        tensors = shelf.recall(self.name(part, place), {_BEHAVIOUR} if part.needs_model else set())
         if tensors is None:
             return None
         if part.needs_model:
@@ -135,7 +137,7 @@ class School:
         known = self.dataset.fingerprint, glimpse(self.dataset), source_hash(type(itself(self.dataset)))
         return (*known, lessons) if lessons else known
 
-    def name(self, part: LearnedDefense) -> str:
+    def name(self, part: LearnedDefense, place: Place = ALONE) -> str:
         """Return the name of a part's entry: a hash of all that decides what it learns but device and thread count.
 
         The entry keeps their rounding, as trained weights do, so that all processes of a run use the same entry, also
@@ -143,5 +145,6 @@ class School:
         """
         model = (self.model.sha, self._behaviour.id, self.model.feature_names) if part.needs_model else None
         code = source_hash(type(part)), libraries(), named_files(part)
-        key = digest(parameters(part), *code, self._data, self.seed, model)
+        beside = [(parameters(step), *made_of(step)) for step in (*place.before, *place.after)]
+        key = digest(parameters(part), *code, self._data, self.seed, model, *beside)
         return f"{LEARNED}/{type(part).__name__}-{key}"
