@@ -95,6 +95,17 @@ COLUMNS: Mapping[str, Column] = {
         )
     ),
     **{name: column for rate, says in ABSTAINING.items() for name, column in _with_interval(rate, says, "percent")},
+    "successes": Column(
+        "number of images that the bare network has right and, attacked, wrong; for attacks crafted on a bare network",
+        "count",
+    ),
+    **dict(
+        _with_interval(
+            "recovered",
+            "percent of these images, the successful adversarial ones, that the defended system has right",
+            "percent",
+        )
+    ),
     "layer_shift": Column(
         "how far the activations of the last of the recipe's `layers` move, relative to their norm on the clean image; "
         "a mean over images",

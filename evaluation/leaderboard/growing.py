@@ -13,6 +13,7 @@ from .rates import point
 from .scores import Scores
 from .source import MissingScoresError, ScoredRun, Source
 from .system_rows import SystemRows, flag_twice
+from .undefended import Undefended
 from .verdicts import MadeRow, bare_scores, made_row, system_of
 
 
@@ -38,7 +39,7 @@ class _OfSource:
     def made(self, plan: Planned) -> MadeRow:
         findings = self._findings.setdefault(system_of(plan), Findings(self._source))
         bare = self._bare_scores()
-        undefended = None if bare is None or "clean" not in bare else point(bare, "clean")
+        undefended = None if bare is None or "clean" not in bare else Undefended(clean=point(bare, "clean"))
         system = SystemRows(self._source, plan.cells, undefended, findings)
         for key, cell in self._cells[system.digest].items():
             if key not in findings:

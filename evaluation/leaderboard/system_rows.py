@@ -17,6 +17,7 @@ from .rates import point, rate
 from .scores import Scores
 from .source import MissingScoresError, Source
 from .stats import Estimate
+from .undefended import Undefended
 from .united import mean_over_seeds, worst_case
 from .units import decimals, estimate_in_unit, for_the_worse, in_unit, unit_of
 
@@ -26,22 +27,24 @@ class SystemRows:
 
     The scores of its `cells` are read once, and stay in memory as long as the object lives. `findings` collect what the
     attacks on the system say about each other; these cells are added to them if they are not there yet. `undefended` is
-    the clean rate of the bare model, in 0..1; None is computed from the cells if they are the bare model's. The
-    attribute `cells` maps keys to cells, `members` has the cells by bundle and digest of the defense that they are
+    computed from the cells if it is None and they are the bare model's.
+
+    The attribute `cells` maps keys to cells, `members` has the cells by bundle and digest of the defense that they are
     crafted through, and `digest` is that of the defense that they are scored through.
     """
 
-    def __init__(self, source: Source, cells: Sequence[Cell], undefended: float | None, findings: Findings) -> None:
+    def __init__(
+        self, source: Source, cells: Sequence[Cell], undefended: Undefended | None, findings: Findings
+    ) -> None:
         self._source, self.digest, self.findings = source, cells[0].defense.digest, findings
         self.cells = {source.key(cell): cell for cell in cells}
         self._scores = {key: _scores(source, cell) for key, cell in self.cells.items()}
         finished = {key: scores for key, scores in self._scores.items() if isinstance(scores, Scores)}
         for key, scores in finished.items():
             findings.add(key, self.cells[key], scores)
-        self.undefended = undefended
         if undefended is None and cells[0].defense.defense is None:
-            labelled = (scores for scores in finished.values() if "clean" in scores)
-            self.undefended = next((point(scores, "clean") for scores in labelled), None)
+            undefended = Undefended.of((source.run.grid.key(self.cells[key].job), finished[key]) for key in finished)
+        self.undefended = undefended or Undefended()
         self._of_cells: dict[str, Row] = {}
         self.members: dict[tuple[Bundle, str], list[Cell]] = {}
         for cell in cells:
@@ -53,7 +56,7 @@ class SystemRows:
         if key not in self._of_cells:
             found, facts = self._scores[key], self._facts_of(self.cells[key])
             missing = isinstance(found, MissingScoresError)
-            told = _failure(found) if missing else self._ok(found, self.findings.flags(key))
+            told = _failure(found) if missing else self._ok_of(key, found)
             self._of_cells[key] = facts | told
         return self._of_cells[key]
 
@@ -82,6 +85,21 @@ class SystemRows:
     def scored_bundle(self, bundle: Bundle, through: str) -> tuple[Row, Scores | None]:
         row = self.of_bundle(bundle, through)
         return row, self._united(bundle, self.members[bundle, through]) if row["status"] == "ok" else None
+
+    def _ok_of(self, key: str, scores: Scores) -> Row:
+        return self._ok(scores, self.findings.flags(key)) | self._recovered(self.cells[key], scores)
+
+    def _recovered(self, cell: Cell, scores: Scores) -> Row:
+        """Return how many images the cell's attack succeeded on without the defense, and how many of them are right."""
+        job = self._source.run.grid.key(cell.job)
+        if job not in self.undefended.successes:
+            return {}
+        row: Row = {"successes": int(self.undefended.successes[job].sum())}
+        found = None if cell.defense.defense is None else self.undefended.recovered(job, scores)
+        if found is not None:
+            exact = _with_interval("recovered", estimate_in_unit(scores.metric, "recovered", found))
+            row |= {name: round(value, decimals(unit_of(scores.metric), name)) for name, value in exact.items()}
+        return row
 
     def _ok(self, scores: Scores, flags: Iterable[str]) -> Row:
         return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
@@ -145,8 +163,8 @@ class SystemRows:
         for name, found in abstaining_rates(scores).items():
             numbers |= _with_interval(name, estimate_in_unit(metric, name, found))
         unit = unit_of(metric)
-        if self.undefended is not None:
-            bare = in_unit(metric, "clean", self.undefended)
+        if self.undefended.clean is not None:
+            bare = in_unit(metric, "clean", self.undefended.clean)
             numbers["clean_drop"] = for_the_worse(unit, "clean") * (numbers["clean"] - bare)
             if bare > 0:
                 numbers["clean_drop_rel"] = 100 * numbers["clean_drop"] / bare

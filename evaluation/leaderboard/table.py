@@ -28,7 +28,7 @@ def leaderboard_rows(run: ScoredRun) -> list[Row]:
 
 
 def system_rows(source: Source) -> Iterator[SystemRows]:
-    """Yield the rows of each system of a model, the bare one first, with whose clean rate the others are compared.
+    """Yield the rows of each system of a model, the bare one first, with which the others are compared.
 
     Each holds the scores of its cells in memory, so that it is best dropped before the next one is taken.
     """

@@ -14,7 +14,7 @@ from ..leaderboard.units import decimals
 
 ROUNDED = 1.0
 """Percent of the images that may score differently on another processor; one image always may."""
-_OWN = (*ABSTAINING, "rounding_undone")
+_OWN = (*ABSTAINING, "recovered", "rounding_undone")
 """The columns that are a percentage of images whatever the unit of the row."""
 _LIKE: Mapping[str, str] = {"clean_drop": "clean"} | dict.fromkeys(
     ("floor", "gfr_area", "gfr_area_queries", "gfr_seeds_sd"), "gfr"
@@ -62,6 +62,7 @@ def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[D
         for end in (f"{column}_low", f"{column}_high"):
             by_rate = _off(end, claimed, found) <= rounding + 2 * off
             yield from _difference(end, claimed, found, rounding, chance=by_rate)
+    yield from _difference("successes", claimed, found, max(1, ROUNDED / 100 * int(found["n"])))
     yield from _difference("floor", claimed, found, _rounding("floor", found))
     yield from _difference("clean_drop", claimed, found, 2 * _rounding("clean_drop", found))
     for column in _SIZES:
@@ -70,9 +71,15 @@ def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[D
 
 def _rounding(column: str, found: TextRow) -> float:
     """Return the largest difference that rounding explains, in the column's unit."""
-    count = int(found["n"])
+    count = _count(column, found)
     image = _deviation(_LIKE.get(column, column), found, count) if _of_error(column, found) else 100.0
     return max(1 / count, ROUNDED / 100) * image + _digits(column, found)
+
+
+def _count(column: str, found: TextRow) -> int:
+    """Return the number of images that a column is a mean over."""
+    among = found.get("successes") if column.startswith("recovered") else None
+    return int(float(among or found["n"]))
 
 
 def _of_error(column: str, found: TextRow) -> bool:
@@ -116,7 +123,7 @@ def _near(column: str, claimed: TextRow, found: TextRow) -> bool:
 
 def _near_enough(column: str, claimed: TextRow, found: TextRow) -> bool:
     """Return whether two rates without an interval, or means of such rates, differ by at most four standard errors."""
-    count = int(found["n"])
+    count = _count(column, found)
     if _of_error(column, found):
         deviation = _deviation(_LIKE[column], found, count)
     else:

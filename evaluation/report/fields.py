@@ -10,6 +10,7 @@ from ..leaderboard.units import is_error
 
 _NAMED = ("n", "eps")
 """The numeric columns that every row has."""
+_AT_LEAST_ONE = ("n", "clusters")
 _WITH_ENDS = {rate: [f"{rate}{end}" for end in ("", "_low", "_high")] for rate in RATES}
 
 
@@ -45,7 +46,7 @@ def _needed(row: TextRow) -> set[str]:
 def _range(name: str, unit: str) -> tuple[float, float]:
     match COLUMNS[name].kind:
         case "count":
-            return 1, math.inf
+            return (1 if name in _AT_LEAST_ONE else 0), math.inf
         case "size":
             return 0, math.inf
         case "percent":

@@ -1,6 +1,7 @@
 """The leaderboard against a ledger with known scores."""
 
 import json
+import math
 from contextlib import closing
 from types import SimpleNamespace
 
@@ -28,8 +29,9 @@ recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, 
 source_model, knowledge, source_defense, source_defense_params, norm, eps, defense, defense_params, metric, unit, clean,
 clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high, gfr_area, gfr_area_queries, gfr_seeds_sd,
 gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, rejected_clean, rejected_clean_low,
-rejected_clean_high, detected, detected_low, detected_high, corrected, corrected_low, corrected_high, layer_shift,
-linf_max, l2_mean, rounding_undone, forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
+rejected_clean_high, detected, detected_low, detected_high, corrected, corrected_low, corrected_high, successes,
+recovered, recovered_low, recovered_high, layer_shift, linf_max, l2_mean, rounding_undone,
+forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -133,7 +135,7 @@ NUMBERS = [
     name
     for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flagged")]
     if name not in ("layer_shift", "gfr_area", "gfr_area_queries", "gfr_seeds_sd", "gfr_gap", "gfr_over_pgd10")
-    and not name.startswith(tuple(RATES))
+    and not name.startswith((*RATES, "recovered"))
 ]
 
 
@@ -145,6 +147,24 @@ def test_rows_without_scores_have_no_numbers(make):
     assert table.loc["none", NUMBERS].notna().all()
     assert table.error["median"] == "RuntimeError: lens cap on"
     assert table.error["jpeg"]
+
+
+def test_recovered_counts_only_what_the_attack_succeeded_on_without_the_defense(make):
+    """The bare network has six images right, three of them until they are attacked; the defense has two of these."""
+    bare, defended = scores(CLEAN["none"], [1, 1, 1, 0, 0, 0, 1, 0]), scores(CLEAN["median"], [0, 1, 0, 1, 1, 1, 1, 1])
+    table = make({"none": bare, "median": defended, "jpeg": scores(CLEAN["none"], [1] * 8)}).set_index("defense")
+    assert table.successes.to_dict() == {"none": 3, "median": 3, "jpeg": 3}
+    told = table.loc["median"]
+    assert (told.recovered, told.recovered_low, told.recovered_high) == (66.67, 20.77, 93.85)  # Wilson, 2 of 3
+    assert math.isnan(table.recovered["none"])  # 0 by definition
+    assert table.recovered["jpeg"] == 0
+
+
+@pytest.mark.parametrize("missing", [{}, {"none": "failed"}, {"none": scores(CLEAN["none"])}], ids=str)
+def test_without_successes_nothing_is_recovered(make, missing):
+    row = make({**missing, "median": scores(CLEAN["median"])}).set_index("defense").loc["median"]
+    assert math.isnan(row.recovered)
+    assert row.successes == 0 or math.isnan(row.successes)
 
 
 def test_without_the_undefended_score_there_is_no_drop(make):
