@@ -1,12 +1,24 @@
 """The exact robustness of linear classifiers: against linear programs, against the ball itself, and against attacks."""
 
 import csv
-from itertools import chain
 
 import numpy as np
 import pytest
 import torch
-from foolbench.attacks import APGD, FAB, JSMA, PGD, CarliniWagner, DeepFool, RayS, Square, TrustRegion
+from foolbench.attacks import (
+    APGD,
+    BIM,
+    FAB,
+    FGSM,
+    JSMA,
+    PGD,
+    CarliniWagner,
+    DeepFool,
+    Momentum,
+    RayS,
+    Square,
+    TrustRegion,
+)
 from foolbench.core import ConfigError
 from foolbench.core.norms import random_point, size, steepest
 from foolbench.core.seeding import Draws
@@ -139,40 +151,30 @@ def test_a_class_that_no_image_reaches_is_infinitely_far(linear_model):
     assert not linear.distances(x, 1 - y, "l2").any()
 
 
-ATTACKS = {
-    "linf": [
-        PGD(eps=0.1, steps=20),
-        APGD(eps=0.1, steps=20, loss="dlr", target_classes=9),
-        FAB(eps=0.1, norm="linf", steps=20, target_classes=9),
-        DeepFool(eps=0.1, norm="linf"),
-        TrustRegion(eps=0.1, norm="linf"),
-        Square(eps=0.1, queries=200),
-        RayS(eps=0.1, queries=100),
-    ],
-    "l2": [
-        PGD(eps=0.5, norm="l2", steps=20),
-        APGD(eps=0.5, norm="l2", steps=20, target_classes=9),
-        FAB(eps=0.5, norm="l2", steps=20, target_classes=9),
-        DeepFool(eps=0.5),
-        CarliniWagner(eps=0.5, searches=4, steps=200, initial_c=1.0),
-        Square(eps=0.5, norm="l2", queries=200),
-    ],
-    "l1": [PGD(eps=2.0, norm="l1", steps=20), FAB(eps=2.0, norm="l1", steps=20, target_classes=9)],
-}
-MEETS = {  # the share of images within the budget that an attack fools which should find all of them
-    "APGD": 1.0,
-    "FAB": 0.97,
-    "DeepFool": 0.9,
-    "TrustRegion": 0.9,
+MEETS = {  # the share that each attack fools of the images for which the certificate leaves room within its budget
+    FGSM(eps=0.1): 0.9,
+    BIM(eps=0.1, steps=20): 0.95,
+    Momentum(eps=0.1, steps=20): 0.95,
+    PGD(eps=0.1, steps=20, restarts=5): 1.0,
+    PGD(eps=0.5, norm="l2", steps=20, restarts=5): 1.0,
+    PGD(eps=2.0, norm="l1", steps=20, restarts=5): 1.0,
+    APGD(eps=0.1, steps=20, loss="dlr", target_classes=9): 1.0,
+    APGD(eps=0.5, norm="l2", steps=20, target_classes=9): 1.0,
+    FAB(eps=0.1, norm="linf", steps=20, target_classes=9): 1.0,
+    FAB(eps=0.5, norm="l2", steps=20, target_classes=9): 1.0,
+    FAB(eps=2.0, norm="l1", steps=20, target_classes=9): 1.0,
+    DeepFool(eps=0.1, norm="linf"): 1.0,
+    DeepFool(eps=0.5): 1.0,
+    TrustRegion(eps=0.1, norm="linf"): 1.0,
+    CarliniWagner(eps=0.5, searches=4, steps=200, initial_c=1.0): 1.0,
+    Square(eps=0.1, queries=1000): 0.95,
+    Square(eps=0.5, norm="l2", queries=1000): 0.6,  # its squares are coarse on 8 x 8 pixels
+    RayS(eps=0.1, queries=1000): 0.9,
 }
 
 
-@pytest.mark.parametrize(
-    "attack",
-    list(chain.from_iterable(ATTACKS.values())),
-    ids=lambda attack: f"{type(attack).__name__}-{attack.norm}",
-)
-def test_no_attack_exceeds_the_certificate_and_the_exact_ones_meet_it(trained, attack):
+@pytest.mark.parametrize("attack", MEETS, ids=lambda attack: f"{type(attack).__name__}-{attack.norm}")
+def test_every_attack_meets_the_certificate_and_none_exceeds_it(trained, attack):
     model, linear, x, _ = trained
     y = model.predict(x)
     distances = linear.distances(x, y, attack.norm)
@@ -181,9 +183,8 @@ def test_no_attack_exceeds_the_certificate_and_the_exact_ones_meet_it(trained, a
     assert (size(x_adv - x, attack.norm)[fooled].double() >= distances[fooled] * (1 - 1e-4) - 1e-6).all()
     assert not fooled[distances > attack.eps * (1 + 1e-4) + 1e-6].any()
     possible = distances < 0.99 * attack.eps
-    assert possible.any()
-    found = float(fooled[possible].float().mean())
-    assert found >= MEETS.get(type(attack).__name__, 0.5)
+    assert possible.sum() > 20
+    assert fooled[possible].sum() >= MEETS[attack] * possible.sum() - 1.5  # one image by rounding
 
 
 def certified(linear, x, y, norm, eps):
