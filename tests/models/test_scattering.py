@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from foolbench.attacks import PGD
 from foolbench.core import ConfigError
 from foolbench.datasets import Digits
 from foolbench.models import ENTRIES
@@ -58,3 +59,12 @@ def test_what_to_install_where_kymatio_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "kymatio.scattering2d.frontend.torch_frontend", None)
     with pytest.raises(ConfigError, match=r"digits:scattering needs the package kymatio.*foolbench\[scattering\]"):
         ENTRIES["digits:scattering"].load()
+
+
+def test_it_withstands_what_is_crafted_on_another_network_and_pgd_through_it_breaks_it(digits_model):
+    """Fixed wavelets have a derivative, and an attacker who takes it fools nearly every image."""
+    hybrid, (x, _) = ENTRIES["digits:scattering"].load(), Digits().load(range(48))
+    pgd, y = PGD(eps=0.1, steps=10), hybrid.predict(x)
+    blind, knowing = ((hybrid.predict(pgd(on, x, rng=0)) != y).float().mean() for on in (digits_model, hybrid))
+    assert blind <= 0.25
+    assert knowing >= 0.8
