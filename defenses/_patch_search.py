@@ -36,7 +36,10 @@ def indexed(patches: Tensor) -> dict[str, Tensor]:
 
 
 def nearest(queries: Tensor, index: Mapping[str, Tensor], count: int) -> Tensor:
-    """Return the `count` rows (Q, count) of the indexed bank nearest to each query (Q, D), in no particular order."""
+    """Return the `count` rows (Q, count) of the indexed bank nearest to each query (Q, D), in ascending order.
+
+    By distance, the order of nearly equal patches would depend on rounding, and with it which of them a draw selects.
+    """
     # padded so that every product has the same shape: rounding must not depend on the number of images
     whole = F.pad(queries, (0, 0, 0, -len(queries) % _QUERIES))
     found = torch.empty(len(whole), count, dtype=torch.int64, device=whole.device)
@@ -52,7 +55,8 @@ def _nearest(queries: Tensor, index: Mapping[str, Tensor], count: int) -> Tensor
     # without matrix products, which cancel: nearly equal patches must be told apart
     distances = torch.cdist(queries[:, None], found, compute_mode="donot_use_mm_for_euclid_dist")[:, 0]
     distances = distances.masked_fill(candidates >= len(bank), torch.inf)
-    return candidates.gather(1, distances.topk(count, dim=1, largest=False, sorted=False).indices)
+    found = candidates.gather(1, distances.topk(count, dim=1, largest=False, sorted=False).indices)
+    return found.sort(dim=1).values
 
 
 def _shortlist(queries: Tensor, index: Mapping[str, Tensor], listed: int) -> Tensor:

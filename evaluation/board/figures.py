@@ -12,6 +12,7 @@ from .curves import curve_charts
 from .drawing import styled
 from .heat import crossings, heatmap, transfers
 from .layers import layer_charts
+from .roc import roc_charts
 from .sweeps import sweep_charts
 
 FOLDER = "figures"
@@ -44,6 +45,7 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
         yield from (("knowing", chart) for chart in slopes(part))
         yield from (("budgets", chart) for chart in curve_charts(part, "eps"))
         yield from (("sweep", chart) for chart in sweep_charts(part))
+        yield from (("roc", chart) for chart in roc_charts(part))
         yield from (("layers", chart) for chart in layer_charts(part))
         yield from (("queries", chart) for chart in curve_charts(part, "queries"))
         if heat := heatmap(part):

@@ -28,6 +28,7 @@ from .drawing import PAGE, harmless, svg
 from .heat import crossings, heatmap, transfers
 from .layers import layer_charts
 from .pictures import Album, Encoded
+from .roc import roc_charts
 from .shots import Shots
 from .sweeps import sweep_charts
 from .worth import verdict, worths
@@ -65,6 +66,7 @@ def page(board: Board) -> str:
         "curves": list(_drawn("c", _curves(board, "eps"))),
         "queries": list(_drawn("q", _curves(board, "queries"))),
         "sweeps": list(_drawn("w", islice((chart for part in charted for chart in sweep_charts(part, PAGE)), CURVES))),
+        "rocs": list(_drawn("r", islice((chart for part in charted for chart in roc_charts(part, PAGE)), CURVES))),
         "layers": list(_drawn("l", islice((c for part in board.parts for c in layer_charts(part, PAGE)), CURVES))),
         "heats": [heat for part in board.parts if (heat := heatmap(part))],
         "transfers": transfers(board.parts),

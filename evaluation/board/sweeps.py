@@ -42,19 +42,25 @@ def sweep_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
                 yield _chart(f"{part.system(own[0])}: {name} by {sweep.parameter}", str(name), sweep, palette)
 
 
-def _sweep(own: Sequence[Row], others: Sequence[Row]) -> _Sweep | None:
-    told = [json.loads(row["attack_params"] or "{}") for row in own]
+def varying(rows: Sequence[Row], column: str) -> tuple[str, Sequence[float]] | None:
+    """Return the one numeric parameter in which rows differ, and its values, or None; `column` has all parameters."""
+    told = [json.loads(row[column] or "{}") for row in rows]
     names = dict.fromkeys(name for parameters in told for name in parameters)
-    varying = [name for name in names if len({json.dumps(parameters.get(name)) for parameters in told}) > 1]
-    if len(varying) != 1 or len(own) < ENOUGH:
+    differing = [name for name in names if len({json.dumps(parameters.get(name)) for parameters in told}) > 1]
+    if len(differing) != 1 or len(rows) < ENOUGH:
         return None
-    values = [parameters.get(varying[0]) for parameters in told]
+    values = [parameters.get(differing[0]) for parameters in told]
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return None
-    if len(set(values)) < len(values):
+    return (differing[0], [*map(float, values)]) if len(set(values)) == len(values) else None
+
+
+def _sweep(own: Sequence[Row], others: Sequence[Row]) -> _Sweep | None:
+    found = varying(own, "attack_params")
+    if found is None:
         return None
-    rows = sorted(zip(map(float, values), own, strict=True), key=lambda pair: pair[0])
-    return _Sweep(varying[0], rows, others)
+    parameter, values = found
+    return _Sweep(parameter, sorted(zip(values, own, strict=True), key=lambda pair: pair[0]), others)
 
 
 def _chart(title: str, name: str, sweep: _Sweep, palette: Palette) -> Chart:

@@ -1,4 +1,4 @@
-"""A parameter of an attack with several values is a chart; what differs in more, or in no number, is none."""
+"""A parameter with several values, of an attack or a detector, is a chart; what differs in more is none."""
 
 import json
 
@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from foolbench.evaluation.board.board import make_board
 from foolbench.evaluation.board.charts import slopes
+from foolbench.evaluation.board.roc import roc_charts
 from foolbench.evaluation.board.runs import Run
 from foolbench.evaluation.board.sweeps import sweep_charts
 from foolbench.evaluation.leaderboard.columns import COLUMNS
@@ -103,3 +104,36 @@ def test_what_knowing_is_worth_is_of_means_over_seeds():
 
 def test_rows_that_failed_are_no_points():
     assert charts(uap(32, 10.0), uap(64, 10.0), uap(128, 10.0), status="error") == []
+
+
+def detector(threshold, rejected, detected, knowledge="oblivious", **more):
+    rates = {f"{name}{end}": rate + off for name, rate in (("rejected_clean", rejected), ("detected", detected))
+             for end, off in (("", 0.0), ("_low", -2.0), ("_high", 2.0))}  # fmt: skip
+    told = {"defense": "odds", "defense_params": json.dumps({"draws": 4, "threshold": threshold}), "gfr": 30.0}
+    return COMMON | {"attack": "pgd", "attack_params": "{}", "knowledge": knowledge} | told | rates | more
+
+
+def rocs(*rows):
+    numbered = [row | {"cell": str(number)} for number, row in enumerate(rows)]
+    table = pd.DataFrame(numbered).reindex(columns=list(COLUMNS))
+    return [chart for part in make_board([Run(path="toy", table=table)]).parts for chart in roc_charts(part)]
+
+
+def test_a_detector_at_several_thresholds_has_a_roc_curve_for_each_attack():
+    knowing = [detector(threshold, 9 * threshold, 0.0, "adaptive") for threshold in (1, 2, 3)]
+    (chart,) = rocs(detector(3, 30.0, 99.0), detector(1, 10.0, 50.0), detector(2, 20.0, 75.0), *knowing)
+    assert chart.title == "net: odds"
+    assert chart.told == (
+        "pgd, oblivious: 50.0% at 10.0%, 75.0% at 20.0%, 99.0% at 30.0%; "
+        "pgd, adaptive: 0.0% at 9.0%, 0.0% at 18.0%, 0.0% at 27.0%"
+    )
+    (axes,) = chart.figure.axes
+    (chance, *_), (first, _) = axes.get_lines(), (container.lines[0] for container in axes.containers)
+    assert chance.get_xdata().tolist() == chance.get_ydata().tolist() == [0, 32.0]
+    assert (first.get_xdata().tolist(), first.get_ydata().tolist()) == ([10.0, 20.0, 30.0], [50.0, 75.0, 99.0])
+
+
+def test_what_has_one_threshold_or_rejects_nothing_has_no_roc_curve():
+    assert rocs(detector(1, 10.0, 50.0), detector(2, 20.0, 75.0)) == []
+    answering = [detector(one, 0.0, 0.0) | {"detected": None, "rejected_clean": None} for one in (1, 2, 3)]
+    assert rocs(*answering) == []
