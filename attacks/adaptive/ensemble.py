@@ -24,17 +24,18 @@ class AdaptiveEnsemble(Ensemble):
 
     - transfer: what fools the bare network, as a start for those that follow.
     - momentum: ascent of the log-odds along the system's gradient, in `steps` steps of one draw each.
-    - margins: the same towards each of the three runner-up classes; not if targeted.
-    - step-sizes: APGD, which adapts its step sizes, on the difference of logits ratio; not on a randomized system,
-      where it would follow chance.
-    - surrogates: the momentum ascent along each gradient that the defense offers, if there are several.
+    - margins: the same from the strongest point so far towards each of the three runner-up classes; not if targeted.
+    - step-sizes: APGD, the longest search, which adapts its step sizes; not on a randomized system, where it would
+      follow chance.
+    - surrogates: the momentum ascent from a random point along each gradient that the defense offers.
     - more-draws, all-draws: on a randomized system, ever more draws per gradient, up to half of and up to all that the
       model takes for an expectation (a recipe's `eot_draws`). Where the last step still gains, the row has a flag.
     - square, rays: class scores and decisions alone, from `queries` points each. They are witnesses: what they add, the
       gradients have missed.
 
-    All gradients together are at most five times those of PGD with as many `steps`. In a table a member's row counts
-    what it and those before it fool; the row "adaptive-ensemble" is the worst case.
+    All gradients together are at most five times those of PGD with as many `steps`. Around networks that hide their
+    gradients more steps find more: raise `steps` until the number stays. In a table a member's row counts what it and
+    those before it fool; the row "adaptive-ensemble" is the worst case.
     """
 
     steps: int = 40
@@ -56,8 +57,8 @@ class AdaptiveEnsemble(Ensemble):
             "transfer": Transfer(**facts, steps=-(-steps // 2)),
             "momentum": Momentum(**facts, steps=steps, draws=1),
             **margins,
-            "step-sizes": StepSizes(**facts, steps=steps),
-            "surrogates": Surrogates(**facts, steps=steps),
+            "step-sizes": StepSizes(**facts, steps=3 * steps // 2),
+            "surrogates": Surrogates(**facts, steps=max(1, 3 * steps // 4)),
             "more-draws": MoreDraws(**facts, steps=some, most=0.5),
             "all-draws": MoreDraws(**facts, steps=some, least=1.0),
             "square": Square(**facts, queries=self.queries),

@@ -14,7 +14,7 @@ from ..apgd import APGD
 
 @dataclass(frozen=True, kw_only=True)
 class StepSizes(Attack):
-    """APGD on the difference of logits ratio, with all of its `steps` for every image.
+    """APGD with all of its `steps` for every image.
 
     It compares losses from step to step. On a randomized system these differ by chance, and the luckiest draw would
     count as the best point: there the points stay unchanged.
@@ -23,7 +23,6 @@ class StepSizes(Attack):
     steps: int = 40
 
     access: ClassVar[Access] = "gradient"
-    needs_class_scores: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = APGD.norms
     randomized: ClassVar[bool] = True
 
@@ -39,4 +38,4 @@ class StepSizes(Attack):
 
     def _ascent(self) -> APGD:
         facts = {"eps": self.eps, "norm": self.norm, "targeted": self.targeted}
-        return APGD(**facts, steps=self.steps, loss="dlr", early_stop=False)
+        return APGD(**facts, steps=self.steps, early_stop=False)

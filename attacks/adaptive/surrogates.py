@@ -1,4 +1,4 @@
-"""Attacks along every gradient that a defense offers."""
+"""Attacks from random points along every gradient that a defense offers."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,15 +15,15 @@ from ..momentum import Momentum
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogates(Attack):
-    """Momentum ascent along each gradient among the system's `alternatives`, on the images that still resist.
+    """Momentum ascent from a random point along each of the system's `alternatives`, on the images that still resist.
 
-    All of them together take about `steps` steps. A system that offers no choice has been attacked along its only
-    gradient already, and the points stay unchanged.
+    All of them together take about `steps` steps. A system that offers no choice is attacked along its only gradient.
     """
 
     steps: int = 40
 
     access: ClassVar[Access] = "gradient"
+    randomized: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = Momentum.norms
 
     def __post_init__(self) -> None:
@@ -34,12 +34,11 @@ class Surrogates(Attack):
         return self.go_on(model, x, y, x, rng=rng)
 
     def go_on(self, model: Model, x: Tensor, y: Tensor, start: Tensor, *, rng: Draws) -> Tensor:
-        offered = model.alternatives
-        if len(offered) > 1:
-            for name, system in offered.items():
-                start = attack_survivors(self._ascent(len(offered)), system, x, y, start, rng=rng.fork(name))
+        offered = model.alternatives or {"own": model}
+        for name, system in offered.items():
+            start = attack_survivors(self._ascent(len(offered)), system, x, y, start, rng=rng.fork(name))
         return start
 
     def _ascent(self, choices: int) -> Momentum:
         facts = {"eps": self.eps, "norm": self.norm, "targeted": self.targeted}
-        return Momentum(**facts, steps=-(-self.steps // choices), draws=1)
+        return Momentum(**facts, steps=-(-self.steps // choices), begin="random", draws=1)

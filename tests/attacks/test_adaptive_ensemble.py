@@ -87,14 +87,13 @@ def test_of_several_surrogates_one_that_leads_there_is_found(linear_model, mid_i
     assert torch.equal(fooled(system, AdaptiveEnsemble(eps=EPS, **QUICK)(system, x, rng=0), x), expected)
 
 
-@pytest.mark.parametrize("offers", [("negative",), None], ids=str)
-def test_where_there_is_no_choice_of_surrogates_nothing_is_spent(linear_model, mid_images, offers):
+@pytest.mark.parametrize("offers", [("negative",), ("negative", "identity"), None], ids=str)
+def test_all_surrogates_together_take_as_many_steps_as_one(linear_model, mid_images, offers):
     model, x = linear_model(2, SHAPE), mid_images(4, SHAPE)
     system = model if offers is None else adaptive(Negative(offers=offers), model)
-    y, start = system.predict(x), x + 0.01
-    before = model.passes.forwards
-    assert torch.equal(Surrogates(eps=EPS)(system, x, y, rng=0, start=start), start)
-    assert model.passes.forwards == before
+    before = model.passes.backwards
+    Surrogates(eps=1e-6, steps=6)(system, x, system.predict(x), rng=0)
+    assert model.passes.backwards - before == 4 * 6
 
 
 def test_step_sizes_do_not_follow_chance(linear_model, mid_images):
