@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ...attacks.adaptive import MoreDraws
+from ...attacks.adaptive import MoreDraws, Transfer
 from ...core.attack import Attack, UniversalAttack
 from .stats import larger
 
@@ -198,10 +198,13 @@ _PAIRS: dict[str, Suspicion] = {
 
 
 def _should_win(finding: Finding) -> bool:
-    """Return whether a finding is of an iterated, untargeted gradient attack on the very system that is scored."""
+    """Return whether a finding is of an iterated, untargeted gradient attack on the very system that is scored.
+
+    The first member of an adaptive ensemble, which follows the bare network's gradient, is none.
+    """
     attack = finding.attack
     iterated = isinstance(attack, Attack) and attack.access == "gradient" and attack.leaves and not attack.one_step
-    return finding.direct and iterated
+    return finding.direct and iterated and not isinstance(attack, Transfer)
 
 
 def _should_win_over(other: Finding, finding: Finding) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from foolbench.attacks import FGSM, GDUAP, PGD, UAP, ConfidentPGD, Square, UniformNoise
-from foolbench.attacks.adaptive import MoreDraws
+from foolbench.attacks.adaptive import MoreDraws, Transfer
 from foolbench.evaluation.leaderboard.flags import Finding, compare, fingerprint, resistance_flags, twice
 from foolbench.evaluation.leaderboard.stats import larger
 
@@ -45,6 +45,10 @@ def test_one_step_beats_iterative():
 @pytest.mark.parametrize("attack", [Square(eps=EPS), UniformNoise(eps=EPS)], ids=lambda a: type(a).__name__)
 def test_black_box_beats_white_box(attack):
     assert flags(finding(attack, 0.6), finding(PGD(eps=EPS), 0.5)) == [{"black-box-beats-white-box"}] * 2
+
+
+def test_what_an_ensemble_transfers_first_may_be_weaker_than_a_black_box():
+    assert flags(finding(Square(eps=EPS), 0.6), finding(Transfer(eps=EPS), 0.5)) == [set()] * 2
 
 
 def test_a_black_box_that_goes_on_where_others_failed_beats_nobody():
