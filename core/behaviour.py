@@ -1,13 +1,14 @@
 """A network's outputs for a few fixed images: the part of its identity that its weights and code do not show.
 
 An argument that `repr` does not show, a hook, a plain attribute or a replaced `forward` changes the function, but not
-the hash of the weights. So the network is evaluated.
+the hash of the weights. So the network is evaluated: on noise, and on real images, which may take ways that noise does
+not.
 """
 
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -25,6 +26,10 @@ _ROUNDING = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """How far one network's outputs may differ between machines, relative to their spread; 1e-4 in float32 and above."""
 _CELLS = 16
 """The number of rows and columns of means that are kept of a map: whole maps would make a manifest of 100 megabytes."""
+_DECODED = 5e-2
+"""How far outputs for real images may differ: another machine may decode a picture a level brighter."""
+_STEADY = 1e-3
+"""How little an output varies over the probes, relative to its size, if it counts as constant."""
 _LOOSER = 100.0
 _SWITCHED = 0.3
 """How far a gradient may be off, relative to its length, where rounding switches units on or off.
@@ -41,17 +46,24 @@ gradient is off by 1, another network's by more.
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A network's outputs (P, ...) for the probes and, if any, the gradient (P, C, H, W) of a fixed sum of them."""
+    """A network's outputs (P, ...) for the probes and, if any, the gradient (P, C, H, W) of a fixed sum of them.
+
+    `seen` are its outputs (N, ...) for real images, if it was shown some.
+    """
 
     outputs: Tensor
     gradient: Tensor | None
     tolerance: float
+    seen: Tensor | None = None
 
     @classmethod
-    def of(cls, model: Model, shape: Sequence[int | None] = (None, None, None)) -> "Behaviour":
+    def of(
+        cls, model: Model, shape: Sequence[int | None] = (None, None, None), images: Tensor | None = None
+    ) -> "Behaviour":
         """Evaluate the bare network on probes of its own shape; `shape` fills in the sizes that it leaves open.
 
-        Raises ConfigError for a network that returns other outputs when it is evaluated again.
+        It is also evaluated on real `images` (N, C, H, W) in [0, 1], if there are any. Raises ConfigError for a network
+        that returns other outputs when it is evaluated again.
         """
         bare = model.through(())
         sizes = [own or asked or usual for own, asked, usual in zip(model.shape, shape, _DEFAULT, strict=True)]
@@ -62,17 +74,18 @@ class Behaviour:
         found = cls(_told(outputs.detach()), gradient, _ROUNDING.get(model.precision, 1e-4))
         with torch.no_grad():
             again = cls(_told(bare(x)), gradient, found.tolerance)
+            seen = None if images is None else _shown(bare, images)
         if not found.same(again):
             raise ConfigError(
                 f"{model.name} is random: it answers otherwise when it is asked again; seed or remove that."
             )
-        return found
+        return replace(found, seen=seen)
 
     def same(self, other: "Behaviour") -> bool:
         """Return whether both can belong to one network, up to rounding."""
         if self.outputs.shape != other.outputs.shape or (self.gradient is None) != (other.gradient is None):
             return False
-        near = bool(((self.outputs - other.outputs).abs() <= self.tolerance * _spread(self.outputs)).all())
+        near = _near(self.outputs, other.outputs, self.tolerance) and self._sees_like(other)
         if self.gradient is None or other.gradient is None:
             return near
         lengths = self.gradient.flatten(1).double().norm(dim=1)
@@ -81,23 +94,34 @@ class Behaviour:
         most = _SWITCHED + _ROUNDED * self.tolerance
         return near and bool(2 * unswitched.sum() >= len(off)) and bool((off <= most * lengths).all())
 
+    def _sees_like(self, other: "Behaviour") -> bool:
+        if self.seen is None or other.seen is None:
+            return self.seen is other.seen
+        return self.seen.shape == other.seen.shape and _near(self.seen, other.seen, max(_DECODED, self.tolerance))
+
     @cached_property
     def id(self) -> str:
         """Hash of about two digits of the outputs, the same on most machines; `same` decides."""
-        unit = 10.0 ** (math.floor(math.log10(float(_spread(self.outputs)))) - 1)
+        unit = 10.0 ** (math.floor(math.log10(float(_spread(self.outputs).min()))) - 1)
         coarse = torch.cat([torch.tensor([unit]).double(), (self.outputs.double() / unit).round().flatten() + 0.0])
         return hashlib.sha256(coarse.numpy().tobytes()).hexdigest()[:16]
 
     def to_bytes(self) -> bytes:
         """Serialise as safetensors."""
         tensors = {"outputs": self.outputs, "tolerance": torch.tensor(self.tolerance, dtype=torch.float64)}
-        return save(tensors if self.gradient is None else tensors | {"gradient": self.gradient})
+        found = {"gradient": self.gradient, "seen": self.seen}
+        return save(tensors | {name: tensor for name, tensor in found.items() if tensor is not None})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Behaviour":
         """Read the result of `to_bytes`. Raises SafetensorError or KeyError for anything else."""
         stored = load(data)
-        return cls(stored["outputs"], stored.get("gradient"), float(stored["tolerance"]))
+        return cls(stored["outputs"], stored.get("gradient"), float(stored["tolerance"]), stored.get("seen"))
+
+
+def _shown(model: Model, images: Tensor) -> Tensor:
+    """Return the outputs for images, of no more at a time than there are probes."""
+    return torch.cat([_told(model(some.to(model.device))) for some in images.split(len(_GRAINS))])
 
 
 def _told(outputs: Tensor) -> Tensor:
@@ -126,8 +150,20 @@ def _gradient(outputs: Tensor, x: Tensor) -> Tensor | None:
     return None if found is None else found.cpu().contiguous()
 
 
+def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    return bool(((one - other).abs() <= tolerance * _spread(one)).all())
+
+
 def _spread(outputs: Tensor) -> Tensor:
-    """Return the largest deviation from the mean output, at least 1 % of the largest output, never 0."""
+    """Return how far outputs (P, ...) vary, of the shape (...): the largest deviation from their mean, never 0.
+
+    It is the same for all of them, at least 1 % of the largest one. Outputs that do not vary over the probes, as the
+    -1e9 of a masked class, count by themselves, for they would hide whatever changes in the others.
+    """
     values = outputs.double()
-    deviation = (values - values.mean()).abs().max()
-    return torch.maximum(deviation, 1e-2 * values.abs().max()).clamp_min(torch.finfo(torch.float32).tiny)
+    sizes = values.abs().amax(dim=0)
+    steady = (values - values.mean(dim=0)).abs().amax(dim=0) <= _STEADY * sizes
+    varying = values[:, ~steady] if not steady.all() else values
+    deviation = torch.maximum((varying - varying.mean()).abs().max(), 1e-2 * varying.abs().max())
+    whole = deviation.clamp_min(torch.finfo(torch.float32).tiny)
+    return torch.where(steady, torch.maximum(whole, sizes), whole)

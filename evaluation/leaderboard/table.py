@@ -19,7 +19,7 @@ def leaderboard(run: ScoredRun) -> pd.DataFrame:
 
     A cell that failed has status `error` and no numbers, a cell that was not reached is `pending`.
     """
-    return pd.DataFrame(leaderboard_rows(run), columns=list(COLUMNS))
+    return pd.DataFrame(leaderboard_rows(run), columns=list(COLUMNS)).astype({"successes": "Int64"})
 
 
 def leaderboard_rows(run: ScoredRun) -> list[Row]:

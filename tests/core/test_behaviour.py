@@ -252,3 +252,44 @@ def test_probes_are_images_that_the_network_takes(own, of_the_data, expected):
 def test_probes_are_the_same_every_time():
     assert torch.equal(probes(3, 9, 5), probes(3, 9, 5))
     assert len(probes(3, 9, 5).flatten(1).unique(dim=0)) == len(probes(3, 9, 5))
+
+
+class Dark(nn.Module):
+    """Another network on dark images, which no noise is."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.net, self.step = called(small(nn.ReLU())), step
+
+    def forward(self, x):
+        return self.net(x) + self.step * (x.mean(dim=(1, 2, 3)) < 0.2)[:, None] * torch.arange(4)
+
+
+def shown(step, images):
+    return Behaviour.of(Model(Dark(step), task=Recognition(classes=4), shape=SHAPE), images=images)
+
+
+def test_ways_that_noise_does_not_take_show_on_real_images():
+    images = (
+        torch.rand(8, *SHAPE, generator=torch.Generator().manual_seed(2))
+        * torch.linspace(0.1, 1, 8)[:, None, None, None]
+    )
+    assert shown(0.0, None).same(shown(1.0, None))
+    assert not shown(0.0, images).same(shown(1.0, images))
+    assert shown(1.0, images).same(shown(1.0, (images + 1 / 255).clamp(0, 1))), "as another decoder would show them"
+    assert Behaviour.from_bytes(shown(1.0, images).to_bytes()).same(shown(1.0, images))
+    assert not shown(1.0, images).same(shown(1.0, None))
+    assert shown(1.0, images).id == shown(1.0, None).id
+
+
+def test_a_masked_class_hides_no_change_of_the_others():
+    class Masked(nn.Module):
+        def __init__(self, prior):
+            super().__init__()
+            self.net, self.prior = called(small(nn.ReLU())), torch.tensor([prior, 0.0, 0.0, -1e9])
+
+        def forward(self, x):
+            return self.net(x) + self.prior
+
+    assert behaviour(Masked(0.0)).same(behaviour(Masked(0.0)))
+    assert not behaviour(Masked(0.0)).same(behaviour(Masked(0.01)))

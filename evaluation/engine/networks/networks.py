@@ -7,7 +7,6 @@ from functools import cached_property
 
 from torch import Tensor
 
-from ....core.behaviour import Behaviour
 from ....core.dataset import Dataset
 from ....core.errors import ConfigError, InputError
 from ....core.guard import Guard
@@ -20,6 +19,7 @@ from ..memory.pieces import is_out_of_memory
 from ..memory.prefetch import Prefetcher
 from ..memory.remembered import Room
 from ..work.progress import Steps
+from .behaving import behaviour
 from .school import School
 from .setup import Setup
 from .systems import Systems
@@ -38,8 +38,8 @@ class Network:
 
     @cached_property
     def answers(self) -> str:
-        """SHA-256 of its exact outputs and gradients for the probes. Raises ConfigError for a random network."""
-        return hashlib.sha256(Behaviour.of(self.model, self.dataset.shape).to_bytes()).hexdigest()
+        """SHA-256 of its exact outputs, and gradients for the probes. Raises ConfigError for a random network."""
+        return hashlib.sha256(behaviour(self.model, self.dataset).to_bytes()).hexdigest()
 
     def shard(self, samples: Sequence[int]) -> Shard:
         """Load samples to the network's device. Raises ConfigError for targets that do not fit its task."""

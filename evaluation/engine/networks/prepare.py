@@ -22,6 +22,7 @@ from ...ledger.ledger import Ledger
 from ...opening.data import open_dataset
 from ...recipe.recipe import Recipe
 from ..memory.heap import keep_freed_memory
+from .behaving import behaviour
 from .loading import load
 from .training_facts import training_facts
 
@@ -71,9 +72,9 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             model, images[name] = load(entry, dataset, resize=name not in recipe.model_labels)
             model.to(device)
             check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
-            behaviour = recognized(ledger, model.sha, Behaviour.of(model, images[name].shape))
+            known = recognized(ledger, model.sha, behaviour(model, images[name]))
             training = training_facts(recipe, images[name])
-            identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), behaviour, training)
+            identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), known, training)
         except OutputError:
             raise
         except FOREIGN as error:  # a model that cannot be loaded costs its own cells only

@@ -27,6 +27,7 @@ from ..memory.one_at_a_time import itself
 from ..provenance.glimpse import glimpse
 from ..provenance.versions import libraries
 from ..work.progress import Steps
+from .behaving import behaviour
 from .undoing import undoing
 
 LEARNED = "learned"
@@ -56,7 +57,7 @@ class School:
 
     @cached_property
     def _behaviour(self) -> Behaviour:
-        return Behaviour.of(self.model, self.dataset.shape)
+        return behaviour(self.model, self.dataset)
 
     def learned(self, part: LearnedDefense, place: Place = ALONE) -> Learned:
         """Return what a part has learned at its place, from a shelf, or by `teach` if no shelf has a valid entry."""

@@ -22,6 +22,7 @@ from ...recipe.recipe import Recipe
 from ..cache.cache import Cache
 from ..cache.shelf import Shelf
 from ..memory.heap import keep_freed_memory
+from .behaving import behaviour
 from .loading import load
 from .prepare import Prepared
 from .training_facts import training_facts
@@ -134,7 +135,7 @@ class Loader:
         found = identity(recipe, images.fingerprint, model, known["behaviour"], training)
         others = [fact for fact in {**known, **found} if found.get(fact) != known.get(fact)]
         answers = self._setup.behaviours.get(name)
-        if answers is not None and not Behaviour.from_bytes(answers).same(Behaviour.of(model, images.shape)):
+        if answers is not None and not Behaviour.from_bytes(answers).same(behaviour(model, images)):
             others.append("behaviour")
         if others:
             raise ConfigError(

@@ -164,7 +164,7 @@ def test_recovered_counts_only_what_the_attack_succeeded_on_without_the_defense(
 def test_without_successes_nothing_is_recovered(make, missing):
     row = make({**missing, "median": scores(CLEAN["median"])}).set_index("defense").loc["median"]
     assert math.isnan(row.recovered)
-    assert row.successes == 0 or math.isnan(row.successes)
+    assert pd.isna(row.successes) or row.successes == 0
 
 
 def test_without_the_undefended_score_there_is_no_drop(make):
