@@ -12,8 +12,7 @@ from .files import write_whole
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
     """Write a file of tensors with metadata, atomically. Raises OSError as `open` does."""
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_whole(path, save(own, dict(about)))
+    write_whole(path, to_bytes(tensors, about))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -21,7 +20,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     It is read as bytes: the library itself opens only paths that are text.
     """
-    content = path.read_bytes()
+    return from_bytes(path.read_bytes())
+
+
+def to_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
+    """Return the content of a file of tensors with metadata."""
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(own, dict(about))
+
+
+def from_bytes(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata in the content of a file. Raises SafetensorError or ValueError for others."""
     tensors = load(content)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     return tensors, header.get("__metadata__", {})

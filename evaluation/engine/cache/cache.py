@@ -6,7 +6,7 @@ The cache may be lost, damaged, full or read-only: then its entries are computed
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from torch import Tensor
 from ....core.errors import ConfigError, OutputError
 from ....core.files import write_whole
 from .exclusive import LOCKS, acquired
-from .kept import added, keep, recall
+from .kept import added, sealed
 from .kinds import KINDS
 from .packing import Packed, decompressed, packed, unpacked
 from .shelf import SUFFIX, Shelf
@@ -73,11 +73,8 @@ class Cache(Shelf):
         """Do nothing: a cache that cannot be written does no harm."""
 
     def read(self, name: str) -> dict[str, Tensor] | None:
-        """Read an entry, and decompress packed images. An entry that is found counts as used now."""
-        path = self.path(name)
-        found = recall(path, set())
-        with suppress(OSError):
-            os.utime(path) if found is not None else None
+        """Read an entry, and decompress packed images."""
+        found = super().read(name)
         return found if found is None or _PLANES not in found else _decompressed(found)
 
     def opened(
@@ -89,17 +86,20 @@ class Cache(Shelf):
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], clean: Tensor | None = None) -> None:
         """Write an entry, whole or not at all; with `clean` images, the adversarial ones are packed."""
-        self._write(name, lambda path: keep(path, tensors if clean is None else _packed(tensors, clean)))
+        self.take(name, sealed(self.path(name), tensors if clean is None else _packed(tensors, clean)))
+
+    def content(self, name: str) -> bytes | None:
+        """Return the content of an entry's file. An entry that is found counts as used now."""
+        found = super().content(name)
+        with suppress(OSError):
+            os.utime(self.path(name)) if found is not None else None
+        return found
 
     def take(self, name: str, content: bytes) -> None:
-        """Write the content of an entry's file, whole or not at all."""
-        self._write(name, lambda path: write_whole(path, content))
-
-    def _write(self, name: str, write: Callable[[Path], None]) -> None:
-        path = self.path(name)
+        """Write the content of an entry's file, whole or not at all; make room for it."""
         try:
-            write(path)
-            self._make_room(path.stat().st_size)
+            write_whole(self.path(name), content)
+            self._make_room(len(content))
         except OSError as error:
             self._tell(error.strerror or str(error))
 

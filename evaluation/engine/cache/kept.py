@@ -9,24 +9,39 @@ import xxhash
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ....core.tensor_files import read_tensors, write_tensors
+from ....core.files import write_whole
+from ....core.tensor_files import from_bytes, to_bytes
 
 _CHECKSUM = "xxh3"
 
 
 def keep(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file with a checksum of all it holds, whole or not at all. Raises OSError as `open` does."""
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, own, {_CHECKSUM: _hash(path, own)})
+    write_whole(path, sealed(path, tensors))
 
 
 def recall(path: Path, names: set[str]) -> dict[str, Tensor] | None:
     """Return the tensors that `keep` wrote; None if the file is missing or damaged, or lacks one of the names."""
     try:
-        found, about = read_tensors(path)
-    except (SafetensorError, OSError, RuntimeError, ValueError):
+        found = unsealed(path, path.read_bytes())
+    except (OSError, ValueError):
         return None
-    return found if _hash(path, found) == about.get(_CHECKSUM) and names <= found.keys() else None
+    return found if found is not None and names <= found.keys() else None
+
+
+def sealed(path: Path, tensors: Mapping[str, Tensor]) -> bytes:
+    """Return the content of the file at `path` that keeps the tensors, with a checksum of all it holds."""
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return to_bytes(own, {_CHECKSUM: _hash(path, own)})
+
+
+def unsealed(path: Path, content: bytes) -> dict[str, Tensor] | None:
+    """Return the tensors in the content of the file at `path`; None if it is damaged."""
+    try:
+        found, about = from_bytes(content)
+    except (SafetensorError, RuntimeError, ValueError):
+        return None
+    return found if _hash(path, found) == about.get(_CHECKSUM) else None
 
 
 def added(checksum: xxhash.xxh3_128, tensor: Tensor) -> xxhash.xxh3_128:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ....core.files import writable_folder, write_whole, writing
 from .exclusive import exclusive
-from .kept import keep, recall
+from .kept import sealed, unsealed
 
 SUFFIX = ".safetensors"
 
@@ -37,7 +37,8 @@ class Shelf:
 
     def read(self, name: str) -> dict[str, Tensor] | None:
         """Do the first step of `recall`: as much as is possible before the clean images are loaded."""
-        return recall(self.path(name), set())
+        content = self.content(name)
+        return None if content is None else unsealed(self.path(name), content)
 
     def opened(
         self, read: dict[str, Tensor] | None, names: set[str], clean: Tensor | None = None
@@ -50,11 +51,17 @@ class Shelf:
 
         `clean` is as in `recall`.
         """
-        with writing(self.path(name)):
-            keep(self.path(name), tensors)
+        self.take(name, sealed(self.path(name), tensors))
+
+    def content(self, name: str) -> bytes | None:
+        """Return the content of the file for a name, which nobody has checked yet; None if there is none."""
+        try:
+            return self.path(name).read_bytes()
+        except OSError:
+            return None
 
     def take(self, name: str, content: bytes) -> None:
-        """Write the whole content of a file from the shelf of another machine. Raises OutputError if that fails."""
+        """Write the content of the file for a name, whole or not at all. Raises OutputError if that fails."""
         with writing(self.path(name)):
             write_whole(self.path(name), content)
 

@@ -1,7 +1,7 @@
 """Carry out units on the machines of a Ray cluster (https://www.ray.io); a worker that is lost is replaced.
 
-Each worker is an actor, which keeps its networks from one unit to the next. Units read and write files; these go
-through Ray's object store, because workers need not see the folder of the run.
+Each worker is an actor, which keeps its networks from one unit to the next. Units read and write files and entries of
+the cache; these go through Ray's object store, because workers need not see the folders of the run and of the cache.
 """
 
 import logging
@@ -28,6 +28,7 @@ from ..networks.setup import Loader, Setup
 from ..work.progress import Progress
 from ..work.schedule import Step
 from ..work.units import Ended, Lost, Result, Unit
+from .borrowed_cache import Asked, BorrowedCache, Made
 from .shipping import Scratch, Shipping, remove_dead
 from .telling import Telling, Told
 from .worker import Worker
@@ -82,14 +83,19 @@ class OnRay:
                 self._started(ready)
                 return None
             place, event = self._busy[ready], self._next(ready)
-            if isinstance(event, Told):
-                self._bars[place].at(int(event.done), int(event.total), event.unit)
-                self._bars[place].describe(f"worker {place + 1}: {event.what.strip()}")
-            elif isinstance(event, dict):
-                for name, content in event.items():
-                    self._shipping.keep(name, content)
-            else:
-                return place, event
+            match event:
+                case Told():
+                    self._bars[place].at(int(event.done), int(event.total), event.unit)
+                    self._bars[place].describe(f"worker {place + 1}: {event.what.strip()}")
+                case dict():
+                    for name, content in event.items():
+                        self._shipping.keep(name, content)
+                case Asked(name):
+                    self._actors[place].answer.remote(name, self._shipping.lend(name))
+                case Made(name, content):
+                    self._shipping.take(name, content)
+                case _:
+                    return place, event
 
     def close(self) -> None:
         away = {*self._starting.values(), *self._busy.values()}
@@ -114,7 +120,8 @@ class OnRay:
     def _start(self, place: int) -> None:
         """Start a worker, as soon as the cluster has room for it."""
         remote: Any = ray.remote(_Actor)  # it is typed for functions only
-        actor = remote.options(num_cpus=1, num_gpus=1 if self._gpus else 0).remote()
+        together = 2  # answers come while a unit is carried out
+        actor = remote.options(num_cpus=1, num_gpus=1 if self._gpus else 0, max_concurrency=together).remote()
         self._actors[place] = actor
         self._starting[actor.begin.remote(self._setup, Path.cwd())] = place
 
@@ -172,7 +179,10 @@ class _Actor:
             os.chdir(beside)
         self._scratch = Scratch.begin(Path(tempfile.gettempdir()))
         self._events = queue.SimpleQueue[Any]()
-        setup = replace(setup, folder=self._scratch.folder, cache=None)
+        self._cache = None
+        if setup.shared is not None:
+            self._cache = BorrowedCache(self._scratch.folder, send=self._events.put)
+        setup = replace(setup, folder=self._scratch.folder, cache=None, shared=self._cache)
         setup.begin()
         steps = Telling(self._events.put)
         self._worker = Worker(setup, Networks(setup, Loader(setup), steps), steps)
@@ -204,6 +214,11 @@ class _Actor:
             self._events.put(error)
         except BaseException:  # noqa: BLE001 (a bug in foolbench, to be raised in the run's process)
             self._events.put(RuntimeError(traceback.format_exc()))
+
+    def answer(self, name: str, content: bytes | None) -> None:
+        """Hand over a cache entry that the worker has asked for, or None if there is none."""
+        assert self._cache is not None
+        self._cache.answer(name, content)
 
     def leave(self) -> None:
         self._scratch.leave()

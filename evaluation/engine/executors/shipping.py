@@ -1,4 +1,7 @@
-"""Exchange files, by name and unchanged, between the folder of a run and workers that cannot see it."""
+"""Exchange files, by name and unchanged, between the folders of a run and of its cache and workers that see neither.
+
+A unit of work comes with the files of the run's folder that it needs. Cache entries are sent when a worker asks.
+"""
 
 import shutil
 import tempfile
@@ -36,6 +39,7 @@ class Shipping:
 
     def __init__(self, prepared: Prepared, setup: Setup, steps: Steps) -> None:
         self._prepared, self._folder, self._steps = prepared, setup.folder, steps
+        self._shared = setup.shared
         self._learned_on: list[Shelf] = [setup.own] if setup.cache is None else [setup.own, setup.cache]
         self._grid = prepared.grid
         self._known: dict[tuple[str, str], list[tuple[str, Path]]] = {}
@@ -54,6 +58,15 @@ class Shipping:
         with writing(path):
             write_whole(path, content)
 
+    def lend(self, name: str) -> bytes | None:
+        """Return the content of an entry of the cache; None if there is none."""
+        return None if self._shared is None else self._shared.content(name)
+
+    def take(self, name: str, content: bytes) -> None:
+        """Put an entry that a worker has made into the cache."""
+        if self._shared is not None:
+            self._shared.take(name, content)
+
     def _files(self, unit: Unit) -> Iterator[tuple[str, Path]]:
         match unit:
             case Look():
@@ -70,9 +83,17 @@ class Shipping:
                     yield from self._learned(cell.model, cell.defense)
 
     def _crafted(self, job: Job, samples: Samples) -> Iterator[tuple[str, Path]]:
-        """Yield what a job has crafted, and what the attack has whose failures it continues from, if there is one."""
+        """Yield what a job has crafted, and what the attack has whose failures it continues from, if there is one.
+
+        Images that other runs share are not in the run's folder.
+        """
         place = self._grid.place(job).as_posix()
-        name = place if isinstance(job.attack, UniversalAttack) else name_of_images(place, samples) + SUFFIX
+        if isinstance(job.attack, UniversalAttack):
+            yield place, self._folder / place
+            return
+        if self._shared is not None:
+            return
+        name = name_of_images(place, samples) + SUFFIX
         yield name, self._folder / name
         if job.after is not None:
             yield from self._crafted(job.after, samples)

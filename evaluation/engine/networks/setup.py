@@ -54,8 +54,8 @@ class Plugin:
 class Setup:
     """What all processes of a run share. `behaviours` are the networks' serialised behaviours, by network name.
 
-    Results are kept in `folder`. What defenses learn also goes to the `cache`, if there is one, and what attacks craft
-    goes there unless it is to be `crafted_anew`.
+    Results are kept in `folder`. What defenses learn also goes to the `cache`, and what attacks craft goes to the cache
+    that is `shared`; each is None where there is none.
     """
 
     recipe: Recipe
@@ -66,7 +66,7 @@ class Setup:
     folder: Path
     device: str
     cache: Cache | None = None
-    crafted_anew: bool = False
+    shared: Cache | None = None
 
     @classmethod
     def of(
@@ -79,6 +79,7 @@ class Setup:
         cache: Cache | None = None,
         crafted_anew: bool = False,
     ) -> "Setup":
+        """Return the setup of a run; what other runs have crafted is not used if all is to be `crafted_anew`."""
         identities = prepared.facts.identities
         answers = {
             name: ledger.behaviours(known["model_sha"]).get(known["behaviour"]) for name, known in identities.items()
@@ -92,18 +93,13 @@ class Setup:
             folder=folder,
             device=device,
             cache=cache,
-            crafted_anew=crafted_anew,
+            shared=None if crafted_anew else cache,
         )
 
     @property
     def own(self) -> Shelf:
         """The shelf in the run's own folder."""
         return Shelf(self.folder)
-
-    @property
-    def shared(self) -> Cache | None:
-        """The cache of what other runs have crafted; None if there is none, or if attacks are to be `crafted_anew`."""
-        return None if self.crafted_anew else self.cache
 
     def at(self, place: int) -> "Setup":
         """Return the setup for one of several places, to which the GPUs are assigned in turn."""

@@ -9,7 +9,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import torch
+from foolbench.evaluation.engine.cache.cache import Cache
+from foolbench.evaluation.engine.cache.kinds import Kind
 from foolbench.evaluation.engine.executors.machines import Machines
+from foolbench.evaluation.engine.executors.shipping import Shipping
+from foolbench.evaluation.engine.networks import training_data
 
 pytest.importorskip("ray", reason="needs foolbench[ray]")
 import ray
@@ -32,6 +37,67 @@ def cluster(monkeypatch):
     ray.shutdown()
     cluster.shutdown()
     tmp.cleanup()
+
+
+@pytest.fixture
+def as_workers_are(monkeypatch):
+    """This process has the threads and the substitutes of Ray's workers, so it names what it crafts as they do."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(training_data, "SUBSTITUTES", 512)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+SHARED = (
+    "attacks=[{name='pgd', steps=3}, {name='gd-uap', prior='none', max_iterations=5},"
+    "{name='autoattack', steps=2, queries=5, knowledge=['oblivious']}]",
+    "knowledge=['oblivious', 'adaptive']",
+    "batch_size=8",
+)
+LESS = "defenses=[{name='pca', training_images=20, components=9}]"
+MORE = "defenses=[{name='pca', training_images=20, components=9}, {name='bit-depth'}]"
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The files of the cache whose content workers have made and sent."""
+    found, take = [], Shipping.take
+
+    def noted(shipping, name, content):
+        found.append(Cache.default().path(name))
+        take(shipping, name, content)
+
+    monkeypatch.setattr(Shipping, "take", noted)
+    return found
+
+
+def crafted():
+    """The files of the cache with what attacks have crafted, and their content, which includes the time it took."""
+    kinds = (Kind.adversarial, Kind.perturbations)
+    return {entry.path: entry.path.read_bytes() for kind in kinds for entry in Cache.default().entries(kind)}
+
+
+def test_what_is_crafted_is_shared_with_runs_here_and_there(
+    execute, assert_same, as_workers_are, sent, cluster, tmp_path
+):
+    """Workers make what the cache lacks, for one more defense, and what is damaged, and nothing else."""
+    apart = execute("apart", *SHARED, MORE)
+    execute("first", *SHARED, LESS, crafted_anew=False)
+    before = crafted()
+    damaged = sorted(before)[::2]
+    for path in damaged:
+        path.write_bytes(before[path][:-1] + bytes([before[path][-1] ^ 1]))
+    there = Machines(executor="ray", address=cluster.address)
+    assert_same(execute("more", *SHARED, MORE, machines=there, crafted_anew=False), apart)
+    after = crafted()
+    new = after.keys() - before.keys()
+    assert {path.parent.parent.name for path in new} == {"adversarial", "cache"}  # images, perturbations
+    assert sorted(sent) == sorted([*damaged, *new])
+    assert not (tmp_path / "more" / "adversarial").exists()
+    assert_same(execute("here", *SHARED, MORE, crafted_anew=False), apart)
+    assert crafted() == after
 
 
 def images(folder):
@@ -76,7 +142,7 @@ def test_the_run_itself_ends_and_the_same_command_goes_on(
     command += ["--executor", "ray", "--address", cluster.address, "--plugin", deadly_plugin]
     command += [part for setting in settings for part in ("--set", setting)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while run.poll() is None and images(tmp_path / "out") < 3:
+        while run.poll() is None and images(tmp_path / "cache") < 3:
             time.sleep(0.01)
         run.send_signal(how)
         assert run.wait(timeout=60) == (-9 if how == signal.SIGKILL else 130)
