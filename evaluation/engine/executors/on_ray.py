@@ -90,6 +90,7 @@ class OnRay:
                 case dict():
                     for name, content in event.items():
                         self._shipping.keep(name, content)
+                        self._shared.pop(name, None)  # made anew, because it was damaged
                 case Asked(name):
                     self._actors[place].answer.remote(name, self._shipping.lend(name))
                 case Made(name, content):

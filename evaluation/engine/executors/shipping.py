@@ -116,7 +116,8 @@ class Scratch:
 
     def __init__(self, folder: Path, held: FileLock | None) -> None:
         self.folder, self._held = folder, held
-        self._known: set[str] = set()
+        self._known: dict[str, int] = {}
+        """The number (inode) of each file that the run has: one that is written anew is another."""
 
     @classmethod
     def begin(cls, beside: Path) -> "Scratch":
@@ -139,25 +140,29 @@ class Scratch:
         """Write a file that the run has sent. Raises OutputError if that fails, as on a full disk."""
         with writing(self.folder / name):
             write_whole(self.folder / name, content)
-        self._known.add(name)
+        self._known[name] = _number(self.folder / name)
 
     def made(self) -> dict[str, bytes]:
         """Return the content of the files made here since the last call, by name."""
         paths = (path for made in _MADE for path in (self.folder / made).glob("**/[!.]*.safetensors"))
         names = {path.relative_to(self.folder).as_posix(): path for path in paths}
-        new = {name: path.read_bytes() for name, path in names.items() if name not in self._known}
-        self._known |= new.keys()
-        return new
+        new = {name: now for name, path in names.items() if (now := _number(path)) != self._known.get(name)}
+        self._known |= new
+        return {name: names[name].read_bytes() for name in new}
 
     def tidy(self) -> None:
         """Remove adversarial images, the largest files, after a unit has ended and what it made is sent."""
         shutil.rmtree(self.folder / _IMAGES, ignore_errors=True)
-        self._known = {name for name in self._known if Path(name).parts[0] != _IMAGES}
+        self._known = {name: number for name, number in self._known.items() if Path(name).parts[0] != _IMAGES}
 
     def leave(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._held is not None:
             self._held.release()
+
+
+def _number(path: Path) -> int:
+    return path.stat().st_ino
 
 
 def remove_dead(folder: Path) -> None:

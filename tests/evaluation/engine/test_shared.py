@@ -13,9 +13,8 @@ from foolbench.attacks.universal.gd_uap import GDUAP
 from foolbench.core.behaviour import Behaviour
 from foolbench.defenses import PCA
 from foolbench.defenses.regroup import REGroup
-from foolbench.evaluation.engine.cache import cache, shelf
+from foolbench.evaluation.engine.cache import shelf
 from foolbench.evaluation.engine.cache.cache import Cache
-from foolbench.evaluation.engine.cache.kept import recall as recalled
 from foolbench.evaluation.engine.crafting.crafter import Crafter
 from foolbench.evaluation.engine.networks import school as learning
 from foolbench.evaluation.engine.networks.networks import Network
@@ -59,12 +58,12 @@ def test_kept_images_are_read_once_and_ahead(execute, monkeypatch, cached, known
     settings = ("attacks=[{name='fgsm'}, {name='pgd', steps=3}]", "samples=12", "batch_size=4")
     execute("run", *settings, "defenses=[]", crafted_anew=not cached)
     events = []
-    read, score = recalled, System.score
+    read, score = shelf.unsealed, System.score
 
-    def noted(path, names):
+    def noted(path, content):
         if path.parent.parent.name == "adversarial":
             events.append(path)
-        return read(path, names)
+        return read(path, content)
 
     def slow(system, *facts):
         found = score(system, *facts)
@@ -72,7 +71,7 @@ def test_kept_images_are_read_once_and_ahead(execute, monkeypatch, cached, known
         events.append("scored")
         return found
 
-    monkeypatch.setattr(cache if cached else shelf, "recall", noted)
+    monkeypatch.setattr(shelf, "unsealed", noted)
     monkeypatch.setattr(System, "score", slow)
     more = execute("run", *settings, "defenses=[{name='jpeg'}]", crafted_anew=not cached)
     assert set(more.status) == {"ok"}

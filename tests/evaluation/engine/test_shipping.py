@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from filelock import FileLock
+from foolbench.core.files import write_whole
 from foolbench.evaluation.engine.executors import shipping
 from foolbench.evaluation.engine.executors.shipping import Scratch
 
@@ -23,6 +24,17 @@ def test_images_go_once_they_are_shipped_and_what_later_units_need_stays(tmp_pat
     made.parent.mkdir(parents=True)
     made.write_bytes(b"made anew")
     assert scratch.made() == {"adversarial/job/0.safetensors": b"made anew"}
+
+
+def test_what_is_made_in_the_place_of_a_damaged_file_is_shipped(tmp_path):
+    scratch = Scratch.begin(tmp_path)
+    scratch.unpack("learned/pca.safetensors", b"damaged")
+    assert scratch.made() == {}
+    for content in (b"made", b"anew"):
+        write_whole(scratch.folder / "learned" / "pca.safetensors", content)
+        assert scratch.made() == {"learned/pca.safetensors": content}
+    assert scratch.made() == {}
+    scratch.leave()
 
 
 LIVE = """
