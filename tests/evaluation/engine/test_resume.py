@@ -46,7 +46,7 @@ def undisturbed(execute, memory):
         (adversarial.Crafter, "images", 7),
         (adversarial.Crafter, "craft", 1),
         (PerturbationFile, "keep", 1),
-        (shelf, "keep", 5),
+        (shelf.Shelf, "take", 5),
         (Perturbation, "save", 1),
         (Ledger, "write", 5),
         (Ledger, "write", 35),
