@@ -92,7 +92,7 @@ class SystemRows:
     def _recovered(self, cell: Cell, scores: Scores) -> Row:
         """Return how many images the cell's attack succeeded on without the defense, and how many of them are right."""
         job = self._source.run.grid.key(cell.job)
-        if job not in self.undefended.successes:
+        if cell.job.through.defense is not None or job not in self.undefended.successes:
             return {}
         row: Row = {"successes": int(self.undefended.successes[job].sum())}
         found = None if cell.defense.defense is None else self.undefended.recovered(job, scores)

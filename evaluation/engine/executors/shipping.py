@@ -16,7 +16,6 @@ from ....core.errors import OutputError
 from ....core.files import write_whole, writing
 from ...grid.cells import Job
 from ...grid.defenses import NamedDefense
-from ...grid.lessons import learning_parts
 from ..cache.exclusive import acquired
 from ..cache.shelf import SUFFIX, Shelf
 from ..crafting.crafter import name_of_images
@@ -101,14 +100,17 @@ class Shipping:
     def _learned(self, network: str, named: NamedDefense) -> list[tuple[str, Path]]:
         if named.defense is None:
             return []
-        if (network, named.digest) not in self._known:
-            model, dataset = self._prepared.network(network)
-            school = School(dataset, model, self._prepared.recipe.seed, self._steps, self._learned_on[-1])
-            names = list(map(school.name, learning_parts(named.defense)))
-            # a later file replaces an earlier one of the same name, so those in the run's own folder come last
-            places = [(name + SUFFIX, shelf.path(name)) for shelf in reversed(self._learned_on) for name in names]
+        if (network, named.digest) in self._known:
+            return self._known[network, named.digest]
+        model, dataset = self._prepared.network(network)
+        names, complete = School(
+            dataset, model, self._prepared.recipe.seed, self._steps, self._learned_on[-1], self._learned_on[0]
+        ).names(named.defense)
+        # a later file replaces an earlier one of the same name, so those in the run's own folder come last
+        places = [(name + SUFFIX, shelf.path(name)) for shelf in reversed(self._learned_on) for name in names]
+        if complete:
             self._known[network, named.digest] = places
-        return self._known[network, named.digest]
+        return places
 
 
 class Scratch:

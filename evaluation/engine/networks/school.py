@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from ....core.behaviour import Behaviour
 from ....core.dataset import Dataset
-from ....core.defense import LearningData
+from ....core.defense import Defense, LearningData
 from ....core.errors import ConfigError
 from ....core.guard import Guard
 from ....core.learned import Learned
@@ -34,6 +34,10 @@ LEARNED = "learned"
 """The folder of learned tensors, below the folder of a shelf."""
 _BEHAVIOUR = " behaviour"
 """The key of the model's behaviour among the learned tensors, none of which has such a name."""
+
+
+class _UnlearnedError(Exception):
+    """Nothing has taught a part yet."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,26 @@ class School:
 
     def _refused(self, part: LearnedDefense) -> ConfigError:
         return ConfigError(f"{type(part).__name__} has changed {self.model.name}, which whoever learns may only ask.")
+
+    def names(self, defense: Defense) -> tuple[list[str], bool]:
+        """Return the names of the entries of a defense's parts, and whether these are all.
+
+        The name of a part in a chain depends on what others have learned; those are left out that cannot be told yet.
+        """
+        names: list[str] = []
+
+        def noted(part: LearnedDefense, place: Place = ALONE) -> Learned:
+            names.append(self.name(part, place))
+            found = self._kept(part, place)
+            if found is None:
+                raise _UnlearnedError
+            return found
+
+        try:
+            defense.with_learned(noted)
+        except _UnlearnedError:
+            return names, False
+        return names, True
 
     def _kept(self, part: LearnedDefense, place: Place) -> Learned | None:
         """Return what the first shelf has, and copy it to those that lack it; None if nobody has it."""

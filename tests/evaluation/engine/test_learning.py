@@ -1,14 +1,17 @@
 """Defenses that learn: once for all runs, kept on this machine, and each with a sentence where it cannot."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from foolbench.core import Learned, LearnedTransform, register_defense
 from foolbench.datasets import Digits
-from foolbench.defenses import Quilting
+from foolbench.defenses import PCA, Compose, OddsAreOdd, Quilting
 from foolbench.evaluation.cli import train
+from foolbench.evaluation.engine.cache.shelf import Shelf
+from foolbench.evaluation.engine.networks.school import School
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -224,3 +227,18 @@ def test_what_cannot_be_trained_is_one_sentence(foolbench, mean_pull, monkeypatc
     code, _, err = foolbench("train", *arguments)
     assert code == 2
     assert sentence in " ".join(err.split())
+
+
+def test_the_names_of_a_chain_are_known_as_far_as_it_has_learned(digits_model, tmp_path, silent):
+    """What a detector in it learns depends on what the steps before it have learned."""
+    school = School(Digits(), digits_model, 0, silent, Shelf(tmp_path))
+    pca, odds = PCA(components=9), OddsAreOdd(draws=1, training_images=200, false_positives=0.05)
+    chain = Compose(steps=(pca, odds))
+    first, complete = school.names(chain)
+    assert (first, complete) == ([school.name(pca)], False)
+    chain.with_learned(school.learned)
+    names, complete = school.names(chain)
+    assert complete
+    assert names[0] == first[0]
+    assert names[1] != school.name(odds)
+    assert sorted(path.stem for path in (tmp_path / "learned").iterdir()) == sorted(Path(name).name for name in names)
