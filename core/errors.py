@@ -15,9 +15,6 @@ Each message is one sentence: what was expected, what was found, what to do.
 import difflib
 from collections.abc import Iterable
 
-FOREIGN = (Exception, SystemExit, GeneratorExit)
-"""The exceptions of foreign code that are reported as its errors: all but Ctrl-C."""
-
 MOST_SHOWN = 100
 """The most names that one message lists: a library may know thousands."""
 
@@ -75,12 +72,20 @@ def why(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def foreign_errors() -> tuple[type[BaseException], ...]:
+    """Return the exceptions of foreign code that are reported as its errors: all but Ctrl-C.
+
+    They include those that are no `Exception`, as asyncio's cancellation or a panic in Rust.
+    """
+    return tuple(kind for kind in BaseException.__subclasses__() if not issubclass(kind, KeyboardInterrupt))
+
+
 def one_line(error: BaseException) -> str:
-    """Return type and message of an error in one line, for a table cell."""
+    """Return type and message of an error in one line, for a table cell, without control characters."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 (foreign code)
         text = "(its message cannot be made)"
-    text = text.encode("utf-8", "replace").decode()  # file names may hold what UTF-8 cannot encode
     name = type(error).__name__
-    return " ".join((f"{name}: {text}" if text else name).split())
+    words = " ".join((f"{name}: {text}" if text else name).split())
+    return "".join(one if one.isprintable() else "\ufffd" for one in words)  # also what UTF-8 cannot encode

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import FOREIGN, ConfigError, FoolbenchError, one_line
+from .errors import ConfigError, FoolbenchError, foreign_errors, one_line
 
 
 @contextmanager
@@ -13,5 +13,5 @@ def foreign(what: str) -> Iterator[None]:
         yield
     except FoolbenchError:
         raise
-    except FOREIGN as error:
+    except foreign_errors() as error:
         raise ConfigError(f"{what} raised {one_line(error)}.") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar, cast
 
-from .errors import FOREIGN, ConfigError, UnknownNameError, one_line
+from .errors import ConfigError, UnknownNameError, foreign_errors, one_line
 from .files import is_file
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ def imported(what: str, load: Callable[[], T]) -> T:
     """Return the result of `load()`. Raises ConfigError if it fails; `what` names it in the message."""
     try:
         return load()
-    except FOREIGN as error:  # whatever it raises is the message
+    except foreign_errors() as error:  # whatever it raises is the message
         raise ConfigError(f"The {what} cannot be imported: {one_line(error)}.") from error
 
 

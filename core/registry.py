@@ -18,7 +18,7 @@ from .attack import Attack, UniversalAttack
 from .complaint import complaint
 from .dataset import Dataset
 from .defense import Defense
-from .errors import FOREIGN, ConfigError, FoolbenchError, UnknownNameError, one_line
+from .errors import ConfigError, FoolbenchError, UnknownNameError, foreign_errors, one_line
 from .model import Model
 from .python_objects import names_an_object
 from .task import Task
@@ -169,7 +169,7 @@ def configure(cls: Callable[..., T], what: str, parameters: Mapping[str, Any]) -
         raise ConfigError(f"{'.'.join([what, *([where] if where else [])])}: {found.sentence}") from None
     except RecursionError:
         raise ConfigError(f"{what}: Expected fewer lists within lists among its parameters.") from None
-    except FOREIGN as error:  # an abstract class, say, or whatever a plugin raises
+    except foreign_errors() as error:  # an abstract class, say, or whatever a plugin raises
         if isinstance(error, FoolbenchError):
             raise
         raise ConfigError(f"{what} cannot be made: {one_line(error)}.") from None

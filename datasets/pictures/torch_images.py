@@ -102,7 +102,7 @@ class TorchImages(Pictures):
         """Return the image as the Dataset gives it, and the checked class."""
         with foreign(self._called(place)):
             found = self._items[place]
-        given, target = found[:2] if isinstance(found, tuple | list) else (found, None)
+        given, target = (*found, None)[:2] if isinstance(found, tuple | list) else (found, None)
         return given, self._checked(_as_class, target, place)
 
     def _image_of(self, given: Any, place: int) -> Tensor:

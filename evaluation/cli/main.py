@@ -5,6 +5,7 @@ this one, when it runs: torch and pandas take seconds to import, which `--versio
 """
 
 import gc
+import os
 import signal
 import sys
 from importlib.metadata import version
@@ -45,6 +46,8 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 def main() -> None:
     """Run the command line, and report a FoolbenchError or lost output as one sentence with exit code 2."""
+    if sys.stdout is None:  # it was closed before the start; the results are in files
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (as long as the process lives)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job by SIGTERM: handle it as Ctrl-C
     try:
         try:

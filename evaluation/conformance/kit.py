@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.attack import Attack, UniversalAttack
 from ...core.defense import Defense
-from ...core.errors import FOREIGN, one_line
+from ...core.errors import foreign_errors, one_line
 from ...core.repeatable import repeatable
 from ..grid.lessons import learning_parts
 from .attack_checks import ATTACK_CHECKS
@@ -78,7 +78,7 @@ def _seen(one: Check[Any], subject: Any) -> str | None:
         one.run(subject)
     except BrokenPromiseError as broken:
         return str(broken)
-    except FOREIGN as error:  # any error of the subject's own code
+    except foreign_errors() as error:  # any error of the subject's own code
         return f"It raised {one_line(error)}"
     return None
 

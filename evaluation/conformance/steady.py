@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import FOREIGN, ConfigError, InputError
+from ...core.errors import ConfigError, InputError, foreign_errors
 from ...core.guard import Guard, equal
 from ...core.model import Model
 from ...core.network import tensors_in
@@ -71,7 +71,7 @@ def check_alone(model: Model, x: Tensor) -> None:
     together = _outputs(model, x)
     try:
         alone = _outputs(model, x[:1])
-    except FOREIGN as error:  # any error of the network's own code
+    except foreign_errors() as error:  # any error of the network's own code
         raise ConfigError(f"{model.name} takes {len(x)} images, but not one alone: {error}") from None
     of_one = {name: outputs[:1] for name, outputs in together.items()}
     what = "when an image shares its batch with other images"

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...core.errors import FOREIGN, FoolbenchError, OutputError, one_line
+from ...core.errors import FoolbenchError, OutputError, foreign_errors, one_line
 from ..grid.defenses import NamedDefense
 from .books import Books
 from .executors.executor import Executor
@@ -113,7 +113,7 @@ class Driver:
             return
         try:
             self._books.seen(network, [looks[order] for order in sorted(looks)])
-        except FOREIGN as error:  # a user's metric may raise anything
+        except foreign_errors() as error:  # a user's metric may raise anything
             self._fail(network, one_line(error))
             self._books.refused(network, one_line(error))
 

@@ -1,7 +1,7 @@
 """Find the parts of a defense that have to learn."""
 
 from ...core.defense import Defense
-from ...core.errors import FOREIGN
+from ...core.errors import foreign_errors
 from ...core.learned import Learned
 from ...core.learned_defense import LearnedDefense
 from ...core.place import ALONE, Place
@@ -23,5 +23,5 @@ def learns(defense: Defense | None) -> bool:
     """Return whether a defense has to learn; True also if a foreign one raises an error when it is asked."""
     try:
         return defense is not None and bool(learning_parts(defense))
-    except FOREIGN:  # raised again when it is fitted, and reported then
+    except foreign_errors():  # raised again when it is fitted, and reported then
         return True

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.errors import FOREIGN
+from ...core.errors import foreign_errors
 
 _PLAIN = (type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes)
 _OF_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
@@ -54,7 +54,7 @@ class _Telling:
             self._seen[id(value)] = len(self._seen), value
             try:
                 self._tell_whole(value)
-            except FOREIGN:  # its class may raise anything, or it is nested too deeply
+            except foreign_errors():  # its class may raise anything, or it is nested too deeply
                 self._say("only now", uuid.uuid4().hex)
 
     def _say(self, *words: object) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 
 from ...core.errors import ConfigError
 
+_DEEPEST = 20
+"""The most dots in a key: no recipe has tables so deep within each other."""
+
 
 def parse_overrides(overrides: list[str], document: dict[str, Any] | None = None) -> dict[str, Any]:
     """Set each `KEY=VALUE` in `document`, by default an empty one, and return it.
@@ -33,6 +36,8 @@ def _value(key: str, text: str) -> Any:
 
 
 def _set(table: dict[str, Any], key: str, value: Any) -> None:
+    if key.count(".") > _DEEPEST:
+        raise ConfigError(f"Expected --set with a key of at most {_DEEPEST} dots, got {key[:40]}...")
     first, dot, rest = key.partition(".")
     if not dot:
         table[first] = value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ...core.errors import FOREIGN, one_line
+from ...core.errors import foreign_errors, one_line
 from .packages import package
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def _problem(hub: Any) -> str | None:
     """Return why the hub does not answer; None for any answer, errors included."""
     try:
         hub.get_session().head(hub.constants.ENDPOINT, timeout=PATIENCE)
-    except FOREIGN as error:  # the hub's HTTP library has changed before
+    except foreign_errors() as error:  # the hub's HTTP library has changed before
         return one_line(error)
     return None
 

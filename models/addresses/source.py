@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import FOREIGN, ConfigError, FoolbenchError, WeightsError, one_line
+from ...core.errors import ConfigError, FoolbenchError, WeightsError, foreign_errors, one_line
 from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.network import precision
@@ -156,7 +156,7 @@ def fetched(address: str, fetch: Callable[[], T], otherwise: str = OTHERWISE) ->
         return fetch()
     except FoolbenchError:
         raise
-    except FOREIGN as error:  # connection, hub or file errors, which differ between libraries
+    except foreign_errors() as error:  # connection, hub or file errors, which differ between libraries
         raise WeightsError(f"{address} could not be had ({one_line(error)[:300]}); {otherwise}.") from error
 
 
@@ -187,7 +187,7 @@ def _accepted_images(address: str, network: Network, size: tuple[int, int] | Non
         try:
             with torch.no_grad():
                 network.net(x)
-        except FOREIGN as error:  # the first one is reported
+        except foreign_errors() as error:  # the first one is reported
             problem = problem or error
         else:
             return x

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from ....core.attack import UniversalAttack
-from ....core.errors import FOREIGN, ConfigError, OutputError, one_line
+from ....core.errors import ConfigError, OutputError, foreign_errors, one_line
 from ....core.perturbation import Perturbation
 from ...grid.cells import Job
 from ...grid.defenses import NamedDefense
@@ -44,7 +44,7 @@ def attempt(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T 
         return work(*arguments, **options)
     except OutputError:
         raise
-    except FOREIGN as error:
+    except foreign_errors() as error:
         return Failed(one_line(error))
 
 

@@ -9,7 +9,7 @@ from functools import partial, reduce
 import torch
 
 from ....core.attack import UniversalAttack
-from ....core.errors import FOREIGN
+from ....core.errors import foreign_errors
 from ....core.model import Model
 from ....core.perturbation import Perturbation
 from ...grid.cells import Cell, Job
@@ -172,7 +172,7 @@ class Calibrator:
             try:
                 with torch.enable_grad():
                     network.model.logits(x.clone().requires_grad_()).sum().backward()
-            except FOREIGN:  # such as that of a network without a gradient
+            except foreign_errors():  # such as that of a network without a gradient
                 continue
         return peak_memory(self._setup.device)
 

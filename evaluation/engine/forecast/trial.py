@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ....core.defense import LearningData
-from ....core.errors import FOREIGN
+from ....core.errors import foreign_errors
 from ....core.learned import Learned
 from ....core.learned_defense import LearnedDefense
 from ....core.place import ALONE, Place
@@ -58,7 +58,7 @@ class Trial(School):
             if first.seconds < QUICK and count > MORE:
                 learned, second = self._timed(part, place, data, MORE)
                 calls += [calls[0], Call(MORE, second)]
-        except FOREIGN:
+        except foreign_errors():
             return None
         return Lesson(Rate.of(calls).costs(count, first=True), learned)
 

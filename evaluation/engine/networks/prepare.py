@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from ....core.behaviour import Behaviour
 from ....core.dataset import Dataset, clusters_of
-from ....core.errors import FOREIGN, ConfigError, FoolbenchError, OutputError, one_line
+from ....core.errors import ConfigError, FoolbenchError, OutputError, foreign_errors, one_line
 from ....core.model import Model
 from ....core.registry import tasks
 from ....datasets.pictures import Pictures
@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
             identities[name] = identity(recipe, images[name].fingerprint, model.to("cpu"), known, training)
         except OutputError:
             raise
-        except FOREIGN as error:  # a model that cannot be loaded costs its own cells only
+        except foreign_errors() as error:  # a model that cannot be loaded costs its own cells only
             model, images[name] = error, dataset
             identities[name] = identity(recipe, dataset.fingerprint, None)
         loaded[name] = model

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ....core.dataset import Dataset
 from ....core.defense import Defense
-from ....core.errors import FOREIGN, ConfigError, one_line
+from ....core.errors import ConfigError, foreign_errors, one_line
 from ....core.model import Model
 from ....core.seeding import Draws
 from ....defenses.gradients import adaptive
@@ -141,5 +141,5 @@ class Systems:
         """Return the fitted defense, or the error by which it cannot learn, so that it is not tried again."""
         try:
             return defense.with_learned(self.school.learned)
-        except FOREIGN as error:  # its cells fail with whatever a defense raises
+        except foreign_errors() as error:  # its cells fail with whatever a defense raises
             return ConfigError(f"{named.name} cannot learn: {one_line(error)}")

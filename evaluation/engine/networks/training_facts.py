@@ -4,7 +4,7 @@ A third-party data set without a training fingerprint is identified by its code,
 """
 
 from ....core.dataset import Dataset
-from ....core.errors import FOREIGN
+from ....core.errors import foreign_errors
 from ....core.training_images import training_fingerprint_of
 from ...grid.cells import draws_from
 from ...grid.defenses import systems
@@ -33,7 +33,7 @@ def _fingerprint(data: Addressed | None, dataset: Dataset) -> str:
     try:
         seen = dataset if data is None else elsewhere(data, dataset)
         return training_fingerprint_of(seen) or _code(original(seen))
-    except FOREIGN:
+    except foreign_errors():
         return ""
 
 

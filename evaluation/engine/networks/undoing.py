@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ....core.errors import FOREIGN, ConfigError, OutputError
+from ....core.errors import ConfigError, OutputError, foreign_errors
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def undoing(undo: Callable[[], bool], refused: Callable[[], ConfigError]) -> Ite
     try:
         yield
     except BaseException as error:
-        if undo() and isinstance(error, FOREIGN) and not isinstance(error, OutputError):
+        if undo() and isinstance(error, foreign_errors()) and not isinstance(error, OutputError):
             raise refused() from error
         raise
     if undo():

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ....core.dataset import Dataset
@@ -16,6 +17,8 @@ from ...ledger.ledger import Ledger
 
 SIDE = 4  # of a thumbnail, in pixels
 TOLERANCE = 2  # in levels of 255: image decoders round differently
+DETAIL = 0.15
+"""How far the fine detail of an image may differ, relative to itself, and half a level."""
 
 Glimpse = dict[str, list[Any]]
 
@@ -26,7 +29,13 @@ def glimpse(dataset: Dataset) -> Glimpse:
     images, targets = dataset.load(samples)
     levels = (F.adaptive_avg_pool2d(images, SIDE) * 255).round().int().flatten(1)
     means = [] if targets is None else targets.double().reshape(len(targets), -1).mean(dim=1).tolist()
-    return {"samples": samples, "levels": levels.tolist(), "targets": means}
+    return {"samples": samples, "levels": levels.tolist(), "targets": means, "details": _details(images).tolist()}
+
+
+def _details(images: Tensor) -> Tensor:
+    """Return the mean difference of neighbouring pixels, (N,) in levels: what another resampling would change."""
+    down, across = (255 * images.diff(dim=side).abs().flatten(1).mean(dim=1) for side in (2, 3))
+    return (down + across).nan_to_num(0.0)  # a side of one pixel has no neighbours
 
 
 def check_glimpse(dataset: Dataset, ledger: Ledger) -> None:
@@ -43,13 +52,20 @@ def check_glimpse(dataset: Dataset, ledger: Ledger) -> None:
         )
 
 
+def _blurred(then: Glimpse, now: Glimpse) -> Tensor:
+    """Return which images are finer or coarser than before, as a mask (N,); old versions did not record that."""
+    after = torch.tensor(now["details"])
+    before = torch.tensor(then.get("details", now["details"]))
+    return (before - after).abs() > DETAIL * before + 0.5
+
+
 def _first_change(then: Glimpse, now: Glimpse) -> str | None:
     if then["samples"] != now["samples"]:
         return "the number of images"
     before, after = torch.tensor(then["levels"]), torch.tensor(now["levels"])
     if before.shape != after.shape or len(then["targets"]) != len(now["targets"]):
         return "the number of channels or of labels"
-    images = (before - after).abs().amax(dim=1) > TOLERANCE
+    images = ((before - after).abs().amax(dim=1) > TOLERANCE) | _blurred(then, now)
     targets = (torch.tensor(then["targets"]) - torch.tensor(now["targets"])).abs() > 1e-6
     for what, differs in {"image": images, "target": targets}.items():
         if differs.any():

@@ -23,13 +23,12 @@ FEW = 8
 def look(system: System, shard: Shard) -> Seen:
     """Evaluate the bare network, as a `system` without defense, on a shard of clean images."""
     predictions = system.clean(shard)[0]
-    flags = frozenset(system.flags)
+    said, count, flags = _classes(predictions), len(predictions), frozenset(system.flags)
     if shard.y is None:
-        return Seen(None, frozenset(), frozenset(), flags)
+        return Seen(count, None, said, frozenset(), flags)
     metric = next(iter(system.model.task.metrics.values()))
     statistics = metric.statistics(metric.align(predictions, shard.y, predictions), shard.y).double().cpu()
-    said, true = (_classes(answers) for answers in (predictions, shard.y)) if predictions.ndim == 1 else ((), ())
-    return Seen(statistics, frozenset(said), frozenset(true), flags)
+    return Seen(count, statistics, said, _classes(shard.y) if said else frozenset(), flags)
 
 
 def clean_doubts(
@@ -37,15 +36,16 @@ def clean_doubts(
 ) -> set[str]:
     """Return a bare network's flags, among them those of one that has not learned the task of these images.
 
-    Without labels the latter are unknown and left out. Raises ConfigError if the clean rate is not the one `expected`,
-    in percent, or if a rate is expected of images without labels.
+    Without labels all that can be told of the latter is whether it says one class for all of them. Raises ConfigError
+    if the clean rate is not the one `expected`, in percent, or if a rate is expected of images without labels.
     """
     flags = set[str]().union(*(seen.flags for seen in looks))
     statistics = [seen.statistics for seen in looks if seen.statistics is not None]
     if not statistics:
         if expected is not None:
             raise ConfigError("Expected images with labels for expect_clean, got none; leave it out.")
-        return flags
+        said = frozenset[int]().union(*(seen.said for seen in looks))
+        return flags | ({ONE_CLASS} if len(said) == 1 and sum(seen.images for seen in looks) >= FEW else set())
     name, metric = next(iter(model.task.metrics.items()))
     whole = torch.cat(statistics)
     rate = rate_of(metric, whole.numpy(), confidence=CONFIDENCE, clusters=clusters)
@@ -59,8 +59,9 @@ def clean_doubts(
     return flags | _untaught(model, looks, rate.low) if len(whole) >= FEW else flags
 
 
-def _classes(answers: Tensor) -> set[int]:
-    return set(answers.tolist())
+def _classes(answers: Tensor) -> frozenset[int]:
+    """Return the classes among answers (N,); none of answers that are maps."""
+    return frozenset(answers.tolist()) if answers.ndim == 1 else frozenset()
 
 
 def _untaught(model: Model, looks: Sequence[Seen], low: float) -> set[str]:

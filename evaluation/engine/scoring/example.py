@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ....core.errors import FOREIGN
+from ....core.errors import foreign_errors
 from ....core.files import writing
 from ....core.model import Model
 from ....core.seeding import Draws
@@ -80,7 +80,7 @@ def keep_example(folder: Path, cell: str, bare: System, system: System, shard: S
     path = _path(folder, cell)
     try:
         found = _example(bare, system, shard, crafted)
-    except FOREIGN:
+    except foreign_errors():
         return
     told = {name: value for name, value in vars(found).items() if name != "pictures"}
     text = torch.frombuffer(bytearray(json.dumps(told).encode()), dtype=torch.uint8)

@@ -58,13 +58,14 @@ Unit = Look | Teach | Search | Score
 
 
 class Seen(NamedTuple):
-    """The bare network's result for a shard of clean images.
+    """The bare network's result for a shard of `images` clean images.
 
     `statistics` are those of the task's main metric, (N,) or (N, S); None without labels. If each prediction is one
     class, `said` are the classes that occur among predictions, and `true` among labels; otherwise they are empty.
     `flags` are those of the bare network.
     """
 
+    images: int
     statistics: Tensor | None
     said: frozenset[int]
     true: frozenset[int]

@@ -1,5 +1,6 @@
 """Before any cell: a network is known by what it does, and one that cannot be judged is refused by name."""
 
+import foolbench
 import pytest
 import torch
 from foolbench.core import ConfigError, InputError, Model, register_model
@@ -14,6 +15,7 @@ from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.models import ENTRIES
 from foolbench.tasks import Recognition
 from torch import nn
+from torch.utils.data import TensorDataset
 
 IMAGES = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -257,6 +259,13 @@ class Constant(nn.Module):
 def test_a_network_that_has_not_learned_these_labels_is_flagged(execute, net, flags):
     register(net())
     table = execute("out", "models=['mine']", "attacks=[{name='uniform-noise'}]", "defenses=[]")
+    assert set(" ".join(table.flagged.dropna()).split()) == flags
+
+
+@pytest.mark.parametrize(("net", "flags"), [(Edited, set()), (Constant, {"one-class"})], ids=["right", "constant"])
+def test_without_labels_a_network_that_says_one_class_of_all_is_flagged(net, flags):
+    images = TensorDataset(Digits().load(range(16))[0])
+    table = foolbench.evaluate(model_of(net()), images, attacks="uniform-noise", eps=0.1, silent=True)
     assert set(" ".join(table.flagged.dropna()).split()) == flags
 
 

@@ -9,6 +9,7 @@ from foolbench.core import OutputError
 from foolbench.datasets import Digits, digits
 from foolbench.evaluation.engine.scoring.system import System
 from foolbench.evaluation.grid.sampling import sample
+from torch.nn import functional as F
 
 
 class Sorted:
@@ -67,8 +68,14 @@ def changing(monkeypatch):
     return change
 
 
+def blurred(x):
+    """Of each four pixels their mean, which leaves all that a thumbnail shows."""
+    return F.interpolate(F.avg_pool2d(x.float(), 2), scale_factor=2).round().byte()
+
+
 CHANGES = {
     "image of sample": {"images": lambda x: x.roll(1, dims=-1)},
+    "the image of sample": {"images": lambda x: blurred(x)},
     "target of sample": {"labels": lambda y: (y + 1) % 10},
 }
 
