@@ -72,12 +72,17 @@ def why(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+class Interruption(BaseException):
+    """Raised to leave foreign code from outside, which is no error of that code; nor is Ctrl-C."""
+
+
 def foreign_errors() -> tuple[type[BaseException], ...]:
-    """Return the exceptions of foreign code that are reported as its errors: all but Ctrl-C.
+    """Return the exceptions of foreign code that are reported as its errors: all but interruptions.
 
     They include those that are no `Exception`, as asyncio's cancellation or a panic in Rust.
     """
-    return tuple(kind for kind in BaseException.__subclasses__() if not issubclass(kind, KeyboardInterrupt))
+    outside = KeyboardInterrupt, Interruption
+    return tuple(kind for kind in BaseException.__subclasses__() if not issubclass(kind, outside))
 
 
 def one_line(error: BaseException) -> str:

@@ -23,6 +23,9 @@ from rich.console import Console
 
 @pytest.fixture(autouse=True)
 def own_registries(monkeypatch):
+    """Without the plugins of other tests, which workers would be sent, too."""
+    for name in [name for name in sys.modules if name.startswith("foolbench_plugin_")]:
+        monkeypatch.delitem(sys.modules, name)
     for registry in REGISTRIES.values():
         monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....core.errors import Interruption
 from ....core.passes import Passes
 from ...ledger.ledger import Costs
 from ..work.progress import Bar, Steps
@@ -20,7 +21,7 @@ class Report(NamedTuple):
     spent: NDArray[np.float64]
 
 
-class Enough(BaseException):  # no handler of attack errors catches it
+class Enough(Interruption):
     """Raised to stop a search when the costs of the `whole` search are known."""
 
     def __init__(self, whole: Costs) -> None:

@@ -115,14 +115,7 @@ class MeanPull(LearnedTransform):
 
 
 @pytest.fixture
-def no_other_plugins(monkeypatch):
-    """As workers see it no other test has loaded any."""
-    for name in [name for name in sys.modules if name.startswith("foolbench_plugin_")]:
-        monkeypatch.delitem(sys.modules, name)
-
-
-@pytest.fixture
-def deadly_plugin(no_other_plugins, tmp_path):
+def deadly_plugin(tmp_path):
     """The file, loaded here."""
     path = tmp_path / "deadly.py"
     path.write_text(PLUGIN)
