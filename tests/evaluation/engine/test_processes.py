@@ -62,7 +62,7 @@ class Killer(InputTransform):
 
 
 @pytest.mark.slow
-def test_a_defense_that_kills_its_process_takes_no_other_cell_along(foolbench, recipe_file, no_other_plugins, tmp_path):
+def test_a_defense_that_kills_its_process_takes_no_other_cell_along(foolbench, recipe_file, tmp_path):
     """Nor does a plugin that imports all names of foolbench.core call things otherwise in another process."""
     (tmp_path / "killer.py").write_text(KILLER)
     defenses = "defenses=[{name='jpeg'}, {name='killer'}, {name='bit-depth'}, {name='median'}]"
