@@ -95,8 +95,8 @@ class Behaviour:
         return near and bool(2 * unswitched.sum() >= len(off)) and bool((off <= most * lengths).all())
 
     def _sees_like(self, other: "Behaviour") -> bool:
-        if self.seen is None or other.seen is None:
-            return self.seen is other.seen
+        if self.seen is None or other.seen is None:  # a run of an earlier version recorded none
+            return True
         return self.seen.shape == other.seen.shape and _near(self.seen, other.seen, max(_DECODED, self.tolerance))
 
     @cached_property

@@ -23,6 +23,10 @@ class Place:
     before: "tuple[InputTransform, ...]" = ()
     after: "tuple[Defense, ...]" = ()
 
+    def within(self, outer: "Place") -> "Place":
+        """Return the same place as seen from the chain around this one, which stands at the `outer` place."""
+        return Place(before=outer.before + self.before, after=self.after + outer.after)
+
     def seen(self, data: "LearningData", seed: int) -> "LearningData":
         """Return what a step meets here: images changed by the steps before, and the model behind the steps after.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -10,12 +9,13 @@ from pydantic import PlainValidator
 from torch import Tensor
 
 from ..core import registry
-from ..core.defense import Defense, InputTransform
+from ..core.defense import Defense, InputTransform, NetworkDefense
 from ..core.errors import ConfigError
 from ..core.images import check_images
-from ..core.learned_defense import LearnedTransform
+from ..core.learned import Learned
+from ..core.learned_defense import FittedDefense, LearnedDefense, LearnedNetworkDefense, LearnedTransform
 from ..core.model import Model
-from ..core.place import Place, Teacher
+from ..core.place import ALONE, Place, Teacher
 from ..core.registry import register_defense
 from ..core.seeding import Draws, as_draws
 from ..core.task import Task
@@ -38,6 +38,19 @@ class _Table(PlainValidator):
         return "or the table of a recipe"
 
 
+def _at(outer: Place, learned: Teacher) -> Teacher:
+    """Return a teacher for a step at a place of a chain, and for whatever other chain is in this step."""
+
+    def teacher(part: LearnedDefense, place: Place = ALONE) -> Learned:
+        return learned(part, ALONE if isinstance(part, LearnedTransform) else place.within(outer))
+
+    return teacher
+
+
+def _changes_network(step: Defense) -> bool:
+    return isinstance(step, NetworkDefense) and not isinstance(step, FittedDefense)
+
+
 @register_defense("compose")
 @dataclass(frozen=True, kw_only=True)
 class Compose(Defense):
@@ -48,8 +61,7 @@ class Compose(Defense):
     An input transform learns as if it stood alone: from the original training images, and the model without the other
     steps. What it learns is therefore the same in every chain and is computed once for all of them. A step that decides
     by what the network computes, as a detector does, learns at its place: from images that the input transforms before
-    it have changed, and the model behind the steps after it. Steps before it that are no input transforms are left out,
-    so those that change the network belong after it.
+    it have changed, and the model behind the steps after it. Steps that change the network belong after it, therefore.
 
     Broken by what breaks its steps, through all of them at once (He et al. 2017, https://arxiv.org/abs/1706.04701).
     """
@@ -66,6 +78,18 @@ class Compose(Defense):
         rejecting = [step for step in self.steps if step.abstains]
         if len(rejecting) > 1:
             raise ConfigError(f"Expected one step at most that may reject an image, got {len(rejecting)}: {rejecting}.")
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """Raise ConfigError for a step that would learn from the network without a step that has changed it before."""
+        flat = self._flat()
+        for at, step in enumerate(flat):
+            changing = next(filter(_changes_network, flat[:at]), None)
+            if changing is not None and isinstance(step, LearnedNetworkDefense) and step.needs_model:
+                raise ConfigError(
+                    f"{step!r} learns from the network as the steps after it leave it: expected {changing!r} behind "
+                    "it, got it before."
+                )
 
     @property
     def differentiable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (that of its steps)
@@ -121,7 +145,7 @@ class Compose(Defense):
         for at in reversed(range(len(fitted))):
             before = tuple(step for step in fitted[:at] if isinstance(step, InputTransform))
             place = Place(before=before, after=tuple(fitted[at + 1 :]))
-            fitted[at] = fitted[at].with_learned(partial(learned, place=place))
+            fitted[at] = fitted[at].with_learned(_at(place, learned))
         return Compose(steps=tuple(fitted))
 
     def defend(self, model: Model) -> Model:

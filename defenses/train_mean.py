@@ -29,7 +29,8 @@ class TrainMean(LearnedNetworkDefense):
 
     For segmentation the class frequencies are those of each pixel. This baseline cannot be fooled, but knows nothing: a
     defense is useful only if it is better than this, on clean and on attacked images. Training images without labels
-    count as what the network predicts. An adaptive attack follows the gradient of the network, as there is no other.
+    count as what the network predicts, those that it rejects not at all. An adaptive attack follows the gradient of the
+    network, as there is no other.
 
     Broken by nothing, for it does not look.
     """
@@ -45,6 +46,8 @@ class TrainMean(LearnedNetworkDefense):
             batches = data.images.split(_BATCH)
             draws = [rng.fork(place).split(len(batch)) for place, batch in enumerate(batches)]
             targets = torch.cat([data.model.judge(x, rng=own) for x, own in zip(batches, draws, strict=True)])
+            if data.model.task.rejected is not None:
+                targets = targets[targets != data.model.task.rejected]
         return {"mean": data.model.task.constant(targets)}
 
     def answer(self, inside: Inside, x: Tensor, learned: Learned, *, rng: Draws) -> Tensor:

@@ -33,9 +33,9 @@ class AdaptiveEnsemble(Ensemble):
     - square, rays: class scores and decisions alone, from `queries` points each. They are witnesses: what they add, the
       gradients have missed.
 
-    All gradients together are at most five times those of PGD with as many `steps`. Around networks that hide their
-    gradients more steps find more: raise `steps` until the number stays. In a table a member's row counts what it and
-    those before it fool; the row "adaptive-ensemble" is the worst case.
+    From ten `steps` on, all gradients together are at most five times those of PGD with as many. Around networks that
+    hide their gradients more steps find more: raise `steps` until the number stays. In a table a member's row counts
+    what it and those before it fool; the row "adaptive-ensemble" is the worst case.
     """
 
     steps: int = 40

@@ -41,4 +41,4 @@ class Surrogates(Attack):
 
     def _ascent(self, choices: int) -> Momentum:
         facts = {"eps": self.eps, "norm": self.norm, "targeted": self.targeted}
-        return Momentum(**facts, steps=-(-self.steps // choices), begin="random", draws=1)
+        return Momentum(**facts, steps=max(1, self.steps // choices), begin="random", draws=1)

@@ -14,13 +14,14 @@ from .sweeps import varying
 
 def roc_charts(part: Part, palette: Palette = PAPER) -> Iterator[Chart]:
     """Yield a chart for each detector with several values of one parameter, with a curve for each attack."""
-    rejecting = [row for row in part.rows if row.ok and row["detected"] is not None and not row.of_one_seed]
+    found = [row for row in part.rows if row.ok and not row.transfers and not row.of_one_seed]
+    rejecting = [row for row in found if row["detected"] is not None and row["knowledge"] != "crossed"]
     for detector, rows in grouped(rejecting, lambda row: row["defense"]).items():
         attacks = grouped(rows, lambda row: (row.attack, row["knowledge"], row["metric"], row["norm"], row["eps"]))
         curves = {
             f"{attack}, {knowledge}": sorted(same, key=lambda row: row["rejected_clean"])
             for (attack, knowledge, *_), same in attacks.items()
-            if varying(same, "defense_params") is not None
+            if varying(same, "defense_params") is not None and len({row["rejected_clean"] for row in same}) > 1
         }
         if curves:
             yield _chart(f"{part.title}: {detector}", curves, palette)

@@ -96,7 +96,8 @@ COLUMNS: Mapping[str, Column] = {
     ),
     **{name: column for rate, says in ABSTAINING.items() for name, column in _with_interval(rate, says, "percent")},
     "successes": Column(
-        "number of images that the bare network has right and, attacked, wrong; for attacks crafted on a bare network",
+        "number of images that the bare network has right and, attacked, wrong; in rows of single attacks, seeds and "
+        "members, that are crafted on a bare network",
         "count",
     ),
     **dict(

@@ -1,4 +1,7 @@
-"""Make the rows of a run one by one while its ledger grows, reading what they share only once."""
+"""Make the rows of a run one by one while its ledger grows, reading what they share only once.
+
+They lack the columns that compare one row with another, as `gfr_gap` and `recovered`.
+"""
 
 from collections.abc import Iterator
 from contextlib import suppress

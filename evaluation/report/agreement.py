@@ -79,7 +79,7 @@ def _rounding(column: str, found: TextRow) -> float:
 def _count(column: str, found: TextRow) -> int:
     """Return the number of images that a column is a mean over."""
     among = found.get("successes") if column.startswith("recovered") else None
-    return max(1, int(float(among or found["n"])))
+    return max(1, int(float(among or found["n"])))  # none of 0 images is compared
 
 
 def _of_error(column: str, found: TextRow) -> bool:

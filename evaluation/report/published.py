@@ -132,7 +132,7 @@ def _is_of(number: Number, row: Record) -> bool:
         return False
     source = number.source_model or _short(row["model"])
     return (
-        bool(pd.notna(row[number.rate]))
+        bool(pd.notna(row.get(number.rate)))
         and _short(row["model"]) in number.model.split()
         and (row["access"] == "none" or _short(row["source_model"]) in source.split())
         and number.attack in ("", row["attack"])

@@ -1,10 +1,23 @@
 """A chain is its steps one after the other, for images as for models, and its parts learn at their places."""
 
+from dataclasses import dataclass, replace
+
 import pytest
 import torch
-from foolbench.core import ConfigError, Draws, FittedNetworkDefense, InputError, defenses
+from foolbench.core import ConfigError, Defense, Draws, FittedNetworkDefense, InputError, defenses
 from foolbench.datasets import Digits
-from foolbench.defenses import JPEG, KWTA, PCA, Compose, GaussianSmoothing, OddsAreOdd, RandomNoise, REGroup, TenCrop
+from foolbench.defenses import (
+    JPEG,
+    KWTA,
+    PCA,
+    BitDepth,
+    Compose,
+    GaussianSmoothing,
+    OddsAreOdd,
+    RandomNoise,
+    REGroup,
+    TenCrop,
+)
 from foolbench.evaluation.conformance import model, streams
 
 
@@ -62,8 +75,39 @@ def test_steps_in_the_network_belong_after_those_that_learn_from_it(digits_model
     images, kwta, regroup = Digits().training(250)[0].float() / 255, KWTA(gamma=0.4), REGroup()
     after = Compose(steps=(regroup, kwta)).fit(images, model=digits_model)
     assert decisions(after) == [regroup.fit(images, model=kwta.defend(digits_model)).learned]
-    before = Compose(steps=(kwta, regroup)).fit(images, model=digits_model)
-    assert decisions(before) == [regroup.fit(images, model=digits_model).learned]
+    with pytest.raises(ConfigError, match=r"expected KWTA.* behind it, got it before"):
+        Compose(steps=(kwta, Compose(steps=(JPEG(), regroup))))
+    fitted = regroup.fit(images, model=kwta.defend(digits_model))
+    assert Compose(steps=(kwta, fitted)).defend(digits_model)(images[:2]).shape == (2, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around(Defense):
+    """Does what another defense does."""
+
+    inner: Defense
+    differentiable = randomized = False
+
+    def with_learned(self, learned):
+        return replace(self, inner=self.inner.with_learned(learned))
+
+    def defend(self, model):
+        return self.inner.defend(model)
+
+
+def test_a_chain_in_another_defense_is_at_its_place_too(digits_model):
+    images, odds, blur, bits = (
+        Digits().training(250)[0].float() / 255,
+        OddsAreOdd(draws=2),
+        GaussianSmoothing(),
+        BitDepth(),
+    )
+    (plain,) = decisions(Compose(steps=(bits, odds, blur)).fit(images, model=digits_model))
+    wrapped = Compose(steps=(bits, Around(inner=Compose(steps=(odds,))), blur)).fit(images, model=digits_model)
+    assert decisions(wrapped.steps[1].inner) == [plain]
+    pca = PCA(components=9)
+    wrapped = Compose(steps=(bits, Around(inner=pca))).fit(images, model=digits_model)
+    assert wrapped.steps[1].inner.learned == pca.fit(images, model=digits_model).learned
 
 
 def test_of_many_views_a_detector_learns_from_each_in_turn(digits_model):

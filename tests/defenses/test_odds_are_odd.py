@@ -150,8 +150,11 @@ def test_it_stands_in_a_chain_but_in_no_other_detector(digits_model, digits):
         Compose(steps=(OddsAreOdd(), JPEG(), OddsAreOdd(draws=2)))
 
 
-def test_what_answers_without_looking_rejects_nothing(digits_model, digits):
-    fitted = Compose(steps=(TrainMean(), OddsAreOdd(draws=2))).fit(*digits, model=digits_model)
+@pytest.mark.parametrize("known", [True, False])
+def test_what_answers_without_looking_rejects_nothing(digits_model, digits, known):
+    images, labels = digits
+    chain = Compose(steps=(TrainMean(), OddsAreOdd(draws=2)))
+    fitted = chain.fit(images, labels if known else None, model=digits_model)
     answers = fitted.defend(digits_model)(Digits().load(range(3))[0], rng=streams(3))
     assert answers.shape == (3, 11)
     assert set(answers.argmax(dim=1).tolist()).isdisjoint({10})

@@ -40,11 +40,12 @@ class BorrowedCache(Cache):
 
     def content(self, name: str) -> bytes | None:
         """Ask for the content of an entry, and wait for the answer; None if there is no such entry or no answer."""
-        found = self._waiting[name] = Future()
+        found = self._waiting.setdefault(name, Future())  # also of another thread that waits for the same
         self.send(Asked(name))
         try:
             return found.result(PATIENCE)
         except TimeoutError:
+            self._waiting.pop(name, None)
             return None
 
     def answer(self, name: str, content: bytes | None) -> None:

@@ -37,6 +37,12 @@ def test_every_number_is_compared_or_said_not_to_be(column):
     assert column not in NOT_COMPARED or f"`{column}`" in told
 
 
+@pytest.mark.parametrize("successes", ["", "0", "0.0"])
+def test_where_no_attack_succeeded_nothing_can_be_recovered(successes):
+    claimed = row(successes=successes, recovered="")
+    assert explained(claimed, claimed) == {}
+
+
 @pytest.mark.parametrize("column", ["linf_max", "l2_mean", "layer_shift"])
 @pytest.mark.parametrize(("claimed", "holds"), [("0.0311", True), ("0.5", False), ("0.01", False), ("lots", False)])
 def test_a_size_may_be_out_by_a_tenth(column, claimed, holds):
