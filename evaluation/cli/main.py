@@ -128,6 +128,10 @@ def report(
     """Print the results of runs, computed anew from their ledgers, and write a page, tables or figures for a paper."""
     if bool(runs) == (speed is not None):
         raise typer.BadParameter("expected the folder of a run, or --speed F.json")
+    if speed is not None and (formats or out is not None or images):
+        raise typer.BadParameter(
+            "--speed prints a table in CSV; --format, --out and --images go with the folder of a run"
+        )
     if speed is not None:
         from .speed import show
 

@@ -88,3 +88,5 @@ def test_another_file_is_a_sentence(foolbench, tmp_path, text):
 def test_a_report_is_of_a_folder_or_of_speeds(foolbench, tmp_path):
     assert foolbench("report")[0] == 2
     assert foolbench("report", tmp_path, "--speed", tmp_path / "f.json")[0] == 2
+    for ignored in (("--format", "html"), ("--out", tmp_path), ("--images",)):
+        assert foolbench("report", "--speed", tmp_path / "f.json", *ignored)[0] == 2
