@@ -130,7 +130,7 @@ def report(
         raise typer.BadParameter("expected the folder of a run, or --speed F.json")
     if speed is not None and (formats or out is not None or images):
         raise typer.BadParameter(
-            "--speed prints a table in CSV; --format, --out and --images go with the folder of a run"
+            "--speed prints CSV; --format, --out and --images go with the folder of a run"
         )
     if speed is not None:
         from .speed import show
