@@ -129,9 +129,7 @@ def report(
     if bool(runs) == (speed is not None):
         raise typer.BadParameter("expected the folder of a run, or --speed F.json")
     if speed is not None and (formats or out is not None or images):
-        raise typer.BadParameter(
-            "--speed prints CSV; --format, --out and --images go with the folder of a run"
-        )
+        raise typer.BadParameter("--speed prints CSV; --format, --out and --images go with the folder of a run")
     if speed is not None:
         from .speed import show
 
