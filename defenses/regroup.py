@@ -73,7 +73,6 @@ class REGroup(LearnedNetworkDefense):
 
     def learn(self, data: LearningData, *, rng: Draws) -> dict[str, Tensor]:
         """Return the prototypes (2, classes, C), positive and negative, of each voting layer, by its index."""
-        _classes(data.model.task)
         count = len(data.images)
         mixed = rng.fork("order").bits((count,))[0].argsort()
         known, fresh = mixed[count // 2 :], mixed[: count // 2]
@@ -122,13 +121,13 @@ class REGroup(LearnedNetworkDefense):
 
     def _ballots(self, inside: Inside, x: Tensor, learned: Learned) -> Tensor:
         """Return how much each ranking prefers each class, (N, rankings, classes)."""
-        classes = _classes(inside.task)
         with channel_sums(inside.net, self._layers(inside.net)) as sums:
             inside(x)
         voting = sorted(int(place) for place in learned)
         prototypes = [learned[str(place)] for place in voting]
         found = list(_distributions(sums, len(x)))[voting[0] :]
-        if [prototype.shape[1:] for prototype in prototypes] != [(classes, layer.shape[-1]) for layer in found]:
+        shapes = [(inside.task.class_scores, layer.shape[-1]) for layer in found]
+        if [prototype.shape[1:] for prototype in prototypes] != shapes:
             raise ConfigError(
                 f"{self!r} has learned from another network than {type(inside.net).__name__}; fit it anew."
             )
@@ -175,12 +174,6 @@ class _Lessons:
             raise ConfigError(
                 f"Expected {type(net).__name__} to call all of {layers}, it called {used}: name those alone."
             )
-
-
-def _classes(task: Task) -> int:
-    if task.class_scores is None:
-        raise ConfigError(f"Expected a network that recognises classes, for they are ranked, got one for {task}.")
-    return task.class_scores
 
 
 def _distributions(sums: Iterable[Tensor], count: int) -> Iterable[Tensor]:

@@ -225,3 +225,9 @@ def test_a_shell_can_complete_it():
 @pytest.mark.parametrize(("registry", "name"), [(r, name) for r in ("attacks", "defenses") for name in REGISTRIES[r]])
 def test_signatures_show_no_functions(registry, name):
     assert "<function" not in str(inspect.signature(REGISTRIES[registry][name]))
+
+
+def test_a_closed_standard_output():
+    command = f"{sys.executable} -m foolbench list attacks >&-"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")

@@ -187,12 +187,6 @@ def test_a_key_of_thousands_of_parts(refused, recipe_file):
     assert "at most 20 dots" in refused("run", recipe_file, "--set", f"{'.'.join('a' * 3000)}=1")
 
 
-def test_a_closed_standard_output(tmp_path):
-    command = f"{sys.executable} -m foolbench list attacks >&-"
-    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stderr) == (0, "")
-
-
 @pytest.mark.parametrize("device", ["hpu", "meta", "xla", "mps:9", "privateuseone"])
 def test_devices_that_are_not_there(refused, recipe_file, device):
     assert device in refused("run", recipe_file, "--device", device)

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 from foolbench.evaluation.recipe.plugins import load_plugins
 
 PLUGIN = '''
@@ -112,6 +113,18 @@ class MeanPull(LearnedTransform):
     def transform(self, x, learned, *, rng):
         return x + 0.2 * (learned["mean"] - x)
 '''
+
+
+@pytest.fixture
+def clean():
+    """Images for entries of a cache."""
+    return torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def tensors(clean):
+    """What a cache keeps of attacked images."""
+    return {"x_adv": (clean + 0.1).clamp(0, 1), "undone": torch.tensor([True, False, False, True])}
 
 
 @pytest.fixture

@@ -39,16 +39,6 @@ def borrowed(cache, asked, tmp_path):
     assert not found.folder.exists()
 
 
-@pytest.fixture
-def clean():
-    return torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def tensors(clean):
-    return {"x_adv": (clean + 0.1).clamp(0, 1), "undone": torch.tensor([True, False, False, True])}
-
-
 def same(found, tensors):
     return found.keys() == tensors.keys() and all(torch.equal(found[name], tensors[name]) for name in tensors)
 

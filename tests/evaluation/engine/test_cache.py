@@ -17,16 +17,6 @@ def cache(tmp_path):
     return Cache(tmp_path / "shared")
 
 
-@pytest.fixture
-def clean():
-    return torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def tensors(clean):
-    return {"x_adv": (clean + 0.1).clamp(0, 1), "undone": torch.tensor([True, False, False, True])}
-
-
 def same(found, tensors):
     return (
         found is not None and found.keys() == tensors.keys() and all(torch.equal(found[k], tensors[k]) for k in found)
