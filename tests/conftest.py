@@ -17,7 +17,7 @@ QUICK = {  # parameters that make an attack or a defense cheap, or possible at a
     "autoencoder": {"epochs": 1},
     "carlini-wagner": {"searches": 2, "steps": 20, "initial_c": 1.0},
     "compose": {"steps": [{"name": "median"}, {"name": "jpeg"}]},
-    "confident-pgd": {"steps": 10},
+    "confident-pgd": {"steps": 10, "confidence": 0.01},
     "cospgd": {"steps": 10},
     "fab": {"steps": 5},
     "fff": {"max_iterations": 10},

@@ -38,7 +38,9 @@ another norm needs an `eps` of its own. What a parameter without a default does 
 - **image**: one perturbation per image, within the budget. **minimal**: the smallest one that can be found; `eps` says
   which count. **universal**: one perturbation for all images.
 - **access**: what the attack needs of the model, from `none` over `decision`, `score` and `features` to `gradient`.
-- **targeted**: from Python, `targeted=True` reaches for given classes instead of leaving the predicted one.
+- **targeted**: `targeted = true` reaches for a class instead of leaving the predicted one. In a run each image has
+  another class as its target, drawn at random, the same for all attacks; from Python they are given. GFR counts any
+  other answer all the same.
 
 """
 

@@ -25,7 +25,8 @@ _SHARED = {
     "eps": 'the budget, for pixels in 0..1: a number, or as text a fraction such as "8/255"; by default the recipe\'s',
     "norm": "what eps bounds of the change: linf, the largest value; l2, the Euclidean length; l1, the sum; l0, the "
     "number of changed values, of which a pixel of three colours has three",
-    "targeted": "from Python: y are the classes to reach instead of those to leave; recipes name no target classes",
+    "targeted": "it reaches for a class instead of leaving the predicted one: in a run another one, drawn at random "
+    "for each image, from Python the classes y",
 }
 """Descriptions of the parameters that attacks have in common."""
 _PRIORS = {

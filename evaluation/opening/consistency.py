@@ -20,6 +20,7 @@ def check_consistency(recipe: Recipe) -> None:
     """Raise ConfigError for a name that does not resolve, an invalid parameter, or settings that contradict."""
     dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
     _check_samples(recipe, dataset)
+    _check_targeted(recipe, dataset)
     for gate in recipe.gates:
         gate.judges(dataset.task.metrics)
     for entry in recipe.networks.values():
@@ -29,11 +30,6 @@ def check_consistency(recipe: Recipe) -> None:
 
 def check_methods(recipe: Recipe) -> None:
     """Check a recipe as `check_consistency` does, without its networks and data, which a finished run may lack."""
-    for attack in recipe.build_attacks():
-        if isinstance(attack, Attack) and attack.targeted:
-            raise ConfigError(
-                f"{attack!r}: a run has no target classes; call a targeted attack itself, attack(model, x, targets)."
-            )
     recipe.build_defenses()
     if isinstance(recipe.expect_clean, dict):
         for name in recipe.expect_clean.keys() - recipe.networks.keys():
@@ -54,6 +50,16 @@ def _check_samples(recipe: Recipe, dataset: Dataset) -> None:
             f"{recipe.dataset.label} has {counted(there, 'evaluation image')}, the recipe asks for {recipe.samples}: "
             f"set samples = {there}{fewer}."
         )
+
+
+def _check_targeted(recipe: Recipe, dataset: Dataset) -> None:
+    """Check that targeted attacks are on images of one class each: a run draws another class as the target of each."""
+    for attack in recipe.build_attacks():
+        if isinstance(attack, Attack) and attack.targeted and dataset.task.class_scores is None:
+            raise ConfigError(
+                f"{attack!r}: a run draws targets where an image has one class, not for {dataset.task}. Set an aim of "
+                "the attack, or call it yourself: attack(model, x, targets)."
+            )
 
 
 def _check_groups(recipe: Recipe) -> None:

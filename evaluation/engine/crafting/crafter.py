@@ -27,6 +27,7 @@ from ..memory.pieces import Pieces
 from ..memory.prefetch import Prefetcher
 from .crafted import Crafted
 from .storage import Storage
+from .targets import drawn_targets
 
 _CHECKPOINT_COSTS, _QUERIES, _VANISHING = "costs", "queries", "vanishing"
 
@@ -114,22 +115,34 @@ class Crafter:
         return isinstance(self.attack, QueryAttack) and self.before is None
 
     def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor | Searched:
-        """Attack the model's own predictions, as GFR measures; continue from `x_adv` if another attack came before."""
+        """Attack a shard; continue from `x_adv` if another attack came before."""
         assert isinstance(self.attack, Attack)
         rng = self._draws(shard)
-        own = self._own(shard, rng)
+        y = self._goals(shard, rng)
         if isinstance(self.attack, QueryAttack) and x_adv is None:
-            return self.attack.counted(self.model, shard.x, own, rng=rng)
+            return self.attack.counted(self.model, shard.x, y, rng=rng)
         if x_adv is None:
-            return self.attack(self.model, shard.x, own, rng=rng)
-        return attack_survivors(self.attack, self.model, shard.x, own, x_adv, rng=rng)
+            return self.attack(self.model, shard.x, y, rng=rng)
+        return attack_survivors(self.attack, self.model, shard.x, y, x_adv, rng=rng)
 
     def _draws(self, shard: Shard) -> Draws:
         return Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
 
-    def _own(self, shard: Shard, rng: Draws) -> Tensor:
-        """Return the model's own predictions as the attack's reference; pixels that are void in the targets stay so."""
-        return self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
+    @property
+    def _targeted(self) -> bool:
+        return isinstance(self.attack, Attack) and self.attack.targeted
+
+    def _goals(self, shard: Shard, rng: Draws) -> Tensor:
+        """Return what the attack is to leave: the model's own predictions, as GFR measures; if targeted, to reach.
+
+        Pixels that are void in the shard's targets stay so. Targets are drawn from streams of their own, so that all
+        attacks, the members of an ensemble among them, have the same.
+        """
+        own = self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
+        if not self._targeted:
+            return own
+        streams = Draws.of(self.seed, "targets", samples=shard.samples, device=shard.x.device)
+        return drawn_targets(self.model.task, own, streams)
 
     def _stored(self, x_adv: Tensor, shard: Shard) -> Crafted:
         """Return the images as float32, or rounded to uint8 as an attacker could have saved them in an 8-bit file."""
@@ -138,11 +151,11 @@ class Crafter:
         if self.storage == "float32":
             return Crafted(stored=x_adv, undone=torch.zeros(len(x_adv), dtype=torch.bool), costs=Costs())
         rng = self._draws(shard)
-        own = self._own(shard, rng)
+        goals = self._goals(shard, rng)
 
         def fools(images: Tensor, rows: Tensor) -> Tensor:
             found = self.model.judge(images, rng=rng.fork("storage")[rows])
-            return self.model.task.reached(found, own[rows], targeted=False)
+            return self.model.task.reached(found, goals[rows], targeted=self._targeted)
 
         stored, undone = Storage(threat=threat, x=shard.x, fools=fools).search(x_adv)
         crafted = Crafted(stored=stored, undone=undone, costs=Costs())

@@ -62,6 +62,6 @@ def test_the_row_of_a_defense_says_what_the_class_says():
 def test_what_is_described_is_what_is_taken(name):
     """Shared parameters are explained as far as the attack takes them, and no defense's are taken for an attack's."""
     text = " ".join(description(name, []).split())
-    assert ("recipes name no target classes" in text) == (name == "pgd")
+    assert ("drawn at random for each image" in text) == (name == "pgd")
     assert ("less-background" in text) == (name == "gd-uap")
     assert ("by default the" in text) == (name != "prn")

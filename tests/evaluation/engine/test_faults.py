@@ -170,15 +170,6 @@ def test_a_budget_is_enforced_not_repaired(execute, direction):
     assert "exceeds" in table.error.item()
 
 
-def test_a_targeted_attack_is_not_aimed_at_the_truth(execute):
-    """A recipe names no target classes, and the label as a target would make a model look robust."""
-    try:
-        table = execute("out", "attacks=[{name='pgd', targeted=true, steps=3}]", "defenses=[]")
-    except ConfigError:
-        return
-    check_errors(table, table.attack == "pgd")
-
-
 def test_a_model_that_cannot_be_loaded_costs_its_own_cells(execute, assert_same, mend):
     both = "models=['toy', 'digits:convnet']"
     mend(model=True)

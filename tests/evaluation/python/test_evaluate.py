@@ -139,7 +139,6 @@ class Nameless(Attack):
     [
         ({"attacks": Nameless(eps=0.1)}, "@register_attack"),
         ({"attacks": PGD}, "the class PGD"),
-        ({"attacks": PGD(eps=0.1, targeted=True)}, "attack\\(model, x, targets"),
         ({"attacks": []}, "attacks"),
         ({"attacks": "fgsn"}, "'fgsm'"),
         ({"attacks": ["pgd", FGSM(eps=0.1)], "eps": None}, "eps= for pgd"),
