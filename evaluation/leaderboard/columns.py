@@ -96,14 +96,15 @@ COLUMNS: Mapping[str, Column] = {
     ),
     **{name: column for rate, says in ABSTAINING.items() for name, column in _with_interval(rate, says, "percent")},
     "successes": Column(
-        "number of images that the bare network has right and, attacked, wrong; in rows of single attacks, seeds and "
-        "members, that are crafted on a bare network",
+        "number of images that the bare network has right and, attacked, wrong, if it was attacked itself; in a mean "
+        "over seeds those of all seeds, in a worst case those where any attack succeeded",
         "count",
     ),
     **dict(
         _with_interval(
             "recovered",
-            "percent of these images, the successful adversarial ones, that the defended system has right",
+            "percent of these images, the successful adversarial ones, that the defended system has right; in a worst "
+            "case under each attack that succeeded",
             "percent",
         )
     ),

@@ -84,22 +84,30 @@ class SystemRows:
 
     def scored_bundle(self, bundle: Bundle, through: str) -> tuple[Row, Scores | None]:
         row = self.of_bundle(bundle, through)
-        return row, self._united(bundle, self.members[bundle, through]) if row["status"] == "ok" else None
+        if row["status"] != "ok":
+            return row, None
+        members = self.members[bundle, through]
+        return row, _united(bundle, members, self._finished(members))
 
     def _ok_of(self, key: str, scores: Scores) -> Row:
-        return self._ok(scores, self.findings.flags(key)) | self._recovered(self.cells[key], scores)
+        return self._ok(scores, self.findings.flags(key)) | self._recovered([self.cells[key]], [scores])
 
-    def _recovered(self, cell: Cell, scores: Scores) -> Row:
-        """Return how many images the cell's attack succeeded on without the defense, and how many of them are right."""
-        job = self._source.run.grid.key(cell.job)
-        if cell.job.through.defense is not None or job not in self.undefended.successes:
+    def _recovered(self, cells: Sequence[Cell], members: Sequence[Scores], *, worst: bool = False) -> Row:
+        """Return how many images attacks succeeded on without the defense, and how many of them are right, by column.
+
+        Empty for attacks that are crafted through a defense.
+        """
+        jobs = [self._source.run.grid.key(cell.job) for cell in cells]
+        found = self.undefended.recovered(dict(zip(jobs, members, strict=True)), worst=worst)
+        if found is None or cells[0].job.through.defense is not None:
             return {}
-        row: Row = {"successes": int(self.undefended.successes[job].sum())}
-        found = None if cell.defense.defense is None else self.undefended.recovered(job, scores)
-        if found is not None:
-            exact = _with_interval("recovered", estimate_in_unit(scores.metric, "recovered", found))
-            row |= {name: round(value, decimals(unit_of(scores.metric), name)) for name, value in exact.items()}
-        return row
+        row: Row = {"successes": found.successes}
+        by_chance = worst and any(map(is_by_chance, cells, members))  # the worst of several random rates is chance
+        if found.rate is None or by_chance or cells[0].defense.defense is None:
+            return row
+        metric = members[0].metric
+        exact = _with_interval("recovered", estimate_in_unit(metric, "recovered", found.rate))
+        return row | {name: round(value, decimals(unit_of(metric), name)) for name, value in exact.items()}
 
     def _ok(self, scores: Scores, flags: Iterable[str]) -> Row:
         return self._numbers(scores) | {"flagged": " ".join(sorted(flags)), "status": "ok"}
@@ -111,26 +119,24 @@ class SystemRows:
         named = rows[0] | described_bundle(bundle, members) | together
         facts = {name: named[name] for name in self._facts_of(members[0])}
         try:
-            united = self._united(bundle, members)
+            finished = self._finished(members)
         except MissingScoresError as missing:
             return facts | _failure(missing)
+        recovered = self._recovered(members, finished, worst=bundle.kind == "worst case")
         flags = {flag for row in rows for flag in row["flagged"].split()}
         if bundle.kind == "mean":
             facts["gfr_seeds_sd"] = round(stdev(row["gfr"] for row in rows), 2)
-        return facts | self._ok(united, flags)
+        return facts | self._ok(_united(bundle, members, finished), flags) | recovered
 
-    def _united(self, bundle: Bundle, members: list[Cell]) -> Scores:
-        """Combine the scores of a bundle. Raises MissingScoresError for the first member without any."""
+    def _finished(self, members: Sequence[Cell]) -> Sequence[Scores]:
+        """Return the scores of a bundle's members. Raises MissingScoresError for the first member without any."""
         finished: list[Scores] = []
         for cell in members:
             found = self._scores[self._source.key(cell)]
             if isinstance(found, MissingScoresError):
                 raise MissingScoresError(found.status, f"{cell.job.attack_name}: {found}")
             finished.append(found)
-        if bundle.kind == "mean":
-            return mean_over_seeds(finished)
-        chance = any(map(is_by_chance, members, finished))
-        return worst_case(finished, chance=chance, last=_goes_on(members))
+        return finished
 
     def _facts_of(self, cell: Cell) -> Row:
         source = self._source
@@ -179,6 +185,14 @@ class SystemRows:
             "backwards_mean": round(float(scores.numbers("backwards").mean()), 2),
             "seconds": round(float(scores.numbers("seconds").sum()), 2),
         }
+
+
+def _united(bundle: Bundle, members: Sequence[Cell], finished: Sequence[Scores]) -> Scores:
+    """Combine the finished scores of a bundle."""
+    if bundle.kind == "mean":
+        return mean_over_seeds(finished)
+    chance = any(map(is_by_chance, members, finished))
+    return worst_case(finished, chance=chance, last=_goes_on(members))
 
 
 def _goes_on(members: Sequence[Cell]) -> bool:

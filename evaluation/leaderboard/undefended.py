@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 from .rates import point
 from .scores import Scores
 from .stats import Estimate, estimate
+
+
+class Recovered(NamedTuple):
+    """How many images an attack succeeded on without the defense, and how often, in 0..1, these are right with it.
+
+    `rate` is None where there are no such images.
+    """
+
+    successes: int
+    rate: Estimate | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +39,27 @@ class Undefended:
         successes = {job: _successes(scores) for job, scores in labelled if scores.metric.proportion}
         return cls(clean=point(labelled[0][1], "clean") if labelled else None, successes=successes)
 
-    def recovered(self, job: str, scores: Scores) -> Estimate | None:
-        """Return how often, in 0..1, a defended system has those images right on which the same attack succeeded."""
-        among = self.successes.get(job)
-        if among is None or not among.any():
+    def recovered(self, members: Mapping[str, Scores], *, worst: bool = False) -> Recovered | None:
+        """Return what a system has right, by its scores under attacks, given by job; None if some job is unknown here.
+
+        Several jobs are pooled. In their `worst` case an image counts where any of them succeeded, and is right if it
+        is so under each one that did.
+        """
+        if not members.keys() <= self.successes.keys():
             return None
-        right = scores.numbers("corrected" if "corrected" in scores else "attacked")
-        clusters = None if scores.clusters is None else scores.clusters[among]
-        return estimate(right[among], proportion=True, clusters=clusters)
+        among = np.stack([self.successes[job] for job in members])  # (jobs, images)
+        right = np.stack([_right(scores) for scores in members.values()])
+        if worst:
+            right = np.where(among, right, 1).min(axis=0, keepdims=True)
+            among = among.any(axis=0, keepdims=True)
+        one = next(iter(members.values()))
+        clusters = np.broadcast_to(np.arange(len(one)) if one.clusters is None else one.clusters, among.shape)
+        rate = estimate(right[among], proportion=True, clusters=clusters[among]) if among.any() else None
+        return Recovered(int(among.sum()), rate)
+
+
+def _right(scores: Scores) -> NDArray[np.float64]:
+    return scores.numbers("corrected" if "corrected" in scores else "attacked")
 
 
 def _successes(scores: Scores) -> NDArray[np.bool_]:
