@@ -76,7 +76,7 @@ def page(board: Board) -> str:
         "failed": [row for row in board.rows if not row.ok],
         "raised": {flag.partition(":")[0] for row in board.rows for flag in row.flags},
     }
-    text = _template().render(
+    text = template("page.html.j2").render(
         **found,
         board=board,
         heading=HEADING,
@@ -92,8 +92,8 @@ def page(board: Board) -> str:
         sources=sources,
         bibtex=[bibtex(run) for run in board.runs],
         script=Markup(script),
-        script_hash=_hash(script),
-        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        scripts=Markup(f"'sha256-{_hash(script)}'"),
+        style=Markup(style()),
     )
     whole = text.encode("utf-8", "replace").decode()  # file names may not be valid UTF-8
     left = MOST - len(whole.encode()) - RULE * len(album)
@@ -101,12 +101,18 @@ def page(board: Board) -> str:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of this folder; whatever it shows is escaped."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"shown": shown, "explained": explained}
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
+
+
+def style() -> str:
+    """Return the style sheet of all pages."""
+    return (_HERE / "page.css").read_text(encoding="utf-8")
 
 
 def of_main_metrics(parts: Sequence[Part]) -> Sequence[Part]:

@@ -33,7 +33,10 @@ Out = Annotated[
     ),
 ]
 Speeds = Annotated[
-    Path | None, typer.Option(metavar="F.json", help="Instead: print the speeds that pytest-benchmark wrote, as CSV.")
+    Path | None,
+    typer.Option(
+        metavar="F.json", help="Instead: the speeds that pytest-benchmark wrote, as CSV; with --out a page, too."
+    ),
 ]
 Source = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
 

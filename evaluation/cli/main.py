@@ -128,12 +128,12 @@ def report(
     """Print the results of runs, computed anew from their ledgers, and write a page, tables or figures for a paper."""
     if bool(runs) == (speed is not None):
         raise typer.BadParameter("expected the folder of a run, or --speed F.json")
-    if speed is not None and (formats or out is not None or images):
-        raise typer.BadParameter("--speed prints CSV; --format, --out and --images go with the folder of a run")
+    if speed is not None and (formats or images):
+        raise typer.BadParameter("--speed makes a table and a page; --format and --images go with the folder of a run")
     if speed is not None:
         from .speed import show
 
-        show(speed)
+        show(speed, out)
     if runs:
         load_plugins(plugin)
         from .report import report

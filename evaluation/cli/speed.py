@@ -1,12 +1,30 @@
-"""`foolbench report --speed`: print the speed leaderboard from a file of pytest-benchmark."""
+"""`foolbench report --speed`: the speed leaderboard from a file of pytest-benchmark."""
 
 import sys
 from pathlib import Path
 
+from ...core.files import writable_folder, write_whole, writing
 from ..report.speed import speed_table
 from ..report.text import for_csv
+from .console import say
+
+CSV, PAGE = "speed.csv", "speed.html"
 
 
-def show(file: Path) -> None:
-    """Print the speed table of a file as CSV. Raises OutputError for a file without speeds."""
-    sys.stdout.write(for_csv(speed_table(file)).to_csv(index=False))
+def show(file: Path, out: Path | None) -> None:
+    """Print the speed table of a file as CSV, or write it and its page into the folder `out`.
+
+    Raises OutputError for a file without speeds, or a folder that cannot be written to.
+    """
+    table = speed_table(file)
+    csv = for_csv(table).to_csv(index=False)
+    if out is None:
+        sys.stdout.write(csv)
+        return
+    from ..board.speeds import speed_page
+
+    folder = writable_folder(out)
+    for name, content in ((CSV, csv), (PAGE, speed_page(table, file))):
+        with writing(folder / name):
+            write_whole(folder / name, content.encode("utf-8", "replace"))
+    say(f"Written to {folder}: {CSV}, {PAGE}", style="dim")

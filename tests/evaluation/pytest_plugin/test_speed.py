@@ -29,6 +29,9 @@ def test_speeds_become_a_table(pytester, recipe, run, foolbench):
     medians = {one["extra_info"]["foolbench"]["name"]: one["stats"]["median"] for one in measured}
     assert dict(zip(table.name, table.seconds, strict=True)) == pytest.approx(medians, abs=1e-6)
     assert json.loads(table.params[list(table.name).index("pgd")])["steps"] == 2
+    assert foolbench("report", "--speed", pytester.path / "speed.json", "--out", pytester.path / "speeds")[0] == 0
+    assert {path.name for path in (pytester.path / "speeds").iterdir()} == {"speed.csv", "speed.html"}
+    pd.testing.assert_frame_equal(pd.read_csv(pytester.path / "speeds" / "speed.csv"), table)
 
 
 UNUSED = ("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning")
@@ -88,5 +91,5 @@ def test_another_file_is_a_sentence(foolbench, tmp_path, text):
 def test_a_report_is_of_a_folder_or_of_speeds(foolbench, tmp_path):
     assert foolbench("report")[0] == 2
     assert foolbench("report", tmp_path, "--speed", tmp_path / "f.json")[0] == 2
-    for ignored in (("--format", "html"), ("--out", tmp_path), ("--images",)):
+    for ignored in (("--format", "html"), ("--images",)):
         assert foolbench("report", "--speed", tmp_path / "f.json", *ignored)[0] == 2
