@@ -21,7 +21,7 @@ _VALUED = ("--out", "--set", "--device", "--plugin")
 def commands(row: Row) -> Mapping[str, str]:
     """Return command lines by what they do: run this row alone, and verify that it holds.
 
-    For a table without its folder there is only the latter, and only if its recipe ships with foolbench.
+    For a table without a manifest there is only the latter, and only if its recipe ships with foolbench.
     """
     run, found = row.run, {}
     words = _run(run.command)
@@ -90,7 +90,7 @@ def _plugins(command: Sequence[str]) -> list[str]:
 
 def _verified(row: Row) -> list[str] | None:
     run: Run = row.run
-    if run.has_folder:
+    if run.recipe is not None:
         return [str(run.path), *_plugins(run.command)]
     recipe = str(row["recipe"] or "")
     name = recipe.rpartition("-v")[0] if "(" not in recipe else ""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,16 @@ from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
 from ..report.finished import finished_run
 from ..report.makers import Makers, read_makers
-from ..report.manifest import MANIFEST
+from ..report.manifest import manifest_of, read_manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run; `path` is its folder, or its leaderboard.csv if there is no folder.
+    """A run; `path` is its folder, or its table if there is no folder.
 
     `makers` hold versions and hardware, `data` the fingerprint of the images for each network, `command` the command
-    line, `commit` and `written` the time and the commit of the code. A table alone has none of these, and no recipe,
-    `curves` or `layers`.
+    line, `commit` and `written` the time and the commit of the code. A table without a manifest has none of these, and
+    no recipe. `curves` and `layers` are those of a folder.
     """
 
     path: Path
@@ -44,33 +44,37 @@ class Run:
 
     @property
     def has_folder(self) -> bool:
-        return self.recipe is not None
+        return is_folder(self.path)
 
 
 def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
-    """Read a run from its folder, or from a leaderboard.csv alone.
+    """Read a run from its folder, or from a leaderboard.csv alone, with the manifest that may lie beside it.
 
     The `table` of a folder is made from its ledger if it is not given. Raises ConfigError if `path` is neither a folder
     nor a file, and OutputError if it is damaged.
     """
     if is_file(path):
-        return Run(path=path, table=_numbered(read_rows(path)))
+        alone = Run(path=path, table=_numbered(read_rows(path)))
+        return replace(alone, **_told(path)) if is_file(manifest_of(path)) else alone
     if not is_folder(path):
         raise ConfigError(f"Expected the folder of a run, or a leaderboard.csv, found none at {path}.")
     with finished_run(path) as found:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        return Run(
-            path=path,
-            table=leaderboard(found) if table is None else table,
-            recipe=found.recipe,
-            curves=curves(found),
-            layers=moved_layers(found),
-            makers=read_makers(path),
-            data={name: str(identity["data"]) for name, identity in found.facts.identities.items()},
-            command=[str(word) for word in manifest.get("command", [])],
-            commit=str(manifest.get("commit") or ""),
-            written=str(manifest.get("written", "")),
-        )
+        table = leaderboard(found) if table is None else table
+        return Run(path=path, table=table, curves=curves(found), layers=moved_layers(found), **_told(path))
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """Return what the manifest of a run tells, by field of `Run`. Raises OutputError without a valid one."""
+    recipe, facts = read_manifest(path)
+    manifest: dict[str, Any] = json.loads(manifest_of(path).read_text(encoding="utf-8"))
+    return {
+        "recipe": recipe,
+        "makers": read_makers(path),
+        "data": {name: str(identity["data"]) for name, identity in facts.identities.items()},
+        "command": [str(word) for word in manifest.get("command", [])],
+        "commit": str(manifest.get("commit") or ""),
+        "written": str(manifest.get("written", "")),
+    }
 
 
 def _numbered(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:

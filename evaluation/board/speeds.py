@@ -39,7 +39,7 @@ class _Section(NamedTuple):
 
 def speed_page(table: pd.DataFrame, path: Path) -> str:
     """Return the HTML page of a speed table, as `speed_table` makes it of the file at `path`."""
-    shared = {name: table[name].iloc[0] for name in ("device", "machine") if table[name].nunique() == 1}
+    shared = {name: str(table[name].iloc[0]) for name in ("device", "machine") if len(set(table[name])) == 1}
     text = template("speed.html.j2").render(
         title="Speed",
         shared={name: value for name, value in shared.items() if value},

@@ -13,7 +13,7 @@ from ..leaderboard.part import TextRow
 from ..recipe.recipe import Recipe
 from .fields import wrong_field
 from .makers import Makers, read_makers
-from .manifest import read_manifest
+from .manifest import manifest_of, read_manifest
 from .results import CSV, LEDGER
 from .text import from_csv
 
@@ -28,8 +28,8 @@ _NEEDED = {*NAMED_BY, *_RATES, "model_sha", "behaviour", "status", "cell", "craf
 class Claims:
     """The rows of a leaderboard.csv, and the recipe that made them.
 
-    The identities of networks and data, the makers of the rows and the path of the ledger are known for the folder of a
-    run only, not for a table alone.
+    The identities of networks and data and the makers of the rows are known where there is a manifest, in the folder of
+    a run or beside a table; the path of the ledger is known in a folder only.
     """
 
     recipe: Recipe
@@ -40,28 +40,30 @@ class Claims:
 
 
 def read_claims(path: Path, recipe: Recipe | None) -> Claims:
-    """Read the claims in the folder of a run, or in a table with the recipe that made it.
+    """Read the claims in the folder of a run, or in a table with its manifest or with the recipe that made it.
 
     Raises ConfigError for a table without a recipe, a folder with one, or a missing path, and OutputError for a
     manifest or table that cannot be read.
     """
-    if is_folder(path):
-        if recipe is not None:
-            raise ConfigError(f"Expected no --recipe with the folder of a run, whose manifest has it; got {path}.")
-        recipe, facts = read_manifest(path)
-        ledger = path / LEDGER
-        return Claims(
-            recipe=recipe,
-            rows=read_rows(path / CSV),
-            identities=facts.identities,
-            makers=read_makers(path),
-            ledger=ledger if is_file(ledger) else None,
-        )
-    if not is_file(path):
+    if not is_folder(path) and not is_file(path):
         raise ConfigError(f"Expected the folder of a run, or its table, found none at {path}.")
-    if recipe is None:
-        raise ConfigError(f"Expected --recipe NAME or FILE.toml with {path}: a table alone does not say what made it.")
-    return Claims(recipe=recipe, rows=read_rows(path))
+    if is_folder(path) and recipe is not None:
+        raise ConfigError(f"Expected no --recipe with the folder of a run, whose manifest has it; got {path}.")
+    if recipe is not None:
+        return Claims(recipe=recipe, rows=read_rows(path))
+    if is_file(path) and not is_file(manifest_of(path)):
+        raise ConfigError(
+            f"Expected --recipe NAME or FILE.toml with {path}, or {manifest_of(path).name} beside it: a table alone "
+            "does not say what made it."
+        )
+    recipe, facts = read_manifest(path)
+    return Claims(
+        recipe=recipe,
+        rows=read_rows(path if is_file(path) else path / CSV),
+        identities=facts.identities,
+        makers=read_makers(path),
+        ledger=path / LEDGER if is_file(path / LEDGER) else None,
+    )
 
 
 def read_rows(path: Path) -> list[TextRow]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.files import is_file
 from ..ledger.ledger import Ledger, Maker
-from .manifest import MANIFEST
+from .manifest import manifest_of
 from .results import LEDGER
 
 Environment = Mapping[str, str]
@@ -22,7 +22,7 @@ class Makers:
     """The makers of a run's rows.
 
     `last` is the environment of the process that last started the run; `known` are the makers of cells and of crafting
-    jobs, by their names. Both are empty for a table without its folder.
+    jobs, by their names. Both are empty for a table without a manifest.
     """
 
     last: Environment = field(default_factory=dict)
@@ -34,12 +34,12 @@ class Makers:
         return _together(made) if made else self.last
 
 
-def read_makers(folder: Path) -> Makers:
-    """Return the makers of the run in a folder, whose manifest must be readable."""
-    last = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+def read_makers(path: Path) -> Makers:
+    """Return the makers of the run in a folder, or of a table, whose manifest must be readable."""
+    last = json.loads(manifest_of(path).read_text(encoding="utf-8"))
     known = {}
-    if is_file(folder / LEDGER):
-        with closing(Ledger(folder / LEDGER, read_only=True)) as ledger:
+    if is_file(path / LEDGER):
+        with closing(Ledger(path / LEDGER, read_only=True)) as ledger:
             known = ledger.makers()
     return Makers(last=_together([last]), known=known)
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from ...core.complaint import complaint
 from ...core.errors import FoolbenchError, OutputError, UnknownNameError, why
-from ...core.files import write_whole, writing
+from ...core.files import is_file, write_whole, writing
 from ...core.registry import tasks
 from ..engine.provenance.maker import maker
 from ..grid.digest import digest
@@ -25,6 +25,8 @@ from ..opening.recipes import read_document
 from ..recipe.recipe import Recipe
 
 MANIFEST = "manifest.json"
+BESIDE = ".manifest.json"
+"""The ending of a manifest that lies beside a table: table.manifest.json for table.csv."""
 _SAMPLES = TypeAdapter(list[Annotated[int, Field(ge=0)]], config=ConfigDict(strict=True))
 _CLUSTERS = TypeAdapter(tuple[StrictInt, ...] | None)
 
@@ -54,6 +56,11 @@ def write_manifest(folder: Path, run: ScoredRun, device: str, command: Sequence[
     _write(folder / MANIFEST, content)
 
 
+def manifest_of(path: Path) -> Path:
+    """Return the path of the manifest in a run's folder, or of the one that may lie beside a table alone."""
+    return path.with_suffix(BESIDE) if is_file(path) else path / MANIFEST
+
+
 def name_makers(folder: Path, ledger: Ledger) -> None:
     """Update the makers in an existing manifest: processes may have joined since. Raises OutputError if it cannot."""
     path = folder / MANIFEST
@@ -62,11 +69,14 @@ def name_makers(folder: Path, ledger: Ledger) -> None:
     _write(path, content | {"makers": _distinct(ledger)})
 
 
-def read_manifest(folder: Path) -> tuple[Recipe, Facts]:
-    """Return the recipe and the facts of the run in a folder. Raises OutputError without a valid manifest."""
-    path = folder / MANIFEST
-    with _expected(path):
-        manifest = _read(path)
+def read_manifest(path: Path) -> tuple[Recipe, Facts]:
+    """Return the recipe and the facts of the run in a folder, or of a table that has its manifest beside it.
+
+    Raises OutputError without a valid manifest.
+    """
+    file = manifest_of(path)
+    with _expected(file):
+        manifest = _read(file)
         recipe = read_document(manifest["recipe"], "of a manifest", check_methods)
         facts = Facts(
             task=tasks.create(manifest["task"], manifest["task_parameters"]),

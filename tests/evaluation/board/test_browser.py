@@ -33,7 +33,7 @@ def quiet(page):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("width", [1280, 320])
 def test_nothing_is_asked_for_said_or_wider_than_the_window(opened, width, dark):
     page = opened(width, dark)
     assert page.locator(ROWS).count() > 30
@@ -131,15 +131,15 @@ def test_without_javascript_all_is_there(opened, hostile_board):
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
-def test_axe_finds_nothing_serious(opened, width, dark):
+def test_axe_finds_nothing(opened, width, dark):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = opened(width, dark)
 
-    def grave(part="html"):
+    def violations(part="html"):
         found = axe.run(page, context=part, options={"resultTypes": ["violations"]}).response["violations"]
-        return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+        return [(one["id"], one["nodes"][0]["html"]) for one in found]
 
-    assert grave() == []
+    assert violations() == []
     page.locator("#table tbody a").nth(8).click()
     assert page.locator("dialog .shot").count() > 2
-    assert grave("dialog[open]") == []
+    assert violations("dialog[open]") == []

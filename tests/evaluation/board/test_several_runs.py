@@ -1,5 +1,6 @@
 """What several runs have in common and what tells them apart, by hand-made tables, curves and layers."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,7 +52,7 @@ def run(path, *rows, **more):
         COMMON | {"cell": f"{path}{at}", "gfr_low": row["gfr"] - 5, "gfr_high": row["gfr"] + 5} | row
         for at, row in enumerate(rows)
     ]
-    return Run(path=path, table=pd.DataFrame(told).reindex(columns=list(COLUMNS)), **more)
+    return Run(path=Path(path), table=pd.DataFrame(told).reindex(columns=list(COLUMNS)), **more)
 
 
 def row(attack, gfr, **other):
@@ -74,7 +75,7 @@ def test_seeds_of_one_attack_are_no_reason_to_part_runs():
 def test_a_repeated_row_stays_where_it_was_first():
     first = run("a", row("pgd", 40.0, cell="x"), row("fgsm", 30.0, cell="y"))
     board = make_board([first, run("b", row("noise", 5.0, cell="z"), row("pgd", 40.0, cell="x"))])
-    assert [(one.attack, one.run.path) for one in board.rows] == [("pgd", "a"), ("fgsm", "a"), ("noise", "b")]
+    assert [(one.attack, str(one.run.path)) for one in board.rows] == [("pgd", "a"), ("fgsm", "a"), ("noise", "b")]
     assert board.repeated == 1
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from foolbench.attacks import FGSM
 from foolbench.datasets import Digits, digits
+from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.engine.provenance import maker
 from foolbench.evaluation.ledger.ledger import Ledger
 from foolbench.evaluation.recipe.plugins import REGISTRIES
@@ -85,6 +86,22 @@ def test_every_row_of_an_honest_run_holds_to_the_digit(execute, verify, tmp_path
     assert out.count("every rate to the digit") == len(table) > 30
     assert f"{len(table)} of {len(table)} rows hold." in out
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+
+
+def test_a_table_with_its_manifest_beside_it_needs_no_recipe(honest, verify, tmp_path):
+    table = shutil.copy(honest / "leaderboard.csv", tmp_path / "published.csv")
+    shutil.copy(honest / "manifest.json", tmp_path / "published.manifest.json")
+    code, out = verify("--all", of=table)
+    assert code == 0, out
+    assert "2 of 2 rows hold." in out
+    (alone, by_folder) = (read_run(path) for path in (table, honest))
+    for told in ("recipe", "data", "command", "commit", "written"):
+        assert getattr(alone, told) == getattr(by_folder, told)
+    assert not alone.has_folder
+    (tmp_path / "published.manifest.json").write_text("{}")
+    code, err = verify("--all", of=table)
+    assert code == 2
+    assert "published.manifest.json" in err
 
 
 def test_transfer_rows_hold_and_say_where_they_were_crafted(execute, verify, tmp_path):
