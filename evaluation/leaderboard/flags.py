@@ -14,6 +14,7 @@ from ...core.attack import Attack, UniversalAttack
 from .stats import larger
 
 PROBABILITIES = "probabilities"
+FLAT = "flat-outputs"
 RANDOM_WEIGHTS = "random-weights"
 SINGLE_DRAW = "single-draw"
 ZERO_GRADIENTS = "zero-gradients"
@@ -33,6 +34,8 @@ TWICE = "same-result-twice"
 
 FLAGS: Mapping[str, str] = {
     PROBABILITIES: "the model answers with probabilities, not logits: where it is sure, the gradient vanishes",
+    FLAT: "the model gives all classes about the same probability on most images: attacks that ascend cross-entropy "
+    "then follow the mean of all classes, not the likeliest other one; multiply its logits",
     RANDOM_WEIGHTS: "nothing has trained the network: its weights are random",
     SINGLE_DRAW: "a randomized system was scored with one draw per image",
     ZERO_GRADIENTS: "there is no gradient to follow; behind the colon, at how many percent of the images",

@@ -12,9 +12,10 @@ from ....core.errors import ConfigError
 from ....core.model import Model
 from ....core.norms import Norm, size
 from ....core.seeding import Draws
+from ....core.task import Task
 from ...conformance.steady import batch_tolerance
 from ...grid.layers import named
-from ...leaderboard.flags import PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW
+from ...leaderboard.flags import FLAT, PROBABILITIES, RANDOM_WEIGHTS, SINGLE_DRAW
 from ...ledger.record import Outcomes
 from ..crafting.crafted import Crafted
 from ..crafting.shard import Shard
@@ -25,6 +26,8 @@ from .layers import changes, shift
 
 INSPECTED = 8
 """The number of images, the first of a run, on which a system is inspected."""
+_HARDLY = 0.1
+"""The lead of the likeliest class over its share, of the largest there can be, below which outputs are flat."""
 _MEASURED: tuple[Norm, ...] = ("linf", "l2")  # recorded whatever the norm of the budget
 
 
@@ -107,6 +110,8 @@ class System:
                 raise ConfigError(f"{self.model} answers otherwise when an image shares its batch with other images.")
         if _are_probabilities(outputs):
             self.flags.add(PROBABILITIES)
+        elif _are_flat(self.model.task, outputs):
+            self.flags.add(FLAT)
 
     def _evaluate(self, shard: Shard, rows: slice) -> Tensor:
         """Return the outputs for some of the images, with the same draws at every call."""
@@ -171,3 +176,12 @@ def _are_probabilities(outputs: Tensor) -> bool:
         return False
     totals = outputs.sum(dim=1)
     return bool(torch.allclose(totals, torch.ones_like(totals), atol=1e-4))
+
+
+def _are_flat(task: Task, outputs: Tensor) -> bool:
+    """Return whether class scores give the likeliest class hardly more than its share, on most of the images."""
+    sure = task.confidence(outputs)
+    if task.class_scores is None or sure is None:
+        return False
+    chance = 1 / task.class_scores
+    return float(sure.median()) - chance < _HARDLY * (1 - chance)

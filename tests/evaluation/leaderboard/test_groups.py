@@ -156,7 +156,14 @@ def test_an_ensemble_continues_where_a_run_was_broken_off(execute, assert_same, 
     assert_same(execute("out", *attacks), whole)
 
 
-def test_a_model_that_answers_with_probabilities_is_flagged(execute):
+class Scaled(torch.nn.Module):
+    """One hundredth of its input."""
+
+    def forward(self, x):
+        return x / 100
+
+
+def test_a_model_that_answers_with_probabilities_or_says_all_classes_alike_is_flagged(execute):
     @register_defense("toy-identity")
     @dataclass(frozen=True, kw_only=True)
     class Identity(InputTransform):
@@ -166,16 +173,20 @@ def test_a_model_that_answers_with_probabilities_is_flagged(execute):
         def transform(self, x, *, rng):
             return x
 
-    def softmaxed():
+    def with_last(last):
         net = ENTRIES["digits:convnet"].load()
-        whole = torch.nn.Sequential(net.net, torch.nn.Softmax(dim=1))
+        whole = torch.nn.Sequential(net.net, last)
         return Model(whole, task=net.task, mean=(0.5,), std=(0.5,), shape=(1, 8, 8))
 
-    register_model("softmaxed")(softmaxed)
+    register_model("softmaxed")(lambda: with_last(torch.nn.Softmax(dim=1)))
+    register_model("flat")(lambda: with_last(Scaled()))
     table = execute(
-        "out", "models=['softmaxed', 'digits:convnet']", "attacks=[{name='fgsm'}]", "defenses=[{name='toy-identity'}]"
+        "out",
+        "models=['softmaxed', 'flat', 'digits:convnet']",
+        "attacks=[{name='fgsm'}]",
+        "defenses=[{name='toy-identity'}]",
     )
-    assert table["flagged"].fillna("").tolist() == ["probabilities"] * 2 + [""] * 2
+    assert table["flagged"].fillna("").tolist() == ["probabilities"] * 2 + ["flat-outputs"] * 2 + [""] * 2
 
 
 def test_of_chance_the_strongest_member_counts():
