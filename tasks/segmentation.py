@@ -19,6 +19,8 @@ VOID = 255
 """Label of unlabelled pixels, such as borders between objects; no loss and no metric counts them."""
 SURE = 20.0
 """Largest margin, in logits, of an image's median pixel; 6 to 20 for the networks that ship with foolbench."""
+_EVERY = 4
+"""Of which pixels of a row and a column that margin is taken."""
 ALMOST_ALL = 0.99
 """Share of the labelled pixels that an attack must change before it is done with an image (as ALMA prox, CVPR 2023)."""
 
@@ -90,7 +92,7 @@ class Segmentation(Task):
         The scale then depends on the image: the gradient is a good direction, but values at two points are hardly
         comparable.
         """
-        return self.loss(_less_sure(outputs), targets)
+        return self.loss(_less_sure(outputs, targets), targets)
 
     def average(self, outputs: Tensor, shown: Tensor | None = None) -> Tensor:
         """Average logits (N, V, classes, H, W) over views, as the logarithm of the mean probabilities."""
@@ -140,7 +142,7 @@ class Segmentation(Task):
 
         The alignment is the cosine similarity between the probabilities and the one-hot target.
         """
-        outputs, labelled = _less_sure(outputs), targets != VOID
+        outputs, labelled = _less_sure(outputs, targets), targets != VOID
         probabilities = outputs.detach().softmax(dim=1)
         at_target = probabilities.gather(1, targets.masked_fill(~labelled, 0)[:, None])[:, 0]
         return Places(
@@ -188,14 +190,24 @@ def _accuracy(counts: Numbers) -> Numbers:
     return right.sum(axis=-1) / np.maximum((right + missed).sum(axis=-1), 1)
 
 
-def _less_sure(outputs: Tensor) -> Tensor:
-    """Scale down logits (N, classes, H, W), image by image, so that the median pixel's margin is at most `SURE`.
+def _less_sure(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Scale down logits (N, classes, H, W), image by image, so that the margin of the median labelled pixel is at most
+    `SURE`.
 
     Cross-entropy has no gradient at pixels far from every decision boundary, and how far depends on the logits' scale.
     """
-    first, second = outputs.detach()[:, :, ::4, ::4].topk(2, dim=1).values.unbind(dim=1)
-    times = (first - second).flatten(1).median(dim=1).values / SURE
+    margins = _median_margins(outputs.detach(), targets, every=_EVERY)
+    if bool(margins.isnan().any()):  # the few labelled pixels of an image lie between those looked at
+        margins = margins.where(~margins.isnan(), _median_margins(outputs.detach(), targets, every=1))
+    times = margins / SURE
     return outputs / times.clamp_min(1)[:, None, None, None] if bool((times > 1).any()) else outputs
+
+
+def _median_margins(outputs: Tensor, targets: Tensor, *, every: int) -> Tensor:
+    """Return the median lead (N,) of the likeliest class, of every so many rows and columns; NaN where all are VOID."""
+    first, second = outputs[:, :, ::every, ::every].topk(2, dim=1).values.unbind(dim=1)
+    void = targets[:, ::every, ::every] == VOID
+    return (first - second).masked_fill(void, torch.nan).flatten(1).nanmedian(dim=1).values
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:

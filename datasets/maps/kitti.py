@@ -5,7 +5,6 @@ benchmark (Uhrig et al. 2017, https://arxiv.org/abs/1708.06500).
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -19,14 +18,12 @@ from ...core.registry import Family
 from ...tasks.depth import Depth
 from ..pictures.files import folder_at
 from .base import MapPictures, Pair
-from .velodyne import calibration_files, depth_map, read_calibration, read_points
+from .velodyne import Calibration, calibration_files, depth_map, read_calibration, read_points
 
 SUMMARY = "KITTI's raw data, evaluated on the lines of split = FILE, as Eigen's; depth from laser scans, or improved."
 Truth = Literal["velodyne", "improved"]
 LEVELS = 256
 """Levels per metre in an improved depth map."""
-
-_calibration = lru_cache(maxsize=64)(read_calibration)
 
 
 class Kitti(MapPictures):
@@ -38,6 +35,7 @@ class Kitti(MapPictures):
 
     def __init__(self, address: str, root: Path, split: Path, train: Path | None, truth: Truth) -> None:
         self._root, self._kind, self._train_split = root, truth, train
+        self._calibrations: dict[tuple[Path, int], Calibration] = {}
         super().__init__(address, root, self._pairs_of(split), Depth())
 
     def training_pairs(self) -> Sequence[Pair]:
@@ -57,24 +55,26 @@ class Kitti(MapPictures):
         if self._kind == "improved":
             return _improved(pair.truth)
         camera = int(pair.picture.parents[1].name.removeprefix("image_"))
-        calibration = _calibration(pair.picture.parents[3], camera)
-        return depth_map(read_points(pair.truth), calibration)
+        key = pair.picture.parents[3], camera
+        if key not in self._calibrations:
+            self._calibrations[key] = read_calibration(*key)
+        return depth_map(read_points(pair.truth), self._calibrations[key])
 
     def _pairs_of(self, split: Path) -> list[Pair]:
         try:
             lines = split.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:  # no file, no UTF-8
             raise ConfigError(f"Expected a split of KITTI at {split}, but: {why(error)}.") from None
-        return [self._pair(line, split) for line in lines if line.strip()]
+        return list(dict.fromkeys(self._pair(line, split) for line in lines if line.strip()))
 
     def _pair(self, line: str, split: Path) -> Pair:
         """Parse a line: "date/drive index l" as in Monodepth, or "date/drive/image_02/data/index.png ..." as in BTS."""
         words = line.split()
-        if len(words) == 3 and words[1].isdigit() and words[2] in ("l", "r"):
+        if len(words) == 3 and words[1].isdecimal() and words[2] in ("l", "r"):
             drive, index, camera = words[0], int(words[1]), "image_02" if words[2] == "l" else "image_03"
         else:
             parts = Path(words[0]).parts
-            if len(parts) < 5 or parts[-3] not in ("image_02", "image_03") or not Path(words[0]).stem.isdigit():
+            if len(parts) < 5 or parts[-3] not in ("image_02", "image_03") or not Path(words[0]).stem.isdecimal():
                 raise ConfigError(f"Expected 'DATE/DRIVE INDEX l' or the path of a picture in {split}, got {line!r}.")
             drive, index, camera = "/".join(parts[-5:-3]), int(Path(words[0]).stem), parts[-3]
         recording = self._root / drive
@@ -96,7 +96,7 @@ def _improved(path: Path) -> NDArray[np.float32]:
             levels = np.array(picture)
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a depth map: {one_line(error)}") from None
-    if levels.ndim != 2 or levels.dtype == np.uint8:
+    if levels.ndim != 2 or levels.dtype.itemsize < 2:
         raise InputError(f"Expected a depth map of 16 bits at {path}, got {levels.dtype} {levels.shape}.")
     return (levels / LEVELS).astype(np.float32)
 

@@ -54,6 +54,31 @@ def test_iou_by_hand():
     assert float(mean_iou(counts.double().numpy(), absent_as_zero=True)[0]) == pytest.approx(1 / 3)
 
 
+def _places(logits, targets):
+    found = TASK.places(logits, targets)
+    return (found.losses * found.alignment).sum(dim=1)
+
+
+@pytest.mark.parametrize("ascended", [TASK.objective, _places], ids=["objective", "places"])
+@pytest.mark.parametrize(
+    "labelled", [(slice(None), slice(0, 4)), (slice(1, 3), slice(1, 3))], ids=["a strip", "a spot"]
+)
+def test_void_pixels_change_nothing_that_attacks_ascend_however_sure_they_are(ascended, labelled):
+    """Where most pixels are very sure, logits are scaled down: by the labelled pixels' margins alone."""
+    rng = torch.Generator().manual_seed(0)
+    logits, truth = torch.randn(2, CLASSES, 16, 16, generator=rng), torch.full((2, 16, 16), VOID)
+    truth[:, labelled[0], labelled[1]] = torch.randint(CLASSES, truth[:, labelled[0], labelled[1]].shape, generator=rng)
+    found = []
+    for sure in (1, 1000):
+        given = torch.where((truth == VOID)[:, None], sure * logits, 30 * logits).requires_grad_()
+        value = ascended(given, truth)
+        (gradient,) = torch.autograd.grad(value.sum(), given)
+        found.append((value.detach(), gradient.permute(0, 2, 3, 1)[truth != VOID]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert found[0][1].abs().max() > 1e-4
+
+
 def test_void_pixels_change_no_number_no_loss_and_no_gradient(maps):
     _, truth = maps
     logits = torch.randn(6, CLASSES, 9, 7, generator=torch.Generator().manual_seed(1))

@@ -124,6 +124,23 @@ def test_another_calibration_makes_another_truth(kitti, network):
     assert opened(kitti, network, truth="improved").fingerprint == improved.fingerprint, "which needs none"
 
 
+def test_a_calibration_that_was_changed_is_read_again(kitti, network):
+    before = opened(kitti, network).load([0])[1]
+    path = kitti / "raw" / DAY / "calib_velo_to_cam.txt"
+    path.write_text(path.read_text().replace(text("T", [0, 0, -FORWARD]), text("T", [0, 0, 1 - FORWARD])))
+    after = opened(kitti, network).load([0])[1]
+    assert (12.5 in before, 13.5 in before) == (True, False)
+    assert (12.5 in after, 13.5 in after) == (False, True)
+    path.unlink()
+    with pytest.raises((ConfigError, InputError), match="calib_velo_to_cam"):
+        opened(kitti, network).load([0])
+
+
+def test_a_line_that_is_there_twice_counts_once(kitti, network):
+    (kitti / "test.txt").write_text(f"{DRIVE} 7 l\n{DRIVE} 0 l\n{DRIVE}/image_02/data/0000000007.png\n")
+    assert len(opened(kitti, network)) == 2
+
+
 def test_training_images_of_another_calibration_are_others(kitti, network):
     found, path = (
         opened(kitti, network, train_split=str(kitti / "train.txt")),
@@ -177,18 +194,16 @@ def test_lines_that_lead_nowhere_are_told(kitti, network, line, sentence):
         (f"{DAY}/calib_velo_to_cam.txt", b"", "Expected R with 9 numbers"),
     ],
 )
-def test_damaged_files_are_told(kitti, network, file, content, sentence, monkeypatch):
-    from foolbench.datasets.maps import kitti as module
-
-    monkeypatch.setattr(module, "_calibration", module.read_calibration)  # which remembers
+def test_damaged_files_are_told(kitti, network, file, content, sentence):
     (kitti / "raw" / file).write_bytes(content)
     with pytest.raises(InputError, match=sentence):
         opened(kitti, network).load([0])
 
 
-def test_a_map_of_eight_bits_is_no_improved_one(kitti, network):
+@pytest.mark.parametrize("kind", [np.uint8, bool])
+def test_a_map_of_eight_bits_or_one_is_no_improved_one(kitti, network, kind):
     path = kitti / "raw" / DRIVE / "proj_depth/groundtruth/image_02/0000000007.png"
-    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(path)
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), kind)).save(path)
     with pytest.raises(InputError, match="Expected a depth map of 16 bits"):
         opened(kitti, network, truth="improved").load([0])
 
