@@ -134,6 +134,13 @@ class Model:
         task_behind((shell, *self.shells), self._network_task)
         return self.through((shell, *self.shells), draws=self.draws)
 
+    def doing(self, task: Task) -> "Model":
+        """Return the same network for another task of the same outputs, as one with another crop."""
+        found = copy.copy(self)
+        found._network_task = task
+        found.__dict__.pop("_net_sha", None)
+        return found
+
     def through(self, shells: Sequence[Shell], *, draws: int = 1) -> "Model":
         """Return the same network inside exactly these shells; the first one is the outermost, and sees the image.
 
@@ -154,12 +161,9 @@ class Model:
         """
         offered = [getattr(shell, "alternatives", {}) for shell in self.shells]
         names = dict.fromkeys(name for alternatives in offered for name in alternatives)
-        return {
-            name: self.through(
-                [known.get(name, own) for known, own in zip(offered, self.shells, strict=True)], draws=self.draws
-            )
-            for name in names
-        }
+        pairs = list(zip(offered, self.shells, strict=True))
+        shells = {name: [known.get(name, own) for known, own in pairs] for name in names}
+        return {name: self.through(chosen, draws=self.draws) for name, chosen in shells.items()}
 
     def evaluations(self, rng: Draws | None) -> list[Draws | None]:
         """Return the random streams of each evaluation in an expectation; a single one unless randomized."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -117,8 +117,11 @@ class Drawing(NamedTuple):
 class Task(ABC):
     """The base class of a task, such as those of `foolbench.tasks`. Tensors have the batch first.
 
-    A subclass has to define what is abstract here; the other members have defaults.
+    A subclass has to define what is abstract here; the other members have defaults. `settings` names those of its
+    parameters that say how predictions are scored, and not what a network gives: recipes may change them.
     """
+
+    settings: ClassVar[Sequence[str]] = ()
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -58,6 +58,8 @@ class Depth(Task):
     min_depth: float = 1e-3
     max_depth: float = 80.0
     crop: Crop = "none"
+
+    settings: ClassVar = ("min_depth", "max_depth", "crop")
 
     def __post_init__(self) -> None:
         if not 0 < self.min_depth < self.max_depth < math.inf:

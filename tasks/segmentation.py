@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -42,6 +43,8 @@ class Segmentation(Task):
 
     classes: int
     absent_as_zero: bool = False
+    settings: ClassVar = ("absent_as_zero",)
+
     background: int | None = 0  # pyright: ignore[reportIncompatibleMethodOverride] (a field serves as well)
 
     def __post_init__(self) -> None:

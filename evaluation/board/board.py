@@ -128,7 +128,8 @@ def _facts(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
     settings = {SETTINGS: values["recipe"]}  # a table alone says no more of its settings
     if recipe is not None:
         draws = f"{recipe.draws} draws, {recipe.eot_draws} EOT draws"
-        settings = {SETTINGS: f"seed {recipe.seed}, {recipe.storage}, {draws}"}
+        scored = [f"{name} = {value}" for name, value in recipe.task.items()]
+        settings = {SETTINGS: ", ".join([f"seed {recipe.seed}", recipe.storage, draws, *scored])}
     return {FROM: str(run.path), DATA: run.data.get(values["model"]), **settings, **run.makers.of(values)}
 
 

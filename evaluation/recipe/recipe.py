@@ -63,6 +63,11 @@ class Recipe(BaseModel):
         description="a name or an address of `foolbench list datasets`, or a table: `name` and its parameters; those "
         "of pictures are `train`, `train_share`, `bad_images`, `classes`"
     )
+    task: dict[str, Any] = Field(
+        default={},
+        description="table: how the predictions are scored, for depth `min_depth`, `max_depth` and `crop` (none, garg, "
+        "eigen), for segmentation `absent_as_zero`; attacks ascend the loss of what is scored",
+    )
     samples: int = Field(gt=0, description="how many evaluation images; more of them include fewer")
     sampling: Sampling = Field(
         default="balanced",

@@ -1,20 +1,26 @@
 """Load a network of a recipe, together with the recipe's images in the form that the network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from ....core.dataset import Dataset
 from ....core.errors import ConfigError
 from ....core.model import Model
 from ....datasets.pictures import Pictures
 from ....models import load_model
+from ...opening.scoring import as_scored
 from ...recipe.entries import Addressed
 from ..crafting.resizing import Resized
 
 
-def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Dataset]:
+def load(
+    entry: Addressed, dataset: Dataset, *, resize: bool, settings: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Model, Dataset]:
     """Return the network, and the data set as the network takes it: in its input size if `resize` allows that.
 
-    Raises ConfigError for a data set of another task, number of classes or shape than the network's.
+    `settings` change how the network's task is scored. Raises ConfigError for a data set of another task, number of
+    classes or shape than the network's.
     """
     model = load_model(entry.name, **entry.parameters)
     if isinstance(dataset, Pictures):
@@ -29,7 +35,7 @@ def load(entry: Addressed, dataset: Dataset, *, resize: bool) -> tuple[Model, Da
             f"{entry.label} takes images of {_by(model.shape)}, {dataset.name} has {_by(dataset.shape)}; where the "
             f"network can take those, give it size = {list(dataset.shape[1:])}."
         )
-    return model, dataset
+    return model.doing(as_scored(model.task, settings)), dataset
 
 
 def _difference(model: Model, dataset: Dataset) -> str:

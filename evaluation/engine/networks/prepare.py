@@ -69,7 +69,7 @@ def prepare(recipe: Recipe, ledger: Ledger, device: str = "cpu") -> Prepared:
     loaded, images, identities = {}, {}, {}
     for name, entry in recipe.networks.items():
         try:
-            model, images[name] = load(entry, dataset, resize=name not in recipe.model_labels)
+            model, images[name] = load(entry, dataset, resize=name not in recipe.model_labels, settings=recipe.task)
             model.to(device)
             check_steady(model, images[name].load(samples[:EXAMINED])[0].to(model.device))
             known = recognized(ledger, model.sha, behaviour(model, images[name]))

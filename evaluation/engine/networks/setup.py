@@ -126,7 +126,8 @@ class Loader:
         recipe, known = self._setup.recipe, self._setup.identities[name]
         if self._dataset is None:
             self._dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
-        model, images = load(recipe.networks[name], self._dataset, resize=name not in recipe.model_labels)
+        entry, resize = recipe.networks[name], name not in recipe.model_labels
+        model, images = load(entry, self._dataset, resize=resize, settings=recipe.task)
         training = training_facts(recipe, images)
         found = identity(recipe, images.fingerprint, model, known["behaviour"], training)
         others = [fact for fact in {**known, **found} if found.get(fact) != known.get(fact)]
