@@ -94,6 +94,14 @@ COLUMNS: Mapping[str, Column] = {
             "metric",
         )
     ),
+    **dict(
+        _with_interval(
+            "attacked",
+            "the metric of the defended system on attacked images alone, in its `unit`: what an attack happens to put "
+            "right counts for the system; in a worst case under the attack that fools it most",
+            "metric",
+        )
+    ),
     **{name: column for rate, says in ABSTAINING.items() for name, column in _with_interval(rate, says, "percent")},
     "successes": Column(
         "number of images that the bare network has right and, attacked, wrong, if it was attacked itself; in a mean "

@@ -160,8 +160,8 @@ class SystemRows:
 
     def _numbers(self, scores: Scores) -> Row:
         metric, numbers = scores.metric, {"floor": 100 * point(scores, "floor")}
-        for name in ("gfr", "clean", "robust"):
-            if name in scores:  # the last two need labels
+        for name in ("gfr", "clean", "robust", "attacked"):
+            if name in scores:  # all but the first need labels
                 numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(scores, name)))
         for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
             if area in scores:

@@ -133,7 +133,7 @@ def test_descriptions_of_models_say_which_model_it_is(foolbench):
         ),
         ("jsma", ["changed values"]),
         ("gd-uap", ["less-background, those with"]),
-        ("pgd", ["what eps bounds", "y are the classes to reach", "rng is a seed"]),
+        ("pgd", ["what eps bounds", "it reaches for a class", "rng is a seed"]),
         ("jpeg", ["baseline JPEG file", "\n    quality = 75"]),
         ("digits:convnet", ["trained on digits", "Task: Recognition(classes=10)", "Images: 1 x 8 x 8"]),
         ("digits", ["handwritten digits", "Evaluation images: 512", "Fingerprint: "]),

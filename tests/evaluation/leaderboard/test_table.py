@@ -28,7 +28,8 @@ CONTRACT = (
 recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, attack, attack_params, seed, access,
 source_model, knowledge, source_defense, source_defense_params, norm, eps, defense, defense_params, metric, unit, clean,
 clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high, gfr_area, gfr_area_queries, gfr_seeds_sd,
-gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high, rejected_clean, rejected_clean_low,
+gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high,
+attacked, attacked_low, attacked_high, rejected_clean, rejected_clean_low,
 rejected_clean_high, detected, detected_low, detected_high, corrected, corrected_low, corrected_high, successes,
 recovered, recovered_low, recovered_high, layer_shift, linf_max, l2_mean, rounding_undone,
 forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
@@ -118,6 +119,7 @@ def test_what_an_attack_puts_right_is_not_robust(make):
     row = make({"none": scores([1, 1, 1, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 0, 0])}).iloc[0]
     assert (row.clean, row.gfr) == (37.5, 62.5)
     assert row.robust == 12.5  # the first image only; four of eight are right when attacked
+    assert (row.attacked, row.attacked_low, row.attacked_high) == (50.0, 21.52, 78.48)  # Wilson, 4 of 8
 
 
 def test_the_cost_of_a_universal_perturbation_is_shared_by_the_images(make):
