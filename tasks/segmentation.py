@@ -200,10 +200,12 @@ def _less_sure(outputs: Tensor, targets: Tensor) -> Tensor:
     Cross-entropy has no gradient at pixels far from every decision boundary, and how far depends on the logits' scale.
     """
     margins = _median_margins(outputs.detach(), targets, every=_EVERY)
+    if bool((margins <= SURE).all()):
+        return outputs
     if bool(margins.isnan().any()):  # the few labelled pixels of an image lie between those looked at
         margins = margins.where(~margins.isnan(), _median_margins(outputs.detach(), targets, every=1))
-    times = margins / SURE
-    return outputs / times.clamp_min(1)[:, None, None, None] if bool((times > 1).any()) else outputs
+    times = (margins / SURE).nan_to_num(1)  # of maps that are void everywhere nothing is known
+    return outputs / times.clamp_min(1)[:, None, None, None]
 
 
 def _median_margins(outputs: Tensor, targets: Tensor, *, every: int) -> Tensor:

@@ -19,7 +19,7 @@ from ..recipe.recipe import Recipe
 from ..report.claims import read_rows
 from ..report.finished import finished_run
 from ..report.makers import Makers, read_makers
-from ..report.manifest import manifest_of, read_manifest
+from ..report.manifest import check_made_by, manifest_of, read_manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,10 @@ def read_run(path: Path, table: pd.DataFrame | None = None) -> Run:
     """
     if is_file(path):
         alone = Run(path=path, table=_numbered(read_rows(path)))
-        return replace(alone, **_told(path)) if is_file(manifest_of(path)) else alone
+        if not is_file(manifest_of(path)):
+            return alone
+        check_made_by(path, set(alone.table.run))
+        return replace(alone, **_told(path))
     if not is_folder(path):
         raise ConfigError(f"Expected the folder of a run, or a leaderboard.csv, found none at {path}.")
     with finished_run(path) as found:

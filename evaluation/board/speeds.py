@@ -52,13 +52,15 @@ def speed_page(table: pd.DataFrame, path: Path) -> str:
 
 
 def _sections(table: pd.DataFrame) -> Iterator[_Section]:
-    for model, rows in table.groupby("model", sort=False):
+    several = len(set(table.device)) > 1
+    for (model, device), rows in table.groupby(["model", "device"], sort=False):
+        where = f"{model} on {device}" if several else model
         bare = rows[(rows.kind == "defense") & (rows.name == _NONE)]
         answers = float((bare.seconds / bare.images).iloc[0]) if len(bare) else math.nan
         for kind, own in rows.groupby("kind", sort=False):
             fastest = float(own.images_per_second.max())
             lines = [_line(row, fastest, answers) for row in own.to_dict("records")]
-            yield _Section(f"{model}: {_HEADINGS[str(kind)]}", str(kind), lines)
+            yield _Section(f"{where}: {_HEADINGS[str(kind)]}", str(kind), lines)
 
 
 def _line(row: dict[Any, Any], fastest: float, answers: float) -> _Line:
@@ -67,7 +69,7 @@ def _line(row: dict[Any, Any], fastest: float, answers: float) -> _Line:
         name=row["name"],
         bare=row["name"] == _NONE,
         share=100 * row["images_per_second"] / fastest,
-        rate=f"{row['images_per_second']:,.1f}",
+        rate=f"{row['images_per_second']:,.1f}" if row["images_per_second"] >= 1 else f"{row['images_per_second']:.3g}",
         ratio="" if math.isnan(ratio) else f"{ratio:,.1f}×",
         seconds=f"{row['seconds']:.4g}",
         low=f"{row['seconds_low']:.4g}",

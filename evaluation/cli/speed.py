@@ -23,8 +23,8 @@ def show(file: Path, out: Path | None) -> None:
         return
     from ..board.speeds import speed_page
 
-    folder = writable_folder(out)
-    for name, content in ((CSV, csv), (PAGE, speed_page(table, file))):
+    page, folder = speed_page(table, file), writable_folder(out)
+    for name, content in ((CSV, csv), (PAGE, page)):
         with writing(folder / name):
             write_whole(folder / name, content.encode("utf-8", "replace"))
     say(f"Written to {folder}: {CSV}, {PAGE}", style="dim")

@@ -17,7 +17,7 @@ Identities = Mapping[str, Identity]
 """The identities of a recipe's networks, by name."""
 OWN = ""
 """The label of a network's own training images, among those of other data sets by their labels."""
-TRAINING = "training"
+TRAINING, SCORED = "training", "task"
 
 
 def identity(
@@ -45,6 +45,7 @@ def identity(
         "eot_draws": recipe.eot_draws,
         "foolbench": version("foolbench"),
         **({"layers": recipe.layers} if recipe.layers else {}),  # without any, keys are as before `layers` existed
+        **({SCORED: recipe.task} if recipe.task else {}),
         **({TRAINING: dict(training)} if training else {}),
         **({} if model is None else _task_code(model.task)),
     }

@@ -8,7 +8,10 @@ from ...core.registry import NOTHING
 
 
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
-    """Return the name of each row's attack or defense, with the parameters that tell it from its namesakes."""
+    """Return the name of each row's attack or defense, with the parameters that tell it from its namesakes.
+
+    A targeted attack is called so.
+    """
     told = ("norm", "eps", "seed") if kind == "attack" else ()
     keys = [
         (row[kind], row[f"{kind}_params"], *(None if _empty(row.get(key)) else row[key] for key in told))
@@ -26,7 +29,8 @@ def _parameters(listed: str, more: Mapping[str, Any]) -> dict[str, Any]:
 def _called(name: str, parameters: Mapping[str, Any], every: Collection[tuple[str, Mapping[str, Any]]]) -> str:
     namesakes = [other for same, other in every if same == name]
     telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
-    shown = ", ".join(f"{key} {parameters[key]}" for key in telling)
+    targeted = ["targeted"] if parameters.get("targeted") is True else []  # that is told in any case
+    shown = ", ".join(targeted + [f"{key} {parameters[key]}" for key in telling if key != "targeted"])
     return f"{name} {shown}".strip()
 
 

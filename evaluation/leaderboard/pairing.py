@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.registry import NOTHING
+from ..grid.identity import SCORED
 from ..grid.labels import knowledges, labels
 from .columns import DEFENSE
 from .grouping import grouped
@@ -28,7 +29,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "knowledge": ("knowledge", "source_defense", "source_defense_params"),
 }
 _ALWAYS_EQUAL = ("norm", "eps", "metric")
-_DECISIVE = ("version of foolbench", "hash of the images")
+_DECISIVE = ("version of foolbench", "hash of the images", "task")
 
 
 class Pair(NamedTuple):
@@ -205,6 +206,7 @@ def _facts_of_images(scored: ScoredRow) -> dict[str, Any]:
     return {
         "version of foolbench": identity["foolbench"],
         "hash of the images": identity["data"],
+        "task": identity.get(SCORED, {}),
         "data set": row["dataset"],
         "number of images": row["n"],
         "sampling": row["sampling"],

@@ -21,7 +21,8 @@ def check_consistency(recipe: Recipe) -> None:
     """Raise ConfigError for a name that does not resolve, an invalid parameter, or settings that contradict."""
     dataset = make_dataset(recipe.dataset.name, recipe.dataset.parameters)
     _check_samples(recipe, dataset)
-    as_scored(dataset.task, recipe.task)  # raises for what are no settings of it
+    if recipe.task:
+        as_scored(dataset.task, recipe.task)  # raises for what are no settings of it
     _check_targeted(recipe, dataset)
     for gate in recipe.gates:
         gate.judges(dataset.task.metrics)

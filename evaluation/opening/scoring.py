@@ -11,8 +11,6 @@ from ..grid.parameters import parameters
 
 def as_scored(task: Task, settings: Mapping[str, Any]) -> Task:
     """Return the task with some of its `settings` changed. Raises ConfigError for what is none of them."""
-    if not settings:
-        return task
     name = tasks.name_of(task)
     if name is None or not settings.keys() <= set(task.settings):
         can = f"set {', '.join(task.settings)} of {name}" if task.settings else f"be left out, for {name or task}"

@@ -1,7 +1,7 @@
 """Speed tests of the attacks and defenses of a recipe, measured by pytest-benchmark."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from ...core.attack import Attack
 from ...core.errors import ConfigError, FoolbenchError
 from ...core.seeding import Draws
 from ..engine.crafting.shard import Shard
+from ..engine.crafting.targets import drawn_targets
 from ..engine.networks.networks import Network, Networks
 from ..engine.networks.undoing import undoing
 from ..grid.defenses import NamedDefense, systems
@@ -18,9 +19,9 @@ from ..grid.labels import labels
 from ..grid.parameters import parameters
 from ..grid.planned import name_of, short_names
 from ..recipe.recipe import Recipe
+from ..report.speed import Kind
 from .benches import Bench
 
-Kind = Literal["attack", "defense"]
 Measured = Callable[[Network, Shard], Callable[[], torch.Tensor]]
 """A function of a network and a batch that returns the function to time, which waits for its result on a GPU, too."""
 
@@ -58,7 +59,14 @@ def _attacks(recipe: Recipe) -> list[tuple[Row, Measured]]:
 
 
 def _attacking(attack: Attack) -> Measured:
-    return lambda network, shard: lambda: attack(network.model, shard.x, rng=0).sum().cpu()
+    def measured(network: Network, shard: Shard) -> Callable[[], torch.Tensor]:
+        model, y = network.model, None
+        if attack.targeted:
+            streams = Draws.of(0, "targets", samples=shard.samples, device=shard.x.device)
+            y = drawn_targets(model.task, model.predict(shard.x), streams)
+        return lambda: attack(model, shard.x, y, rng=0).sum().cpu()
+
+    return measured
 
 
 def _defenses(recipe: Recipe) -> list[tuple[Row, Measured]]:

@@ -1,7 +1,7 @@
 """The manifest of a run: recipe, networks, data and the makers of its rows, in one file with a checksum."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +67,15 @@ def name_makers(folder: Path, ledger: Ledger) -> None:
     with _expected(path):
         content = _read(path)
     _write(path, content | {"makers": _distinct(ledger)})
+
+
+def check_made_by(path: Path, runs: Collection[str]) -> None:
+    """Raise OutputError if a table with rows of these runs has another run's manifest beside it."""
+    file = manifest_of(path)
+    with _expected(file):
+        made_by = _read(file)["run"]
+        if set(runs) != {made_by}:
+            raise ValueError(f"it is of the run {made_by}, and {path.name} has rows of {', '.join(sorted(set(runs)))}")
 
 
 def read_manifest(path: Path) -> tuple[Recipe, Facts]:

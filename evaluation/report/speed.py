@@ -1,14 +1,16 @@
 """The speed table of attacks and defenses, read from the JSON file of pytest-benchmark."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
 from ...core.errors import OutputError
 
+Kind = Literal["attack", "defense"]
 COLUMNS: Mapping[str, str] = {
     "model": "the network",
     "kind": "attack, on the bare network, or defense, with the network behind it",
@@ -26,8 +28,6 @@ COLUMNS: Mapping[str, str] = {
     "machine": "the processor, as far as pytest-benchmark knows it",
 }
 """The columns of the table in their order, each with its meaning."""
-_DIGITS = 6
-"""Decimals of seconds: microseconds."""
 
 
 def speed_table(path: Path) -> pd.DataFrame:
@@ -53,13 +53,23 @@ def speed_table(path: Path) -> pd.DataFrame:
     return table.sort_values(order, ascending=[True, True, False], kind="stable", ignore_index=True)
 
 
+def _rounded(number: float) -> float:
+    return float(f"{number:.5g}")
+
+
 def _row(facts: Mapping[str, Any], stats: Mapping[str, Any]) -> dict[str, Any]:
-    median = float(stats["median"])
+    median, images = float(stats["median"]), int(facts["images"])
+    if facts["kind"] not in get_args(Kind) or not isinstance(json.loads(facts["params"]), dict):
+        raise ValueError(f"{facts['name']} is neither an attack nor a defense with its parameters")
+    if not (0 < median < math.inf and images > 0):
+        raise ValueError(f"{facts['name']} took {median} seconds for {images} images")
     return {
-        **{name: facts[name] for name in ("model", "kind", "name", "params", "norm", "eps", "images", "device")},
+        **{name: facts[name] for name in ("model", "kind", "name", "params", "norm", "device")},
+        "eps": float(facts["eps"]) if facts["kind"] == "attack" else None,
+        "images": images,
         "rounds": int(stats["rounds"]),
-        "seconds": round(median, _DIGITS),
-        "seconds_low": round(float(stats["q1"]), _DIGITS),
-        "seconds_high": round(float(stats["q3"]), _DIGITS),
-        "images_per_second": round(facts["images"] / median, 1),
+        "seconds": _rounded(median),
+        "seconds_low": _rounded(float(stats["q1"])),
+        "seconds_high": _rounded(float(stats["q3"])),
+        "images_per_second": _rounded(images / median),
     }

@@ -135,13 +135,13 @@ class Crafter:
     def _goals(self, shard: Shard, rng: Draws) -> Tensor:
         """Return what the attack is to leave: the model's own predictions, as GFR measures; if targeted, to reach.
 
-        Pixels that are void in the shard's targets stay so. Targets are drawn from streams of their own, so that all
-        attacks, the members of an ensemble among them, have the same.
+        Pixels that are void in the shard's targets stay so. Targets, and the predictions that they differ from, are
+        drawn from streams that all attacks on a system share, the members of an ensemble among them.
         """
-        own = self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
         if not self._targeted:
-            return own
+            return self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
         streams = Draws.of(self.seed, "targets", samples=shard.samples, device=shard.x.device)
+        own = self.model.judge(shard.x, rng=streams.fork("reference"))
         return drawn_targets(self.model.task, own, streams)
 
     def _stored(self, x_adv: Tensor, shard: Shard) -> Crafted:

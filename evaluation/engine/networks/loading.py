@@ -35,7 +35,7 @@ def load(
             f"{entry.label} takes images of {_by(model.shape)}, {dataset.name} has {_by(dataset.shape)}; where the "
             f"network can take those, give it size = {list(dataset.shape[1:])}."
         )
-    return model.doing(as_scored(model.task, settings)), dataset
+    return model.doing(as_scored(model.task, settings)) if settings else model, dataset
 
 
 def _difference(model: Model, dataset: Dataset) -> str:

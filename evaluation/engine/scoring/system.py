@@ -179,9 +179,12 @@ def _are_probabilities(outputs: Tensor) -> bool:
 
 
 def _are_flat(task: Task, outputs: Tensor) -> bool:
-    """Return whether class scores give the likeliest class hardly more than its share, on most of the images."""
+    """Return whether class scores give the likeliest class hardly more than its share, on most of the images.
+
+    An answer that no image changes may be as it likes.
+    """
     sure = task.confidence(outputs)
-    if task.class_scores is None or sure is None:
+    if task.class_scores is None or sure is None or bool((outputs == outputs[:1]).all()):
         return False
     chance = 1 / task.class_scores
     return float(sure.median()) - chance < _HARDLY * (1 - chance)

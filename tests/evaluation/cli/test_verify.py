@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from foolbench.attacks import FGSM
+from foolbench.core import OutputError
 from foolbench.datasets import Digits, digits
 from foolbench.evaluation.board.runs import read_run
 from foolbench.evaluation.engine.provenance import maker
@@ -98,6 +99,11 @@ def test_a_table_with_its_manifest_beside_it_needs_no_recipe(honest, verify, tmp
     for told in ("recipe", "data", "command", "commit", "written"):
         assert getattr(alone, told) == getattr(by_folder, told)
     assert not alone.has_folder
+    frame = pd.read_csv(table, dtype=str, keep_default_na=False)
+    frame.assign(run="0" * 12).to_csv(tmp_path / "other.csv", index=False)
+    shutil.copy(honest / "manifest.json", tmp_path / "other.manifest.json")
+    with pytest.raises(OutputError, match="it is of the run"):
+        read_run(tmp_path / "other.csv")
     (tmp_path / "published.manifest.json").write_text("{}")
     code, err = verify("--all", of=table)
     assert code == 2

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from foolbench import compare
 from foolbench.attacks import PGD
-from foolbench.core import ConfigError, Draws
+from foolbench.core import ConfigError, Draws, InputError
 from foolbench.datasets import load_dataset
 from foolbench.evaluation.report.manifest import read_manifest
 from foolbench.models import load_model
@@ -42,6 +43,13 @@ def test_classes_that_no_map_shows_count_where_they_are_asked_for(execute):
     counts = model.task.metrics["miou"].statistics(model.predict(x), y).numpy().astype(float).sum(axis=0)
     assert table.clean["miou"] == pytest.approx(100 * mean_iou(counts, absent_as_zero=True), abs=0.006)
     assert mean_iou(counts, absent_as_zero=True) < mean_iou(counts)
+
+
+def test_what_is_scored_otherwise_is_not_compared(execute, tmp_path):
+    for name, more in (("one", ()), ("other", ("task={crop='garg'}",))):
+        execute(name, *DEPTH, ATTACK, *more)
+    with pytest.raises(InputError, match="differ in task"):
+        compare(tmp_path / "one", tmp_path / "other")
 
 
 @pytest.mark.parametrize(

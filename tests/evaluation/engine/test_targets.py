@@ -45,6 +45,14 @@ def test_each_image_has_another_class_as_its_target_whatever_the_attack(targets,
     assert len(set(((found - own) % 10).tolist())) > 5
 
 
+def test_a_randomized_system_has_the_same_targets_under_all_attacks(targets, execute):
+    listed = "attacks=[{name='noting', targeted=true}, {name='noting-too', targeted=true}]"
+    noisy = ("defenses=[{name='random-noise', scale=0.5}]", "knowledge=['adaptive']", "eot_draws=1")
+    table = execute("out", listed, *noisy, f"samples={COUNT}", "sampling=first")
+    assert set(table.status) == {"ok"}, table.error.tolist()
+    assert targets["noting"] == targets["noting-too"]
+
+
 def test_what_is_crafted_is_what_the_attack_makes_of_these_targets(execute, digits_model):
     facts = {"eps": 0.2, "steps": 20, "random_start": False}
     listed = "attacks=[{name='pgd', eps=0.2, steps=20, random_start=false, targeted=true}]"

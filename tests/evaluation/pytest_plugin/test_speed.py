@@ -10,14 +10,15 @@ pytest_plugins = "pytester"
 
 
 def test_speeds_become_a_table(pytester, recipe, run, foolbench):
-    recipe()
+    recipe('[[attacks]]\nname = "fgsm"\ntargeted = true\n')
     quick = ("--benchmark-max-time", "0.01", "--benchmark-min-rounds", "2", "--benchmark-warmup", "off")
     result = run("tiny.toml", "-k", "speed", "--benchmark-json", "speed.json", *quick)
-    result.assert_outcomes(passed=4, deselected=4)
+    result.assert_outcomes(passed=5, deselected=6)
     code, out, _ = foolbench("report", "--speed", pytester.path / "speed.json")
     assert code == 0
     table = pd.read_csv(io.StringIO(out[out.index("model,kind") :]))
     assert sorted(zip(table.kind, table.name, strict=True)) == [
+        ("attack", "fgsm"),
         ("attack", "pgd"),
         ("attack", "uniform-noise"),
         ("defense", "bit-depth"),
@@ -86,6 +87,35 @@ def test_another_file_is_a_sentence(foolbench, tmp_path, text):
     assert code == 2
     assert str(path) in " ".join(err.split())
     assert "Traceback" not in err
+
+
+ROW = {"model": "net", "kind": "attack", "name": "pgd", "params": "{}", "norm": "linf", "eps": 0.1, "images": 8}
+TIMES = {"median": 0.5, "q1": 0.4, "q3": 0.6, "rounds": 3}
+
+
+@pytest.mark.parametrize(
+    ("facts", "stats", "refused"),
+    [
+        ({}, {}, False),
+        ({"kind": "defense", "eps": None}, {"median": 1e-8}, False),
+        ({"eps": None}, {}, True),
+        ({"eps": "much"}, {}, True),
+        ({"params": "[]"}, {}, True),
+        ({"params": "{"}, {}, True),
+        ({"kind": "nonsense"}, {}, True),
+        ({"images": 0}, {}, True),
+        ({}, {"median": 0.0}, True),
+        ({}, {"median": float("nan")}, True),
+    ],
+)
+def test_what_nothing_can_have_measured_is_a_sentence(foolbench, tmp_path, facts, stats, refused):
+    one = {"extra_info": {"foolbench": ROW | {"device": "cpu"} | facts}, "stats": TIMES | stats}
+    path = tmp_path / "speed.json"
+    path.write_text(json.dumps({"machine_info": {}, "benchmarks": [one]}))
+    code, _, err = foolbench("report", "--speed", path, "--out", tmp_path / "out")
+    assert "Traceback" not in err
+    assert code == (2 if refused else 0)
+    assert (tmp_path / "out" / "speed.html").exists() != refused
 
 
 def test_a_report_is_of_a_folder_or_of_speeds(foolbench, tmp_path):

@@ -45,6 +45,12 @@ def test_the_numbers_are_those_of_the_command_line(execute, evaluate):
     pd.testing.assert_frame_equal(here[NUMBERS], from_recipe[NUMBERS], check_dtype=False)
 
 
+def test_a_targeted_attack_has_targets_drawn(evaluate):
+    table = evaluate(attacks=[PGD(eps="40/255", targeted=True), PGD(eps="40/255")])
+    assert set(table.status) == {"ok"}
+    assert 0 < table.gfr[0] < table.gfr[1]
+
+
 def test_a_folder_keeps_what_is_finished(evaluate, tmp_path):
     first = evaluate(out=tmp_path, defenses="median")
     second = evaluate(out=str(tmp_path), defenses="median")
