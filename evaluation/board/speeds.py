@@ -53,7 +53,8 @@ def speed_page(table: pd.DataFrame, path: Path) -> str:
 
 def _sections(table: pd.DataFrame) -> Iterator[_Section]:
     several = len(set(table.device)) > 1
-    for (model, device), rows in table.groupby(["model", "device"], sort=False):
+    for _, rows in table.groupby(["model", "device"], sort=False):
+        model, device = rows[["model", "device"]].iloc[0]
         where = f"{model} on {device}" if several else model
         bare = rows[(rows.kind == "defense") & (rows.name == _NONE)]
         answers = float((bare.seconds / bare.images).iloc[0]) if len(bare) else math.nan
