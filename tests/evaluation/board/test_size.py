@@ -41,13 +41,14 @@ def example(_folder, cell):
 
 
 @pytest.mark.slow
-def test_the_board_of_all_defenses_with_pictures(monkeypatch):
+def test_the_board_of_all_defenses_with_pictures(monkeypatch, tmp_path):
     monkeypatch.setattr(shots, "read_example", example)
     published = read_run(DEFENSES)
     copies = range(-(-ROWS // len(published.table)))
     networks = [published.table.assign(model=f"network {n}", cell=published.table.cell + str(n)) for n in copies]
     table = pd.concat(networks, ignore_index=True).head(ROWS)
-    run = replace(published, table=table, recipe=load_recipe("defenses"), command=["foolbench", "run", "defenses"])
+    known = {"path": tmp_path, "recipe": load_recipe("defenses"), "command": ["foolbench", "run", "defenses"]}
+    run = replace(published, table=table, **known)
     board = make_board([run])
     assert len(board.rows) == len(table)
     text = page(board)
