@@ -60,11 +60,8 @@ def _attacks(recipe: Recipe) -> list[tuple[Row, Measured]]:
 
 def _attacking(attack: Attack) -> Measured:
     def measured(network: Network, shard: Shard) -> Callable[[], torch.Tensor]:
-        model, y = network.model, None
-        if attack.targeted:
-            streams = Draws.of(0, "targets", samples=shard.samples, device=shard.x.device)
-            y = drawn_targets(model.task, model.predict(shard.x), streams)
-        return lambda: attack(model, shard.x, y, rng=0).sum().cpu()
+        y = drawn_targets(network.model, shard.x, shard.samples, seed=0) if attack.targeted else None
+        return lambda: attack(network.model, shard.x, y, rng=0).sum().cpu()
 
     return measured
 

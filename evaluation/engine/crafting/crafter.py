@@ -135,14 +135,11 @@ class Crafter:
     def _goals(self, shard: Shard, rng: Draws) -> Tensor:
         """Return what the attack is to leave: the model's own predictions, as GFR measures; if targeted, to reach.
 
-        Pixels that are void in the shard's targets stay so. Targets, and the predictions that they differ from, are
-        drawn from streams that all attacks on a system share, the members of an ensemble among them.
+        Pixels that are void in the shard's targets stay so.
         """
-        if not self._targeted:
-            return self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
-        streams = Draws.of(self.seed, "targets", samples=shard.samples, device=shard.x.device)
-        own = self.model.judge(shard.x, rng=streams.fork("reference"))
-        return drawn_targets(self.model.task, own, streams)
+        if self._targeted:
+            return drawn_targets(self.model, shard.x, shard.samples, seed=self.seed)
+        return self.model.task.reference(self.model.judge(shard.x, rng=rng.fork("reference")), shard.y)
 
     def _stored(self, x_adv: Tensor, shard: Shard) -> Crafted:
         """Return the images as float32, or rounded to uint8 as an attacker could have saved them in an 8-bit file."""

@@ -229,3 +229,12 @@ def test_attacks_of_several_budgets_say_theirs(parts_of):
     deepfool = row("none", "oblivious", 9.0, attack="deepfool", norm="l2", eps=2.0)
     (part,) = parts_of([row("none", "oblivious", 10.0), deepfool])
     assert [one.attack for one in part.rows] == ["pgd, linf 0.1", "deepfool, l2 2"]
+
+
+@pytest.mark.parametrize("manifest", sorted(RESULTS.glob("*.manifest.json")), ids=lambda path: path.name)
+def test_a_published_manifest_is_of_its_table_and_names_no_place_of_its_machine(manifest):
+    run = read_run(manifest.with_name(manifest.name.replace(".manifest.json", ".csv")))
+    assert run.recipe is not None
+    assert run.command[:2] == ["foolbench", "run"]
+    assert "--out" not in run.command
+    assert not any(word.startswith("/") for word in run.command)

@@ -8,7 +8,7 @@ import torch
 from foolbench.attacks import PGD
 from foolbench.core import Attack, ConfigError, Draws, register_attack
 from foolbench.datasets import Digits
-from foolbench.evaluation.engine.crafting.targets import drawn_targets
+from foolbench.evaluation.engine.crafting.targets import another_class, drawn_targets
 from foolbench.tasks import AbstainingRecognition, Recognition
 
 COUNT = 40
@@ -59,7 +59,7 @@ def test_what_is_crafted_is_what_the_attack_makes_of_these_targets(execute, digi
     row = execute("out", listed, "defenses=[]", f"samples={COUNT}", "sampling=first").iloc[0]
     x = Digits().load(range(COUNT))[0]
     own = digits_model.predict(x)
-    y = drawn_targets(digits_model.task, own, Draws.of(0, "targets", samples=range(COUNT)))
+    y = drawn_targets(digits_model, x, range(COUNT), seed=0)
     fooled = digits_model.predict(PGD(**facts, targeted=True)(digits_model, x, y)) != own
     assert 20 < row.gfr == pytest.approx(100 * float(fooled.float().mean()), abs=0.01)
 
@@ -75,14 +75,14 @@ def test_members_of_an_ensemble_reach_for_the_same_target(execute):
 @pytest.mark.parametrize("task", [Recognition(classes=10), AbstainingRecognition(classes=10)], ids=str)
 def test_targets_are_all_other_answers_alike(task):
     own = torch.full((9000,), 4)
-    counts = drawn_targets(task, own, Draws.of(0, samples=range(9000))).bincount(minlength=11)
+    counts = another_class(task, own, Draws.of(0, samples=range(9000))).bincount(minlength=11)
     assert counts[4] == counts[10] == 0
     assert (counts[counts > 0] - 1000).abs().max() < 150
 
 
 def test_a_rejected_image_may_go_to_any_class():
     task = AbstainingRecognition(classes=2)
-    drawn = drawn_targets(task, torch.full((200,), 2), Draws.of(0, samples=range(200)))
+    drawn = another_class(task, torch.full((200,), 2), Draws.of(0, samples=range(200)))
     assert set(drawn.tolist()) == {0, 1}
 
 
