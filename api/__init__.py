@@ -15,6 +15,7 @@ _HOMES = {
     "adaptive": "defenses",
     "compare": "evaluation.report.comparison",
     "evaluate": "evaluation.python.evaluate",
+    "class_scores": "evaluation.report.classes",
     "image_scores": "evaluation.report.images",
     "load_dataset": "datasets",
     "load_model": "models",

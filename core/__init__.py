@@ -9,6 +9,7 @@ from .attack import Prior as Prior
 from .attack import UniversalAttack as UniversalAttack
 from .dataset import Clustered as Clustered
 from .dataset import Dataset as Dataset
+from .dataset import FullSize as FullSize
 from .defense import Defense as Defense
 from .defense import InputTransform as InputTransform
 from .defense import LearningData as LearningData

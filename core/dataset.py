@@ -69,6 +69,23 @@ class Clustered(Protocol):
         ...
 
 
+@runtime_checkable
+class FullSize(Protocol):
+    """An optional interface of data sets whose ground truth maps have a size of their own, at which they are scored."""
+
+    def truths(self, samples: Sequence[int]) -> Sequence[Tensor] | None:
+        """Return, for each evaluation sample, the map (height, width) of what its image shows, in the truth's pixels.
+
+        The sizes may differ; predictions are resized to them. None if all maps are those that `load` gives.
+        """
+        ...
+
+
+def truths_of(dataset: Dataset, samples: Sequence[int]) -> Sequence[Tensor] | None:
+    """Return the maps at their own size that predictions for these samples are scored against; None without any."""
+    return dataset.truths(samples) if isinstance(dataset, FullSize) else None
+
+
 def clusters_of(dataset: Dataset, samples: Sequence[int]) -> tuple[int, ...] | None:
     """Return the group number of each sample, None if the data set has no groups.
 

@@ -1,5 +1,6 @@
 """Resizing and cropping: from a picture of any size to the image that a network takes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,24 @@ def fit_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> T
 
     `void` fills the image where the picture ends before it.
     """
+    return _placed_map(values, lambda picture: _placed(picture, preprocess, "nearest"), void)
+
+
+def shown_of_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0) -> Tensor:
+    """Return the part of a map (H, W) of a picture's pixels that the image shows, in those pixels: it is not resized.
+
+    `void` fills it where the picture ends before the image.
+    """
+    from torchvision.transforms.functional import center_crop
+
+    shorter = min(values.shape)
+    part = [max(1, round(share * shorter)) for share in window(values.shape, preprocess)]
+    return _placed_map(values, lambda picture: center_crop(picture, part), void)  # pyright: ignore
+
+
+def _placed_map(values: NDArray[Any], place: Callable[[Image.Image], Image.Image], void: int) -> Tensor:
     shifted = Image.fromarray(values - values.dtype.type(void))  # pictures are padded with 0; bytes wrap around
-    placed = np.array(_placed(shifted, preprocess, "nearest"))
-    return torch.from_numpy(placed + values.dtype.type(void))
+    return torch.from_numpy(np.array(place(shifted)) + values.dtype.type(void))
 
 
 def window(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float]:

@@ -49,6 +49,10 @@ class Metric:
     separable: bool = False
     align: Align = _as_they_are
     kept_as: str | None = None
+    by_class: Callable[[Numbers], Mapping[str, Numbers]] | None = None
+    """Maps statistics (N, S) that count the pixels of classes to their `pixels` in the reference and their `score`,
+    both (N, classes); the score is NaN where neither map has the class. None for other metrics.
+    """
 
     @property
     def is_mean(self) -> bool:
@@ -151,6 +155,13 @@ class Task(ABC):
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
         """Decode outputs into predictions, which have the form of targets."""
+
+    def resized(self, predictions: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return predicted maps (N, H, W) in another (height, width), that of the truth they are scored against.
+
+        Raises ConfigError for a task whose predictions are no maps.
+        """
+        raise ConfigError(f"Expected a task whose predictions are maps, for truths of their own size, got {self}.")
 
     @property
     def class_scores(self) -> int | None:

@@ -39,7 +39,7 @@ def parse_eps(eps: float | str) -> float:
 
 def _number(text: str) -> float:
     over, slash, under = text.partition("/")
-    value = int(over) / int(under) if slash else float(text)
+    value = float(over) / float(under) if slash else float(text)
     if math.isinf(value) and "inf" not in text.lower():
         raise OverflowError
     return value

@@ -17,8 +17,8 @@ def load_model(network: str | nn.Module, **options: Any) -> Model:
     """Return a Model, given the address of a network or an `nn.Module`.
 
     An address is a registered name, `torchvision:NAME`, `timm:NAME`, `FILE.py:NAME`, ... `options` are the keys that a
-    recipe's table may have beside the name: `weights`, `features`, `mean`, `std`, `classes`, `size`, `expect_clean`.
-    Raises ConfigError for an invalid address or option, WeightsError for weights that cannot be loaded.
+    recipe's table may have beside the name: `weights`, `features`, `mean`, `std`, `classes`, `size`, `stride`,
+    `expect_clean`. Raises ConfigError for an invalid address or option, WeightsError for weights that cannot be loaded.
     """
     if isinstance(network, str):
         return bound_model(network, options)()

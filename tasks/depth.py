@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..core.errors import ConfigError, InputError
 from ..core.registry import register_task
@@ -45,8 +46,8 @@ class Depth(Task):
 
     A target outside [`min_depth`, `max_depth`], such as 0 or NaN, marks a pixel whose depth is unknown; predictions are
     clamped to that interval. `crop` selects the part of the map that is evaluated: all of it ("none"), or the crop of
-    Garg et al. 2016 ("garg") or Eigen et al. 2014 ("eigen"), both made for KITTI and given as shares of the map that
-    the network sees: let it see whole pictures (`crop = "squash"` of its preprocessing), not their middle.
+    Garg et al. 2016 ("garg") or Eigen et al. 2014 ("eigen"), both made for KITTI and given as shares of what the
+    network sees: let it see whole pictures (`crop = "squash"` of its preprocessing), not their middle.
 
     The metrics are those of Eigen et al. 2014 (https://arxiv.org/abs/1406.2283), computed per image and then averaged:
     `delta1` to `delta3`, the share of pixels within a factor of 1.25, 1.25^2 and 1.25^3 of the truth, and the errors
@@ -133,6 +134,10 @@ class Depth(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         return _maps(outputs).clamp(self.min_depth, self.max_depth)
+
+    def resized(self, predictions: Tensor, size: tuple[int, int]) -> Tensor:
+        """Interpolate depths (N, H, W) bilinearly, as the field does to compare with a truth of the picture's size."""
+        return F.interpolate(predictions[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
     @property
     def aims(self) -> Mapping[str, Callable[[Tensor], Tensor]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 FLIPS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -9,6 +10,15 @@ FLIPS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "flip-up-down": lambda maps: maps.flip(1),
 }
 """Target maps that attacks can aim at: the mirrored versions of maps (N, H, W)."""
+
+
+def nearest(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return maps (N, H, W) of any type in another (height, width), each pixel that of the nearest centre."""
+    rows, columns = (
+        ((torch.arange(wanted, device=maps.device) + 0.5) * given / wanted).long()
+        for given, wanted in zip(maps.shape[1:], size, strict=True)
+    )
+    return maps[:, rows[:, None], columns]
 
 
 def mean_over_places(values: Tensor, counts: Tensor) -> Tensor:

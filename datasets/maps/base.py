@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...core.dataset import Advance
 from ...core.errors import ConfigError, InputError
-from ...core.fitting import fit, fit_map
+from ...core.fitting import fit, fit_map, shown_of_map
 from ...core.model import Model
 from ...core.seeding import derive_key
 from ...core.task import Task
@@ -33,8 +33,9 @@ class Pair(NamedTuple):
 class MapPictures(Pictures):
     """Base class of data sets of pictures with maps; `pairs` are the evaluation samples, in their order.
 
-    Training images are other pairs of the data set. Maps are fitted as their pictures are, but by nearest neighbours:
-    they are evaluated at the network's input size. Raises ConfigError without pairs, and for unreadable files.
+    Training images are other pairs of the data set. For attacks and training, maps are fitted as their pictures are,
+    but by nearest neighbours; predictions are scored against the maps in their own size. Raises ConfigError without
+    pairs, and for unreadable files.
     """
 
     def __init__(self, name: str, root: Path, pairs: Sequence[Pair], task: Task) -> None:
@@ -51,8 +52,8 @@ class MapPictures(Pictures):
     def values(self, pair: Pair) -> NDArray[Any]:
         """Read the map (H, W) of one picture, uint8 or float32, not resized; raises InputError for invalid files."""
 
-    def truth(self, pair: Pair) -> Tensor:
-        """Return the map (H, W) of one picture, int64 or float32, fitted as the picture is.
+    def truth(self, pair: Pair, fitted: Callable[..., Tensor] = fit_map) -> Tensor:
+        """Return the map (H, W) of one picture, int64 or float32, fitted as the picture is, or as `fitted` does.
 
         Raises InputError if map and picture differ in size.
         """
@@ -63,8 +64,12 @@ class MapPictures(Pictures):
                 f"Expected a map of {height} x {width} pixels for {pair.picture}, got one of "
                 f"{' x '.join(map(str, values.shape))} from {pair.truth}; they are not of one picture."
             )
-        fitted = fit_map(values, self.preprocess, void=self.void)
-        return fitted if fitted.is_floating_point() else fitted.long()
+        found = fitted(values, self.preprocess, void=self.void)
+        return found if found.is_floating_point() else found.long()
+
+    def truths(self, samples: Sequence[int]) -> list[Tensor]:
+        """Return the part of each map that its image shows, in the pixels of the map."""
+        return [self.truth(self._pairs[self._places[sample]], shown_of_map) for sample in samples]
 
     def made_from(self, pair: Pair) -> Sequence[Path]:
         """Return the files that the map of one picture is made from."""

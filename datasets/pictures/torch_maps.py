@@ -1,7 +1,7 @@
 """Data sets from a torch Dataset of (image, map): integer maps are segmentation classes, float maps are depths."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.errors import ConfigError, InputError
-from ...core.fitting import fit_map
+from ...core.fitting import fit_map, shown_of_map
 from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.preprocess import Preprocess
@@ -81,15 +81,19 @@ class TorchMaps(Pictures):
     def _targets_of(self, places: Sequence[int]) -> Tensor:
         return torch.stack([self._map(place) for place in places])
 
-    def _map(self, place: int) -> Tensor:
-        """Return the map, fitted as its image is; maps that already have the input size are not changed."""
+    def truths(self, samples: Sequence[int]) -> list[Tensor]:
+        """Return the part of each map that its image shows, in the pixels of the map."""
+        return [self._map(self._places[sample], shown_of_map) for sample in samples]
+
+    def _map(self, place: int, fitted: Callable[..., Tensor] = fit_map) -> Tensor:
+        """Return the map, fitted as its image is, or as `fitted` does; one that has the input size is not changed."""
         _, values = self._item(place)
         height, width = values.shape
         fits = (height, width) == self.preprocess.size
         preprocess = Preprocess(size=(height, width)) if fits else self.preprocess
         if self._kind != np.uint8:
-            return fit_map(values, preprocess)
-        return fit_map(values, preprocess, void=VOID).long()
+            return fitted(values, preprocess)
+        return fitted(values, preprocess, void=VOID).long()
 
     def _item(self, place: int) -> tuple[Tensor, np.ndarray]:
         """Return image and map; raises ConfigError, with the item's number, if they are invalid or differ in size."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.dataset import Dataset
+from ...core.dataset import Dataset, truths_of
 from ...core.errors import FoolbenchError, InputError, one_line
 from ...core.images import check_images
 from ..grid.sampling import looked_at
@@ -78,6 +78,22 @@ def targets_fit_the_task(dataset: Dataset) -> None:
             hold(same, f"{_loading(samples)} gives other targets than its labels say; give the same.")
 
 
+def truths_fit_the_task(dataset: Dataset) -> None:
+    """Truths in their own size, if there are any, are one map for each sample, with values of the task."""
+    for samples in _some(dataset):
+        found = truths_of(dataset, samples)
+        if found is None:
+            return
+        what = f"truths({list(samples[:3])}...)"
+        hold(
+            len(found) == len(samples), f"{what} gives {len(found)} maps; give one for each of {len(samples)} samples."
+        )
+        for sample, truth in zip(samples, found, strict=True):
+            flat = isinstance(truth, Tensor) and truth.ndim == 2
+            hold(flat, f"{what} gives no map (height, width) for sample {sample}; give a tensor of two dimensions.")
+            _hold_targets(dataset, what, truth[None], [sample])
+
+
 def loading_is_repeatable(dataset: Dataset) -> None:
     """A sample is the same at every call, whichever other samples are loaded with it."""
     samples = looked_at(dataset)
@@ -131,6 +147,7 @@ IMAGES_CHECKS = [
         for check in (fingerprint_names_the_data, labels_are_for_every_image, images_are_images)
     ),
     Check(targets_fit_the_task, needs=("facts_are_stated", "labels_are_for_every_image")),
+    Check(truths_fit_the_task, needs=("facts_are_stated", "targets_fit_the_task")),
     Check(loading_is_repeatable, needs=("facts_are_stated", "images_are_images")),
 ]
 """The checks that every run makes of its data, beside `FACTS_CHECK`."""

@@ -1,19 +1,12 @@
 """`foolbench.image_scores`: the scores of a run's rows image by image."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from ...core.errors import ConfigError
 from ..leaderboard.abstaining import RATES as ABSTAINING
 from ..leaderboard.columns import CELL
-from ..leaderboard.scores import Scores
-from ..leaderboard.source import Source
-from ..leaderboard.system_rows import Row
-from ..leaderboard.table import leaderboard_rows, system_rows
-from ..recipe.plugins import load_plugins
-from .finished import finished_run
+from .scored_rows import named, scored_rows
 
 COLUMNS = {
     "row": "number of the row in leaderboard.csv, the first being 1",
@@ -50,34 +43,6 @@ def image_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     has the scores of the attack that fooled it. Raises OutputError for a folder without a run, and ConfigError for a
     number that no row has, or if there are no scores.
     """
-    load_plugins([])
-    folder = Path(run)
-    with finished_run(folder) as finished:
-        rows = leaderboard_rows(finished)
-        numbers = {_key(line): number for number, line in enumerate(rows, start=1)}
-        if row is not None and row not in numbers.values():
-            raise ConfigError(f"Expected a row from 1 to {len(rows)}, got {row}.")
-        scored = (found for source in finished.sources for found in _scored(source))
-        named = ((numbers[_key(line)], line, scores) for line, scores in scored)
-        frames = {
-            number: scores.images.assign(row=number, **{name: line[name] for name in (*CELL, "metric")})
-            for number, line, scores in named
-            if row in (None, number)
-        }
-    if not frames:
-        told = "it has none: the column error of leaderboard.csv says why" if row else "none is finished"
-        raise ConfigError(f"Expected scores of {f'row {row}' if row else 'rows'} of {folder}, but {told}.")
-    whole = pd.concat([frames[number] for number in sorted(frames)], ignore_index=True)
+    frames = [named(scores.images, number, line) for number, line, scores in scored_rows(Path(run), row)]
+    whole = pd.concat(frames, ignore_index=True)
     return whole.reindex(columns=[name for name in COLUMNS if name in whole])
-
-
-def _scored(source: Source) -> Iterator[tuple[Row, Scores]]:
-    """Yield the finished rows of one model and metric with their scores."""
-    for system in system_rows(source):
-        for row, scores in system.scored():
-            if scores is not None:
-                yield row, scores
-
-
-def _key(row: Row) -> tuple[object, ...]:
-    return tuple(row[name] for name in (*CELL, "metric"))

@@ -24,6 +24,7 @@ from ...tasks.depth import Depth
 from ...tasks.recognition import Recognition
 from ...tasks.segmentation import Segmentation
 from ..feature_rule import feature_layers
+from .padded import INNER, Padded
 from .weights import fill, is_weights_file
 
 T = TypeVar("T")
@@ -43,7 +44,8 @@ class Options:
 
     `weights` is a name that the source knows, a file, or "none" for random ones. `features` are the layers that feature
     attacks disturb. `mean` and `std` normalise pixels in [0, 1], `size` is the (height, width) of the images, and
-    `expect_clean` the expected main metric on clean images, in percent. Raises ConfigError for values out of range.
+    `expect_clean` the expected main metric on clean images, in percent. If the network takes only sides that are
+    multiples of a number, `stride` is that number, see `Padded`. Raises ConfigError for values out of range.
     """
 
     weights: str | None = None
@@ -52,13 +54,22 @@ class Options:
     std: float | tuple[float, ...] | None = None
     classes: int | None = None
     size: tuple[int, int] | None = None
+    stride: int | None = None
     expect_clean: float | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and not all(1 <= side <= LARGEST for side in self.size):
             raise ConfigError(f"Expected size = [height, width] of 1 to {LARGEST} pixels, got {list(self.size)}.")
+        if self.stride is not None and not 1 <= self.stride <= LARGEST:
+            raise ConfigError(f"Expected stride in 1..{LARGEST} pixels, got {self.stride}.")
         if self.classes is not None and not 2 <= self.classes <= MOST_CLASSES:
             raise ConfigError(f"Expected classes in 2..{MOST_CLASSES}, got {self.classes}.")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The feature layers by their names in the Model's network."""
+        given = self.features or ()
+        return given if self.stride is None else tuple(f"{INNER}.{layer}" for layer in given)
 
     @property
     def file(self) -> Path | None:
@@ -124,9 +135,10 @@ def to_model(address: str, network: Network, options: Options) -> Model:
     if options.file is not None:
         fill(network.net, options.file, network.unused)
     preprocess = _resized(network.preprocess, options.size)
+    net = network.net.eval()
     network = replace(
         network,
-        net=network.net.eval(),
+        net=net if options.stride is None else Padded(net, options.stride).eval(),
         preprocess=preprocess,
         mean=network.mean if options.mean is None else options.mean,
         std=network.std if options.std is None else options.std,
@@ -140,7 +152,7 @@ def to_model(address: str, network: Network, options: Options) -> Model:
         task=task,
         mean=network.mean,
         std=network.std,
-        features=feature_layers(network.net, x) if options.features is None else options.features,
+        features=feature_layers(network.net, x) if options.features is None else options.layers,
         shape=(x.shape[1], *(preprocess.size if preprocess else (None, None))),
         name=address,
         expect_clean=options.expect_clean,

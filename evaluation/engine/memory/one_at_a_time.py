@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from ....core.dataset import Advance, Dataset
+from ....core.dataset import Advance, Dataset, truths_of
 from .prefetch import Prefetcher
 
 
@@ -23,6 +23,11 @@ class OneAtATime:
 
     def load(self, samples: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         return self._coming.result(self._dataset.load, tuple(samples))
+
+    def truths(self, samples: Sequence[int]) -> Sequence[Tensor] | None:
+        """Load the truths in their own size, if there are any, while the thread is idle."""
+        self._coming.wait()
+        return truths_of(self._dataset, samples)
 
     def training(self, count: int, advance: Advance = lambda images: None) -> tuple[Tensor, Tensor | None]:
         """Load training images in the caller's thread, so that Ctrl-C can stop it: it can take minutes."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from ....core.dataset import Dataset
+from ....core.dataset import Dataset, truths_of
 from ....core.errors import ConfigError, InputError
 from ....core.guard import Guard
 from ....core.model import Model
@@ -45,14 +45,24 @@ class Network:
         """Load samples to the network's device. Raises ConfigError for targets that do not fit its task."""
         device = self.model.device
         x, y = self.dataset.load(tuple(samples))
-        if y is not None:
-            _check(self.model.task, self.dataset, samples, y)
-        return Shard(samples=samples, x=x.to(device), y=None if y is None else y.to(device))
+        truths = truths_of(self.dataset, samples)
+        _check(self.model.task, self.dataset, samples, y, truths)
+        return Shard(
+            samples=samples,
+            x=x.to(device),
+            y=None if y is None else y.to(device),
+            truths=None if truths is None else [truth.to(device) for truth in truths],
+        )
 
 
-def _check(task: Task, dataset: Dataset, samples: Sequence[int], y: Tensor) -> None:
+def _check(
+    task: Task, dataset: Dataset, samples: Sequence[int], y: Tensor | None, truths: Sequence[Tensor] | None
+) -> None:
     try:
-        check_targets(task, y, samples)
+        if y is not None:
+            check_targets(task, y, samples)
+        for sample, truth in zip(samples, truths or [], strict=truths is not None):
+            check_targets(task, truth[None], [sample])
     except InputError as error:
         raise ConfigError(f"{dataset.name}, {error}") from None
 

@@ -1,6 +1,5 @@
 """A system's predictions for clean and attacked images, and the statistics that the ledger keeps of them."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....core.task import Metric
+from ....core.task import Metric, Task
+from ..crafting.shard import Shard
+from .truth import against_truth
 
 
 class Answers(NamedTuple):
@@ -22,12 +23,13 @@ class Answers(NamedTuple):
     attacked: list[Tensor]
     references: list[Tensor]
 
-    def columns(self, metric: Metric, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
-        """Return the columns that the ledger keeps of a metric, as means over draws; only GFR without `targets`."""
+    def columns(self, metric: Metric, task: Task, shard: Shard) -> dict[str, NDArray[np.float64]]:
+        """Return the columns that the ledger keeps of a metric, as means over draws; only GFR without targets."""
         found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
-        if targets is not None:
+        if shard.y is not None:
             for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
-                found[name] = _mean(self._compared(metric, predictions, [targets] * len(predictions)))
+                draws = zip(predictions, self.clean, strict=True)
+                found[name] = _mean([against_truth(metric, task, shard, *draw) for draw in draws])
         return found
 
     def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
@@ -45,14 +47,11 @@ class Answers(NamedTuple):
 
     def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
         """Return the fooling rate (N,), or the statistics of the agreement if the ledger keeps those."""
-        agreement = self._compared(metric, found, self.references)
-        return _mean([metric.lack(values) for values in agreement] if metric.keeps_rates else agreement)
-
-    def _compared(self, metric: Metric, found: list[Tensor], references: Sequence[Tensor]) -> list[Tensor]:
-        return [
+        agreement = [
             metric.statistics(metric.align(prediction, reference, clean), reference)
-            for prediction, reference, clean in zip(found, references, self.clean, strict=True)
+            for prediction, reference, clean in zip(found, self.references, self.clean, strict=True)
         ]
+        return _mean([metric.lack(values) for values in agreement] if metric.keeps_rates else agreement)
 
 
 def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:

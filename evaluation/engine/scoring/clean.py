@@ -13,6 +13,7 @@ from ...leaderboard.rates import rate_of
 from ..crafting.shard import Shard
 from ..work.units import Seen
 from .system import System
+from .truth import against_truth
 
 CONFIDENCE, TOLERANCE = 0.999, 1.0
 """The confidence level of the interval around a clean rate, and the percentage points beyond it that are tolerated."""
@@ -27,7 +28,7 @@ def look(system: System, shard: Shard) -> Seen:
     if shard.y is None:
         return Seen(count, None, said, frozenset(), flags)
     metric = next(iter(system.model.task.metrics.values()))
-    statistics = metric.statistics(metric.align(predictions, shard.y, predictions), shard.y).double().cpu()
+    statistics = against_truth(metric, system.model.task, shard, predictions, predictions).double().cpu()
     return Seen(count, statistics, said, _classes(shard.y) if said else frozenset(), flags)
 
 

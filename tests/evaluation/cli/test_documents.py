@@ -67,15 +67,19 @@ def test_the_attack_of_contributing_keeps_its_promises_and_fools_more_than_one_s
     assert bare.gfr["my-momentum"] > bare.gfr["fgsm"]
 
 
-def test_the_programs_of_the_documents_run(capsys):
+def test_the_programs_of_the_documents_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the last of them leaves its run
     for block in python_of("docs/python.md"):
         exec(compile(block, "docs/python.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed[:4]] == ["attack", "defense", "jpeg", "none"]
-    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in printed[4:]]
+    rates = [float(line.removeprefix("tensor(").rstrip(")")) for line in printed[4:7]]
     assert len(rates) == 3
     assert all(0 <= rate <= 1 for rate in rates)
     assert rates[2] > 0.3
+    sizes = [line.split() for line in printed[-3:]]
+    assert [words[0] for words in sizes] == ["small", "medium", "large"]
+    assert all(float(attacked) < float(clean) <= 100 for _, clean, attacked in sizes)
 
 
 def commands_of(page):
