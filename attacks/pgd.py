@@ -79,6 +79,9 @@ class PGD(Attack):
     def leaves(self) -> bool:
         return super().leaves and self.aim is None
 
+    def goals(self, task: Task, y: Tensor) -> Tensor | None:
+        return super().goals(task, y) if self.aim is None else task.aims[self.aim](y)
+
     @property
     def length(self) -> float:
         """The length of a step, in pixel space."""
@@ -86,7 +89,8 @@ class PGD(Attack):
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.aim is not None:
-            towards = model.task.aims[self.aim](y)
+            towards = self.goals(model.task, y)
+            assert towards is not None
             return replace(self, aim=None, targeted=True).perturb(model, x, towards, rng=rng)
         if not (self.early_stop and self.random_start):  # without a random start the first step sees the image itself
             return self._search(model, x, y, rng)

@@ -94,6 +94,10 @@ class Attack(_Budgeted, ABC):
         """Whether the attack drives predictions away from `y`, rather than towards a target."""
         return not self.targeted
 
+    def goals(self, task: Task, y: Tensor) -> Tensor | None:
+        """Return the answers that the attack is to reach, given `y` as for a call; None if it only leaves `y`."""
+        return y if self.targeted else None
+
     def __call__(
         self,
         model: Model,

@@ -102,6 +102,14 @@ COLUMNS: Mapping[str, Column] = {
             "metric",
         )
     ),
+    **dict(
+        _with_interval(
+            "at_target",
+            "of an attack with targets (`targeted`, `aim`): the metric of the system's answers against these, in its "
+            "`unit`; for top-1 the targeted success rate; empty in worst cases",
+            "metric",
+        )
+    ),
     **{name: column for rate, says in ABSTAINING.items() for name, column in _with_interval(rate, says, "percent")},
     "successes": Column(
         "number of images that the bare network has right and, attacked, wrong, if it was attacked itself; in a mean "

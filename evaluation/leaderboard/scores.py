@@ -14,7 +14,7 @@ from .lowest import lowest
 
 _AMONG_EQUALS = ("robust", "corrected", "detected")
 """The columns that break ties between attacks, for instance on images that no attack fools."""
-_OF_METRIC = ("clean", "attacked", "gfr", "floor")
+_OF_METRIC = ("clean", "attacked", "at_target", "gfr", "floor")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +42,7 @@ class Scores:
             images = images.assign(**{column: _alone(metric, column, found) for column, found in statistics.items()})
             behind = {} if metric.is_mean else {column: found[:, None] for column, found in statistics.items()}
         if images.empty or any(
-            images[column].max() > metric.range for column in ("clean", "attacked") if column in images
+            images[column].max() > metric.range for column in ("clean", "attacked", "at_target") if column in images
         ):
             raise ValueError(f"scores that are no {name}")
         return cls(metric=metric, images=images, behind=behind, flags=outcomes.flags)._with_robust()
@@ -75,6 +75,11 @@ class Scores:
     def with_columns(self, **columns: Numbers) -> Self:
         """Return the scores with these columns, (N,), added or replaced in `images`."""
         return replace(self, images=self.images.assign(**columns))
+
+    def without(self, column: str) -> Self:
+        """Return the scores without a column of the metric, if they have it."""
+        behind = {name: found for name, found in self.behind.items() if name != column}
+        return replace(self, images=self.images.drop(columns=column, errors="ignore"), behind=behind)
 
     def _with_robust(self) -> Self:
         """Add the column `robust`, the worse of `clean` and `attacked`, if there are labels.

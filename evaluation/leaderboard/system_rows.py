@@ -160,8 +160,8 @@ class SystemRows:
 
     def _numbers(self, scores: Scores) -> Row:
         metric, numbers = scores.metric, {"floor": 100 * point(scores, "floor")}
-        for name in ("gfr", "clean", "robust", "attacked"):
-            if name in scores:  # all but the first need labels
+        for name in ("gfr", "clean", "robust", "attacked", "at_target"):
+            if name in scores:  # the first always, the next three with labels, the last of an attack with targets
                 numbers |= _with_interval(name, estimate_in_unit(metric, name, rate(scores, name)))
         for area, name in ((AREA, "gfr_area"), (QUERY_AREA, "gfr_area_queries")):
             if area in scores:

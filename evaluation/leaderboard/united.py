@@ -22,8 +22,10 @@ def worst_case(members: Sequence[Scores], *, chance: bool, last: bool = False) -
     If the scores depend on `chance`, `gfr` (with all other rates) and `robust` are each taken whole from the one attack
     for which they are worst: the maximum per image over several random rates would turn many harmless attacks into a
     strong one. If the `last` member of an ensemble holds the strongest points of all, which were selected with other
-    random draws than those of the scores, all rates are its own.
+    random draws than those of the scores, all rates are its own. A worst case has no `at_target`: its attacks may have
+    other targets, or none.
     """
+    members = [member.without("at_target") for member in members]
     if chance and last:
         found = members[-1]
     elif chance:

@@ -1,7 +1,7 @@
 """Convert rates to the unit of a row: percent of the best possible value, or an error metric's own unit.
 
-The unit applies to `clean`, `robust`, `attacked`, their intervals and `clean_drop`. All other rates, such as fooling
-rates and floors, are in percent for every metric. Of an error, less is better.
+The unit applies to `clean`, `robust`, `attacked`, `at_target`, their intervals and `clean_drop`. All other rates, such
+as fooling rates and floors, are in percent for every metric. Of an error, less is better.
 """
 
 from typing import Literal
@@ -26,6 +26,8 @@ def is_error(unit: str, column: str) -> bool:
 
 def for_the_worse(unit: str, column: str) -> Literal[1, -1]:
     """Return the sign of a change in this column that makes a system worse."""
+    if column == "at_target":
+        return -1 if is_error(unit, column) else 1
     return -1 if column in ("clean", "robust", "attacked") and not is_error(unit, column) else 1
 
 

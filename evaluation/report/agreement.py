@@ -51,7 +51,7 @@ def deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> list[Deviat
 
 
 def _deviations(claimed: TextRow, found: TextRow, *, chance: bool) -> Iterator[Deviation]:
-    for column in ("clean", "gfr", "robust", "attacked"):
+    for column in ("clean", "gfr", "robust", "attacked", "at_target"):
         by_chance = chance and column != "clean" and _near(column, claimed, found)
         yield from _difference(column, claimed, found, _rounding(column, found), chance=by_chance)
     for column in (*_OWN, "gfr_area", "gfr_area_queries", "gfr_seeds_sd"):

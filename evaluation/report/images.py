@@ -17,6 +17,7 @@ COLUMNS = {
     "floor": "the same for the clean image with independent draws",
     "attacked": "the metric on the attacked image, mean over draws",
     "robust": "the worse of `clean` and `attacked`; of a worst case, of all its attacks",
+    "at_target": "the metric against what the attack was to reach, mean over draws; of attacks with targets",
     **dict.fromkeys(ABSTAINING, "as in leaderboard.csv, but of one image: mean over draws"),
     "linf": "largest change of a value of a pixel",
     "l2": "L2 norm of the change",

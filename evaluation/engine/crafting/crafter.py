@@ -29,7 +29,7 @@ from .crafted import Crafted
 from .storage import Storage
 from .targets import drawn_targets
 
-_CHECKPOINT_COSTS, _QUERIES, _VANISHING = "costs", "queries", "vanishing"
+_CHECKPOINT_COSTS, _QUERIES, _GOALS, _VANISHING = "costs", "queries", "goals", "vanishing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +97,12 @@ class Crafter:
         start = None if self.before is None else self.before.images(shard, None).x_adv  # with costs of its own
 
         def crafted(part: Shard, rows: slice) -> Crafted:
-            found = self._attack(part, None if start is None else start[rows])
-            if isinstance(found, Searched):
-                return replace(self._stored(found.x_adv, part), queries=found.queries)
-            return self._stored(found, part)
+            rng = self._draws(part)
+            y = self._references(part, rng)
+            found = self._attack(part, y, None if start is None else start[rows], rng)
+            x_adv, queries = found if isinstance(found, Searched) else (found, None)
+            goals = self._image_attack.goals(self.model.task, y)
+            return replace(self._stored(x_adv, part), queries=queries, goals=goals)
 
         with self.undoing(), _Meter(self.model) as meter:
             found = self._in_pieces(shard, crafted)
@@ -114,16 +116,25 @@ class Crafter:
         """Whether the queries of each image are known: not if the attack continues from another attack's images."""
         return isinstance(self.attack, QueryAttack) and self.before is None
 
-    def _attack(self, shard: Shard, x_adv: Tensor | None) -> Tensor | Searched:
+    @property
+    def _further(self) -> set[str]:
+        """The names of the tensors that are kept of this attack beside those of every attack."""
+        aims = isinstance(self.attack, Attack) and not self.attack.leaves
+        return ({_QUERIES} if self._counts else set()) | ({_GOALS} if aims else set())
+
+    def _attack(self, shard: Shard, y: Tensor, x_adv: Tensor | None, rng: Draws) -> Tensor | Searched:
         """Attack a shard; continue from `x_adv` if another attack came before."""
-        assert isinstance(self.attack, Attack)
-        rng = self._draws(shard)
-        y = self._goals(shard, rng)
-        if isinstance(self.attack, QueryAttack) and x_adv is None:
-            return self.attack.counted(self.model, shard.x, y, rng=rng)
+        attack = self._image_attack
+        if isinstance(attack, QueryAttack) and x_adv is None:
+            return attack.counted(self.model, shard.x, y, rng=rng)
         if x_adv is None:
-            return self.attack(self.model, shard.x, y, rng=rng)
-        return attack_survivors(self.attack, self.model, shard.x, y, x_adv, rng=rng)
+            return attack(self.model, shard.x, y, rng=rng)
+        return attack_survivors(attack, self.model, shard.x, y, x_adv, rng=rng)
+
+    @property
+    def _image_attack(self) -> Attack:
+        assert isinstance(self.attack, Attack)
+        return self.attack
 
     def _draws(self, shard: Shard) -> Draws:
         return Draws.of(self.seed, self.stream, samples=shard.samples, device=shard.x.device)
@@ -132,7 +143,7 @@ class Crafter:
     def _targeted(self) -> bool:
         return isinstance(self.attack, Attack) and self.attack.targeted
 
-    def _goals(self, shard: Shard, rng: Draws) -> Tensor:
+    def _references(self, shard: Shard, rng: Draws) -> Tensor:
         """Return what the attack is to leave: the model's own predictions, as GFR measures; if targeted, to reach.
 
         Pixels that are void in the shard's targets stay so.
@@ -148,11 +159,11 @@ class Crafter:
         if self.storage == "float32":
             return Crafted(stored=x_adv, undone=torch.zeros(len(x_adv), dtype=torch.bool), costs=Costs())
         rng = self._draws(shard)
-        goals = self._goals(shard, rng)
+        y = self._references(shard, rng)
 
         def fools(images: Tensor, rows: Tensor) -> Tensor:
             found = self.model.judge(images, rng=rng.fork("storage")[rows])
-            return self.model.task.reached(found, goals[rows], targeted=self._targeted)
+            return self.model.task.reached(found, y[rows], targeted=self._targeted)
 
         stored, undone = Storage(threat=threat, x=shard.x, fools=fools).search(x_adv)
         crafted = Crafted(stored=stored, undone=undone, costs=Costs())
@@ -161,7 +172,7 @@ class Crafter:
 
     def _read(self, shelf: Shelf, name: str, shard: Shard) -> Crafted | None:
         """Return kept images; None if the file is missing, damaged, of other clean images, or exceeds the budget."""
-        names = {"x_adv", "undone", "costs", _VANISHING} | ({_QUERIES} if self._counts else set())
+        names = {"x_adv", "undone", "costs", _VANISHING} | self._further
         tensors = shelf.opened(self.prefetcher.result(shelf.read, name), names, shard.x)
         if tensors is None or tensors["x_adv"].dtype != getattr(torch, self.storage):
             return None
@@ -170,6 +181,7 @@ class Crafter:
             undone=tensors["undone"],
             costs=Costs(*tensors["costs"].tolist()),
             queries=tensors.get(_QUERIES),
+            goals=tensors[_GOALS].to(shard.x.device) if _GOALS in tensors else None,
             vanishing=float(tensors[_VANISHING]),
         )
         try:
@@ -192,7 +204,8 @@ def _tensors(crafted: Crafted) -> dict[str, Tensor]:
         "costs": tensor_of(crafted.costs),
         _VANISHING: torch.tensor(crafted.vanishing, dtype=torch.float64),
     }
-    return found if crafted.queries is None else found | {_QUERIES: crafted.queries}
+    further = {_QUERIES: crafted.queries, _GOALS: crafted.goals}
+    return found | {name: tensor for name, tensor in further.items() if tensor is not None}
 
 
 def tensor_of(costs: Costs) -> Tensor:

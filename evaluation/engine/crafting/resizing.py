@@ -13,6 +13,7 @@ from ....core.task import Task
 from ....core.threat import Threat
 from ....core.training_images import training_fingerprint_of
 from ....datasets.substitutes import photographs_shown_by
+from ....tasks.maps import nearest
 from .crafted import Crafted
 from .storage import Storage
 
@@ -66,9 +67,7 @@ class Resized(Dataset):
 
     def _fitted(self, targets: Tensor | None) -> Tensor | None:
         """Return maps (N, H, W) resized to the images by nearest pixels; other targets unchanged."""
-        if targets is None or targets.ndim != 3 or targets.shape[1:] == self._size:
-            return targets
-        return F.interpolate(targets[:, None].float(), self._size, mode="nearest-exact")[:, 0].to(targets.dtype)
+        return None if targets is None else _fitted(targets, self._size)
 
 
 def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) -> Crafted:
@@ -76,7 +75,8 @@ def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) ->
 
     The perturbation `change` (N or 1, C, H, W) at the first network's input is resized, added to `x`, and projected
     onto the budget and [0, 1], so that the budget holds at both inputs. 8-bit images are rounded to the nearest levels
-    within it. Raises ConfigError if the numbers of channels differ.
+    within it; maps that the attack was to reach are resized as well. Raises ConfigError if the numbers of channels
+    differ.
     """
     if change.shape[1] != x.shape[1]:
         raise ConfigError(
@@ -86,7 +86,13 @@ def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) ->
     x_adv = threat.project(x + resized(change, x.shape[2:]), x)
     if crafted.stored.dtype == torch.uint8:
         x_adv, _ = Storage(threat=threat, x=x, fools=_nothing).search(x_adv)
-    return replace(crafted, stored=x_adv)
+    goals = None if crafted.goals is None else _fitted(crafted.goals, x.shape[2:])
+    return replace(crafted, stored=x_adv, goals=goals)
+
+
+def _fitted(targets: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return maps (N, H, W) in the (height, width) `size`, by nearest pixels; other targets unchanged."""
+    return nearest(targets, (size[0], size[1])) if targets.ndim == 3 else targets
 
 
 def _nothing(images: Tensor, rows: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A system's predictions for clean and attacked images, and the statistics that the ledger keeps of them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,13 +24,18 @@ class Answers(NamedTuple):
     attacked: list[Tensor]
     references: list[Tensor]
 
-    def columns(self, metric: Metric, task: Task, shard: Shard) -> dict[str, NDArray[np.float64]]:
-        """Return the columns that the ledger keeps of a metric, as means over draws; only GFR without targets."""
+    def columns(self, metric: Metric, task: Task, shard: Shard, goals: Tensor | None) -> dict[str, NDArray[np.float64]]:
+        """Return the columns that the ledger keeps of a metric, as means over draws.
+
+        Those against the truth need a shard with targets, and those against the attack's `goals` need these.
+        """
         found = {"gfr": self._changed(metric, self.attacked), "floor": self._changed(metric, self.again)}
         if shard.y is not None:
             for name, predictions in (("clean", self.clean), ("attacked", self.attacked)):
                 draws = zip(predictions, self.clean, strict=True)
                 found[name] = _mean([against_truth(metric, task, shard, *draw) for draw in draws])
+        if goals is not None:
+            found["at_target"] = _mean(self._agreement(metric, self.attacked, [goals] * len(self.attacked)))
         return found
 
     def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
@@ -47,11 +53,14 @@ class Answers(NamedTuple):
 
     def _changed(self, metric: Metric, found: list[Tensor]) -> NDArray[np.float64]:
         """Return the fooling rate (N,), or the statistics of the agreement if the ledger keeps those."""
-        agreement = [
-            metric.statistics(metric.align(prediction, reference, clean), reference)
-            for prediction, reference, clean in zip(found, self.references, self.clean, strict=True)
-        ]
+        agreement = self._agreement(metric, found, self.references)
         return _mean([metric.lack(values) for values in agreement] if metric.keeps_rates else agreement)
+
+    def _agreement(self, metric: Metric, found: list[Tensor], references: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            metric.statistics(metric.align(prediction, reference, clean), reference)
+            for prediction, reference, clean in zip(found, references, self.clean, strict=True)
+        ]
 
 
 def _mean(per_draw: list[Tensor]) -> NDArray[np.float64]:

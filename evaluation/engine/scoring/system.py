@@ -144,7 +144,7 @@ class System:
         for name, metric in self.model.task.metrics.items():
             kept_as = metric.kept_as or name
             if kept_as not in metrics:
-                metrics[kept_as] = answers.columns(metric, self.model.task, shard)
+                metrics[kept_as] = answers.columns(metric, self.model.task, shard, crafted.goals)
         samples = np.asarray(shard.samples)
         return Outcomes(samples=samples, images=images | costs, metrics=metrics, flags=frozenset(self.flags))
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import foolbench
 import pytest
 import torch
 from foolbench.attacks import PGD
-from foolbench.core import Attack, ConfigError, Draws, register_attack
+from foolbench.core import Attack, ConfigError, Draws, Model, register_attack
 from foolbench.datasets import Digits
 from foolbench.evaluation.engine.crafting.targets import another_class, drawn_targets
-from foolbench.tasks import AbstainingRecognition, Recognition
+from foolbench.tasks import AbstainingRecognition, Depth, Recognition
 
 COUNT = 40
 
@@ -60,8 +61,38 @@ def test_what_is_crafted_is_what_the_attack_makes_of_these_targets(execute, digi
     x = Digits().load(range(COUNT))[0]
     own = digits_model.predict(x)
     y = drawn_targets(digits_model, x, range(COUNT), seed=0)
-    fooled = digits_model.predict(PGD(**facts, targeted=True)(digits_model, x, y)) != own
-    assert 20 < row.gfr == pytest.approx(100 * float(fooled.float().mean()), abs=0.01)
+    found = digits_model.predict(PGD(**facts, targeted=True)(digits_model, x, y))
+    assert 20 < row.gfr == pytest.approx(100 * float((found != own).float().mean()), abs=0.01)
+    assert row.at_target == pytest.approx(100 * float((found == y).float().mean()), abs=0.01)
+    assert row.at_target_low < row.at_target < row.at_target_high
+
+
+def test_only_attacks_with_targets_say_how_often_they_reach_them(execute):
+    """Also where the images come from the cache: the second run crafts none."""
+    listed = "attacks=[{name='pgd', eps=0.2, steps=5, targeted=true, group='all'}, {name='fgsm', eps=0.2, group='all'}]"
+    tables = [execute(name, listed, "defenses=[{name='jpeg'}]", f"samples={COUNT}") for name in ("out", "again")]
+    for table in tables:
+        assert table.at_target[table.attack == "pgd"].notna().all()
+        assert table.at_target[table.attack != "pgd"].isna().all()
+    first, again = tables
+    assert first.at_target.dropna().tolist() == again.at_target.dropna().tolist()
+    assert (first.at_target.dropna() <= first.gfr[first.attack == "pgd"] + first.floor.max()).all()
+
+
+def test_an_aim_is_reached_as_far_as_the_metric_of_a_map_says():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 3, padding=1), torch.nn.Softplus())
+    model = Model(net, task=Depth(), shape=(3, 8, 8), name="small")
+    data = torch.utils.data.TensorDataset(torch.rand(4, 3, 8, 8), torch.rand(4, 8, 8) + 1)
+    attack = PGD(eps="20/255", steps=5, random_start=False, aim="flip-left-right")
+    table = foolbench.evaluate(model, data, attacks=[attack], eps="20/255", samples=4, silent=True)
+    x = data.tensors[0]
+    goals = model.predict(x).flip(2)
+    found = model.predict(attack(model, x))
+    expected = ((found - goals).abs() / goals).mean()
+    rows = table.set_index("metric")
+    assert rows.at_target["abs-rel"] == pytest.approx(float(expected), abs=1e-4)
+    assert rows.at_target["abs-rel"] < float(((model.predict(x) - goals).abs() / goals).mean())
 
 
 def test_members_of_an_ensemble_reach_for_the_same_target(execute):

@@ -29,7 +29,7 @@ recipe, run, task, dataset, n, clusters, sampling, model, model_sha, behaviour, 
 source_model, knowledge, source_defense, source_defense_params, norm, eps, defense, defense_params, metric, unit, clean,
 clean_low, clean_high, clean_drop, clean_drop_rel, gfr, gfr_low, gfr_high, gfr_area, gfr_area_queries, gfr_seeds_sd,
 gfr_gap, gfr_over_pgd10, floor, robust, robust_low, robust_high,
-attacked, attacked_low, attacked_high, rejected_clean, rejected_clean_low,
+attacked, attacked_low, attacked_high, at_target, at_target_low, at_target_high, rejected_clean, rejected_clean_low,
 rejected_clean_high, detected, detected_low, detected_high, corrected, corrected_low, corrected_high, successes,
 recovered, recovered_low, recovered_high, layer_shift, linf_max, l2_mean, rounding_undone,
 forwards_mean, backwards_mean, seconds, flagged, status, error, cell, crafted
