@@ -2,11 +2,7 @@
 
 from .attack import Access as Access
 from .attack import Attack as Attack
-from .attack import Checkpoint as Checkpoint
-from .attack import CraftingData as CraftingData
 from .attack import MinimalAttack as MinimalAttack
-from .attack import Prior as Prior
-from .attack import UniversalAttack as UniversalAttack
 from .dataset import Clustered as Clustered
 from .dataset import Dataset as Dataset
 from .dataset import FullSize as FullSize
@@ -61,3 +57,7 @@ from .task import Places as Places
 from .task import Task as Task
 from .threat import Threat as Threat
 from .training_images import TrainingFingerprinted as TrainingFingerprinted
+from .universal_attack import Checkpoint as Checkpoint
+from .universal_attack import CraftingData as CraftingData
+from .universal_attack import Prior as Prior
+from .universal_attack import UniversalAttack as UniversalAttack

@@ -1,19 +1,16 @@
-"""The base classes of attacks: image attacks, minimal-perturbation attacks and universal attacks."""
+"""The base classes of attacks on single images, for a budget and with as small a perturbation as can be."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, Protocol, get_args
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from .errors import BudgetError, ConfigError
-from .images import check_images
 from .model import Model
 from .norms import Norm
-from .perturbation import Perturbation
 from .seeding import Draws, as_draws
 from .task import Task
 from .threat import Eps, Threat
@@ -22,14 +19,12 @@ Access = Literal["none", "decision", "score", "features", "gradient"]
 """The access to a model that an attack needs: none, its decisions, scores, layer features or gradients."""
 MOST = 10**9
 """The largest parameter of an attack: larger ones overflow somewhere inside."""
-Prior = Literal["none", "range", "data", "less-background"]
-"""What a universal attack may know of images: nothing, their range, training images, or some of little background."""
 LATER = "later"
 """Metadata key of a field added after results were published: with its default, names and streams are as before."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Budgeted:
+class Budgeted:
     """The base of all attacks: their threat, and what they need of a model. The repr is an attack's identity.
 
     `norms` are supported; `access` and `needs_class_scores` say what the attack needs of a model. `randomized`: it
@@ -78,7 +73,7 @@ class _Budgeted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attack(_Budgeted, ABC):
+class Attack(Budgeted, ABC):
     """An image attack: one perturbation per image. Subclasses are frozen dataclasses that implement `perturb`.
 
     If `targeted`, `y` are the targets to reach, otherwise the answers to leave. `batch_matters` marks attacks that draw
@@ -193,110 +188,3 @@ class MinimalAttack(Attack):
     @abstractmethod
     def minimize(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         """Return adversarial images in [0, 1] as near to `x` as possible; `x` itself where none is found."""
-
-
-class Checkpoint(Protocol):
-    """Storage for the state of a search, from which it can resume."""
-
-    def load(self) -> dict[str, Tensor]:
-        """Return the state saved last; empty for a new search."""
-        ...
-
-    def save(self, state: dict[str, Tensor]) -> None: ...
-
-
-class NoCheckpoint:
-    """A checkpoint that stores nothing: the search starts from the beginning."""
-
-    def load(self) -> dict[str, Tensor]:
-        return {}
-
-    def save(self, state: dict[str, Tensor]) -> None:
-        pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class CraftingData:
-    """The images that a universal attack may use, and where it reports its progress.
-
-    `validation` are substitute images (M, C, H, W) in [0, 1] on which candidates are compared. `load_training` returns
-    the task's training images, as the attack's prior requires them; it is called if that is "data" or
-    "less-background". `progress` is called with (iterations done, limit, best validation fooling rate, -1 before the
-    first). A search saves its state to `checkpoint` after every validation or batch, and resumes from it.
-    """
-
-    validation: Tensor
-    load_training: Callable[[], Tensor]
-    progress: Callable[[int, int, float], None] = lambda done, limit, best: None
-    checkpoint: Checkpoint = field(default_factory=NoCheckpoint)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UniversalAttack(_Budgeted, ABC):
-    """A universal attack, one perturbation for all images. Subclasses are frozen dataclasses with a `search`."""
-
-    prior: Prior = "none"
-
-    priors: ClassVar[Sequence[Prior]] = ("none", "range", "data")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.prior not in self.priors:
-            raise ConfigError(f"Expected prior to be one of {', '.join(self.priors)}, got {self.prior!r}.")
-
-    @property
-    def validations(self) -> int:
-        """The least number of validations in a full search, by which forecasts go; 0 if iterations are all its work.
-
-        Such a search reports 0 iterations, validates the clean images at the same cost, then reports each iteration.
-        """
-        return 0
-
-    @property
-    def sees_training_images(self) -> bool:
-        """Whether the attack's prior uses training images."""
-        return self.prior in ("data", "less-background")
-
-    def check_task(self, task: Task) -> None:
-        super().check_task(task)
-        if self.prior == "less-background" and task.background is None:
-            raise ConfigError(
-                f"{type(self).__name__} with prior {self.prior} chooses images by how much of them is background: "
-                f"expected maps with a class for it, got {task}."
-            )
-
-    def craft(
-        self, model: Model, data: CraftingData, *, rng: Draws | torch.Generator | int | None = None
-    ) -> Perturbation:
-        """Search for a universal perturbation of the shape of one image, and return it.
-
-        Raises InputError for images that the model does not take, ConfigError for a task that the attack does not apply
-        to, BudgetError for a result of another shape or beyond the budget.
-        """
-        Model.check_is(model)
-        self.check_task(model.task)
-        check_images(data.validation, model.shape)
-        draws = as_draws(rng, 1, data.validation.device)
-        with torch.inference_mode(False), torch.enable_grad():  # also for callers who have switched gradients off
-            own = replace(
-                data, validation=data.validation.clone(), load_training=lambda: _own_images(data.load_training())
-            )
-            delta = self.search(model, own, rng=draws)
-        if not isinstance(delta, Tensor):
-            raise BudgetError(f"Expected a perturbation from {self!r}, got {type(delta).__name__}.")
-        if delta.shape != data.validation.shape[1:]:
-            raise BudgetError(
-                f"Expected a perturbation of shape {tuple(data.validation.shape[1:])}, got {tuple(delta.shape)}."
-            )
-        return Perturbation(
-            delta=delta.detach().cpu(), threat=self.threat, source=f"{self!r} on {model.name} {model.sha}"
-        )
-
-    @abstractmethod
-    def search(self, model: Model, data: CraftingData, *, rng: Draws) -> Tensor:
-        """Return the perturbation, shape (C, H, W), for checked inputs; `rng` has a single stream."""
-
-
-def _own_images(x: Tensor) -> Tensor:
-    check_images(x)
-    return x.clone()

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from .arguments import arguments_of
-from .attack import Attack, UniversalAttack
+from .attack import Attack
 from .complaint import complaint
 from .dataset import Dataset
 from .defense import Defense
@@ -22,6 +22,7 @@ from .errors import ConfigError, FoolbenchError, UnknownNameError, foreign_error
 from .model import Model
 from .python_objects import names_an_object
 from .task import Task
+from .universal_attack import UniversalAttack
 
 NOTHING = "none"
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ..attacks.universal import UniversalPGD
-from ..core.attack import CraftingData
 from ..core.model import Model
 from ..core.norms import per_row, project, size
 from ..core.seeding import Draws
+from ..core.universal_attack import CraftingData
 
 _PASSES = 4  # epochs of crafting for each perturbation
 _JUDGED = 128  # validation images on which the best iterate is chosen

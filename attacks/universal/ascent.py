@@ -11,12 +11,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...core.attack import Access, CraftingData, Prior, UniversalAttack
+from ...core.attack import Access
 from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.norms import Norm, project, steepest
 from ...core.registry import register_attack
 from ...core.seeding import Draws
+from ...core.universal_attack import CraftingData, Prior, UniversalAttack
 from .._gradient import check_differentiable, loss_and_gradient
 from .._losses import Objective, class_count
 from ._validation import UNJUDGED, BestSoFar, predictions

@@ -13,11 +13,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...core.attack import Access, CraftingData, Prior, UniversalAttack
+from ...core.attack import Access
 from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import register_attack
 from ...core.seeding import Draws
+from ...core.universal_attack import CraftingData, Prior, UniversalAttack
 from ._features import Energy, FeatureAscent, half_squared_norm
 from ._validation import UNJUDGED, BestSoFar
 from .priors import crafting_pool

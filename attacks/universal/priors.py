@@ -13,11 +13,11 @@ import math
 import torch
 from torch import Tensor
 
-from ...core.attack import CraftingData, Prior
 from ...core.errors import InputError
 from ...core.images import check_images
 from ...core.model import Model
 from ...core.seeding import Draws
+from ...core.universal_attack import CraftingData, Prior
 
 LEAST = 0.25  # of the training images; the paper's rule, less than half of an image, leaves 27% of VOC
 RANGE_STD = 58 / 255  # of the Gaussian image; the released code has 52, 58 and 62 for B, G and R

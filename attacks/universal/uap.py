@@ -7,12 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...core.attack import Access, CraftingData, Prior, UniversalAttack
+from ...core.attack import Access
 from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.norms import Norm, project
 from ...core.registry import register_attack
 from ...core.seeding import Draws
+from ...core.universal_attack import CraftingData, Prior, UniversalAttack
 from ..deepfool import DeepFool
 from ._validation import BestSoFar, predictions
 from .priors import images_to_fool

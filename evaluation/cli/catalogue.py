@@ -9,11 +9,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from ...core.attack import Attack, MinimalAttack, UniversalAttack
+from ...core.attack import Attack, MinimalAttack
 from ...core.defense import InputTransform
 from ...core.errors import ConfigError
 from ...core.learned_defense import LearnedDefense, LearnedTransform
 from ...core.registry import Registry
+from ...core.universal_attack import UniversalAttack
 from ..report.papers import papers
 
 _LINK = re.compile(r"(.+), (https?://[^\s,]+)")

@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import models
+from ...core.universal_attack import UniversalAttack
 from ...core.words import counted
 from ..conformance import find
 from ..conformance.subjects import made

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from ...attacks._losses import class_count
-from ...core.attack import Attack, CraftingData, UniversalAttack
+from ...core.attack import Attack
 from ...core.errors import BudgetError, ConfigError, FoolbenchError
 from ...core.model import Model
 from ...core.norms import size
 from ...core.query_attack import QueryAttack
+from ...core.universal_attack import CraftingData, UniversalAttack
 from ...defenses.gradients import adaptive
 from ...defenses.noise import RandomNoise
 from .checks import (

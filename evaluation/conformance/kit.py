@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.defense import Defense
 from ...core.errors import foreign_errors, one_line
 from ...core.repeatable import repeatable
+from ...core.universal_attack import UniversalAttack
 from ..grid.lessons import learning_parts
 from .attack_checks import ATTACK_CHECKS
 from .checks import BrokenPromiseError, Check, on

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ...core.arguments import parameters_of
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.dataset import Dataset
 from ...core.defense import Defense
 from ...core.errors import ConfigError, UnknownNameError
@@ -15,6 +15,7 @@ from ...core.foreign import foreign
 from ...core.model import Model
 from ...core.python_objects import find_object, load_file, names_an_object
 from ...core.registry import Registry, attacks, configure, datasets, defenses, models
+from ...core.universal_attack import UniversalAttack
 from ...datasets import load_dataset
 from ...models import load_model
 from ..recipe.plugins import REGISTRIES

@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...core.attack import UniversalAttack
 from ...core.errors import ConfigError
+from ...core.universal_attack import UniversalAttack
 from ..grid.cells import Cell, Job
 from ..grid.defenses import NamedDefense
 from ..grid.digest import digest

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from ...core.attack import UniversalAttack
 from ...core.files import writing
+from ...core.universal_attack import UniversalAttack
 from ..grid.cells import Cell, Job
 from ..ledger.ledger import Ledger
 from .networks.prepare import Prepared

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.ensemble import Ensemble
+from ...core.universal_attack import UniversalAttack
 from ..recipe.entries import Knowledge, Training
 from .defenses import NamedDefense
 from .digest import digest

@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError
+from ...core.universal_attack import UniversalAttack
 from ..recipe.entries import Knowledge, NamedAttack
 from ..recipe.recipe import Recipe
 from .cells import Cell, Job

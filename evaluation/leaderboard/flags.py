@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ...attacks.adaptive import MoreDraws, Transfer
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
+from ...core.universal_attack import UniversalAttack
 from .stats import larger
 
 PROBABILITIES = "probabilities"

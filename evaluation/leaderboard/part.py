@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError
 from ...core.registry import NOTHING
+from ...core.universal_attack import UniversalAttack
 from ..grid.defenses import systems
 from ..grid.described import beside_threat, compact
 from ..grid.parameters import parameters

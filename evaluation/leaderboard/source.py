@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ...core.attack import UniversalAttack
 from ...core.errors import FoolbenchError
 from ...core.task import Metric
+from ...core.universal_attack import UniversalAttack
 from ..grid.cells import Cell
 from ..grid.digest import digest
 from ..grid.facts import Facts

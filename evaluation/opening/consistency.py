@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.dataset import Dataset
 from ...core.ensemble import Ensemble
 from ...core.errors import ConfigError, UnknownNameError
 from ...core.registry import attacks, models
 from ...core.threat import Threat
+from ...core.universal_attack import UniversalAttack
 from ...core.words import counted
 from ..grid.planned import planned
 from ..recipe.recipe import Recipe

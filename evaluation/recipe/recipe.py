@@ -4,12 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
-from ...core.attack import Attack, UniversalAttack
+from ...core.attack import Attack
 from ...core.complaint import short
 from ...core.defense import Defense
 from ...core.errors import ConfigError
 from ...core.percent import checked_percent
 from ...core.registry import attacks, defenses
+from ...core.universal_attack import UniversalAttack
 from .entries import Addressed, Knowledge, Named, NamedAttack, ThreatDefault
 from .gates import Gates
 

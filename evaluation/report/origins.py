@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.attack import UniversalAttack
+from ...core.universal_attack import UniversalAttack
 from ..grid.cells import Cell, Job
 from ..grid.grid import Grid
 from ..grid.identity import TRAINING, Identities

@@ -22,7 +22,7 @@ from foolbench.attacks import (
     TrustRegion,
 )
 from foolbench.core import Model, NetworkDefense
-from foolbench.core.attack import CraftingData
+from foolbench.core.universal_attack import CraftingData
 from foolbench.defenses import adaptive
 from foolbench.tasks import Recognition
 from torch import nn

@@ -25,9 +25,9 @@ from foolbench.attacks import (
     UniversalPGD,
 )
 from foolbench.core import ConfigError, Model, register_task
-from foolbench.core.attack import CraftingData
 from foolbench.core.norms import size
 from foolbench.core.task import Places
+from foolbench.core.universal_attack import CraftingData
 from foolbench.tasks import Depth, Recognition, Segmentation
 from torch import nn
 

@@ -19,8 +19,8 @@ from foolbench.attacks import (
 from foolbench.attacks._gradient import loss_and_gradient
 from foolbench.attacks._losses import Objective
 from foolbench.core import Draws, GradientError, Model
-from foolbench.core.attack import CraftingData
 from foolbench.core.norms import size
+from foolbench.core.universal_attack import CraftingData
 from foolbench.datasets import Digits
 from foolbench.defenses import RandomNoise, adaptive
 from foolbench.models import ENTRIES

@@ -5,8 +5,8 @@ import pytest
 import torch
 from foolbench.attacks import GDUAP, PGD
 from foolbench.core import Attack, CraftingData, UniversalAttack, attacks
-from foolbench.core.attack import NoCheckpoint
 from foolbench.core.norms import size
+from foolbench.core.universal_attack import NoCheckpoint
 
 BUDGET = {"linf": 20 / 255, "l2": 0.6, "l1": 3.0, "l0": 12}
 CASES = [(name, norm) for name in attacks for norm in attacks[name].norms]

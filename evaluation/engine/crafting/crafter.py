@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ....core.attack import Attack, CraftingData, UniversalAttack
+from ....core.attack import Attack
 from ....core.ensemble import attack_survivors
 from ....core.errors import BudgetError
 from ....core.files import writing
@@ -18,6 +18,7 @@ from ....core.model import Model
 from ....core.perturbation import Perturbation
 from ....core.query_attack import QueryAttack, Searched
 from ....core.seeding import Draws
+from ....core.universal_attack import CraftingData, UniversalAttack
 from ...grid.digest import digest
 from ...ledger.ledger import Costs
 from ..cache.kept import keep, recall

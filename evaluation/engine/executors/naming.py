@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ....core.attack import UniversalAttack
 from ....core.ensemble import attack_survivors
+from ....core.universal_attack import UniversalAttack
 from ....datasets.substitutes import substitute_images
 from ....defenses.gradients import adaptive
 from ...grid.cells import LABEL, Job

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ....core.attack import UniversalAttack
 from ....core.errors import OutputError
 from ....core.files import write_whole, writing
+from ....core.universal_attack import UniversalAttack
 from ...grid.cells import Job
 from ...grid.defenses import NamedDefense
 from ..cache.exclusive import acquired

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from ....core.attack import UniversalAttack
 from ....core.errors import ConfigError, OutputError, foreign_errors, one_line
 from ....core.perturbation import Perturbation
+from ....core.universal_attack import UniversalAttack
 from ...grid.cells import Job
 from ...grid.defenses import NamedDefense
 from ...grid.grid import Grid

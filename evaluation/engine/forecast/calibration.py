@@ -8,10 +8,10 @@ from functools import partial, reduce
 
 import torch
 
-from ....core.attack import UniversalAttack
 from ....core.errors import foreign_errors
 from ....core.model import Model
 from ....core.perturbation import Perturbation
+from ....core.universal_attack import UniversalAttack
 from ...grid.cells import Cell, Job
 from ...ledger.ledger import Costs
 from ..crafting.perturbation_file import PerturbationFile

@@ -3,7 +3,7 @@
 import torch
 
 from ....attacks.universal.priors import with_less_background
-from ....core.attack import CraftingData, Prior
+from ....core.universal_attack import CraftingData, Prior
 from ....datasets.substitutes import photographs_shown_by, substitute_images
 from ...recipe.entries import Training
 from ..crafting.elsewhere import training_elsewhere

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from ....core.attack import UniversalAttack
+from ....core.universal_attack import UniversalAttack
 from ...grid.cells import Cell, Job
 from ...grid.defenses import NamedDefense
 from ...grid.grid import Grid

@@ -137,7 +137,7 @@ NUMBERS = [
     name
     for name in CONTRACT[CONTRACT.index("clean") : CONTRACT.index("flagged")]
     if name not in ("layer_shift", "gfr_area", "gfr_area_queries", "gfr_seeds_sd", "gfr_gap", "gfr_over_pgd10")
-    and not name.startswith((*RATES, "recovered"))
+    and not name.startswith((*RATES, "recovered", "at_target"))
 ]
 
 
