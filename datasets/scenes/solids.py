@@ -1,8 +1,9 @@
 """The six solids of the scenes: ray intersections, and extents.
 
-All but the torus, which is met by sphere tracing, are unions of convex pieces, each an intersection of half-spaces, balls,
-tubes and cones, which a ray crosses in one interval (Kay and Kajiya 1986, https://doi.org/10.1145/15886.15916). Every solid fits into the unit ball, with which
-the renderer culls rays. Points and directions are float64 (N, 3) in the solid's own frame.
+All but the torus, which is met by sphere tracing, are unions of convex pieces, each an intersection of half-spaces,
+balls, tubes and cones, which a ray crosses in one interval (Kay and Kajiya 1986, https://doi.org/10.1145/15886.15916).
+Every solid fits into the unit ball, with which the renderer culls rays. Points and directions are float64 (N, 3) in the
+solid's own frame.
 """
 
 from collections.abc import Callable

@@ -9,6 +9,9 @@ from ..leaderboard.flags import leads_astray
 from ..leaderboard.grouping import grouped
 from .board import Row
 
+UNBROKEN = "\N{NON-BREAKING HYPHEN}"
+"""Stands in the intervals of sentences, so that none is torn at the end of a line."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Worth:
@@ -107,7 +110,7 @@ def _rate(row: Row | None) -> float:
 
 
 def _told(row: Row) -> str:
-    return f"{row['gfr']:.1f}% [{row['gfr_low']:.0f}-{row['gfr_high']:.0f}]"
+    return f"{row['gfr']:.1f}% [{row['gfr_low']:.0f}{UNBROKEN}{row['gfr_high']:.0f}]"
 
 
 def _cost(worth: Worth) -> str:
