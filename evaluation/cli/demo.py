@@ -8,7 +8,7 @@ from rich.text import Text
 from ...core.errors import ConfigError
 from ...core.files import write_whole, writing
 from ...core.model import Model
-from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked
+from ..demo.answers import STEPS, TARGETED_STEPS, Answer, Answers, answers, attacked, drawn
 from ..demo.sheet import AMPLIFIED, sheet
 from ..demo.subject import image
 from ..engine.memory.heap import keep_freed_memory
@@ -16,7 +16,7 @@ from .console import console, say
 
 
 def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: Path) -> None:
-    """Attack a picture, print the predictions, and write the images to the PNG file `out`.
+    """Attack a picture, print the answers, and write the images to the PNG file `out`.
 
     Raises ConfigError or InputError for invalid arguments, and OutputError if the file cannot be written.
     """
@@ -29,7 +29,7 @@ def demo(picture: Path | None, model: Model, target: str | None, eps: str, out: 
     method = f"PGD, {STEPS} and {TARGETED_STEPS} steps"
     about = [model.name, f"on {name}", method, f"no pixel changed by more than {eps}"]
     with writing(out):
-        write_whole(out, sheet(images, found[0], about))
+        write_whole(out, sheet(images, found[0], drawn(model, images), about))
     console.print(Text(", ".join(about), style="bold"))
     console.print(_table(found, images.target))
     for one in found:

@@ -224,7 +224,10 @@ def demo(
         str | None, typer.Option(help="Address of a network; imagenet:efficientnet-lite0 where it is installed.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Class to reach; a black swan, or the most unlikely one, if not given.")
+        str | None,
+        typer.Option(
+            help="Class to reach, by default a black swan or the most unlikely one; for maps an aim, as flip-up-down."
+        ),
     ] = None,
     eps: Annotated[str, typer.Option(help="Budget of each pixel, for pixels in 0..1.")] = "2/255",
     out: Annotated[Path, typer.Option(help="PNG file: the images, and what was changed.")] = Path("demo.png"),

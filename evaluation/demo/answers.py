@@ -1,6 +1,7 @@
-"""The predictions of the bare network and of each defended system for the image before and after the attack."""
+"""The answers of the bare network and of each defended system to the image before and after the attack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -12,14 +13,18 @@ from ...core.learned_defense import LearnedDefense
 from ...core.model import Model
 from ...core.registry import NOTHING, defenses
 from ...core.seeding import Draws
+from ...core.task import Drawing
 from ...core.threat import parse_eps
-from .subject import target_class
+from .subject import chosen_aim, target_class
 
 STEPS, TARGETED_STEPS = 20, 40
 
 
 class Attacked(NamedTuple):
-    """The clean image, the untargeted and the targeted adversarial image, (1, C, H, W) each, and the target's name."""
+    """The clean image, the untargeted and the targeted adversarial image, (1, C, H, W) each, and the target's name.
+
+    The target is a class or, of a network that answers with maps, an aim of its task such as the flipped map.
+    """
 
     clean: Tensor
     untargeted: Tensor
@@ -28,7 +33,11 @@ class Attacked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A system's prediction, its confidence in [0, 1], and whether it differs from that for the clean image."""
+    """A system's prediction, its confidence in [0, 1], and whether it differs from that for the clean image.
+
+    Of a map, the label is "as before" and the confidence the share of it that is as for the clean image; it differs if
+    that is less than half.
+    """
 
     label: str
     confidence: float
@@ -51,11 +60,14 @@ def attacked(model: Model, x: Tensor, target: str | None, eps: str) -> Attacked:
 
     Raises ConfigError for an invalid budget or target.
     """
+    budget = parse_eps(eps)
+    away, reach = PGD(eps=budget, steps=STEPS), PGD(eps=budget, steps=TARGETED_STEPS)
+    if model.task.class_scores is None:
+        aim = chosen_aim(model, target)
+        return Attacked(x, away(model, x, rng=0), replace(reach, aim=aim)(model, x, rng=0), aim)
     towards = target_class(model, target, model(x))
-    away = PGD(eps=parse_eps(eps), steps=STEPS)(model, x, rng=0)
-    reach = PGD(eps=parse_eps(eps), steps=TARGETED_STEPS, targeted=True)
-    there = reach(model, x, torch.tensor([towards]), rng=0)
-    return Attacked(x, away, there, model.class_name(towards))
+    there = replace(reach, targeted=True)(model, x, torch.tensor([towards]), rng=0)
+    return Attacked(x, away(model, x, rng=0), there, model.class_name(towards))
 
 
 def answers(model: Model, images: Attacked) -> Iterator[Answers]:
@@ -74,13 +86,31 @@ def answers(model: Model, images: Attacked) -> Iterator[Answers]:
             yield Answers(name, (), str(error))
 
 
-def _answers(system: Model, images: Attacked) -> tuple[Answer, ...]:
-    """Return a system's predictions; a randomized one draws the same random numbers for each image.
+def drawn(model: Model, images: Attacked) -> Drawing | None:
+    """Return the maps that the bare network answers the three images with as pictures; None if it gives no maps."""
+    found = model.task.predict(_outputs(model, images))
+    return model.task.draw(found, model.class_name)
+
+
+def _outputs(system: Model, images: Attacked) -> Tensor:
+    """Return a system's outputs; a randomized one draws the same random numbers for each image.
 
     Images go through one at a time, because a defense may make thirty views of each.
     """
     with torch.no_grad():
-        outputs = torch.cat([system(x, rng=Draws.of(0, "demo", samples=[0])) for x in images[:3]])
+        return torch.cat([system(x, rng=Draws.of(0, "demo", samples=[0])) for x in images[:3]])
+
+
+def _answers(system: Model, images: Attacked) -> tuple[Answer, ...]:
+    outputs = _outputs(system, images)
+    if system.task.class_scores is None:
+        predictions = system.task.predict(outputs)
+        return _as_before(system.task.agreement(predictions, predictions[:1].expand_as(predictions)).tolist())
     confidences, labels = outputs.softmax(dim=1).max(dim=1)
     found = list(zip(labels.tolist(), confidences.tolist(), strict=True))
     return tuple(Answer(system.class_name(label), sure, label != found[0][0]) for label, sure in found)
+
+
+def _as_before(shares: Sequence[float]) -> tuple[Answer, ...]:
+    """Return answers that are maps, by the share of each that is as for the clean image."""
+    return tuple(Answer("as before", share, share < 0.5) for share in shares)

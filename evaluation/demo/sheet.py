@@ -1,11 +1,16 @@
-"""Draw the picture of the demonstration: a clean and two adversarial images, and the perturbations, amplified."""
+"""Draw the picture of the demonstration: a clean and two adversarial images, and the perturbations, amplified.
+
+Where the network answers with maps, these stand between them.
+"""
 
 import io
+from collections.abc import Sequence
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ...core.task import Drawing
 from .answers import Answers, Attacked
 
 AMPLIFIED = 50
@@ -14,29 +19,39 @@ SIDE, MARGIN, LINE = 336, 16, 22
 INK, PAPER, PALE = "#202020", "white", "#707070"
 
 
-def sheet(images: Attacked, bare: Answers, about: list[str]) -> bytes:
-    """Return the picture as PNG; `bare` are the network's predictions, `about` lines of text for the empty corner."""
+def sheet(images: Attacked, bare: Answers, maps: Drawing | None, about: list[str]) -> bytes:
+    """Return the picture as PNG; `bare` are the network's answers, `about` lines of text for the empty corner."""
     clean, untargeted, targeted = (_picture(x) for x in images[:3])
     changes = [_picture(0.5 + AMPLIFIED * (x - images.clean)) for x in (images.untargeted, images.targeted)]
     width, height = clean.size
-    page = Image.new("RGB", (3 * width + 4 * MARGIN, 2 * (height + 2 * LINE) + 3 * MARGIN), PAPER)
+    rows = 2 if maps is None else 3
+    page = Image.new("RGB", (3 * width + 4 * MARGIN, rows * (height + 2 * LINE) + (rows + 1) * MARGIN), PAPER)
     titles = ("clean", "attacked", f"attacked, towards {images.target}")
     panels = zip((clean, untargeted, targeted), titles, map(str, bare.answers), strict=True)
     for column, (picture, title, answer) in enumerate(panels):
         _panel(page, (column, 0), picture, title, answer)
+    if maps is not None:
+        for column, answered in enumerate(maps.pictures):
+            _panel(page, (column, 1), _resized(Image.fromarray(answered.cpu().numpy())), "answer", "")
     for column, change in enumerate(changes, start=1):
-        _panel(page, (column, 1), change, "what was changed", f"times {AMPLIFIED}, grey is nothing")
-    _text(page, (MARGIN, height + 2 * LINE + 2 * MARGIN), about, width)
+        _panel(page, (column, rows - 1), change, "what was changed", f"times {AMPLIFIED}, grey is nothing")
+    corner = MARGIN, (rows - 1) * (height + 2 * LINE + MARGIN) + MARGIN
+    _text(page, corner, about, width)
+    if maps is not None:
+        _legend(page, (corner[0], corner[1] + (len(about) + 2) * LINE), maps.legend)
     file = io.BytesIO()
     page.save(file, "png")
     return file.getvalue()
 
 
 def _picture(x: Tensor) -> Image.Image:
-    """Return an image resized to `SIDE`, a small one enlarged without smoothing."""
+    """Return an image as a picture of the longer side `SIDE`, a small one enlarged without smoothing."""
     levels = (x[0].clamp(0, 1) * 255).round().to(torch.uint8)
     pixels = levels.expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
-    picture = Image.fromarray(pixels)
+    return _resized(Image.fromarray(pixels))
+
+
+def _resized(picture: Image.Image) -> Image.Image:
     scale = SIDE / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS)
@@ -57,6 +72,15 @@ def _text(page: Image.Image, corner: tuple[int, int], lines: list[str], width: i
     for number, line in enumerate(lines):
         where = (corner[0], corner[1] + (number + 1) * LINE)
         draw.text(where, _cut(draw, line, width), INK if number == 0 else PALE, _font())
+
+
+def _legend(page: Image.Image, corner: tuple[int, int], legend: Sequence[tuple[str, str]]) -> None:
+    """Write a line for each colour of the maps and its meaning."""
+    draw = ImageDraw.Draw(page)
+    for number, (colour, word) in enumerate(legend):
+        left, top = corner[0], corner[1] + number * LINE
+        draw.rectangle((left, top, left + LINE - 8, top + LINE - 8), fill=colour, outline=PALE)
+        draw.text((left + LINE, top - 2), word, PALE, _font())
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:

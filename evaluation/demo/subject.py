@@ -1,4 +1,4 @@
-"""The subject of the demonstration: a network, an image in its format, and a target class."""
+"""The subject of the demonstration: a network, an image in its format, and a target."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +26,9 @@ TARGET = "black swan"
 def network(address: str | None, options: Mapping[str, Any] = MappingProxyType({})) -> Model:
     """Return the network at an address, by default `REAL` if it is installed, else `EMBEDDED`.
 
-    Raises ConfigError for an unknown address, and for a network that does not predict classes.
+    Raises ConfigError for an unknown address.
     """
-    model = load_model(address or _installed(), **options)
-    if model.task.class_scores is None:
-        raise ConfigError(f"Expected a network that tells classes, got {model.name}: {model.task!r}.")
-    return model
+    return load_model(address or _installed(), **options)
 
 
 def image(path: Path | None, model: Model) -> tuple[Tensor, str]:
@@ -67,6 +64,17 @@ def target_class(model: Model, wanted: str | None, outputs: Tensor) -> int:
     if found == int(outputs.argmax()):
         raise ConfigError(f"{model.name} sees {model.class_name(found)} there already; choose another --target.")
     return found
+
+
+def chosen_aim(model: Model, wanted: str | None) -> str:
+    """Return what maps are driven to: the aim `wanted`, by default the first of the network's task.
+
+    Raises UnknownNameError for an aim that the task does not have.
+    """
+    aims = list(model.task.aims)
+    if wanted is not None and wanted not in aims:
+        raise UnknownNameError(f"aim of {model.name}:", wanted, aims)
+    return aims[0] if wanted is None else wanted
 
 
 def _installed() -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from foolbench.datasets import Digits
+from foolbench.datasets import Digits, Scenes
 from foolbench.evaluation.demo.answers import answers, attacked
 from foolbench.evaluation.demo.subject import network
 from foolbench.models import ENTRIES
@@ -72,6 +72,32 @@ def test_a_picture_of_any_size_becomes_an_image_of_the_network(foolbench, paths)
     code, out, err = foolbench("demo", paths["grey.jpg"], *DIGITS, "--out", paths["out.png"])
     assert (code, err) == (0, "")
     assert "on grey.jpg" in out
+
+
+@pytest.mark.parametrize("name", ["scenes:fcn-alex", "scenes:monodepth-resnet"])
+def test_maps_are_drawn_and_told_by_their_share_that_is_as_before(foolbench, paths, name):
+    given = ("demo", "--model", name, "--eps", "8/255", "--target", "flip-up-down", "--out", paths["out.png"])
+    code, out, err = foolbench(*given)
+    assert (code, err) == (0, "")
+    line = next(line for line in out.splitlines() if "none" in line)
+    shares = [int(words.rstrip("% ")) for words in line.replace("│", "").split("as before")[1:]]
+    model, x = network(name), Scenes().load([0])[0]
+    images = attacked(model, x, "flip-up-down", "8/255")
+    clean, away, there = (model.predict(one) for one in images[:3])
+    assert shares == [100, *(round(100 * float(model.task.agreement(one, clean))) for one in (away, there))]
+    assert max(shares[1:]) < 95
+    assert model.task.agreement(there, clean.flip(1)) > model.task.agreement(clean, clean.flip(1))
+    drawn = model.task.draw(torch.cat([clean, away, there]), str).pictures[0].numpy()
+    top = 16 + 22 + (336 + 2 * 22 + 16)
+    shown = Image.open(paths["out.png"]).crop((16, top, 16 + 336, top + 336))
+    enlarged = Image.fromarray(drawn).resize((336, 336), Image.Resampling.NEAREST)
+    assert np.array_equal(np.array(shown), np.array(enlarged))
+
+
+def test_maps_have_no_classes_to_aim_at(foolbench, paths):
+    code, _, err = foolbench("demo", "--model", "scenes:fcn-alex", "--target", "cube", "--out", paths["out.png"])
+    assert (code, err.count("\n")) == (2, 1)
+    assert "choose from flip-left-right, flip-up-down" in err
 
 
 @pytest.mark.parametrize(
