@@ -34,7 +34,7 @@ _SHOWN = (
     "gfr_area_queries",
     "gfr_gap",
 )
-_SHOWN_AFTER = ("floor", "robust", *ABSTAINING, "flagged", "status")
+_SHOWN_AFTER = ("floor", "robust", "at_target", *ABSTAINING, "flagged", "status")
 """The columns after those of `_SHOWN`; each is shown if it differs between rows, or is in `_ALWAYS`."""
 _OF_NETWORK = ("run", "model_sha", "behaviour")
 _ALWAYS = ("attack", "defense", "gfr")
