@@ -23,11 +23,11 @@ class AdaptiveEnsemble(Ensemble):
     """Adaptive attacks on a defended system, each on the images that still resist; per image the strongest counts.
 
     - transfer: what fools the bare network, as a start for those that follow.
-    - momentum: ascent of the log-odds along the system's gradient, in `steps` steps of one draw each.
+    - momentum: ascent of the log-odds along the system's gradient, one draw a step; the longest single search.
     - margins: the same from the strongest point so far towards each of the three runner-up classes; not if targeted.
-    - step-sizes: APGD, the longest search, which adapts its step sizes; not on a randomized system, where it would
-      follow chance.
-    - surrogates: the momentum ascent from a random point along each gradient that the defense offers.
+    - step-sizes: APGD, which adapts its step sizes; not on a randomized system, where it would follow chance.
+    - surrogates: momentum ascent in small steps from the strongest point so far along each gradient that the defense
+      offers. Behind steps and plateaus, as of JPEG or k-WTA, this fools more than as many steps from new starts.
     - more-draws, all-draws: on a randomized system, ever more draws per gradient, up to half of and up to all that the
       model takes for an expectation (a recipe's `eot_draws`). Where the last step still gains, the row has a flag.
     - square, rays: class scores and decisions alone, from `queries` points each. They are witnesses: what they add, the
@@ -46,19 +46,19 @@ class AdaptiveEnsemble(Ensemble):
 
     @property
     def members(self) -> Mapping[str, Attack]:
-        steps, some = self.steps, -(-3 * self.steps // 8)
+        steps, some, few = self.steps, -(-3 * self.steps // 8), max(1, self.steps // 4)
         facts = {"eps": self.eps, "norm": self.norm, "targeted": self.targeted}
         margins = (
             {}
             if self.targeted
-            else {"margins": Momentum(**facts, steps=some, begin="strongest", target_classes=3, draws=1)}
+            else {"margins": Momentum(**facts, steps=few, begin="strongest", target_classes=3, draws=1)}
         )
         return {
-            "transfer": Transfer(**facts, steps=-(-steps // 2)),
-            "momentum": Momentum(**facts, steps=steps, draws=1),
+            "transfer": Transfer(**facts, steps=few),
+            "momentum": Momentum(**facts, steps=max(1, 5 * steps // 4), draws=1),
             **margins,
-            "step-sizes": StepSizes(**facts, steps=3 * steps // 2),
-            "surrogates": Surrogates(**facts, steps=max(1, 3 * steps // 4)),
+            "step-sizes": StepSizes(**facts, steps=max(1, 9 * steps // 8)),
+            "surrogates": Surrogates(**facts, steps=max(1, 3 * steps // 2)),
             "more-draws": MoreDraws(**facts, steps=some, most=0.5),
             "all-draws": MoreDraws(**facts, steps=some, least=1.0),
             "square": Square(**facts, queries=self.queries),

@@ -1,4 +1,4 @@
-"""Attacks from random points along every gradient that a defense offers."""
+"""Attacks along every gradient that a defense offers, in small steps."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,15 +15,15 @@ from ..momentum import Momentum
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogates(Attack):
-    """Momentum ascent from a random point along each of the system's `alternatives`, on the images that still resist.
+    """Momentum ascent along each of the system's `alternatives` in turn, on the images that still resist.
 
-    All of them together take about `steps` steps. A system that offers no choice is attacked along its only gradient.
+    Each begins at the strongest point so far, with steps of eps / 4 at first: long ones would leave it again. All
+    together take about `steps` steps. A system that offers no choice is attacked along its only gradient.
     """
 
     steps: int = 40
 
     access: ClassVar[Access] = "gradient"
-    randomized: ClassVar[bool] = True
     norms: ClassVar[tuple[Norm, ...]] = Momentum.norms
 
     def __post_init__(self) -> None:
@@ -41,4 +41,5 @@ class Surrogates(Attack):
 
     def _ascent(self, choices: int) -> Momentum:
         facts = {"eps": self.eps, "norm": self.norm, "targeted": self.targeted}
-        return Momentum(**facts, steps=max(1, self.steps // choices), begin="random", draws=1)
+        steps = max(1, self.steps // choices)
+        return Momentum(**facts, steps=steps, step_size=self.eps / 4, begin="strongest", draws=1)

@@ -20,6 +20,7 @@ from .checks import (
     model,
     streams,
 )
+from .gradient_check import gradient_is_as_declared
 
 CLOSE = 1e-5  # largest relative difference between the outputs of an image alone and in a batch
 
@@ -123,31 +124,6 @@ def batch_does_not_matter(defense: Defense) -> None:
             worst <= CLOSE * max(1.0, scale),
             f"Images {rows.tolist()} without the others give outputs {worst:.2g} apart; treat every image by itself.",
         )
-
-
-def gradient_is_as_declared(defense: Defense) -> None:
-    """With differentiable = True, the gradient of autograd agrees with finite differences of the outputs."""
-    if not defense.differentiable:
-        return
-    system, rng = _defended(defense), streams(2)
-    x = (0.1 + 0.8 * images(2)).requires_grad_()
-    outputs = system.logits(x, rng=rng[:])
-    hold(outputs.requires_grad, "No gradient comes through; say differentiable = False, or drop detach and no_grad.")
-    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs.device)
-    (gradient,) = torch.autograd.grad((outputs * weights).sum(), x)
-    hold(torch.isfinite(gradient).all(), "The gradient is not finite; look for a root or a division at zero.")
-    along = torch.nn.functional.normalize(gradient.flatten(1), dim=1).reshape(x.shape)
-    slope, step = float((gradient * along).sum()), 0.02
-    with torch.no_grad():
-        ahead, behind = (
-            float((system.logits((x + way * step * along).clamp(0, 1), rng=rng[:]) * weights).sum()) for way in (1, -1)
-        )
-    measured = (ahead - behind) / (2 * step)
-    hold(
-        slope > 0 and abs(measured - slope) <= 0.2 * slope,
-        f"Along the gradient the outputs rise by {measured:.3g} per unit, autograd says {slope:.3g}; "
-        "say differentiable = False, and give a surrogate.",
-    )
 
 
 def black_and_white_have_a_gradient(defense: Defense) -> None:

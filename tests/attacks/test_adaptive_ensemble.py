@@ -49,6 +49,15 @@ def test_its_gradients_cost_less_than_five_times_those_of_pgd(digits):
     assert 6 * 40 < system.passes.backwards - before <= 6 * 5 * 40
 
 
+def test_behind_jpeg_it_fools_as_many_as_one_search_that_is_four_times_as_long_as_pgd(digits_model):
+    x, _ = Digits().load(range(128))
+    system = adaptive(JPEG(), digits_model)
+    by_hand = Momentum(eps=EPS, steps=160)(system.alternatives["leaky"], x, rng=0)
+    assert fooled(system, by_hand, x).sum() > 80
+    by_default = AdaptiveEnsemble(eps=EPS, queries=1)(system, x, rng=0)
+    assert fooled(system, by_default, x).sum() >= fooled(system, by_hand, x).sum()
+
+
 def test_a_targeted_form_reaches_classes(digits_model):
     x, _ = Digits().load(range(24))
     y = (digits_model.predict(x) + 1) % 10

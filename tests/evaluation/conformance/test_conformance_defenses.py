@@ -146,6 +146,14 @@ class Wrong(Good):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Flat(Good):
+    """Has no gradient, and hides that behind one of zeros."""
+
+    def transform(self, x, *, rng):
+        return 0 * x + (0.5 * x).detach()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cut(Good):
     """Has no gradient where it is white."""
 
@@ -181,8 +189,9 @@ class Blind(Rounding):
         (Secret(), "randomness_is_declared", "say randomized = True"),
         (Steady(), "randomness_is_declared", "or say randomized = False"),
         (BatchNorm(), "batch_does_not_matter", "treat every image by itself"),
-        (Rounding(), "gradient_is_as_declared", "say differentiable = False"),
+        (Rounding(), "gradient_is_as_declared", "Say differentiable = False"),
         (Wrong(), "gradient_is_as_declared", "autograd says"),
+        (Flat(), "gradient_is_as_declared", "zero everywhere"),
         (Cut(), "black_and_white_have_a_gradient", "to a white image"),
         (Blind(), "adaptive_attack_sees_the_defended_system", "give a surrogate"),
     ],
