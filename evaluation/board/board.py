@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...core.errors import ConfigError
+from ...core.words import budget
 from ..leaderboard.columns import CELL, COLUMNS
 from ..leaderboard.columns import DATA as IMAGES
 from ..leaderboard.grouping import grouped
@@ -57,7 +58,7 @@ class Part:
         threats = grouped(self.rows, lambda row: (row["norm"], row["eps"]))
         if len(threats) == 1 or all(row.bare for row in self.rows):
             return [self]
-        named = {f"{norm}, eps {eps:.4g}": rows for (norm, eps), rows in threats.items()}
+        named = {f"{norm}, eps {budget(eps)}": rows for (norm, eps), rows in threats.items()}
         return [
             replace(self, setting=", ".join(filter(None, [self.setting, name])), rows=rows)
             for name, rows in named.items()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ...core.words import budget
 from ..leaderboard.columns import CELL
 from ..leaderboard.curve import WORST, Axis, Curve
 from ..leaderboard.grouping import grouped
@@ -79,7 +80,7 @@ def _strongest(defense: str, found: Sequence[_Shown]) -> tuple[str, _Shown]:
 def _under(shown: _Shown) -> str:
     """Return the norm, or norm and eps, that the curves of a chart share."""
     norm, eps = shown.curve.facts["norm"], shown.curve.facts["eps"]
-    return norm if shown.curve.over == "eps" else f"{norm} {eps:.4g}"
+    return norm if shown.curve.over == "eps" else f"{norm} {budget(eps)}"
 
 
 def _shown(part: Part) -> list[_Shown]:
@@ -118,6 +119,6 @@ def _line(axes: Axes, curve: Curve, place: int, palette: Palette, *, thick: bool
 
 def _halves(curve: Curve) -> str:
     """Return in words at which point half of the images are fooled, and the rate at the last point."""
-    whole = f"{100 * curve.rates[-1].mean:.1f}% at {curve.points[-1]:.4g}"
+    whole = f"{100 * curve.rates[-1].mean:.1f}% at {budget(curve.points[-1])}"
     half = next((point for point, rate in zip(curve.points, curve.rates, strict=True) if rate.mean >= 0.5), None)
     return whole if half is None else f"half are fooled at {half:.4g}, {whole}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from markupsafe import Markup
 
+from ...core.words import budget
 from .page import style, template
 
 _NONE = "none"
@@ -85,5 +86,5 @@ def _parameters(row: dict[Any, Any]) -> str:
     """Return the parameters of a row, with the budget of an attack, as `name = value`."""
     told: dict[str, Any] = json.loads(row["params"])
     if row["kind"] == "attack":
-        told = {"norm": row["norm"], "eps": f"{row['eps']:.4g}"} | told
+        told = {"norm": row["norm"], "eps": budget(row["eps"])} | told
     return ", ".join(f"{name} = {value}" for name, value in told.items() if value is not None)

@@ -13,7 +13,7 @@ from ...core.errors import ConfigError
 from ...core.model import Model
 from ...core.registry import models
 from ...core.universal_attack import UniversalAttack
-from ...core.words import counted
+from ...core.words import budget, counted
 from ..conformance import find
 from ..conformance.subjects import made
 from ..opening.overrides import parse_overrides
@@ -123,7 +123,7 @@ def _dataset(data: Any) -> Iterable[str]:
 def _recipe(name: str, recipe: Recipe) -> str:
     facts = {
         "Data": f"{recipe.dataset.label}, {counted(recipe.samples, 'image')}",
-        "Threat": f"{recipe.threat.norm}, eps = {recipe.threat.eps:.4g}",
+        "Threat": f"{recipe.threat.norm}, eps = {budget(recipe.threat.eps)}",
         "Models": ", ".join(recipe.model_labels),
         "Attacks": ", ".join(dict.fromkeys(attack.name for attack in recipe.attacks)),
         "Defenses": ", ".join(dict.fromkeys(defense.name for defense in recipe.defenses)) or "none",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from ...core.registry import NOTHING
+from ...core.words import budget
 
 
 def labels(part: Sequence[Mapping[str, Any]], kind: Literal["attack", "defense"]) -> list[str]:
@@ -30,8 +31,12 @@ def _called(name: str, parameters: Mapping[str, Any], every: Collection[tuple[st
     namesakes = [other for same, other in every if same == name]
     telling = [key for key in parameters if any(other.get(key) != parameters[key] for other in namesakes)]
     targeted = ["targeted"] if parameters.get("targeted") is True else []  # that is told in any case
-    shown = ", ".join(targeted + [f"{key} {parameters[key]}" for key in telling if key != "targeted"])
+    shown = ", ".join(targeted + [_told(key, parameters[key]) for key in telling if key != "targeted"])
     return f"{name} {shown}".strip()
+
+
+def _told(key: str, value: Any) -> str:
+    return f"{key} {budget(float(value)) if key == 'eps' else value}"
 
 
 def throughs(part: Sequence[Mapping[str, Any]]) -> list[str]:

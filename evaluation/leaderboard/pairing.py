@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.registry import NOTHING
+from ...core.words import budget
 from ..grid.identity import SCORED
 from ..grid.labels import knowledges, labels
 from .columns import DEFENSE
@@ -214,7 +215,7 @@ def _facts_of_images(scored: ScoredRow) -> dict[str, Any]:
 
 
 def _threat(row: dict[str, Any]) -> str:
-    return f"{row['norm']} eps {row['eps']:.4g}"
+    return f"{row['norm']} eps {budget(row['eps'])}"
 
 
 def _nothing_in_common(first: Sequence[_Named], second: Sequence[_Named], by: By | None) -> str:

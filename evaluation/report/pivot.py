@@ -5,6 +5,7 @@ from itertools import product
 
 import pandas as pd
 
+from ...core.words import budget
 from ..grid.bundles import is_of_one_seed
 from ..leaderboard.grouping import grouped
 from . import matrices
@@ -114,7 +115,7 @@ def _title(what: str, rows: Sequence[NamedRow]) -> str:
 
 def _threat(rows: Sequence[NamedRow]) -> str:
     """Return the norm and eps that all rows share, or ""."""
-    threats = {f"{row['norm']}, eps = {row['eps']:.4g}" for row in rows}
+    threats = {f"{row['norm']}, eps = {budget(row['eps'])}" for row in rows}
     return threats.pop() if len(threats) == 1 else ""
 
 

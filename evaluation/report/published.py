@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ...core.words import budget
 from ..grid.bundles import is_of_one_seed
 from ..leaderboard.grouping import grouped
 from ..leaderboard.units import is_error
@@ -210,7 +211,7 @@ def _budget(row: Record) -> _Budget:
 
 
 def _told(budgets: Iterable[_Budget]) -> str:
-    return ", ".join(f"{norm}, eps = {eps:.4g}" for norm, eps in budgets)
+    return ", ".join(f"{norm}, eps = {budget(eps)}" for norm, eps in budgets)
 
 
 def _iterations(row: Record) -> int | None:

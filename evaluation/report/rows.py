@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ...core.registry import NOTHING
+from ...core.words import budget
 from ..grid.bundles import is_of_one_seed
 from ..grid.labels import labels, throughs
 from ..leaderboard.units import shown_decimals
@@ -108,4 +109,4 @@ def named(values: Sequence[Record]) -> list[NamedRow]:
 
 def _with_budget(attack: str, row: Record) -> str:
     """Return an attack's name with its budget, unless the name contains it already."""
-    return attack if " eps " in attack else f"{attack}, {row['norm']} {float(row['eps']):.4g}"
+    return attack if " eps " in attack else f"{attack}, {row['norm']} {budget(float(row['eps']))}"

@@ -222,7 +222,7 @@ def test_worth_is_told_for_each_budget(parts_of):
     (part,) = parts_of([*rows, row("none", "oblivious", 99.0, **large), row("bit-depth", "adaptive", 90.0, **large)])
     assert [under.title for under in part.by_budget()] == ["net, linf, eps 0.01", "net, l2, eps 3"]
     assert [len(worths(under.rows)) for under in part.by_budget()] == [2, 2]
-    assert {one.attack for one in part.rows} == {"pgd norm linf, eps 0.01", "pgd norm l2, eps 3.0"}
+    assert {one.attack for one in part.rows} == {"pgd norm linf, eps 0.01", "pgd norm l2, eps 3"}
 
 
 def test_attacks_of_several_budgets_say_theirs(parts_of):

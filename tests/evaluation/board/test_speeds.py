@@ -14,7 +14,7 @@ def row(kind, name, rate, **more):
     seconds = 32 / rate
     told = {"model": "net", "kind": kind, "name": name, "params": "{}", "images": 32, "rounds": 5, "device": "cpu"}
     times = {"seconds": seconds, "seconds_low": seconds / 2, "seconds_high": 2 * seconds, "images_per_second": rate}
-    budget = {"norm": "linf", "eps": 0.0313725} if kind == "attack" else {}
+    budget = {"norm": "linf", "eps": 0.031373} if kind == "attack" else {}
     return told | times | budget | {"machine": "a processor"} | more
 
 
@@ -44,7 +44,7 @@ def test_the_page_in_a_browser(chromium, page):
     attacks, defenses, alone = opened.locator("table").all()
     first, second = attacks.locator("tbody tr").all()
     assert first.locator("th, td").all_inner_texts() == [
-        "pgd", "40.0", "10.0×", "0.8 0.4–1.6", "32", "5", "norm = linf, eps = 0.03137, steps = 10",
+        "pgd", "40.0", "10.0×", "0.8 0.4–1.6", "32", "5", "norm = linf, eps = 8/255, steps = 10",
     ]  # fmt: skip
     assert second.locator("th").inner_text() == BAD
     assert [one.locator("td").nth(1).inner_text() for one in defenses.locator("tbody tr").all()] == ["1.0×", "2.0×"]

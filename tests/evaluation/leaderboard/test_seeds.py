@@ -48,7 +48,7 @@ def test_seeds_differ_and_the_first_is_that_of_an_attack_alone(table, execute, t
 
 def test_small_tables_show_the_mean(table):
     ((_, lines),) = pivot(table)
-    assert list(lines[0])[-3:] == ["random-sign eps 0.156863", "random-sign eps 0.3", "fgsm, linf 0.1569"]
+    assert list(lines[0])[-3:] == ["random-sign eps 40/255", "random-sign eps 0.3", "fgsm, linf 40/255"]
     assert lines[0]["random-sign eps 0.3"].startswith(
         f"{table[(table.seed == 'mean') & (table.eps == 0.3)].gfr.iloc[0]:.1f}"
     )

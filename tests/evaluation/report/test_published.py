@@ -152,8 +152,8 @@ def test_another_budget_version_or_a_changed_recipe_is_remarked():
     table = table_of("gduap-table5")
     lines, said = changed(table)
     assert said == []
-    assert changed(table, eps=0.2) == (lines, ["budget: linf, eps = 0.03922 in the recipe; here linf, eps = 0.2"])
-    assert changed(table, norm="l2")[1] == ["budget: linf, eps = 0.03922 in the recipe; here l2, eps = 0.03922"]
+    assert changed(table, eps=0.2) == (lines, ["budget: linf, eps = 10/255 in the recipe; here linf, eps = 0.2"])
+    assert changed(table, norm="l2")[1] == ["budget: linf, eps = 10/255 in the recipe; here l2, eps = 10/255"]
     other = "gduap-table5-v1 (threat.eps=0.2)"
     assert changed(table, recipe=other)[1] == [f"recipe: gduap-table5-v2 ships; here {other}"]
 
@@ -164,7 +164,7 @@ def test_of_rows_that_fit_the_one_of_the_papers_budget_stands_there_and_others_a
     assert found.lines[0]["No prior"] == "40.0 [30-50] (84.88)"
     (told,) = [text for text in found.remarks if text.startswith("CaffeNet / No prior: ")]
     assert "the first of 2 rows that fit" in told
-    assert "linf, eps = 0.03922" in told
+    assert "linf, eps = 10/255" in told
     (found,) = beside(pd.concat([table, table.assign(run="another", gfr=99.0)]))
     assert any(text.startswith("CaffeNet / No prior: the first of 2 rows that fit") for text in found.remarks)
     (found,) = beside(pd.concat([table, table]))
