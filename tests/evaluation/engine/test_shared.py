@@ -37,9 +37,9 @@ def crafted(monkeypatch):
     found = []
     attack, search = Crafter._attack, GDUAP.search
 
-    def noted(crafter, shard, start):
+    def noted(crafter, *facts):
         found.append(type(crafter.attack).__name__)
-        return attack(crafter, shard, start)
+        return attack(crafter, *facts)
 
     def noted_search(self, model, data, *, rng):
         found.append("GDUAP")
