@@ -57,8 +57,10 @@ def network(task):
     return Model(net, task=task, shape=(3, *INPUT), name="net", preprocess=Preprocess(size=INPUT, crop="squash"))
 
 
-def scored(model, data, metric):
-    table = foolbench.evaluate(model, data, attacks=["uniform-noise"], eps="8/255", samples=len(SIZES), silent=True)
+def scored(model, data, metric, out=None):
+    table = foolbench.evaluate(
+        model, data, attacks=["uniform-noise"], eps="8/255", samples=len(SIZES), silent=True, out=out
+    )
     return table.set_index("metric").clean[metric]
 
 
@@ -73,7 +75,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def test_depths_are_interpolated_to_the_size_of_their_truth():
+def test_depths_are_interpolated_to_the_size_of_their_truth(tmp_path):
     model, data = network(Depth()), load_dataset(Items(depths))
     errors = []
     for place, found in enumerate(answers(model, data)):
@@ -81,7 +83,9 @@ def test_depths_are_interpolated_to_the_size_of_their_truth():
         known = truth > 0
         at_its_size = cv2.resize(found, truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
         errors.append(np.mean(np.abs(at_its_size - truth)[known] / truth[known]))
-    assert scored(model, data, "abs-rel") == pytest.approx(np.mean(errors), rel=1e-4)
+    assert scored(model, data, "abs-rel", tmp_path / "run") == pytest.approx(np.mean(errors), rel=1e-4)
+    each = foolbench.image_scores(tmp_path / "run")
+    assert each[each.metric == "abs-rel"].clean.tolist() == pytest.approx(errors, rel=1e-4)
 
 
 def test_the_crop_is_of_the_truth_in_its_own_size():
