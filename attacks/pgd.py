@@ -76,8 +76,8 @@ class PGD(Attack):
         return self.early_stop
 
     @property
-    def leaves(self) -> bool:
-        return super().leaves and self.aim is None
+    def aims(self) -> bool:
+        return super().aims or self.aim is not None
 
     def goals(self, task: Task, y: Tensor) -> Tensor | None:
         return super().goals(task, y) if self.aim is None else task.aims[self.aim](y)

@@ -85,12 +85,17 @@ class Attack(Budgeted, ABC):
     batch_matters: ClassVar[bool] = False
 
     @property
+    def aims(self) -> bool:
+        """Whether the attack drives predictions towards certain answers, which `goals` gives."""
+        return self.targeted
+
+    @property
     def leaves(self) -> bool:
-        """Whether the attack drives predictions away from `y`, rather than towards a target."""
-        return not self.targeted
+        """Whether the attack drives predictions away from `y`, and counts any other answer."""
+        return not self.aims
 
     def goals(self, task: Task, y: Tensor) -> Tensor | None:
-        """Return the answers that the attack is to reach, given `y` as for a call; None if it only leaves `y`."""
+        """Return the answers that the attack is to reach, given `y` as for a call; None unless it `aims`."""
         return y if self.targeted else None
 
     def __call__(

@@ -88,6 +88,8 @@ class Behaviour:
         near = _near(self.outputs, other.outputs, self.tolerance) and self._sees_like(other)
         if self.gradient is None or other.gradient is None:
             return near
+        if self.gradient.shape != other.gradient.shape:  # one network for images of two sizes
+            return False
         lengths = self.gradient.flatten(1).double().norm(dim=1)
         off = (self.gradient - other.gradient).flatten(1).double().norm(dim=1)
         unswitched = off <= _LOOSER * self.tolerance * lengths

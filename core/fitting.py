@@ -1,5 +1,6 @@
 """Resizing and cropping: from a picture of any size to the image that a network takes."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,9 +45,21 @@ def shown_of_map(values: NDArray[Any], preprocess: Preprocess, *, void: int = 0)
     """
     from torchvision.transforms.functional import center_crop
 
-    shorter = min(values.shape)
-    part = [max(1, round(share * shorter)) for share in window(values.shape, preprocess)]
-    return _placed_map(values, lambda picture: center_crop(picture, part), void)  # pyright: ignore
+    if preprocess.crop != "squash" and preprocess.resize is None:
+        return _placed_map(values, lambda picture: center_crop(picture, list(preprocess.size)), void)  # pyright: ignore
+    squashed = preprocess.crop == "squash"
+    kept = [side if squashed else min(side, LONGEST * min(values.shape)) for side in values.shape]
+    fitted = preprocess.squashed if squashed else _resized_to((kept[0], kept[1]), preprocess)
+    rows, columns = (_shown(*sides) for sides in zip(values.shape, kept, fitted, preprocess.size, strict=True))
+    return torch.from_numpy(values[rows, columns].copy())
+
+
+def _shown(side: int, kept: int, fitted: int, size: int) -> slice:
+    """Return the pixels of a side that the image shows, of which the middle `kept` are resized to `fitted` and cut."""
+    first = round((fitted - size) / 2)  # where torchvision's CenterCrop begins
+    ends = (math.ceil(at * kept / fitted - 0.5) for at in (first, first + size))
+    start, stop = (end + (side - kept) // 2 for end in ends)
+    return slice(start, max(stop, start + 1))
 
 
 def _placed_map(values: NDArray[Any], place: Callable[[Image.Image], Image.Image], void: int) -> Tensor:

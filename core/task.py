@@ -161,7 +161,9 @@ class Task(ABC):
 
         Raises ConfigError for a task whose predictions are no maps.
         """
-        raise ConfigError(f"Expected a task whose predictions are maps, for truths of their own size, got {self}.")
+        raise ConfigError(
+            f"Expected a task that resizes its maps, for truths of their own size: {self} has no `resized`."
+        )
 
     @property
     def class_scores(self) -> int | None:

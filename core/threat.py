@@ -40,7 +40,7 @@ def parse_eps(eps: float | str) -> float:
 def _number(text: str) -> float:
     over, slash, under = text.partition("/")
     value = float(over) / float(under) if slash else float(text)
-    if math.isinf(value) and "inf" not in text.lower():
+    if math.isinf(value) and (slash or "inf" not in text.lower()):
         raise OverflowError
     return value
 

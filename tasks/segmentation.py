@@ -179,17 +179,23 @@ def mean_iou(counts: Numbers, *, absent_as_zero: bool = False) -> Numbers:
 
     Classes in neither map are left out, or count as 0 with `absent_as_zero`.
     """
-    iou = _by_class(counts)["score"]
-    present = iou.shape[-1] if absent_as_zero else np.maximum((~np.isnan(iou)).sum(axis=-1), 1)
-    return np.nansum(iou, axis=-1) / present
+    right, union = _overlap(counts)
+    iou = np.divide(right, union, out=np.zeros_like(union, dtype=float), where=union > 0)
+    present = union.shape[-1] if absent_as_zero else np.maximum((union > 0).sum(axis=-1), 1)
+    return iou.sum(axis=-1) / present
+
+
+def _overlap(counts: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the pixels (..., classes) in the intersection and in the union of both maps."""
+    right, wrongly, missed = np.split(counts, 3, axis=-1)
+    return right, right + wrongly + missed
 
 
 def _by_class(counts: Numbers) -> dict[str, Numbers]:
     """Return the pixels of each class in the reference and its intersection over union, NaN if in neither map."""
-    right, wrongly, missed = np.split(counts, 3, axis=-1)
-    union = right + wrongly + missed
+    right, union = _overlap(counts)
     iou = np.divide(right, union, out=np.full_like(union, np.nan, dtype=float), where=union > 0)
-    return {"pixels": right + missed, "score": iou}
+    return {"pixels": right + np.split(counts, 3, axis=-1)[2], "score": iou}
 
 
 def _iou_of_images(predictions: Tensor, reference: Tensor, *, classes: int) -> Tensor:

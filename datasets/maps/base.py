@@ -1,4 +1,4 @@
-"""Base class of data sets of pictures with ground truth maps, both fitted to a network's input size."""
+"""Base class of data sets of pictures with ground truth maps, the pictures fitted to a network's input size."""
 
 import hashlib
 from abc import abstractmethod

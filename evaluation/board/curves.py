@@ -121,4 +121,4 @@ def _halves(curve: Curve) -> str:
     """Return in words at which point half of the images are fooled, and the rate at the last point."""
     whole = f"{100 * curve.rates[-1].mean:.1f}% at {budget(curve.points[-1])}"
     half = next((point for point, rate in zip(curve.points, curve.rates, strict=True) if rate.mean >= 0.5), None)
-    return whole if half is None else f"half are fooled at {half:.4g}, {whole}"
+    return whole if half is None else f"half are fooled at {budget(half)}, {whole}"

@@ -38,7 +38,7 @@ def _classes(scores: Scores) -> pd.DataFrame:
         {
             "sample": scores.images["sample"].to_numpy()[image],
             "class": label,
-            "pixels": pixels[image, label].astype(int),
+            "pixels": np.rint(pixels[image, label]).astype(int),  # means over draws
             "clean": clean[image, label],
             "attacked": attacked[image, label],
         }

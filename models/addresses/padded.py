@@ -14,7 +14,8 @@ class Padded(nn.Module):
     """A network whose images are padded below and on the right until their sides are multiples of `stride`.
 
     The padding repeats the last row and column. Outputs, or those among several, that are maps of the padded size are
-    cut back to the images': what a network says of the padding counts nowhere, and no attack can write there.
+    cut back to the images': what a network says of the padding counts nowhere, and an attack has no pixels of its own
+    there.
     """
 
     def __init__(self, net: nn.Module, stride: int) -> None:
@@ -22,10 +23,14 @@ class Padded(nn.Module):
         self.net, self.stride = net, stride
 
     def forward(self, x: Tensor) -> Any:
-        padded = x
-        for side in (2, 3):
-            padded = _lengthened(padded, side, -x.shape[side] % self.stride)
+        padded = self.padded(x)
         return _cut(self.net(padded), padded.shape[2:], x.shape[2:])
+
+    def padded(self, x: Tensor) -> Tensor:
+        """Return images (N, C, H, W) as the network inside takes them."""
+        for side in (2, 3):
+            x = _lengthened(x, side, -x.shape[side] % self.stride)
+        return x
 
 
 def _lengthened(x: Tensor, side: int, by: int) -> Tensor:

@@ -66,12 +66,6 @@ class Options:
             raise ConfigError(f"Expected classes in 2..{MOST_CLASSES}, got {self.classes}.")
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        """The feature layers by their names in the Model's network."""
-        given = self.features or ()
-        return given if self.stride is None else tuple(f"{INNER}.{layer}" for layer in given)
-
-    @property
     def file(self) -> Path | None:
         """The weights file, None if `weights` is not a file."""
         return Path(self.weights).expanduser() if self.weights and is_weights_file(self.weights) else None
@@ -152,7 +146,7 @@ def to_model(address: str, network: Network, options: Options) -> Model:
         task=task,
         mean=network.mean,
         std=network.std,
-        features=feature_layers(network.net, x) if options.features is None else options.layers,
+        features=_features(network.net, x, options.features),
         shape=(x.shape[1], *(preprocess.size if preprocess else (None, None))),
         name=address,
         expect_clean=options.expect_clean,
@@ -188,6 +182,15 @@ def _resized(preprocess: Preprocess | None, size: tuple[int, int] | None) -> Pre
         return Preprocess(size=size, resize=min(size))
     resize = preprocess.resize and round(preprocess.resize * min(size) / min(preprocess.size))
     return replace(preprocess, size=size, resize=resize)
+
+
+def _features(net: nn.Module, x: Tensor, given: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the feature layers, those `given` or those of the rule; inside of `Padded` they have its prefix."""
+    if not isinstance(net, Padded):
+        return feature_layers(net, x) if given is None else given
+    known, inner = dict(net.named_modules()), net.net
+    names = feature_layers(inner, net.padded(x)) if given is None else given
+    return tuple(name if given is not None and name in known else f"{INNER}.{name}" for name in names)
 
 
 def _accepted_images(address: str, network: Network, size: tuple[int, int] | None) -> Tensor:

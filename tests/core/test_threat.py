@@ -31,7 +31,25 @@ def test_parse(text, value):
 
 
 @pytest.mark.parametrize(
-    "eps", [0, 0.0, -1, "-1/255", "0/255", math.nan, -math.inf, "nan", "x", "", "1/0", "8/255/2", None, [1], "1e400"]
+    "eps",
+    [
+        0,
+        0.0,
+        -1,
+        "-1/255",
+        "0/255",
+        math.nan,
+        -math.inf,
+        "nan",
+        "x",
+        "",
+        "1/0",
+        "inf/255",
+        "8/255/2",
+        None,
+        [1],
+        "1e400",
+    ],
 )
 def test_bad_eps_is_one_clear_sentence(eps):
     with pytest.raises(ConfigError) as caught:

@@ -120,7 +120,7 @@ class Crafter:
     @property
     def _further(self) -> set[str]:
         """The names of the tensors that are kept of this attack beside those of every attack."""
-        aims = isinstance(self.attack, Attack) and not self.attack.leaves
+        aims = isinstance(self.attack, Attack) and self.attack.aims
         return ({_QUERIES} if self._counts else set()) | ({_GOALS} if aims else set())
 
     def _attack(self, shard: Shard, y: Tensor, x_adv: Tensor | None, rng: Draws) -> Tensor | Searched:
@@ -182,7 +182,7 @@ class Crafter:
             undone=tensors["undone"],
             costs=Costs(*tensors["costs"].tolist()),
             queries=tensors.get(_QUERIES),
-            goals=tensors[_GOALS].to(shard.x.device) if _GOALS in tensors else None,
+            goals=_unpacked(tensors[_GOALS]).to(shard.x.device) if _GOALS in tensors else None,
             vanishing=float(tensors[_VANISHING]),
         )
         try:
@@ -205,8 +205,17 @@ def _tensors(crafted: Crafted) -> dict[str, Tensor]:
         "costs": tensor_of(crafted.costs),
         _VANISHING: torch.tensor(crafted.vanishing, dtype=torch.float64),
     }
-    further = {_QUERIES: crafted.queries, _GOALS: crafted.goals}
+    further = {_QUERIES: crafted.queries, _GOALS: None if crafted.goals is None else _packed(crafted.goals)}
     return found | {name: tensor for name, tensor in further.items() if tensor is not None}
+
+
+def _packed(goals: Tensor) -> Tensor:
+    """Return maps of classes, which are all below 256, in an eighth of their size."""
+    return goals.to(torch.uint8) if goals.ndim == 3 and goals.dtype == torch.int64 else goals
+
+
+def _unpacked(goals: Tensor) -> Tensor:
+    return goals.long() if goals.dtype == torch.uint8 else goals
 
 
 def tensor_of(costs: Costs) -> Tensor:

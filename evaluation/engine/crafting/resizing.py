@@ -75,8 +75,8 @@ def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) ->
 
     The perturbation `change` (N or 1, C, H, W) at the first network's input is resized, added to `x`, and projected
     onto the budget and [0, 1], so that the budget holds at both inputs. 8-bit images are rounded to the nearest levels
-    within it; maps that the attack was to reach are resized as well. Raises ConfigError if the numbers of channels
-    differ.
+    within it. What the attack was to reach is dropped: it is told in the source's classes, or in its view of a picture.
+    Raises ConfigError if the numbers of channels differ.
     """
     if change.shape[1] != x.shape[1]:
         raise ConfigError(
@@ -86,8 +86,7 @@ def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) ->
     x_adv = threat.project(x + resized(change, x.shape[2:]), x)
     if crafted.stored.dtype == torch.uint8:
         x_adv, _ = Storage(threat=threat, x=x, fools=_nothing).search(x_adv)
-    goals = None if crafted.goals is None else _fitted(crafted.goals, x.shape[2:])
-    return replace(crafted, stored=x_adv, goals=goals)
+    return replace(crafted, stored=x_adv, goals=None)
 
 
 def _fitted(targets: Tensor, size: tuple[int, ...]) -> Tensor:

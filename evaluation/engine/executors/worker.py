@@ -171,11 +171,12 @@ class Worker:
     ) -> tuple[Shard, Crafted]:
         """Return a model's own clean images, and the adversarial images carried over to its input."""
         network, facts = self._networks.use(model, beside=job.source), self._setup.identities
+        source = self._networks.use(job.source, beside=model)
         if facts[model]["data"] == facts[job.source]["data"]:
-            return shard, crafted
+            same_classes = network.model.class_names == source.model.class_names
+            return shard, crafted if same_classes else replace(crafted, goals=None)
         there = network.shard(shard.samples)
         if perturbation is None:
-            source = self._networks.use(job.source, beside=model)
             change = placed(crafted.x_adv - shard.x, shard.samples, source.dataset, network.dataset)
         else:
             change = perturbation.delta[None].to(shard.x.device)

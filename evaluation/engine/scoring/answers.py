@@ -35,8 +35,14 @@ class Answers(NamedTuple):
                 draws = zip(predictions, self.clean, strict=True)
                 found[name] = _mean([against_truth(metric, task, shard, *draw) for draw in draws])
         if goals is not None:
-            found["at_target"] = _mean(self._agreement(metric, self.attacked, [goals] * len(self.attacked)))
+            found["at_target"] = _mean(self._at(goals, metric, task))
         return found
+
+    def _at(self, goals: Tensor, metric: Metric, task: Task) -> list[Tensor]:
+        """Return the statistics against the goals; a rejection, which `align` takes for the reference, reaches none."""
+        if task.rejected is not None:
+            return [metric.statistics(prediction, goals) for prediction in self.attacked]
+        return self._agreement(metric, self.attacked, [goals] * len(self.attacked))
 
     def rejections(self, rejected: int, targets: Tensor | None) -> dict[str, NDArray[np.float64]]:
         """Return the columns of a system that may answer with the class `rejected`, as means over draws.

@@ -50,6 +50,17 @@ def crafted(monkeypatch):
     return found
 
 
+@pytest.mark.parametrize("attack", ["{name='confident-pgd'}", "{name='pgd', targeted=true}"])
+def test_an_attack_that_counts_less_than_any_other_answer_is_found_again(execute, crafted, attack):
+    settings = (f"attacks=[{attack}]", "samples=12", "defenses=[]")
+    first = execute("first", *settings, crafted_anew=False)
+    crafted.clear()
+    again = execute("again", *settings, crafted_anew=False)
+    assert crafted == []
+    assert again.gfr.tolist() == first.gfr.tolist()
+    assert again.at_target.isna().tolist() == first.at_target.isna().tolist() == ["confident" in attack]
+
+
 @pytest.mark.parametrize(("cached", "known"), [(True, 4), (False, 5)])
 def test_kept_images_are_read_once_and_ahead(execute, monkeypatch, cached, known):
     """While what came before is scored, which takes a moment here: all but the first, or, where the name of an attack's

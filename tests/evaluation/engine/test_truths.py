@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from foolbench.core import Model
+from foolbench.core.fitting import fit_map, shown_of_map
 from foolbench.core.preprocess import Preprocess
 from foolbench.datasets import load_dataset
 from foolbench.tasks import Depth, Segmentation
+from foolbench.tasks.maps import nearest
 from PIL import Image
 from sklearn.metrics import jaccard_score
 from torch import nn
@@ -126,7 +128,22 @@ def test_of_a_cut_picture_the_part_that_is_shown_counts():
     model.preprocess = Preprocess(size=(16, 24), resize=20)
     found = load_dataset(Items(classes)).for_model(model).truths([0, 2])
     assert np.array_equal(found[0], Items(classes)[0][1][2:18, 3:27])
-    assert found[1].shape == (19, 28)  # 16 and 24 of 16.8 a side are 22 x 34, wider than the picture: it grows instead
+    assert found[1].shape == (
+        18,
+        28,
+    )  # 20 x 28 is less wide than the image: resized to 34 x 24, of which 16 x 24 are cut
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("size", [(37, 53), (151, 97), (375, 500), (61, 600)])
+@pytest.mark.parametrize(("resize", "cut"), [(256, (224, 224)), (146, (128, 128)), (300, (300, 310)), (20, (16, 16))])
+def test_image_and_truth_show_the_same_part(size, resize, cut, axis):
+    """Maps whose values are their rows or columns: on the average they are off by less than half a pixel of either."""
+    preprocess = Preprocess(size=cut, resize=resize)
+    values = np.indices(size)[axis].astype(np.float32)
+    answer, truth = fit_map(values, preprocess)[None], shown_of_map(values, preprocess)
+    off = (nearest(answer, tuple(truth.shape))[0] - truth).mean()
+    assert abs(off) < 0.5 * max(1, truth.shape[axis] / cut[axis])
 
 
 def test_truths_of_the_size_of_the_images_are_the_targets():

@@ -66,6 +66,23 @@ def test_layers_are_named_as_in_the_network():
     assert model.feature_names == ("net.down",)
 
 
+class Sum(nn.Module):
+    """Ends in a sum, as a residual block does."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.a(x).relu() + self.b(x).relu()
+
+
+def test_the_rule_finds_the_layers_that_it_finds_without():
+    plain, padded = load_model(Sum(), size=(8, 8)), load_model(Sum(), size=(9, 8), stride=4)
+    assert padded.feature_names == tuple(f"net.{name}" for name in plain.feature_names)
+    assert load_model(Sum(), size=(9, 8), stride=4, features=("net.a", "b")).feature_names == ("net.a", "net.b")
+
+
 @pytest.mark.parametrize("stride", [0, -32, 5000])
 def test_an_impossible_stride_is_told(stride):
     with pytest.raises(ConfigError, match=r"Expected stride in 1\.\.4096"):
