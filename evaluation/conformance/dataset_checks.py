@@ -79,11 +79,12 @@ def targets_fit_the_task(dataset: Dataset) -> None:
 
 
 def truths_fit_the_task(dataset: Dataset) -> None:
-    """Truths in their own size, if there are any, are one map for each sample, with values of the task."""
+    """Truths in their own size, if there are any, are one map for each sample, the same each time, as the task has."""
     for samples in _some(dataset):
-        found = truths_of(dataset, samples)
-        if found is None:
-            return
+        found, again = truths_of(dataset, samples), truths_of(dataset, samples)
+        if found is None or again is None:
+            hold(found is again, "truths gives maps at one call and None at the next; give the same.")
+            continue
         what = f"truths({list(samples[:3])}...)"
         hold(
             len(found) == len(samples), f"{what} gives {len(found)} maps; give one for each of {len(samples)} samples."
@@ -92,6 +93,8 @@ def truths_fit_the_task(dataset: Dataset) -> None:
             flat = isinstance(truth, Tensor) and truth.ndim == 2
             hold(flat, f"{what} gives no map (height, width) for sample {sample}; give a tensor of two dimensions.")
             _hold_targets(dataset, what, truth[None], [sample])
+        same = all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
+        hold(same, "Two calls of truths give other maps; they must not be random.")
 
 
 def loading_is_repeatable(dataset: Dataset) -> None:

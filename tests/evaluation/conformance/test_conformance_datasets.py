@@ -4,7 +4,7 @@ import pytest
 import torch
 from foolbench.core import ConfigError
 from foolbench.evaluation.conformance import check
-from foolbench.tasks import Recognition
+from foolbench.tasks import Depth, Recognition
 
 
 class Good:
@@ -110,6 +110,44 @@ class LeakingLater(Good):
         return x, y
 
 
+class Maps(Good):
+    """Depth maps of another size than the images."""
+
+    task = Depth()
+    labels = None
+
+    def load(self, samples):
+        x, _ = super().load(samples)
+        return x, x[:, 0] + 1
+
+    def training(self, count, advance=lambda images: None):
+        x, _ = super().training(count)
+        return x, x[:, 0] / 255 + 1
+
+    def truths(self, samples):
+        return [torch.full((12, 10), 2.0 + sample) for sample in samples]
+
+
+class FewTruths(Maps):
+    def truths(self, samples):
+        return super().truths(samples[:1])
+
+
+class FlatTruths(Maps):
+    def truths(self, samples):
+        return [truth.flatten() for truth in super().truths(samples)]
+
+
+class DarkTruths(Maps):
+    def truths(self, samples):
+        return [0 * truth for truth in super().truths(samples)]
+
+
+class RandomTruths(Maps):
+    def truths(self, samples):
+        return [truth + torch.rand(()) for truth in super().truths(samples)]
+
+
 class Untrained(Good):
     def training(self, count, advance=lambda images: None):
         raise ConfigError("There are no training images.")
@@ -127,6 +165,10 @@ class Untrained(Good):
         (Greedy(), "images_are_images", "gives 20 images; give 1"),
         (FromOne(), "targets_fit_the_task", "labels in 0..3"),
         (Halved(), "labels_are_for_every_image", r"int64 \(10,\); give an int64 tensor \(20,\)"),
+        (FewTruths(), "truths_fit_the_task", r"gives 1 maps; give one for each of 20"),
+        (FlatTruths(), "truths_fit_the_task", r"gives no map \(height, width\) for sample 0"),
+        (DarkTruths(), "truths_fit_the_task", "got a map without"),
+        (RandomTruths(), "truths_fit_the_task", "they must not be random"),
         (Cropping(), "loading_is_repeatable", "leave out random crops"),
         (Cropping(), "global_random_state_is_left_alone", "drew from a global"),
         (Context(), "loading_is_repeatable", "differs when it is loaded alone"),
@@ -141,6 +183,6 @@ def test_a_data_set_that_breaks_a_promise_is_told(dataset, promise, sentence):
         raise AssertionError(check(dataset)[promise])
 
 
-@pytest.mark.parametrize("dataset", [Good(), Untrained()])
+@pytest.mark.parametrize("dataset", [Good(), Untrained(), Maps()])
 def test_a_good_one_is_told_nothing(dataset):
     assert set(check(dataset).values()) == {None}
