@@ -89,8 +89,7 @@ class PGD(Attack):
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, *, rng: Draws) -> Tensor:
         if self.aim is not None:
-            towards = self.goals(model.task, y)
-            assert towards is not None
+            towards = model.task.aims[self.aim](y)
             return replace(self, aim=None, targeted=True).perturb(model, x, towards, rng=rng)
         if not (self.early_stop and self.random_start):  # without a random start the first step sees the image itself
             return self._search(model, x, y, rng)

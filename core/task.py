@@ -49,9 +49,9 @@ class Metric:
     separable: bool = False
     align: Align = _as_they_are
     kept_as: str | None = None
-    by_class: Callable[[Numbers], Mapping[str, Numbers]] | None = None
-    """Maps statistics (N, S) that count the pixels of classes to their `pixels` in the reference and their `score`,
-    both (N, classes); the score is NaN where neither map has the class. None for other metrics.
+    by_class: Callable[[Numbers], tuple[Numbers, Numbers]] | None = None
+    """Maps statistics (N, S) that count the pixels of classes to these in the reference and to the metric of each class
+    alone, both (N, classes); the latter is NaN where neither map has the class. None for other metrics.
     """
 
     @property
@@ -159,7 +159,7 @@ class Task(ABC):
     def resized(self, predictions: Tensor, size: tuple[int, int]) -> Tensor:
         """Return predicted maps (N, H, W) in another (height, width), that of the truth they are scored against.
 
-        Raises ConfigError for a task whose predictions are no maps.
+        Raises ConfigError for a task that does not define it, as one whose predictions are no maps.
         """
         raise ConfigError(
             f"Expected a task that resizes its maps, for truths of their own size: {self} has no `resized`."

@@ -191,11 +191,12 @@ def _overlap(counts: Numbers) -> tuple[Numbers, Numbers]:
     return right, right + wrongly + missed
 
 
-def _by_class(counts: Numbers) -> dict[str, Numbers]:
+def _by_class(counts: Numbers) -> tuple[Numbers, Numbers]:
     """Return the pixels of each class in the reference and its intersection over union, NaN if in neither map."""
     right, union = _overlap(counts)
     iou = np.divide(right, union, out=np.full_like(union, np.nan, dtype=float), where=union > 0)
-    return {"pixels": right + np.split(counts, 3, axis=-1)[2], "score": iou}
+    missed = np.split(counts, 3, axis=-1)[2]
+    return right + missed, iou
 
 
 def _iou_of_images(predictions: Tensor, reference: Tensor, *, classes: int) -> Tensor:

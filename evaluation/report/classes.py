@@ -1,5 +1,6 @@
 """`foolbench.class_scores`: the scores of a run's maps image by image and class by class."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +22,18 @@ def class_scores(run: str | Path, row: int | None = None) -> pd.DataFrame:
     also if no such row is scored against a truth.
     """
     frames = [
-        named(_classes(scores), number, line)
+        named(_classes(scores, by_class), number, line)
         for number, line, scores in scored_rows(Path(run), row)
-        if scores.metric.by_class is not None and "attacked" in scores.behind
+        if (by_class := scores.metric.by_class) is not None and "attacked" in scores.behind
     ]
     if not frames:
         raise ConfigError(f"Expected rows of {run} whose metric counts pixels of classes, as miou does, got none.")
     return pd.concat(frames, ignore_index=True)
 
 
-def _classes(scores: Scores) -> pd.DataFrame:
-    pixels, clean = _counted(scores, "clean")
-    _, attacked = _counted(scores, "attacked")
+def _classes(scores: Scores, by_class: Callable[[Numbers], tuple[Numbers, Numbers]]) -> pd.DataFrame:
+    pixels, clean = by_class(scores.statistics("clean").mean(axis=1))  # means over seeds
+    _, attacked = by_class(scores.statistics("attacked").mean(axis=1))
     image, label = np.nonzero(pixels)
     return pd.DataFrame(
         {
@@ -43,12 +44,3 @@ def _classes(scores: Scores) -> pd.DataFrame:
             "attacked": attacked[image, label],
         }
     )
-
-
-def _counted(scores: Scores, column: str) -> tuple[Numbers, Numbers]:
-    """Return the pixels of classes in the truth and the scores of classes, both (N, classes); means over seeds."""
-    by_class = scores.metric.by_class
-    if by_class is None:
-        raise ConfigError("Expected a metric that counts the pixels of classes.")
-    found = by_class(scores.statistics(column).mean(axis=1))
-    return found["pixels"], found["score"]

@@ -67,7 +67,7 @@ class Resized(Dataset):
 
     def _fitted(self, targets: Tensor | None) -> Tensor | None:
         """Return maps (N, H, W) resized to the images by nearest pixels; other targets unchanged."""
-        return None if targets is None else _fitted(targets, self._size)
+        return targets if targets is None or targets.ndim != 3 else nearest(targets, self._size)
 
 
 def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) -> Crafted:
@@ -87,11 +87,6 @@ def carried_over(crafted: Crafted, change: Tensor, x: Tensor, threat: Threat) ->
     if crafted.stored.dtype == torch.uint8:
         x_adv, _ = Storage(threat=threat, x=x, fools=_nothing).search(x_adv)
     return replace(crafted, stored=x_adv, goals=None)
-
-
-def _fitted(targets: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return maps (N, H, W) in the (height, width) `size`, by nearest pixels; other targets unchanged."""
-    return nearest(targets, (size[0], size[1])) if targets.ndim == 3 else targets
 
 
 def _nothing(images: Tensor, rows: Tensor) -> Tensor:

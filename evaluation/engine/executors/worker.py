@@ -171,16 +171,21 @@ class Worker:
     ) -> tuple[Shard, Crafted]:
         """Return a model's own clean images, and the adversarial images carried over to its input."""
         network, facts = self._networks.use(model, beside=job.source), self._setup.identities
-        source = self._networks.use(job.source, beside=model)
         if facts[model]["data"] == facts[job.source]["data"]:
-            same_classes = network.model.class_names == source.model.class_names
-            return shard, crafted if same_classes else replace(crafted, goals=None)
+            return shard, crafted if crafted.goals is None else self._goals_in_common(crafted, job.source, model)
         there = network.shard(shard.samples)
         if perturbation is None:
+            source = self._networks.use(job.source, beside=model)
             change = placed(crafted.x_adv - shard.x, shard.samples, source.dataset, network.dataset)
         else:
             change = perturbation.delta[None].to(shard.x.device)
         return there, carried_over(crafted, change, there.x, job.attack.threat)
+
+    def _goals_in_common(self, crafted: Crafted, source: str, model: str) -> Crafted:
+        """Drop what the attack was to reach where the scored network calls its classes otherwise than the source."""
+        pair = self._networks.use(source, beside=model), self._networks.use(model, beside=source)
+        same = pair[0].model.class_names == pair[1].model.class_names
+        return crafted if same else replace(crafted, goals=None)
 
     def _scored(self, key: str, shard: Shard, crafted: Crafted) -> Scored:
         cell = self._grid.cells[key]

@@ -61,10 +61,12 @@ def _check(
     try:
         if y is not None:
             check_targets(task, y, samples)
-        for sample, truth in zip(samples, () if truths is None else truths, strict=False):
-            check_targets(task, truth[None], [sample])
-        if truths is not None and len(truths) != len(samples):
+        if truths is None:
+            return
+        if len(truths) != len(samples):
             raise InputError(f"expected the truths of {len(samples)} samples, got {len(truths)}")
+        for sample, truth in zip(samples, truths, strict=True):
+            check_targets(task, truth[None], [sample])
     except InputError as error:
         raise ConfigError(f"{dataset.name}, {error}") from None
 
